@@ -1,0 +1,7 @@
+// What changes from step to step; the host writes it before the submission.
+struct Step {
+    rows: u32, // valid rows of the batch; the rest is padding
+    learning_rate: f32,
+    correction1: f32, // 1 - beta1^t
+    correction2: f32, // 1 - beta2^t
+}

@@ -1,0 +1,24 @@
+// out[i] = gradient[i] * slope(output[i]): a gradient through an activation.
+
+@group(0) @binding(0) var<storage, read> gradient: array<f32>;
+@group(0) @binding(1) var<storage, read> output: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+struct Params {
+    len: u32,
+}
+
+override GATE: u32 = IDENTITY;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+) {
+    let i = flat_index(id, groups);
+    if i >= params.len {
+        return;
+    }
+    out[i] = gradient[i] * slope(GATE, output[i]);
+}

@@ -1,0 +1,153 @@
+//! The crate's one error type: each message names the thing, both numbers, and the way out.
+use std::path::PathBuf;
+
+/// Result with the crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No adapter answered.
+    #[error(
+        "no GPU adapter found{wanted} (backends tried: {tried}; adapters seen: {seen}); \
+         install a GPU driver, or run scripts/setup.sh to install a software adapter"
+    )]
+    NoAdapter {
+        /// ` matching "name"`, or empty.
+        wanted: String,
+        /// Backends that were asked.
+        tried: String,
+        /// Adapters that answered but were not wanted, or `none`.
+        seen: String,
+    },
+    /// The device was refused, or rejected what it was given.
+    #[error("GPU device: {0}")]
+    Device(String),
+    /// The device is gone; nothing it held can be read any more.
+    #[error(
+        "GPU device lost: {0}; run the same command again to resume from the newest checkpoint"
+    )]
+    DeviceLost(String),
+    /// The device had no room for a tensor.
+    #[error(
+        "GPU out of memory: no room for {bytes} bytes for {tensor}; use a smaller batch or model"
+    )]
+    OutOfMemory {
+        /// Tensors that share the buffer.
+        tensor: String,
+        /// Bytes asked for.
+        bytes: u64,
+    },
+    /// A tensor is larger than what the adapter can bind to a shader.
+    #[error(
+        "{tensor} needs {bytes} bytes in one binding, this adapter's limit is {limit}; \
+         make the tensor or the batch smaller, or choose another adapter"
+    )]
+    TensorTooLarge {
+        /// Tensors that share the buffer.
+        tensor: String,
+        /// Bytes asked for.
+        bytes: u64,
+        /// Limit of the adapter in bytes.
+        limit: u64,
+    },
+    /// A plan was put together wrongly; the message names kernel and operand.
+    #[error("{kernel}: {message}")]
+    Plan {
+        /// Kernel name.
+        kernel: String,
+        /// What is wrong with which operand.
+        message: String,
+    },
+    /// Shapes that do not fit together.
+    #[error("{op}: {message}")]
+    Shape {
+        /// Operation or layer.
+        op: String,
+        /// Both shapes and the rule that they break.
+        message: String,
+    },
+    /// An argument, option or field has a value it cannot have.
+    #[error("`{name}`: {message}")]
+    Argument {
+        /// Name as the user wrote it.
+        name: String,
+        /// The value, the allowed range, the way out.
+        message: String,
+    },
+    /// The operating system refused a file operation.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// Verb: `read`, `create`, `rename`, ...
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with both numbers.
+        message: String,
+    },
+    /// Checkpoints are there, but none can be trusted.
+    #[error(
+        "{}: no valid checkpoint among those present ({skipped}); \
+         move them away to start afresh, or restore them from a backup", logdir.display()
+    )]
+    NoValidCheckpoint {
+        /// The logdir.
+        logdir: PathBuf,
+        /// Each checkpoint skipped, with the reason.
+        skipped: String,
+    },
+    /// Another process works in the logdir.
+    #[error("{} is in use by process {pid}; wait for it or choose another logdir", logdir.display())]
+    Locked {
+        /// The logdir.
+        logdir: PathBuf,
+        /// The holder, as it wrote itself into the lock file.
+        pid: String,
+    },
+    /// A loss or a tensor is NaN or infinite.
+    #[error(
+        "global step {step}: {tensor} is not finite; lower the learning rate or look at the data \
+         (the checkpoints written before this step are kept)"
+    )]
+    NonFinite {
+        /// Global step.
+        step: u64,
+        /// First tensor found, or `loss`.
+        tensor: String,
+    },
+}
+
+impl Error {
+    /// An [`Error::Argument`].
+    pub fn argument(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Argument { name: name.into(), message: message.into() }
+    }
+
+    /// An [`Error::Shape`].
+    pub fn shape(op: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Shape { op: op.into(), message: message.into() }
+    }
+
+    /// An [`Error::File`].
+    pub fn file(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self::File { path: path.into(), message: message.into() }
+    }
+
+    /// Turns an [`std::io::Error`] into an [`Error::Io`], for `map_err`.
+    pub fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,178 @@
+//! Which adapter to take, and what it can do.
+use std::path::PathBuf;
+
+use crate::{Error, Result};
+
+/// How to choose an adapter. `Default` takes the fastest one there is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GpuOptions {
+    /// Part of the adapter's name, in any case; `None` takes the best adapter.
+    pub adapter: Option<String>,
+    /// One backend only: `vulkan`, `metal` or `dx12`.
+    pub backend: Option<String>,
+    /// Which kind to prefer when there are several.
+    pub power: PowerPreference,
+    /// Where compiled pipelines are kept between runs; `None` keeps none.
+    pub cache_dir: Option<PathBuf>,
+}
+
+impl GpuOptions {
+    /// Options from the environment: `SECATEUR_ADAPTER` (part of a name), `SECATEUR_BACKEND`,
+    /// `SECATEUR_POWER` (`high` or `low`), with the platform's cache folder.
+    pub fn from_env() -> Result<Self> {
+        let text = |name| std::env::var(name).ok().filter(|v| !v.is_empty());
+        Ok(Self {
+            adapter: text("SECATEUR_ADAPTER"),
+            backend: text("SECATEUR_BACKEND"),
+            power: match text("SECATEUR_POWER").as_deref() {
+                None | Some("high") => PowerPreference::High,
+                Some("low") => PowerPreference::Low,
+                Some(other) => {
+                    let message = format!("`{other}` is not a power preference; use high or low");
+                    return Err(Error::argument("SECATEUR_POWER", message));
+                }
+            },
+            cache_dir: super::cache::platform_dir(),
+        })
+    }
+
+    fn backends(&self) -> Result<wgpu::Backends> {
+        match self.backend.as_deref() {
+            None => Ok(wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12),
+            Some("vulkan") => Ok(wgpu::Backends::VULKAN),
+            Some("metal") => Ok(wgpu::Backends::METAL),
+            Some("dx12") => Ok(wgpu::Backends::DX12),
+            Some(other) => {
+                let message = format!("`{other}` is not a backend; use vulkan, metal or dx12");
+                Err(Error::argument("backend", message))
+            }
+        }
+    }
+}
+
+/// Which adapter wins when there are several. A real GPU always wins over a software adapter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PowerPreference {
+    /// Discrete before integrated.
+    #[default]
+    High,
+    /// Integrated before discrete.
+    Low,
+}
+
+/// What an adapter is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdapterKind {
+    /// A card of its own.
+    Discrete,
+    /// A GPU that shares memory with the processor.
+    Integrated,
+    /// A GPU behind a virtual machine.
+    Virtual,
+    /// Something that does not say.
+    Other,
+    /// Shaders run on the processor.
+    Software,
+}
+
+impl AdapterKind {
+    fn of(device_type: wgpu::DeviceType) -> Self {
+        match device_type {
+            wgpu::DeviceType::DiscreteGpu => Self::Discrete,
+            wgpu::DeviceType::IntegratedGpu => Self::Integrated,
+            wgpu::DeviceType::VirtualGpu => Self::Virtual,
+            wgpu::DeviceType::Other => Self::Other,
+            wgpu::DeviceType::Cpu => Self::Software,
+        }
+    }
+
+    /// Lower is better.
+    fn rank(self, power: PowerPreference) -> u8 {
+        match (self, power) {
+            (Self::Discrete, PowerPreference::High) | (Self::Integrated, PowerPreference::Low) => 0,
+            (Self::Discrete | Self::Integrated, _) => 1,
+            (Self::Virtual, _) => 2,
+            (Self::Other, _) => 3,
+            (Self::Software, _) => 4,
+        }
+    }
+}
+
+/// What an adapter says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterReport {
+    /// The adapter's name.
+    pub name: String,
+    /// `vulkan`, `metal` or `dx12`.
+    pub backend: String,
+    /// Discrete, integrated, ..., software.
+    pub kind: AdapterKind,
+    /// Driver name and version.
+    pub driver: String,
+    /// Largest storage binding in bytes: the largest tensor.
+    pub max_binding: u64,
+    /// Largest buffer in bytes.
+    pub max_buffer: u64,
+    /// Workgroup memory in bytes.
+    pub workgroup_memory: u32,
+    /// Timestamps for the timeline.
+    pub timestamps: bool,
+    /// Subgroup operations.
+    pub subgroups: bool,
+    /// 16-bit floats in shaders.
+    pub f16: bool,
+    /// Compiled pipelines can be kept on disk.
+    pub pipeline_cache: bool,
+}
+
+impl AdapterReport {
+    pub(super) fn of(adapter: &wgpu::Adapter) -> Self {
+        let (info, limits, has) = (adapter.get_info(), adapter.limits(), adapter.features());
+        Self {
+            name: info.name,
+            backend: info.backend.to_str().to_owned(),
+            kind: AdapterKind::of(info.device_type),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            max_binding: limits.max_storage_buffer_binding_size,
+            max_buffer: limits.max_buffer_size,
+            workgroup_memory: limits.max_compute_workgroup_storage_size,
+            timestamps: has.contains(wgpu::Features::TIMESTAMP_QUERY),
+            subgroups: has.contains(wgpu::Features::SUBGROUP),
+            f16: has.contains(wgpu::Features::SHADER_F16),
+            pipeline_cache: has.contains(wgpu::Features::PIPELINE_CACHE),
+        }
+    }
+}
+
+/// Every adapter that `options` allows, best first.
+pub fn adapters(options: &GpuOptions) -> Result<Vec<AdapterReport>> {
+    Ok(candidates(options)?.iter().map(AdapterReport::of).collect())
+}
+
+/// The adapter that `options` asks for.
+pub(super) fn choose(options: &GpuOptions) -> Result<wgpu::Adapter> {
+    let found = candidates(options)?;
+    let wanted = options.adapter.as_deref().map(str::to_lowercase);
+    let fits = |a: &wgpu::Adapter| {
+        wanted.as_deref().is_none_or(|w| a.get_info().name.to_lowercase().contains(w))
+    };
+    let seen: Vec<_> = found.iter().map(|a| format!("\"{}\"", a.get_info().name)).collect();
+    let tried: Vec<_> = options.backends()?.iter_names().map(|(n, _)| n.to_lowercase()).collect();
+    found.into_iter().find(fits).ok_or_else(|| Error::NoAdapter {
+        wanted: options.adapter.iter().map(|a| format!(" matching \"{a}\"")).collect(),
+        tried: tried.join(", "),
+        seen: if seen.is_empty() { "none".to_owned() } else { seen.join(", ") },
+    })
+}
+
+fn candidates(options: &GpuOptions) -> Result<Vec<wgpu::Adapter>> {
+    let backends = options.backends()?;
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    // Validation layers are for wgpu's developers; error scopes already turn mistakes into errors.
+    descriptor.flags = wgpu::InstanceFlags::empty();
+    let instance = wgpu::Instance::new(descriptor);
+    let mut found = pollster::block_on(instance.enumerate_adapters(backends));
+    found.sort_by_key(|a| AdapterKind::of(a.get_info().device_type).rank(options.power));
+    Ok(found)
+}

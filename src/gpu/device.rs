@@ -1,0 +1,178 @@
+//! Opening an adapter, submitting work, and turning every failure into an error value.
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::adapter::{self, AdapterReport, GpuOptions};
+use super::cache::DiskCache;
+use super::health::Health;
+use super::trusted;
+use crate::{Error, Result};
+
+/// Longest wait for the device before it counts as hung.
+const WAIT: Duration = Duration::from_secs(120);
+
+/// A device and its queue. Open one per process: some drivers leak a device's memory when it goes.
+#[derive(Debug)]
+pub struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    report: AdapterReport,
+    health: Health,
+    cache: Option<Mutex<DiskCache>>,
+    pipelines: Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>,
+}
+
+/// wgpu makes identical pipelines anew each time, so the device keeps one per key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct PipelineKey {
+    pub(super) name: &'static str,
+    pub(super) wgsl: &'static str,
+    /// WGSL `override` constants: name and bits of the value.
+    pub(super) constants: Vec<(&'static str, u64)>,
+}
+
+impl Gpu {
+    /// Opens the adapter that `options` asks for, with all of its limits.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] names the backends tried and the adapters seen.
+    pub fn open(options: &GpuOptions) -> Result<Self> {
+        let adapter = adapter::choose(options)?;
+        let report = AdapterReport::of(&adapter);
+        let useful = wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::SUBGROUP
+            | wgpu::Features::SHADER_F16
+            | wgpu::Features::PIPELINE_CACHE;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("secateur"),
+            required_features: adapter.features() & useful,
+            required_limits: adapter.limits(),
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|e| Error::Device(e.to_string()))?;
+        let health = Health::watch(&device);
+        let cache = options
+            .cache_dir
+            .clone()
+            .filter(|_| report.pipeline_cache)
+            .map(|dir| Mutex::new(DiskCache::open(&device, dir, &report)));
+        Ok(Self { device, queue, report, health, cache, pipelines: Mutex::default() })
+    }
+
+    /// What the adapter says of itself.
+    pub fn report(&self) -> &AdapterReport {
+        &self.report
+    }
+
+    /// Blocks until everything submitted has run.
+    pub fn wait(&self) -> Result<()> {
+        self.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(WAIT) })
+    }
+
+    /// Gives up the device, as a driver does when it fails. Everything after it is an error.
+    pub fn destroy(&self) {
+        self.device.destroy();
+        self.health.lost("destroyed by request".to_owned());
+    }
+
+    /// Runs the callbacks that are due, without blocking.
+    pub(super) fn tick(&self) -> Result<()> {
+        self.poll(wgpu::PollType::Poll)
+    }
+
+    /// A lost device makes `poll` panic, and makes `submit` look successful: both end here.
+    fn poll(&self, how: wgpu::PollType) -> Result<()> {
+        self.health.check()?;
+        match catch_unwind(AssertUnwindSafe(|| self.device.poll(how))) {
+            Ok(Ok(_)) => self.health.check(),
+            Ok(Err(e)) => Err(Error::Device(format!("{e} (waited {} s)", WAIT.as_secs()))),
+            Err(_) => {
+                self.health.lost("the driver stopped answering".to_owned());
+                self.health.check()
+            }
+        }
+    }
+
+    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<()> {
+        self.health.check()?;
+        self.queue.submit([encoder.finish()]);
+        self.health.check()
+    }
+
+    /// Runs `make` inside error scopes; what wgpu would panic about becomes an error. Scopes are
+    /// per thread, so `make` must do its work on this one.
+    pub(super) fn scoped<T>(
+        &self,
+        make: impl FnOnce() -> T,
+        out_of_memory: impl FnOnce() -> Error,
+    ) -> Result<T> {
+        let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let made = make();
+        let validation = pollster::block_on(validation.pop());
+        let memory = pollster::block_on(memory.pop());
+        let internal = pollster::block_on(internal.pop());
+        match (memory, validation.or(internal)) {
+            (Some(_), _) => Err(out_of_memory()),
+            (None, Some(e)) => Err(Error::Device(e.to_string())),
+            (None, None) => self.health.check().map(|()| made),
+        }
+    }
+
+    /// The pipeline for `key`, made on first use with `operands` storage bindings and one uniform.
+    pub(super) fn pipeline(
+        &self,
+        key: &PipelineKey,
+        entries: &[wgpu::BindGroupLayoutEntry],
+    ) -> Result<wgpu::ComputePipeline> {
+        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipeline) = pipelines.get(key) {
+            return Ok(pipeline.clone());
+        }
+        let cache = self.cache.as_ref().map(|c| c.lock().unwrap_or_else(PoisonError::into_inner));
+        let constants: Vec<(&str, f64)> =
+            key.constants.iter().map(|&(name, bits)| (name, f64::from_bits(bits))).collect();
+        let make = || {
+            let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some(key.name),
+                entries,
+            });
+            let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(key.name),
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            });
+            self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(key.name),
+                layout: Some(&layout),
+                module: &trusted::shader_module(&self.device, key.name, key.wgsl),
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &constants,
+                    // Every kernel writes its workgroup memory before it reads it.
+                    zero_initialize_workgroup_memory: false,
+                },
+                cache: cache.as_ref().map(|c| c.handle()),
+            })
+        };
+        let no_memory =
+            || Error::OutOfMemory { tensor: format!("pipeline {}", key.name), bytes: 0 };
+        let pipeline = self
+            .scoped(make, no_memory)
+            .map_err(|e| Error::Device(format!("{}: {e}", key.name)))?;
+        pipelines.insert(key.clone(), pipeline.clone());
+        Ok(pipeline)
+    }
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        if let Some(cache) = &self.cache {
+            cache.lock().unwrap_or_else(PoisonError::into_inner).store();
+        }
+    }
+}

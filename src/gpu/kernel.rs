@@ -1,0 +1,126 @@
+//! What a kernel is: one WGSL file and one struct that names its operands.
+use bytemuck::Pod;
+
+/// How a kernel touches an operand. Mirrors the WGSL access mode, nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// `var<storage, read>`
+    Read,
+    /// `var<storage, read_write>`
+    Write,
+}
+
+/// One storage binding, by the name it has in the WGSL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operand {
+    /// Name of the WGSL variable.
+    pub name: &'static str,
+    /// Its access mode.
+    pub access: Access,
+}
+
+/// A `var<storage, read>` operand.
+pub const fn read(name: &'static str) -> Operand {
+    Operand { name, access: Access::Read }
+}
+
+/// A `var<storage, read_write>` operand.
+pub const fn write(name: &'static str) -> Operand {
+    Operand { name, access: Access::Write }
+}
+
+/// A handle to `words` 32-bit words; memory is assigned when the plan is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Slot {
+    pub(super) id: u32,
+    /// Length in 32-bit words.
+    pub words: u32,
+}
+
+impl Slot {
+    /// Binds this slot to an operand of which the launch touches the first `words` words.
+    pub fn needs(self, words: u64) -> Bound {
+        Bound { slot: Some(self), words }
+    }
+}
+
+/// What a launch binds to one operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    pub(super) slot: Option<Slot>,
+    pub(super) words: u64,
+}
+
+impl Bound {
+    /// Nothing: the launch's constants make the kernel leave this read operand alone.
+    pub const NONE: Self = Self { slot: None, words: 0 };
+}
+
+/// A compute kernel. The struct's fields are its operands; the WGSL is the truth, and
+/// `tests/host/shaders.rs` proves the two agree without a GPU.
+pub trait Kernel {
+    /// Stable name: the WGSL file, wgpu label, error prefix and timeline row.
+    const NAME: &'static str;
+    /// Whole WGSL text, from [`wgsl!`](crate::wgsl).
+    const WGSL: &'static str;
+    /// Storage bindings `0..n`, in order. The uniform is binding `n`.
+    const OPERANDS: &'static [Operand];
+    /// The uniform; declare it with [`uniform!`](crate::uniform).
+    type Params: Pod;
+
+    /// What is bound, in the order of [`OPERANDS`](Self::OPERANDS).
+    fn bind(&self) -> Vec<Bound>;
+    /// Uniform contents, baked into the plan.
+    fn params(&self) -> Self::Params;
+    /// Values of the WGSL's `override` constants; each combination is a pipeline of its own.
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+    /// Workgroups to launch.
+    fn grid(&self) -> [u32; 3];
+    /// Limits that the kernel itself sets, with both numbers in the message.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Workgroups of 256 covering `len` items, folded into two dimensions because WebGPU caps each at
+/// 65,535. Ungrouped tails are guarded in the shader by `flat_index` and the length.
+pub fn grid_1d(len: u32) -> [u32; 3] {
+    const MAX: u32 = 65_535;
+    let groups = len.div_ceil(256).max(1);
+    [groups.min(MAX), groups.div_ceil(MAX), 1]
+}
+
+/// Concatenates files under `shaders/`; the kernel comes last.
+///
+/// WGSL declarations may be used before they appear, so concatenation is all the module system
+/// that a folder of kernels needs.
+#[macro_export]
+macro_rules! wgsl {
+    ($($file:literal),+ $(,)?) => {
+        concat!($(
+            "// file: ", $file, "\n",
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $file)), "\n"
+        ),+)
+    };
+}
+
+/// Declares a `repr(C)` struct that a shader reads, and records its layout for the tests.
+#[macro_export]
+macro_rules! uniform {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident {
+        $($(#[$field_meta:meta])* $field:ident: $ty:ty),+ $(,)?
+    }) => {
+        $(#[$meta])*
+        #[repr(C)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+        $vis struct $name { $($(#[$field_meta])* pub $field: $ty),+ }
+
+        impl $name {
+            /// `(name, byte offset)` of every field.
+            pub const LAYOUT: &'static [(&'static str, usize)] =
+                &[$((stringify!($field), ::std::mem::offset_of!($name, $field))),+];
+        }
+    };
+}

@@ -1,0 +1,25 @@
+//! Floor 1: the device, kernels and replayable plans. Nothing here knows of training.
+mod adapter;
+mod cache;
+mod device;
+mod health;
+mod kernel;
+mod plan;
+mod planner;
+mod program;
+mod readback;
+mod timestamps;
+mod trusted;
+
+pub use adapter::{AdapterKind, AdapterReport, GpuOptions, PowerPreference, adapters};
+pub use device::Gpu;
+pub use kernel::{Access, Bound, Kernel, Operand, Slot, grid_1d, read, write};
+pub use plan::{Phase, PlanBuilder};
+pub use planner::Memory;
+pub use program::{Encoder, Program};
+pub use readback::{ReadbackRing, Ticket};
+pub use timestamps::{GpuSpan, Timestamps};
+
+/// Most loop iterations that one invocation may make. Some software adapters cut an invocation off
+/// at 65,535 iterations in total without an error; half of that leaves room for nested loops.
+pub const MAX_LOOP_ITERATIONS: u32 = 30_000;

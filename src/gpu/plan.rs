@@ -1,0 +1,225 @@
+//! Collecting launches: pure, so that a plan can be printed, tested and refused without a GPU.
+use std::fmt;
+
+use super::Gpu;
+use super::kernel::{Access, Kernel, Slot};
+use super::planner::{self, Assignment, Life, Memory};
+use super::program::Program;
+use crate::{Error, Result};
+
+/// WebGPU's default limit of storage bindings in one shader.
+const MAX_OPERANDS: usize = 8;
+
+/// A named run of launches that is encoded as a whole: a train step, a mask update, an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phase(pub(super) usize);
+
+/// Collects phases, launches and slots; no GPU is touched until [`build`](Self::build).
+#[derive(Debug, Default)]
+pub struct PlanBuilder {
+    pub(super) slots: Vec<SlotInfo>,
+    pub(super) phases: Vec<PhaseInfo>,
+    pub(super) launches: Vec<Launch>,
+}
+
+#[derive(Debug)]
+pub(super) struct SlotInfo {
+    pub(super) name: String,
+    words: u32,
+    persistent: bool,
+    /// First and last launch so far.
+    span: Option<(usize, usize)>,
+    /// Phase of the first launch.
+    phase: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct PhaseInfo {
+    pub(super) name: String,
+    /// First launch; it ends where the next phase begins.
+    pub(super) start: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Launch {
+    pub(super) name: &'static str,
+    pub(super) wgsl: &'static str,
+    pub(super) constants: Vec<(&'static str, u64)>,
+    /// Operand name, access, slot; `None` where the launch leaves the operand alone.
+    pub(super) operands: Vec<(&'static str, Access, Option<Slot>)>,
+    pub(super) params: Vec<u8>,
+    pub(super) grid: [u32; 3],
+}
+
+impl PlanBuilder {
+    /// A slot that keeps its contents from step to step: weights, masks, optimizer slots, inputs.
+    pub fn persistent(&mut self, name: impl Into<String>, words: u32) -> Slot {
+        self.slot(name.into(), words, true)
+    }
+
+    /// A slot that lives from its first write to its last read inside one phase.
+    pub fn scratch(&mut self, name: impl Into<String>, words: u32) -> Slot {
+        self.slot(name.into(), words, false)
+    }
+
+    fn slot(&mut self, name: String, words: u32, persistent: bool) -> Slot {
+        let id = u32::try_from(self.slots.len()).expect("fewer than 2^32 slots");
+        self.slots.push(SlotInfo { name, words, persistent, span: None, phase: usize::MAX });
+        Slot { id, words }
+    }
+
+    /// Starts a phase; launches pushed from here on belong to it.
+    pub fn phase(&mut self, name: impl Into<String>) -> Phase {
+        self.phases.push(PhaseInfo { name: name.into(), start: self.launches.len() });
+        Phase(self.phases.len() - 1)
+    }
+
+    /// Appends one launch to the current phase.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] names kernel and operand: a slot too short, scratch read before it is
+    /// written or used in two phases, one slot bound twice when either is a write, too many
+    /// operands, or a limit of the kernel.
+    pub fn push<K: Kernel>(&mut self, kernel: K) -> Result<()> {
+        let refuse = |message: String| Error::Plan { kernel: K::NAME.to_owned(), message };
+        let bound = kernel.bind();
+        assert_eq!(bound.len(), K::OPERANDS.len(), "{}: bind() and OPERANDS differ", K::NAME);
+        kernel.check().map_err(refuse)?;
+        if bound.len() > MAX_OPERANDS {
+            let n = bound.len();
+            return Err(refuse(format!("{n} storage operands, WebGPU allows {MAX_OPERANDS}")));
+        }
+        let grid = kernel.grid();
+        if grid.iter().any(|&g| g == 0 || g > 65_535) {
+            return Err(refuse(format!("grid {grid:?} is not within 1..=65535 in each dimension")));
+        }
+        let phase = self.phases.len().checked_sub(1).ok_or_else(|| {
+            refuse("pushed before the first phase; call phase() first".to_owned())
+        })?;
+        for (i, (operand, b)) in K::OPERANDS.iter().zip(&bound).enumerate() {
+            let Some(slot) = b.slot else {
+                assert_eq!(
+                    operand.access,
+                    Access::Read,
+                    "{}: {} is written",
+                    K::NAME,
+                    operand.name
+                );
+                continue;
+            };
+            let info = &self.slots[slot.id as usize];
+            let what = format!("operand `{}` ({})", operand.name, info.name);
+            if u64::from(info.words) < b.words || b.words == 0 {
+                let (have, need) = (info.words, b.words.max(1));
+                return Err(refuse(format!("{what} holds {have} words, the launch needs {need}")));
+            }
+            let twice = bound[..i].iter().zip(K::OPERANDS).find(|(o, _)| o.slot == b.slot);
+            if let Some((_, other)) = twice
+                && (operand.access == Access::Write || other.access == Access::Write)
+            {
+                let other = other.name;
+                return Err(refuse(format!("{what} is also bound to `{other}`, and one writes")));
+            }
+            if !info.persistent && info.span.is_none() && operand.access == Access::Read {
+                return Err(refuse(format!("{what} is scratch that nothing has written yet")));
+            }
+            if !info.persistent && info.span.is_some() && info.phase != phase {
+                let first = &self.phases[info.phase].name;
+                return Err(refuse(format!("{what} is scratch of phase {first}")));
+            }
+        }
+        let at = self.launches.len();
+        for slot in bound.iter().filter_map(|b| b.slot) {
+            let info = &mut self.slots[slot.id as usize];
+            info.span = Some((info.span.map_or(at, |(first, _)| first), at));
+            info.phase = phase;
+        }
+        self.launches.push(Launch {
+            name: K::NAME,
+            wgsl: K::WGSL,
+            constants: kernel.constants().into_iter().map(|(n, v)| (n, v.to_bits())).collect(),
+            operands: K::OPERANDS
+                .iter()
+                .zip(bound)
+                .map(|(o, b)| (o.name, o.access, b.slot))
+                .collect(),
+            params: bytemuck::bytes_of(&kernel.params()).to_vec(),
+            grid,
+        });
+        Ok(())
+    }
+
+    /// Bytes that [`build`](Self::build) will allocate.
+    pub fn memory(&self) -> Memory {
+        let lives = self.lives();
+        planner::memory(&lives, &planner::assign(&lives))
+    }
+
+    /// Allocates memory, compiles pipelines and makes every bind group.
+    ///
+    /// # Errors
+    /// [`Error::TensorTooLarge`] and [`Error::OutOfMemory`] name the tensors;
+    /// [`Error::Device`] carries the driver's words.
+    pub fn build(self, gpu: &Gpu) -> Result<Program> {
+        let assignment = self.assignment();
+        Program::new(self, assignment, gpu)
+    }
+
+    fn assignment(&self) -> Assignment {
+        planner::assign(&self.lives())
+    }
+
+    fn lives(&self) -> Vec<Life> {
+        // A scratch slot that nothing uses gets the smallest possible life.
+        let span = |s: &SlotInfo| (!s.persistent).then(|| s.span.unwrap_or((0, 0)));
+        self.slots.iter().map(|s| Life { words: s.words, span: span(s) }).collect()
+    }
+
+    /// Buffers are numbered with those of persistent slots first; see `planner::assign`.
+    pub(super) fn persistent_buffers(&self) -> usize {
+        self.slots.iter().filter(|s| s.persistent).count()
+    }
+
+    pub(super) fn launches_of(&self, phase: Phase) -> std::ops::Range<usize> {
+        let end = self.phases.get(phase.0 + 1).map_or(self.launches.len(), |p| p.start);
+        self.phases[phase.0].start..end
+    }
+}
+
+/// The plan as text: memory, then every launch with operands, buffers and grid.
+impl fmt::Display for PlanBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let assignment = self.assignment();
+        let Memory { persistent, scratch, unshared } = self.memory();
+        writeln!(
+            f,
+            "{} launches, {} slots in {} buffers; {persistent} B persistent, \
+             {scratch} B scratch shared by {unshared} B",
+            self.launches.len(),
+            self.slots.len(),
+            assignment.words.len(),
+        )?;
+        for (i, phase) in self.phases.iter().enumerate() {
+            writeln!(f, "{}:", phase.name)?;
+            for launch in &self.launches[self.launches_of(Phase(i))] {
+                write!(f, "  {:<22}", launch.name)?;
+                for (name, access, slot) in &launch.operands {
+                    let arrow = if *access == Access::Write { "->" } else { "" };
+                    match slot.map(|s| s.id as usize) {
+                        Some(s) => {
+                            let (slot, home) = (&self.slots[s].name, assignment.home[s]);
+                            write!(f, " {arrow}{name}={slot}@b{home}")?;
+                        }
+                        None => write!(f, " {name}=-")?,
+                    }
+                }
+                for (name, bits) in &launch.constants {
+                    write!(f, " {name}:{}", f64::from_bits(*bits))?;
+                }
+                let [x, y, z] = launch.grid;
+                writeln!(f, "  grid {x}x{y}x{z}")?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,241 @@
+//! A built plan: pipelines and bind groups made once, replayed every step.
+use bytemuck::Pod;
+
+use super::device::{Gpu, PipelineKey};
+use super::kernel::{Access, Slot};
+use super::plan::{Launch, Phase, PlanBuilder};
+use super::planner::{Assignment, Memory};
+use super::timestamps::Timestamps;
+use crate::{Error, Result};
+
+/// Uniforms of all launches share one buffer; this is the largest offset alignment of any adapter.
+const UNIFORM_STRIDE: usize = 256;
+
+/// A sequence of phases with every handle already made. Nothing in it changes after it is built.
+#[derive(Debug)]
+pub struct Program {
+    launches: Vec<Ready>,
+    buffers: Vec<wgpu::Buffer>,
+    home: Vec<usize>,
+    builder: PlanBuilder,
+}
+
+#[derive(Debug)]
+struct Ready {
+    pipeline: wgpu::ComputePipeline,
+    bind_group: wgpu::BindGroup,
+    grid: [u32; 3],
+}
+
+/// Commands of one step; [`submit`](Encoder::submit) sends them as one submission.
+#[derive(Debug)]
+pub struct Encoder<'a> {
+    gpu: &'a Gpu,
+    pub(super) commands: wgpu::CommandEncoder,
+}
+
+impl<'a> Encoder<'a> {
+    /// An empty step.
+    pub fn new(gpu: &'a Gpu) -> Self {
+        Self { gpu, commands: gpu.device.create_command_encoder(&Default::default()) }
+    }
+
+    /// Sends everything encoded as one submission; does not wait.
+    pub fn submit(self) -> Result<()> {
+        self.gpu.submit(self.commands)
+    }
+}
+
+impl Program {
+    pub(super) fn new(builder: PlanBuilder, at: Assignment, gpu: &Gpu) -> Result<Self> {
+        let buffers = allocate(&builder, &at, gpu)?;
+        let uniforms = upload_uniforms(&builder.launches, gpu)?;
+        let launches = builder
+            .launches
+            .iter()
+            .enumerate()
+            .map(|(i, launch)| {
+                let slots = launch.operands.iter().map(|&(_, _, slot)| slot);
+                let used = slots.clone().flatten().next().expect("a launch binds a slot");
+                let buffer = |slot: Option<Slot>| {
+                    // An operand left alone still needs something behind it: a read slot does no harm.
+                    let slot = slot.unwrap_or(used);
+                    (&buffers[at.home[slot.id as usize]], u64::from(slot.words) * 4)
+                };
+                ready(launch, slots.map(buffer).collect(), (&uniforms, i * UNIFORM_STRIDE), gpu)
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { launches, buffers, home: at.home, builder })
+    }
+
+    /// Encodes every launch of `phase`.
+    pub fn encode(&self, phase: Phase, encoder: &mut Encoder<'_>) {
+        let mut pass = encoder.commands.begin_compute_pass(&Default::default());
+        for ready in &self.launches[self.builder.launches_of(phase)] {
+            ready.dispatch(&mut pass);
+        }
+    }
+
+    /// As [`encode`](Self::encode), with each launch in a pass of its own between two timestamps.
+    /// Slower for small kernels: only for steps that are traced.
+    pub fn encode_timed(
+        &self,
+        phase: Phase,
+        encoder: &mut Encoder<'_>,
+        timestamps: &mut Timestamps,
+    ) {
+        for i in self.builder.launches_of(phase) {
+            let name = self.builder.launches[i].name;
+            let descriptor = wgpu::ComputePassDescriptor {
+                label: Some(name),
+                timestamp_writes: timestamps.next(&self.builder.phases[phase.0].name, name),
+            };
+            self.launches[i].dispatch(&mut encoder.commands.begin_compute_pass(&descriptor));
+        }
+    }
+
+    /// Number of launches in all phases together.
+    pub fn launches(&self) -> usize {
+        self.launches.len()
+    }
+
+    /// Writes `data` to the start of `slot` before the next submission.
+    ///
+    /// # Panics
+    /// If `data` is longer than the slot.
+    pub fn upload<T: Pod>(&self, gpu: &Gpu, slot: Slot, data: &[T]) {
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        assert!(bytes.len() <= slot.words as usize * 4, "upload is longer than its slot");
+        gpu.queue.write_buffer(self.buffer(slot), 0, bytes);
+    }
+
+    /// Reads slots back, waiting for the device. Not for use inside a step: take a
+    /// [`Ticket`](super::Ticket) there.
+    pub fn download<T: Pod>(&self, gpu: &Gpu, slot: Slot) -> Result<Vec<T>> {
+        let mut ring = super::ReadbackRing::new(gpu, u64::from(slot.words) * 4, 1)?;
+        let mut encoder = Encoder::new(gpu);
+        ring.copy(gpu, &mut encoder, self, &[slot])?;
+        encoder.submit()?;
+        let (_, bytes) = ring.wait(gpu)?.pop().expect("one ticket was taken");
+        Ok(bytemuck::pod_collect_to_vec(&bytes))
+    }
+
+    /// Fills all scratch with NaN before the next submission, so that a stale read shows at once.
+    pub fn poison_scratch(&self, gpu: &Gpu) {
+        for buffer in &self.buffers[self.builder.persistent_buffers()..] {
+            let words = vec![f32::NAN; usize::try_from(buffer.size() / 4).expect("fits memory")];
+            gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&words));
+        }
+    }
+
+    /// Bytes allocated.
+    pub fn memory(&self) -> Memory {
+        self.builder.memory()
+    }
+
+    /// The plan that this was built from, for printing.
+    pub fn plan(&self) -> &PlanBuilder {
+        &self.builder
+    }
+
+    pub(super) fn buffer(&self, slot: Slot) -> &wgpu::Buffer {
+        &self.buffers[self.home[slot.id as usize]]
+    }
+}
+
+impl Ready {
+    fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
+    }
+}
+
+fn allocate(builder: &PlanBuilder, at: &Assignment, gpu: &Gpu) -> Result<Vec<wgpu::Buffer>> {
+    let limit = gpu.report().max_binding.min(gpu.report().max_buffer);
+    at.words
+        .iter()
+        .enumerate()
+        .map(|(b, &words)| {
+            let bytes = u64::from(words) * 4;
+            let tensor = || {
+                let here = (0..at.home.len()).filter(|&s| at.home[s] == b);
+                let names: Vec<&str> = here.map(|s| builder.slots[s].name.as_str()).collect();
+                names.join(", ")
+            };
+            if bytes > limit {
+                return Err(Error::TensorTooLarge { tensor: tensor(), bytes, limit });
+            }
+            let descriptor = wgpu::BufferDescriptor {
+                label: Some("slot"),
+                size: bytes,
+                usage: wgpu::BufferUsages::STORAGE
+                    | wgpu::BufferUsages::COPY_SRC
+                    | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            };
+            let no_memory = || Error::OutOfMemory { tensor: tensor(), bytes };
+            gpu.scoped(|| gpu.device.create_buffer(&descriptor), no_memory)
+        })
+        .collect()
+}
+
+fn upload_uniforms(launches: &[Launch], gpu: &Gpu) -> Result<wgpu::Buffer> {
+    let mut bytes = vec![0; (launches.len() * UNIFORM_STRIDE).max(UNIFORM_STRIDE)];
+    for (chunk, launch) in bytes.chunks_mut(UNIFORM_STRIDE).zip(launches) {
+        chunk[..launch.params.len()].copy_from_slice(&launch.params);
+    }
+    let size = bytes.len() as u64;
+    let descriptor = wgpu::BufferDescriptor {
+        label: Some("uniforms"),
+        size,
+        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    };
+    let no_memory = || Error::OutOfMemory { tensor: "the uniforms".to_owned(), bytes: size };
+    let buffer = gpu.scoped(|| gpu.device.create_buffer(&descriptor), no_memory)?;
+    gpu.queue.write_buffer(&buffer, 0, &bytes);
+    Ok(buffer)
+}
+
+fn ready(
+    launch: &Launch,
+    operands: Vec<(&wgpu::Buffer, u64)>,
+    (uniforms, offset): (&wgpu::Buffer, usize),
+    gpu: &Gpu,
+) -> Result<Ready> {
+    let layout = |binding: usize, ty| wgpu::BindGroupLayoutEntry {
+        binding: binding as u32,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        count: None,
+    };
+    let storage = launch.operands.iter().enumerate().map(|(i, &(_, access, _))| {
+        layout(i, wgpu::BufferBindingType::Storage { read_only: access == Access::Read })
+    });
+    let uniform = layout(launch.operands.len(), wgpu::BufferBindingType::Uniform);
+    let key =
+        PipelineKey { name: launch.name, wgsl: launch.wgsl, constants: launch.constants.clone() };
+    let pipeline = gpu.pipeline(&key, &storage.chain([uniform]).collect::<Vec<_>>())?;
+    let entry = |binding: usize, buffer, offset: usize, bytes| wgpu::BindGroupEntry {
+        binding: binding as u32,
+        resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer,
+            offset: offset as u64,
+            size: std::num::NonZeroU64::new(bytes),
+        }),
+    };
+    let mut entries: Vec<_> =
+        operands.iter().enumerate().map(|(i, &(b, bytes))| entry(i, b, 0, bytes)).collect();
+    entries.push(entry(entries.len(), uniforms, offset, UNIFORM_STRIDE as u64));
+    let make = || {
+        gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(launch.name),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        })
+    };
+    let no_memory = || Error::OutOfMemory { tensor: launch.name.to_owned(), bytes: 0 };
+    let bind_group = gpu.scoped(make, no_memory)?;
+    Ok(Ready { pipeline, bind_group, grid: launch.grid })
+}

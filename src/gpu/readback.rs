@@ -1,0 +1,120 @@
+//! Reading results back without waiting: a ring of staging buffers and tickets.
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+
+use super::{Encoder, Gpu, Program, Slot};
+use crate::{Error, Result};
+
+/// Names one readback; tickets of a ring count up from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// A ring of staging buffers. At most `depth` readbacks are under way; taking one more waits for
+/// the oldest, which bounds how far the host runs ahead of the device.
+#[derive(Debug)]
+pub struct ReadbackRing {
+    free: Vec<wgpu::Buffer>,
+    pending: VecDeque<Pending>,
+    done: Vec<(Ticket, Vec<u8>)>,
+    next: u64,
+    capacity: u64,
+}
+
+#[derive(Debug)]
+struct Pending {
+    ticket: Ticket,
+    buffer: wgpu::Buffer,
+    bytes: u64,
+    mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
+}
+
+impl ReadbackRing {
+    /// A ring of `depth` buffers of `bytes` each.
+    pub fn new(gpu: &Gpu, bytes: u64, depth: usize) -> Result<Self> {
+        let size = bytes.max(4).next_multiple_of(4);
+        let descriptor = wgpu::BufferDescriptor {
+            label: Some("readback"),
+            size,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        };
+        let no_memory = || Error::OutOfMemory { tensor: "a readback".to_owned(), bytes: size };
+        let free = (0..depth.max(1))
+            .map(|_| gpu.scoped(|| gpu.device.create_buffer(&descriptor), no_memory))
+            .collect::<Result<_>>()?;
+        let (pending, done) = (VecDeque::new(), Vec::new());
+        Ok(Self { free, pending, done, next: 0, capacity: size })
+    }
+
+    /// Adds copies of `slots`, one after the other, to the step in `encoder`.
+    ///
+    /// # Panics
+    /// If the slots together are longer than the ring's buffers.
+    pub fn copy(
+        &mut self,
+        gpu: &Gpu,
+        encoder: &mut Encoder<'_>,
+        program: &Program,
+        slots: &[Slot],
+    ) -> Result<Ticket> {
+        let total: u64 = slots.iter().map(|s| u64::from(s.words) * 4).sum();
+        assert!(total <= self.capacity, "readback of {total} bytes into {}", self.capacity);
+        if self.free.is_empty() {
+            gpu.wait()?;
+            self.collect(gpu)?;
+        }
+        let buffer = self.free.pop().expect("waiting freed every staging buffer");
+        let mut at = 0;
+        for slot in slots {
+            let bytes = u64::from(slot.words) * 4;
+            let from = program.buffer(*slot);
+            encoder.commands.copy_buffer_to_buffer(from, 0, &buffer, at, bytes);
+            at += bytes;
+        }
+        let (tell, mapped) = channel();
+        encoder.commands.map_buffer_on_submit(&buffer, wgpu::MapMode::Read, .., move |result| {
+            let _ = tell.send(result);
+        });
+        let ticket = Ticket(self.next);
+        self.next += 1;
+        self.pending.push_back(Pending { ticket, buffer, bytes: total, mapped });
+        Ok(ticket)
+    }
+
+    /// What has arrived since the last call, oldest first; never blocks.
+    pub fn ready(&mut self, gpu: &Gpu) -> Result<Vec<(Ticket, Vec<u8>)>> {
+        self.collect(gpu)?;
+        Ok(std::mem::take(&mut self.done))
+    }
+
+    /// Everything taken so far, oldest first; blocks until it has arrived.
+    pub fn wait(&mut self, gpu: &Gpu) -> Result<Vec<(Ticket, Vec<u8>)>> {
+        if !self.pending.is_empty() {
+            gpu.wait()?;
+        }
+        self.ready(gpu)
+    }
+
+    fn collect(&mut self, gpu: &Gpu) -> Result<()> {
+        gpu.tick()?;
+        while let Some(oldest) = self.pending.front() {
+            match oldest.mapped.try_recv() {
+                Err(TryRecvError::Empty) => break,
+                Ok(Ok(())) => {}
+                // After a loss everything looks successful except the mapping.
+                Ok(Err(e)) => return Err(Error::DeviceLost(e.to_string())),
+                Err(e) => return Err(Error::DeviceLost(e.to_string())),
+            }
+            let Some(Pending { ticket, buffer, bytes, .. }) = self.pending.pop_front() else {
+                break;
+            };
+            let view =
+                buffer.get_mapped_range(..bytes).map_err(|e| Error::Device(e.to_string()))?;
+            self.done.push((ticket, view.to_vec()));
+            drop(view);
+            buffer.unmap();
+            self.free.push(buffer);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,220 @@
+//! `matmul`: the three products that training needs, with mask, bias and activation in one pass.
+use super::{Activation, bit, mask_words};
+use crate::Result;
+use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, read, write};
+
+/// Rows and columns of `c` that one workgroup computes.
+const TILE: [u32; 2] = [32, 64];
+
+/// Which operands are stored transposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `a b`: forward.
+    NN,
+    /// `a b^T`: gradient of the inputs.
+    NT,
+    /// `a^T b`: gradient of the weights.
+    TN,
+}
+
+/// `c = activation(op(a) op(b) + bias) * slope(gate)`, all row-major, `op(a)` is `[m, k]`, `op(b)` is `[k, n]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Matmul {
+    /// Which operands are stored transposed.
+    pub form: Form,
+    /// `[m, k]`, or `[k, m]` in the form TN.
+    pub a: Slot,
+    /// `[k, n]`, or `[n, k]` in the form NT.
+    pub b: Slot,
+    /// Mask over `b`, bit `i` for element `i` as stored.
+    pub mask: Option<Slot>,
+    /// `[n]`, added to every row.
+    pub bias: Option<Slot>,
+    /// Applied after the bias.
+    pub activation: Activation,
+    /// `[m, n]` outputs of an activation, whose slope multiplies the result.
+    pub gate: Option<(Slot, Activation)>,
+    /// `[m, n]`
+    pub c: Slot,
+    /// Rows of `c`.
+    pub m: u32,
+    /// Columns of `c`.
+    pub n: u32,
+    /// Terms of each sum.
+    pub k: u32,
+}
+
+crate::uniform! {
+    /// Uniform of [`Matmul`].
+    pub struct MatmulParams {
+        /// Rows.
+        m: u32,
+        /// Columns.
+        n: u32,
+        /// Terms.
+        k: u32,
+        /// First term of this launch.
+        k_begin: u32,
+        /// One past the last term of this launch.
+        k_end: u32,
+    }
+}
+
+impl Matmul {
+    /// Appends the product to `plan`: one launch, or as many as keep each invocation's loop under
+    /// [`MAX_LOOP_ITERATIONS`], each adding its terms to the sums so far.
+    pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
+        let mut k_begin = 0;
+        while k_begin < self.k {
+            let k_end = self.k.min(k_begin + MAX_LOOP_ITERATIONS);
+            plan.push(Part { matmul: self, k_begin, k_end })?;
+            k_begin = k_end;
+        }
+        Ok(())
+    }
+
+    fn check_sizes(&self) -> Result<(), String> {
+        let [m, n, k] = [self.m, self.n, self.k];
+        if [m, n, k].contains(&0) {
+            return Err(format!("m {m}, n {n}, k {k}: none may be 0"));
+        }
+        let fits = |x: u32, y: u32| x.checked_mul(y).is_some();
+        if !(fits(m, n) && fits(m, k) && fits(k, n)) {
+            return Err(format!("m {m}, n {n}, k {k}: a matrix has 2^32 elements or more"));
+        }
+        Ok(())
+    }
+}
+
+/// One launch of a [`Matmul`]: its terms `k_begin..k_end`.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    matmul: Matmul,
+    k_begin: u32,
+    k_end: u32,
+}
+
+impl Part {
+    fn is_last(&self) -> bool {
+        self.k_end == self.matmul.k
+    }
+}
+
+impl Kernel for Part {
+    const NAME: &'static str = Matmul::NAME;
+    const WGSL: &'static str = Matmul::WGSL;
+    const OPERANDS: &'static [Operand] = Matmul::OPERANDS;
+    type Params = MatmulParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        let mut bound = self.matmul.bind();
+        if !self.is_last() {
+            (bound[3], bound[4]) = (Bound::NONE, Bound::NONE);
+        }
+        bound
+    }
+
+    fn params(&self) -> MatmulParams {
+        MatmulParams { k_begin: self.k_begin, k_end: self.k_end, ..self.matmul.params() }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        let whole = self.matmul;
+        let part = if self.is_last() {
+            whole
+        } else {
+            Matmul { bias: None, gate: None, activation: Activation::Identity, ..whole }
+        };
+        let mut constants = part.constants();
+        if self.k_begin > 0 {
+            constants.push(("ACCUMULATE", 1.0));
+        }
+        constants
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        self.matmul.grid()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.matmul.check_sizes()
+    }
+}
+
+impl Kernel for Matmul {
+    const NAME: &'static str = "matmul";
+    const WGSL: &'static str =
+        crate::wgsl!("common/bits.wgsl", "common/activation.wgsl", "matmul.wgsl");
+    const OPERANDS: &'static [Operand] =
+        &[read("a"), read("b"), read("mask"), read("bias"), read("gate"), write("c")];
+    type Params = MatmulParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        let [m, n, k] = [self.m, self.n, self.k].map(u64::from);
+        vec![
+            self.a.needs(m * k),
+            self.b.needs(k * n),
+            self.mask.map_or(Bound::NONE, |s| s.needs((k * n).div_ceil(32))),
+            self.bias.map_or(Bound::NONE, |s| s.needs(n)),
+            self.gate.map_or(Bound::NONE, |(s, _)| s.needs(m * n)),
+            self.c.needs(m * n),
+        ]
+    }
+
+    fn params(&self) -> MatmulParams {
+        MatmulParams { m: self.m, n: self.n, k: self.k, k_begin: 0, k_end: self.k }
+    }
+
+    /// Only what differs from the WGSL's defaults, so that the plan's text stays readable.
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        let gate = self.gate.map_or(Activation::Identity, |(_, activation)| activation);
+        [
+            ("TRANS_A", f64::from(u8::from(self.form == Form::TN))),
+            ("TRANS_B", f64::from(u8::from(self.form == Form::NT))),
+            ("MASKED", f64::from(u8::from(self.mask.is_some()))),
+            ("BIAS", f64::from(u8::from(self.bias.is_some()))),
+            ("ACTIVATION", self.activation.code()),
+            ("GATE", gate.code()),
+        ]
+        .into_iter()
+        .filter(|&(_, value)| value != 0.0)
+        .collect()
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [self.n.div_ceil(TILE[1]), self.m.div_ceil(TILE[0]), 1]
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.k > MAX_LOOP_ITERATIONS {
+            let k = self.k;
+            return Err(format!("k {k} is over {MAX_LOOP_ITERATIONS}; use Matmul::push"));
+        }
+        self.check_sizes()
+    }
+}
+
+/// Host reference: `op(a) op(b)` with `b` masked, in f64, and the sum of the terms' magnitudes,
+/// which scales the rounding error of any order of summation.
+pub fn matmul_reference(
+    form: Form,
+    (a, b): (&[f32], &[f32]),
+    mask: Option<&[u32]>,
+    [m, n, k]: [usize; 3],
+) -> Vec<(f64, f64)> {
+    debug_assert!(mask.is_none_or(|w| w.len() >= mask_words((k * n) as u32) as usize));
+    let a_at = |i: usize, t: usize| if form == Form::TN { t * m + i } else { i * k + t };
+    let b_at = |t: usize, j: usize| if form == Form::NT { j * k + t } else { t * n + j };
+    let term = |i: usize, j: usize, t: usize| {
+        let at = b_at(t, j);
+        let kept = mask.is_none_or(|words| bit(words, at));
+        if kept { f64::from(a[a_at(i, t)]) * f64::from(b[at]) } else { 0.0 }
+    };
+    let sum = |x: usize| {
+        (0..k).fold((0.0, 0.0), |(sum, magnitude), t| {
+            let product = term(x / n, x % n, t);
+            (sum + product, magnitude + product.abs())
+        })
+    };
+    (0..m * n).map(sum).collect()
+}

@@ -1,0 +1,61 @@
+//! Floor 2: the kernels. One file each, named as its WGSL file, with a host reference in f64 beside it.
+mod activation;
+mod adam;
+mod add;
+mod apply_mask;
+mod column_sum;
+mod correct;
+mod gate;
+mod log_loss;
+mod mask;
+mod matmul;
+mod momentum;
+mod sgd;
+mod softmax_cross_entropy;
+mod step;
+mod topk;
+
+pub use activation::Activation;
+pub use adam::{Adam, AdamParams, adam_reference};
+pub use add::{Add, AddParams, add_reference};
+pub use apply_mask::{ApplyMask, ApplyMaskParams, apply_mask_reference};
+pub use column_sum::{ColumnSum, ColumnSumParams, column_sum_reference};
+pub use correct::{Correct, CorrectParams, correct_reference};
+pub use gate::{Gate, GateParams, gate_reference};
+pub use log_loss::{LogLoss, LogLossParams, log_loss_reference};
+pub use mask::{Pruned, bit, mask_words, ones};
+pub use matmul::{Form, Matmul, MatmulParams, matmul_reference};
+pub use momentum::{Momentum, MomentumParams, momentum_reference};
+pub use sgd::{Sgd, SgdParams, sgd_reference};
+pub use softmax_cross_entropy::{
+    SoftmaxCrossEntropy, SoftmaxCrossEntropyParams, softmax_cross_entropy_reference,
+};
+pub use step::{STEP_WORDS, Step};
+pub use topk::{
+    Selection, TOPK_STATE_WORDS, TopkHistogram, TopkHistogramParams, TopkMask, TopkMaskParams,
+    TopkPick, TopkPickParams, TopkScan, TopkScanParams, TopkState, TopkTies, TopkTiesParams,
+    topk_reference,
+};
+
+/// Calls `$visit!(Kernel, Params)` for every kernel: the list that the tests walk.
+#[macro_export]
+macro_rules! for_each_kernel {
+    ($visit:ident) => {
+        $visit!(Adam, AdamParams);
+        $visit!(Add, AddParams);
+        $visit!(ApplyMask, ApplyMaskParams);
+        $visit!(ColumnSum, ColumnSumParams);
+        $visit!(Correct, CorrectParams);
+        $visit!(Gate, GateParams);
+        $visit!(LogLoss, LogLossParams);
+        $visit!(Matmul, MatmulParams);
+        $visit!(Momentum, MomentumParams);
+        $visit!(Sgd, SgdParams);
+        $visit!(SoftmaxCrossEntropy, SoftmaxCrossEntropyParams);
+        $visit!(TopkHistogram, TopkHistogramParams);
+        $visit!(TopkMask, TopkMaskParams);
+        $visit!(TopkPick, TopkPickParams);
+        $visit!(TopkScan, TopkScanParams);
+        $visit!(TopkTies, TopkTiesParams);
+    };
+}

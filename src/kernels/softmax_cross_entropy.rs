@@ -1,0 +1,95 @@
+//! `softmax_cross_entropy`: the loss of each row and its gradient in one pass.
+use super::{STEP_WORDS, Step};
+use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, read, write};
+
+/// Losses and gradients are divided by the number of valid rows, so that their sum over the batch
+/// is the mean.
+#[derive(Debug, Clone, Copy)]
+pub struct SoftmaxCrossEntropy {
+    /// `[batch, classes]`
+    pub logits: Slot,
+    /// `[batch]` class numbers.
+    pub labels: Slot,
+    /// [`Step`]
+    pub step: Slot,
+    /// `[batch]`
+    pub losses: Slot,
+    /// `[batch, classes]`
+    pub gradient: Slot,
+    /// Rows, padding included.
+    pub batch: u32,
+    /// Columns of the logits.
+    pub classes: u32,
+}
+
+crate::uniform! {
+    /// Uniform of [`SoftmaxCrossEntropy`].
+    pub struct SoftmaxCrossEntropyParams {
+        /// Rows.
+        batch: u32,
+        /// Columns.
+        classes: u32,
+    }
+}
+
+impl Kernel for SoftmaxCrossEntropy {
+    const NAME: &'static str = "softmax_cross_entropy";
+    const WGSL: &'static str = crate::wgsl!("common/step.wgsl", "softmax_cross_entropy.wgsl");
+    const OPERANDS: &'static [Operand] =
+        &[read("logits"), read("labels"), read("step"), write("losses"), write("gradient")];
+    type Params = SoftmaxCrossEntropyParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        let (batch, all) = (u64::from(self.batch), u64::from(self.batch) * u64::from(self.classes));
+        vec![
+            self.logits.needs(all),
+            self.labels.needs(batch),
+            self.step.needs(STEP_WORDS.into()),
+            self.losses.needs(batch),
+            self.gradient.needs(all),
+        ]
+    }
+
+    fn params(&self) -> SoftmaxCrossEntropyParams {
+        SoftmaxCrossEntropyParams { batch: self.batch, classes: self.classes }
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [self.batch.div_ceil(64), 1, 1]
+    }
+
+    fn check(&self) -> Result<(), String> {
+        // Three loops over the classes in one invocation.
+        let (classes, most) = (self.classes, MAX_LOOP_ITERATIONS / 3);
+        if !(2..=most).contains(&classes) {
+            return Err(format!("{classes} classes, must be 2 to {most}"));
+        }
+        Ok(())
+    }
+}
+
+/// Host reference: losses and gradient in f64.
+pub fn softmax_cross_entropy_reference(
+    logits: &[f32],
+    labels: &[u32],
+    classes: usize,
+    step: &Step,
+) -> (Vec<f64>, Vec<f64>) {
+    let rows = f64::from(step.rows);
+    let (mut losses, mut gradient) = (Vec::new(), Vec::new());
+    for (i, (row, &label)) in logits.chunks(classes).zip(labels).enumerate() {
+        if i >= step.rows as usize {
+            losses.push(0.0);
+            gradient.extend(row.iter().map(|_| 0.0));
+            continue;
+        }
+        let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let exp: Vec<f64> = row.iter().map(|z| f64::from(z - highest).exp()).collect();
+        let sum: f64 = exp.iter().sum();
+        let shifted = f64::from(row[label as usize] - highest);
+        losses.push((sum.ln() - shifted) / rows);
+        let hit = |j: usize| f64::from(u8::from(j == label as usize));
+        gradient.extend(exp.iter().enumerate().map(|(j, e)| (e / sum - hit(j)) / rows));
+    }
+    (losses, gradient)
+}
