@@ -81,7 +81,7 @@ def check_checkpoints(logdir, zeros):
     for name, tensor in sorted(model.items()):
         print(f"tensor {name} {list(tensor.shape)}: {counts[name]} zeros of {tensor.size}")
     for name, wanted in zeros:
-        require(name in counts, f"no tensor {name}; there are {', '.join(sorted(counts)) or 'none'}")
+        require(name in counts, f"no tensor {name}; there are {', '.join(sorted(counts))}")
         require(counts[name] == wanted, f"{name}: {counts[name]} zeros, wanted {wanted}")
 
 

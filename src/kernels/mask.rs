@@ -1,18 +1,22 @@
 //! Masks as the kernels see them: one bit per weight, 32 to a word, lowest bit first.
 use serde::{Deserialize, Serialize};
 
-/// What becomes of a pruned weight: `shaders/common/pruned.wgsl`.
+/// What becomes of a weight while its mask bit is 0: `shaders/common/pruned.wgsl`.
+///
+/// In each mode the forward pass sees 0 in its place and it gets no data gradient.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pruned {
-    /// Set to zero at the mask update and held there against momentum and weight decay; its
-    /// optimizer slots are cleared.
+    /// Weight and optimizer slots are set to 0 at the mask update and held there, whatever
+    /// momentum or weight decay would do. It returns only if the sparsity falls, and then from 0.
     #[default]
     Zero,
-    /// Upstream's way: the raw value stays, moved by momentum and weight decay but by no data
-    /// gradient, and is ranked again at the next update, so that it can come back.
+    /// As upstream does: the raw value stays and the optimizer goes on with it under a data
+    /// gradient of 0, so momentum and weight decay move it and its slots decay. Each mask update
+    /// ranks the raw value again, and the weight returns with it.
     Revive,
-    /// The raw value stays and nothing moves it.
+    /// The raw value and the optimizer slots stay as they were at the mask update. Each later
+    /// update ranks the raw value again, and the weight returns with both.
     Freeze,
 }
 

@@ -1,0 +1,142 @@
+//! Data sets in the IDX file format of MNIST, plain or gzipped.
+use super::{Dataset, Split};
+use crate::{Error, Result};
+use flate2::read::MultiGzDecoder;
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// Reads the four files of an MNIST-style data set from `dir`: `train-images-idx3-ubyte`,
+/// `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`.
+///
+/// Each may have `.gz` at its end; the plain file is taken where both are there. Pixels are in
+/// `[0, 1]`. There is one class more than the largest label of the train half, and at least 2.
+///
+/// # Errors
+/// [`Error::File`] when a file is missing, malformed, or does not fit the others; [`Error::Io`]
+/// when the operating system refuses to read one.
+pub fn idx_folder(dir: &Path, name: &str) -> Result<Split> {
+    let train = Half::read(dir, "train")?;
+    let test = Half::read(dir, "t10k")?;
+    if test.images.sizes[1..] != train.images.sizes[1..] {
+        let (found, wanted) = (&test.images.sizes[1..], &train.images.sizes[1..]);
+        let message = format!(
+            "images are {found:?}, but those of {} are {wanted:?}",
+            train.images.path.display()
+        );
+        return Err(Error::file(test.images.path, message));
+    }
+    let classes = train.labels.bytes.iter().max().map_or(2, |&max| (u32::from(max) + 1).max(2));
+    Ok(Split { train: train.into_dataset(name, classes)?, test: test.into_dataset(name, classes)? })
+}
+
+/// Images and as many labels.
+struct Half {
+    images: Idx,
+    labels: Idx,
+}
+
+impl Half {
+    fn read(dir: &Path, prefix: &str) -> Result<Self> {
+        let images = Idx::read(dir, &format!("{prefix}-images-idx3-ubyte"), 3)?;
+        let labels = Idx::read(dir, &format!("{prefix}-labels-idx1-ubyte"), 1)?;
+        if images.sizes[0] != labels.sizes[0] {
+            let (found, wanted) = (labels.sizes[0], images.sizes[0]);
+            let message =
+                format!("{found} labels, but {} holds {wanted} images", images.path.display());
+            return Err(Error::file(labels.path, message));
+        }
+        Ok(Self { images, labels })
+    }
+
+    fn into_dataset(self, name: &str, classes: u32) -> Result<Dataset> {
+        let Idx { sizes, bytes, .. } = self.images;
+        Dataset::new(name, &sizes[1..], classes, 1.0 / 255.0, bytes, self.labels.bytes)
+            .map_err(|error| Error::file(self.labels.path, error.to_string()))
+    }
+}
+
+/// One file: `bytes` is exactly as long as `sizes` says, and not empty.
+struct Idx {
+    path: PathBuf,
+    sizes: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Idx {
+    fn read(dir: &Path, name: &str, dimensions: u8) -> Result<Self> {
+        let (path, mut reader) = open(dir, name)?;
+        let mut head = Vec::new();
+        let head_len = 4 + 4 * u64::from(dimensions);
+        reader.by_ref().take(head_len).read_to_end(&mut head).map_err(refused(&path))?;
+        if head.len() as u64 != head_len {
+            let message = format!("holds {} bytes, its header alone has {head_len}", head.len());
+            return Err(Error::file(path, message));
+        }
+        let words: Vec<u32> =
+            head.as_chunks().0.iter().map(|&word| u32::from_be_bytes(word)).collect();
+        let magic = MAGIC_BYTES | u32::from(dimensions);
+        if words[0] != magic {
+            let message = format!(
+                "magic number is 0x{:08x}, expected 0x{magic:08x} (bytes in {dimensions} dimensions)",
+                words[0]
+            );
+            return Err(Error::file(path, message));
+        }
+        let sizes = &words[1..];
+        if sizes.contains(&0) {
+            return Err(Error::file(path, format!("sizes are {sizes:?}, each must be at least 1")));
+        }
+
+        // The buffer grows with what is there, never with what the header claims. Reading on to
+        // the end counts the bytes too many, and has gzip verify its checksum.
+        let expected: u128 = sizes.iter().map(|&size| u128::from(size)).product();
+        let limit = u64::try_from(expected).unwrap_or(u64::MAX);
+        let mut bytes = Vec::new();
+        reader.by_ref().take(limit).read_to_end(&mut bytes).map_err(refused(&path))?;
+        let extra = io::copy(&mut reader, &mut io::sink()).map_err(refused(&path))?;
+        let found = bytes.len() as u128 + u128::from(extra);
+        if found != expected {
+            let message = format!("sizes {sizes:?} need {expected} bytes, the file holds {found}");
+            return Err(Error::file(path, message));
+        }
+        bytes.shrink_to_fit();
+        Ok(Self { path, sizes: sizes.iter().map(|&size| size as usize).collect(), bytes })
+    }
+}
+
+/// First word of a file of unsigned bytes; its last byte is the number of dimensions.
+const MAGIC_BYTES: u32 = 0x0800;
+
+/// Opens `name` or else `name.gz`, and decompresses the latter.
+fn open(dir: &Path, name: &str) -> Result<(PathBuf, Box<dyn Read>)> {
+    let plain = dir.join(name);
+    match File::open(&plain) {
+        Ok(file) => return Ok((plain, Box::new(BufReader::new(file)))),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::io("open", plain)(error)),
+    }
+    let gzipped = dir.join(format!("{name}.gz"));
+    match File::open(&gzipped) {
+        Ok(file) => Ok((gzipped, Box::new(MultiGzDecoder::new(BufReader::new(file))))),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let message = format!(
+                "has neither {name} nor {name}.gz; the folder should hold train-images-idx3-ubyte, \
+                 train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, \
+                 each plain or with .gz"
+            );
+            Err(Error::file(dir, message))
+        }
+        Err(error) => Err(Error::io("open", gzipped)(error)),
+    }
+}
+
+/// Tells bad contents (as the decoder reports them) from a refusal of the operating system.
+fn refused(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |error| match error.kind() {
+        ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+            Error::file(path, format!("not a whole gzip file: {error}; download it again"))
+        }
+        _ => Error::io("read", path)(error),
+    }
+}

@@ -1,0 +1,109 @@
+//! Gradients: a transformation from graph to graph.
+use super::{Graph, Op, Shape, Tensor};
+use crate::kernels::{Activation, Form};
+use crate::{Error, Result};
+
+/// Appends to `graph` the gradients of `loss` and returns one for each parameter, in their order;
+/// `None` for a parameter that does not reach the loss.
+///
+/// # Errors
+/// [`Error::Shape`] unless `loss` comes from [`Graph::softmax_cross_entropy`] or [`Graph::log_loss`].
+pub fn gradients(graph: &mut Graph, loss: Tensor) -> Result<Vec<Option<Tensor>>> {
+    let losses = graph.nodes[loss.0].inputs.first().copied();
+    let is_loss = |op| matches!(op, Op::SoftmaxCrossEntropy | Op::LogLoss { .. });
+    let Some(losses) = losses.filter(|l| is_loss(graph.nodes[l.0].op)) else {
+        let name = &graph.nodes[loss.0].name;
+        return Err(Error::shape("gradients", format!("{name} is not the mean of a loss")));
+    };
+    let logits = graph.nodes[losses.0].inputs[0];
+    let mut backward =
+        Backward { needed: needed(graph), gradients: vec![None; losses.0 + 1], graph };
+    let shape = backward.graph.shape(logits).clone();
+    let first = backward.push(Op::LossGradient, vec![losses], shape, logits);
+    backward.accumulate(logits, first);
+    for node in (0..losses.0).rev() {
+        backward.visit(Tensor(node))?;
+    }
+    let Backward { gradients, graph, .. } = backward;
+    Ok(graph.parameters.iter().map(|p| gradients.get(p.tensor.0).copied().flatten()).collect())
+}
+
+/// Whether each node depends on a parameter.
+fn needed(graph: &Graph) -> Vec<bool> {
+    let mut needed = Vec::with_capacity(graph.nodes.len());
+    for node in &graph.nodes {
+        needed.push(node.op == Op::Parameter || node.inputs.iter().any(|i| needed[i.0]));
+    }
+    needed
+}
+
+struct Backward<'g> {
+    graph: &'g mut Graph,
+    needed: Vec<bool>,
+    /// Gradient of each node so far.
+    gradients: Vec<Option<Tensor>>,
+}
+
+impl Backward<'_> {
+    fn visit(&mut self, tensor: Tensor) -> Result<()> {
+        let Some(gradient) = self.gradients[tensor.0] else { return Ok(()) };
+        let node = self.graph.nodes[tensor.0].clone();
+        match (node.op, node.inputs.as_slice()) {
+            (Op::Parameter | Op::Features, _) => {}
+            (Op::Matmul { form: Form::NN, activation }, &[x, weight, ref bias @ ..]) => {
+                let gradient = self.through(activation, gradient, tensor);
+                if let &[bias] = bias {
+                    self.send(bias, Op::ColumnSum, vec![gradient]);
+                }
+                let op = |form| Op::Matmul { form, activation: Activation::Identity };
+                self.send(weight, op(Form::TN), vec![x, gradient]);
+                self.send(x, op(Form::NT), vec![gradient, weight]);
+            }
+            (Op::Add, &[x, y]) => {
+                for input in [x, y] {
+                    if self.needed[input.0] {
+                        self.accumulate(input, gradient);
+                    }
+                }
+            }
+            (op, _) => {
+                let message = format!("{} has no gradient rule", node.name);
+                return Err(Error::shape(op.name(), message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The gradient before the activation that made `output`.
+    fn through(&mut self, activation: Activation, gradient: Tensor, output: Tensor) -> Tensor {
+        if activation == Activation::Identity {
+            return gradient;
+        }
+        let shape = self.graph.shape(output).clone();
+        self.push(Op::Gate { activation }, vec![gradient, output], shape, output)
+    }
+
+    /// Adds a new node to the gradient of `to`, if `to` needs one.
+    fn send(&mut self, to: Tensor, op: Op, inputs: Vec<Tensor>) {
+        if self.needed[to.0] {
+            let shape = self.graph.shape(to).clone();
+            let gradient = self.push(op, inputs, shape, to);
+            self.accumulate(to, gradient);
+        }
+    }
+
+    fn accumulate(&mut self, to: Tensor, gradient: Tensor) {
+        self.gradients[to.0] = Some(match self.gradients[to.0] {
+            None => gradient,
+            Some(sum) => {
+                let shape = self.graph.shape(to).clone();
+                self.push(Op::Add, vec![sum, gradient], shape, to)
+            }
+        });
+    }
+
+    fn push(&mut self, op: Op, inputs: Vec<Tensor>, shape: Shape, of: Tensor) -> Tensor {
+        let name = format!("grad/{}", self.graph.nodes[of.0].name);
+        self.graph.push(op, inputs, shape, &name)
+    }
+}

@@ -1,0 +1,225 @@
+//! From graph to launches: only what the wanted tensors need, gates fused into the products before them.
+use super::{Graph, Node, Op, Tensor};
+use crate::gpu::{PlanBuilder, Slot};
+use crate::kernels::{
+    Activation, Add, ColumnSum, Correct, Form, Gate, LogLoss, Matmul, SoftmaxCrossEntropy,
+};
+use crate::{Error, Result};
+
+/// Slots that exist before lowering: inputs, parameters and outputs to read back.
+#[derive(Debug, Clone)]
+pub struct Homes {
+    slots: Vec<Option<Slot>>,
+    masks: Vec<Option<Slot>>,
+    step: Slot,
+}
+
+impl Homes {
+    /// No homes yet, but for the [`crate::kernels::Step`] that losses read.
+    pub fn new(graph: &Graph, step: Slot) -> Self {
+        let nodes = graph.nodes().len();
+        Self { slots: vec![None; nodes], masks: vec![None; nodes], step }
+    }
+
+    /// `tensor` lives in `slot`.
+    pub fn set(&mut self, tensor: Tensor, slot: Slot) {
+        self.slots[tensor.0] = Some(slot);
+    }
+
+    /// The mask of the parameter `tensor` lives in `mask`.
+    pub fn set_mask(&mut self, tensor: Tensor, mask: Slot) {
+        self.masks[tensor.0] = Some(mask);
+    }
+}
+
+/// Appends to the current phase of `plan` the launches that compute `wanted`, and returns their
+/// slots: scratch, but for those with a home.
+///
+/// # Errors
+/// [`Error::Plan`] from the kernels, [`Error::Shape`] for a tensor of 2^32 elements or an input
+/// without a home.
+pub fn lower(
+    graph: &Graph,
+    plan: &mut PlanBuilder,
+    homes: &Homes,
+    wanted: &[Tensor],
+) -> Result<Vec<Slot>> {
+    let live = live(graph, wanted);
+    let mut uses = vec![0; graph.nodes.len()];
+    for (node, _) in graph.nodes.iter().zip(&live).filter(|(_, live)| **live) {
+        node.inputs.iter().for_each(|i| uses[i.0] += 1);
+    }
+    wanted.iter().for_each(|w| uses[w.0] += 1);
+    let mut lowering = Lowering {
+        graph,
+        plan,
+        homes,
+        slots: homes.slots.clone(),
+        loss_gradients: vec![None; graph.nodes.len()],
+        uses,
+    };
+    for (i, _) in live.iter().enumerate().filter(|(_, live)| **live) {
+        lowering.visit(Tensor(i))?;
+    }
+    wanted.iter().map(|&w| lowering.slot(w)).collect()
+}
+
+/// Nodes that `wanted` depends on.
+fn live(graph: &Graph, wanted: &[Tensor]) -> Vec<bool> {
+    let mut live = vec![false; graph.nodes.len()];
+    wanted.iter().for_each(|w| live[w.0] = true);
+    for (i, node) in graph.nodes.iter().enumerate().rev() {
+        if live[i] {
+            node.inputs.iter().for_each(|input| live[input.0] = true);
+        }
+    }
+    live
+}
+
+struct Lowering<'a> {
+    graph: &'a Graph,
+    plan: &'a mut PlanBuilder,
+    homes: &'a Homes,
+    slots: Vec<Option<Slot>>,
+    /// Second output of each loss.
+    loss_gradients: Vec<Option<Slot>>,
+    /// Readers of each node.
+    uses: Vec<usize>,
+}
+
+impl Lowering<'_> {
+    fn visit(&mut self, tensor: Tensor) -> Result<()> {
+        let node = &self.graph.nodes[tensor.0];
+        let inputs = node.inputs.as_slice();
+        match (node.op, inputs) {
+            (Op::Features | Op::Labels | Op::Parameter, _) => self.slot(tensor).map(|_| ()),
+            (Op::Matmul { .. }, _) if self.gate_of(tensor).is_some() => Ok(()),
+            (Op::Matmul { .. }, _) => self.matmul(tensor, None),
+            (Op::Gate { activation }, &[gradient, output]) => {
+                if self.gate_of(gradient) == Some(tensor) {
+                    let gate = (self.slot(output)?, activation);
+                    return self.matmul(gradient, Some((tensor, gate)));
+                }
+                let len = elements(node)?;
+                let (gradient, output) = (self.slot(gradient)?, self.slot(output)?);
+                let out = self.output(tensor)?;
+                self.plan.push(Gate { gradient, output, activation, out, len })
+            }
+            (Op::Add, &[x, y]) => {
+                let (x, y, len) = (self.slot(x)?, self.slot(y)?, elements(node)?);
+                let out = self.output(tensor)?;
+                self.plan.push(Add { x, y, out, len })
+            }
+            (Op::ColumnSum, &[x]) => {
+                let columns = elements(node)?;
+                let rows = elements(&self.graph.nodes[x.0])? / columns;
+                let x = self.slot(x)?;
+                let out = self.output(tensor)?;
+                self.plan.push(ColumnSum { x, out, rows, columns })
+            }
+            (Op::SoftmaxCrossEntropy | Op::LogLoss { .. }, &[logits, labels]) => {
+                self.loss(tensor, logits, labels)
+            }
+            (Op::LossGradient, &[losses]) => {
+                self.slots[tensor.0] = self.loss_gradients[losses.0];
+                Ok(())
+            }
+            (Op::Correct, &[logits, labels]) => {
+                let [batch, classes] = self.matrix(logits)?;
+                let (logits, labels, step) =
+                    (self.slot(logits)?, self.slot(labels)?, self.homes.step);
+                let correct = self.output(tensor)?;
+                self.plan.push(Correct { logits, labels, step, correct, batch, classes })
+            }
+            (op, _) => Err(Error::shape(op.name(), format!("{} lacks inputs", node.name))),
+        }
+    }
+
+    /// The gate that is the only reader of the product `tensor`: one launch does both.
+    fn gate_of(&self, tensor: Tensor) -> Option<Tensor> {
+        let plain = Op::Matmul { form: Form::NT, activation: Activation::Identity };
+        if self.graph.nodes[tensor.0].op != plain || self.uses[tensor.0] != 1 {
+            return None;
+        }
+        let reads = |n: &Node| matches!(n.op, Op::Gate { .. }) && n.inputs[0] == tensor;
+        self.graph.nodes.iter().position(reads).map(Tensor)
+    }
+
+    fn matmul(&mut self, tensor: Tensor, gate: Option<(Tensor, (Slot, Activation))>) -> Result<()> {
+        let node = &self.graph.nodes[tensor.0];
+        let (Op::Matmul { form, activation }, &[a, b, ref bias @ ..]) =
+            (node.op, node.inputs.as_slice())
+        else {
+            return Err(Error::shape("matmul", format!("{} lacks inputs", node.name)));
+        };
+        let [m, n] = self.matrix(tensor)?;
+        let [rows, columns] = self.matrix(a)?;
+        let product = Matmul {
+            form,
+            a: self.slot(a)?,
+            b: self.slot(b)?,
+            mask: self.homes.masks[b.0],
+            bias: bias.first().map(|&bias| self.slot(bias)).transpose()?,
+            activation,
+            gate: gate.map(|(_, gate)| gate),
+            c: self.output(gate.map_or(tensor, |(gated, _)| gated))?,
+            m,
+            n,
+            k: if form == Form::TN { rows } else { columns },
+        };
+        product.push(self.plan)
+    }
+
+    fn loss(&mut self, tensor: Tensor, logits: Tensor, labels: Tensor) -> Result<()> {
+        let [batch, classes] = self.matrix(logits)?;
+        let name = format!("grad/{}", self.graph.nodes[logits.0].name);
+        let gradient = self.plan.scratch(name, elements(&self.graph.nodes[logits.0])?);
+        self.loss_gradients[tensor.0] = Some(gradient);
+        let (logits, labels, step) = (self.slot(logits)?, self.slot(labels)?, self.homes.step);
+        let losses = self.output(tensor)?;
+        match self.graph.nodes[tensor.0].op {
+            Op::LogLoss { epsilon } => {
+                self.plan.push(LogLoss { logits, labels, step, losses, gradient, batch, epsilon })
+            }
+            _ => self.plan.push(SoftmaxCrossEntropy {
+                logits,
+                labels,
+                step,
+                losses,
+                gradient,
+                batch,
+                classes,
+            }),
+        }
+    }
+
+    fn slot(&self, tensor: Tensor) -> Result<Slot> {
+        self.slots[tensor.0].ok_or_else(|| {
+            let node = &self.graph.nodes[tensor.0];
+            Error::shape(node.op.name(), format!("{} has no slot", node.name))
+        })
+    }
+
+    /// The home of `tensor`, or new scratch.
+    fn output(&mut self, tensor: Tensor) -> Result<Slot> {
+        let node = &self.graph.nodes[tensor.0];
+        let words = elements(node)?;
+        let slot = *self.slots[tensor.0]
+            .get_or_insert_with(|| self.plan.scratch(node.name.as_str(), words));
+        Ok(slot)
+    }
+
+    fn matrix(&self, tensor: Tensor) -> Result<[u32; 2]> {
+        let node = &self.graph.nodes[tensor.0];
+        <[u32; 2]>::try_from(node.shape.dims()).map_err(|_| {
+            Error::shape(node.op.name(), format!("{} {} needs rank 2", node.name, node.shape))
+        })
+    }
+}
+
+fn elements(node: &Node) -> Result<u32> {
+    node.shape.elements().ok_or_else(|| {
+        let message = format!("{} {} has 2^32 elements or more", node.name, node.shape);
+        Error::shape(node.op.name(), message)
+    })
+}

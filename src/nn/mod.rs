@@ -1,0 +1,8 @@
+//! Floor 4: models by name, and initial values by seed.
+mod init;
+mod model;
+mod network;
+
+pub use init::glorot_uniform;
+pub use model::Model;
+pub use network::Network;

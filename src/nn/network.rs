@@ -1,0 +1,20 @@
+//! A graph together with the tensors that training needs to know.
+use crate::graph::{Graph, Tensor};
+
+/// A model for one batch size, as a graph. [`crate::nn::Model::network`] makes one by name; any
+/// [`Graph`] can be made into one by hand.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// Name for checkpoints: another network's checkpoint is refused by it.
+    pub name: String,
+    /// The forward graph.
+    pub graph: Graph,
+    /// `[batch, width]`
+    pub features: Tensor,
+    /// `[batch]`
+    pub labels: Tensor,
+    /// Mean loss `[1]`.
+    pub loss: Tensor,
+    /// Number of right rows `[1]`.
+    pub correct: Tensor,
+}

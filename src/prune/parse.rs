@@ -1,0 +1,233 @@
+//! Upstream's string form of a spec: `target_sparsity=0.9,do_not_prune=[fc3,embed]`.
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as ChoiceError};
+
+use super::spec::{BlockPooling, PruningSpec, Threshold};
+use crate::kernels::Pruned;
+use crate::{Error, Result};
+
+/// Reads `name=value` entries parted by commas; lists are `[a,b]`; spaces around names and values
+/// are ignored, and so are empty list items. Fields left out keep their defaults, ranges are not
+/// looked at.
+///
+/// # Errors
+/// [`Error::Argument`] for an unknown name (with the nearest known one), a name given twice, an
+/// entry without `=`, a bracket without its partner, or a value of the wrong type.
+impl FromStr for PruningSpec {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut spec = Self::default();
+        let mut seen = Vec::new();
+        if text.trim().is_empty() {
+            return Ok(spec);
+        }
+        for (position, entry) in entries(text)? {
+            let Some((name, value)) = entry.split_once('=') else {
+                return Err(malformed(format!(
+                    "entry `{}` at character {position} has no `=`; write name=value",
+                    entry.trim()
+                )));
+            };
+            let (name, value) = (name.trim(), value.trim());
+            let field = FIELDS.iter().find(|f| f.name == name).ok_or_else(|| unknown(name))?;
+            if seen.contains(&field.name) {
+                let message = format!("`{name}` is given a second time at character {position}");
+                return Err(malformed(message));
+            }
+            seen.push(field.name);
+            (field.read)(&mut spec, value)
+                .map_err(|wrong| Error::argument(name, format!("{value}: {wrong}")))?;
+        }
+        Ok(spec)
+    }
+}
+
+/// Writes the fields that differ from the defaults; what it writes for a valid spec reads back as
+/// the same spec, empty entries of `do_not_prune` left out.
+impl fmt::Display for PruningSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let default = Self::default();
+        let mut comma = "";
+        for field in FIELDS {
+            let value = (field.write)(self);
+            if value != (field.write)(&default) {
+                write!(f, "{comma}{}={value}", field.name)?;
+                comma = ",";
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Field {
+    name: &'static str,
+    read: fn(&mut PruningSpec, &str) -> Result<(), String>,
+    write: fn(&PruningSpec) -> String,
+}
+
+macro_rules! fields {
+    ($($name:ident)*) => {
+        &[$(Field {
+            name: stringify!($name),
+            read: |spec, text| Value::read(text).map(|value| spec.$name = value),
+            write: |spec| spec.$name.write(),
+        }),*]
+    };
+}
+
+const FIELDS: &[Field] = fields![
+    name
+    begin_pruning_step
+    end_pruning_step
+    do_not_prune
+    threshold_decay
+    pruning_frequency
+    nbins
+    block_height
+    block_width
+    block_pooling_function
+    initial_sparsity
+    target_sparsity
+    sparsity_function_begin_step
+    sparsity_function_end_step
+    sparsity_function_exponent
+    use_tpu
+    threshold
+    pruned
+];
+
+/// A field type in the string form; `read` fails with what is wrong with the text.
+trait Value: Sized {
+    fn read(text: &str) -> Result<Self, String>;
+    fn write(&self) -> String;
+}
+
+macro_rules! numbers {
+    ($($type:ty: $ok:expr, $wanted:expr;)*) => {$(
+        impl Value for $type {
+            fn read(text: &str) -> Result<Self, String> {
+                text.parse().ok().filter($ok).ok_or_else(|| format!("must be {}", $wanted))
+            }
+            fn write(&self) -> String {
+                self.to_string()
+            }
+        }
+    )*};
+}
+numbers! {
+    u32: |_| true, format_args!("a whole number from 0 to {}", u32::MAX);
+    u64: |_| true, format_args!("a whole number from 0 to {}", u64::MAX);
+    i64: |_| true, format_args!("a whole number from {} to {}", i64::MIN, i64::MAX);
+    f64: |x: &f64| x.is_finite(), "a finite number";
+}
+
+impl Value for bool {
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "true" | "1" => Ok(true),
+            "false" | "0" => Ok(false),
+            _ => Err("must be true, false, 1 or 0".into()),
+        }
+    }
+    fn write(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Value for String {
+    fn read(text: &str) -> Result<Self, String> {
+        if text.contains('[') {
+            Err("must be one value, not a list".into())
+        } else {
+            Ok(text.into())
+        }
+    }
+    fn write(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Value for Vec<String> {
+    fn read(text: &str) -> Result<Self, String> {
+        let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let inner = inner.filter(|inner| !inner.contains('['));
+        let inner = inner.ok_or("must be one list in brackets, like [fc3,embed]")?;
+        let items = inner.split(',').map(str::trim).filter(|item| !item.is_empty());
+        Ok(items.map(String::from).collect())
+    }
+    fn write(&self) -> String {
+        let items: Vec<_> = self.iter().map(String::as_str).filter(|s| !s.is_empty()).collect();
+        format!("[{}]", items.join(","))
+    }
+}
+
+/// Enums take their names from serde, so that strings and files agree.
+trait Choice: Serialize + DeserializeOwned {}
+impl Choice for Threshold {}
+impl Choice for Pruned {}
+impl Choice for BlockPooling {}
+
+impl<T: Choice> Value for T {
+    fn read(text: &str) -> Result<Self, String> {
+        T::deserialize(text.into_deserializer()).map_err(|e: ChoiceError| e.to_string())
+    }
+    fn write(&self) -> String {
+        ChoiceName(self).to_string()
+    }
+}
+
+struct ChoiceName<'a, T>(&'a T);
+
+impl<T: Choice> fmt::Display for ChoiceName<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.serialize(f)
+    }
+}
+
+/// The text between top-level commas, each with its position in characters, from 1.
+fn entries(text: &str) -> Result<Vec<(usize, &str)>> {
+    let mut entries = Vec::new();
+    let (mut start, mut open) = ((0, 1), None);
+    for (position, (index, c)) in (1..).zip(text.char_indices()) {
+        match (c, open) {
+            ('[', None) => open = Some(position),
+            (']', Some(_)) => open = None,
+            ('[', Some(_)) | (']', None) => {
+                return Err(malformed(format!("stray `{c}` at character {position}")));
+            }
+            (',', None) => {
+                entries.push((start.1, &text[start.0..index]));
+                start = (index + 1, position + 1);
+            }
+            _ => {}
+        }
+    }
+    if let Some(position) = open {
+        let message = format!("the list opened at character {position} is never closed; add `]`");
+        return Err(malformed(message));
+    }
+    entries.push((start.1, &text[start.0..]));
+    Ok(entries)
+}
+
+fn malformed(message: String) -> Error {
+    Error::argument("pruning", message)
+}
+
+/// Suggests the nearest field name within one edit per three letters, else lists them all.
+fn unknown(name: &str) -> Error {
+    let distance = |f: &&Field| strsim::damerau_levenshtein(f.name, name);
+    let nearest = FIELDS.iter().min_by_key(distance);
+    let advice = match nearest.filter(|f| distance(f) <= f.name.len().div_ceil(3)) {
+        Some(field) => format!("did you mean `{}`?", field.name),
+        None => {
+            let names: Vec<_> = FIELDS.iter().map(|f| f.name).collect();
+            format!("known are {}", names.join(", "))
+        }
+    };
+    malformed(format!("unknown name `{name}`; {advice}"))
+}

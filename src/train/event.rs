@@ -1,0 +1,56 @@
+//! What happened, as values: log lines, summaries and progress bars all consume these.
+use std::path::PathBuf;
+
+/// Something that happened in a run.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A train step, with the mask update after it.
+    Step(StepEvent),
+    /// A checkpoint was written.
+    Checkpoint {
+        /// Global step.
+        step: u64,
+        /// Its folder.
+        path: PathBuf,
+    },
+}
+
+/// A train step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepEvent {
+    /// Global step, counted from 1.
+    pub step: u64,
+    /// Mean loss of the batch before the update.
+    pub loss: f32,
+    /// Share of right rows in the batch.
+    pub accuracy: f64,
+    /// Learning rate.
+    pub learning_rate: f32,
+    /// Seconds since the step before was submitted, mask update included.
+    pub seconds: f64,
+    /// The masks, where this step updated them.
+    pub masks: Option<MaskEvent>,
+}
+
+/// A mask update.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaskEvent {
+    /// Sparsity that the schedule asks for.
+    pub asked: f64,
+    /// Each pruned weight.
+    pub tensors: Vec<MaskSparsity>,
+}
+
+/// The mask of one weight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaskSparsity {
+    /// Name of the weight.
+    pub name: String,
+    /// Number of weights.
+    pub len: u32,
+    /// Share of clear bits, counted on the device.
+    pub sparsity: f64,
+    /// Highest |w| that was pruned.
+    pub threshold: f32,
+}

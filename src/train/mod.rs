@@ -1,0 +1,19 @@
+//! Floor 6: the supervised training loop, and what it leaves in its logdir.
+pub mod checkpoint;
+mod event;
+mod options;
+mod scalars;
+mod session;
+mod snapshot;
+pub mod summary;
+mod supervisor;
+pub mod timeline;
+mod trace;
+mod train_op;
+mod variables;
+
+pub use event::{Event, MaskEvent, MaskSparsity, StepEvent};
+pub use options::TrainOptions;
+pub use session::{Evaluation, Session, StepResult};
+pub use supervisor::{End, TrainOutcome, train};
+pub use train_op::TrainOp;

@@ -1,0 +1,320 @@
+//! The loop: decides what is due, and hands each step to the session as one submission.
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::checkpoint::{self, Lock, Manifest};
+use super::event::{Event, MaskEvent, MaskSparsity, StepEvent};
+use super::options::TrainOptions;
+use super::scalars::Scalars;
+use super::session::{Session, StepResult};
+use super::trace::Trace;
+use super::train_op::TrainOp;
+use crate::data::{Batch, BatchSource, Cursor};
+use crate::kernels::TopkState;
+use crate::prune::{MaskUpdateOp, PrunedTensor};
+use crate::{Error, Result};
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The global step reached `number_of_steps`.
+    StepLimit,
+    /// The batch source has no more batches.
+    EndOfData,
+}
+
+/// What a run leaves behind.
+#[derive(Debug)]
+pub struct TrainOutcome<'g> {
+    /// Loss of the last step executed; `None` when the run was at its limit already.
+    pub loss: Option<f32>,
+    /// Share of right rows in the last batch.
+    pub accuracy: Option<f64>,
+    /// Global step reached.
+    pub global_step: u64,
+    /// Why it ended.
+    pub end: End,
+    /// The final checkpoint, with a logdir.
+    pub checkpoint: Option<PathBuf>,
+    /// Steps executed by this call.
+    pub steps: u64,
+    /// Seconds that they took.
+    pub seconds: f64,
+    /// The network as trained, ready to be evaluated.
+    pub session: Session<'g>,
+}
+
+/// Trains until a limit, updating the masks after every step that is due, in the same submission.
+///
+/// With a logdir: goes on from its newest valid checkpoint, bit for bit where it was left, writes
+/// events and traces, and ends with a checkpoint. `None` trains without files.
+///
+/// # Errors
+/// [`Error::Argument`] names the option and the way out; [`Error::NonFinite`] the step and tensor;
+/// [`Error::Locked`] the process that works in the logdir; [`Error::NoValidCheckpoint`] when there
+/// are checkpoints but none can be trusted.
+pub fn train<'g>(
+    train_op: TrainOp<'g>,
+    logdir: Option<&Path>,
+    mask_update_op: MaskUpdateOp,
+    options: TrainOptions<'_>,
+) -> Result<TrainOutcome<'g>> {
+    options.validate(logdir)?;
+    let mut run = Run::start(train_op, logdir, mask_update_op, options)?;
+    let end = run.steps()?;
+    run.finish(end)
+}
+
+struct Run<'g, 'o> {
+    session: Session<'g>,
+    batches: Box<dyn BatchSource + 'g>,
+    mask_update_op: MaskUpdateOp,
+    options: TrainOptions<'o>,
+    files: Option<Files>,
+    learning_rate: f32,
+    seed: u64,
+    global_step: u64,
+    last_mask_update: u64,
+    first_step: u64,
+    origin: Instant,
+    previous_submit: Option<Instant>,
+    last: Option<StepEvent>,
+}
+
+struct Files {
+    logdir: PathBuf,
+    scalars: Scalars,
+    saved: Instant,
+    _lock: Lock,
+}
+
+impl<'g, 'o> Run<'g, 'o> {
+    fn start(
+        train_op: TrainOp<'g>,
+        logdir: Option<&Path>,
+        mask_update_op: MaskUpdateOp,
+        options: TrainOptions<'o>,
+    ) -> Result<Self> {
+        let TrainOp { gpu, network, optimizer, mut batches, seed } = train_op;
+        let session = Session::new(gpu, &network, optimizer, &mask_update_op, seed)?;
+        let (mut global_step, mut last_mask_update, mut files) = (0, 0, None);
+        if let Some(logdir) = logdir {
+            std::fs::create_dir_all(logdir).map_err(Error::io("create", logdir))?;
+            let lock = Lock::acquire(logdir)?;
+            checkpoint::sweep(logdir)?;
+            if let Some(found) = checkpoint::newest(logdir)? {
+                for skipped in &found.skipped {
+                    log::warn!("skipped {skipped}");
+                }
+                let manifest = &found.manifest;
+                check_same_run(manifest, &network.name, seed, &found.path)?;
+                session.restore(&found)?;
+                batches.seek(Cursor { epoch: manifest.epoch, row: manifest.cursor })?;
+                global_step = manifest.global_step;
+                last_mask_update = manifest.last_mask_update_step;
+                log::info!("restored {}", found.path.display());
+            }
+            let name = mask_update_op.spec().map_or("model_pruning", |s| s.name.as_str());
+            // TensorBoard drops what an earlier file has from this step on.
+            let start = if global_step == 0 { 0 } else { global_step + 1 };
+            let scalars = Scalars::create(logdir, start, name)?;
+            let logdir = logdir.to_owned();
+            files = Some(Files { logdir, scalars, saved: Instant::now(), _lock: lock });
+        }
+        if let Some(limit) = options.number_of_steps {
+            mask_update_op.check_fires(global_step, limit, last_mask_update)?;
+        }
+        Ok(Self {
+            session,
+            batches,
+            mask_update_op,
+            options,
+            files,
+            learning_rate: optimizer.learning_rate(),
+            seed,
+            global_step,
+            last_mask_update,
+            first_step: global_step,
+            origin: Instant::now(),
+            previous_submit: None,
+            last: None,
+        })
+    }
+
+    fn steps(&mut self) -> Result<End> {
+        let mut batch = Batch::default();
+        self.origin = Instant::now();
+        loop {
+            if self.options.number_of_steps.is_some_and(|limit| self.global_step >= limit) {
+                return Ok(End::StepLimit);
+            }
+            let every = self.options.trace_every_n_steps;
+            let traced = every.is_some_and(|n| self.global_step.is_multiple_of(n));
+            let mut trace = None;
+            if traced {
+                let launches = self.session.launches();
+                trace = Some(Trace::new(self.session.gpu, launches, self.origin)?);
+            }
+            if let Some(trace) = &mut trace {
+                trace.mark("next batch");
+            }
+            if !self.batches.next_batch(&mut batch)? {
+                return Ok(End::EndOfData);
+            }
+            let step = self.global_step + 1;
+            let asked = self.mask_update_op.due(step, self.last_mask_update);
+            self.session.step(&batch, step, asked, trace.as_mut())?;
+            self.global_step = step;
+            if asked.is_some() {
+                self.last_mask_update = step;
+            }
+            if let (Some(trace), Some(files)) = (trace, &self.files) {
+                let path = files.logdir.join(format!("timeline-{step}.json"));
+                trace.write(self.session.gpu, step, &path)?;
+                log::info!("wrote {}", path.display());
+            }
+            for result in self.session.ready()? {
+                self.handle(&result)?;
+            }
+            if self.save_is_due() {
+                self.save()?;
+            }
+        }
+    }
+
+    fn finish(mut self, end: End) -> Result<TrainOutcome<'g>> {
+        self.drain()?;
+        let seconds = self.origin.elapsed().as_secs_f64();
+        let checkpoint = self.save()?;
+        if let Some(files) = self.files {
+            files.scalars.close(self.last.as_ref(), self.global_step)?;
+        }
+        Ok(TrainOutcome {
+            loss: self.last.as_ref().map(|e| e.loss),
+            accuracy: self.last.as_ref().map(|e| e.accuracy),
+            global_step: self.global_step,
+            end,
+            checkpoint,
+            steps: self.global_step - self.first_step,
+            seconds,
+            session: self.session,
+        })
+    }
+
+    /// Handles every step submitted so far; waits for the device.
+    fn drain(&mut self) -> Result<()> {
+        for result in self.session.drain()? {
+            self.handle(&result)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at one result: refuses what is not finite, logs, summarises, tells the observer.
+    fn handle(&mut self, result: &StepResult) -> Result<()> {
+        let step = result.step;
+        if !result.loss.is_finite() {
+            return Err(Error::NonFinite { step, tensor: self.session.first_non_finite()? });
+        }
+        let seconds =
+            self.previous_submit.map_or(Duration::ZERO, |previous| result.submitted - previous);
+        self.previous_submit = Some(result.submitted);
+        let masks = result.mask_update.as_ref().map(|m| self.mask_event(step, m)).transpose()?;
+        let event = StepEvent {
+            step,
+            loss: result.loss,
+            accuracy: result.accuracy,
+            learning_rate: self.learning_rate,
+            seconds: seconds.as_secs_f64(),
+            masks,
+        };
+        if self.options.log_every_n_steps.is_some_and(|n| n > 0 && step.is_multiple_of(n)) {
+            let (loss, seconds) = (event.loss, event.seconds);
+            log::info!("global step {step}: loss = {loss:.4} ({seconds:.3} sec/step)");
+        }
+        if let Some(files) = &mut self.files {
+            let every = self.options.save_summaries_steps;
+            files.scalars.step(&event, self.options.save_summaries_secs, every)?;
+        }
+        self.tell(Event::Step(event.clone()));
+        self.last = Some(event);
+        Ok(())
+    }
+
+    fn mask_event(&self, step: u64, (asked, states): &(f64, Vec<TopkState>)) -> Result<MaskEvent> {
+        let tensor = |(tensor, state): (PrunedTensor, &TopkState)| match state.nan {
+            0 => Ok(MaskSparsity {
+                sparsity: 1.0 - f64::from(state.kept) / f64::from(tensor.len),
+                threshold: f32::from_bits(state.score),
+                len: tensor.len,
+                name: tensor.name,
+            }),
+            _ => Err(Error::NonFinite { step, tensor: tensor.name }),
+        };
+        let tensors = self.session.pruned().zip(states).map(tensor).collect::<Result<_>>()?;
+        Ok(MaskEvent { asked: *asked, tensors })
+    }
+
+    fn tell(&mut self, event: Event) {
+        if let Some(observer) = &mut self.options.on_event {
+            observer(&event);
+        }
+    }
+
+    fn save_is_due(&self) -> bool {
+        let Some(files) = &self.files else { return false };
+        let interval = self.options.save_interval_secs;
+        let by_clock = interval > 0.0 && files.saved.elapsed().as_secs_f64() >= interval;
+        by_clock
+            || self.options.save_every_n_steps.is_some_and(|n| self.global_step.is_multiple_of(n))
+    }
+
+    /// Writes a checkpoint of the steps so far, once all of them are known to be finite.
+    fn save(&mut self) -> Result<Option<PathBuf>> {
+        self.drain()?;
+        let step = self.global_step;
+        let Some(files) = &mut self.files else { return Ok(None) };
+        let snapshot = self.session.snapshot()?;
+        if let Some(tensor) = snapshot.first_non_finite() {
+            return Err(Error::NonFinite { step, tensor });
+        }
+        let cursor = self.batches.cursor();
+        let report = self.session.gpu.report();
+        let pruning = self.mask_update_op.spec().map(serde_json::to_value).transpose();
+        let manifest = Manifest {
+            global_step: step,
+            seed: self.seed,
+            epoch: cursor.epoch,
+            cursor: cursor.row,
+            last_mask_update_step: self.last_mask_update,
+            model: self.session.network.clone(),
+            pruning: pruning.map_err(|e| Error::argument("pruning", e.to_string()))?,
+            adapter: report.name.clone(),
+            driver: report.driver.clone(),
+            ..Default::default()
+        };
+        let (model, optimizer) = (&snapshot.model, &snapshot.optimizer);
+        let keep = self.options.max_to_keep;
+        let path = checkpoint::save(&files.logdir, manifest, model, optimizer, keep)?;
+        files.saved = Instant::now();
+        log::info!("saved {}", path.display());
+        self.tell(Event::Checkpoint { step, path: path.clone() });
+        Ok(Some(path))
+    }
+}
+
+/// A checkpoint of another model or seed would not continue the run that it began.
+fn check_same_run(manifest: &Manifest, network: &str, seed: u64, path: &Path) -> Result<()> {
+    if manifest.model != network {
+        let message =
+            format!("holds {}, this run trains {network}; choose another logdir", manifest.model);
+        return Err(Error::file(path, message));
+    }
+    if manifest.seed != seed {
+        let message = format!(
+            "was trained with seed {}, this run has seed {seed}; use that seed or another logdir",
+            manifest.seed
+        );
+        return Err(Error::file(path, message));
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! The pruning settings: string form, files, ranges.
+use proptest::prelude::*;
+use secateur::kernels::Pruned;
+use secateur::prune::{BlockPooling, PruningSpec, Threshold};
+
+use super::spec;
+
+fn parse_error(text: &str) -> String {
+    text.parse::<PruningSpec>().expect_err(text).to_string()
+}
+
+#[test]
+fn upstreams_string_parses() {
+    let parsed = spec(
+        " name = test, threshold_decay=0.5 ,pruning_frequency=7,do_not_prune=[ conv1 ,conv2],\
+         end_pruning_step=-1,use_tpu=1,initial_sparsity=0.2,sparsity_function_exponent=25e-1,\
+         target_sparsity=1,block_pooling_function=MAX,threshold=histogram,pruned=freeze",
+    );
+    let expected = PruningSpec {
+        name: "test".into(),
+        threshold_decay: 0.5,
+        pruning_frequency: 7,
+        do_not_prune: vec!["conv1".into(), "conv2".into()],
+        use_tpu: true,
+        initial_sparsity: 0.2,
+        sparsity_function_exponent: 2.5,
+        target_sparsity: 1.0,
+        block_pooling_function: BlockPooling::Max,
+        threshold: Threshold::Histogram,
+        pruned: Pruned::Freeze,
+        ..Default::default()
+    };
+    assert_eq!(parsed, expected);
+    assert_eq!(spec(""), PruningSpec::default());
+    assert_eq!(spec("  "), PruningSpec::default());
+    assert_eq!(spec("do_not_prune=[]"), PruningSpec::default());
+    assert_eq!(PruningSpec::default().to_string(), "");
+    assert_eq!(
+        spec("pruned=revive,target_sparsity=0.9").to_string(),
+        "target_sparsity=0.9,pruned=revive"
+    );
+}
+
+#[test]
+fn default_is_upstreams() {
+    let upstream = "name=model_pruning,begin_pruning_step=0,end_pruning_step=-1,do_not_prune=[],\
+                    threshold_decay=0.9,pruning_frequency=10,nbins=256,block_height=1,\
+                    block_width=1,block_pooling_function=avg,initial_sparsity=0,\
+                    target_sparsity=0.5,sparsity_function_begin_step=0,\
+                    sparsity_function_end_step=100,sparsity_function_exponent=3,use_tpu=false,\
+                    threshold=exact,pruned=zero";
+    assert_eq!(spec(upstream), PruningSpec::default());
+    PruningSpec::default().validate().expect("the defaults are valid");
+    let json = serde_json::to_value(PruningSpec::default()).expect("serialises");
+    let mut fields: Vec<_> = json.as_object().expect("object").keys().map(String::as_str).collect();
+    let mut in_string: Vec<_> =
+        upstream.split(',').filter_map(|entry| Some(entry.split_once('=')?.0)).collect();
+    fields.sort_unstable();
+    in_string.sort_unstable();
+    assert_eq!(fields, in_string, "the string form has every field");
+}
+
+#[test]
+fn bad_strings_say_what_and_where() {
+    let cases: [(&str, &[&str]); 17] = [
+        ("nbins=4,target_sparsty=0.9", &["`pruning`", "`target_sparsty`", "`target_sparsity`?"]),
+        ("pruning_freq=3", &["did you mean `pruning_frequency`?"]),
+        ("colour=3", &["`colour`; known are name, begin_pruning_step,"]),
+        ("nbins=4, nbins=5", &["`nbins`", "second time at character 9"]),
+        ("nbins=4,nbins", &["entry `nbins` at character 9", "name=value"]),
+        ("nbins=4,,use_tpu=1", &["entry `` at character 9"]),
+        ("do_not_prune=[a,b", &["opened at character 14", "never closed"]),
+        ("do_not_prune=a]", &["stray `]` at character 15"]),
+        ("do_not_prune=[[a]", &["stray `[` at character 15"]),
+        ("do_not_prune=fc3", &["`do_not_prune`: fc3", "one list in brackets"]),
+        ("do_not_prune=[a][b]", &["one list in brackets"]),
+        ("name=[a]", &["`name`: [a]", "not a list"]),
+        ("nbins=1.5", &["`nbins`: 1.5", "whole number"]),
+        ("begin_pruning_step=-1", &["`begin_pruning_step`: -1", "whole number from 0 to"]),
+        ("pruning_frequency=1e3", &["`pruning_frequency`: 1e3"]),
+        ("target_sparsity=nan", &["`target_sparsity`: nan", "finite"]),
+        ("use_tpu=yes", &["`use_tpu`: yes", "true, false, 1 or 0"]),
+    ];
+    for (text, parts) in cases {
+        let message = parse_error(text);
+        for part in parts {
+            assert!(message.contains(part), "{text}: {message} lacks {part}");
+        }
+    }
+    let message = parse_error("threshold=fuzzy");
+    assert!(message.contains("fuzzy") && message.contains("`exact` or `histogram`"), "{message}");
+}
+
+#[test]
+fn validation_names_field_value_and_range() {
+    let cases = [
+        ("name=", "", "non-empty"),
+        ("end_pruning_step=-2", "-2", "-1 or at least begin_pruning_step (0)"),
+        ("end_pruning_step=4,begin_pruning_step=5", "4", "at least begin_pruning_step (5)"),
+        ("threshold_decay=1", "1", "at least 0 and below 1"),
+        ("threshold_decay=-0.1", "-0.1", "at least 0 and below 1"),
+        ("pruning_frequency=0", "0", "at least 1"),
+        ("nbins=1", "1", "at least 2"),
+        ("block_height=0", "0", "-1 or at least 1"),
+        ("block_width=-2", "-2", "-1 or at least 1"),
+        ("initial_sparsity=-0.5", "-0.5", "in 0 to 1"),
+        ("target_sparsity=1.5", "1.5", "in 0 to 1"),
+        ("sparsity_function_begin_step=100", "100", "below sparsity_function_end_step (100)"),
+        ("sparsity_function_exponent=0", "0", "finite and above 0"),
+        ("threshold=histogram", "histogram", "only exact thresholds"),
+        ("block_height=2", "2", "only 1x1 blocks"),
+        ("block_width=-1", "-1", "only 1x1 blocks"),
+    ];
+    for (text, value, range) in cases {
+        let field = text.split_once('=').expect("name=value").0;
+        let message = spec(text).validate().expect_err(text).to_string();
+        let start = format!("`{field}`: {value}: ");
+        assert!(message.starts_with(&start) && message.contains(range), "{text}: {message}");
+    }
+    let nan = PruningSpec { target_sparsity: f64::NAN, ..Default::default() };
+    assert!(nan.validate().is_err());
+    let infinite = PruningSpec { sparsity_function_exponent: f64::INFINITY, ..Default::default() };
+    assert!(infinite.validate().is_err());
+    let comma = PruningSpec { do_not_prune: vec!["a,b".into()], ..Default::default() };
+    let message = comma.validate().expect_err("comma").to_string();
+    assert!(message.starts_with("`do_not_prune`: a,b: "), "{message}");
+    for fine in
+        ["initial_sparsity=0.9,target_sparsity=0", "end_pruning_step=0", "threshold_decay=0"]
+    {
+        spec(fine).validate().expect(fine);
+    }
+}
+
+#[test]
+fn do_not_prune_matches_substrings() {
+    let mut spec = spec("do_not_prune=[fc3,embed]");
+    spec.do_not_prune.push(String::new());
+    assert!(spec.excludes("decoder.fc3.weight") && spec.excludes("embedding.weight"));
+    assert!(!spec.excludes("fc1.weight"));
+}
+
+#[test]
+fn partial_files_take_the_defaults() {
+    let expected = PruningSpec {
+        target_sparsity: 0.9,
+        do_not_prune: vec!["fc3".into()],
+        block_pooling_function: BlockPooling::Max,
+        pruned: Pruned::Revive,
+        ..Default::default()
+    };
+    let toml_text = "target_sparsity = 0.9\ndo_not_prune = ['fc3']\npruned = 'revive'\n\
+                     block_pooling_function = 'MAX'";
+    assert_eq!(toml::from_str::<PruningSpec>(toml_text).expect("parses"), expected);
+    let written = toml::to_string(&expected).expect("writes");
+    assert_eq!(toml::from_str::<PruningSpec>(&written).expect("parses"), expected);
+    assert!(written.contains("block_pooling_function = \"max\""), "{written}");
+    let written = serde_json::to_string(&expected).expect("writes");
+    assert_eq!(serde_json::from_str::<PruningSpec>(&written).expect("parses"), expected);
+    let error = toml::from_str::<PruningSpec>("sparsity = 0.9").expect_err("unknown field");
+    assert!(error.to_string().contains("sparsity"), "{error}");
+}
+
+fn any_spec() -> impl Strategy<Value = PruningSpec> {
+    let word = "[A-Za-z0-9_./=-]([A-Za-z0-9_./= -]{0,8}[A-Za-z0-9_./=-])?";
+    let finite = || any::<f64>().prop_filter("finite", |x| x.is_finite());
+    let pooling = prop_oneof![Just(BlockPooling::Avg), Just(BlockPooling::Max)];
+    let threshold = prop_oneof![Just(Threshold::Exact), Just(Threshold::Histogram)];
+    let modes = [Pruned::Zero, Pruned::Revive, Pruned::Freeze];
+    (
+        (word, any::<[u64; 4]>(), any::<[i64; 3]>(), prop::collection::vec(word, 0..4)),
+        (prop::array::uniform5(finite()), any::<u32>(), any::<bool>()),
+        (pooling, threshold, prop::sample::select(modes.to_vec())),
+    )
+        .prop_map(|((name, steps, signed, names), (floats, nbins, tpu), choices)| {
+            PruningSpec {
+                name,
+                begin_pruning_step: steps[0],
+                end_pruning_step: signed[0],
+                do_not_prune: names,
+                threshold_decay: floats[0],
+                pruning_frequency: steps[1],
+                nbins,
+                block_height: signed[1],
+                block_width: signed[2],
+                block_pooling_function: choices.0,
+                initial_sparsity: floats[1],
+                target_sparsity: floats[2],
+                sparsity_function_begin_step: steps[2],
+                sparsity_function_end_step: steps[3],
+                sparsity_function_exponent: floats[3],
+                use_tpu: tpu,
+                threshold: choices.1,
+                pruned: choices.2,
+            }
+        })
+}
+
+proptest! {
+    #[test]
+    fn string_form_round_trips(spec in any_spec()) {
+        let text = spec.to_string();
+        prop_assert_eq!(text.parse::<PruningSpec>().expect(&text), spec);
+    }
+
+    #[test]
+    fn no_string_panics(text in "[a-z_=,\\[\\]0-9.\u{e9} -]{0,30}") {
+        let _ = text.parse::<PruningSpec>();
+    }
+
+    /// Whatever the fields, the schedule and the gate answer.
+    #[test]
+    fn no_spec_panics(spec in any_spec(), step in any::<u64>(), last in any::<u64>()) {
+        let _ = (spec.validate(), spec.sparsity_at(step), spec.is_update_due(step, last));
+        let _ = spec.update_steps(step, u64::MAX, last).take(9).count();
+        let _ = (spec.check_fires(last, step, last), spec.check_fires(last, step, 0));
+    }
+}
