@@ -1,4 +1,6 @@
 //! Train and prune neural networks on any GPU.
+#![deny(missing_docs)]
+
 pub mod data;
 pub mod error;
 pub mod gpu;
@@ -8,4 +10,11 @@ pub mod nn;
 pub mod optim;
 pub mod prune;
 pub mod train;
+
+pub use data::{Batches, digits};
 pub use error::{Error, Result};
+pub use gpu::{Gpu, GpuOptions};
+pub use nn::Model;
+pub use optim::Optimizer;
+pub use prune::{MaskUpdateOp, Pruning, PruningSpec};
+pub use train::{Session, TrainOp, TrainOptions, TrainOutcome, train};

@@ -1,6 +1,8 @@
 //! Which adapter to take, and what it can do.
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use crate::{Error, Result};
 
 /// How to choose an adapter. `Default` takes the fastest one there is.
@@ -61,7 +63,8 @@ pub enum PowerPreference {
 }
 
 /// What an adapter is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum AdapterKind {
     /// A card of its own.
     Discrete,
@@ -99,7 +102,7 @@ impl AdapterKind {
 }
 
 /// What an adapter says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AdapterReport {
     /// The adapter's name.
     pub name: String,

@@ -10,6 +10,7 @@ mod log_loss;
 mod mask;
 mod matmul;
 mod momentum;
+mod selftest;
 mod sgd;
 mod softmax_cross_entropy;
 mod step;
@@ -26,6 +27,7 @@ pub use log_loss::{LogLoss, LogLossParams, log_loss_reference};
 pub use mask::{Pruned, bit, mask_words, ones};
 pub use matmul::{Form, Matmul, MatmulParams, matmul_reference};
 pub use momentum::{Momentum, MomentumParams, momentum_reference};
+pub use selftest::{Check, LoopProbe, LoopProbeParams, selftest};
 pub use sgd::{Sgd, SgdParams, sgd_reference};
 pub use softmax_cross_entropy::{
     SoftmaxCrossEntropy, SoftmaxCrossEntropyParams, softmax_cross_entropy_reference,
@@ -48,6 +50,7 @@ macro_rules! for_each_kernel {
         $visit!(Correct, CorrectParams);
         $visit!(Gate, GateParams);
         $visit!(LogLoss, LogLossParams);
+        $visit!(LoopProbe, LoopProbeParams);
         $visit!(Matmul, MatmulParams);
         $visit!(Momentum, MomentumParams);
         $visit!(Sgd, SgdParams);

@@ -65,7 +65,7 @@ impl Session<'_> {
     /// # Errors
     /// [`Error::File`] names the tensor that is missing or has another shape; then nothing has
     /// been changed.
-    pub(super) fn restore(&self, checkpoint: &Checkpoint) -> Result<()> {
+    pub fn restore(&self, checkpoint: &Checkpoint) -> Result<()> {
         let files = [&checkpoint.model, &checkpoint.optimizer];
         let find = |name: &str| files.iter().flat_map(|f| f.iter()).find(|t| t.name == name);
         let fail = |message: String| Error::file(&checkpoint.path, message);

@@ -1,0 +1,156 @@
+//! What can be written on the command line.
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use secateur::nn::Model;
+use secateur::prune::PruningSpec;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 ran but missed a stated check; 2 wrong usage or an error;
+73 checkpoints present but none valid; 74 logdir in use by another process.
+
+Environment: SECATEUR_ADAPTER (part of an adapter's name), SECATEUR_BACKEND (vulkan, metal, dx12),
+SECATEUR_POWER (high, low).";
+
+/// Train and prune neural networks on any GPU.
+///
+/// Without a command: trains and prunes a small network on the embedded digits.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a network, pruning it on a schedule.
+    #[command(after_help = TRAIN_EXAMPLES)]
+    Train(Train),
+    /// Loss and accuracy of a checkpoint on a data set.
+    #[command(after_help = "Example:\n  secateur eval logs/digits-001 --data digits --json")]
+    Eval(Eval),
+    /// Tensors of a safetensors file or a checkpoint, with their zeros.
+    #[command(after_help = "Example:\n  secateur inspect logs/digits-001")]
+    Inspect(Inspect),
+    /// Adapters that this machine has, and which one would be taken.
+    #[command(after_help = "Example:\n  secateur devices --check")]
+    Devices(Devices),
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::Train(Train::default())
+    }
+}
+
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  secateur train
+  secateur train --data mnist:DIR --model mlp:300-100 --steps 9360 --batch 128 --lr 0.001 \\
+    --pruning \"target_sparsity=0.9,pruning_frequency=100,\\
+sparsity_function_begin_step=936,sparsity_function_end_step=6552\"
+  secateur train recipes/fashion-mnist.toml --data fashion-mnist:DIR --logdir logs/fashion";
+
+#[derive(Debug, Default, ClapArgs)]
+pub struct Train {
+    /// A recipe; options given besides it win over what it says.
+    pub recipe: Option<PathBuf>,
+    /// `digits`, `mnist:DIR` or `fashion-mnist:DIR`.
+    #[arg(long)]
+    pub data: Option<String>,
+    /// `mlp:WIDTH-WIDTH-...`: hidden layers with ReLU between them.
+    #[arg(long)]
+    pub model: Option<Model>,
+    /// Global step to stop at.
+    #[arg(long)]
+    pub steps: Option<u64>,
+    /// Rows in a batch.
+    #[arg(long)]
+    pub batch: Option<usize>,
+    /// `sgd`, `momentum`, `adam` or `adamw`.
+    #[arg(long)]
+    pub optimizer: Option<String>,
+    /// Learning rate.
+    #[arg(long)]
+    pub lr: Option<f32>,
+    /// Seed of initial weights and data order.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Pruning settings, name=value separated by commas; `none` trains dense.
+    #[arg(long, value_parser = pruning)]
+    pub pruning: Option<Pruning>,
+    /// Folder for checkpoints, events, traces and the recipe; a new one under logs/ by default.
+    #[arg(long)]
+    pub logdir: Option<PathBuf>,
+    /// Chrome trace of the steps taken from global step 0, N, 2N, ...
+    #[arg(long)]
+    pub trace_every_n_steps: Option<u64>,
+    /// Train a dense network first, for comparison, in LOGDIR/dense.
+    #[arg(long, overrides_with = "no_baseline")]
+    pub baseline: bool,
+    /// Train no dense network first.
+    #[arg(long)]
+    pub no_baseline: bool,
+    /// Exit with 1 when the test accuracy is below this fraction.
+    #[arg(long)]
+    pub min_test_accuracy: Option<f64>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Eval {
+    /// A checkpoint, or a logdir: its newest valid checkpoint.
+    pub checkpoint: PathBuf,
+    /// `digits`, `mnist:DIR` or `fashion-mnist:DIR`; the recipe's by default.
+    #[arg(long)]
+    pub data: Option<String>,
+    /// Exit with 1 when the test accuracy is below this fraction.
+    #[arg(long)]
+    pub min_test_accuracy: Option<f64>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Inspect {
+    /// A safetensors file, a checkpoint, or a logdir: its newest valid checkpoint.
+    pub file: PathBuf,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Devices {
+    /// Run the self-test on the adapter that would be taken.
+    #[arg(long)]
+    pub check: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Default, ClapArgs)]
+pub struct Common {
+    /// Part of the name of the adapter to take.
+    #[arg(long)]
+    pub adapter: Option<String>,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `--pruning` says.
+#[derive(Debug, Clone)]
+pub enum Pruning {
+    None,
+    Spec(Box<PruningSpec>),
+}
+
+fn pruning(text: &str) -> Result<Pruning, secateur::Error> {
+    match text {
+        "none" => Ok(Pruning::None),
+        text => text.parse().map(|spec| Pruning::Spec(Box::new(spec))),
+    }
+}

@@ -1,0 +1,92 @@
+//! Floor 7: the command line. Results go to standard output, progress and logs to standard error.
+mod args;
+mod data;
+mod devices;
+mod eval;
+mod inspect;
+mod output;
+mod progress;
+mod recipe;
+mod train;
+
+use std::io::{ErrorKind, IsTerminal};
+use std::process::ExitCode;
+
+use clap::Parser;
+use secateur::Error;
+
+use args::{Args, Command};
+
+/// Ran, but missed a check that was stated.
+const MISSED: u8 = 1;
+/// Wrong usage, or an error.
+const FAILED: u8 = 2;
+/// Checkpoints are there, but none is valid.
+const NO_VALID_CHECKPOINT: u8 = 73;
+/// Another process works in the logdir.
+const LOCKED: u8 = 74;
+
+/// How a command that ran to its end did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Done,
+    /// A check stated on the command line was missed.
+    Missed,
+}
+
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    log::set_logger(&StderrLogger).expect("the only logger");
+    // On a terminal the progress bar says it all.
+    let quiet = std::io::stderr().is_terminal();
+    log::set_max_level(if quiet { log::LevelFilter::Warn } else { log::LevelFilter::Info });
+    let command = args.command.unwrap_or_default();
+    let outcome = match command {
+        Command::Train(args) => train::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Devices(args) => devices::run(&args),
+    };
+    ExitCode::from(match outcome {
+        Ok(Verdict::Done) => 0,
+        Ok(Verdict::Missed) => MISSED,
+        Err(e) => match code(&e) {
+            None => 0,
+            Some(code) => {
+                eprintln!("secateur: {e:#}");
+                code
+            }
+        },
+    })
+}
+
+/// Exit code of an error; none for a closed pipe, which is no error.
+fn code(error: &anyhow::Error) -> Option<u8> {
+    if let Some(io) = error.downcast_ref::<std::io::Error>()
+        && io.kind() == ErrorKind::BrokenPipe
+    {
+        return None;
+    }
+    Some(match error.downcast_ref::<Error>() {
+        Some(Error::NoValidCheckpoint { .. }) => NO_VALID_CHECKPOINT,
+        Some(Error::Locked { .. }) => LOCKED,
+        _ => FAILED,
+    })
+}
+
+/// The library's log lines, on standard error.
+struct StderrLogger;
+
+impl log::Log for StderrLogger {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("secateur")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            eprintln!("{}", record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}

@@ -1,0 +1,36 @@
+//! Progress on standard error: a bar on a terminal, nothing elsewhere, where log lines say it.
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use secateur::train::Event;
+
+/// A bar of steps with loss, sparsity, steps/s and time left.
+pub struct Progress {
+    bar: ProgressBar,
+    sparsity: f64,
+}
+
+impl Progress {
+    /// A bar that ends at `steps`.
+    pub fn new(label: &'static str, steps: u64) -> Self {
+        // indicatif draws nothing where standard error is not a terminal.
+        let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
+        let template = "{prefix:7} [{bar:30}] {pos}/{len} {msg} {per_sec} {eta} left";
+        bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
+        bar.set_prefix(label);
+        Self { bar, sparsity: 0.0 }
+    }
+
+    pub fn event(&mut self, event: &Event) {
+        if let Event::Step(step) = event {
+            if let Some(masks) = &step.masks {
+                self.sparsity = masks.asked;
+            }
+            let (loss, sparsity) = (step.loss, self.sparsity * 100.0);
+            self.bar.set_message(format!("loss {loss:.4} sparsity {sparsity:.1} %"));
+            self.bar.set_position(step.step);
+        }
+    }
+
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

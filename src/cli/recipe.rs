@@ -1,0 +1,94 @@
+//! A run as a file: everything that decides its result.
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use secateur::nn::Model;
+use secateur::optim::Optimizer;
+use secateur::prune::PruningSpec;
+use serde::{Deserialize, Serialize};
+
+use super::args::{Pruning, Train};
+
+/// What to train, on what, and how. A logdir holds the recipe of its run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// `digits`, `mnist:DIR` or `fashion-mnist:DIR`.
+    pub data: String,
+    pub model: Model,
+    /// Rows in a batch.
+    pub batch: usize,
+    /// Leave out the rows of an epoch that do not fill a batch.
+    #[serde(default)]
+    pub drop_last: bool,
+    /// Global step to stop at.
+    pub steps: u64,
+    #[serde(default)]
+    pub seed: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_every_n_steps: Option<u64>,
+    pub optimizer: Optimizer,
+    /// Left out: dense training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruning: Option<PruningSpec>,
+}
+
+impl Recipe {
+    /// The recipe that runs when nothing is asked for.
+    pub fn built_in() -> Self {
+        toml::from_str(include_str!("../../recipes/digits.toml")).expect("the built-in recipe")
+    }
+
+    /// The recipe of `args`: the named or built-in one, with the options in its place.
+    pub fn of(args: &Train) -> Result<Self> {
+        let mut recipe = match &args.recipe {
+            Some(path) => Self::read(path)?,
+            None => Self::built_in(),
+        };
+        if args.recipe.is_none() && (args.data.is_some() || args.model.is_some()) {
+            // The built-in schedule is made for the digits; elsewhere it must be asked for.
+            recipe.pruning = None;
+            recipe.trace_every_n_steps = None;
+        }
+        let Train { data, model, steps, batch, seed, trace_every_n_steps, .. } = args;
+        set(&mut recipe.data, data.as_ref());
+        set(&mut recipe.model, model.as_ref());
+        set(&mut recipe.steps, steps.as_ref());
+        set(&mut recipe.batch, batch.as_ref());
+        set(&mut recipe.seed, seed.as_ref());
+        recipe.trace_every_n_steps = trace_every_n_steps.or(recipe.trace_every_n_steps);
+        match &args.pruning {
+            Some(Pruning::None) => recipe.pruning = None,
+            Some(Pruning::Spec(spec)) => recipe.pruning = Some((**spec).clone()),
+            None => {}
+        }
+        let lr = args.lr.unwrap_or(recipe.optimizer.learning_rate());
+        recipe.optimizer = match &args.optimizer {
+            Some(name) => Optimizer::named(name, lr)?,
+            None => recipe.optimizer.with_learning_rate(lr),
+        };
+        Ok(recipe)
+    }
+
+    pub fn read(path: &Path) -> Result<Self> {
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("{} is not a recipe", path.display()))
+    }
+
+    pub fn write(&self, logdir: &Path) -> Result<()> {
+        let path = logdir.join("recipe.toml");
+        fs::create_dir_all(logdir)
+            .and_then(|()| {
+                Ok(fs::write(&path, toml::to_string(self).map_err(std::io::Error::other)?)?)
+            })
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+fn set<T: Clone>(field: &mut T, value: Option<&T>) {
+    if let Some(value) = value {
+        field.clone_from(value);
+    }
+}

@@ -1,0 +1,187 @@
+//! `secateur train`
+use std::fs;
+use std::io::{ErrorKind, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use secateur::data::{Batches, Dataset, Split};
+use secateur::gpu::Gpu;
+use secateur::prune::{LayerSparsity, MaskUpdateOp, Pruning, total_sparsity};
+use secateur::train::{TrainOp, TrainOptions, TrainOutcome, train};
+use serde::Serialize;
+
+use super::args::Train;
+use super::progress::Progress;
+use super::recipe::Recipe;
+use super::{Verdict, data, output};
+
+/// What `--json` prints. Accuracies and sparsities are fractions of 1.
+#[derive(Debug, Serialize)]
+struct Report {
+    adapter: String,
+    backend: String,
+    global_step: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loss: Option<f32>,
+    train_accuracy: f64,
+    test_accuracy: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dense_test_accuracy: Option<f64>,
+    sparsity: f64,
+    layers: Vec<LayerSparsity>,
+    steps_per_second: f64,
+    seconds: f64,
+    checkpoint: Option<PathBuf>,
+}
+
+pub fn run(args: &Train) -> Result<Verdict> {
+    let recipe = Recipe::of(args)?;
+    let pruning = recipe.pruning.clone().map(Pruning::new).transpose()?;
+    let data = data::open(&recipe.data)?;
+    let gpu = data::gpu(&args.common)?;
+    let logdir = match &args.logdir {
+        Some(logdir) => logdir.clone(),
+        None => new_logdir(&recipe.data)?,
+    };
+    let adapter = gpu.report();
+    eprintln!("adapter: {} ({}, {})", adapter.name, adapter.backend, adapter.driver);
+    if pruning.is_none() {
+        eprintln!("no pruning asked for: dense training");
+    }
+    let nothing_named = args.recipe.is_none() && args.data.is_none() && args.model.is_none();
+    let baseline = args.baseline || (nothing_named && !args.no_baseline);
+    let train_set = Arc::new(data.train.clone());
+    let mut dense_test_accuracy = None;
+    if baseline && pruning.is_some() {
+        let dense = Recipe { pruning: None, trace_every_n_steps: None, ..recipe.clone() };
+        let logdir = logdir.join("dense");
+        let outcome = train_one(&gpu, &dense, MaskUpdateOp::none(), &train_set, &logdir, "dense")?;
+        dense_test_accuracy = Some(outcome.session.evaluate(&data.test)?.accuracy);
+    }
+    let mask_update_op =
+        pruning.map_or_else(MaskUpdateOp::none, |p| p.conditional_mask_update_op());
+    let label = if mask_update_op.spec().is_some() { "pruned" } else { "dense" };
+    let outcome = train_one(&gpu, &recipe, mask_update_op, &train_set, &logdir, label)?;
+    let report = report(&gpu, &outcome, &data, dense_test_accuracy)?;
+    if args.common.json {
+        output::json(&report)?;
+    } else {
+        print(&report, &recipe, &logdir)?;
+    }
+    let missed = args.min_test_accuracy.is_some_and(|least| report.test_accuracy < least);
+    if missed {
+        let (have, least) = (report.test_accuracy, args.min_test_accuracy.unwrap_or(0.0));
+        eprintln!("test accuracy {have} is below the stated {least}");
+    }
+    Ok(if missed { Verdict::Missed } else { Verdict::Done })
+}
+
+fn train_one<'g>(
+    gpu: &'g Gpu,
+    recipe: &Recipe,
+    mask_update_op: MaskUpdateOp,
+    train_set: &Arc<Dataset>,
+    logdir: &Path,
+    label: &'static str,
+) -> Result<TrainOutcome<'g>> {
+    recipe.write(logdir)?;
+    let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
+    let batches = batches.drop_last(recipe.drop_last)?;
+    let train_op = TrainOp::new(gpu, &recipe.model, recipe.optimizer, batches, recipe.seed)?;
+    let mut progress = Progress::new(label, recipe.steps);
+    let terminal = std::io::stderr().is_terminal();
+    let options = TrainOptions {
+        number_of_steps: Some(recipe.steps),
+        // Ten lines where there is no progress bar.
+        log_every_n_steps: (!terminal).then_some((recipe.steps / 10).max(1)),
+        save_summaries_steps: Some((recipe.steps / 100).max(1)),
+        trace_every_n_steps: recipe.trace_every_n_steps,
+        on_event: Some(Box::new(|event| progress.event(event))),
+        ..Default::default()
+    };
+    let outcome = train(train_op, Some(logdir), mask_update_op, options)?;
+    progress.finish();
+    Ok(outcome)
+}
+
+fn report(
+    gpu: &Gpu,
+    outcome: &TrainOutcome<'_>,
+    data: &Split,
+    dense_test_accuracy: Option<f64>,
+) -> Result<Report> {
+    let layers = outcome.session.layers()?;
+    let steps_per_second =
+        if outcome.steps == 0 { 0.0 } else { outcome.steps as f64 / outcome.seconds };
+    Ok(Report {
+        adapter: gpu.report().name.clone(),
+        backend: gpu.report().backend.clone(),
+        global_step: outcome.global_step,
+        loss: outcome.loss,
+        train_accuracy: outcome.session.evaluate(&data.train)?.accuracy,
+        test_accuracy: outcome.session.evaluate(&data.test)?.accuracy,
+        dense_test_accuracy,
+        sparsity: total_sparsity(&layers),
+        layers,
+        steps_per_second,
+        seconds: outcome.seconds,
+        checkpoint: outcome.checkpoint.clone(),
+    })
+}
+
+fn print(report: &Report, recipe: &Recipe, logdir: &Path) -> Result<()> {
+    let row = |name: &str, shape: String, kept: u64, total: u64, sparsity: f64| {
+        let kept = format!("{} of {}", output::thousands(kept), output::thousands(total));
+        vec![name.to_owned(), shape, kept, output::percent(sparsity)]
+    };
+    let mut rows: Vec<Vec<String>> = report
+        .layers
+        .iter()
+        .map(|l| row(&l.name, output::shape(&l.shape), l.nonzero, l.total(), l.sparsity))
+        .collect();
+    let (kept, total) = (
+        report.layers.iter().map(|l| l.nonzero).sum(),
+        report.layers.iter().map(LayerSparsity::total).sum(),
+    );
+    rows.push(row("all", String::new(), kept, total, report.sparsity));
+    output::table(&["layer", "shape", "kept", "sparsity"], 2, rows)?;
+    let mut facts = vec![("test accuracy", output::percent(report.test_accuracy))];
+    if let Some(dense) = report.dense_test_accuracy {
+        facts[0].0 = "test accuracy, pruned";
+        facts.insert(0, ("test accuracy, dense", output::percent(dense)));
+    }
+    facts.push(("train accuracy", output::percent(report.train_accuracy)));
+    facts.push(("data, model", format!("{}, {}", recipe.data, recipe.model)));
+    facts.push((
+        "steps",
+        format!(
+            "{} in {:.1} s, {:.0} steps/s",
+            output::thousands(report.global_step),
+            report.seconds,
+            report.steps_per_second
+        ),
+    ));
+    facts.push(("adapter", format!("{} ({})", report.adapter, report.backend)));
+    facts.push(("files", logdir.display().to_string()));
+    for (name, value) in facts {
+        output::line(&format!("{name:<22} {value}"))?;
+    }
+    Ok(())
+}
+
+/// Makes the first free folder of `logs/<data>-001`, `-002`, ...
+fn new_logdir(data: &str) -> Result<PathBuf> {
+    let name = data.split(':').next().unwrap_or(data);
+    let logs = Path::new("logs");
+    fs::create_dir_all(logs).context("cannot create logs; name a folder with --logdir")?;
+    let mut number = 1;
+    loop {
+        let path = logs.join(format!("{name}-{number:03}"));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
+            Err(e) => return Err(e).with_context(|| format!("cannot create {}", path.display())),
+        }
+    }
+}

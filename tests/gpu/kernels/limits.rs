@@ -1,0 +1,144 @@
+//! What the device promises: errors as values, loops that run to their end, threads that may share it.
+use secateur::Error;
+use secateur::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, write};
+use secateur::kernels::{Add, add_reference};
+
+use crate::common::{Noise, Rig, Tol, gpu};
+
+/// Runs a recurrence that has no short cut, for as long as a kernel may loop.
+struct Probe {
+    out: Slot,
+}
+
+impl Kernel for Probe {
+    const NAME: &'static str = "probe";
+    const WGSL: &'static str = "
+        @group(0) @binding(0) var<storage, read_write> out: array<u32>;
+        @group(0) @binding(1) var<uniform> count: u32;
+        @compute @workgroup_size(64)
+        fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            var x = id.x;
+            var n = 0u;
+            for (var i = 0u; i < count; i += 1u) {
+                x = (x ^ (x >> 15u)) * 0x2c1b3c6du + 1u;
+                n += 1u;
+            }
+            out[2u * id.x] = n;
+            out[2u * id.x + 1u] = x;
+        }";
+    const OPERANDS: &'static [Operand] = &[write("out")];
+    type Params = u32;
+
+    fn bind(&self) -> Vec<Bound> {
+        vec![self.out.needs(128)]
+    }
+
+    fn params(&self) -> u32 {
+        MAX_LOOP_ITERATIONS
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [1, 1, 1]
+    }
+}
+
+#[test]
+fn a_loop_runs_to_its_end() {
+    let Some(gpu) = gpu() else { return };
+    let mut rig = Rig::new(gpu);
+    let out = rig.output("out", 128);
+    rig.push(Probe { out });
+    let got: Vec<u32> = rig.run().read(out);
+    let hash = |x: u32| (x ^ x >> 15).wrapping_mul(0x2c1b_3c6d).wrapping_add(1);
+    let last = |id: u32| (0..MAX_LOOP_ITERATIONS).fold(id, |x, _| hash(x));
+    let want: Vec<u32> = (0..64).flat_map(|id| [MAX_LOOP_ITERATIONS, last(id)]).collect();
+    Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{e}"));
+}
+
+/// A kernel whose shader is wrong in the way that `HOW` says.
+struct Broken<const HOW: usize> {
+    out: Slot,
+}
+
+impl<const HOW: usize> Kernel for Broken<HOW> {
+    const NAME: &'static str = "broken";
+    const WGSL: &'static str = [
+        "this is no shader",
+        "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+         @compute @workgroup_size(1) fn other() { out[0] = 1u; }",
+        "@group(0) @binding(7) var<storage, read_write> out: array<u32>;
+         @compute @workgroup_size(1) fn main() { out[0] = 1u; }",
+        "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+         @compute @workgroup_size(1) fn main() { out[0] = 1.0; }",
+    ][HOW];
+    const OPERANDS: &'static [Operand] = &[write("out")];
+    type Params = u32;
+
+    fn bind(&self) -> Vec<Bound> {
+        vec![self.out.needs(1)]
+    }
+
+    fn params(&self) -> u32 {
+        0
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [1, 1, 1]
+    }
+}
+
+#[test]
+fn a_broken_shader_is_an_error_and_the_device_lives_on() {
+    let Some(gpu) = gpu() else { return };
+    fn build<const HOW: usize>(gpu: &secateur::gpu::Gpu) -> Error {
+        let mut plan = PlanBuilder::default();
+        plan.phase("test");
+        let out = plan.persistent("out", 1);
+        plan.push(Broken::<HOW> { out }).unwrap();
+        plan.build(gpu).expect_err("the shader is wrong")
+    }
+    for error in [build::<0>(gpu), build::<1>(gpu), build::<2>(gpu), build::<3>(gpu)] {
+        assert!(matches!(error, Error::Device(_)), "{error:?}");
+        assert!(error.to_string().contains("broken"), "{error}");
+    }
+    gpu.wait().unwrap();
+    adds(gpu, 1);
+}
+
+#[test]
+fn a_tensor_over_the_limit_is_named() {
+    let Some(gpu) = gpu() else { return };
+    let limit = gpu.report().max_binding.min(gpu.report().max_buffer);
+    let Ok(words) = u32::try_from(limit / 4 + 1) else { return };
+    let mut plan = PlanBuilder::default();
+    plan.phase("test");
+    plan.persistent("giant.weight", words);
+    match plan.build(gpu) {
+        Err(Error::TensorTooLarge { tensor, bytes, limit: said }) => {
+            assert_eq!((tensor.as_str(), bytes), ("giant.weight", u64::from(words) * 4));
+            assert_eq!(said, limit);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn adds(gpu: &secateur::gpu::Gpu, seed: u64) {
+    let mut noise = Noise::new(seed);
+    let [a, b] = [1.0, 2.0].map(|scale| noise.floats(100, scale));
+    let mut rig = Rig::new(gpu);
+    let (x, y, out) = (rig.slot("x", &a), rig.slot("y", &b), rig.output("out", 100));
+    rig.push(Add { x, y, out, len: 100 });
+    let got: Vec<f32> = rig.run().read(out);
+    Tol::Exact.check(&got, &add_reference(&a, &b)).unwrap_or_else(|e| panic!("{e}"));
+}
+
+/// One thread's wait may run another's callbacks.
+#[test]
+fn threads_share_the_device() {
+    let Some(gpu) = gpu() else { return };
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            scope.spawn(move || (0..40).for_each(|i| adds(gpu, thread * 1000 + i)));
+        }
+    });
+}

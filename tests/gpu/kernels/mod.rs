@@ -1,0 +1,10 @@
+//! Every kernel against its host reference, and the device's own promises.
+mod elementwise;
+mod limits;
+mod loss;
+mod matmul;
+mod optimizers;
+mod topk;
+
+/// Awkward lengths: around a mask word, around a workgroup, and many workgroups.
+const LENGTHS: [usize; 9] = [1, 31, 32, 33, 255, 256, 257, 1000, 70_001];

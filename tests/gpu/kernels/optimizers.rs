@@ -1,0 +1,224 @@
+//! `sgd`, `momentum` and `adam` in every mode of pruning, over several steps.
+//!
+//! Each step is compared with the reference from the state that the device had before it, so that
+//! bounds are those of one step.
+use secateur::gpu::Slot;
+use secateur::kernels::*;
+
+use super::LENGTHS;
+use crate::common::{Noise, Rig, Tol, U, gpu};
+
+const STEPS: i32 = 3;
+const MODES: [Option<Pruned>; 4] =
+    [None, Some(Pruned::Zero), Some(Pruned::Revive), Some(Pruned::Freeze)];
+const RATE: f32 = 0.1;
+const BETA1: f32 = 0.9;
+const BETA2: f32 = 0.999;
+
+/// An optimizer over weights with slots of its own, a state `S` per weight.
+trait Optimizer<const S: usize> {
+    /// Appends the launch; `state` are the weights and the optimizer's slots.
+    fn push(&self, rig: &mut Rig, case: &Case, state: [Slot; S]);
+    /// The state after a step.
+    fn want(&self, case: &Case, state: &[Vec<f32>; S], step: &Step) -> Vec<[f64; S]>;
+    /// Bounds on the error of one weight's state.
+    fn bounds(&self, state: [f64; S], gradient: f64, step: &Step) -> [f64; S];
+}
+
+struct Case {
+    gradient: (Slot, Vec<f32>),
+    mask: Option<(Slot, Vec<u32>, Pruned)>,
+    step: Slot,
+}
+
+impl Case {
+    fn len(&self) -> u32 {
+        self.gradient.1.len() as u32
+    }
+
+    fn mask(&self) -> Option<(Slot, Pruned)> {
+        self.mask.as_ref().map(|(slot, _, mode)| (*slot, *mode))
+    }
+
+    fn words(&self) -> Option<(&[u32], Pruned)> {
+        self.mask.as_ref().map(|(_, words, mode)| (&words[..], *mode))
+    }
+}
+
+fn steps_agree<const S: usize>(optimizer: &impl Optimizer<S>) {
+    let Some(gpu) = gpu() else { return };
+    for (len, mode) in LENGTHS.iter().flat_map(|&len| MODES.map(|mode| (len, mode))) {
+        let mut noise = Noise::new(len as u64);
+        let mut rig = Rig::new(gpu);
+        let (g, words) = (noise.floats(len, 2.0), noise.words(len.div_ceil(32)));
+        let case = Case {
+            gradient: (rig.slot("gradient", &g), g),
+            mask: mode.map(|mode| (rig.slot("mask", &words), words, mode)),
+            step: rig.output("step", STEP_WORDS as usize),
+        };
+        // Second moments are not negative; 0.1 keeps the division away from 0 / 0.
+        let positive = |x: &f32| x.abs() + 0.1;
+        let mut state: [Vec<f32>; S] =
+            std::array::from_fn(|_| noise.floats(len, 1.0).iter().map(positive).collect());
+        let slots: [Slot; S] = std::array::from_fn(|s| rig.slot("state", &state[s]));
+        optimizer.push(&mut rig, &case, slots);
+        let bench = rig.build();
+        for t in 1..=STEPS {
+            let (learning_rate, correction) = (RATE / t as f32, |beta: f32| 1.0 - beta.powi(t));
+            let (correction1, correction2) = (correction(BETA1), correction(BETA2));
+            let step = Step { rows: 1, learning_rate, correction1, correction2 };
+            bench.upload(case.step, &[step]);
+            bench.run();
+            let want = optimizer.want(&case, &state, &step);
+            let bounds = |i: usize| {
+                let before = std::array::from_fn(|s| f64::from(state[s][i]));
+                optimizer.bounds(before, f64::from(case.gradient.1[i]), &step)
+            };
+            let bounds: Vec<[f64; S]> = (0..len).map(bounds).collect();
+            let after = slots.map(|slot| bench.read::<f32>(slot));
+            for s in 0..S {
+                let column = |rows: &[[f64; S]]| rows.iter().map(|row| row[s]).collect::<Vec<_>>();
+                let check = Tol::Within(&column(&bounds)).check(&after[s], &column(&want));
+                check.unwrap_or_else(|e| panic!("{len}, {mode:?}, step {t}, state {s}: {e}"));
+            }
+            held_exactly(&case, &state, &after);
+            state = after;
+        }
+    }
+}
+
+/// A weight that is held at zero or frozen has no rounding.
+fn held_exactly<const S: usize>(case: &Case, before: &[Vec<f32>; S], after: &[Vec<f32>; S]) {
+    let Some((words, mode)) = case.words() else { return };
+    for i in (0..case.gradient.1.len()).filter(|&i| !bit(words, i)) {
+        for (before, after) in before.iter().zip(after) {
+            match mode {
+                Pruned::Zero => assert_eq!(after[i].to_bits(), 0, "{i} is not held at zero"),
+                Pruned::Freeze => assert_eq!(after[i].to_bits(), before[i].to_bits(), "{i} moved"),
+                Pruned::Revive => {}
+            }
+        }
+    }
+}
+
+struct Plain {
+    decay: f32,
+}
+
+impl Optimizer<1> for Plain {
+    fn push(&self, rig: &mut Rig, case: &Case, [weights]: [Slot; 1]) {
+        let (gradient, mask, step) = (case.gradient.0, case.mask(), case.step);
+        rig.push(Sgd { gradient, mask, step, weights, len: case.len(), decay: self.decay });
+    }
+
+    fn want(&self, case: &Case, [w]: &[Vec<f32>; 1], step: &Step) -> Vec<[f64; 1]> {
+        let want = sgd_reference((w, &case.gradient.1), case.words(), self.decay, step);
+        want.into_iter().map(|w| [w]).collect()
+    }
+
+    /// Four roundings: two products, a sum, a difference.
+    fn bounds(&self, [w]: [f64; 1], g: f64, step: &Step) -> [f64; 1] {
+        let moved = f64::from(step.learning_rate) * (g.abs() + f64::from(self.decay) * w.abs());
+        [4.0 * U * (w.abs() + moved)]
+    }
+}
+
+struct Heavy {
+    decay: f32,
+    nesterov: bool,
+}
+
+impl Optimizer<2> for Heavy {
+    fn push(&self, rig: &mut Rig, case: &Case, [weights, velocity]: [Slot; 2]) {
+        let (gradient, mask, step, len) = (case.gradient.0, case.mask(), case.step, case.len());
+        let (momentum, decay, nesterov) = (BETA1, self.decay, self.nesterov);
+        let (weights, velocity) = (weights, velocity);
+        rig.push(Momentum {
+            gradient,
+            mask,
+            step,
+            weights,
+            velocity,
+            len,
+            momentum,
+            decay,
+            nesterov,
+        });
+    }
+
+    fn want(&self, case: &Case, [w, v]: &[Vec<f32>; 2], step: &Step) -> Vec<[f64; 2]> {
+        let how = (BETA1, self.decay, self.nesterov);
+        momentum_reference((w, &case.gradient.1, v), case.words(), how, step)
+    }
+
+    /// Four roundings to the velocity, then four more, each of no more than the magnitudes' sum.
+    fn bounds(&self, [w, v]: [f64; 2], g: f64, step: &Step) -> [f64; 2] {
+        let g = g.abs() + f64::from(self.decay) * w.abs();
+        let velocity = f64::from(BETA1) * v.abs() + g;
+        let moved = f64::from(step.learning_rate) * (velocity + g);
+        [8.0 * U * (w.abs() + moved), 4.0 * U * velocity]
+    }
+}
+
+struct Adaptive {
+    decay: f32,
+}
+
+const EPSILON: f32 = 1e-8;
+
+impl Optimizer<3> for Adaptive {
+    fn push(&self, rig: &mut Rig, case: &Case, [weights, first, second]: [Slot; 3]) {
+        let (gradient, mask, step, len) = (case.gradient.0, case.mask(), case.step, case.len());
+        let (beta1, beta2, epsilon, decay) = (BETA1, BETA2, EPSILON, self.decay);
+        rig.push(Adam {
+            gradient,
+            mask,
+            step,
+            weights,
+            first,
+            second,
+            len,
+            beta1,
+            beta2,
+            epsilon,
+            decay,
+        });
+    }
+
+    fn want(&self, case: &Case, [w, m, v]: &[Vec<f32>; 3], step: &Step) -> Vec<[f64; 3]> {
+        let (len, beta1, beta2, epsilon, decay) = (case.len(), BETA1, BETA2, EPSILON, self.decay);
+        let params = AdamParams { len, beta1, beta2, epsilon, decay };
+        adam_reference((w, &case.gradient.1), (m, v), case.words(), &params, step)
+    }
+
+    /// Moments: three and four roundings. The move divides twice and takes a root: 2.5 units of 2 u
+    /// for a division, and for a root, being an inverse of an inverse root, 2 + 2.5 units; with the
+    /// moments' errors and the sums that is under 32 roundings.
+    fn bounds(&self, [w, m, v]: [f64; 3], g: f64, step: &Step) -> [f64; 3] {
+        let [beta1, beta2] = [BETA1, BETA2].map(f64::from);
+        let [rate, c1, c2] =
+            [step.learning_rate, step.correction1, step.correction2].map(f64::from);
+        let (m, v) = (beta1 * m.abs() + (1.0 - beta1) * g.abs(), beta2 * v + (1.0 - beta2) * g * g);
+        // A pruned weight has no gradient, which makes its root, and so the quotient, smaller than v's.
+        let root = (beta2 * v / c2).sqrt() + f64::from(EPSILON);
+        let moved = rate * (m / c1 / root + f64::from(self.decay) * w.abs());
+        [U * (4.0 * w.abs() + 32.0 * moved), 4.0 * U * m, 4.0 * U * v]
+    }
+}
+
+#[test]
+fn sgd_agrees() {
+    steps_agree(&Plain { decay: 0.01 });
+}
+
+#[test]
+fn momentum_agrees() {
+    steps_agree(&Heavy { decay: 0.01, nesterov: false });
+    steps_agree(&Heavy { decay: 0.0, nesterov: true });
+}
+
+#[test]
+fn adam_agrees() {
+    steps_agree(&Adaptive { decay: 0.0 });
+    steps_agree(&Adaptive { decay: 0.01 });
+}

@@ -1,0 +1,135 @@
+//! The selection of the lowest weights, bit for bit against sorting.
+use secateur::gpu::{Gpu, Slot};
+use secateur::kernels::*;
+
+use crate::common::{Noise, Rig, Tol, gpu, rig::Bench};
+
+/// What the weights can look like.
+const FAMILIES: [&str; 8] =
+    ["random", "equal", "zeros", "signed zeros", "denormals", "infinities", "few values", "nan"];
+
+fn weights(family: &str, len: usize) -> Vec<f32> {
+    let mut noise = Noise::new(len as u64);
+    let random = noise.floats(len, 1.0);
+    let choice = noise.below(len, 5);
+    let pick = |values: [f32; 5]| choice.iter().map(|&c| values[c as usize]).collect();
+    match family {
+        "random" => random,
+        "equal" => vec![-0.25; len],
+        "zeros" => vec![0.0; len],
+        "signed zeros" => pick([0.0, -0.0, -0.0, 1e-3, -1e-3]),
+        "denormals" => choice.iter().map(|&c| f32::from_bits(c | c << 31)).collect(),
+        "infinities" => pick([f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 1.0, -0.0]),
+        "few values" => pick([0.5, -0.5, 0.25, -2.0, 0.50000006]),
+        "nan" => {
+            let values = pick([f32::NAN, 0.0, -1.0, 1.0, f32::INFINITY]);
+            values.iter().zip(random).map(|(v, r)| if *v == 1.0 { r } else { *v }).collect()
+        }
+        other => panic!("no family {other}"),
+    }
+}
+
+/// One selection, built once and run over many weights and counts.
+struct Picker<'a> {
+    bench: Bench<'a>,
+    selection: Selection,
+}
+
+impl<'a> Picker<'a> {
+    fn new(gpu: &'a Gpu, len: usize) -> Self {
+        let mut rig = Rig::new(gpu);
+        let mut slot = |name, words| -> Slot { rig.output(name, words) };
+        let words = mask_words(len as u32) as usize;
+        let (weights, counts, mask) =
+            (slot("weights", len), slot("counts", 3), slot("mask", words));
+        let state = slot("state", TOPK_STATE_WORDS as usize);
+        let histogram = rig.slot("histogram", &[0u32; Selection::HISTOGRAM_WORDS as usize]);
+        let (tensor, len) = (1, len as u32);
+        let selection = Selection { weights, counts, tensor, histogram, state, mask, len };
+        selection.push(&mut rig.plan, "weights").unwrap_or_else(|e| panic!("{e}"));
+        Self { bench: rig.build(), selection }
+    }
+
+    fn run(&self, prune: usize) -> (Vec<u32>, TopkState) {
+        let counts = [u32::MAX, prune as u32, u32::MAX];
+        self.bench.upload(self.selection.counts, &counts);
+        self.bench.run();
+        let histogram: Vec<u32> = self.bench.read(self.selection.histogram);
+        assert!(histogram.iter().all(|&count| count == 0), "the histogram is left zero");
+        (self.bench.read(self.selection.mask), self.bench.read(self.selection.state)[0])
+    }
+}
+
+/// What a selection leaves behind, from the definition of each field.
+fn state_reference(weights: &[f32], mask: &[u32]) -> TopkState {
+    let score = |i: usize| weights[i].abs().to_bits();
+    let pruned = || (0..weights.len()).filter(|&i| !bit(mask, i));
+    let highest = pruned().map(score).max().unwrap_or(0);
+    let count = |keep: bool, at: &dyn Fn(usize) -> bool| {
+        (0..weights.len()).filter(|&i| bit(mask, i) == keep && at(i)).count() as u32
+    };
+    TopkState {
+        score: highest,
+        prune: count(false, &|i| score(i) == highest),
+        ties_kept: count(true, &|i| score(i) == highest),
+        kept: count(true, &|_| true),
+        nan: weights.iter().filter(|w| w.is_nan()).count() as u32,
+    }
+}
+
+fn counts(len: usize) -> [usize; 6] {
+    [0, 1, len / 2, (len as f64 * 0.9).round() as usize, len - 1, len]
+}
+
+fn selects(gpu: &Gpu, len: usize, families: &[&str], counts: &[usize]) {
+    let picker = Picker::new(gpu, len);
+    for family in families {
+        let weights = weights(family, len);
+        picker.bench.upload(picker.selection.weights, &weights);
+        for &prune in counts {
+            let context = |e| panic!("{len} {family}, prune {prune}: {e}");
+            let want = topk_reference(&weights, prune);
+            let (mask, state) = picker.run(prune);
+            Tol::Exact.check(&mask, &want).unwrap_or_else(context);
+            assert_eq!(state, state_reference(&weights, &want), "{len} {family}, prune {prune}");
+            assert_eq!(state.kept as usize, len - prune);
+        }
+    }
+}
+
+#[test]
+fn small_tensors_agree_with_sorting() {
+    let Some(gpu) = gpu() else { return };
+    for len in [1, 2, 31, 33, 1000, 8191, 8192, 8193] {
+        selects(gpu, len, &FAMILIES, &counts(len));
+    }
+}
+
+#[test]
+fn large_tensors_agree_with_sorting() {
+    let Some(gpu) = gpu() else { return };
+    let [none, one, half, most, all_but_one, all] = counts(100_003);
+    selects(gpu, 100_003, &FAMILIES, &[half, most]);
+    selects(gpu, 100_003, &["random", "few values"], &[none, one, all_but_one, all]);
+    let [_, one, half, most, ..] = counts(1_000_000);
+    selects(gpu, 1_000_000, &["random"], &[one, most]);
+    selects(gpu, 1_000_000, &["equal", "few values"], &[half, most]);
+}
+
+/// More than 256 chunks: one invocation of `topk_scan` numbers several.
+#[test]
+fn a_scan_runs_over_many_chunks() {
+    let Some(gpu) = gpu() else { return };
+    let len = 8192 * 513 + 7;
+    selects(gpu, len, &["equal"], &[len / 3]);
+}
+
+#[test]
+fn a_selection_repeats() {
+    let Some(gpu) = gpu() else { return };
+    let picker = Picker::new(gpu, 8193);
+    picker.bench.upload(picker.selection.weights, &weights("few values", 8193));
+    let first = picker.run(5000);
+    picker.run(17);
+    assert_eq!(picker.run(5000), first);
+}

@@ -1,0 +1,4 @@
+//! Tests that need no GPU.
+mod floors;
+mod planner;
+mod shaders;

@@ -1,0 +1,221 @@
+//! Plans without a GPU: how scratch shares memory, and what is refused.
+use secateur::Error;
+use secateur::gpu::{Bound, Kernel, Memory, Operand, PlanBuilder, Slot, read, write};
+use secateur::kernels::{Add, Sgd};
+
+fn add(x: Slot, y: Slot, out: Slot) -> Add {
+    Add { x, y, out, len: out.words }
+}
+
+/// Where the plan's text says that `slot` lives.
+fn home(plan: &PlanBuilder, slot: &str) -> String {
+    let text = plan.to_string();
+    let at = text.find(&format!("={slot}@")).unwrap_or_else(|| panic!("no {slot} in\n{text}"));
+    let rest = &text[at + slot.len() + 2..];
+    rest.split_whitespace().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_text_names_everything() {
+    let mut plan = PlanBuilder::default();
+    let [w, g, step] = [("w", 300), ("g", 300), ("step", 4)].map(|(n, l)| plan.persistent(n, l));
+    let t = plan.scratch("t", 300);
+    plan.phase("train");
+    plan.push(add(w, g, t)).unwrap();
+    plan.phase("update");
+    plan.push(Sgd { gradient: g, mask: None, step, weights: w, len: 300, decay: 0.0 }).unwrap();
+    let want = "\
+2 launches, 4 slots in 4 buffers; 2416 B persistent, 1200 B scratch shared by 1200 B
+train:
+  add                    x=w@b0 y=g@b1 ->out=t@b3  grid 2x1x1
+update:
+  sgd                    gradient=g@b1 mask=- step=step@b2 ->weights=w@b0 PRUNED:0  grid 2x1x1
+";
+    assert_eq!(plan.to_string(), want);
+    assert_eq!(plan.memory(), Memory { persistent: 2416, scratch: 1200, unshared: 1200 });
+}
+
+#[test]
+fn a_chain_takes_two_buffers() {
+    let mut plan = PlanBuilder::default();
+    plan.phase("test");
+    let x = plan.persistent("x", 100);
+    let mut at = x;
+    for i in 0..40 {
+        let next = plan.scratch(format!("t{i}"), 100);
+        plan.push(add(at, x, next)).unwrap();
+        assert!(i == 0 || home(&plan, &format!("t{i}")) != home(&plan, &format!("t{}", i - 1)));
+        at = next;
+    }
+    assert_eq!(plan.memory(), Memory { persistent: 400, scratch: 800, unshared: 16_000 });
+}
+
+/// An input read for the last time may not share with the output of the same launch.
+#[test]
+fn an_output_never_shares_with_an_input() {
+    let mut plan = PlanBuilder::default();
+    plan.phase("test");
+    let x = plan.persistent("x", 10);
+    let [a, b, c] = ["a", "b", "c"].map(|name| plan.scratch(name, 10));
+    plan.push(add(x, x, a)).unwrap();
+    plan.push(add(x, x, b)).unwrap();
+    plan.push(add(a, b, c)).unwrap();
+    let homes = ["x", "a", "b", "c"].map(|slot| home(&plan, slot));
+    assert_eq!(homes, ["b0", "b1", "b2", "b3"]);
+}
+
+#[test]
+fn a_free_buffer_grows_or_is_the_smallest_that_fits() {
+    let mut plan = PlanBuilder::default();
+    plan.phase("test");
+    let sizes = [("small", 10), ("large", 1000), ("later", 30), ("huge", 5000)];
+    let [small, large, later, huge] = sizes.map(|(name, words)| plan.scratch(name, words));
+    let x = plan.persistent("x", 5000);
+    let out = plan.persistent("out", 5000);
+    let alone = |plan: &mut PlanBuilder, slot: Slot| {
+        plan.push(add(x, x, slot)).unwrap();
+        plan.push(Add { x: slot, y: slot, out, len: slot.words }).unwrap();
+    };
+    plan.push(add(x, x, small)).unwrap();
+    plan.push(add(x, x, large)).unwrap();
+    plan.push(Add { x: small, y: large, out, len: 10 }).unwrap();
+    alone(&mut plan, later);
+    assert_eq!(home(&plan, "later"), home(&plan, "large"), "30 words fit 1000, not 10");
+    alone(&mut plan, huge);
+    assert_eq!(home(&plan, "huge"), home(&plan, "large"), "the largest free buffer grows");
+    assert_eq!(plan.memory(), Memory { persistent: 40_000, scratch: 20_040, unshared: 24_160 });
+}
+
+#[test]
+fn persistent_slots_never_share() {
+    let mut plan = PlanBuilder::default();
+    plan.phase("first");
+    let x = plan.persistent("x", 10);
+    let kept = plan.persistent("kept", 10);
+    plan.push(add(x, x, kept)).unwrap();
+    plan.phase("second");
+    let t = plan.scratch("t", 10);
+    let other = plan.persistent("other", 10);
+    plan.push(add(x, x, t)).unwrap();
+    plan.push(add(t, t, other)).unwrap();
+    let homes = ["x", "kept", "other", "t"].map(|slot| home(&plan, slot));
+    assert_eq!(homes, ["b0", "b1", "b2", "b3"]);
+}
+
+/// Scratch of an earlier phase is free in a later one.
+#[test]
+fn phases_share_scratch() {
+    let mut plan = PlanBuilder::default();
+    let x = plan.persistent("x", 10);
+    for phase in ["first", "second"] {
+        plan.phase(phase);
+        let t = plan.scratch(phase, 10);
+        plan.push(add(x, x, t)).unwrap();
+    }
+    assert_eq!(home(&plan, "first"), home(&plan, "second"));
+}
+
+/// Nine operands, one more than WebGPU allows, and a grid of the test's choice.
+struct Odd<const OPERANDS: usize> {
+    slot: Slot,
+    grid: [u32; 3],
+    limit: Result<(), String>,
+}
+
+impl<const OPERANDS: usize> Kernel for Odd<OPERANDS> {
+    const NAME: &'static str = "odd";
+    const WGSL: &'static str = "";
+    const OPERANDS: &'static [Operand] = &[read("x"); OPERANDS];
+    type Params = u32;
+
+    fn bind(&self) -> Vec<Bound> {
+        vec![self.slot.needs(1); OPERANDS]
+    }
+
+    fn params(&self) -> u32 {
+        0
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        self.grid
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.limit.clone()
+    }
+}
+
+/// Writes its first operand.
+struct Swap(Slot, Slot);
+
+impl Kernel for Swap {
+    const NAME: &'static str = "swap";
+    const WGSL: &'static str = "";
+    const OPERANDS: &'static [Operand] = &[write("first"), read("second")];
+    type Params = u32;
+
+    fn bind(&self) -> Vec<Bound> {
+        vec![self.0.needs(1), self.1.needs(1)]
+    }
+
+    fn params(&self) -> u32 {
+        0
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [1, 1, 1]
+    }
+}
+
+/// `kernel` is refused with `message`, and leaves no trace in the plan.
+#[track_caller]
+fn refused(plan: &mut PlanBuilder, kernel: impl Kernel, message: &str) {
+    let before = plan.to_string();
+    let error = plan.push(kernel).unwrap_err();
+    assert!(matches!(error, Error::Plan { .. }), "{error:?}");
+    assert_eq!(error.to_string(), message);
+    assert_eq!(plan.to_string(), before);
+}
+
+#[test]
+fn operands_are_refused() {
+    let mut plan = PlanBuilder::default();
+    let [x, y, short] = [("x", 10), ("y", 10), ("short", 9)].map(|(n, w)| plan.persistent(n, w));
+    let [t, other] = ["t", "other"].map(|name| plan.scratch(name, 10));
+    refused(&mut plan, add(x, x, t), "add: pushed before the first phase; call phase() first");
+    plan.phase("train");
+    let message = "add: operand `y` (short) holds 9 words, the launch needs 10";
+    refused(&mut plan, add(x, short, t), message);
+    let message = "add: operand `x` (x): a launch over 0 words; sizes start at 1";
+    refused(&mut plan, Add { x, y: x, out: t, len: 0 }, message);
+    let message = "add: operand `y` (t) is scratch that nothing has written yet";
+    refused(&mut plan, add(x, t, other), message);
+    let message = "add: operand `out` (x) is also bound to `x`, and one writes";
+    refused(&mut plan, add(x, y, x), message);
+    let message = "swap: operand `second` (x) is also bound to `first`, and one writes";
+    refused(&mut plan, Swap(x, x), message);
+    plan.push(add(x, x, t)).unwrap();
+    plan.phase("evaluate");
+    let message = "add: operand `x` (t) is scratch of phase train";
+    refused(&mut plan, add(t, x, other), message);
+    let message = "add: operand `out` (t) is scratch of phase train";
+    refused(&mut plan, add(x, x, t), message);
+}
+
+#[test]
+fn launches_are_refused() {
+    let mut plan = PlanBuilder::default();
+    plan.phase("test");
+    let slot = plan.persistent("x", 1);
+    let (grid, limit) = ([1, 1, 1], Ok(()));
+    plan.push(Odd::<8> { slot, grid, limit: limit.clone() }).unwrap();
+    let message = "odd: 9 storage operands, WebGPU allows 8";
+    refused(&mut plan, Odd::<9> { slot, grid, limit: limit.clone() }, message);
+    for grid in [[0, 1, 1], [1, 65_536, 1]] {
+        let message = format!("odd: grid {grid:?} is not within 1..=65535 in each dimension");
+        refused(&mut plan, Odd::<1> { slot, grid, limit: limit.clone() }, &message);
+    }
+    plan.push(Odd::<1> { slot, grid: [65_535, 1, 1], limit }).unwrap();
+    let limit = Err("4 rows, at most 3".to_owned());
+    refused(&mut plan, Odd::<1> { slot, grid, limit }, "odd: 4 rows, at most 3");
+}

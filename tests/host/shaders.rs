@@ -1,0 +1,291 @@
+//! Every kernel's Rust declaration against its WGSL.
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{AddressSpace, StorageAccess, TypeInner};
+use secateur::for_each_kernel;
+use secateur::gpu::{Access, Kernel, Operand, PlanBuilder, read, write};
+use secateur::kernels::*;
+
+type Layout = &'static [(&'static str, usize)];
+
+/// WebGPU's default limits.
+const MAX_OPERANDS: usize = 8;
+const MAX_INVOCATIONS: u32 = 256;
+
+#[test]
+fn declarations_match_the_wgsl() {
+    let mut wrong = Vec::new();
+    macro_rules! visit {
+        ($kernel:ident, $params:ident) => {
+            wrong.extend(check::<$kernel>($params::LAYOUT).err());
+        };
+    }
+    for_each_kernel!(visit);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_belongs_to_a_kernel() {
+    let mut listed = BTreeSet::new();
+    macro_rules! visit {
+        ($kernel:ident, $params:ident) => {
+            let files = files($kernel::WGSL);
+            assert_eq!(files.last(), Some(&format!("{}.wgsl", $kernel::NAME).as_str()));
+            listed.extend(files);
+        };
+    }
+    for_each_kernel!(visit);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let mut present = BTreeSet::new();
+    for dir in ["", "common/"] {
+        for entry in std::fs::read_dir(root.join(dir)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            present.extend(name.ends_with(".wgsl").then(|| format!("{dir}{name}")));
+        }
+    }
+    assert_eq!(listed, present.iter().map(String::as_str).collect());
+}
+
+/// Both ways: a constant that the WGSL lacks, and an `override` that nothing sets.
+#[test]
+fn constants_are_overrides() {
+    let mut set: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in everything().to_string().lines().filter(|line| line.starts_with("  ")) {
+        let mut tokens = line.split_whitespace();
+        let kernel = tokens.next().unwrap().to_owned();
+        let names = tokens.filter_map(|t| t.split_once(':')).map(|(name, _)| name.to_owned());
+        set.entry(kernel).or_default().extend(names);
+    }
+    macro_rules! visit {
+        ($kernel:ident, $params:ident) => {
+            let module = naga::front::wgsl::parse_str($kernel::WGSL).unwrap();
+            let overrides = module.overrides.iter().filter_map(|(_, o)| o.name.clone());
+            let set = set.get($kernel::NAME).cloned().unwrap_or_default();
+            assert_eq!(set, overrides.collect(), "{}", $kernel::NAME);
+        };
+    }
+    for_each_kernel!(visit);
+}
+
+#[test]
+fn shared_constants_agree() {
+    let wgsl = |text| constants(text).into_iter().collect::<BTreeMap<_, _>>();
+    let activation = wgsl(secateur::wgsl!("common/activation.wgsl"));
+    let code = |(name, a): (&str, Activation)| (name.to_owned(), a.code() as u32);
+    let kinds = [
+        ("IDENTITY", Activation::Identity),
+        ("RELU", Activation::Relu),
+        ("TANH", Activation::Tanh),
+    ];
+    assert_eq!(activation, kinds.map(code).into());
+
+    let mut plan = PlanBuilder::default();
+    let slot = plan.persistent("slot", 1);
+    let code = |(name, mode): (&str, Option<Pruned>)| {
+        let mask = mode.map(|mode| (slot, mode));
+        let sgd = Sgd { gradient: slot, mask, step: slot, weights: slot, len: 1, decay: 0.0 };
+        (name.to_owned(), sgd.constants()[0].1 as u32)
+    };
+    let modes = [
+        ("DENSE", None),
+        ("ZERO", Some(Pruned::Zero)),
+        ("REVIVE", Some(Pruned::Revive)),
+        ("FREEZE", Some(Pruned::Freeze)),
+    ];
+    assert_eq!(wgsl(secateur::wgsl!("common/pruned.wgsl")), modes.map(code).into());
+
+    let topk = wgsl(secateur::wgsl!("common/topk.wgsl"));
+    let fields = TopkState::LAYOUT.iter().map(|(n, at)| (n.to_uppercase(), *at as u32 / 4));
+    assert_eq!(topk, fields.collect());
+}
+
+/// The check itself must be able to fail.
+#[test]
+fn wrong_declarations_are_caught() {
+    assert_eq!(check::<Lying<Right>>(AddParams::LAYOUT), Ok(()));
+    let caught = |result: Result<(), String>, what| {
+        let message = result.unwrap_err();
+        assert!(message.contains(what), "{message}");
+    };
+    caught(check::<Lying<Swapped>>(AddParams::LAYOUT), "storage bindings");
+    caught(check::<Lying<Wrong>>(AddParams::LAYOUT), "storage bindings");
+    caught(check::<Lying<Right>>(&[("length", 0)]), "uniform");
+    caught(check::<Lying<Right>>(&[("len", 4)]), "uniform");
+    caught(check::<Lying<Long>>(AddParams::LAYOUT), "uniform");
+    caught(agree("x", struct_of("Params", Add::WGSL), STEP), "uniform");
+}
+
+const STEP: (Layout, usize) = (Step::LAYOUT, size_of::<Step>());
+
+fn check<K: Kernel>(layout: Layout) -> Result<(), String> {
+    let name = K::NAME;
+    let module = naga::front::wgsl::parse_str(K::WGSL)
+        .map_err(|e| format!("{name}: {}", e.emit_to_string(K::WGSL)))?;
+    Validator::new(ValidationFlags::all(), Capabilities::empty())
+        .validate(&module)
+        .map_err(|e| format!("{name}: {}", e.emit_to_string(K::WGSL)))?;
+
+    let [main] = &module.entry_points[..] else {
+        return Err(format!("{name}: {} entry points, must be 1", module.entry_points.len()));
+    };
+    let invocations: u32 = main.workgroup_size.iter().product();
+    if main.name != "main" || invocations > MAX_INVOCATIONS || K::OPERANDS.len() > MAX_OPERANDS {
+        return Err(format!("{name}: entry {}, {invocations} invocations", main.name));
+    }
+
+    let (mut storage, mut uniform) = (Vec::new(), None);
+    for (_, var) in module.global_variables.iter() {
+        let Some(binding) = &var.binding else { continue };
+        let var_name = var.name.as_deref().unwrap_or_default();
+        let ty = &module.types[var.ty];
+        match var.space {
+            AddressSpace::Storage { access } => {
+                let stores = access.contains(StorageAccess::STORE);
+                let access = if stores { Access::Write } else { Access::Read };
+                storage.push((binding.group, binding.binding as usize, var_name, access));
+                if let TypeInner::Struct { .. } = ty.inner {
+                    agree(name, fields(ty), STEP)?;
+                }
+            }
+            AddressSpace::Uniform => uniform = Some((binding.binding as usize, ty)),
+            other => return Err(format!("{name}: {var_name} is in {other:?}")),
+        }
+    }
+    storage.sort_by_key(|&(_, binding, ..)| binding);
+    let declare = |(i, o): (usize, &Operand)| (0, i, o.name, o.access);
+    let declared: Vec<_> = K::OPERANDS.iter().enumerate().map(declare).collect();
+    if storage != declared {
+        return Err(format!("{name}: storage bindings {storage:?}, declared {declared:?}"));
+    }
+    match uniform {
+        Some((binding, ty)) if binding == K::OPERANDS.len() => {
+            agree(name, fields(ty), (layout, size_of::<K::Params>()))
+        }
+        other => Err(format!("{name}: the uniform comes after the operands, found {other:?}")),
+    }
+}
+
+type Fields = (Vec<(String, usize)>, usize);
+
+/// A WGSL struct's fields with their offsets, and its size, against the Rust side's.
+fn agree(kernel: &str, wgsl: Fields, rust: (Layout, usize)) -> Result<(), String> {
+    let rust = (rust.0.iter().map(|(n, at)| ((*n).to_owned(), *at)).collect(), rust.1);
+    if wgsl == rust {
+        return Ok(());
+    }
+    Err(format!("{kernel}: uniform or step is {wgsl:?}, declared {rust:?}"))
+}
+
+fn fields(ty: &naga::Type) -> Fields {
+    let TypeInner::Struct { members, span } = &ty.inner else { return (Vec::new(), 0) };
+    let one = |m: &naga::StructMember| (m.name.clone().unwrap_or_default(), m.offset as usize);
+    (members.iter().map(one).collect(), *span as usize)
+}
+
+fn struct_of(name: &str, wgsl: &str) -> Fields {
+    let module = naga::front::wgsl::parse_str(wgsl).unwrap();
+    let (_, ty) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some(name)).unwrap();
+    fields(ty)
+}
+
+/// Files that [`secateur::wgsl!`] put together.
+fn files(wgsl: &'static str) -> Vec<&'static str> {
+    wgsl.lines().filter_map(|line| line.strip_prefix("// file: ")).collect()
+}
+
+/// Names and values of the `const` declarations.
+fn constants(wgsl: &str) -> Vec<(String, u32)> {
+    let module = naga::front::wgsl::parse_str(wgsl).unwrap();
+    let value = |c: &naga::Constant| match module.global_expressions[c.init] {
+        naga::Expression::Literal(naga::Literal::U32(value)) => value,
+        ref other => panic!("{:?} is {other:?}", c.name),
+    };
+    let named = module.constants.iter().filter_map(|(_, c)| Some((c.name.clone()?, value(c))));
+    named.collect()
+}
+
+/// A plan whose launches set every constant that there is.
+fn everything() -> PlanBuilder {
+    let mut plan = PlanBuilder::default();
+    plan.phase("test");
+    let mut slot = |name| plan.persistent(name, 4096 * 16);
+    let [a, b, mask, bias, gate, c] = ["a", "b", "mask", "bias", "gate", "c"].map(&mut slot);
+    let [gradient, step, weights, first, second] = ["g", "s", "w", "m", "v"].map(&mut slot);
+    let activation = Activation::Tanh;
+    for (form, k) in [(Form::TN, 40_000), (Form::NT, 1)] {
+        let (mask, bias, gate) = (Some(mask), Some(bias), Some((gate, activation)));
+        let product = Matmul { form, a, b, mask, bias, activation, gate, c, m: 1, n: 1, k };
+        product.push(&mut plan).unwrap();
+    }
+    plan.push(Gate { gradient: a, output: b, activation, out: c, len: 1 }).unwrap();
+    let (mask, len, decay) = (Some((mask, Pruned::Zero)), 1, 0.0);
+    plan.push(Sgd { gradient, mask, step, weights, len, decay }).unwrap();
+    let (velocity, momentum, nesterov) = (first, 0.9, true);
+    plan.push(Momentum { gradient, mask, step, weights, velocity, len, momentum, decay, nesterov })
+        .unwrap();
+    let (beta1, beta2, epsilon) = (0.9, 0.999, 1e-8);
+    plan.push(Adam {
+        gradient,
+        mask,
+        step,
+        weights,
+        first,
+        second,
+        len,
+        beta1,
+        beta2,
+        epsilon,
+        decay,
+    })
+    .unwrap();
+    let selection =
+        Selection { weights, counts: a, tensor: 0, histogram: b, state: c, mask: gate, len };
+    selection.push(&mut plan, "w").unwrap();
+    plan
+}
+
+/// [`Add`]'s shader under a declaration that may be wrong.
+struct Lying<D>(D);
+
+trait Declared {
+    type Params: bytemuck::Pod;
+    const OPERANDS: &'static [Operand];
+}
+
+macro_rules! declared {
+    ($($name:ident: $params:ty = $operands:expr;)+) => {$(
+        struct $name;
+        impl Declared for $name {
+            type Params = $params;
+            const OPERANDS: &'static [Operand] = &$operands;
+        }
+    )+};
+}
+
+declared! {
+    Right: u32 = [read("x"), read("y"), write("out")];
+    Long: u64 = [read("x"), read("y"), write("out")];
+    Swapped: u32 = [read("y"), read("x"), write("out")];
+    Wrong: u32 = [read("x"), write("y"), write("out")];
+}
+
+impl<D: Declared> Kernel for Lying<D> {
+    const NAME: &'static str = Add::NAME;
+    const WGSL: &'static str = Add::WGSL;
+    const OPERANDS: &'static [Operand] = D::OPERANDS;
+    type Params = D::Params;
+
+    fn bind(&self) -> Vec<secateur::gpu::Bound> {
+        Vec::new()
+    }
+
+    fn params(&self) -> D::Params {
+        bytemuck::Zeroable::zeroed()
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [1, 1, 1]
+    }
+}
