@@ -45,7 +45,12 @@ fn main(@builtin(local_invocation_index) local: u32) {
             digit += 1u;
         }
         state[PRUNE] = prune - min(below, prune);
-        state[SCORE] = found | (digit << select(select(0u, 10u, DIGIT == 1u), 20u, DIGIT == 0u));
+        found |= digit << select(select(0u, 10u, DIGIT == 1u), 20u, DIGIT == 0u);
+        state[SCORE] = found;
+        // Weights that are zero already need no threshold: the one that made them zero stays.
+        if DIGIT == 2u && found != 0u {
+            state[THRESHOLD] = found;
+        }
     }
     // The walk above reads bins that the others clear below.
     storageBarrier();

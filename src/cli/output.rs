@@ -20,7 +20,7 @@ pub fn line(text: &str) -> Result<()> {
 /// Writes a table; columns after the first `left` ones are aligned to the right.
 pub fn table(header: &[&str], left: usize, rows: Vec<Vec<String>>) -> Result<()> {
     let mut table = Table::new();
-    table.load_style(presets::ASCII_NO_BORDERS).set_header(header.to_vec());
+    table.load_style(presets::ASCII_BORDERS_ONLY_CONDENSED).set_header(header.to_vec());
     table.add_rows(rows);
     for column in table.column_iter_mut().skip(left) {
         column.set_cell_alignment(CellAlignment::Right);

@@ -2,6 +2,8 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use secateur::train::Event;
 
+use super::output::thousands;
+
 /// A bar of steps with loss, sparsity, steps/s and time left.
 pub struct Progress {
     bar: ProgressBar,
@@ -20,13 +22,23 @@ impl Progress {
     }
 
     pub fn event(&mut self, event: &Event) {
-        if let Event::Step(step) = event {
-            if let Some(masks) = &step.masks {
-                self.sparsity = masks.asked;
+        match event {
+            Event::Start { step, memory } => {
+                let (kept, scratch) = (thousands(memory.persistent), thousands(memory.scratch));
+                let label = self.bar.prefix();
+                eprintln!(
+                    "{label}: from step {step}; {kept} B kept and {scratch} B scratch on the device"
+                );
             }
-            let (loss, sparsity) = (step.loss, self.sparsity * 100.0);
-            self.bar.set_message(format!("loss {loss:.4} sparsity {sparsity:.1} %"));
-            self.bar.set_position(step.step);
+            Event::Step(step) => {
+                if let Some(masks) = &step.masks {
+                    self.sparsity = masks.asked;
+                }
+                let (loss, sparsity) = (step.loss, self.sparsity * 100.0);
+                self.bar.set_message(format!("loss {loss:.4} sparsity {sparsity:.1} %"));
+                self.bar.set_position(step.step);
+            }
+            _ => {}
         }
     }
 

@@ -22,7 +22,7 @@ struct Report {
     adapter: String,
     backend: String,
     global_step: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Of the last step of this call; null when the run was at its limit already.
     loss: Option<f32>,
     train_accuracy: f64,
     test_accuracy: f64,

@@ -18,7 +18,7 @@ const HISTOGRAM_GROUPS: u32 = 1_024;
 crate::uniform! {
     /// What a selection leaves behind: `shaders/common/topk.wgsl`.
     pub struct TopkState {
-        /// Bits of the highest |w| that was pruned: the threshold. 0 when nothing was pruned.
+        /// Bits of the highest |w| that was pruned; 0 when nothing but zeros was.
         score: u32,
         /// Weights pruned among those with that score.
         prune: u32,
@@ -28,6 +28,9 @@ crate::uniform! {
         kept: u32,
         /// Weights that are NaN; any is an error.
         nan: u32,
+        /// Bits of the highest |w| that was pruned by this or the last selection that pruned more
+        /// than zeros.
+        threshold: u32,
     }
 }
 

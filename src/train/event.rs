@@ -1,10 +1,19 @@
 //! What happened, as values: log lines, summaries and progress bars all consume these.
 use std::path::PathBuf;
 
+use crate::gpu::Memory;
+
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
+    /// The run is compiled and about to take its first step.
+    Start {
+        /// Global step that it goes on from.
+        step: u64,
+        /// Bytes on the device.
+        memory: Memory,
+    },
     /// A train step, with the mask update after it.
     Step(StepEvent),
     /// A checkpoint was written.
@@ -51,6 +60,6 @@ pub struct MaskSparsity {
     pub len: u32,
     /// Share of clear bits, counted on the device.
     pub sparsity: f64,
-    /// Highest |w| that was pruned.
+    /// Highest |w| pruned by this or the last update that pruned more than zeros.
     pub threshold: f32,
 }

@@ -92,8 +92,6 @@ impl<'g> Session<'g> {
     ) -> Result<Self> {
         let Plans { plan, variables, train, mask_update, evaluate, inputs, outputs, counts } =
             Plans::new(network, &optimizer, mask_update_op)?;
-        let Memory { persistent, scratch, .. } = plan.memory();
-        log::info!("memory on the device: {persistent} B kept, {scratch} B scratch");
         let program = plan.build(gpu)?;
         let pruned = variables.iter().filter(|v| v.mask.is_some()).count() as u64;
         let bytes = 4 * (2 + pruned * u64::from(TOPK_STATE_WORDS));

@@ -53,7 +53,7 @@ impl Session<'_> {
             let data = TensorData::U32(bits);
             let (name, shape) = (format!("{}/mask", v.name), vec![mask.bits.words as usize]);
             optimizer.push(Tensor { name, shape, data });
-            let data = TensorData::F32(vec![f32::from_bits(self.state(mask)?.score)]);
+            let data = TensorData::F32(vec![f32::from_bits(self.state(mask)?.threshold)]);
             optimizer.push(Tensor { name: format!("{}/threshold", v.name), shape: vec![1], data });
         }
         Ok(Snapshot { model, optimizer })
@@ -95,22 +95,22 @@ impl Session<'_> {
                 None => ones(v.len),
                 Some(_) => return Err(fail(format!("{}/mask does not fit {}", v.name, v.shape))),
             };
-            let score = match find(&format!("{}/threshold", v.name)).map(|t| &t.data) {
-                Some(TensorData::F32(threshold)) if threshold.len() == 1 => threshold[0].to_bits(),
+            let threshold = match find(&format!("{}/threshold", v.name)).map(|t| &t.data) {
+                Some(TensorData::F32(value)) if value.len() == 1 => value[0].to_bits(),
                 _ => 0,
             };
-            masks.push((mask, score, bits));
+            masks.push((mask, threshold, bits));
         }
         for (slot, values) in uploads {
             self.program.upload(self.gpu, slot, values);
         }
-        for (mask, score, bits) in masks {
+        for (mask, threshold, bits) in masks {
             let kept = bits.iter().map(|w| w.count_ones()).sum();
             self.program.upload(self.gpu, mask.bits, &bits);
             self.program.upload(
                 self.gpu,
                 mask.state,
-                &[TopkState { score, kept, ..Default::default() }],
+                &[TopkState { threshold, kept, ..Default::default() }],
             );
         }
         Ok(())
@@ -132,7 +132,7 @@ impl Session<'_> {
                     shape: v.shape.dims().to_vec(),
                     sparsity: 1.0 - nonzero as f64 / f64::from(v.len),
                     nonzero,
-                    threshold: threshold.map_or(0.0, |s| f32::from_bits(s.score)),
+                    threshold: threshold.map_or(0.0, |s| f32::from_bits(s.threshold)),
                 })
             })
             .collect()

@@ -124,7 +124,7 @@ impl<'g, 'o> Run<'g, 'o> {
         if let Some(limit) = options.number_of_steps {
             mask_update_op.check_fires(global_step, limit, last_mask_update)?;
         }
-        Ok(Self {
+        let mut this = Self {
             session,
             batches,
             mask_update_op,
@@ -138,7 +138,10 @@ impl<'g, 'o> Run<'g, 'o> {
             origin: Instant::now(),
             previous_submit: None,
             last: None,
-        })
+        };
+        let memory = this.session.memory();
+        this.tell(Event::Start { step: global_step, memory });
+        Ok(this)
     }
 
     fn steps(&mut self) -> Result<End> {
@@ -244,7 +247,7 @@ impl<'g, 'o> Run<'g, 'o> {
         let tensor = |(tensor, state): (PrunedTensor, &TopkState)| match state.nan {
             0 => Ok(MaskSparsity {
                 sparsity: 1.0 - f64::from(state.kept) / f64::from(tensor.len),
-                threshold: f32::from_bits(state.score),
+                threshold: f32::from_bits(state.threshold),
                 len: tensor.len,
                 name: tensor.name,
             }),
