@@ -16,7 +16,14 @@ use crate::{Error, Result};
 
 /// A tensor of a [`Graph`]: the output of one of its nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tensor(pub(crate) usize);
+pub struct Tensor(usize);
+
+impl Tensor {
+    /// Its place in [`Graph::nodes`].
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
 
 /// Nodes in order: each reads only earlier ones.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,6 @@
 //! What the GPU tests share: one device, a rig that guards every slot, tolerances and noise.
 mod noise;
-pub mod rig;
+mod rig;
 mod tolerance;
 
 use std::io::Write;
@@ -10,7 +10,7 @@ use secateur::Error;
 use secateur::gpu::{Gpu, GpuOptions};
 
 pub use noise::Noise;
-pub use rig::Rig;
+pub use rig::{Bench, Rig};
 pub use tolerance::{Tol, U};
 
 /// The process's one device; `None` with a line on stderr where there is no adapter.

@@ -2,8 +2,9 @@
 use bytemuck::Pod;
 use secateur::gpu::{Encoder, Gpu, Kernel, Phase, PlanBuilder, Program, Slot};
 
-/// A quiet NaN: what reads it is NaN, and what writes over it is found out.
-const GUARD: u32 = 0x7fc0_beef;
+/// Quiet NaNs: what reads one is NaN, and what writes over one is found out. Each slot has its own,
+/// because a sum of NaNs may well be the same NaN.
+const GUARD: u32 = 0x7fc0_be00;
 /// Guard words after the contents of every slot.
 const GUARDS: usize = 8;
 
@@ -20,6 +21,7 @@ pub struct Bench<'a> {
     gpu: &'a Gpu,
     program: Program,
     phase: Phase,
+    guards: Vec<(Slot, u32)>,
 }
 
 impl<'a> Rig<'a> {
@@ -33,7 +35,7 @@ impl<'a> Rig<'a> {
     /// A slot that holds `contents`, then guard words.
     pub fn slot<T: Pod>(&mut self, name: &str, contents: &[T]) -> Slot {
         let mut words: Vec<u32> = bytemuck::cast_slice(contents).to_vec();
-        words.extend([GUARD; GUARDS]);
+        words.extend([self.guard(); GUARDS]);
         let slot = self.plan.persistent(name, words.len() as u32);
         self.contents.push((slot, words));
         slot
@@ -41,7 +43,12 @@ impl<'a> Rig<'a> {
 
     /// A slot of `len` words, all guards until a launch writes the first `len` of them.
     pub fn output(&mut self, name: &str, len: usize) -> Slot {
-        self.slot(name, &vec![GUARD; len])
+        self.slot(name, &vec![self.guard(); len])
+    }
+
+    /// The guard word of the next slot.
+    fn guard(&self) -> u32 {
+        GUARD + self.contents.len() as u32
     }
 
     /// Appends a launch that must be accepted.
@@ -54,10 +61,12 @@ impl<'a> Rig<'a> {
         let Self { gpu, plan, phase, contents } = self;
         let program = plan.build(gpu).unwrap_or_else(|e| panic!("{e}"));
         program.poison_scratch(gpu);
-        for (slot, words) in contents {
+        let upload = |(at, (slot, words)): (usize, (Slot, Vec<u32>))| {
             program.upload(gpu, slot, &words);
-        }
-        Bench { gpu, program, phase }
+            (slot, GUARD + at as u32)
+        };
+        let guards = contents.into_iter().enumerate().map(upload).collect();
+        Bench { gpu, program, phase, guards }
     }
 
     /// Builds and runs once.
@@ -86,7 +95,8 @@ impl Bench<'_> {
         let words = self.program.download(self.gpu, slot);
         let mut words: Vec<u32> = words.unwrap_or_else(|e| panic!("{e}"));
         let guards = words.split_off(words.len() - GUARDS);
-        assert_eq!(guards, [GUARD; GUARDS], "wrote past word {} of a slot", words.len());
+        let guard = self.guards.iter().find(|(s, _)| *s == slot).expect("a slot of this rig").1;
+        assert_eq!(guards, [guard; GUARDS], "wrote past word {} of a slot", words.len());
         bytemuck::pod_collect_to_vec(&words)
     }
 }

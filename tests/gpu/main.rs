@@ -1,4 +1,9 @@
 //! Tests that need an adapter; without one they say so, or fail where `SECATEUR_REQUIRE_GPU=1`.
 #[path = "../common/mod.rs"]
 mod common;
+mod goldens;
+mod gradients;
+mod interpreter;
 mod kernels;
+mod network;
+mod training;

@@ -6,7 +6,6 @@ use crate::common::{Noise, Rig, Tol, U, gpu};
 
 const FORMS: [Form; 3] = [Form::NN, Form::NT, Form::TN];
 const SIZES: [usize; 7] = [1, 3, 31, 33, 64, 65, 100];
-const ACTIVATIONS: [Activation; 3] = [Activation::Identity, Activation::Relu, Activation::Tanh];
 
 /// What goes into a product besides the sizes.
 struct Inputs {
@@ -115,7 +114,7 @@ fn integers_are_exact_at_every_size() {
 #[test]
 fn floats_stay_inside_the_bound_of_their_sums() {
     let Some(gpu) = gpu() else { return };
-    for size in [[1, 1, 1], [33, 65, 100], [5, 7, 4096], [3, 2, 70_000]] {
+    for size in [[1, 1, 1], [33, 65, 100], [5, 7, 4096], [3, 2, 30_000]] {
         let inputs = Inputs::floats(size);
         for (parts, got) in bare().into_iter().zip(run(gpu, &bare(), &inputs, size)) {
             let (want, bounds) = parts.want(&inputs, size);
@@ -129,15 +128,22 @@ fn floats_stay_inside_the_bound_of_their_sums() {
 fn bias_activation_and_gate_are_exact_or_inside_the_bound() {
     let Some(gpu) = gpu() else { return };
     let size = [33, 65, 31];
-    let mut parts = Vec::new();
-    for activation in ACTIVATIONS {
-        for gate in [None, Some(Activation::Relu), Some(Activation::Tanh)] {
-            for bias in [false, true] {
-                let bare = Parts::bare(FORMS[parts.len() % 3], parts.len() % 2 == 0);
-                parts.push(Parts { activation, gate, bias, ..bare });
-            }
-        }
-    }
+    // Each part on its own and all together: each combination is a pipeline to compile.
+    let parts = [
+        (Form::NN, true, Activation::Identity, None),
+        (Form::NN, true, Activation::Relu, None),
+        (Form::NN, true, Activation::Tanh, None),
+        (Form::NT, false, Activation::Identity, Some(Activation::Relu)),
+        (Form::NT, false, Activation::Identity, Some(Activation::Tanh)),
+        (Form::TN, true, Activation::Relu, Some(Activation::Tanh)),
+    ];
+    let parts = parts.map(|(form, bias, activation, gate)| Parts {
+        form,
+        masked: bias,
+        bias,
+        activation,
+        gate,
+    });
     let [integers, floats] = [Inputs::integers(size), Inputs::floats(size)];
     let results =
         run(gpu, &parts, &integers, size).into_iter().zip(run(gpu, &parts, &floats, size));
@@ -159,8 +165,8 @@ fn a_split_product_is_exact() {
     for size in [[3, 5, 70_000], [1, 1, 30_000], [2, 1, 30_001], [1, 3, 60_000]] {
         let inputs = Inputs::integers(size);
         let (activation, gate) = (Activation::Relu, Some(Activation::Tanh));
-        let mut parts = bare();
-        parts.push(Parts { bias: true, activation, gate, ..Parts::bare(Form::NT, true) });
+        let whole = Parts { bias: true, activation, gate, ..Parts::bare(Form::NT, true) };
+        let parts = [Parts::bare(Form::NN, false), Parts::bare(Form::TN, true), whole];
         for (parts, got) in parts.iter().zip(run(gpu, &parts, &inputs, size)) {
             let (want, _) = parts.want(&inputs, size);
             Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{size:?}, {parts:?}: {e}"));

@@ -2,7 +2,7 @@
 use secateur::gpu::{Gpu, Slot};
 use secateur::kernels::*;
 
-use crate::common::{Noise, Rig, Tol, gpu, rig::Bench};
+use crate::common::{Bench, Noise, Rig, Tol, gpu};
 
 /// What the weights can look like.
 const FAMILIES: [&str; 8] =
@@ -85,7 +85,8 @@ fn selects(gpu: &Gpu, len: usize, families: &[&str], counts: &[usize]) {
     let picker = Picker::new(gpu, len);
     for family in families {
         let weights = weights(family, len);
-        picker.bench.upload(picker.selection.weights, &weights);
+        // The 0 after the end would be the first to go, if anything counted it.
+        picker.bench.upload(picker.selection.weights, &[&weights[..], &[0.0]].concat());
         for &prune in counts {
             let context = |e| panic!("{len} {family}, prune {prune}: {e}");
             let want = topk_reference(&weights, prune);

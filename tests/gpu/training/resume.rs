@@ -1,0 +1,142 @@
+//! Stopping and going on is the same run, to the last bit.
+use std::fs;
+use std::path::Path;
+
+use secateur::Error;
+use secateur::kernels::Pruned;
+use secateur::nn::Model;
+use secateur::optim::Optimizer;
+use secateur::prune::{MaskUpdateOp, pruned_count};
+use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, TensorData, newest};
+use secateur::train::{Event, Session, TrainOptions, TrainOutcome, train};
+
+use super::{MODEL, SEED, blobs, pruning, train_op};
+use crate::common::gpu;
+
+fn go<'g>(
+    gpu: &'g secateur::Gpu,
+    logdir: &Path,
+    optimizer: Optimizer,
+    op: MaskUpdateOp,
+    steps: u64,
+    losses: &mut Vec<u32>,
+) -> TrainOutcome<'g> {
+    let options = TrainOptions {
+        number_of_steps: Some(steps),
+        on_event: Some(Box::new(|event| {
+            if let Event::Step(step) = event {
+                losses.push(step.loss.to_bits());
+            }
+        })),
+        ..Default::default()
+    };
+    train(train_op(gpu, optimizer), Some(logdir), op, options).unwrap()
+}
+
+/// Bytes of the two tensor files of the newest checkpoint.
+fn files(logdir: &Path) -> [Vec<u8>; 2] {
+    let path = newest(logdir).unwrap().unwrap().path;
+    [MODEL_FILE, OPTIMIZER_FILE].map(|f| fs::read(path.join(f)).unwrap())
+}
+
+/// 52 rows in batches of 16: step 9 ends inside the third epoch; masks change at 3, 6, ... 15, 16.
+#[test]
+fn k_steps_and_k_more_are_2k_steps() {
+    let Some(gpu) = gpu() else { return };
+    let momentum =
+        Optimizer::Momentum { lr: 0.05, momentum: 0.9, nesterov: false, weight_decay: 0.01 };
+    for (optimizer, mode) in [
+        (Optimizer::adam(0.01), Pruned::Zero),
+        (momentum, Pruned::Revive),
+        (Optimizer::named("adamw", 0.01).unwrap(), Pruned::Freeze),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let [straight, halves] = ["straight", "halves"].map(|name| folder.path().join(name));
+        let (mut all, mut parts) = (Vec::new(), Vec::new());
+        go(gpu, &straight, optimizer, pruning(mode), 18, &mut all);
+        go(gpu, &halves, optimizer, pruning(mode), 9, &mut parts);
+        assert_ne!(files(&straight), files(&halves), "step 9 is not step 18");
+        let outcome = go(gpu, &halves, optimizer, pruning(mode), 18, &mut parts);
+        assert_eq!((outcome.steps, outcome.global_step), (9, 18));
+        assert_eq!(all, parts, "{mode:?}: losses");
+        assert!(files(&straight) == files(&halves), "{mode:?}: weights, slots, masks");
+    }
+}
+
+#[test]
+fn a_run_at_its_limit_takes_no_step() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut losses = Vec::new();
+    go(gpu, folder.path(), Optimizer::adam(0.01), pruning(Pruned::Zero), 6, &mut losses);
+    let before = files(folder.path());
+    for limit in [6, 4] {
+        let op = pruning(Pruned::Zero);
+        let outcome = go(gpu, folder.path(), Optimizer::adam(0.01), op, limit, &mut losses);
+        assert_eq!((outcome.steps, outcome.global_step, outcome.loss), (0, 6, None));
+        assert!(files(folder.path()) == before);
+    }
+    assert_eq!(losses.len(), 6);
+}
+
+/// Zeros are counted in the file itself, not in what the run says of itself.
+#[test]
+fn the_file_holds_exact_zeros() {
+    let Some(gpu) = gpu() else { return };
+    for mode in [Pruned::Zero, Pruned::Revive] {
+        let folder = tempfile::tempdir().unwrap();
+        go(gpu, folder.path(), Optimizer::adam(0.01), pruning(mode), 16, &mut Vec::new());
+        let found = newest(folder.path()).unwrap().unwrap();
+        for tensor in found.model.iter().filter(|t| t.name.ends_with(".weight")) {
+            let TensorData::F32(values) = &tensor.data else { panic!("weights are f32") };
+            let zeros = values.iter().filter(|v| v.to_bits() == 0).count() as u64;
+            assert_eq!(zeros, pruned_count(values.len() as u64, 0.8), "{mode:?} {}", tensor.name);
+        }
+    }
+}
+
+/// A dense checkpoint has no masks: the masked network starts from its weights with all kept.
+#[test]
+fn a_dense_checkpoint_warm_starts_a_masked_network() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut losses = Vec::new();
+    let optimizer = Optimizer::adam(0.01);
+    go(gpu, folder.path(), optimizer, MaskUpdateOp::none(), 5, &mut losses);
+    let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
+    let session =
+        Session::new(gpu, &network, optimizer, &pruning(Pruned::Revive), SEED + 1).unwrap();
+    let found = newest(folder.path()).unwrap().unwrap();
+    session.restore(&found).unwrap();
+    let TensorData::F32(want) = &found.model.iter().find(|t| t.name == "fc1.weight").unwrap().data
+    else {
+        panic!("weights are f32")
+    };
+    assert_eq!(&session.weights("fc1.weight").unwrap(), want);
+    let outcome = go(gpu, folder.path(), optimizer, pruning(Pruned::Zero), 16, &mut losses);
+    let layers = outcome.session.layers().unwrap();
+    assert_eq!(layers[0].total() - layers[0].nonzero, pruned_count(layers[0].total(), 0.8));
+}
+
+#[test]
+fn another_run_in_the_logdir_is_refused() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (optimizer, mut losses) = (Optimizer::adam(0.01), Vec::new());
+    go(gpu, folder.path(), optimizer, MaskUpdateOp::none(), 5, &mut losses);
+    let before = files(folder.path());
+    let start = |model: &Model, seed| {
+        let batches = secateur::Batches::new(blobs(), 16, Some(seed)).unwrap();
+        let op = secateur::TrainOp::new(gpu, model, optimizer, batches, seed).unwrap();
+        let options = TrainOptions { number_of_steps: Some(9), ..Default::default() };
+        train(op, Some(folder.path()), MaskUpdateOp::none(), options).map(|_| ())
+    };
+    let model = start(&Model::mlp(&[4]), SEED).unwrap_err().to_string();
+    assert!(model.contains("mlp:20-13") && model.contains("mlp:4"), "{model}");
+    let seed = start(&Model::mlp(&MODEL), SEED + 1).unwrap_err().to_string();
+    assert!(seed.contains("seed 5") && seed.contains("seed 6"), "{seed}");
+    let _lock = secateur::train::checkpoint::Lock::acquire(folder.path()).unwrap();
+    let locked = start(&Model::mlp(&MODEL), SEED).unwrap_err();
+    assert!(matches!(locked, Error::Locked { .. }), "{locked}");
+    assert!(files(folder.path()) == before, "a refused run changes nothing");
+}
