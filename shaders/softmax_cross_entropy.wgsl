@@ -38,7 +38,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let scale = 1.0 / f32(step.rows);
     let label = min(labels[i], params.classes - 1u);
-    losses[i] = (log(sum) + highest - logits[first + label]) * scale;
+    // In this order: the logits may be large, their differences are not.
+    losses[i] = (log(sum) - (logits[first + label] - highest)) * scale;
     for (var j = 0u; j < params.classes; j += 1u) {
         let p = exp(logits[first + j] - highest) / sum;
         gradient[first + j] = (p - select(0.0, 1.0, j == label)) * scale;

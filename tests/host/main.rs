@@ -1,4 +1,10 @@
 //! Tests that need no GPU.
+mod checkpoint;
+mod data;
 mod floors;
 mod planner;
+mod plans;
+mod pruning;
 mod shaders;
+mod summary;
+mod timeline;

@@ -51,6 +51,7 @@ impl<'a> Picker<'a> {
     }
 
     fn run(&self, prune: usize) -> (Vec<u32>, TopkState) {
+        self.bench.upload(self.selection.state, &[TopkState::default()]);
         let counts = [u32::MAX, prune as u32, u32::MAX];
         self.bench.upload(self.selection.counts, &counts);
         self.bench.run();
@@ -74,6 +75,7 @@ fn state_reference(weights: &[f32], mask: &[u32]) -> TopkState {
         ties_kept: count(true, &|i| score(i) == highest),
         kept: count(true, &|_| true),
         nan: weights.iter().filter(|w| w.is_nan()).count() as u32,
+        threshold: highest,
     }
 }
 
