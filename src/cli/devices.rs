@@ -37,9 +37,9 @@ pub fn run(args: &Devices) -> Result<Verdict> {
     let chosen = gpu.report().name.clone();
     let report = Report { adapters: adapters(&options)?, chosen, checks };
     if args.common.json {
-        output::json(&report)?
+        output::json(&report)?;
     } else {
-        print(&report)?
+        print(&report)?;
     }
     let passed = report.checks.iter().flatten().all(|c| c.passed);
     Ok(if passed { Verdict::Done } else { Verdict::Missed })

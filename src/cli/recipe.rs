@@ -79,10 +79,9 @@ impl Recipe {
 
     pub fn write(&self, logdir: &Path) -> Result<()> {
         let path = logdir.join("recipe.toml");
+        let text = toml::to_string(self)?;
         fs::create_dir_all(logdir)
-            .and_then(|()| {
-                Ok(fs::write(&path, toml::to_string(self).map_err(std::io::Error::other)?)?)
-            })
+            .and_then(|()| fs::write(&path, text))
             .with_context(|| format!("cannot write {}", path.display()))
     }
 }

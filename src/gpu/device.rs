@@ -69,7 +69,12 @@ impl Gpu {
 
     /// Blocks until everything submitted has run.
     pub fn wait(&self) -> Result<()> {
-        self.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(WAIT) })
+        self.wait_for(None)
+    }
+
+    /// Blocks until one submission, or everything, has run.
+    pub(super) fn wait_for(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        self.poll(wgpu::PollType::Wait { submission_index, timeout: Some(WAIT) })
     }
 
     /// Gives up the device, as a driver does when it fails. Everything after it is an error.
@@ -84,6 +89,7 @@ impl Gpu {
     }
 
     /// A lost device makes `poll` panic, and makes `submit` look successful: both end here.
+    #[expect(clippy::disallowed_methods, reason = "the one place that polls")]
     fn poll(&self, how: wgpu::PollType) -> Result<()> {
         self.health.check()?;
         match catch_unwind(AssertUnwindSafe(|| self.device.poll(how))) {
@@ -96,10 +102,11 @@ impl Gpu {
         }
     }
 
-    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that submits")]
+    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<wgpu::SubmissionIndex> {
         self.health.check()?;
-        self.queue.submit([encoder.finish()]);
-        self.health.check()
+        let index = self.queue.submit([encoder.finish()]);
+        self.health.check().map(|()| index)
     }
 
     /// Runs `make` inside error scopes; what wgpu would panic about becomes an error. Scopes are

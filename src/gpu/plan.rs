@@ -109,8 +109,11 @@ impl PlanBuilder {
             };
             let info = &self.slots[slot.id as usize];
             let what = format!("operand `{}` ({})", operand.name, info.name);
-            if u64::from(info.words) < b.words || b.words == 0 {
-                let (have, need) = (info.words, b.words.max(1));
+            if b.words == 0 {
+                return Err(refuse(format!("{what}: a launch over 0 words; sizes start at 1")));
+            }
+            if u64::from(info.words) < b.words {
+                let (have, need) = (info.words, b.words);
                 return Err(refuse(format!("{what} holds {have} words, the launch needs {need}")));
             }
             let twice = bound[..i].iter().zip(K::OPERANDS).find(|(o, _)| o.slot == b.slot);

@@ -1,4 +1,6 @@
 //! A built plan: pipelines and bind groups made once, replayed every step.
+use std::sync::{Arc, OnceLock};
+
 use bytemuck::Pod;
 
 use super::device::{Gpu, PipelineKey};
@@ -32,17 +34,40 @@ struct Ready {
 pub struct Encoder<'a> {
     gpu: &'a Gpu,
     pub(super) commands: wgpu::CommandEncoder,
+    submission: Submission,
+}
+
+/// The submission that an encoder's commands end up in, known once it is submitted.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Submission(Arc<OnceLock<wgpu::SubmissionIndex>>);
+
+impl Submission {
+    /// Blocks until the device is done with it.
+    pub(super) fn wait(&self, gpu: &Gpu) -> Result<()> {
+        let index = self.0.get().ok_or_else(|| {
+            Error::Device("submit a step before waiting for its readback".to_owned())
+        })?;
+        gpu.wait_for(Some(index.clone()))
+    }
 }
 
 impl<'a> Encoder<'a> {
     /// An empty step.
     pub fn new(gpu: &'a Gpu) -> Self {
-        Self { gpu, commands: gpu.device.create_command_encoder(&Default::default()) }
+        let commands = gpu.device.create_command_encoder(&Default::default());
+        Self { gpu, commands, submission: Submission::default() }
+    }
+
+    pub(super) fn submission(&self) -> Submission {
+        self.submission.clone()
     }
 
     /// Sends everything encoded as one submission; does not wait.
     pub fn submit(self) -> Result<()> {
-        self.gpu.submit(self.commands)
+        let index = self.gpu.submit(self.commands)?;
+        // An encoder is submitted at most once: it is consumed here.
+        let _ = self.submission.0.set(index);
+        Ok(())
     }
 }
 

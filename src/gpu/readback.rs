@@ -1,9 +1,14 @@
 //! Reading results back without waiting: a ring of staging buffers and tickets.
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
 
+use super::program::Submission;
 use super::{Encoder, Gpu, Program, Slot};
 use crate::{Error, Result};
+
+/// Another thread may be about to run the callback of a copy that is done.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Names one readback; tickets of a ring count up from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +30,7 @@ struct Pending {
     ticket: Ticket,
     buffer: wgpu::Buffer,
     bytes: u64,
+    submission: Submission,
     mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
 }
 
@@ -59,11 +65,12 @@ impl ReadbackRing {
     ) -> Result<Ticket> {
         let total: u64 = slots.iter().map(|s| u64::from(s.words) * 4).sum();
         assert!(total <= self.capacity, "readback of {total} bytes into {}", self.capacity);
-        if self.free.is_empty() {
-            gpu.wait()?;
-            self.collect(gpu)?;
+        if let (true, Some(oldest)) = (self.free.is_empty(), self.pending.front()) {
+            // For the oldest only: the steps after it go on meanwhile.
+            oldest.submission.wait(gpu)?;
+            self.take_oldest(PATIENCE)?;
         }
-        let buffer = self.free.pop().expect("waiting freed every staging buffer");
+        let buffer = self.free.pop().expect("waiting freed a staging buffer");
         let mut at = 0;
         for slot in slots {
             let bytes = u64::from(slot.words) * 4;
@@ -77,44 +84,51 @@ impl ReadbackRing {
         });
         let ticket = Ticket(self.next);
         self.next += 1;
-        self.pending.push_back(Pending { ticket, buffer, bytes: total, mapped });
+        let submission = encoder.submission();
+        self.pending.push_back(Pending { ticket, buffer, bytes: total, submission, mapped });
         Ok(ticket)
     }
 
     /// What has arrived since the last call, oldest first; never blocks.
     pub fn ready(&mut self, gpu: &Gpu) -> Result<Vec<(Ticket, Vec<u8>)>> {
-        self.collect(gpu)?;
+        gpu.tick()?;
+        while self.take_oldest(Duration::ZERO)? {}
         Ok(std::mem::take(&mut self.done))
     }
 
     /// Everything taken so far, oldest first; blocks until it has arrived.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the step of a ticket was never submitted.
     pub fn wait(&mut self, gpu: &Gpu) -> Result<Vec<(Ticket, Vec<u8>)>> {
-        if !self.pending.is_empty() {
-            gpu.wait()?;
+        if let Some(newest) = self.pending.back() {
+            newest.submission.wait(gpu)?;
         }
-        self.ready(gpu)
+        while self.take_oldest(PATIENCE)? {}
+        Ok(std::mem::take(&mut self.done))
     }
 
-    fn collect(&mut self, gpu: &Gpu) -> Result<()> {
-        gpu.tick()?;
-        while let Some(oldest) = self.pending.front() {
-            match oldest.mapped.try_recv() {
-                Err(TryRecvError::Empty) => break,
-                Ok(Ok(())) => {}
-                // After a loss everything looks successful except the mapping.
-                Ok(Err(e)) => return Err(Error::DeviceLost(e.to_string())),
-                Err(e) => return Err(Error::DeviceLost(e.to_string())),
+    /// Whether the oldest readback was there, or came within `patience`; with none pending, false.
+    fn take_oldest(&mut self, patience: Duration) -> Result<bool> {
+        let Some(oldest) = self.pending.front() else { return Ok(false) };
+        match oldest.mapped.recv_timeout(patience) {
+            Ok(Ok(())) => {}
+            Err(RecvTimeoutError::Timeout) if patience.is_zero() => return Ok(false),
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(Error::Device("a readback did not come".to_owned()));
             }
-            let Some(Pending { ticket, buffer, bytes, .. }) = self.pending.pop_front() else {
-                break;
-            };
-            let view =
-                buffer.get_mapped_range(..bytes).map_err(|e| Error::Device(e.to_string()))?;
-            self.done.push((ticket, view.to_vec()));
-            drop(view);
-            buffer.unmap();
-            self.free.push(buffer);
+            // After a loss everything looks successful except the mapping.
+            Ok(Err(e)) => return Err(Error::DeviceLost(e.to_string())),
+            Err(e) => return Err(Error::DeviceLost(e.to_string())),
         }
-        Ok(())
+        let Some(Pending { ticket, buffer, bytes, .. }) = self.pending.pop_front() else {
+            return Ok(false);
+        };
+        let view = buffer.get_mapped_range(..bytes).map_err(|e| Error::Device(e.to_string()))?;
+        self.done.push((ticket, view.to_vec()));
+        drop(view);
+        buffer.unmap();
+        self.free.push(buffer);
+        Ok(true)
     }
 }

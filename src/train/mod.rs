@@ -13,7 +13,7 @@ mod train_op;
 mod variables;
 
 pub use event::{Event, MaskEvent, MaskSparsity, StepEvent};
-pub use options::TrainOptions;
+pub use options::{Observer, TrainOptions};
 pub use session::{Evaluation, Session, StepResult};
 pub use supervisor::{End, TrainOutcome, train};
 pub use train_op::TrainOp;

@@ -4,6 +4,9 @@ use std::path::Path;
 use super::event::Event;
 use crate::{Error, Result};
 
+/// Sees the events of a run.
+pub type Observer<'a> = Box<dyn FnMut(&Event) + 'a>;
+
 /// Options of [`train`](super::train), with upstream's names and defaults where upstream has them.
 pub struct TrainOptions<'a> {
     /// Absolute limit on the global step; `None` runs until the data ends.
@@ -23,7 +26,7 @@ pub struct TrainOptions<'a> {
     /// Chrome trace of the steps taken from global step 0, n, 2n, ...; needs a logdir.
     pub trace_every_n_steps: Option<u64>,
     /// Called with each event of the run as it becomes known, a few steps after it happened.
-    pub on_event: Option<Box<dyn FnMut(&Event) + 'a>>,
+    pub on_event: Option<Observer<'a>>,
 }
 
 impl Default for TrainOptions<'_> {

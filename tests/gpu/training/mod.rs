@@ -102,7 +102,7 @@ fn zero_holds_pruned_weights_at_zero() {
     spec.end_pruning_step = 16;
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
     let (outcome, events) = run(gpu, optimizer, op, 56);
-    let last = events.iter().filter(|e| e.masks.is_some()).next_back().unwrap();
+    let last = events.iter().rfind(|e| e.masks.is_some()).unwrap();
     assert_eq!(last.step, 16, "the last update is forced at the end of the schedule");
     for layer in outcome.session.layers().unwrap() {
         let pruned = layer.total() - layer.nonzero;

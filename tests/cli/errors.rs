@@ -1,0 +1,125 @@
+//! What goes wrong: the exit code says what kind it is, the message names the thing.
+use std::process::id;
+
+use secateur::train::checkpoint::Lock;
+
+use crate::folder::{Folder, Run};
+use crate::train::train;
+
+#[test]
+fn wrong_usage_is_named() {
+    let folder = Folder::new();
+    let recipe = "data = 'digits'\nmodel = 'mlp:8'\nbatch = 4\nsteps = 1\nstepz = 2\n\
+                  optimizer = { name = 'sgd', lr = 0.1 }\n";
+    folder.write("unknown.toml", recipe);
+    folder.write("broken.toml", "data = ");
+    let cases: &[(&str, &[&str])] = &[
+        ("train --stepz 5", &["--stepz", "'--steps'"]),
+        ("trian", &["trian", "'train'"]),
+        ("train --steps five", &["five", "--steps"]),
+        ("train --data nist", &["nist", "digits, mnist:DIR"]),
+        ("train --data mnist:nowhere", &["nowhere"]),
+        ("train --model vgg", &["vgg", "mlp:"]),
+        ("train --model mlp:0", &["`0` in `mlp:0`"]),
+        ("train --optimizer adagrad", &["adagrad", "adamw"]),
+        ("train --pruning target_sparcity=0.9", &["target_sparcity", "`target_sparsity`?"]),
+        ("train --pruning target_sparsity=1.5", &["target_sparsity", "1.5"]),
+        ("train --pruning pruning_frequency=ten", &["pruning_frequency", "ten"]),
+        ("train unknown.toml", &["unknown.toml", "stepz"]),
+        ("train broken.toml", &["broken.toml"]),
+        ("train missing.toml", &["missing.toml"]),
+        ("eval missing", &["missing"]),
+        ("eval home", &["home", "no checkpoint"]),
+    ];
+    std::fs::create_dir(folder.path("home")).expect("a folder");
+    for (args, parts) in cases {
+        folder.run(args).fails(2, parts);
+    }
+    assert_eq!(folder.list("."), ["broken.toml", "home", "unknown.toml"], "nothing is written");
+}
+
+#[test]
+fn what_cannot_be_trained_is_named() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    let cases: &[(&str, &[&str])] = &[
+        ("--lr 0", &["`lr`: 0 must be above 0"]),
+        ("--steps 0", &["`number_of_steps`: 0"]),
+        ("--batch 0", &["`batch_size`: 0"]),
+        ("--trace-every-n-steps 0", &["`trace_every_n_steps`: 0"]),
+        ("--steps 9", &["first mask update would be at step 10", "the run ends at step 9"]),
+        ("--lr 1e38 --steps 20", &["not finite", "learning rate"]),
+    ];
+    for (args, parts) in cases {
+        folder.run(&train(&format!("{args} --logdir run"))).fails(2, parts);
+    }
+    let never = "target_sparsity=0.5,sparsity_function_begin_step=50";
+    let args = format!("train --no-baseline --steps 40 --pruning {never} --logdir run");
+    folder.run(&args).fails(2, &["`pruning`", "sparsity_function_begin_step 50"]);
+}
+
+#[test]
+fn no_adapter_says_what_was_tried_and_the_way_out() {
+    let folder = Folder::new();
+    let parts = ["no GPU adapter found", "no-such-adapter", "vulkan", "scripts/setup.sh"];
+    let mut devices = folder.command("devices");
+    Run::of(devices.env("SECATEUR_ADAPTER", "no-such-adapter")).fails(2, &parts);
+    folder.run("train --adapter no-such-adapter --json").fails(2, &parts);
+    for (name, value) in [("SECATEUR_BACKEND", "opengl"), ("SECATEUR_POWER", "max")] {
+        let mut devices = folder.command("devices");
+        Run::of(devices.env(name, value)).fails(2, &[value]);
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_never_loaded_nor_replaced() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    let train = train("--steps 12 --logdir run");
+    folder.run(&train).ok();
+    for file in ["model.safetensors", "optimizer.safetensors", "manifest.json"] {
+        let path = format!("run/ckpt-000000000012/{file}");
+        let whole = folder.read(&path);
+        let mut damaged = whole.clone();
+        damaged[whole.len() / 2] ^= 1;
+        folder.write(&path, &damaged);
+        for args in [&train, "eval run", "inspect run"] {
+            folder.run(args).fails(73, &["ckpt-000000000012", file]);
+        }
+        assert!(folder.read(&path) == damaged, "{file} is left as it is");
+        folder.write(&path, whole);
+    }
+    folder.run("eval run").ok();
+}
+
+#[test]
+fn an_older_checkpoint_takes_over_from_a_damaged_one() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    folder.run(&train("--steps 12 --logdir run")).ok();
+    folder.run(&train("--steps 24 --logdir run")).ok();
+    let path = "run/ckpt-000000000024/model.safetensors";
+    let whole = folder.read(path);
+    folder.write(path, &whole[..whole.len() - 1]);
+    let report = folder.run("eval run --json");
+    assert!(report.err.contains("skipped ckpt-000000000024"), "{}", report.err);
+    assert_eq!(report.json()["global_step"].as_u64(), Some(12));
+    folder.run(&train("--steps 24 --logdir run")).ok();
+    assert!(folder.read(path) == whole, "the same steps again");
+}
+
+#[test]
+fn a_logdir_in_use_is_left_alone() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    folder.run(&train("--steps 12 --logdir run")).ok();
+    let (files, recipe) = (folder.list("run"), folder.read("run/recipe.toml"));
+    let lock = Lock::acquire(&folder.path("run")).expect("nobody else has it");
+    let refused = folder.run(&train("--steps 20 --logdir run"));
+    refused.fails(74, &["run is in use", &format!("process {}", id())]);
+    assert_eq!(folder.list("run"), files);
+    assert_eq!(folder.read("run/recipe.toml"), recipe, "the recipe is that of the holder");
+    drop(lock);
+    folder.run(&train("--steps 20 --logdir run")).ok();
+    // Another run's logdir: its recipe stays as well.
+    let recipe = folder.read("run/recipe.toml");
+    folder.run(&train("--steps 30 --seed 9 --logdir run")).fails(2, &["seed 1", "seed 9"]);
+    folder.run("train --model mlp:9 --steps 30 --logdir run").fails(2, &["mlp:25-5", "mlp:9"]);
+    assert_eq!(folder.read("run/recipe.toml"), recipe);
+}

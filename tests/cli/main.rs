@@ -1,0 +1,7 @@
+//! The command line as users run it: each test in a temporary folder of its own.
+mod errors;
+mod files;
+mod folder;
+mod inspect;
+mod train;
+mod usage;
