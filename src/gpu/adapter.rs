@@ -1,6 +1,7 @@
 //! Which adapter to take, and what it can do.
 use std::path::PathBuf;
 
+use etcetera::BaseStrategy;
 use serde::Serialize;
 
 use crate::{Error, Result};
@@ -34,7 +35,9 @@ impl GpuOptions {
                     return Err(Error::argument("SECATEUR_POWER", message));
                 }
             },
-            cache_dir: super::cache::platform_dir(),
+            cache_dir: etcetera::choose_base_strategy()
+                .ok()
+                .map(|s| s.cache_dir().join("secateur")),
         })
     }
 

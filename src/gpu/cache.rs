@@ -2,7 +2,6 @@
 use std::fs;
 use std::path::PathBuf;
 
-use etcetera::BaseStrategy;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::adapter::AdapterReport;
@@ -52,9 +51,4 @@ impl DiskCache {
             let _ = fs::remove_file(&temporary);
         }
     }
-}
-
-/// `secateur` in the platform's folder for caches.
-pub(super) fn platform_dir() -> Option<PathBuf> {
-    etcetera::choose_base_strategy().ok().map(|s| s.cache_dir().join("secateur"))
 }

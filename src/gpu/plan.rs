@@ -1,10 +1,8 @@
 //! Collecting launches: pure, so that a plan can be printed, tested and refused without a GPU.
 use std::fmt;
 
-use super::Gpu;
 use super::kernel::{Access, Kernel, Slot};
 use super::planner::{self, Assignment, Life, Memory};
-use super::program::Program;
 use crate::{Error, Result};
 
 /// WebGPU's default limit of storage bindings in one shader.
@@ -158,17 +156,7 @@ impl PlanBuilder {
         planner::memory(&lives, &planner::assign(&lives))
     }
 
-    /// Allocates memory, compiles pipelines and makes every bind group.
-    ///
-    /// # Errors
-    /// [`Error::TensorTooLarge`] and [`Error::OutOfMemory`] name the tensors;
-    /// [`Error::Device`] carries the driver's words.
-    pub fn build(self, gpu: &Gpu) -> Result<Program> {
-        let assignment = self.assignment();
-        Program::new(self, assignment, gpu)
-    }
-
-    fn assignment(&self) -> Assignment {
+    pub(super) fn assignment(&self) -> Assignment {
         planner::assign(&self.lives())
     }
 

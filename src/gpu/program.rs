@@ -71,8 +71,20 @@ impl<'a> Encoder<'a> {
     }
 }
 
+impl PlanBuilder {
+    /// Allocates memory, compiles pipelines and makes every bind group.
+    ///
+    /// # Errors
+    /// [`Error::TensorTooLarge`] and [`Error::OutOfMemory`] name the tensors;
+    /// [`Error::Device`] carries the driver's words.
+    pub fn build(self, gpu: &Gpu) -> Result<Program> {
+        Program::new(self, gpu)
+    }
+}
+
 impl Program {
-    pub(super) fn new(builder: PlanBuilder, at: Assignment, gpu: &Gpu) -> Result<Self> {
+    fn new(builder: PlanBuilder, gpu: &Gpu) -> Result<Self> {
+        let at = builder.assignment();
         let buffers = allocate(&builder, &at, gpu)?;
         let uniforms = upload_uniforms(&builder.launches, gpu)?;
         let launches = builder
