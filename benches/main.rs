@@ -1,1 +1,284 @@
-fn main() {}
+//! Workloads: one dense product of each form that training needs; one train step of the classic
+//! LeNet-300-100 on made-up data; the selection of 90 % of 10^5 to 10^7 weights; what the host pays to
+//! replay a plan; and, as control, the sum of two vectors of 2^20 elements (12 MiB moved), which
+//! depends on nothing that this crate could do better.
+//!
+//! Measured is wall time on the host. `matmul`, `mask update` and `control` submit once and wait
+//! once per iteration; `train step` is a run of `train` from its second step to its end, with up to
+//! three steps in flight; `plan replay` encodes and submits 40 launches and waits for them outside
+//! of the measured time.
+//!
+//! How each can mislead: submit and wait cost 10 us to 1 ms, so small work looks slower than it is
+//! within a long submission; a software adapter shares its cores with the host and with whatever
+//! else runs; clocks of real GPUs rise over the first second; `train step` shuffles and uploads its
+//! batches, as training does; `masked` are steps between mask updates, whose cost is a row of its own;
+//! `plan replay` shows the host alone, so that a GPU may still be the slower one. Compare rows of one
+//! run on one adapter, and only after the control agrees.
+//!
+//! `cargo bench` measures; `cargo test --benches` runs each benchmark once at a tiny size.
+use std::cell::Cell;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
+use secateur::data::{Batch, BatchSource, Cursor, Dataset};
+use secateur::gpu::{Encoder, Kernel, Phase, PlanBuilder, Program, Slot};
+use secateur::kernels::{Activation, Add, Form, Matmul, Selection, TOPK_STATE_WORDS, mask_words};
+use secateur::{
+    Batches, Error, Gpu, GpuOptions, MaskUpdateOp, Model, Optimizer, Pruning, PruningSpec, Result,
+    TrainOp, TrainOptions, train,
+};
+
+fn main() -> Result<()> {
+    let gpu = match Gpu::open(&GpuOptions::from_env()?) {
+        Err(e @ Error::NoAdapter { .. }) => {
+            writeln!(std::io::stderr(), "SKIPPED: {e}").ok();
+            return Ok(());
+        }
+        opened => opened?,
+    };
+    let report = gpu.report();
+    println!("adapter: {} ({}), driver: {}", report.name, report.backend, report.driver);
+    // Cargo says `--bench` only when it is to be measured; criterion goes by that as well.
+    let tiny = !std::env::args().any(|arg| arg == "--bench");
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
+    control(&mut criterion, &gpu, if tiny { 1 << 10 } else { 1 << 20 })?;
+    matmul(&mut criterion, &gpu, if tiny { &[16] } else { &[512, 1024] })?;
+    mask_update(
+        &mut criterion,
+        &gpu,
+        if tiny { &[1000] } else { &[100_000, 1_000_000, 10_000_000] },
+    )?;
+    plan_replay(&mut criterion, &gpu)?;
+    let hidden: &[u32] = if tiny { &[8] } else { &[300, 100] };
+    train_step(&mut criterion, &gpu, &Model::mlp(hidden))?;
+    criterion.final_summary();
+    Ok(())
+}
+
+/// A program with one phase.
+struct Plan<'g> {
+    gpu: &'g Gpu,
+    program: Program,
+    phase: Phase,
+}
+
+impl<'g> Plan<'g> {
+    /// Launches of `push`, on slots that it declares.
+    fn new(gpu: &'g Gpu, push: impl FnOnce(&mut PlanBuilder) -> Result<()>) -> Result<Self> {
+        let mut plan = PlanBuilder::default();
+        let phase = plan.phase("bench");
+        push(&mut plan)?;
+        Ok(Self { gpu, program: plan.build(gpu)?, phase })
+    }
+
+    fn submit(&self) {
+        let mut encoder = Encoder::new(self.gpu);
+        self.program.encode(self.phase, &mut encoder);
+        encoder.submit().unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    fn wait(&self) {
+        self.gpu.wait().unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// One submission and one wait per iteration.
+    fn bench(&self, group: &mut BenchmarkGroup<'_, WallTime>, id: BenchmarkId) {
+        group.bench_function(id, |b| {
+            b.iter(|| {
+                self.submit();
+                self.wait();
+            });
+        });
+    }
+}
+
+/// Values in -1..1 without a pattern that a selection could profit from.
+fn noise(len: u32) -> Vec<f32> {
+    let hash = |i: u32| i.wrapping_mul(0x9e37_79b9).rotate_left(15).wrapping_mul(0x85eb_ca6b);
+    (0..len).map(|i| (hash(i) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
+}
+
+fn add(plan: &mut PlanBuilder, len: u32) -> Add {
+    let [x, y, out] = ["x", "y", "out"].map(|name| plan.persistent(name, len));
+    Add { x, y, out, len }
+}
+
+fn control(criterion: &mut Criterion, gpu: &Gpu, len: u32) -> Result<()> {
+    let mut group = criterion.benchmark_group("control");
+    group.throughput(Throughput::Bytes(3 * 4 * u64::from(len)));
+    let plan = Plan::new(gpu, |plan| {
+        let add = add(plan, len);
+        plan.push(add)
+    })?;
+    plan.bench(&mut group, BenchmarkId::new(Add::NAME, len));
+    group.finish();
+    Ok(())
+}
+
+/// Throughput in floating-point operations: 2 n^3.
+fn matmul(criterion: &mut Criterion, gpu: &Gpu, sizes: &[u32]) -> Result<()> {
+    let mut group = criterion.benchmark_group("matmul");
+    for &n in sizes {
+        group.throughput(Throughput::Elements(2 * u64::from(n).pow(3)));
+        for form in [Form::NN, Form::NT, Form::TN] {
+            let mut inputs = [None; 2];
+            let plan = Plan::new(gpu, |plan| {
+                let [a, b, c] = ["a", "b", "c"].map(|name| plan.persistent(name, n * n));
+                inputs = [Some(a), Some(b)];
+                let (activation, mask, bias, gate) = (Activation::Identity, None, None, None);
+                Matmul { form, a, b, mask, bias, activation, gate, c, m: n, n, k: n }.push(plan)
+            })?;
+            for slot in inputs.into_iter().flatten() {
+                plan.program.upload(gpu, slot, &noise(n * n));
+            }
+            plan.bench(&mut group, BenchmarkId::new(format!("{form:?}"), n));
+        }
+    }
+    group.finish();
+    Ok(())
+}
+
+/// The selection of 90 % of the weights, with its mask written; throughput in weights.
+fn mask_update(criterion: &mut Criterion, gpu: &Gpu, lengths: &[u32]) -> Result<()> {
+    let mut group = criterion.benchmark_group("mask update");
+    for &len in lengths {
+        group.throughput(Throughput::Elements(len.into()));
+        let mut inputs: Option<(Slot, Slot)> = None;
+        let plan = Plan::new(gpu, |plan| {
+            let (weights, counts) = (plan.persistent("weights", len), plan.persistent("counts", 1));
+            inputs = Some((weights, counts));
+            let histogram = plan.persistent("histogram", Selection::HISTOGRAM_WORDS);
+            let state = plan.persistent("state", TOPK_STATE_WORDS);
+            let mask = plan.persistent("mask", mask_words(len));
+            Selection { weights, counts, tensor: 0, histogram, state, mask, len }.push(plan, "w")
+        })?;
+        if let Some((weights, counts)) = inputs {
+            plan.program.upload(gpu, weights, &noise(len));
+            plan.program.upload(gpu, counts, &[len / 10 * 9]);
+        }
+        plan.bench(&mut group, BenchmarkId::from_parameter(len));
+    }
+    group.finish();
+    Ok(())
+}
+
+/// Host time per launch of a submission of 40 small ones.
+fn plan_replay(criterion: &mut Criterion, gpu: &Gpu) -> Result<()> {
+    const LAUNCHES: u32 = 40;
+    let mut group = criterion.benchmark_group("plan replay");
+    group.throughput(Throughput::Elements(LAUNCHES.into()));
+    let plan = Plan::new(gpu, |plan| {
+        let add = add(plan, 64);
+        (0..LAUNCHES).try_for_each(|_| plan.push(add))
+    })?;
+    group.bench_function(BenchmarkId::new("launches", LAUNCHES), |b| {
+        b.iter_custom(|iterations| {
+            (0..iterations)
+                .map(|_| {
+                    let begin = Instant::now();
+                    plan.submit();
+                    let taken = begin.elapsed();
+                    plan.wait();
+                    taken
+                })
+                .sum()
+        });
+    });
+    group.finish();
+    Ok(())
+}
+
+/// Steps of batch 128 on 784 inputs and 10 classes, dense and with nine tenths of the weights masked.
+fn train_step(criterion: &mut Criterion, gpu: &Gpu, model: &Model) -> Result<()> {
+    let mut group = criterion.benchmark_group("train step");
+    for (name, optimizer) in
+        [("sgd", Optimizer::Sgd { lr: 1e-3, weight_decay: 0.0 }), ("adam", Optimizer::adam(1e-3))]
+    {
+        for masked in [false, true] {
+            let id = BenchmarkId::new(name, if masked { "masked" } else { "dense" });
+            group.bench_function(id, |b| {
+                b.iter_custom(|steps| {
+                    run(gpu, model, optimizer, masked, steps).unwrap_or_else(|e| panic!("{e}"))
+                });
+            });
+        }
+    }
+    group.finish();
+    Ok(())
+}
+
+/// Time of `steps` steps. The step before them, with compilation and the mask update, is left out.
+fn run(
+    gpu: &Gpu,
+    model: &Model,
+    optimizer: Optimizer,
+    masked: bool,
+    steps: u64,
+) -> Result<Duration> {
+    const ROWS: usize = 1024;
+    let features = (0..ROWS * 784).map(|i| (i * i % 251) as u8).collect();
+    let labels = (0..ROWS).map(|i| (i % 10) as u8).collect();
+    let dataset = Dataset::new("made-up", &[784], 10, 1.0 / 255.0, features, labels)?;
+    let mask_update_op = match masked {
+        false => MaskUpdateOp::none(),
+        true => Pruning::new(PruningSpec {
+            target_sparsity: 0.9,
+            sparsity_function_end_step: 1,
+            end_pruning_step: 1,
+            ..Default::default()
+        })?
+        .conditional_mask_update_op(),
+    };
+    let begin = Cell::new(None);
+    let batches = Batches::new(dataset, 128, Some(1))?;
+    let batches = Timed { batches, gpu, asked: 0, begin: &begin };
+    let options = TrainOptions { number_of_steps: Some(steps + 1), ..Default::default() };
+    let train_op = TrainOp::new(gpu, model, optimizer, batches, 1)?;
+    let _outcome = train(train_op, None, mask_update_op, options)?;
+    Ok(begin.get().map_or(Duration::ZERO, |begin: Instant| begin.elapsed()))
+}
+
+/// Batches that note when the second step begins, the first being done.
+struct Timed<'a> {
+    batches: Batches,
+    gpu: &'a Gpu,
+    asked: u64,
+    begin: &'a Cell<Option<Instant>>,
+}
+
+impl BatchSource for Timed<'_> {
+    fn batch_size(&self) -> usize {
+        self.batches.batch_size()
+    }
+
+    fn width(&self) -> usize {
+        self.batches.width()
+    }
+
+    fn classes(&self) -> u32 {
+        self.batches.classes()
+    }
+
+    fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {
+        self.asked += 1;
+        if self.asked == 2 {
+            self.gpu.wait()?;
+            self.begin.set(Some(Instant::now()));
+        }
+        self.batches.next_batch(batch)
+    }
+
+    fn cursor(&self) -> Cursor {
+        self.batches.cursor()
+    }
+
+    fn seek(&mut self, cursor: Cursor) -> Result<()> {
+        self.batches.seek(cursor)
+    }
+}

@@ -1,13 +1,11 @@
 //! A device that is lost in the middle of a run. A binary of its own: no other test survives it.
-use std::sync::Arc;
-
 use secateur::data::{Batches, digits};
 use secateur::train::checkpoint::newest;
 use secateur::train::{Event, TrainOptions, train};
 use secateur::{Error, Gpu, GpuOptions, MaskUpdateOp, Model, Optimizer, TrainOp};
 
 fn run(gpu: &Gpu, logdir: &std::path::Path, steps: u64, lose_at: u64) -> secateur::Result<u64> {
-    let batches = Batches::new(Arc::new(digits().train), 32, Some(1))?;
+    let batches = Batches::new(digits().train, 32, Some(1))?;
     let op = TrainOp::new(gpu, &Model::mlp(&[16]), Optimizer::adam(0.01), batches, 1)?;
     let mut seen = 0;
     let options = TrainOptions {

@@ -51,18 +51,17 @@ pub fn run(args: &Train) -> Result<Verdict> {
     }
     let nothing_named = args.recipe.is_none() && args.data.is_none() && args.model.is_none();
     let baseline = args.baseline || (nothing_named && !args.no_baseline);
-    let train_set = Arc::new(data.train.clone());
     let mut dense_test_accuracy = None;
     if baseline && pruning.is_some() {
         let dense = Recipe { pruning: None, trace_every_n_steps: None, ..recipe.clone() };
         let logdir = logdir.join("dense");
-        let outcome = train_one(&gpu, &dense, MaskUpdateOp::none(), &train_set, &logdir, "dense")?;
+        let outcome = train_one(&gpu, &dense, MaskUpdateOp::none(), &data.train, &logdir, "dense")?;
         dense_test_accuracy = Some(outcome.session.evaluate(&data.test)?.accuracy);
     }
     let mask_update_op =
         pruning.map_or_else(MaskUpdateOp::none, |p| p.conditional_mask_update_op());
     let label = if mask_update_op.spec().is_some() { "pruned" } else { "dense" };
-    let outcome = train_one(&gpu, &recipe, mask_update_op, &train_set, &logdir, label)?;
+    let outcome = train_one(&gpu, &recipe, mask_update_op, &data.train, &logdir, label)?;
     let report = report(&gpu, &outcome, &data, dense_test_accuracy)?;
     if args.common.json {
         output::json(&report)?;

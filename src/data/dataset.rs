@@ -1,4 +1,6 @@
 //! Labelled rows of features, one byte per feature.
+use std::sync::Arc;
+
 use crate::{Error, Result};
 use std::fmt;
 
@@ -20,9 +22,9 @@ pub struct Dataset {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Split {
     /// Rows to train on.
-    pub train: Dataset,
+    pub train: Arc<Dataset>,
     /// Rows to evaluate on.
-    pub test: Dataset,
+    pub test: Arc<Dataset>,
 }
 
 impl Dataset {

@@ -3,10 +3,11 @@
 //! `digits.csv.gz` is `sklearn/datasets/data/digits.csv.gz` of scikit-learn 1.9.1, unchanged
 //! (57,523 bytes, md5 9b335364a7bfd63947c7480a5bd51f2d): one line per digit, 64 pixels of 0 to 16
 //! and the label. It is the test set of "Optical Recognition of Handwritten Digits", E. Alpaydin
-//! and C. Kaynak, UCI Machine Learning Repository, 1998, doi:10.24432/C50P49, CC BY 4.0.
+//! and C. Kaynak, UCI Machine Learning Repository, 1998, CC BY 4.0.
 use super::{Dataset, Split, permutation};
 use flate2::read::GzDecoder;
 use std::io::Read;
+use std::sync::Arc;
 
 /// 1,797 handwritten digits of 8 x 8 pixels in `[0, 1]`, 10 classes: 1,437 to train, 360 to test.
 ///
@@ -16,8 +17,8 @@ pub fn digits() -> Split {
     let (pixels, labels) = decode();
     let in_test = test_rows(&labels);
     Split {
-        train: select(&pixels, &labels, |row| !in_test[row]),
-        test: select(&pixels, &labels, |row| in_test[row]),
+        train: Arc::new(select(&pixels, &labels, |row| !in_test[row])),
+        test: Arc::new(select(&pixels, &labels, |row| in_test[row])),
     }
 }
 

@@ -5,6 +5,7 @@ use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Reads the four files of an MNIST-style data set from `dir`: `train-images-idx3-ubyte`,
 /// `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`.
@@ -27,7 +28,8 @@ pub fn idx_folder(dir: &Path, name: &str) -> Result<Split> {
         return Err(Error::file(test.images.path, message));
     }
     let classes = train.labels.bytes.iter().max().map_or(2, |&max| (u32::from(max) + 1).max(2));
-    Ok(Split { train: train.into_dataset(name, classes)?, test: test.into_dataset(name, classes)? })
+    let [train, test] = [train, test].map(|half| half.into_dataset(name, classes).map(Arc::new));
+    Ok(Split { train: train?, test: test? })
 }
 
 /// Images and as many labels.

@@ -43,7 +43,8 @@ impl GpuOptions {
 
     fn backends(&self) -> Result<wgpu::Backends> {
         match self.backend.as_deref() {
-            None => Ok(wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12),
+            // Those that this platform has.
+            None => Ok(wgpu::Instance::enabled_backend_features()),
             Some("vulkan") => Ok(wgpu::Backends::VULKAN),
             Some("metal") => Ok(wgpu::Backends::METAL),
             Some("dx12") => Ok(wgpu::Backends::DX12),

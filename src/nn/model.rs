@@ -54,7 +54,7 @@ impl Model {
         }
         let loss = graph.softmax_cross_entropy(x, labels)?;
         let correct = graph.correct(x, labels)?;
-        Ok(Network { name: self.to_string(), graph, features, labels, loss, correct })
+        Ok(Network { name: self.to_string(), graph, features, labels, loss, correct, classes })
     }
 }
 

@@ -17,4 +17,6 @@ pub struct Network {
     pub loss: Tensor,
     /// Number of right rows `[1]`.
     pub correct: Tensor,
+    /// Labels are below this; 2 for one binary logit.
+    pub classes: u32,
 }

@@ -1,5 +1,6 @@
 //! A compiled run: the plans, the tensors on the device, and the steps under way.
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::trace::Trace;
@@ -35,6 +36,7 @@ pub struct Session<'g> {
     ring: ReadbackRing,
     in_flight: VecDeque<InFlight>,
     batch: usize,
+    classes: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +111,7 @@ impl<'g> Session<'g> {
             ring: ReadbackRing::new(gpu, bytes, STEPS_IN_FLIGHT)?,
             in_flight: VecDeque::new(),
             batch: network.graph.shape(network.features).dims()[0] as usize,
+            classes: network.classes,
             variables,
         };
         for (i, parameter) in (0..).zip(network.graph.parameters()) {
@@ -202,14 +205,19 @@ impl<'g> Session<'g> {
     ///
     /// # Errors
     /// [`Error::Shape`] when the data set does not fit the network.
-    pub fn evaluate(&self, dataset: &Dataset) -> Result<Evaluation> {
+    pub fn evaluate(&self, dataset: &Arc<Dataset>) -> Result<Evaluation> {
         let width = self.inputs.features.words as usize / self.batch;
         if dataset.width() != width {
             let (name, have) = (dataset.name(), dataset.width());
             let message = format!("{name} has {have} features, the network takes {width}");
             return Err(Error::shape("evaluate", message));
         }
-        let mut batches = Batches::new(dataset.clone(), self.batch, None)?.epochs(Some(1));
+        if dataset.classes() > self.classes {
+            let (name, have, most) = (dataset.name(), dataset.classes(), self.classes);
+            let message = format!("{name} has {have} classes, the network tells {most} apart");
+            return Err(Error::shape("evaluate", message));
+        }
+        let mut batches = Batches::new(Arc::clone(dataset), self.batch, None)?.epochs(Some(1));
         let mut ring = ReadbackRing::new(self.gpu, 8, STEPS_IN_FLIGHT)?;
         let (mut batch, mut rows) = (Batch::default(), VecDeque::new());
         let (mut loss, mut correct) = (0.0, 0.0);

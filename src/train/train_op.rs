@@ -49,6 +49,11 @@ impl<'g> TrainOp<'g> {
             let message = format!("features {features} do not fit batches of {batch:?}");
             return Err(Error::shape(&network.name, message));
         }
+        if batches.classes() > network.classes {
+            let (have, most) = (batches.classes(), network.classes);
+            let message = format!("the data has {have} classes, the network tells {most} apart");
+            return Err(Error::shape(&network.name, message));
+        }
         Ok(Self { gpu, network, optimizer, batches: Box::new(batches), seed })
     }
 }

@@ -153,7 +153,8 @@ fn layers(activation: Activation, batch: u32, widths: &[u32], masked: bool) -> N
     }
     let loss = graph.softmax_cross_entropy(x, labels).unwrap();
     let correct = graph.correct(x, labels).unwrap();
-    Network { name: "test".into(), graph, features, labels, loss, correct }
+    let classes = widths[widths.len() - 1];
+    Network { name: "test".into(), graph, features, labels, loss, correct, classes }
 }
 
 #[test]
@@ -180,8 +181,9 @@ fn log_loss_of_one_logit() {
     let z = graph.linear(features, w, Some(b), Activation::Identity).unwrap();
     let loss = graph.log_loss(z, labels, 1e-7).unwrap();
     let correct = graph.correct(z, labels).unwrap();
-    let network = Network { name: "test".into(), graph, features, labels, loss, correct };
-    Case::new(network, 2, 8, 32, 4).check();
+    let classes = 2;
+    let network = Network { name: "test".into(), graph, features, labels, loss, correct, classes };
+    Case::new(network, classes, 8, 32, 4).check();
 }
 
 /// A tensor that is used twice: its gradient is a sum, and its gate cannot be fused.
@@ -198,6 +200,7 @@ fn a_residual_connection() {
     let z = graph.linear(sum, w2, None, Activation::Identity).unwrap();
     let loss = graph.softmax_cross_entropy(z, labels).unwrap();
     let correct = graph.correct(z, labels).unwrap();
-    let network = Network { name: "test".into(), graph, features, labels, loss, correct };
-    Case::new(network, 3, 6, 48, 5).check();
+    let classes = 3;
+    let network = Network { name: "test".into(), graph, features, labels, loss, correct, classes };
+    Case::new(network, classes, 6, 48, 5).check();
 }

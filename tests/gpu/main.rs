@@ -6,4 +6,5 @@ mod gradients;
 mod interpreter;
 mod kernels;
 mod network;
+mod selftest;
 mod training;

@@ -182,6 +182,6 @@ fn evaluation_counts_every_row_once() {
     // 52 rows in batches of 16; row by row it is the same up to the order of a sum.
     let right = whole.accuracy * 52.0;
     assert!((right - right.round()).abs() < f64::EPSILON * 64.0, "{right}");
-    let one = outcome.session.evaluate(&blobs().head(1).unwrap()).unwrap();
+    let one = outcome.session.evaluate(&Arc::new(blobs().head(1).unwrap())).unwrap();
     assert!(one.accuracy == 0.0 || one.accuracy == 1.0, "{one:?}");
 }
