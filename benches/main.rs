@@ -8,12 +8,13 @@
 //! three steps in flight; `plan replay` encodes and submits 40 launches and waits for them outside
 //! of the measured time.
 //!
-//! How each can mislead: submit and wait cost 10 us to 1 ms, so small work looks slower than it is
-//! within a long submission; a software adapter shares its cores with the host and with whatever
-//! else runs; clocks of real GPUs rise over the first second; `train step` shuffles and uploads its
-//! batches, as training does; `masked` are steps between mask updates, whose cost is a row of its own;
-//! `plan replay` shows the host alone, so that a GPU may still be the slower one. Compare rows of one
-//! run on one adapter, and only after the control agrees.
+//! How each can mislead: each submission and wait has a fixed cost, so small work looks slower than
+//! it is within a long submission; `mask update` ranks evenly spread weights, trained ones crowd
+//! around 0; `train step` shuffles and uploads its batches, as training does; `masked` are steps
+//! between mask updates, whose cost is a row of its own; `plan replay` is the host's part alone, and
+//! the device may take longer. A software adapter shares its cores with the host and with whatever
+//! else runs, and clocks of real GPUs rise under load: compare rows of one run on one adapter, and
+//! two runs only where their controls agree.
 //!
 //! `cargo bench` measures; `cargo test --benches` runs each benchmark once at a tiny size.
 use std::cell::Cell;

@@ -2,6 +2,7 @@
 pub mod checkpoint;
 mod event;
 mod options;
+mod plans;
 mod scalars;
 mod session;
 mod snapshot;
@@ -14,6 +15,7 @@ mod variables;
 
 pub use event::{Event, MaskEvent, MaskSparsity, StepEvent};
 pub use options::{Observer, TrainOptions};
+pub use plans::plan;
 pub use session::{Evaluation, Session, StepResult};
 pub use supervisor::{End, TrainOutcome, train};
 pub use train_op::TrainOp;

@@ -3,15 +3,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::plans::{Inputs, Plans};
 use super::trace::Trace;
 use super::variables::Variable;
 use crate::data::{Batch, BatchSource, Batches, Dataset};
-use crate::gpu::{Encoder, Gpu, Memory, Phase, PlanBuilder, Program, ReadbackRing, Slot};
-use crate::graph::{Homes, gradients, lower};
-use crate::kernels::{STEP_WORDS, TOPK_STATE_WORDS, TopkState};
+use crate::gpu::{Encoder, Gpu, Memory, Phase, Program, ReadbackRing, Slot};
+use crate::kernels::{TOPK_STATE_WORDS, TopkState, ones};
 use crate::nn::{Network, glorot_uniform};
-use crate::optim::{Optimizer, Update};
-use crate::prune::{MaskUpdateOp, PrunedTensor, pruned_count, push_mask_update};
+use crate::optim::Optimizer;
+use crate::prune::{MaskUpdateOp, PrunedTensor, pruned_count};
 use crate::{Error, Result};
 
 /// Steps that the host may be ahead of the device.
@@ -37,13 +37,6 @@ pub struct Session<'g> {
     in_flight: VecDeque<InFlight>,
     batch: usize,
     classes: u32,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Inputs {
-    features: Slot,
-    labels: Slot,
-    step: Slot,
 }
 
 #[derive(Debug)]
@@ -119,7 +112,7 @@ impl<'g> Session<'g> {
             let values = glorot_uniform(parameter, seed, i);
             session.program.upload(gpu, variable.weights, &values);
             if let Some(mask) = variable.mask {
-                let bits = crate::kernels::ones(variable.len);
+                let bits = ones(variable.len);
                 session.program.upload(gpu, mask.bits, &bits);
             }
         }
@@ -274,84 +267,5 @@ impl PrunedTensor {
     fn count_at(&self, sparsity: f64) -> u32 {
         // At most `len`, which is a u32.
         pruned_count(self.len.into(), sparsity) as u32
-    }
-}
-
-/// The three phases of a run, before they are built.
-struct Plans {
-    plan: PlanBuilder,
-    variables: Vec<Variable>,
-    train: Phase,
-    mask_update: Option<Phase>,
-    evaluate: Phase,
-    inputs: Inputs,
-    outputs: [Slot; 2],
-    counts: Option<Slot>,
-}
-
-impl Plans {
-    fn new(
-        network: &Network,
-        optimizer: &Optimizer,
-        mask_update_op: &MaskUpdateOp,
-    ) -> Result<Self> {
-        let mut graph = network.graph.clone();
-        let gradients = gradients(&mut graph, network.loss)?;
-        let mut plan = PlanBuilder::default();
-        let step = plan.persistent("step", STEP_WORDS);
-        let mut homes = Homes::new(&graph, step);
-        let mut place = |plan: &mut PlanBuilder, name: &str, tensor| {
-            let words = graph.shape(tensor).elements().unwrap_or(0);
-            let slot = plan.persistent(name, words);
-            homes.set(tensor, slot);
-            slot
-        };
-        let features = place(&mut plan, "features", network.features);
-        let labels = place(&mut plan, "labels", network.labels);
-        let outputs = [("loss", network.loss), ("correct", network.correct)];
-        let outputs = outputs.map(|(name, tensor)| place(&mut plan, name, tensor));
-        let variables: Vec<Variable> = graph
-            .parameters()
-            .iter()
-            .map(|p| Variable::declare(p, optimizer, mask_update_op, &mut plan, &mut homes))
-            .collect::<Result<_>>()?;
-
-        let train = plan.phase("train");
-        let wanted: Vec<_> = [network.loss, network.correct]
-            .into_iter()
-            .chain(gradients.iter().flatten().copied())
-            .collect();
-        let mut slots = lower(&graph, &mut plan, &homes, &wanted)?.into_iter().skip(2);
-        for (variable, gradient) in variables.iter().zip(&gradients) {
-            let Some(gradient) = gradient.and_then(|_| slots.next()) else { continue };
-            let update = Update {
-                weights: variable.weights,
-                gradient,
-                mask: variable.mask.map(|m| (m.bits, m.pruned)),
-                slots: variable.slots.iter().map(|&(_, slot)| slot).collect(),
-                step,
-                len: variable.len,
-                decays: variable.shape.rank() >= 2,
-            };
-            optimizer.push(&mut plan, &update)?;
-        }
-
-        let pruned: Vec<PrunedTensor> = variables.iter().filter_map(Variable::pruned).collect();
-        let (mut mask_update, mut counts) = (None, None);
-        if let Some(spec) = mask_update_op.spec() {
-            if pruned.is_empty() {
-                let message = "every weight with a mask is excluded: nothing to prune";
-                return Err(Error::argument("do_not_prune", message));
-            }
-            let slot = plan.persistent("prune.counts", pruned.len() as u32);
-            mask_update = Some(plan.phase("mask_update"));
-            push_mask_update(&mut plan, slot, &pruned, spec.pruned)?;
-            counts = Some(slot);
-        }
-
-        let evaluate = plan.phase("evaluate");
-        lower(&graph, &mut plan, &homes, &[network.loss, network.correct])?;
-        let inputs = Inputs { features, labels, step };
-        Ok(Self { plan, variables, train, mask_update, evaluate, inputs, outputs, counts })
     }
 }
