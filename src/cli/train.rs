@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use secateur::data::{Batches, Dataset, Split};
 use secateur::gpu::Gpu;
 use secateur::prune::{LayerSparsity, MaskUpdateOp, Pruning, total_sparsity};
-use secateur::train::{TrainOp, TrainOptions, TrainOutcome, train};
+use secateur::train::{Event, TrainOp, TrainOptions, TrainOutcome, train};
 use serde::Serialize;
 
 use super::args::Train;
@@ -84,11 +84,11 @@ fn train_one<'g>(
     logdir: &Path,
     label: &'static str,
 ) -> Result<TrainOutcome<'g>> {
-    recipe.write(logdir)?;
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
     let train_op = TrainOp::new(gpu, &recipe.model, recipe.optimizer, batches, recipe.seed)?;
     let mut progress = Progress::new(label, recipe.steps);
+    let mut written = Ok(());
     let terminal = std::io::stderr().is_terminal();
     let options = TrainOptions {
         number_of_steps: Some(recipe.steps),
@@ -96,12 +96,18 @@ fn train_one<'g>(
         log_every_n_steps: (!terminal).then_some((recipe.steps / 10).max(1)),
         save_summaries_steps: Some((recipe.steps / 100).max(1)),
         trace_every_n_steps: recipe.trace_every_n_steps,
-        on_event: Some(Box::new(|event| progress.event(event))),
+        on_event: Some(Box::new(|event| {
+            // Only now is the logdir this run's own: a refused run must not replace its recipe.
+            if let Event::Start { .. } = event {
+                written = recipe.write(logdir);
+            }
+            progress.event(event);
+        })),
         ..Default::default()
     };
     let outcome = train(train_op, Some(logdir), mask_update_op, options)?;
     progress.finish();
-    Ok(outcome)
+    written.map(|()| outcome)
 }
 
 fn report(
