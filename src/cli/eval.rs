@@ -65,8 +65,7 @@ pub fn run(args: &Eval) -> Result<Verdict> {
             output::line(&format!("{name:<14} {value}"))?;
         }
     }
-    let missed = args.min_test_accuracy.is_some_and(|least| report.test_accuracy < least);
-    Ok(if missed { Verdict::Missed } else { Verdict::Done })
+    Ok(Verdict::of(report.test_accuracy, args.min_test_accuracy))
 }
 
 /// The checkpoint at `path`, or the newest valid one of the logdir `path`.

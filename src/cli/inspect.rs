@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use safetensors::tensor::{Dtype, SafeTensors, TensorInfo};
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use secateur::train::checkpoint::{MODEL_FILE, Manifest};
 use serde::Serialize;
 
@@ -73,16 +73,16 @@ fn tensors(path: &Path) -> Result<Vec<TensorReport>> {
         header <= MAX_HEADER.min(bytes - 8),
         "{name}: header of {header} bytes in a file of {bytes}: not a safetensors file"
     );
-    let mut start = length.to_vec();
-    start.resize(8 + header as usize, 0);
-    file.read_exact(&mut start[8..])?;
-    let (_, metadata) =
-        SafeTensors::read_metadata(&start).with_context(|| format!("{name} is damaged"))?;
+    let mut json = vec![0; header as usize];
+    file.read_exact(&mut json).with_context(|| format!("cannot read {name}"))?;
+    let metadata: Metadata =
+        serde_json::from_slice(&json).with_context(|| format!("{name}: header is damaged"))?;
     let data = 8 + header;
     let mut infos: Vec<(String, &TensorInfo)> = metadata.tensors().into_iter().collect();
-    infos.sort_by_key(|(_, info)| info.data_offsets.0);
-    let end = infos.last().map_or(0, |(_, info)| info.data_offsets.1 as u64);
-    ensure!(data + end == bytes, "{name}: {bytes} bytes, the header describes {}", data + end);
+    // Empty tensors share their offset with the next one.
+    infos.sort_by(|(a, x), (b, y)| (x.data_offsets, a).cmp(&(y.data_offsets, b)));
+    let end = data + metadata.data_len() as u64;
+    ensure!(end == bytes, "{name}: {bytes} bytes, the header describes {end}");
     infos
         .into_iter()
         .map(|(name, info)| {
@@ -94,7 +94,8 @@ fn tensors(path: &Path) -> Result<Vec<TensorReport>> {
             let dtype = format!("{:?}", info.dtype);
             Ok(TensorReport { name, dtype, shape: info.shape.clone(), nonzero, sparsity })
         })
-        .collect()
+        .collect::<Result<_>>()
+        .with_context(|| format!("cannot count the zeros of {}", path.display()))
 }
 
 /// Elements whose bits are not all clear; the sign bit of a float does not count.

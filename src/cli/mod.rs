@@ -34,6 +34,19 @@ enum Verdict {
     Missed,
 }
 
+impl Verdict {
+    /// Whether a test accuracy reaches the one that was stated, if one was.
+    fn of(accuracy: f64, stated: Option<f64>) -> Self {
+        match stated.filter(|&least| accuracy < least) {
+            Some(least) => {
+                output::note(format_args!("test accuracy {accuracy} is below the stated {least}"));
+                Self::Missed
+            }
+            None => Self::Done,
+        }
+    }
+}
+
 pub fn main() -> ExitCode {
     let args = Args::parse();
     log::set_logger(&StderrLogger).expect("the only logger");
@@ -53,7 +66,7 @@ pub fn main() -> ExitCode {
         Err(e) => match code(&e) {
             None => 0,
             Some(code) => {
-                eprintln!("secateur: {e:#}");
+                output::note(format_args!("secateur: {e:#}"));
                 code
             }
         },
@@ -84,7 +97,7 @@ impl log::Log for StderrLogger {
 
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
-            eprintln!("{}", record.args());
+            output::note(record.args());
         }
     }
 

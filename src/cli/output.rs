@@ -1,4 +1,5 @@
 //! Results on standard output: one JSON object, or a table for people.
+use std::fmt::Display;
 use std::io::Write;
 
 use anyhow::Result;
@@ -15,6 +16,11 @@ pub fn json(value: &impl Serialize) -> Result<()> {
 pub fn line(text: &str) -> Result<()> {
     writeln!(std::io::stdout().lock(), "{text}")?;
     Ok(())
+}
+
+/// Writes one line to standard error. That nobody reads it is no reason to stop.
+pub fn note(text: impl Display) {
+    writeln!(std::io::stderr().lock(), "{text}").ok();
 }
 
 /// Writes a table; columns after the first `left` ones are aligned to the right.

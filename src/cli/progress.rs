@@ -2,7 +2,7 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use secateur::train::Event;
 
-use super::output::thousands;
+use super::output::{note, thousands};
 
 /// A bar of steps with loss, sparsity, steps/s and time left.
 pub struct Progress {
@@ -26,9 +26,9 @@ impl Progress {
             Event::Start { step, memory } => {
                 let (kept, scratch) = (thousands(memory.persistent), thousands(memory.scratch));
                 let label = self.bar.prefix();
-                eprintln!(
+                note(format_args!(
                     "{label}: from step {step}; {kept} B kept and {scratch} B scratch on the device"
-                );
+                ));
             }
             Event::Step(step) => {
                 if let Some(masks) = &step.masks {

@@ -40,14 +40,22 @@ pub fn run(args: &Train) -> Result<Verdict> {
     let pruning = recipe.pruning.clone().map(Pruning::new).transpose()?;
     let data = data::open(&recipe.data)?;
     let gpu = data::gpu(&args.common)?;
+    let mask_update_op =
+        pruning.as_ref().map_or_else(MaskUpdateOp::none, Pruning::conditional_mask_update_op);
     let logdir = match &args.logdir {
         Some(logdir) => logdir.clone(),
-        None => new_logdir(&recipe.data)?,
+        None => {
+            // Refused before there is a folder.
+            recipe.optimizer.validate()?;
+            mask_update_op.check_fires(0, recipe.steps, 0)?;
+            new_logdir(&recipe.data)?
+        }
     };
     let adapter = gpu.report();
-    eprintln!("adapter: {} ({}, {})", adapter.name, adapter.backend, adapter.driver);
+    let (name, backend, driver) = (&adapter.name, &adapter.backend, &adapter.driver);
+    output::note(format_args!("adapter: {name} ({backend}, {driver})"));
     if pruning.is_none() {
-        eprintln!("no pruning asked for: dense training");
+        output::note("no pruning asked for: dense training");
     }
     let nothing_named = args.recipe.is_none() && args.data.is_none() && args.model.is_none();
     let baseline = args.baseline || (nothing_named && !args.no_baseline);
@@ -58,8 +66,6 @@ pub fn run(args: &Train) -> Result<Verdict> {
         let outcome = train_one(&gpu, &dense, MaskUpdateOp::none(), &data.train, &logdir, "dense")?;
         dense_test_accuracy = Some(outcome.session.evaluate(&data.test)?.accuracy);
     }
-    let mask_update_op =
-        pruning.map_or_else(MaskUpdateOp::none, |p| p.conditional_mask_update_op());
     let label = if mask_update_op.spec().is_some() { "pruned" } else { "dense" };
     let outcome = train_one(&gpu, &recipe, mask_update_op, &data.train, &logdir, label)?;
     let report = report(&gpu, &outcome, &data, dense_test_accuracy)?;
@@ -68,12 +74,7 @@ pub fn run(args: &Train) -> Result<Verdict> {
     } else {
         print(&report, &recipe, &logdir)?;
     }
-    let missed = args.min_test_accuracy.is_some_and(|least| report.test_accuracy < least);
-    if missed {
-        let (have, least) = (report.test_accuracy, args.min_test_accuracy.unwrap_or(0.0));
-        eprintln!("test accuracy {have} is below the stated {least}");
-    }
-    Ok(if missed { Verdict::Missed } else { Verdict::Done })
+    Ok(Verdict::of(report.test_accuracy, args.min_test_accuracy))
 }
 
 fn train_one<'g>(

@@ -114,16 +114,20 @@ impl<'g, 'o> Run<'g, 'o> {
                 last_mask_update = manifest.last_mask_update_step;
                 log::info!("restored {}", found.path.display());
             }
-            let name = mask_update_op.spec().map_or("model_pruning", |s| s.name.as_str());
-            // TensorBoard drops what an earlier file has from this step on.
-            let start = if global_step == 0 { 0 } else { global_step + 1 };
-            let scalars = Scalars::create(logdir, start, name)?;
-            let logdir = logdir.to_owned();
-            files = Some(Files { logdir, scalars, saved: Instant::now(), _lock: lock });
+            files = Some((logdir.to_owned(), lock));
         }
         if let Some(limit) = options.number_of_steps {
             mask_update_op.check_fires(global_step, limit, last_mask_update)?;
         }
+        let files = files
+            .map(|(logdir, lock)| {
+                let name = mask_update_op.spec().map_or("model_pruning", |s| s.name.as_str());
+                // TensorBoard drops what an earlier file has from this step on.
+                let start = if global_step == 0 { 0 } else { global_step + 1 };
+                let scalars = Scalars::create(&logdir, start, name)?;
+                Ok::<_, Error>(Files { logdir, scalars, saved: Instant::now(), _lock: lock })
+            })
+            .transpose()?;
         let mut this = Self {
             session,
             batches,
