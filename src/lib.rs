@@ -1,4 +1,4 @@
-//! Train and prune neural networks on any GPU.
+#![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
 pub mod data;
