@@ -7,7 +7,8 @@ use secateur::prune::PruningSpec;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 ran but missed a stated check; 2 wrong usage or an error;
-73 checkpoints present but none valid; 74 logdir in use by another process.
+73 checkpoints present but none valid; 74 logdir in use by another process; 130 or 143
+ended by SIGINT or SIGTERM, after the step in hand and a checkpoint (a second one: at once).
 
 Environment: SECATEUR_ADAPTER (part of an adapter's name), SECATEUR_BACKEND (vulkan, metal, dx12),
 SECATEUR_POWER (high, low).";

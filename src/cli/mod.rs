@@ -7,6 +7,7 @@ mod inspect;
 mod output;
 mod progress;
 mod recipe;
+mod signals;
 mod train;
 
 use std::io::{ErrorKind, IsTerminal};
@@ -26,12 +27,17 @@ const NO_VALID_CHECKPOINT: u8 = 73;
 /// Another process works in the logdir.
 const LOCKED: u8 = 74;
 
+/// A signal ended the run: its number is added, as shells do.
+const SIGNALLED: u8 = 128;
+
 /// How a command that ran to its end did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Done,
     /// A check stated on the command line was missed.
     Missed,
+    /// A signal of this number ended the run, after a checkpoint.
+    Signalled(u8),
 }
 
 impl Verdict {
@@ -63,6 +69,7 @@ pub fn main() -> ExitCode {
     ExitCode::from(match outcome {
         Ok(Verdict::Done) => 0,
         Ok(Verdict::Missed) => MISSED,
+        Ok(Verdict::Signalled(number)) => SIGNALLED + number,
         Err(e) => match code(&e) {
             None => 0,
             Some(code) => {

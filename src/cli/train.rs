@@ -8,12 +8,13 @@ use anyhow::{Context, Result};
 use secateur::data::{Batches, Dataset, Split};
 use secateur::gpu::Gpu;
 use secateur::prune::{LayerSparsity, MaskUpdateOp, Pruning, total_sparsity};
-use secateur::train::{Event, TrainOp, TrainOptions, TrainOutcome, train};
+use secateur::train::{End, Event, TrainOp, TrainOptions, TrainOutcome, train};
 use serde::Serialize;
 
 use super::args::Train;
 use super::progress::Progress;
 use super::recipe::Recipe;
+use super::signals::Signals;
 use super::{Verdict, data, output};
 
 /// What `--json` prints. Accuracies and sparsities are fractions of 1.
@@ -59,15 +60,23 @@ pub fn run(args: &Train) -> Result<Verdict> {
     }
     let nothing_named = args.recipe.is_none() && args.data.is_none() && args.model.is_none();
     let baseline = args.baseline || (nothing_named && !args.no_baseline);
+    let signals = Signals::listen()?;
     let mut dense_test_accuracy = None;
     if baseline && pruning.is_some() {
         let dense = Recipe { pruning: None, trace_every_n_steps: None, ..recipe.clone() };
         let logdir = logdir.join("dense");
-        let outcome = train_one(&gpu, &dense, MaskUpdateOp::none(), &data.train, &logdir, "dense")?;
+        let op = MaskUpdateOp::none();
+        let outcome = train_one(&gpu, &dense, op, &data.train, &logdir, "dense", &signals)?;
+        if outcome.end == End::Stopped {
+            return Ok(stopped(&outcome, &signals));
+        }
         dense_test_accuracy = Some(outcome.session.evaluate(&data.test)?.accuracy);
     }
     let label = if mask_update_op.spec().is_some() { "pruned" } else { "dense" };
-    let outcome = train_one(&gpu, &recipe, mask_update_op, &data.train, &logdir, label)?;
+    let outcome = train_one(&gpu, &recipe, mask_update_op, &data.train, &logdir, label, &signals)?;
+    if outcome.end == End::Stopped {
+        return Ok(stopped(&outcome, &signals));
+    }
     let report = report(&gpu, &outcome, &data, dense_test_accuracy)?;
     if args.common.json {
         output::json(&report)?;
@@ -84,6 +93,7 @@ fn train_one<'g>(
     train_set: &Arc<Dataset>,
     logdir: &Path,
     label: &'static str,
+    signals: &Signals,
 ) -> Result<TrainOutcome<'g>> {
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
@@ -93,6 +103,7 @@ fn train_one<'g>(
     let terminal = std::io::stderr().is_terminal();
     let options = TrainOptions {
         number_of_steps: Some(recipe.steps),
+        stop: Some(signals.stop()),
         // Ten lines where there is no progress bar.
         log_every_n_steps: (!terminal).then_some((recipe.steps / 10).max(1)),
         save_summaries_steps: Some((recipe.steps / 100).max(1)),
@@ -109,6 +120,15 @@ fn train_one<'g>(
     let outcome = train(train_op, Some(logdir), mask_update_op, options)?;
     progress.finish();
     written.map(|()| outcome)
+}
+
+/// Says where a run that a signal ended can be taken up.
+fn stopped(outcome: &TrainOutcome<'_>, signals: &Signals) -> Verdict {
+    let step = outcome.global_step;
+    let checkpoint = outcome.checkpoint.iter().map(|path| path.display().to_string());
+    let saved: Vec<String> = checkpoint.collect();
+    output::note(format_args!("stopped at global step {step}; saved {}", saved.join("")));
+    Verdict::Signalled(signals.number())
 }
 
 fn report(

@@ -16,6 +16,13 @@ pub enum Event {
     },
     /// A train step, with the mask update after it.
     Step(StepEvent),
+    /// A checkpoint could not be written; training goes on.
+    SaveFailed {
+        /// Global step.
+        step: u64,
+        /// The cause.
+        message: String,
+    },
     /// A checkpoint was written.
     Checkpoint {
         /// Global step.

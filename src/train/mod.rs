@@ -3,6 +3,8 @@ pub mod checkpoint;
 mod event;
 mod options;
 mod plans;
+mod saver;
+mod saves;
 mod scalars;
 mod session;
 mod snapshot;
@@ -14,7 +16,7 @@ mod train_op;
 mod variables;
 
 pub use event::{Event, MaskEvent, MaskSparsity, StepEvent};
-pub use options::{Observer, TrainOptions};
+pub use options::{Observer, SessionFn, TrainOptions};
 pub use plans::plan;
 pub use session::{Evaluation, Session, StepResult};
 pub use supervisor::{End, TrainOutcome, train};

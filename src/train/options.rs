@@ -1,16 +1,30 @@
 //! Everything about a run that is not the model.
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::event::Event;
+use super::session::Session;
 use crate::{Error, Result};
 
 /// Sees the events of a run.
 pub type Observer<'a> = Box<dyn FnMut(&Event) + 'a>;
 
+/// Works on the network before the first step.
+pub type SessionFn<'a> = Box<dyn FnOnce(&Session<'_>) -> Result<()> + 'a>;
+
 /// Options of [`train`](super::train), with upstream's names and defaults where upstream has them.
 pub struct TrainOptions<'a> {
     /// Absolute limit on the global step; `None` runs until the data ends.
     pub number_of_steps: Option<u64>,
+    /// Values of parameters by name that replace the drawn ones; only where nothing is restored.
+    pub init_feed_dict: Vec<(String, Vec<f32>)>,
+    /// Called after the initial values are there, for warm starts; only where nothing is restored.
+    pub init_fn: Option<SessionFn<'a>>,
+    /// Called at every start, restored or not.
+    pub local_init_op: Option<SessionFn<'a>>,
+    /// Set to true from anywhere: the run ends after the step in hand, with a checkpoint.
+    pub stop: Option<Arc<AtomicBool>>,
     /// Log line every so many steps; `None` or 0 logs nothing.
     pub log_every_n_steps: Option<u64>,
     /// TensorBoard events every so many seconds, the first at once; 0 writes none by the clock.
@@ -33,6 +47,10 @@ impl Default for TrainOptions<'_> {
     fn default() -> Self {
         Self {
             number_of_steps: None,
+            init_feed_dict: Vec::new(),
+            init_fn: None,
+            local_init_op: None,
+            stop: None,
             log_every_n_steps: Some(1),
             save_summaries_secs: 600.0,
             save_summaries_steps: None,

@@ -2,6 +2,7 @@
 use super::checkpoint::{Checkpoint, Tensor, TensorData};
 use super::session::Session;
 use super::variables::{Mask, Variable};
+use crate::gpu::Slot;
 use crate::kernels::{Pruned, TopkState, apply_mask_reference, ones};
 use crate::prune::LayerSparsity;
 use crate::{Error, Result};
@@ -26,26 +27,47 @@ impl Snapshot {
     }
 }
 
-impl Session<'_> {
-    /// Copies everything to the host; waits for the device.
-    pub(super) fn snapshot(&self) -> Result<Snapshot> {
+/// What a readback of all variables holds, so that it can be taken apart on another thread.
+#[derive(Debug, Clone)]
+pub(super) struct Layout(Vec<Variable>);
+
+impl Layout {
+    /// Everything to read back, in the order that [`Layout::snapshot`] expects.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let of = |v: &Variable| {
+            let mask = v.mask.into_iter().flat_map(|m| [m.bits, m.state]);
+            let slots = v.slots.iter().map(|&(_, slot)| slot);
+            [v.weights].into_iter().chain(slots).chain(mask).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of).collect()
+    }
+
+    /// Takes a readback of [`Layout::slots`] apart.
+    pub(super) fn snapshot(&self, bytes: &[u8]) -> Snapshot {
         let (mut model, mut optimizer) = (Vec::new(), Vec::new());
-        for v in &self.variables {
+        let mut rest = bytes;
+        let mut next = |slot: Slot| {
+            let (here, after) = rest.split_at(slot.words as usize * 4);
+            rest = after;
+            here
+        };
+        for v in &self.0 {
             let shape: Vec<usize> = v.shape.dims().iter().map(|&d| d as usize).collect();
             let f32s = |name: String, values| {
                 let data = TensorData::F32(values);
                 Tensor { name, shape: shape.clone(), data }
             };
-            let raw: Vec<f32> = self.program.download(self.gpu, v.weights)?;
+            let raw: Vec<f32> = bytemuck::pod_collect_to_vec(next(v.weights));
             for &(slot, at) in &v.slots {
-                let values = self.program.download(self.gpu, at)?;
+                let values = bytemuck::pod_collect_to_vec(next(at));
                 optimizer.push(f32s(format!("{}/{slot}", v.name), values));
             }
             let Some(mask) = v.mask else {
                 model.push(f32s(v.name.clone(), raw));
                 continue;
             };
-            let bits: Vec<u32> = self.program.download(self.gpu, mask.bits)?;
+            let bits: Vec<u32> = bytemuck::pod_collect_to_vec(next(mask.bits));
+            let state: Vec<TopkState> = bytemuck::pod_collect_to_vec(next(mask.state));
             model.push(f32s(v.name.clone(), apply_mask_reference(&bits, &raw)));
             if mask.pruned != Pruned::Zero {
                 optimizer.push(f32s(format!("{}/raw", v.name), raw));
@@ -53,10 +75,17 @@ impl Session<'_> {
             let data = TensorData::U32(bits);
             let (name, shape) = (format!("{}/mask", v.name), vec![mask.bits.words as usize]);
             optimizer.push(Tensor { name, shape, data });
-            let data = TensorData::F32(vec![f32::from_bits(self.state(mask)?.threshold)]);
+            let data = TensorData::F32(vec![f32::from_bits(state[0].threshold)]);
             optimizer.push(Tensor { name: format!("{}/threshold", v.name), shape: vec![1], data });
         }
-        Ok(Snapshot { model, optimizer })
+        Snapshot { model, optimizer }
+    }
+}
+
+impl Session<'_> {
+    /// What a readback of everything worth keeping holds.
+    pub(super) fn layout(&self) -> Layout {
+        Layout(self.variables.clone())
     }
 
     /// Puts a checkpoint on the device. A checkpoint without masks warm-starts a masked network:
@@ -143,10 +172,7 @@ impl Session<'_> {
     /// # Errors
     /// [`Error::Argument`] for a name that the network does not have.
     pub fn weights(&self, name: &str) -> Result<Vec<f32>> {
-        let v = self.variables.iter().find(|v| v.name == name).ok_or_else(|| {
-            let known: Vec<&str> = self.variables.iter().map(|v| v.name.as_str()).collect();
-            Error::argument(name, format!("no such parameter; there are {}", known.join(", ")))
-        })?;
+        let v = self.variable(name)?;
         let raw: Vec<f32> = self.program.download(self.gpu, v.weights)?;
         match v.mask {
             Some(mask) => {
@@ -155,6 +181,38 @@ impl Session<'_> {
             }
             None => Ok(raw),
         }
+    }
+
+    /// Replaces the weights of the parameter `name`; its mask stays, and in the mode `zero` the
+    /// pruned ones stay zero.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a name that the network does not have, [`Error::Shape`] for another
+    /// number of values than it has weights.
+    pub fn set_weights(&self, name: &str, values: &[f32]) -> Result<()> {
+        let v = self.variable(name)?;
+        if values.len() != v.len as usize {
+            let (have, shape) = (values.len(), &v.shape);
+            let message = format!("{have} values for {shape}, which takes {}", v.len);
+            return Err(Error::shape(name, message));
+        }
+        match v.mask.filter(|m| m.pruned == Pruned::Zero) {
+            // In this mode nothing else keeps pruned weights out of the products.
+            Some(mask) => {
+                let bits: Vec<u32> = self.program.download(self.gpu, mask.bits)?;
+                let values = apply_mask_reference(&bits, values);
+                self.program.upload(self.gpu, v.weights, &values);
+            }
+            None => self.program.upload(self.gpu, v.weights, values),
+        }
+        Ok(())
+    }
+
+    fn variable(&self, name: &str) -> Result<&Variable> {
+        self.variables.iter().find(|v| v.name == name).ok_or_else(|| {
+            let known: Vec<&str> = self.variables.iter().map(|v| v.name.as_str()).collect();
+            Error::argument(name, format!("no such parameter; there are {}", known.join(", ")))
+        })
     }
 
     /// Name of the first parameter that is not finite; `loss` when all are.

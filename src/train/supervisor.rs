@@ -1,10 +1,12 @@
 //! The loop: decides what is due, and hands each step to the session as one submission.
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::checkpoint::{self, Lock, Manifest};
 use super::event::{Event, MaskEvent, MaskSparsity, StepEvent};
 use super::options::TrainOptions;
+use super::saver::Saver;
 use super::scalars::Scalars;
 use super::session::{Session, StepResult};
 use super::trace::Trace;
@@ -21,6 +23,8 @@ pub enum End {
     StepLimit,
     /// The batch source has no more batches.
     EndOfData,
+    /// [`TrainOptions::stop`] was set.
+    Stopped,
 }
 
 /// What a run leaves behind.
@@ -65,26 +69,30 @@ pub fn train<'g>(
     run.finish(end)
 }
 
-struct Run<'g, 'o> {
-    session: Session<'g>,
-    batches: Box<dyn BatchSource + 'g>,
-    mask_update_op: MaskUpdateOp,
-    options: TrainOptions<'o>,
-    files: Option<Files>,
-    learning_rate: f32,
-    seed: u64,
-    global_step: u64,
-    last_mask_update: u64,
-    first_step: u64,
-    origin: Instant,
-    previous_submit: Option<Instant>,
-    last: Option<StepEvent>,
+pub(super) struct Run<'g, 'o> {
+    pub(super) session: Session<'g>,
+    pub(super) batches: Box<dyn BatchSource + 'g>,
+    pub(super) mask_update_op: MaskUpdateOp,
+    pub(super) options: TrainOptions<'o>,
+    pub(super) files: Option<Files>,
+    pub(super) learning_rate: f32,
+    pub(super) seed: u64,
+    pub(super) global_step: u64,
+    pub(super) last_mask_update: u64,
+    pub(super) first_step: u64,
+    pub(super) origin: Instant,
+    pub(super) previous_submit: Option<Instant>,
+    pub(super) last: Option<StepEvent>,
 }
 
-struct Files {
-    logdir: PathBuf,
-    scalars: Scalars,
-    saved: Instant,
+pub(super) struct Files {
+    pub(super) logdir: PathBuf,
+    pub(super) scalars: Scalars,
+    pub(super) saver: Saver,
+    /// When the last save was begun.
+    pub(super) begun: Instant,
+    /// A save is wanted as soon as the one under way is done.
+    pub(super) due: bool,
     _lock: Lock,
 }
 
@@ -93,11 +101,12 @@ impl<'g, 'o> Run<'g, 'o> {
         train_op: TrainOp<'g>,
         logdir: Option<&Path>,
         mask_update_op: MaskUpdateOp,
-        options: TrainOptions<'o>,
+        mut options: TrainOptions<'o>,
     ) -> Result<Self> {
         let TrainOp { gpu, network, optimizer, mut batches, seed } = train_op;
         let session = Session::new(gpu, &network, optimizer, &mask_update_op, seed)?;
         let (mut global_step, mut last_mask_update, mut files) = (0, 0, None);
+        let mut restored = false;
         if let Some(logdir) = logdir {
             std::fs::create_dir_all(logdir).map_err(Error::io("create", logdir))?;
             let lock = Lock::acquire(logdir)?;
@@ -112,6 +121,7 @@ impl<'g, 'o> Run<'g, 'o> {
                 batches.seek(Cursor { epoch: manifest.epoch, row: manifest.cursor })?;
                 global_step = manifest.global_step;
                 last_mask_update = manifest.last_mask_update_step;
+                restored = true;
                 log::info!("restored {}", found.path.display());
             }
             files = Some((logdir.to_owned(), lock));
@@ -125,9 +135,18 @@ impl<'g, 'o> Run<'g, 'o> {
                 // TensorBoard drops what an earlier file has from this step on.
                 let start = if global_step == 0 { 0 } else { global_step + 1 };
                 let scalars = Scalars::create(&logdir, start, name)?;
-                Ok::<_, Error>(Files { logdir, scalars, saved: Instant::now(), _lock: lock })
+                let saver = Saver::new(logdir.clone(), options.max_to_keep, &session);
+                let begun = Instant::now();
+                Ok::<_, Error>(Files { logdir, scalars, saver, begun, due: false, _lock: lock })
             })
             .transpose()?;
+        if !restored {
+            for (name, values) in std::mem::take(&mut options.init_feed_dict) {
+                session.set_weights(&name, &values)?;
+            }
+            options.init_fn.take().map_or(Ok(()), |init| init(&session))?;
+        }
+        options.local_init_op.take().map_or(Ok(()), |init| init(&session))?;
         let mut this = Self {
             session,
             batches,
@@ -154,6 +173,9 @@ impl<'g, 'o> Run<'g, 'o> {
         loop {
             if self.options.number_of_steps.is_some_and(|limit| self.global_step >= limit) {
                 return Ok(End::StepLimit);
+            }
+            if self.options.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return Ok(End::Stopped);
             }
             let every = self.options.trace_every_n_steps;
             let traced = every.is_some_and(|n| self.global_step.is_multiple_of(n));
@@ -183,16 +205,14 @@ impl<'g, 'o> Run<'g, 'o> {
             for result in self.session.ready()? {
                 self.handle(&result)?;
             }
-            if self.save_is_due() {
-                self.save()?;
-            }
+            self.saves()?;
         }
     }
 
     fn finish(mut self, end: End) -> Result<TrainOutcome<'g>> {
         self.drain()?;
         let seconds = self.origin.elapsed().as_secs_f64();
-        let checkpoint = self.save()?;
+        let checkpoint = self.last_save()?;
         if let Some(files) = self.files {
             files.scalars.close(self.last.as_ref(), self.global_step)?;
         }
@@ -261,51 +281,10 @@ impl<'g, 'o> Run<'g, 'o> {
         Ok(MaskEvent { asked: *asked, tensors })
     }
 
-    fn tell(&mut self, event: Event) {
+    pub(super) fn tell(&mut self, event: Event) {
         if let Some(observer) = &mut self.options.on_event {
             observer(&event);
         }
-    }
-
-    fn save_is_due(&self) -> bool {
-        let Some(files) = &self.files else { return false };
-        let interval = self.options.save_interval_secs;
-        let by_clock = interval > 0.0 && files.saved.elapsed().as_secs_f64() >= interval;
-        by_clock
-            || self.options.save_every_n_steps.is_some_and(|n| self.global_step.is_multiple_of(n))
-    }
-
-    /// Writes a checkpoint of the steps so far, once all of them are known to be finite.
-    fn save(&mut self) -> Result<Option<PathBuf>> {
-        self.drain()?;
-        let step = self.global_step;
-        let Some(files) = &mut self.files else { return Ok(None) };
-        let snapshot = self.session.snapshot()?;
-        if let Some(tensor) = snapshot.first_non_finite() {
-            return Err(Error::NonFinite { step, tensor });
-        }
-        let cursor = self.batches.cursor();
-        let report = self.session.gpu.report();
-        let pruning = self.mask_update_op.spec().map(serde_json::to_value).transpose();
-        let manifest = Manifest {
-            global_step: step,
-            seed: self.seed,
-            epoch: cursor.epoch,
-            cursor: cursor.row,
-            last_mask_update_step: self.last_mask_update,
-            model: self.session.network.clone(),
-            pruning: pruning.map_err(|e| Error::argument("pruning", e.to_string()))?,
-            adapter: report.name.clone(),
-            driver: report.driver.clone(),
-            ..Default::default()
-        };
-        let (model, optimizer) = (&snapshot.model, &snapshot.optimizer);
-        let keep = self.options.max_to_keep;
-        let path = checkpoint::save(&files.logdir, manifest, model, optimizer, keep)?;
-        files.saved = Instant::now();
-        log::info!("saved {}", path.display());
-        self.tell(Event::Checkpoint { step, path: path.clone() });
-        Ok(Some(path))
     }
 }
 

@@ -3,5 +3,7 @@ mod errors;
 mod files;
 mod folder;
 mod inspect;
+#[cfg(unix)]
+mod signals;
 mod train;
 mod usage;

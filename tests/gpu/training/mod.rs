@@ -1,6 +1,8 @@
 //! Whole runs: against a host simulation, twice the same bits, and what pruning leaves behind.
 mod resume;
+mod saves;
 mod simulation;
+mod start;
 
 use std::sync::Arc;
 

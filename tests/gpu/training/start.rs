@@ -1,0 +1,99 @@
+//! What happens before the first step, and what ends a run early.
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use secateur::Error;
+use secateur::kernels::Pruned;
+use secateur::optim::Optimizer;
+use secateur::prune::MaskUpdateOp;
+use secateur::train::{End, Event, TrainOptions, train};
+
+use super::{pruning, train_op};
+use crate::common::gpu;
+
+#[test]
+fn explicit_values_then_init_fn_on_a_fresh_start_only() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (inits, locals) = (Cell::new(0), Cell::new(0));
+    let run = |steps| {
+        let options = TrainOptions {
+            number_of_steps: Some(steps),
+            init_feed_dict: vec![("fc3.bias".into(), vec![0.25, 0.5, 0.75])],
+            init_fn: Some(Box::new(|session| {
+                inits.set(inits.get() + 1);
+                assert_eq!(session.weights("fc3.bias")?, [0.25, 0.5, 0.75]);
+                session.set_weights("fc2.bias", &[0.125; 13])
+            })),
+            local_init_op: Some(Box::new(|session| {
+                locals.set(locals.get() + 1);
+                let fresh = session.weights("fc2.bias")? == [0.125; 13];
+                assert_eq!(fresh, locals.get() == 1, "restored values are not overwritten");
+                Ok(())
+            })),
+            ..Default::default()
+        };
+        let op = MaskUpdateOp::none();
+        train(train_op(gpu, Optimizer::adam(0.01)), Some(folder.path()), op, options).unwrap()
+    };
+    run(2);
+    run(4);
+    assert_eq!((inits.get(), locals.get()), (1, 2));
+}
+
+#[test]
+fn wrong_initial_values_are_named() {
+    let Some(gpu) = gpu() else { return };
+    let start = |name: &str, values: Vec<f32>| {
+        let options = TrainOptions {
+            number_of_steps: Some(2),
+            init_feed_dict: vec![(name.into(), values)],
+            ..Default::default()
+        };
+        let op = MaskUpdateOp::none();
+        train(train_op(gpu, Optimizer::adam(0.01)), None, op, options).unwrap_err()
+    };
+    let unknown = start("fc9.bias", vec![0.0]).to_string();
+    assert!(unknown.contains("fc9.bias") && unknown.contains("fc3.bias"), "{unknown}");
+    let length = start("fc3.bias", vec![0.0; 4]);
+    assert!(matches!(length, Error::Shape { .. }), "{length}");
+    assert!(length.to_string().contains("4 values for [3]"), "{length}");
+}
+
+/// In the mode `zero` the products take no mask, so pruned weights must stay zero.
+#[test]
+fn set_weights_keeps_pruned_ones_zero() {
+    let Some(gpu) = gpu() else { return };
+    let (outcome, _) = super::run(gpu, Optimizer::adam(0.01), pruning(Pruned::Zero), 17);
+    let before = outcome.session.weights("fc1.weight").unwrap();
+    outcome.session.set_weights("fc1.weight", &vec![0.5; before.len()]).unwrap();
+    let after = outcome.session.weights("fc1.weight").unwrap();
+    let want: Vec<f32> = before.iter().map(|&w| if w == 0.0 { 0.0 } else { 0.5 }).collect();
+    assert_eq!(after, want);
+}
+
+#[test]
+fn a_stop_ends_the_run_with_a_checkpoint() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&stop);
+    let options = TrainOptions {
+        number_of_steps: Some(1_000_000),
+        stop: Some(stop),
+        on_event: Some(Box::new(move |event| {
+            if let Event::Step(step) = event {
+                set.fetch_or(step.step >= 5, Ordering::Relaxed);
+            }
+        })),
+        ..Default::default()
+    };
+    let op = MaskUpdateOp::none();
+    let train_op = train_op(gpu, Optimizer::adam(0.01));
+    let outcome = train(train_op, Some(folder.path()), op, options).unwrap();
+    assert_eq!(outcome.end, End::Stopped);
+    // Known at step 5; by then at most three more are in flight.
+    assert!((5..=9).contains(&outcome.global_step), "{}", outcome.global_step);
+    assert!(outcome.checkpoint.is_some());
+}
