@@ -64,7 +64,11 @@ impl Default for TrainOptions<'_> {
 }
 
 impl TrainOptions<'_> {
-    pub(super) fn validate(&self, logdir: Option<&Path>) -> Result<()> {
+    /// Checks every option, as [`train`](super::train) does before anything else.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] names the option, its value and the range.
+    pub fn validate(&self, logdir: Option<&Path>) -> Result<()> {
         let not_zero = |name: &str, value: Option<u64>| match value {
             Some(0) => Err(Error::argument(name, "0 must be 1 or more; leave it out for none")),
             _ => Ok(()),

@@ -1,4 +1,6 @@
 //! The command line as users run it: each test in a temporary folder of its own.
+#[cfg(target_os = "linux")]
+mod cache;
 mod errors;
 mod files;
 mod folder;

@@ -1,0 +1,61 @@
+//! Options that no run can have are refused before there is a device or a file.
+use std::path::Path;
+
+use secateur::Error;
+use secateur::train::TrainOptions;
+
+/// The message about `options` with a logdir `logdir`.
+fn refused(options: TrainOptions<'_>, logdir: Option<&str>) -> String {
+    let error = options.validate(logdir.map(Path::new)).unwrap_err();
+    assert!(matches!(error, Error::Argument { .. }), "{error}");
+    error.to_string()
+}
+
+#[test]
+fn zeros_that_mean_nothing_are_named() {
+    let none = TrainOptions::default;
+    let cases = [
+        ("number_of_steps", TrainOptions { number_of_steps: Some(0), ..none() }),
+        ("save_summaries_steps", TrainOptions { save_summaries_steps: Some(0), ..none() }),
+        ("save_every_n_steps", TrainOptions { save_every_n_steps: Some(0), ..none() }),
+        ("trace_every_n_steps", TrainOptions { trace_every_n_steps: Some(0), ..none() }),
+        ("max_to_keep", TrainOptions { max_to_keep: 0, ..none() }),
+    ];
+    for (name, options) in cases {
+        let message = refused(options, Some("logs"));
+        assert!(message.contains(name) && message.contains("1 or more"), "{message}");
+    }
+}
+
+#[test]
+fn times_must_be_finite_and_not_negative() {
+    for seconds in [-1.0, f64::NAN, f64::INFINITY] {
+        let options = TrainOptions { save_summaries_secs: seconds, ..Default::default() };
+        assert!(refused(options, None).contains("save_summaries_secs"));
+        let options = TrainOptions { save_interval_secs: seconds, ..Default::default() };
+        assert!(refused(options, None).contains("save_interval_secs"));
+    }
+}
+
+#[test]
+fn an_empty_logdir_and_a_trace_without_one_are_refused() {
+    assert!(refused(TrainOptions::default(), Some("")).contains("logdir"));
+    let options = TrainOptions { trace_every_n_steps: Some(5), ..Default::default() };
+    assert!(refused(options, None).contains("trace_every_n_steps"));
+}
+
+#[test]
+fn the_defaults_are_upstreams() {
+    let options = TrainOptions::default();
+    assert!(options.validate(None).is_ok());
+    assert_eq!(options.log_every_n_steps, Some(1));
+    assert_eq!((options.save_summaries_secs, options.save_interval_secs), (600.0, 600.0));
+    assert_eq!((options.max_to_keep, options.number_of_steps), (5, None));
+    let zero_is_off = TrainOptions {
+        log_every_n_steps: Some(0),
+        save_summaries_secs: 0.0,
+        save_interval_secs: 0.0,
+        ..Default::default()
+    };
+    assert!(zero_is_off.validate(Some(Path::new("logs"))).is_ok());
+}
