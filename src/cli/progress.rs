@@ -26,9 +26,14 @@ impl Progress {
             Event::Start { step, memory } => {
                 let (kept, scratch) = (thousands(memory.persistent), thousands(memory.scratch));
                 let label = self.bar.prefix();
-                note(format_args!(
+                let line = format!(
                     "{label}: from step {step}; {kept} B kept and {scratch} B scratch on the device"
-                ));
+                );
+                match self.bar.is_hidden() {
+                    true => note(line),
+                    // Above the bar.
+                    false => self.bar.println(line),
+                }
             }
             Event::Step(step) => {
                 if let Some(masks) = &step.masks {
