@@ -68,8 +68,11 @@ impl Layout {
             };
             let bits: Vec<u32> = bytemuck::pod_collect_to_vec(next(mask.bits));
             let state: Vec<TopkState> = bytemuck::pod_collect_to_vec(next(mask.state));
-            model.push(f32s(v.name.clone(), apply_mask_reference(&bits, &raw)));
-            if mask.pruned != Pruned::Zero {
+            if mask.pruned == Pruned::Zero {
+                // The device holds pruned weights at zero; nothing here would hide it if it did not.
+                model.push(f32s(v.name.clone(), raw));
+            } else {
+                model.push(f32s(v.name.clone(), apply_mask_reference(&bits, &raw)));
                 optimizer.push(f32s(format!("{}/raw", v.name), raw));
             }
             let data = TensorData::U32(bits);
@@ -110,7 +113,8 @@ impl Session<'_> {
         let mut masks = Vec::new();
         for v in &self.variables {
             let raw = format!("{}/raw", v.name);
-            let has_raw = v.mask.is_some() && find(&raw).is_some();
+            let keeps_raw = v.mask.is_some_and(|m| m.pruned != Pruned::Zero);
+            let has_raw = keeps_raw && find(&raw).is_some();
             let weights = if has_raw { &raw } else { &v.name };
             uploads.push((v.weights, f32s(weights, v)?));
             for &(slot, at) in &v.slots {
@@ -174,7 +178,7 @@ impl Session<'_> {
     pub fn weights(&self, name: &str) -> Result<Vec<f32>> {
         let v = self.variable(name)?;
         let raw: Vec<f32> = self.program.download(self.gpu, v.weights)?;
-        match v.mask {
+        match v.mask.filter(|m| m.pruned != Pruned::Zero) {
             Some(mask) => {
                 let bits: Vec<u32> = self.program.download(self.gpu, mask.bits)?;
                 Ok(apply_mask_reference(&bits, &raw))

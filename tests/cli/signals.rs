@@ -10,7 +10,7 @@ const RUN: &str = "train --model mlp:8 --batch 16 --logdir";
 
 /// Sends `signal` to a run in `logdir` once it has begun; returns its exit code.
 fn interrupt(folder: &Folder, logdir: &str, signal: &str) -> i32 {
-    let mut command = folder.command(&format!("{RUN} {logdir} --steps 1000000"));
+    let mut command = folder.command(&format!("{RUN} {logdir} --steps 20000"));
     let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let begun = lines.by_ref().find(|line| line.as_ref().is_ok_and(|l| l.contains("from step")));

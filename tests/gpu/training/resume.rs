@@ -140,3 +140,24 @@ fn another_run_in_the_logdir_is_refused() {
     assert!(matches!(locked, Error::Locked { .. }), "{locked}");
     assert!(files(folder.path()) == before, "a refused run changes nothing");
 }
+
+/// Raw values that `revive` kept would be in the products of `zero`, which take no mask.
+#[test]
+fn a_run_can_go_on_in_another_mode() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (optimizer, mut losses) = (Optimizer::adam(0.01), Vec::new());
+    go(gpu, folder.path(), optimizer, pruning(Pruned::Revive), 12, &mut losses);
+    let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
+    let found = newest(folder.path()).unwrap().unwrap();
+    let evaluate = |mode| {
+        let session = Session::new(gpu, &network, optimizer, &pruning(mode), SEED).unwrap();
+        session.restore(&found).unwrap();
+        let zeros = session.weights("fc1.weight").unwrap().iter().filter(|w| **w == 0.0).count();
+        (session.evaluate(&blobs()).unwrap().loss.to_bits(), zeros)
+    };
+    let revive = evaluate(Pruned::Revive);
+    assert!(revive.1 > 20, "something is pruned");
+    assert_eq!(evaluate(Pruned::Zero), revive);
+    assert_eq!(evaluate(Pruned::Freeze), revive);
+}
