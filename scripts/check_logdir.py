@@ -55,6 +55,13 @@ def check_events(logdir):
     require(any(curves.values()), f"{logdir}: no scalar in {len(paths)} event files")
     for tag, values in sorted(curves.items()):
         print(f"scalar {tag}: {len(values)} values, last {values[-1] if values else 'none'}")
+    for tag in sorted(accumulator.Tags()["histograms"]):
+        last = accumulator.Histograms(tag)[-1]
+        histogram = last.histogram_value
+        counted = sum(histogram.bucket)
+        require(counted == histogram.num, f"{tag}: {counted} in its bins, {histogram.num} stated")
+        span = f"{histogram.min:.4g} to {histogram.max:.4g}"
+        print(f"histogram {tag}: {histogram.num:.0f} values at step {last.step}, {span}")
 
 
 def read_tensors(path):

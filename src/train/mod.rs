@@ -1,6 +1,7 @@
 //! Floor 6: the supervised training loop, and what it leaves in its logdir.
 pub mod checkpoint;
 mod event;
+pub mod histogram;
 mod options;
 mod plans;
 mod saver;

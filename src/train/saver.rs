@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 
 use super::checkpoint::{self, Manifest};
+use super::histogram::Histogram;
 use super::session::Session;
 use super::snapshot::Layout;
 use crate::gpu::{Encoder, Gpu, ReadbackRing, Slot};
@@ -14,6 +15,8 @@ use crate::{Error, Result};
 pub(super) struct Saved {
     pub(super) step: u64,
     pub(super) outcome: Result<PathBuf>,
+    /// Distributions of what was saved, for the summaries: the thread has the values at hand.
+    pub(super) histograms: Vec<(String, Histogram)>,
 }
 
 /// One save is under way at a time.
@@ -35,7 +38,7 @@ enum State {
     /// Copies are under way on the device.
     Staged(Box<Manifest>),
     /// The thread is writing.
-    Writing(u64, JoinHandle<Result<PathBuf>>),
+    Writing(u64, JoinHandle<Result<Saved>>),
 }
 
 impl Saver {
@@ -108,7 +111,9 @@ impl Saver {
             if let Some(tensor) = snapshot.first_non_finite() {
                 return Err(Error::NonFinite { step, tensor });
             }
-            checkpoint::save(&logdir, *manifest, &snapshot.model, &snapshot.optimizer, keep)
+            let (model, optimizer) = (&snapshot.model, &snapshot.optimizer);
+            let outcome = checkpoint::save(&logdir, *manifest, model, optimizer, keep);
+            Ok(Saved { step, outcome, histograms: snapshot.histograms() })
         };
         let thread = thread::Builder::new().name("checkpoint".to_owned()).spawn(work);
         let thread = thread.map_err(Error::io("start a thread for", &self.logdir))?;
@@ -124,10 +129,9 @@ impl Saver {
                 return Ok(None);
             }
         };
-        let panicked = |_| Err(Error::file(&self.logdir, "the checkpoint thread panicked"));
-        match thread.join().unwrap_or_else(panicked) {
-            Err(e @ Error::NonFinite { .. }) => Err(e),
-            outcome => Ok(Some(Saved { step, outcome })),
-        }
+        thread.join().map(|saved| saved.map(Some)).unwrap_or_else(|_| {
+            let outcome = Err(Error::file(&self.logdir, "the checkpoint thread panicked"));
+            Ok(Some(Saved { step, outcome, histograms: Vec::new() }))
+        })
     }
 }

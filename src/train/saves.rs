@@ -66,7 +66,11 @@ impl Run<'_, '_> {
     }
 
     /// A full disk is no reason to stop training: the next save may find room.
-    fn saved(&mut self, Saved { step, outcome }: Saved) -> Result<Option<PathBuf>> {
+    fn saved(&mut self, saved: Saved) -> Result<Option<PathBuf>> {
+        let Saved { step, outcome, histograms } = saved;
+        if let Some(files) = &mut self.files {
+            files.summarise(|scalars| scalars.histograms(step, &histograms));
+        }
         match outcome {
             Ok(path) => {
                 log::info!("saved {}", path.display());

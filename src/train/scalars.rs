@@ -3,6 +3,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::event::StepEvent;
+use super::histogram::Histogram;
 use super::summary::EventWriter;
 use crate::Result;
 
@@ -34,6 +35,11 @@ impl Scalars {
         };
         let by_steps = every_steps.is_some_and(|n| event.step.is_multiple_of(n));
         if by_steps || self.written.is_none_or(by_clock) { self.write(event) } else { Ok(()) }
+    }
+
+    /// Writes the distributions of what was saved at `step`.
+    pub(super) fn histograms(&mut self, step: u64, all: &[(String, Histogram)]) -> Result<()> {
+        all.iter().try_for_each(|(tag, histogram)| self.writer.histogram(tag, step, histogram))
     }
 
     /// Writes the scalars of the last step, and the end of the run at `global_step`.

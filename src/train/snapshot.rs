@@ -1,5 +1,6 @@
 //! A session's tensors on the host: for checkpoints, reports and the search for what is not finite.
 use super::checkpoint::{Checkpoint, Tensor, TensorData};
+use super::histogram::Histogram;
 use super::session::Session;
 use super::variables::{Mask, Variable};
 use crate::gpu::Slot;
@@ -24,6 +25,24 @@ impl Snapshot {
             TensorData::U32(_) => true,
         };
         self.model.iter().chain(&self.optimizer).find(|t| !finite(t)).map(|t| t.name.clone())
+    }
+}
+
+impl Snapshot {
+    /// Distribution of each tensor of the model, and of the magnitudes that its mask keeps.
+    pub(super) fn histograms(&self) -> Vec<(String, Histogram)> {
+        let mut all = Vec::new();
+        for tensor in &self.model {
+            let TensorData::F32(values) = &tensor.data else { continue };
+            let name = &tensor.name;
+            all.extend(Histogram::of(values.iter().copied()).map(|h| (name.clone(), h)));
+            let mask = format!("{name}/mask");
+            if self.optimizer.iter().any(|t| t.name == mask) {
+                let kept = values.iter().filter(|&&w| w != 0.0).map(|w| w.abs());
+                all.extend(Histogram::of(kept).map(|h| (format!("{name}/kept_magnitude"), h)));
+            }
+        }
+        all
     }
 }
 

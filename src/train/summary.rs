@@ -4,6 +4,7 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::histogram::Histogram;
 use crate::{Error, Result};
 
 /// Writes one event file; TensorBoard reads it while it grows.
@@ -50,12 +51,35 @@ impl EventWriter {
     /// # Errors
     /// [`Error::Io`] where the file cannot be written.
     pub fn scalar(&mut self, tag: &str, step: u64, value: f32) -> Result<()> {
-        let mut entry = Message::default();
-        entry.bytes(field::VALUE_TAG, tag.as_bytes());
-        entry.fixed32(field::VALUE_SIMPLE_VALUE, value.to_le_bytes());
-        let mut values = Message::default();
-        values.bytes(field::SUMMARY_VALUE, &entry.0);
-        self.event(step, |event| event.bytes(field::EVENT_SUMMARY, &values.0))
+        let bits = value.to_le_bytes();
+        self.value(tag, step, |entry| entry.fixed32(field::VALUE_SIMPLE_VALUE, bits))
+    }
+
+    /// Adds the distribution `histogram` under `tag`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be written.
+    pub fn histogram(&mut self, tag: &str, step: u64, histogram: &Histogram) -> Result<()> {
+        let count: u64 = histogram.counts.iter().sum();
+        let numbers = [
+            (field::HISTOGRAM_MIN, histogram.min),
+            (field::HISTOGRAM_MAX, histogram.max),
+            (field::HISTOGRAM_NUM, count as f64),
+            (field::HISTOGRAM_SUM, histogram.sum),
+            (field::HISTOGRAM_SUM_SQUARES, histogram.sum_squares),
+        ];
+        let mut histo = Message::default();
+        for (field, number) in numbers {
+            histo.fixed64(field, number.to_le_bytes());
+        }
+        let packed = |numbers: &mut dyn Iterator<Item = f64>| {
+            numbers.flat_map(f64::to_le_bytes).collect::<Vec<u8>>()
+        };
+        let limits = packed(&mut histogram.limits.iter().copied());
+        histo.bytes(field::HISTOGRAM_BUCKET_LIMIT, &limits);
+        let counts = packed(&mut histogram.counts.iter().map(|&n| n as f64));
+        histo.bytes(field::HISTOGRAM_BUCKET, &counts);
+        self.value(tag, step, |entry| entry.bytes(field::VALUE_HISTO, &histo.0))
     }
 
     /// Hands all records to the system, for readers to see.
@@ -73,6 +97,16 @@ impl EventWriter {
     pub fn close(mut self, step: u64) -> Result<()> {
         self.session(step, status::STOP)?;
         self.flush()
+    }
+
+    /// Writes a summary of the one value that `fill` adds under `tag`.
+    fn value(&mut self, tag: &str, step: u64, fill: impl FnOnce(&mut Message)) -> Result<()> {
+        let mut entry = Message::default();
+        entry.bytes(field::VALUE_TAG, tag.as_bytes());
+        fill(&mut entry);
+        let mut values = Message::default();
+        values.bytes(field::SUMMARY_VALUE, &entry.0);
+        self.event(step, |event| event.bytes(field::EVENT_SUMMARY, &values.0))
     }
 
     fn session(&mut self, step: u64, status: u64) -> Result<()> {
@@ -95,7 +129,7 @@ impl EventWriter {
     }
 }
 
-/// Field numbers of TensorFlow's `Event`, `Summary`, `Summary.Value` and `SessionLog`.
+/// Field numbers of TensorFlow's `Event`, `Summary`, `Summary.Value`, `HistogramProto` and `SessionLog`.
 mod field {
     pub const EVENT_WALL_TIME: u64 = 1;
     pub const EVENT_STEP: u64 = 2;
@@ -105,6 +139,14 @@ mod field {
     pub const SUMMARY_VALUE: u64 = 1;
     pub const VALUE_TAG: u64 = 1;
     pub const VALUE_SIMPLE_VALUE: u64 = 2;
+    pub const VALUE_HISTO: u64 = 5;
+    pub const HISTOGRAM_MIN: u64 = 1;
+    pub const HISTOGRAM_MAX: u64 = 2;
+    pub const HISTOGRAM_NUM: u64 = 3;
+    pub const HISTOGRAM_SUM: u64 = 4;
+    pub const HISTOGRAM_SUM_SQUARES: u64 = 5;
+    pub const HISTOGRAM_BUCKET_LIMIT: u64 = 6;
+    pub const HISTOGRAM_BUCKET: u64 = 7;
     pub const SESSION_LOG_STATUS: u64 = 1;
 }
 

@@ -89,11 +89,23 @@ pub(super) struct Files {
     pub(super) logdir: PathBuf,
     pub(super) scalars: Scalars,
     pub(super) saver: Saver,
+    pub(super) summaries_failed: bool,
     /// When the last save was begun.
     pub(super) begun: Instant,
     /// A save is wanted as soon as the one under way is done.
     pub(super) due: bool,
     _lock: Lock,
+}
+
+impl Files {
+    /// Summaries that cannot be written, on a full disk say, do not end a run; said once.
+    pub(super) fn summarise(&mut self, write: impl FnOnce(&mut Scalars) -> Result<()>) {
+        if let Err(e) = write(&mut self.scalars)
+            && !std::mem::replace(&mut self.summaries_failed, true)
+        {
+            log::warn!("a summary could not be written, training goes on: {e}");
+        }
+    }
 }
 
 impl<'g, 'o> Run<'g, 'o> {
@@ -137,7 +149,15 @@ impl<'g, 'o> Run<'g, 'o> {
                 let scalars = Scalars::create(&logdir, start, name)?;
                 let saver = Saver::new(logdir.clone(), options.max_to_keep, &session);
                 let begun = Instant::now();
-                Ok::<_, Error>(Files { logdir, scalars, saver, begun, due: false, _lock: lock })
+                Ok::<_, Error>(Files {
+                    logdir,
+                    scalars,
+                    saver,
+                    summaries_failed: false,
+                    begun,
+                    due: false,
+                    _lock: lock,
+                })
             })
             .transpose()?;
         if !restored {
@@ -260,7 +280,8 @@ impl<'g, 'o> Run<'g, 'o> {
         }
         if let Some(files) = &mut self.files {
             let every = self.options.save_summaries_steps;
-            files.scalars.step(&event, self.options.save_summaries_secs, every)?;
+            let seconds = self.options.save_summaries_secs;
+            files.summarise(|scalars| scalars.step(&event, seconds, every));
         }
         self.tell(Event::Step(event.clone()));
         self.last = Some(event);

@@ -3,6 +3,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use secateur::Error;
+use secateur::train::histogram::Histogram;
 use secateur::train::summary::EventWriter;
 
 #[derive(Debug, Default, PartialEq)]
@@ -10,11 +11,14 @@ struct Event {
     step: u64,
     file_version: String,
     scalar: Option<(String, u32)>,
+    histogram: Option<(String, Fields)>,
     status: Option<u64>,
 }
 
+type Fields = Vec<(u64, Vec<u8>)>;
+
 /// Field number and content of each field of a message; numbers as their little-endian bytes.
-fn fields(mut bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
+fn fields(mut bytes: &[u8]) -> Fields {
     fn varint(bytes: &mut &[u8]) -> u64 {
         let mut value = 0;
         for shift in (0..).step_by(7) {
@@ -78,9 +82,14 @@ fn decode(path: &Path) -> Vec<Event> {
                 3 => event.file_version = String::from_utf8(content).unwrap(),
                 5 => {
                     let [(1, value)] = &fields(&content)[..] else { panic!("one value") };
-                    let [(1, tag), (2, simple)] = &fields(value)[..] else { panic!("tag, value") };
+                    let parts = fields(value);
+                    let [(1, tag), (kind, content)] = &parts[..] else { panic!("tag, value") };
                     let tag = String::from_utf8(tag.clone()).unwrap();
-                    event.scalar = Some((tag, word(simple)));
+                    match kind {
+                        2 => event.scalar = Some((tag, word(content))),
+                        5 => event.histogram = Some((tag, fields(content))),
+                        other => panic!("value {other}"),
+                    }
                 }
                 7 => event.status = Some(number(&fields(&content)[0].1)),
                 other => panic!("field {other}"),
@@ -164,4 +173,44 @@ fn refusals_are_values() {
     let dir = tempfile::tempdir().unwrap();
     let error = EventWriter::create(&dir.path().join("missing"), 0).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error}");
+}
+
+#[test]
+fn histograms_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = EventWriter::create(dir.path(), 0).unwrap();
+    let values = [-1.0f32, 0.0, 0.0, 0.5, 3.0];
+    let histogram = Histogram::of(values.into_iter()).unwrap();
+    writer.histogram("fc1.weight", 7, &histogram).unwrap();
+    writer.close(7).unwrap();
+    let [file] = &files(dir.path())[..] else { panic!("one file") };
+    let event = decode(file).into_iter().find(|e| e.histogram.is_some()).unwrap();
+    let (tag, parts) = event.histogram.unwrap();
+    assert_eq!((tag.as_str(), event.step), ("fc1.weight", 7));
+    let doubles =
+        |bytes: &[u8]| -> Vec<f64> { bytes.chunks(8).map(|b| f64::from_bits(number(b))).collect() };
+    let part = |field| doubles(&parts.iter().find(|(f, _)| *f == field).unwrap().1);
+    let numbers: Vec<f64> = (1..=5).flat_map(part).collect();
+    assert_eq!(numbers, [-1.0, 3.0, 5.0, 2.5, 10.25], "min, max, num, sum, sum of squares");
+    let (limits, counts) = (part(6), part(7));
+    assert_eq!((limits.len(), counts.len()), (64, 64));
+    assert!(limits.is_sorted() && limits[63] == 3.0);
+    // Bins are 1/16 wide; 0 and 0.5 lie on edges and count to the bins on their left.
+    let nonzero: Vec<(usize, f64)> =
+        counts.iter().copied().enumerate().filter(|(_, n)| *n > 0.0).collect();
+    assert_eq!(nonzero, [(0, 1.0), (15, 2.0), (23, 1.0), (63, 1.0)]);
+}
+
+#[test]
+fn a_histogram_counts_every_value_in_its_bin() {
+    assert_eq!(Histogram::of([].into_iter()), None);
+    let one = Histogram::of([2.5f32; 9].into_iter()).unwrap();
+    assert_eq!((one.limits, one.counts), (vec![2.5], vec![9]));
+    let values: Vec<f32> = (0..1000).map(|i| (i as f32 * 0.37).sin() * 1e-3).collect();
+    let histogram = Histogram::of(values.iter().copied()).unwrap();
+    for (bin, &limit) in histogram.limits.iter().enumerate() {
+        let below: u64 = histogram.counts[..=bin].iter().sum();
+        let want = values.iter().filter(|&&v| f64::from(v) <= limit).count() as u64;
+        assert_eq!(below, want, "up to bin {bin}");
+    }
 }
