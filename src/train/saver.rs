@@ -7,7 +7,7 @@ use super::checkpoint::{self, Manifest};
 use super::histogram::Histogram;
 use super::session::Session;
 use super::snapshot::Layout;
-use crate::gpu::{Encoder, Gpu, ReadbackRing, Slot};
+use crate::gpu::{Encoder, Gpu, ReadbackRing, Slot, Ticket};
 use crate::{Error, Result};
 
 /// A checkpoint that was written, or why it was not.
@@ -19,16 +19,30 @@ pub(super) struct Saved {
     pub(super) histograms: Vec<(String, Histogram)>,
 }
 
+/// [`ReadbackRing::ready`] or [`ReadbackRing::wait`].
+type Arrived = fn(&mut ReadbackRing, &Gpu) -> Result<Vec<(Ticket, Vec<u8>)>>;
+
+/// Largest staging buffer in bytes; a slot that is larger gets one of its own.
+const PART: u64 = 256 << 20;
+
 /// One save is under way at a time.
 #[derive(Debug)]
 pub(super) struct Saver {
     logdir: PathBuf,
     keep: usize,
     layout: Layout,
-    slots: Vec<Slot>,
-    /// As large as everything that is saved; made at the first save.
-    ring: Option<ReadbackRing>,
+    /// Staging for everything that is saved; made at the first save.
+    parts: Vec<Part>,
     state: State,
+}
+
+/// As many slots as fit into one staging buffer.
+#[derive(Debug)]
+struct Part {
+    slots: Vec<Slot>,
+    ring: ReadbackRing,
+    /// What has arrived of the save under way.
+    bytes: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Default)]
@@ -43,9 +57,7 @@ enum State {
 
 impl Saver {
     pub(super) fn new(logdir: PathBuf, keep: usize, session: &Session<'_>) -> Self {
-        let layout = session.layout();
-        let slots = layout.slots();
-        Self { logdir, keep, layout, slots, ring: None, state: State::Idle }
+        Self { logdir, keep, layout: session.layout(), parts: Vec::new(), state: State::Idle }
     }
 
     /// Whether a save is under way; one more would have to wait for it.
@@ -60,15 +72,14 @@ impl Saver {
     pub(super) fn begin(&mut self, session: &Session<'_>, manifest: Manifest) -> Result<()> {
         assert!(!self.is_busy(), "one save at a time");
         let gpu = session.gpu;
-        let ring = match &mut self.ring {
-            Some(ring) => ring,
-            None => {
-                let bytes = self.slots.iter().map(|s| u64::from(s.words) * 4).sum();
-                self.ring.insert(ReadbackRing::new(gpu, bytes, 1)?)
-            }
-        };
+        if self.parts.is_empty() {
+            self.parts = parts(gpu, &self.layout.slots())?;
+        }
         let mut encoder = Encoder::new(gpu);
-        ring.copy(gpu, &mut encoder, &session.program, &self.slots)?;
+        for part in &mut self.parts {
+            part.ring.copy(gpu, &mut encoder, &session.program, &part.slots)?;
+            part.bytes = None;
+        }
         encoder.submit()?;
         self.state = State::Staged(Box::new(manifest));
         Ok(())
@@ -80,10 +91,7 @@ impl Saver {
     /// [`Error::NonFinite`] when there is a value that must not be saved; what goes wrong with the
     /// files is in [`Saved::outcome`].
     pub(super) fn poll(&mut self, gpu: &Gpu) -> Result<Option<Saved>> {
-        if let (State::Staged(_), Some(ring)) = (&self.state, &mut self.ring) {
-            let arrived = ring.ready(gpu)?;
-            self.write(arrived)?;
-        }
+        self.collect(gpu, ReadbackRing::ready)?;
         match &self.state {
             State::Writing(_, thread) if thread.is_finished() => self.join(),
             _ => Ok(None),
@@ -92,17 +100,23 @@ impl Saver {
 
     /// As [`poll`](Self::poll), but waits until the save under way is done; `None` if there is none.
     pub(super) fn wait(&mut self, gpu: &Gpu) -> Result<Option<Saved>> {
-        if let (State::Staged(_), Some(ring)) = (&self.state, &mut self.ring) {
-            let arrived = ring.wait(gpu)?;
-            self.write(arrived)?;
-        }
+        self.collect(gpu, ReadbackRing::wait)?;
         self.join()
     }
 
-    /// Hands what was read back to a thread.
-    fn write(&mut self, arrived: Vec<(crate::gpu::Ticket, Vec<u8>)>) -> Result<()> {
-        let Some((_, bytes)) = arrived.into_iter().next() else { return Ok(()) };
+    /// Takes what has arrived, and hands it to a thread once it is complete.
+    fn collect(&mut self, gpu: &Gpu, arrived: Arrived) -> Result<()> {
+        if !matches!(self.state, State::Staged(_)) {
+            return Ok(());
+        }
+        for part in self.parts.iter_mut().filter(|p| p.bytes.is_none()) {
+            part.bytes = arrived(&mut part.ring, gpu)?.pop().map(|(_, bytes)| bytes);
+        }
+        if self.parts.iter().any(|p| p.bytes.is_none()) {
+            return Ok(());
+        }
         let State::Staged(manifest) = std::mem::take(&mut self.state) else { return Ok(()) };
+        let bytes: Vec<Vec<u8>> = self.parts.iter_mut().filter_map(|p| p.bytes.take()).collect();
         let (step, logdir, keep) = (manifest.global_step, self.logdir.clone(), self.keep);
         let layout = self.layout.clone();
         let work = move || {
@@ -134,4 +148,33 @@ impl Saver {
             Ok(Some(Saved { step, outcome, histograms: Vec::new() }))
         })
     }
+}
+
+/// A run that ends with an error does not leave a thread behind that writes into its logdir.
+impl Drop for Saver {
+    fn drop(&mut self) {
+        if let State::Writing(_, thread) = std::mem::take(&mut self.state) {
+            // What it says, the next start finds on the disk.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// `slots` in order, as many to a part as fit.
+fn parts(gpu: &Gpu, slots: &[Slot]) -> Result<Vec<Part>> {
+    let bytes = |slot: &Slot| u64::from(slot.words) * 4;
+    let mut rest = slots;
+    let mut parts = Vec::new();
+    while !rest.is_empty() {
+        let mut total = 0;
+        let fit = rest.iter().take_while(|slot| {
+            total += bytes(slot);
+            total <= PART
+        });
+        let (slots, after) = rest.split_at(fit.count().max(1));
+        let ring = ReadbackRing::new(gpu, slots.iter().map(bytes).sum(), 1)?;
+        parts.push(Part { slots: slots.to_vec(), ring, bytes: None });
+        rest = after;
+    }
+    Ok(parts)
 }

@@ -61,11 +61,15 @@ impl Layout {
         self.0.iter().flat_map(of).collect()
     }
 
-    /// Takes a readback of [`Layout::slots`] apart.
-    pub(super) fn snapshot(&self, bytes: &[u8]) -> Snapshot {
+    /// Takes a readback of [`Layout::slots`] apart; `parts` break between slots.
+    pub(super) fn snapshot(&self, parts: &[Vec<u8>]) -> Snapshot {
         let (mut model, mut optimizer) = (Vec::new(), Vec::new());
-        let mut rest = bytes;
+        let mut parts = parts.iter();
+        let mut rest: &[u8] = &[];
         let mut next = |slot: Slot| {
+            if rest.is_empty() {
+                rest = parts.next().expect("a part for each slot");
+            }
             let (here, after) = rest.split_at(slot.words as usize * 4);
             rest = after;
             here
