@@ -125,9 +125,8 @@ fn train_one<'g>(
 /// Says where a run that a signal ended can be taken up.
 fn stopped(outcome: &TrainOutcome<'_>, signals: &Signals) -> Verdict {
     let step = outcome.global_step;
-    let checkpoint = outcome.checkpoint.iter().map(|path| path.display().to_string());
-    let saved: Vec<String> = checkpoint.collect();
-    output::note(format_args!("stopped at global step {step}; saved {}", saved.join("")));
+    let saved = outcome.checkpoint.as_deref().unwrap_or(Path::new("nothing")).display();
+    output::note(format_args!("stopped at global step {step}; saved {saved}"));
     Verdict::Signalled(signals.number())
 }
 

@@ -14,7 +14,7 @@ impl Run<'_, '_> {
     pub(super) fn saves(&mut self) -> Result<()> {
         let Some(files) = &mut self.files else { return Ok(()) };
         if let Some(saved) = files.saver.poll(self.session.gpu)? {
-            self.saved(saved).map(|_| ())?;
+            self.saved(saved);
         }
         let Some(files) = &mut self.files else { return Ok(()) };
         let interval = self.options.save_interval_secs;
@@ -31,7 +31,7 @@ impl Run<'_, '_> {
     pub(super) fn last_save(&mut self) -> Result<Option<PathBuf>> {
         let Some(files) = &mut self.files else { return Ok(None) };
         if let Some(saved) = files.saver.wait(self.session.gpu)? {
-            self.saved(saved).map(|_| ())?;
+            self.saved(saved);
         }
         self.begin_save()?;
         let Some(files) = &mut self.files else { return Ok(None) };
@@ -39,7 +39,7 @@ impl Run<'_, '_> {
         // At the end there is no next save: a failure is the run's.
         match saved {
             Saved { outcome: Err(e), .. } => Err(e),
-            saved => self.saved(saved),
+            saved => Ok(self.saved(saved)),
         }
     }
 
@@ -66,7 +66,7 @@ impl Run<'_, '_> {
     }
 
     /// A full disk is no reason to stop training: the next save may find room.
-    fn saved(&mut self, saved: Saved) -> Result<Option<PathBuf>> {
+    fn saved(&mut self, saved: Saved) -> Option<PathBuf> {
         let Saved { step, outcome, histograms } = saved;
         if let Some(files) = &mut self.files {
             files.summarise(|scalars| scalars.histograms(step, &histograms));
@@ -75,12 +75,12 @@ impl Run<'_, '_> {
             Ok(path) => {
                 log::info!("saved {}", path.display());
                 self.tell(Event::Checkpoint { step, path: path.clone() });
-                Ok(Some(path))
+                Some(path)
             }
             Err(e) => {
                 log::warn!("checkpoint of step {step} failed, training goes on: {e}");
                 self.tell(Event::SaveFailed { step, message: e.to_string() });
-                Ok(None)
+                None
             }
         }
     }

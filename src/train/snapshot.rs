@@ -26,9 +26,7 @@ impl Snapshot {
         };
         self.model.iter().chain(&self.optimizer).find(|t| !finite(t)).map(|t| t.name.clone())
     }
-}
 
-impl Snapshot {
     /// Distribution of each tensor of the model, and of the magnitudes that its mask keeps.
     pub(super) fn histograms(&self) -> Vec<(String, Histogram)> {
         let mut all = Vec::new();
@@ -124,8 +122,11 @@ impl Session<'_> {
         let files = [&checkpoint.model, &checkpoint.optimizer];
         let find = |name: &str| files.iter().flat_map(|f| f.iter()).find(|t| t.name == name);
         let fail = |message: String| Error::file(&checkpoint.path, message);
+        let fits = |shape: &[usize], v: &Variable| {
+            shape.iter().copied().eq(v.shape.dims().iter().map(|&d| d as usize))
+        };
         let f32s = |name: &str, v: &Variable| match find(name).map(|t| (&t.shape, &t.data)) {
-            Some((_, TensorData::F32(values))) if values.len() == v.len as usize => Ok(values),
+            Some((shape, TensorData::F32(values))) if fits(shape, v) => Ok(values),
             Some((shape, _)) => {
                 Err(fail(format!("{name} has shape {shape:?}, the network needs f32 {}", v.shape)))
             }

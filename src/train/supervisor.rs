@@ -219,8 +219,12 @@ impl<'g, 'o> Run<'g, 'o> {
             }
             if let (Some(trace), Some(files)) = (trace, &self.files) {
                 let path = files.logdir.join(format!("timeline-{step}.json"));
-                trace.write(self.session.gpu, step, &path)?;
-                log::info!("wrote {}", path.display());
+                match trace.write(self.session.gpu, step, &path) {
+                    Ok(()) => log::info!("wrote {}", path.display()),
+                    // A full disk is no reason to stop training.
+                    Err(e @ Error::Io { .. }) => log::warn!("no trace, training goes on: {e}"),
+                    Err(e) => return Err(e),
+                }
             }
             for result in self.session.ready()? {
                 self.handle(&result)?;
@@ -234,7 +238,10 @@ impl<'g, 'o> Run<'g, 'o> {
         let seconds = self.origin.elapsed().as_secs_f64();
         let checkpoint = self.last_save()?;
         if let Some(files) = self.files {
-            files.scalars.close(self.last.as_ref(), self.global_step)?;
+            // The checkpoint is on the disk: a summary that fails does not take the run back.
+            if let Err(e) = files.scalars.close(self.last.as_ref(), self.global_step) {
+                log::warn!("the last summary could not be written: {e}");
+            }
         }
         Ok(TrainOutcome {
             loss: self.last.as_ref().map(|e| e.loss),

@@ -164,3 +164,23 @@ fn a_run_can_go_on_in_another_mode() {
     assert_eq!(evaluate(Pruned::Zero), revive);
     assert_eq!(evaluate(Pruned::Freeze), revive);
 }
+
+/// As many values in another shape are other weights.
+#[test]
+fn a_tensor_of_another_shape_is_refused_and_named() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let optimizer = Optimizer::adam(0.01);
+    go(gpu, folder.path(), optimizer, MaskUpdateOp::none(), 2, &mut Vec::new());
+    let mut found = newest(folder.path()).unwrap().unwrap();
+    let turned = found.model.iter_mut().find(|t| t.name == "fc1.weight").unwrap();
+    turned.shape.reverse();
+    let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
+    let session = Session::new(gpu, &network, optimizer, &MaskUpdateOp::none(), SEED).unwrap();
+    let before = session.weights("fc3.weight").unwrap();
+    let error = session.restore(&found).unwrap_err().to_string();
+    for part in ["fc1.weight", "[20, 6]", "[6, 20]"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert_eq!(session.weights("fc3.weight").unwrap(), before, "nothing has been changed");
+}
