@@ -130,7 +130,7 @@ impl Gpu {
         }
     }
 
-    /// The pipeline for `key`, made on first use with `operands` storage bindings and one uniform.
+    /// The pipeline for `key`, made on first use with the bindings `entries`.
     pub(super) fn pipeline(
         &self,
         key: &PipelineKey,
