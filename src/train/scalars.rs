@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::event::StepEvent;
 use super::histogram::Histogram;
-use super::summary::EventWriter;
+use super::summary::{EventWriter, SummaryWriter};
 use crate::Result;
 
 /// The event file of a run.
@@ -18,7 +18,8 @@ pub(super) struct Scalars {
 impl Scalars {
     /// An event file whose first step is `start_step`.
     pub(super) fn create(logdir: &Path, start_step: u64, pruning: &str) -> Result<Self> {
-        let writer = EventWriter::create(logdir, start_step)?;
+        let mut writer = EventWriter::create(logdir)?;
+        writer.start(start_step)?;
         Ok(Self { writer, prefix: format!("{pruning}_summaries"), written: None })
     }
 
