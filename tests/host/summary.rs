@@ -1,4 +1,6 @@
 //! Event files: read back record by record.
+mod histogram;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -323,18 +325,4 @@ fn histograms_come_back() {
     let nonzero: Vec<(usize, f64)> =
         counts.iter().copied().enumerate().filter(|(_, n)| *n > 0.0).collect();
     assert_eq!(nonzero, [(0, 1.0), (15, 2.0), (23, 1.0), (63, 1.0)]);
-}
-
-#[test]
-fn a_histogram_counts_every_value_in_its_bin() {
-    assert_eq!(Histogram::of([].into_iter()), None);
-    let one = Histogram::of([2.5f32; 9].into_iter()).unwrap();
-    assert_eq!((one.limits, one.counts), (vec![2.5], vec![9]));
-    let values: Vec<f32> = (0..1000).map(|i| (i as f32 * 0.37).sin() * 1e-3).collect();
-    let histogram = Histogram::of(values.iter().copied()).unwrap();
-    for (bin, &limit) in histogram.limits.iter().enumerate() {
-        let below: u64 = histogram.counts[..=bin].iter().sum();
-        let want = values.iter().filter(|&&v| f64::from(v) <= limit).count() as u64;
-        assert_eq!(below, want, "up to bin {bin}");
-    }
 }
