@@ -9,15 +9,16 @@ use serde_json::{Map, Value, json};
 
 use crate::{Error, Result};
 
-/// Spans of time on two tracks, collected in memory and written as one JSON file.
+/// Spans of time on a few tracks, collected in memory and written as one JSON file.
 ///
 /// Times are nanoseconds since any instant that host and GPU share; below 2^53 (104 days) they come
-/// out exact. Spans of one track must nest or be apart.
+/// out exact. Spans of one track must nest or be apart; others are [`overlapping`](Self::overlapping).
 #[derive(Debug, Default)]
 pub struct Timeline {
     /// Each with its start and the duration that puts parents before children.
     events: Vec<(u64, Reverse<u64>, Value)>,
-    flows: u64,
+    /// Flows and overlapping spans so far: their ids are of one count, so that none meet.
+    paired: u64,
     notes: Map<String, Value>,
 }
 
@@ -26,6 +27,8 @@ pub struct Timeline {
 pub enum Track {
     /// The training loop.
     Host,
+    /// The thread that writes checkpoints.
+    Checkpoint,
     /// The device's queue.
     Gpu,
 }
@@ -48,26 +51,50 @@ impl Timeline {
         duration_ns: u64,
         args: &[(&str, Value)],
     ) -> Span {
-        let args: Map<_, _> = args.iter().map(|(key, v)| (key.to_string(), v.clone())).collect();
+        let (pid, tid) = track.row();
         let event = json!({
-            "ph": "X", "name": name, "pid": track.pid(), "tid": 0,
-            "ts": microseconds(start_ns), "dur": microseconds(duration_ns), "args": args,
+            "ph": "X", "name": name, "pid": pid, "tid": tid,
+            "ts": microseconds(start_ns), "dur": microseconds(duration_ns), "args": object(args),
         });
         self.events.push((start_ns, Reverse(duration_ns), event));
         Span { track, start_ns, duration_ns }
     }
 
+    /// Adds a span that may overlap any other, such as a readback under way while the next begins;
+    /// it gets a row of its own in the host process.
+    pub fn overlapping(
+        &mut self,
+        name: &str,
+        start_ns: u64,
+        duration_ns: u64,
+        args: &[(&str, Value)],
+    ) {
+        let id = self.next_id();
+        let end_ns = start_ns.saturating_add(duration_ns);
+        let (pid, tid) = Track::Host.row();
+        let mut event = |ph: &str, at_ns, rest_ns, args| {
+            let event = json!({
+                "ph": ph, "cat": "readback", "id": id, "name": name, "pid": pid, "tid": tid,
+                "ts": microseconds(at_ns), "args": args,
+            });
+            self.events.push((at_ns, Reverse(rest_ns), event));
+        };
+        event("b", start_ns, duration_ns, object(args));
+        event("e", end_ns, 0, Map::new());
+    }
+
     /// Draws an arrow from one span to another, such as from a submission to its first kernel.
     pub fn flow(&mut self, from: Span, to: Span) {
+        let id = self.next_id();
         for (ph, end) in [("s", from), ("f", to)] {
+            let (pid, tid) = end.track.row();
             // An arrow end binds to the span around its time ("bp": "e").
             let event = json!({
-                "ph": ph, "bp": "e", "name": "flow", "cat": "flow", "id": self.flows,
-                "pid": end.track.pid(), "tid": 0, "ts": microseconds(end.start_ns),
+                "ph": ph, "bp": "e", "name": "flow", "cat": "flow", "id": id,
+                "pid": pid, "tid": tid, "ts": microseconds(end.start_ns),
             });
             self.events.push((end.start_ns, Reverse(end.duration_ns), event));
         }
-        self.flows += 1;
     }
 
     /// Adds a fact about the whole trace, such as the adapter's name; a later one of this key wins.
@@ -96,6 +123,11 @@ impl Timeline {
         written
     }
 
+    fn next_id(&mut self) -> u64 {
+        self.paired += 1;
+        self.paired
+    }
+
     fn write_json(&self, path: &Path) -> std::io::Result<()> {
         let mut sorted: Vec<_> = self.events.iter().collect();
         sorted.sort_by_key(|(start, duration, _)| (*start, *duration));
@@ -121,28 +153,41 @@ struct Trace<'a> {
 }
 
 impl Track {
-    const ALL: [Self; 2] = [Self::Host, Self::Gpu];
+    const ALL: [Self; 3] = [Self::Host, Self::Checkpoint, Self::Gpu];
 
-    fn pid(self) -> u32 {
+    /// Process and thread, as the format calls a group of rows and a row.
+    fn row(self) -> (u32, u32) {
         match self {
-            Self::Host => 0,
-            Self::Gpu => 1,
+            Self::Host => (0, 0),
+            Self::Checkpoint => (0, 1),
+            Self::Gpu => (1, 0),
         }
     }
 
-    /// Metadata events that name the row.
-    fn names(self) -> [Value; 2] {
+    /// Metadata events that name the row, and its process where it is the first.
+    fn names(self) -> Vec<Value> {
         let (process, thread) = match self {
             Self::Host => ("host", "training loop"),
+            Self::Checkpoint => ("host", "checkpoint"),
             Self::Gpu => ("GPU", "queue"),
         };
-        [("process_name", process), ("thread_name", thread)].map(|(kind, name)| {
-            json!({
-                "ph": "M", "name": kind, "pid": self.pid(), "tid": 0, "ts": 0,
-                "args": {"name": name},
+        let (pid, tid) = self.row();
+        let of_process = (tid == 0).then_some(("process_name", process));
+        of_process
+            .into_iter()
+            .chain([("thread_name", thread)])
+            .map(|(kind, name)| {
+                json!({
+                    "ph": "M", "name": kind, "pid": pid, "tid": tid, "ts": 0,
+                    "args": {"name": name},
+                })
             })
-        })
+            .collect()
     }
+}
+
+fn object(args: &[(&str, Value)]) -> Map<String, Value> {
+    args.iter().map(|(key, value)| (key.to_string(), value.clone())).collect()
 }
 
 fn microseconds(ns: u64) -> f64 {

@@ -19,14 +19,23 @@ fn of<'a>(trace: &'a Value, ph: &'a str) -> Vec<&'a Value> {
     events.iter().filter(|event| event["ph"] == ph).collect()
 }
 
+/// Process and thread.
+fn row(event: &Value) -> (u64, u64) {
+    (event["pid"].as_u64().unwrap(), event["tid"].as_u64().unwrap())
+}
+
 fn sample() -> Timeline {
     let mut timeline = Timeline::default();
     let kernel = timeline.span(Track::Gpu, "matmul \"a\"\n\\", 5_000_007, 1, &[]);
     let submit = timeline.span(Track::Host, "submit", 2_001, 999, &[("pass", json!(3))]);
     timeline.span(Track::Host, "step", 2_001, 6_000_000, &[]);
     let other = timeline.span(Track::Gpu, "relu", 5_000_008, 40, &[]);
+    timeline.span(Track::Checkpoint, "write", 2_500, 9_000_000, &[]);
     timeline.flow(submit, kernel);
+    timeline.overlapping("readback", 2_100, 2_000_000, &[("bytes", json!(16))]);
+    timeline.overlapping("readback", 1_002_100, 2_000_000, &[]);
     timeline.flow(submit, other);
+    timeline.overlapping("at once", 2_002_100, 0, &[]);
     timeline.note("adapter", "l\"l\nvmpipe");
     timeline.note("steps", 1);
     timeline.note("steps", 2);
@@ -40,32 +49,74 @@ fn spans_survive_sorted() {
     assert_eq!(trace["otherData"], json!({"adapter": "l\"l\nvmpipe", "steps": 2}));
     let spans: Vec<_> = of(&trace, "X")
         .iter()
-        .map(|s| {
-            (s["name"].as_str().unwrap(), s["pid"].as_u64(), s["ts"].as_f64(), s["dur"].as_f64())
-        })
+        .map(|s| (s["name"].as_str().unwrap(), row(s), s["ts"].as_f64(), s["dur"].as_f64()))
         .collect();
     assert_eq!(
         spans,
         [
-            ("step", Some(0), Some(2.001), Some(6_000.0)),
-            ("submit", Some(0), Some(2.001), Some(0.999)),
-            ("matmul \"a\"\n\\", Some(1), Some(5_000.007), Some(0.001)),
-            ("relu", Some(1), Some(5_000.008), Some(0.04)),
+            ("step", (0, 0), Some(2.001), Some(6_000.0)),
+            ("submit", (0, 0), Some(2.001), Some(0.999)),
+            ("write", (0, 1), Some(2.5), Some(9_000.0)),
+            ("matmul \"a\"\n\\", (1, 0), Some(5_000.007), Some(0.001)),
+            ("relu", (1, 0), Some(5_000.008), Some(0.04)),
         ]
     );
     assert_eq!(of(&trace, "X")[1]["args"], json!({"pass": 3}));
+    assert!(trace["traceEvents"].as_array().unwrap().is_sorted_by_key(|e| e["ts"].as_f64()));
 }
 
 #[test]
-fn rows_are_named() {
+fn rows_are_named_once() {
     let trace = written(&Timeline::default());
     let names: Vec<_> = of(&trace, "M")
         .iter()
-        .filter(|event| event["name"] == "process_name")
-        .map(|event| (event["pid"].as_u64(), event["args"]["name"].as_str()))
+        .map(|event| {
+            let name = event["args"]["name"].as_str().unwrap();
+            (event["name"].as_str().unwrap(), row(event), name)
+        })
         .collect();
-    assert_eq!(names, [(Some(0), Some("host")), (Some(1), Some("GPU"))]);
-    assert_eq!(of(&trace, "M").len(), trace["traceEvents"].as_array().unwrap().len());
+    assert_eq!(
+        names,
+        [
+            ("process_name", (0, 0), "host"),
+            ("thread_name", (0, 0), "training loop"),
+            ("thread_name", (0, 1), "checkpoint"),
+            ("process_name", (1, 0), "GPU"),
+            ("thread_name", (1, 0), "queue"),
+        ]
+    );
+    assert_eq!(names.len(), trace["traceEvents"].as_array().unwrap().len());
+}
+
+#[test]
+fn overlapping_spans_are_paired_by_ids_of_their_own() {
+    let trace = written(&sample());
+    let events = trace["traceEvents"].as_array().unwrap();
+    let mut spans = Vec::new();
+    for begin in of(&trace, "b") {
+        let id = &begin["id"];
+        let same: Vec<_> = events.iter().filter(|event| event["id"] == *id).collect();
+        let [first, end] = same[..] else { panic!("{} events have the id {id}", same.len()) };
+        assert_eq!((first, &end["ph"]), (begin, &json!("e")));
+        for key in ["name", "cat", "pid", "tid"] {
+            assert_eq!(begin[key], end[key], "{key}");
+        }
+        assert_eq!((&begin["cat"], row(begin)), (&json!("readback"), (0, 0)));
+        spans.push((begin["name"].as_str().unwrap(), begin["ts"].as_f64(), end["ts"].as_f64()));
+    }
+    assert_eq!(
+        spans,
+        [
+            ("readback", Some(2.1), Some(2_002.1)),
+            ("readback", Some(1_002.1), Some(3_002.1)),
+            ("at once", Some(2_002.1), Some(2_002.1)),
+        ]
+    );
+    assert_eq!(of(&trace, "e").len(), spans.len());
+    assert_eq!(of(&trace, "b")[0]["args"], json!({"bytes": 16}));
+    let mut last = Timeline::default();
+    last.overlapping("late", u64::MAX, 1, &[]);
+    assert_eq!(of(&written(&last), "e").len(), 1);
 }
 
 #[test]
