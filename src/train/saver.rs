@@ -126,7 +126,8 @@ impl Saver {
                 return Err(Error::NonFinite { step, tensor });
             }
             let (model, optimizer) = (&snapshot.model, &snapshot.optimizer);
-            let outcome = checkpoint::save(&logdir, *manifest, model, optimizer, keep);
+            let retention = checkpoint::Retention::newest(keep);
+            let outcome = checkpoint::save(&logdir, *manifest, model, optimizer, retention);
             Ok(Saved { step, outcome, histograms: snapshot.histograms() })
         };
         let thread = thread::Builder::new().name("checkpoint".to_owned()).spawn(work);

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use secateur::Error;
 use secateur::train::checkpoint::{
-    self, Checkpoint, Lock, MODEL_FILE, Manifest, OPTIMIZER_FILE, Tensor, TensorData,
+    self, Checkpoint, Lock, MODEL_FILE, Manifest, OPTIMIZER_FILE, Retention, Tensor, TensorData,
 };
 use serde_json::json;
 
 mod damage;
+mod retention;
 
 const MANIFEST_FILE: &str = "manifest.json";
 
@@ -49,12 +50,14 @@ fn manifest(step: u64) -> Manifest {
         pruning: Some(json!({"target_sparsity": 0.9, "name": "x\ny"})),
         adapter: "llvmpipe".into(),
         driver: "Mesa 25".into(),
+        begun_unix: 1_700_000_000,
+        created_unix: 1_700_003_600,
         ..Manifest::default()
     }
 }
 
 fn save(logdir: &Path, step: u64) -> PathBuf {
-    checkpoint::save(logdir, manifest(step), &model(), &optimizer(), 5).unwrap()
+    checkpoint::save(logdir, manifest(step), &model(), &optimizer(), Retention::newest(5)).unwrap()
 }
 
 /// Names and bits, sorted by name, since NaNs compare unequal.
@@ -129,7 +132,13 @@ fn other_readers_understand_the_file() {
     // Values start at a multiple of 8 bytes, whatever the length of the names.
     for length in 1..=8 {
         let tensor = [u32s(&"n".repeat(length), &[1], vec![7])];
-        let path = checkpoint::save(dir.path(), manifest(length as u64 + 1), &tensor, &[], 1);
+        let path = checkpoint::save(
+            dir.path(),
+            manifest(length as u64 + 1),
+            &tensor,
+            &[],
+            Retention::newest(1),
+        );
         let bytes = fs::read(path.unwrap().join(MODEL_FILE)).unwrap();
         assert_eq!(u64::from_le_bytes(bytes[..8].try_into().unwrap()) % 8, 0);
         assert_eq!(bytes.len() % 8, 4);
@@ -141,7 +150,7 @@ fn larger_than_every_buffer() {
     let dir = tempfile::tempdir().unwrap();
     let values: Vec<u32> = (0..300_001u32).map(|i| i.wrapping_mul(2_654_435_761)).collect();
     let tensors = [u32s("x", &[300_001], values)];
-    checkpoint::save(dir.path(), manifest(1), &tensors, &[], 1).unwrap();
+    checkpoint::save(dir.path(), manifest(1), &tensors, &[], Retention::newest(1)).unwrap();
     assert_eq!(newest(dir.path()).model, tensors);
 }
 
@@ -160,7 +169,8 @@ fn newest_of_nothing_is_none() {
 fn retention_keeps_the_newest() {
     let dir = tempfile::tempdir().unwrap();
     for step in [1, 2, 3, 4, 5] {
-        checkpoint::save(dir.path(), manifest(step), &model(), &optimizer(), 3).unwrap();
+        checkpoint::save(dir.path(), manifest(step), &model(), &optimizer(), Retention::newest(3))
+            .unwrap();
     }
     let kept = ["ckpt-000000000003", "ckpt-000000000004", "ckpt-000000000005"];
     assert_eq!(names(dir.path()), kept);
@@ -169,7 +179,8 @@ fn retention_keeps_the_newest() {
     fs::write(dir.path().join(kept[2]).join(MODEL_FILE), "damaged").unwrap();
     let after = dir.path().join(kept[1]);
     fs::remove_dir_all(after).unwrap();
-    checkpoint::save(dir.path(), manifest(4), &model(), &optimizer(), 0).unwrap();
+    checkpoint::save(dir.path(), manifest(4), &model(), &optimizer(), Retention::newest(0))
+        .unwrap();
     assert_eq!(names(dir.path()), kept[1..]);
     assert_eq!(newest(dir.path()).manifest.global_step, 4);
 }
@@ -179,11 +190,17 @@ fn saving_a_step_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = save(dir.path(), 8);
     let other = [f32s("other", &[1], vec![1.0])];
-    assert_eq!(checkpoint::save(dir.path(), manifest(8), &other, &[], 5).unwrap(), path);
+    assert_eq!(
+        checkpoint::save(dir.path(), manifest(8), &other, &[], Retention::newest(5)).unwrap(),
+        path
+    );
     assert_eq!(bits(&newest(dir.path()).model), bits(&model()));
 
     flip(&path.join(MODEL_FILE), |len| len - 1);
-    assert_eq!(checkpoint::save(dir.path(), manifest(8), &other, &[], 5).unwrap(), path);
+    assert_eq!(
+        checkpoint::save(dir.path(), manifest(8), &other, &[], Retention::newest(5)).unwrap(),
+        path
+    );
     assert_eq!(newest(dir.path()).model, other);
     assert_eq!(names(dir.path()), ["ckpt-000000000008"]);
 }
@@ -214,7 +231,8 @@ fn a_failed_save_leaves_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
     save(dir.path(), 1);
     let try_save = |logdir: &Path, step, model: &[Tensor]| {
-        checkpoint::save(logdir, manifest(step), model, &optimizer(), 1).unwrap_err()
+        checkpoint::save(logdir, manifest(step), model, &optimizer(), Retention::newest(1))
+            .unwrap_err()
     };
     let missing = try_save(&dir.path().join("missing"), 2, &model());
     assert!(matches!(missing, Error::Io { .. }), "{missing}");
@@ -247,7 +265,8 @@ fn a_save_into_a_read_only_place_is_an_io_error() {
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o555)).unwrap();
     let refused = fs::write(dir.path().join("probe"), "").is_err();
     let place = if refused { dir.path() } else { Path::new("/proc/self") };
-    let error = checkpoint::save(place, manifest(1), &model(), &optimizer(), 1).unwrap_err();
+    let error = checkpoint::save(place, manifest(1), &model(), &optimizer(), Retention::newest(1))
+        .unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error}");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     assert!(names(place).iter().all(|name| !name.starts_with(".tmp-")));

@@ -2,6 +2,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, Write};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
@@ -36,6 +37,14 @@ pub struct Manifest {
     pub adapter: String,
     /// Name and version of its driver.
     pub driver: String,
+    /// When the run was first started, in seconds since 1970, carried over by a run that resumes; 0 in
+    /// files that do not say.
+    #[serde(default)]
+    pub begun_unix: u64,
+    /// When this checkpoint was written, in seconds since 1970; filled in by [`save`](super::save)
+    /// where it is 0.
+    #[serde(default)]
+    pub created_unix: u64,
     /// Size and checksum of each file; filled in by [`save`](super::save).
     pub files: Vec<FileEntry>,
 }
@@ -113,6 +122,10 @@ pub(super) fn write(folder: &Path, mut manifest: Manifest) -> Result<()> {
     let path = folder.join(FILE);
     manifest.format = FORMAT;
     manifest.version = env!("CARGO_PKG_VERSION").into();
+    if manifest.created_unix == 0 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        manifest.created_unix = now.map_or(0, |time| time.as_secs());
+    }
     let line = serde_json::to_string(&manifest)
         .map_err(|error| Error::argument("manifest", error.to_string()))?;
     let text = format!("{line}\n{}", hex(xxh3_64(line.as_bytes())));

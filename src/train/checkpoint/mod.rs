@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 mod lock;
 mod manifest;
+mod retention;
 mod tensors;
 
 pub use lock::Lock;
 pub use manifest::{FileEntry, Manifest};
+pub use retention::Retention;
 pub use tensors::{Tensor, TensorData};
 
 use crate::{Error, Result};
@@ -42,9 +44,10 @@ pub struct Checkpoint {
 
 /// Writes the checkpoint of `manifest.global_step` into `logdir` and returns its folder.
 ///
-/// `format`, `version` and `files` of the manifest are filled in here. A valid checkpoint of the same
-/// step stays as it is; a damaged one is replaced. Afterwards the newest `keep` (at least 1) of this
-/// and the earlier steps remain; one that cannot be removed is tried again at the next save.
+/// `format`, `version` and `files` of the manifest are filled in here, and `created_unix` where it is 0.
+/// A valid checkpoint of the same step stays as it is; a damaged one is replaced. Afterwards `retention`
+/// decides which of this and the earlier steps remain; one that cannot be removed is tried again at
+/// the next save.
 ///
 /// # Errors
 /// [`Error::Argument`] for a step of more than 12 digits or a tensor name that is reserved or given
@@ -55,9 +58,9 @@ pub fn save(
     manifest: Manifest,
     model: &[Tensor],
     optimizer: &[Tensor],
-    keep: usize,
+    retention: Retention,
 ) -> Result<PathBuf> {
-    let step = manifest.global_step;
+    let (step, begun) = (manifest.global_step, manifest.begun_unix);
     let name = format!("{CHECKPOINT}{step:0DIGITS$}");
     if name.len() > CHECKPOINT.len() + DIGITS {
         let message =
@@ -85,9 +88,16 @@ pub fn save(
     sync_folder(logdir)?;
 
     // Later steps are leftovers that could not be trusted: neither counted nor removed.
-    let mut earlier = list(logdir)?;
-    earlier.retain(|(other, _)| *other < step);
-    for (_, path) in earlier.iter().skip(keep.saturating_sub(1)) {
+    let mut present = list(logdir)?;
+    present.retain(|(other, _)| *other <= step);
+    // A time that cannot be read is 0, in the stretch that keeps none.
+    let created = |path: &Path| match retention.keep_every_n_hours {
+        Some(_) => manifest::read(path).map_or(0, |found| found.created_unix),
+        None => 0,
+    };
+    let times: Vec<_> = present.iter().map(|(step, path)| (*step, created(path))).collect();
+    let outdated = retention.outdated(begun, &times);
+    for (_, path) in present.iter().filter(|(step, _)| outdated.contains(step)) {
         discard(path).ok();
     }
     Ok(path)

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{MANIFEST_FILE, flip, manifest, newest, save};
 
 /// Writes a manifest with a right checksum, whatever it says.
-fn seal(checkpoint: &Path, line: &str) {
+pub(super) fn seal(checkpoint: &Path, line: &str) {
     let text = format!("{line}\n{:016x}", xxh3_64(line.as_bytes()));
     fs::write(checkpoint.join(MANIFEST_FILE), text).unwrap();
 }
