@@ -29,6 +29,26 @@ pub enum Error {
         "GPU device lost: {0}; run the same command again to resume from the newest checkpoint"
     )]
     DeviceLost(String),
+    /// The device did not finish what was submitted.
+    #[error(
+        "GPU device: no answer within {seconds} s; it hangs, or a step takes longer: \
+         set SECATEUR_TIMEOUT to more seconds, or use a smaller batch or model"
+    )]
+    DeviceHung {
+        /// How long it was waited for.
+        seconds: f64,
+    },
+    /// A plan needs more than the memory budget.
+    #[error(
+        "the plan needs {bytes} bytes on the device, the memory budget is {budget}; \
+         use a smaller batch or model, or a larger budget"
+    )]
+    MemoryBudget {
+        /// Bytes that it needs.
+        bytes: u64,
+        /// Bytes that it may take.
+        budget: u64,
+    },
     /// The device had no room for a tensor.
     #[error(
         "GPU out of memory: no room for {bytes} bytes for {tensor}; use a smaller batch or model"
@@ -112,6 +132,14 @@ pub enum Error {
         logdir: PathBuf,
         /// The holder, as it wrote itself into the lock file.
         pid: String,
+    },
+    /// A function of the user's panicked.
+    #[error("`{what}` panicked: {message}")]
+    Panicked {
+        /// Name of the function, as the option that it was given by.
+        what: &'static str,
+        /// What it said.
+        message: String,
     },
     /// A loss or a tensor is NaN or infinite.
     #[error(

@@ -4,4 +4,5 @@ struct Step {
     learning_rate: f32,
     correction1: f32, // 1 - beta1^t
     correction2: f32, // 1 - beta2^t
+    share: f32, // weight of this batch in a running mean of gradients; 1 starts a new mean
 }

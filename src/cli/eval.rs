@@ -39,7 +39,7 @@ pub fn run(args: &Eval) -> Result<Verdict> {
     let network = model.network(BATCH, data.test.width(), data.test.classes())?;
     // Only the forward plan runs; gradient descent keeps no tensors of its own.
     let optimizer = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
-    let session = Session::new(&gpu, &network, optimizer, &MaskUpdateOp::none(), 0)?;
+    let mut session = Session::new(&gpu, &network, optimizer, &MaskUpdateOp::none(), 0)?;
     session.restore(&found)?;
     let evaluation = session.evaluate(&data.test)?;
     let report = Report {

@@ -86,15 +86,15 @@ pub fn run(args: &Train) -> Result<Verdict> {
     Ok(Verdict::of(report.test_accuracy, args.min_test_accuracy))
 }
 
-fn train_one<'g>(
-    gpu: &'g Gpu,
+fn train_one(
+    gpu: &Gpu,
     recipe: &Recipe,
     mask_update_op: MaskUpdateOp,
     train_set: &Arc<Dataset>,
     logdir: &Path,
     label: &'static str,
     signals: &Signals,
-) -> Result<TrainOutcome<'g>> {
+) -> Result<TrainOutcome> {
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
     let train_op = TrainOp::new(gpu, &recipe.model, recipe.optimizer, batches, recipe.seed)?;
@@ -123,7 +123,7 @@ fn train_one<'g>(
 }
 
 /// Says where a run that a signal ended can be taken up.
-fn stopped(outcome: &TrainOutcome<'_>, signals: &Signals) -> Verdict {
+fn stopped(outcome: &TrainOutcome, signals: &Signals) -> Verdict {
     let step = outcome.global_step;
     let saved = outcome.checkpoint.as_deref().unwrap_or(Path::new("nothing")).display();
     output::note(format_args!("stopped at global step {step}; saved {saved}"));
@@ -132,7 +132,7 @@ fn stopped(outcome: &TrainOutcome<'_>, signals: &Signals) -> Verdict {
 
 fn report(
     gpu: &Gpu,
-    outcome: &TrainOutcome<'_>,
+    outcome: &TrainOutcome,
     data: &Split,
     dense_test_accuracy: Option<f64>,
 ) -> Result<Report> {

@@ -1,5 +1,6 @@
 //! Which adapter to take, and what it can do.
 use std::path::PathBuf;
+use std::time::Duration;
 
 use etcetera::BaseStrategy;
 use serde::Serialize;
@@ -7,7 +8,7 @@ use serde::Serialize;
 use crate::{Error, Result};
 
 /// How to choose an adapter. `Default` takes the fastest one there is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GpuOptions {
     /// Part of the adapter's name, in any case; `None` takes the best adapter.
     pub adapter: Option<String>,
@@ -17,13 +18,53 @@ pub struct GpuOptions {
     pub power: PowerPreference,
     /// Where compiled pipelines are kept between runs; `None` keeps none.
     pub cache_dir: Option<PathBuf>,
+    /// Longest wait for the device before it counts as hung; a step must be done within it.
+    pub timeout: Duration,
+    /// Most bytes that one plan may take on the device; `None` leaves it to the driver.
+    pub memory_budget: Option<u64>,
+}
+
+impl Default for GpuOptions {
+    fn default() -> Self {
+        Self {
+            adapter: None,
+            backend: None,
+            power: PowerPreference::default(),
+            cache_dir: None,
+            timeout: Duration::from_secs(120),
+            memory_budget: None,
+        }
+    }
 }
 
 impl GpuOptions {
     /// Options from the environment: `SECATEUR_ADAPTER` (part of a name), `SECATEUR_BACKEND`,
-    /// `SECATEUR_POWER` (`high` or `low`), with the platform's cache folder.
+    /// `SECATEUR_POWER` (`high` or `low`), `SECATEUR_TIMEOUT` (seconds), `SECATEUR_MEMORY` (bytes),
+    /// with the platform's cache folder.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] names the variable and what it may be.
     pub fn from_env() -> Result<Self> {
         let text = |name| std::env::var(name).ok().filter(|v| !v.is_empty());
+        let default = Self::default();
+        let timeout = match text("SECATEUR_TIMEOUT") {
+            None => default.timeout,
+            Some(text) => text
+                .parse()
+                .ok()
+                .and_then(|s| Duration::try_from_secs_f64(s).ok())
+                .filter(|t| !t.is_zero())
+                .ok_or_else(|| {
+                    let message = format!("`{text}` must be a number of seconds above 0");
+                    Error::argument("SECATEUR_TIMEOUT", message)
+                })?,
+        };
+        let memory_budget = text("SECATEUR_MEMORY")
+            .map(|text| {
+                let message = format!("`{text}` must be a whole number of bytes");
+                text.parse().map_err(|_| Error::argument("SECATEUR_MEMORY", message))
+            })
+            .transpose()?;
         Ok(Self {
             adapter: text("SECATEUR_ADAPTER"),
             backend: text("SECATEUR_BACKEND"),
@@ -38,6 +79,8 @@ impl GpuOptions {
             cache_dir: etcetera::choose_base_strategy()
                 .ok()
                 .map(|s| s.cache_dir().join("secateur")),
+            timeout,
+            memory_budget,
         })
     }
 

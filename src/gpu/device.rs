@@ -1,8 +1,7 @@
 //! Opening an adapter, submitting work, and turning every failure into an error value.
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::adapter::{self, AdapterReport, GpuOptions};
 use super::cache::DiskCache;
@@ -10,14 +9,18 @@ use super::health::Health;
 use super::trusted;
 use crate::{Error, Result};
 
-/// Longest wait for the device before it counts as hung.
-const WAIT: Duration = Duration::from_secs(120);
-
-/// A device and its queue. Open one per process: some drivers leak a device's memory when it goes.
-#[derive(Debug)]
+/// A device and its queue; clones are handles to the same. Open one per process: some drivers leak
+/// a device's memory when it goes.
+#[derive(Debug, Clone)]
 pub struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: GpuOptions,
     report: AdapterReport,
     health: Health,
     cache: Option<Mutex<DiskCache>>,
@@ -59,12 +62,33 @@ impl Gpu {
             .clone()
             .filter(|_| report.pipeline_cache)
             .map(|dir| Mutex::new(DiskCache::open(&device, dir, &report)));
-        Ok(Self { device, queue, report, health, cache, pipelines: Mutex::default() })
+        let (options, pipelines) = (options.clone(), Mutex::default());
+        let shared = Arc::new(Shared { options, report, health, cache, pipelines });
+        Ok(Self { device, queue, shared })
+    }
+
+    /// Opens a fresh device on the same adapter, for after a loss: nothing of this one can be used
+    /// with it.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] when that adapter is gone.
+    pub fn reopen(&self) -> Result<Self> {
+        let adapter = Some(self.shared.report.name.clone());
+        Self::open(&GpuOptions { adapter, ..self.shared.options.clone() })
     }
 
     /// What the adapter says of itself.
     pub fn report(&self) -> &AdapterReport {
-        &self.report
+        &self.shared.report
+    }
+
+    /// # Errors
+    /// [`Error::MemoryBudget`] when a plan of `bytes` is more than [`GpuOptions::memory_budget`].
+    pub(super) fn within_budget(&self, bytes: u64) -> Result<()> {
+        match self.shared.options.memory_budget {
+            Some(budget) if bytes > budget => Err(Error::MemoryBudget { bytes, budget }),
+            _ => Ok(()),
+        }
     }
 
     /// Blocks until everything submitted has run.
@@ -74,13 +98,16 @@ impl Gpu {
 
     /// Blocks until one submission, or everything, has run.
     pub(super) fn wait_for(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        self.poll(wgpu::PollType::Wait { submission_index, timeout: Some(WAIT) })
+        self.poll(wgpu::PollType::Wait {
+            submission_index,
+            timeout: Some(self.shared.options.timeout),
+        })
     }
 
     /// Gives up the device, as a driver does when it fails. Everything after it is an error.
     pub fn destroy(&self) {
         self.device.destroy();
-        self.health.lost("destroyed by request".to_owned());
+        self.shared.health.lost("destroyed by request".to_owned());
     }
 
     /// Runs the callbacks that are due, without blocking.
@@ -91,22 +118,24 @@ impl Gpu {
     /// A lost device makes `poll` panic, and makes `submit` look successful: both end here.
     #[expect(clippy::disallowed_methods, reason = "the one place that polls")]
     fn poll(&self, how: wgpu::PollType) -> Result<()> {
-        self.health.check()?;
+        self.shared.health.check()?;
         match catch_unwind(AssertUnwindSafe(|| self.device.poll(how))) {
-            Ok(Ok(_)) => self.health.check(),
-            Ok(Err(e)) => Err(Error::Device(format!("{e} (waited {} s)", WAIT.as_secs()))),
+            Ok(Ok(_)) => self.shared.health.check(),
+            Ok(Err(_)) => {
+                Err(Error::DeviceHung { seconds: self.shared.options.timeout.as_secs_f64() })
+            }
             Err(_) => {
-                self.health.lost("the driver stopped answering".to_owned());
-                self.health.check()
+                self.shared.health.lost("the driver stopped answering".to_owned());
+                self.shared.health.check()
             }
         }
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that submits")]
     pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<wgpu::SubmissionIndex> {
-        self.health.check()?;
+        self.shared.health.check()?;
         let index = self.queue.submit([encoder.finish()]);
-        self.health.check().map(|()| index)
+        self.shared.health.check().map(|()| index)
     }
 
     /// Runs `make` inside error scopes; what wgpu would panic about becomes an error. Scopes are
@@ -126,7 +155,7 @@ impl Gpu {
         match (memory, validation.or(internal)) {
             (Some(_), _) => Err(out_of_memory()),
             (None, Some(e)) => Err(Error::Device(e.to_string())),
-            (None, None) => self.health.check().map(|()| made),
+            (None, None) => self.shared.health.check().map(|()| made),
         }
     }
 
@@ -136,11 +165,12 @@ impl Gpu {
         key: &PipelineKey,
         entries: &[wgpu::BindGroupLayoutEntry],
     ) -> Result<wgpu::ComputePipeline> {
-        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pipelines = self.shared.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pipeline) = pipelines.get(key) {
             return Ok(pipeline.clone());
         }
-        let cache = self.cache.as_ref().map(|c| c.lock().unwrap_or_else(PoisonError::into_inner));
+        let cache =
+            self.shared.cache.as_ref().map(|c| c.lock().unwrap_or_else(PoisonError::into_inner));
         let constants: Vec<(&str, f64)> =
             key.constants.iter().map(|&(name, bits)| (name, f64::from_bits(bits))).collect();
         let make = || {
@@ -176,7 +206,7 @@ impl Gpu {
     }
 }
 
-impl Drop for Gpu {
+impl Drop for Shared {
     fn drop(&mut self) {
         if let Some(cache) = &self.cache {
             cache.lock().unwrap_or_else(PoisonError::into_inner).store();

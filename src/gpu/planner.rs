@@ -20,6 +20,13 @@ pub(super) struct Assignment {
     pub(super) words: Vec<u32>,
 }
 
+impl Assignment {
+    /// Bytes of all buffers together.
+    pub(super) fn bytes(&self) -> u64 {
+        self.words.iter().map(|&words| u64::from(words) * 4).sum()
+    }
+}
+
 /// Memory of a program in bytes, known before anything is allocated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -66,10 +73,10 @@ pub(super) fn assign(slots: &[Life]) -> Assignment {
 
 /// Bytes of `assignment`.
 pub(super) fn memory(slots: &[Life], assignment: &Assignment) -> Memory {
-    let bytes = |words: &u32| u64::from(*words) * 4;
     let sum = |keep: bool| -> u64 {
-        slots.iter().filter(|l| l.span.is_none() == keep).map(|l| bytes(&l.words)).sum()
+        let kept = slots.iter().filter(|l| l.span.is_none() == keep);
+        kept.map(|l| u64::from(l.words) * 4).sum()
     };
-    let total: u64 = assignment.words.iter().map(bytes).sum();
-    Memory { persistent: sum(true), scratch: total - sum(true), unshared: sum(false) }
+    let (persistent, unshared) = (sum(true), sum(false));
+    Memory { persistent, scratch: assignment.bytes() - persistent, unshared }
 }

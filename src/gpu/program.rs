@@ -31,8 +31,8 @@ struct Ready {
 
 /// Commands of one step; [`submit`](Encoder::submit) sends them as one submission.
 #[derive(Debug)]
-pub struct Encoder<'a> {
-    gpu: &'a Gpu,
+pub struct Encoder {
+    gpu: Gpu,
     pub(super) commands: wgpu::CommandEncoder,
     submission: Submission,
 }
@@ -51,11 +51,11 @@ impl Submission {
     }
 }
 
-impl<'a> Encoder<'a> {
+impl Encoder {
     /// An empty step.
-    pub fn new(gpu: &'a Gpu) -> Self {
+    pub fn new(gpu: &Gpu) -> Self {
         let commands = gpu.device.create_command_encoder(&Default::default());
-        Self { gpu, commands, submission: Submission::default() }
+        Self { gpu: gpu.clone(), commands, submission: Submission::default() }
     }
 
     pub(super) fn submission(&self) -> Submission {
@@ -85,6 +85,7 @@ impl PlanBuilder {
 impl Program {
     fn new(builder: PlanBuilder, gpu: &Gpu) -> Result<Self> {
         let at = builder.assignment();
+        gpu.within_budget(at.bytes())?;
         let buffers = allocate(&builder, &at, gpu)?;
         let uniforms = upload_uniforms(&builder.launches, gpu)?;
         let launches = builder
@@ -106,7 +107,7 @@ impl Program {
     }
 
     /// Encodes every launch of `phase`.
-    pub fn encode(&self, phase: Phase, encoder: &mut Encoder<'_>) {
+    pub fn encode(&self, phase: Phase, encoder: &mut Encoder) {
         let mut pass = encoder.commands.begin_compute_pass(&Default::default());
         for ready in &self.launches[self.builder.launches_of(phase)] {
             ready.dispatch(&mut pass);
@@ -115,12 +116,7 @@ impl Program {
 
     /// As [`encode`](Self::encode), with each launch in a pass of its own between two timestamps.
     /// Slower for small kernels: only for steps that are traced.
-    pub fn encode_timed(
-        &self,
-        phase: Phase,
-        encoder: &mut Encoder<'_>,
-        timestamps: &mut Timestamps,
-    ) {
+    pub fn encode_timed(&self, phase: Phase, encoder: &mut Encoder, timestamps: &mut Timestamps) {
         for i in self.builder.launches_of(phase) {
             let name = self.builder.launches[i].name;
             let descriptor = wgpu::ComputePassDescriptor {

@@ -59,7 +59,7 @@ impl ReadbackRing {
     pub fn copy(
         &mut self,
         gpu: &Gpu,
-        encoder: &mut Encoder<'_>,
+        encoder: &mut Encoder,
         program: &Program,
         slots: &[Slot],
     ) -> Result<Ticket> {

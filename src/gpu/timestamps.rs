@@ -111,11 +111,11 @@ impl Timestamps {
     }
 
     /// Adds the copy of the timestamps to the step; call once, after the last launch.
-    pub fn resolve(&self, encoder: &mut Encoder<'_>) {
+    pub fn resolve(&self, encoder: &mut Encoder) {
         self.resolve_range(encoder, 0, self.launches.len() as u32 * 2);
     }
 
-    fn resolve_range(&self, encoder: &mut Encoder<'_>, first: u32, count: u32) {
+    fn resolve_range(&self, encoder: &mut Encoder, first: u32, count: u32) {
         let commands = &mut encoder.commands;
         commands.resolve_query_set(&self.queries, first..first + count, &self.resolved, 0);
         commands.copy_buffer_to_buffer(&self.resolved, 0, &self.staging, 0, u64::from(count) * 8);

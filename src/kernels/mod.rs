@@ -10,6 +10,7 @@ mod log_loss;
 mod mask;
 mod matmul;
 mod momentum;
+mod running_mean;
 mod selftest;
 mod sgd;
 mod softmax_cross_entropy;
@@ -27,6 +28,7 @@ pub use log_loss::{LogLoss, LogLossParams, log_loss_reference};
 pub use mask::{Pruned, bit, mask_words, ones};
 pub use matmul::{Form, Matmul, MatmulParams, matmul_reference};
 pub use momentum::{Momentum, MomentumParams, momentum_reference};
+pub use running_mean::{RunningMean, RunningMeanParams, running_mean_reference};
 pub use selftest::{Check, LoopProbe, LoopProbeParams, selftest};
 pub use sgd::{Sgd, SgdParams, sgd_reference};
 pub use softmax_cross_entropy::{
@@ -53,6 +55,7 @@ macro_rules! for_each_kernel {
         $visit!(LoopProbe, LoopProbeParams);
         $visit!(Matmul, MatmulParams);
         $visit!(Momentum, MomentumParams);
+        $visit!(RunningMean, RunningMeanParams);
         $visit!(Sgd, SgdParams);
         $visit!(SoftmaxCrossEntropy, SoftmaxCrossEntropyParams);
         $visit!(TopkHistogram, TopkHistogramParams);

@@ -11,6 +11,8 @@ crate::uniform! {
         correction1: f32,
         /// `1 - beta2^t` of Adam.
         correction2: f32,
+        /// Weight of this batch in a running mean of gradients; 1 starts a new mean.
+        share: f32,
     }
 }
 

@@ -54,7 +54,8 @@ impl Model {
         }
         let loss = graph.softmax_cross_entropy(x, labels)?;
         let correct = graph.correct(x, labels)?;
-        Ok(Network { name: self.to_string(), graph, features, labels, loss, correct, classes })
+        let (name, losses) = (self.to_string(), Vec::new());
+        Ok(Network { name, graph, features, labels, loss, losses, correct, classes })
     }
 }
 

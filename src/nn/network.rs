@@ -15,6 +15,8 @@ pub struct Network {
     pub labels: Tensor,
     /// Mean loss `[1]`.
     pub loss: Tensor,
+    /// Further mean losses `[1]` by name, for a custom step to train on.
+    pub losses: Vec<(String, Tensor)>,
     /// Number of right rows `[1]`.
     pub correct: Tensor,
     /// Labels are below this; 2 for one binary logit.

@@ -7,7 +7,7 @@ use crate::gpu::Memory;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The run is compiled and about to take its first step.
+    /// The run is compiled and about to take its first step; again after a lost device.
     Start {
         /// Global step that it goes on from.
         step: u64,
@@ -16,6 +16,11 @@ pub enum Event {
     },
     /// A train step, with the mask update after it.
     Step(StepEvent),
+    /// The device was lost, and opened afresh; a start follows, from the newest checkpoint.
+    DeviceLost {
+        /// What the driver said.
+        cause: String,
+    },
     /// A checkpoint could not be written; training goes on.
     SaveFailed {
         /// Global step.
@@ -29,6 +34,10 @@ pub enum Event {
         step: u64,
         /// Its folder.
         path: PathBuf,
+        /// Seconds from its beginning to its end.
+        seconds: f64,
+        /// Seconds of these in which training stood still.
+        stall_seconds: f64,
     },
 }
 

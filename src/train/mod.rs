@@ -1,14 +1,19 @@
 //! Floor 6: the supervised training loop, and what it leaves in its logdir.
 pub mod checkpoint;
 mod event;
+mod guard;
 pub mod histogram;
 mod options;
 mod plans;
+mod run;
 mod saver;
 mod saves;
 mod scalars;
 mod session;
 mod snapshot;
+mod start;
+mod step_fn;
+mod steps;
 pub mod summary;
 mod supervisor;
 pub mod timeline;
@@ -17,8 +22,10 @@ mod train_op;
 mod variables;
 
 pub use event::{Event, MaskEvent, MaskSparsity, StepEvent};
-pub use options::{Observer, SessionFn, TrainOptions};
+pub use options::{InitOp, Observer, SessionFn, Summaries, SummaryFn, TrainOptions};
 pub use plans::plan;
-pub use session::{Evaluation, Session, StepResult};
+pub use session::{Evaluation, Session};
+pub use step_fn::{StepContext, StepReturn, TrainStepFn};
+pub use steps::StepResult;
 pub use supervisor::{End, TrainOutcome, train};
 pub use train_op::TrainOp;

@@ -3,33 +3,75 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::checkpoint::Retention;
 use super::event::Event;
+use super::scalars::When;
 use super::session::Session;
+use super::step_fn::TrainStepFn;
+use super::summary::SummaryWriter;
 use crate::{Error, Result};
 
 /// Sees the events of a run.
 pub type Observer<'a> = Box<dyn FnMut(&Event) + 'a>;
 
-/// Works on the network before the first step.
-pub type SessionFn<'a> = Box<dyn FnOnce(&Session<'_>) -> Result<()> + 'a>;
+/// Works on the network before the first step; again when a lost device is replaced.
+pub type SessionFn<'a> = Box<dyn FnMut(&mut Session) -> Result<()> + 'a>;
+
+/// Adds summaries of one's own for a step; the session may be a few steps ahead of it.
+pub type SummaryFn<'a> = Box<dyn FnMut(&Session, u64, &mut dyn SummaryWriter) -> Result<()> + 'a>;
+
+/// Where initial values come from, besides `init_feed_dict` and `init_fn`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum InitOp {
+    /// Every parameter is drawn by the run's seed.
+    #[default]
+    Seed,
+    /// Nothing is drawn: a parameter that gets no value otherwise is an error that names it.
+    Off,
+}
+
+/// Where summaries go.
+#[derive(Default)]
+pub enum Summaries<'a> {
+    /// TensorBoard's event files in the logdir; without a logdir nowhere.
+    #[default]
+    Logdir,
+    /// Nowhere.
+    Off,
+    /// To a writer of one's own, with or without a logdir.
+    Own(Box<dyn SummaryWriter + 'a>),
+}
 
 /// Options of [`train`](super::train), with upstream's names and defaults where upstream has them.
 pub struct TrainOptions<'a> {
     /// Absolute limit on the global step; `None` runs until the data ends.
     pub number_of_steps: Option<u64>,
+    /// Replaces the default step; see [`TrainStepFn`].
+    pub train_step_fn: Option<TrainStepFn<'a>>,
+    /// What gives parameters their first values; only where nothing is restored.
+    pub init_op: InitOp,
     /// Values of parameters by name that replace the drawn ones; only where nothing is restored.
     pub init_feed_dict: Vec<(String, Vec<f32>)>,
     /// Called after the initial values are there, for warm starts; only where nothing is restored.
     pub init_fn: Option<SessionFn<'a>>,
     /// Called at every start, restored or not.
     pub local_init_op: Option<SessionFn<'a>>,
+    /// Called after it: an error says why the network is not ready. That every parameter has a
+    /// value is looked at before.
+    pub ready_op: Option<SessionFn<'a>>,
     /// Set to true from anywhere: the run ends after the step in hand, with a checkpoint.
     pub stop: Option<Arc<AtomicBool>>,
+    /// Set to true from anywhere: a checkpoint after the step in hand, and the run goes on.
+    pub save: Option<Arc<AtomicBool>>,
     /// Log line every so many steps; `None` or 0 logs nothing.
     pub log_every_n_steps: Option<u64>,
-    /// TensorBoard events every so many seconds, the first at once; 0 writes none by the clock.
+    /// Where summaries go.
+    pub summary_writer: Summaries<'a>,
+    /// Adds summaries of one's own whenever the run writes its own.
+    pub summary_op: Option<SummaryFn<'a>>,
+    /// Summaries every so many seconds, the first at once; 0 writes none by the clock.
     pub save_summaries_secs: f64,
-    /// TensorBoard events every so many steps too.
+    /// Summaries every so many steps too.
     pub save_summaries_steps: Option<u64>,
     /// Checkpoint every so many seconds; 0 saves only at the end.
     pub save_interval_secs: f64,
@@ -37,8 +79,15 @@ pub struct TrainOptions<'a> {
     pub save_every_n_steps: Option<u64>,
     /// Checkpoints to keep, newest first; at least 1.
     pub max_to_keep: usize,
+    /// Of the checkpoints that are not kept by their number, one of every so many hours stays.
+    pub keep_every_n_hours: Option<f64>,
+    /// How often a lost device is opened afresh without a new checkpoint in between, to go on from
+    /// the newest; needs a logdir.
+    pub max_retries: u32,
     /// Chrome trace of the steps taken from global step 0, n, 2n, ...; needs a logdir.
     pub trace_every_n_steps: Option<u64>,
+    /// Chrome trace of the one step that comes after so many of this call; needs a logdir.
+    pub trace_step: Option<u64>,
     /// Called with each event of the run as it becomes known, a few steps after it happened.
     pub on_event: Option<Observer<'a>>,
 }
@@ -47,17 +96,26 @@ impl Default for TrainOptions<'_> {
     fn default() -> Self {
         Self {
             number_of_steps: None,
+            train_step_fn: None,
+            init_op: InitOp::default(),
             init_feed_dict: Vec::new(),
             init_fn: None,
             local_init_op: None,
+            ready_op: None,
             stop: None,
+            save: None,
             log_every_n_steps: Some(1),
+            summary_writer: Summaries::default(),
+            summary_op: None,
             save_summaries_secs: 600.0,
             save_summaries_steps: None,
             save_interval_secs: 600.0,
             save_every_n_steps: None,
             max_to_keep: 5,
+            keep_every_n_hours: None,
+            max_retries: 3,
             trace_every_n_steps: None,
+            trace_step: None,
             on_event: None,
         }
     }
@@ -88,15 +146,49 @@ impl TrainOptions<'_> {
         if self.max_to_keep == 0 {
             return Err(Error::argument("max_to_keep", "0 must be 1 or more"));
         }
+        if let Some(hours) = self.keep_every_n_hours.filter(|h| !(h.is_finite() && *h > 0.0)) {
+            let message = format!("{hours} must be above 0 hours; leave it out for none");
+            return Err(Error::argument("keep_every_n_hours", message));
+        }
         match logdir {
             Some(path) if path.as_os_str().is_empty() => {
                 Err(Error::argument("logdir", "an empty path; leave it out to train without files"))
             }
-            None if self.trace_every_n_steps.is_some() => {
-                let message = "a trace needs a logdir to be written to";
-                Err(Error::argument("trace_every_n_steps", message))
-            }
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            None => self.validate_without_logdir(),
         }
+    }
+
+    /// What asks for files when there are none.
+    fn validate_without_logdir(&self) -> Result<()> {
+        let own_writer = matches!(self.summary_writer, Summaries::Own(_));
+        let needs = [
+            ("trace_every_n_steps", self.trace_every_n_steps.is_some(), "a trace"),
+            ("trace_step", self.trace_step.is_some(), "a trace"),
+            ("save_every_n_steps", self.save_every_n_steps.is_some(), "a checkpoint"),
+            ("save", self.save.is_some(), "a checkpoint"),
+            ("keep_every_n_hours", self.keep_every_n_hours.is_some(), "a checkpoint"),
+            ("summary_op", self.summary_op.is_some() && !own_writer, "a summary"),
+        ];
+        match needs.into_iter().find(|(_, given, _)| *given) {
+            Some((name, _, what)) => {
+                let message = format!("{what} needs a logdir to be written to; name one");
+                Err(Error::argument(name, message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn logs(&self, step: u64) -> bool {
+        self.log_every_n_steps.is_some_and(|n| n > 0 && step.is_multiple_of(n))
+    }
+
+    pub(super) fn retention(&self) -> Retention {
+        let Self { max_to_keep, keep_every_n_hours, .. } = *self;
+        Retention { max_to_keep, keep_every_n_hours }
+    }
+
+    pub(super) fn summaries_when(&self) -> When {
+        When { seconds: self.save_summaries_secs, steps: self.save_summaries_steps }
     }
 }

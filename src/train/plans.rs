@@ -1,8 +1,8 @@
-//! The three phases of a run as launches: train, mask update, evaluate. Decided without a device.
+//! The phases of a run as launches: train, mask update, evaluate. Decided without a device.
 use super::variables::Variable;
 use crate::gpu::{Phase, PlanBuilder, Slot};
-use crate::graph::{Homes, gradients, lower};
-use crate::kernels::STEP_WORDS;
+use crate::graph::{Graph, Homes, Tensor, gradients, lower};
+use crate::kernels::{RunningMean, STEP_WORDS};
 use crate::nn::Network;
 use crate::optim::{Optimizer, Update};
 use crate::prune::{MaskUpdateOp, PrunedTensor, push_mask_update};
@@ -19,7 +19,7 @@ pub fn plan(
     optimizer: &Optimizer,
     mask_update_op: &MaskUpdateOp,
 ) -> Result<PlanBuilder> {
-    Ok(Plans::new(network, optimizer, mask_update_op)?.plan)
+    Ok(Plans::new(network, optimizer, mask_update_op, false)?.plan)
 }
 
 /// Slots that the host writes before each step.
@@ -30,28 +30,59 @@ pub(super) struct Inputs {
     pub(super) step: Slot,
 }
 
-/// The three phases of a run, before they are built.
+/// What trains on one loss.
+#[derive(Debug, Clone)]
+pub(super) struct Objective {
+    /// Empty for the network's own loss.
+    pub(super) name: String,
+    /// Gradient and update in one.
+    pub(super) train: Phase,
+    pub(super) accumulate: Option<Accumulate>,
+    /// Loss and number of right rows of the last batch.
+    pub(super) outputs: [Slot; 2],
+}
+
+/// An update in two: gradients into running means, and the update from there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Accumulate {
+    pub(super) gradient: Phase,
+    pub(super) apply: Phase,
+}
+
+/// The phases of a run, before they are built.
 pub(super) struct Plans {
     pub(super) plan: PlanBuilder,
     pub(super) variables: Vec<Variable>,
-    pub(super) train: Phase,
+    /// The network's own loss first, then [`Network::losses`].
+    pub(super) objectives: Vec<Objective>,
     pub(super) mask_update: Option<Phase>,
     pub(super) evaluate: Phase,
     pub(super) inputs: Inputs,
-    pub(super) outputs: [Slot; 2],
     pub(super) counts: Option<Slot>,
 }
 
 impl Plans {
+    /// With `accumulates`, each objective can also be trained on over several batches; the means
+    /// take as many bytes as the parameters.
     pub(super) fn new(
         network: &Network,
         optimizer: &Optimizer,
         mask_update_op: &MaskUpdateOp,
+        accumulates: bool,
     ) -> Result<Self> {
-        let mut graph = network.graph.clone();
-        let gradients = gradients(&mut graph, network.loss)?;
         let mut plan = PlanBuilder::default();
         let step = plan.persistent("step", STEP_WORDS);
+        let mut graph = network.graph.clone();
+        let own = (String::new(), network.loss);
+        let losses: Vec<_> = [own].into_iter().chain(network.losses.iter().cloned()).collect();
+        for (i, (name, _)) in losses.iter().enumerate().skip(1) {
+            if losses[..i].iter().any(|(other, _)| other == name) {
+                let message = format!("the loss `{name}` has no name of its own");
+                return Err(Error::argument("losses", message));
+            }
+        }
+        let gradients: Vec<_> =
+            losses.iter().map(|(_, loss)| gradients(&mut graph, *loss)).collect::<Result<_>>()?;
         let mut homes = Homes::new(&graph, step);
         let mut place = |plan: &mut PlanBuilder, name: &str, tensor| {
             let words = graph.shape(tensor).elements().unwrap_or(0);
@@ -61,33 +92,37 @@ impl Plans {
         };
         let features = place(&mut plan, "features", network.features);
         let labels = place(&mut plan, "labels", network.labels);
-        let outputs = [("loss", network.loss), ("correct", network.correct)];
-        let outputs = outputs.map(|(name, tensor)| place(&mut plan, name, tensor));
+        let outputs: Vec<Slot> = losses
+            .iter()
+            .map(|(name, loss)| place(&mut plan, &suffixed("loss", name), *loss))
+            .collect();
+        let correct = place(&mut plan, "correct", network.correct);
         let variables: Vec<Variable> = graph
             .parameters()
             .iter()
             .map(|p| Variable::declare(p, optimizer, mask_update_op, &mut plan, &mut homes))
             .collect::<Result<_>>()?;
+        let means: Option<Vec<Slot>> = accumulates.then(|| {
+            let mean = |v: &Variable| plan.persistent(format!("{}/gradient", v.name), v.len);
+            variables.iter().map(mean).collect()
+        });
 
-        let train = plan.phase("train");
-        let wanted: Vec<_> = [network.loss, network.correct]
-            .into_iter()
-            .chain(gradients.iter().flatten().copied())
-            .collect();
-        let mut slots = lower(&graph, &mut plan, &homes, &wanted)?.into_iter().skip(2);
-        for (variable, gradient) in variables.iter().zip(&gradients) {
-            let Some(gradient) = gradient.and_then(|_| slots.next()) else { continue };
-            let update = Update {
-                weights: variable.weights,
-                gradient,
-                mask: variable.mask.map(|m| (m.bits, m.pruned)),
-                slots: variable.slots.iter().map(|&(_, slot)| slot).collect(),
-                step,
-                len: variable.len,
-                decays: variable.shape.rank() >= 2,
-            };
-            optimizer.push(&mut plan, &update)?;
+        let mut planning =
+            Planning { graph: &graph, homes: &homes, plan, optimizer, variables: &variables, step };
+        let mut objectives = Vec::new();
+        for (((name, loss), gradients), slot) in losses.into_iter().zip(&gradients).zip(outputs) {
+            let wanted = [loss, network.correct];
+            let train = planning.train(&suffixed("train", &name), wanted, gradients)?;
+            let accumulate = means.as_deref().map(|means| {
+                let phase = suffixed("accumulate", &name);
+                let gradient = planning.accumulate(&phase, wanted, gradients, means)?;
+                let apply = planning.apply(&suffixed("apply", &name), gradients, means)?;
+                Ok::<_, Error>(Accumulate { gradient, apply })
+            });
+            let accumulate = accumulate.transpose()?;
+            objectives.push(Objective { name, train, accumulate, outputs: [slot, correct] });
         }
+        let mut plan = planning.plan;
 
         let pruned: Vec<PrunedTensor> = variables.iter().filter_map(Variable::pruned).collect();
         let (mut mask_update, mut counts) = (None, None);
@@ -105,6 +140,92 @@ impl Plans {
         let evaluate = plan.phase("evaluate");
         lower(&graph, &mut plan, &homes, &[network.loss, network.correct])?;
         let inputs = Inputs { features, labels, step };
-        Ok(Self { plan, variables, train, mask_update, evaluate, inputs, outputs, counts })
+        Ok(Self { plan, variables, objectives, mask_update, evaluate, inputs, counts })
+    }
+}
+
+/// `phase`, or `phase/name` for an objective with a name.
+fn suffixed(phase: &str, name: &str) -> String {
+    if name.is_empty() { phase.to_owned() } else { format!("{phase}/{name}") }
+}
+
+struct Planning<'a> {
+    graph: &'a Graph,
+    homes: &'a Homes,
+    plan: PlanBuilder,
+    optimizer: &'a Optimizer,
+    variables: &'a [Variable],
+    step: Slot,
+}
+
+impl Planning<'_> {
+    fn train(
+        &mut self,
+        phase: &str,
+        outputs: [Tensor; 2],
+        gradients: &[Option<Tensor>],
+    ) -> Result<Phase> {
+        let phase = self.plan.phase(phase);
+        let slots = self.gradients(outputs, gradients)?;
+        self.update(&slots)?;
+        Ok(phase)
+    }
+
+    fn accumulate(
+        &mut self,
+        phase: &str,
+        outputs: [Tensor; 2],
+        gradients: &[Option<Tensor>],
+        means: &[Slot],
+    ) -> Result<Phase> {
+        let phase = self.plan.phase(phase);
+        let slots = self.gradients(outputs, gradients)?;
+        for ((variable, x), &mean) in self.variables.iter().zip(slots).zip(means) {
+            let Some(x) = x else { continue };
+            self.plan.push(RunningMean { x, step: self.step, mean, len: variable.len })?;
+        }
+        Ok(phase)
+    }
+
+    fn apply(
+        &mut self,
+        phase: &str,
+        gradients: &[Option<Tensor>],
+        means: &[Slot],
+    ) -> Result<Phase> {
+        let phase = self.plan.phase(phase);
+        let slots = gradients.iter().zip(means).map(|(g, &mean)| g.map(|_| mean));
+        self.update(&slots.collect::<Vec<_>>())?;
+        Ok(phase)
+    }
+
+    /// Lowers forward and backward; where each parameter's gradient is, if it has one.
+    fn gradients(
+        &mut self,
+        outputs: [Tensor; 2],
+        gradients: &[Option<Tensor>],
+    ) -> Result<Vec<Option<Slot>>> {
+        let wanted: Vec<_> =
+            outputs.into_iter().chain(gradients.iter().flatten().copied()).collect();
+        let mut slots = lower(self.graph, &mut self.plan, self.homes, &wanted)?.into_iter().skip(2);
+        Ok(gradients.iter().map(|g| g.and_then(|_| slots.next())).collect())
+    }
+
+    /// Pushes the optimizer's kernel for each parameter that has a gradient.
+    fn update(&mut self, gradients: &[Option<Slot>]) -> Result<()> {
+        for (variable, gradient) in self.variables.iter().zip(gradients) {
+            let &Some(gradient) = gradient else { continue };
+            let update = Update {
+                weights: variable.weights,
+                gradient,
+                mask: variable.mask.map(|m| (m.bits, m.pruned)),
+                slots: variable.slots.iter().map(|&(_, slot)| slot).collect(),
+                step: self.step,
+                len: variable.len,
+                decays: variable.shape.rank() >= 2,
+            };
+            self.optimizer.push(&mut self.plan, &update)?;
+        }
+        Ok(())
     }
 }

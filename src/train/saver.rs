@@ -2,11 +2,13 @@
 //! by a thread of their own.
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
-use super::checkpoint::{self, Manifest};
+use super::checkpoint::{self, Manifest, Retention};
 use super::histogram::Histogram;
 use super::session::Session;
 use super::snapshot::Layout;
+use super::trace::Work;
 use crate::gpu::{Encoder, Gpu, ReadbackRing, Slot, Ticket};
 use crate::{Error, Result};
 
@@ -15,6 +17,8 @@ use crate::{Error, Result};
 pub(super) struct Saved {
     pub(super) step: u64,
     pub(super) outcome: Result<PathBuf>,
+    /// When the thread was done with it.
+    pub(super) written: Instant,
     /// Distributions of what was saved, for the summaries: the thread has the values at hand.
     pub(super) histograms: Vec<(String, Histogram)>,
 }
@@ -29,11 +33,13 @@ const PART: u64 = 256 << 20;
 #[derive(Debug)]
 pub(super) struct Saver {
     logdir: PathBuf,
-    keep: usize,
+    retention: Retention,
     layout: Layout,
     /// Staging for everything that is saved; made at the first save.
     parts: Vec<Part>,
     state: State,
+    /// When the save under way, or the last one, was begun, arrived on the host, and was written.
+    times: Option<(Instant, Option<Instant>, Option<Instant>)>,
 }
 
 /// As many slots as fit into one staging buffer.
@@ -56,8 +62,17 @@ enum State {
 }
 
 impl Saver {
-    pub(super) fn new(logdir: PathBuf, keep: usize, session: &Session<'_>) -> Self {
-        Self { logdir, keep, layout: session.layout(), parts: Vec::new(), state: State::Idle }
+    pub(super) fn new(logdir: PathBuf, retention: Retention, session: &Session) -> Self {
+        let (layout, parts, state) = (session.layout(), Vec::new(), State::Idle);
+        Self { logdir, retention, layout, parts, state, times: None }
+    }
+
+    /// What the save under way, or the last one, did when.
+    pub(super) fn work(&self) -> Vec<Work> {
+        let Some((begun, arrived, written)) = self.times else { return Vec::new() };
+        let staging = ("copy to the host", begun, arrived);
+        let writing = arrived.map(|arrived| ("write checkpoint", arrived, written));
+        [staging].into_iter().chain(writing).collect()
     }
 
     /// Whether a save is under way; one more would have to wait for it.
@@ -69,9 +84,9 @@ impl Saver {
     ///
     /// # Panics
     /// If one is under way.
-    pub(super) fn begin(&mut self, session: &Session<'_>, manifest: Manifest) -> Result<()> {
+    pub(super) fn begin(&mut self, session: &Session, manifest: Manifest) -> Result<()> {
         assert!(!self.is_busy(), "one save at a time");
-        let gpu = session.gpu;
+        let gpu = &session.gpu;
         if self.parts.is_empty() {
             self.parts = parts(gpu, &self.layout.slots())?;
         }
@@ -82,6 +97,7 @@ impl Saver {
         }
         encoder.submit()?;
         self.state = State::Staged(Box::new(manifest));
+        self.times = Some((Instant::now(), None, None));
         Ok(())
     }
 
@@ -117,8 +133,8 @@ impl Saver {
         }
         let State::Staged(manifest) = std::mem::take(&mut self.state) else { return Ok(()) };
         let bytes: Vec<Vec<u8>> = self.parts.iter_mut().filter_map(|p| p.bytes.take()).collect();
-        let (step, logdir, keep) = (manifest.global_step, self.logdir.clone(), self.keep);
-        let layout = self.layout.clone();
+        let (step, logdir) = (manifest.global_step, self.logdir.clone());
+        let (layout, retention) = (self.layout.clone(), self.retention);
         let work = move || {
             let snapshot = layout.snapshot(&bytes);
             drop(bytes);
@@ -126,13 +142,16 @@ impl Saver {
                 return Err(Error::NonFinite { step, tensor });
             }
             let (model, optimizer) = (&snapshot.model, &snapshot.optimizer);
-            let retention = checkpoint::Retention::newest(keep);
             let outcome = checkpoint::save(&logdir, *manifest, model, optimizer, retention);
-            Ok(Saved { step, outcome, histograms: snapshot.histograms() })
+            let histograms = snapshot.histograms();
+            Ok(Saved { step, outcome, written: Instant::now(), histograms })
         };
         let thread = thread::Builder::new().name("checkpoint".to_owned()).spawn(work);
         let thread = thread.map_err(Error::io("start a thread for", &self.logdir))?;
         self.state = State::Writing(step, thread);
+        if let Some((_, arrived, _)) = &mut self.times {
+            *arrived = Some(Instant::now());
+        }
         Ok(())
     }
 
@@ -144,10 +163,14 @@ impl Saver {
                 return Ok(None);
             }
         };
-        thread.join().map(|saved| saved.map(Some)).unwrap_or_else(|_| {
+        let saved = thread.join().unwrap_or_else(|_| {
             let outcome = Err(Error::file(&self.logdir, "the checkpoint thread panicked"));
-            Ok(Some(Saved { step, outcome, histograms: Vec::new() }))
-        })
+            Ok(Saved { step, outcome, written: Instant::now(), histograms: Vec::new() })
+        })?;
+        if let Some((.., written)) = &mut self.times {
+            *written = Some(saved.written);
+        }
+        Ok(Some(saved))
     }
 }
 

@@ -1,68 +1,129 @@
-//! Which scalars a run writes for TensorBoard, and when: first at once, then by clock or steps, and at the end.
-use std::path::Path;
+//! Which summaries a run writes, and when: first at once, then by clock or steps, and at the end.
 use std::time::Instant;
 
-use super::event::StepEvent;
+use super::event::{Event, StepEvent};
+use super::guard::guarded;
 use super::histogram::Histogram;
-use super::summary::{EventWriter, SummaryWriter};
-use crate::Result;
+use super::options::SummaryFn;
+use super::session::Session;
+use super::summary::{Hparam, SummaryWriter};
+use crate::{Error, Result};
 
-/// The event file of a run.
-pub(super) struct Scalars {
-    writer: EventWriter,
+/// The summaries of a run.
+pub(super) struct Scalars<'a> {
+    writer: Box<dyn SummaryWriter + 'a>,
+    own: Option<SummaryFn<'a>>,
     /// Prefix of the pruning's tags, as upstream's.
     prefix: String,
     written: Option<(u64, Instant)>,
+    started: bool,
+    failed: bool,
 }
 
-impl Scalars {
-    /// An event file whose first step is `start_step`.
-    pub(super) fn create(logdir: &Path, start_step: u64, pruning: &str) -> Result<Self> {
-        let mut writer = EventWriter::create(logdir)?;
-        writer.start(start_step)?;
-        Ok(Self { writer, prefix: format!("{pruning}_summaries"), written: None })
+/// When scalars are due.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct When {
+    /// 0 for never by the clock.
+    pub(super) seconds: f64,
+    pub(super) steps: Option<u64>,
+}
+
+impl<'a> Scalars<'a> {
+    /// Summaries through `writer`; the pruning is called `pruning`, and `own` adds its own.
+    pub(super) fn new(
+        writer: Box<dyn SummaryWriter + 'a>,
+        own: Option<SummaryFn<'a>>,
+        pruning: &str,
+    ) -> Self {
+        let prefix = format!("{pruning}_summaries");
+        Self { writer, own, prefix, written: None, started: false, failed: false }
+    }
+
+    /// Writes; that the disk does not take it is said once and ends nothing.
+    pub(super) fn attempt(&mut self, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        match write(self) {
+            Err(e @ (Error::Io { .. } | Error::File { .. })) => {
+                if !std::mem::replace(&mut self.failed, true) {
+                    log::warn!("a summary could not be written, training goes on: {e}");
+                }
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    /// The run takes its next step as `step`.
+    pub(super) fn start(&mut self, step: u64, hparams: &[(String, Hparam)]) -> Result<()> {
+        self.writer.start(step)?;
+        if !std::mem::replace(&mut self.started, true) {
+            let hparams: Vec<_> = hparams.iter().map(|(n, v)| (n.as_str(), v.clone())).collect();
+            self.writer.hparams(&hparams)?;
+        }
+        self.writer.flush()
     }
 
     /// Writes the scalars of `event` if they are due. Mask updates are always written.
-    pub(super) fn step(
-        &mut self,
-        event: &StepEvent,
-        every_seconds: f64,
-        every_steps: Option<u64>,
-    ) -> Result<()> {
+    pub(super) fn step(&mut self, session: &Session, event: &StepEvent, when: When) -> Result<()> {
         self.masks(event)?;
         let by_clock = |(_, at): (u64, Instant)| {
-            every_seconds > 0.0 && at.elapsed().as_secs_f64() >= every_seconds
+            when.seconds > 0.0 && at.elapsed().as_secs_f64() >= when.seconds
         };
-        let by_steps = every_steps.is_some_and(|n| event.step.is_multiple_of(n));
-        if by_steps || self.written.is_none_or(by_clock) { self.write(event) } else { Ok(()) }
+        let by_steps = when.steps.is_some_and(|n| event.step.is_multiple_of(n));
+        if by_steps || self.written.is_none_or(by_clock) {
+            self.write(session, event)?;
+        }
+        Ok(())
     }
 
-    /// Writes the distributions of what was saved at `step`.
-    pub(super) fn histograms(&mut self, step: u64, all: &[(String, Histogram)]) -> Result<()> {
-        all.iter().try_for_each(|(tag, histogram)| self.writer.histogram(tag, step, histogram))
+    /// Writes what a checkpoint took, and the distributions of what it holds.
+    pub(super) fn checkpoint(
+        &mut self,
+        event: &Event,
+        histograms: &[(String, Histogram)],
+    ) -> Result<()> {
+        let Event::Checkpoint { step, path, seconds, stall_seconds } = event else { return Ok(()) };
+        for (tag, histogram) in histograms {
+            self.writer.histogram(tag, *step, histogram)?;
+        }
+        self.writer.scalar("checkpoint/seconds", *step, *seconds as f32)?;
+        self.writer.scalar("checkpoint/stall_seconds", *step, *stall_seconds as f32)?;
+        self.writer.checkpoint(*step, path)
+    }
+
+    /// Writes how many saves have failed.
+    pub(super) fn save_failed(&mut self, step: u64, failures: u64) -> Result<()> {
+        self.writer.scalar("checkpoint/failures", step, failures as f32)
     }
 
     /// Writes the scalars of the last step, and the end of the run at `global_step`.
-    pub(super) fn close(mut self, last: Option<&StepEvent>, global_step: u64) -> Result<()> {
+    pub(super) fn close(
+        mut self,
+        session: &Session,
+        last: Option<&StepEvent>,
+        global_step: u64,
+    ) -> Result<()> {
         let unwritten = |event: &&StepEvent| self.written.is_none_or(|(s, _)| s != event.step);
         if let Some(event) = last.filter(unwritten) {
-            self.write(event)?;
+            self.write(session, event)?;
         }
         self.writer.close(global_step)
     }
 
-    fn write(&mut self, event: &StepEvent) -> Result<()> {
+    fn write(&mut self, session: &Session, event: &StepEvent) -> Result<()> {
         let step = event.step;
         self.writer.scalar("loss", step, event.loss)?;
         self.writer.scalar("accuracy", step, event.accuracy as f32)?;
         self.writer.scalar("learning_rate", step, event.learning_rate)?;
         let now = Instant::now();
-        if let Some((before, at)) = self.written {
+        // After a lost device the steps before are taken again.
+        if let Some((before, at)) = self.written.filter(|(before, _)| *before < step) {
             let rate = (step - before) as f64 / (now - at).as_secs_f64().max(f64::MIN_POSITIVE);
             self.writer.scalar("steps_per_second", step, rate as f32)?;
         }
         self.written = Some((step, now));
+        if let Some(own) = &mut self.own {
+            guarded("summary_op", || own(session, step, &mut *self.writer))?;
+        }
         self.writer.flush()
     }
 

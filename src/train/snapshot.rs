@@ -27,18 +27,22 @@ impl Snapshot {
         self.model.iter().chain(&self.optimizer).find(|t| !finite(t)).map(|t| t.name.clone())
     }
 
-    /// Distribution of each tensor of the model, and of the magnitudes that its mask keeps.
+    /// Distribution of each tensor of the model, and for a pruned one that of the magnitudes that
+    /// the next update ranks, with an edge at the threshold of the last.
     pub(super) fn histograms(&self) -> Vec<(String, Histogram)> {
+        let find = |name: String| match self.optimizer.iter().find(|t| t.name == name)?.data {
+            TensorData::F32(ref values) => Some(values),
+            TensorData::U32(_) => None,
+        };
         let mut all = Vec::new();
         for tensor in &self.model {
             let TensorData::F32(values) = &tensor.data else { continue };
             let name = &tensor.name;
             all.extend(Histogram::of(values.iter().copied()).map(|h| (name.clone(), h)));
-            let mask = format!("{name}/mask");
-            if self.optimizer.iter().any(|t| t.name == mask) {
-                let kept = values.iter().filter(|&&w| w != 0.0).map(|w| w.abs());
-                all.extend(Histogram::of(kept).map(|h| (format!("{name}/kept_magnitude"), h)));
-            }
+            let Some(threshold) = find(format!("{name}/threshold")) else { continue };
+            let raw = find(format!("{name}/raw")).unwrap_or(values).iter().copied();
+            let magnitudes = Histogram::magnitudes(raw, threshold[0]);
+            all.extend(magnitudes.map(|h| (format!("{name}/magnitude"), h)));
         }
         all
     }
@@ -106,7 +110,7 @@ impl Layout {
     }
 }
 
-impl Session<'_> {
+impl Session {
     /// What a readback of everything worth keeping holds.
     pub(super) fn layout(&self) -> Layout {
         Layout(self.variables.clone())
@@ -118,7 +122,7 @@ impl Session<'_> {
     /// # Errors
     /// [`Error::File`] names the tensor that is missing or has another shape; then nothing has
     /// been changed.
-    pub fn restore(&self, checkpoint: &Checkpoint) -> Result<()> {
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let files = [&checkpoint.model, &checkpoint.optimizer];
         let find = |name: &str| files.iter().flat_map(|f| f.iter()).find(|t| t.name == name);
         let fail = |message: String| Error::file(&checkpoint.path, message);
@@ -159,17 +163,18 @@ impl Session<'_> {
             masks.push((mask, threshold, bits));
         }
         for (slot, values) in uploads {
-            self.program.upload(self.gpu, slot, values);
+            self.program.upload(&self.gpu, slot, values);
         }
         for (mask, threshold, bits) in masks {
             let kept = bits.iter().map(|w| w.count_ones()).sum();
-            self.program.upload(self.gpu, mask.bits, &bits);
+            self.program.upload(&self.gpu, mask.bits, &bits);
             self.program.upload(
-                self.gpu,
+                &self.gpu,
                 mask.state,
                 &[TopkState { threshold, kept, ..Default::default() }],
             );
         }
+        self.uninitialised.clear();
         Ok(())
     }
 
@@ -201,10 +206,10 @@ impl Session<'_> {
     /// [`Error::Argument`] for a name that the network does not have.
     pub fn weights(&self, name: &str) -> Result<Vec<f32>> {
         let v = self.variable(name)?;
-        let raw: Vec<f32> = self.program.download(self.gpu, v.weights)?;
+        let raw: Vec<f32> = self.program.download(&self.gpu, v.weights)?;
         match v.mask.filter(|m| m.pruned != Pruned::Zero) {
             Some(mask) => {
-                let bits: Vec<u32> = self.program.download(self.gpu, mask.bits)?;
+                let bits: Vec<u32> = self.program.download(&self.gpu, mask.bits)?;
                 Ok(apply_mask_reference(&bits, &raw))
             }
             None => Ok(raw),
@@ -217,7 +222,7 @@ impl Session<'_> {
     /// # Errors
     /// [`Error::Argument`] for a name that the network does not have, [`Error::Shape`] for another
     /// number of values than it has weights.
-    pub fn set_weights(&self, name: &str, values: &[f32]) -> Result<()> {
+    pub fn set_weights(&mut self, name: &str, values: &[f32]) -> Result<()> {
         let v = self.variable(name)?;
         if values.len() != v.len as usize {
             let (have, shape) = (values.len(), &v.shape);
@@ -227,12 +232,13 @@ impl Session<'_> {
         match v.mask.filter(|m| m.pruned == Pruned::Zero) {
             // In this mode nothing else keeps pruned weights out of the products.
             Some(mask) => {
-                let bits: Vec<u32> = self.program.download(self.gpu, mask.bits)?;
+                let bits: Vec<u32> = self.program.download(&self.gpu, mask.bits)?;
                 let values = apply_mask_reference(&bits, values);
-                self.program.upload(self.gpu, v.weights, &values);
+                self.program.upload(&self.gpu, v.weights, &values);
             }
-            None => self.program.upload(self.gpu, v.weights, values),
+            None => self.program.upload(&self.gpu, v.weights, values),
         }
+        self.uninitialised.retain(|other| other != name);
         Ok(())
     }
 
@@ -246,7 +252,7 @@ impl Session<'_> {
     /// Name of the first parameter that is not finite; `loss` when all are.
     pub(super) fn first_non_finite(&self) -> Result<String> {
         for v in &self.variables {
-            let values: Vec<f32> = self.program.download(self.gpu, v.weights)?;
+            let values: Vec<f32> = self.program.download(&self.gpu, v.weights)?;
             if values.iter().any(|w| !w.is_finite()) {
                 return Ok(v.name.clone());
             }
@@ -255,6 +261,6 @@ impl Session<'_> {
     }
 
     fn state(&self, mask: Mask) -> Result<TopkState> {
-        Ok(self.program.download(self.gpu, mask.state)?[0])
+        Ok(self.program.download(&self.gpu, mask.state)?[0])
     }
 }

@@ -1,29 +1,32 @@
 //! What a step computes: network, optimizer and where the batches come from.
+use super::plans::Plans;
 use crate::data::BatchSource;
 use crate::gpu::Gpu;
 use crate::nn::{Model, Network};
 use crate::optim::Optimizer;
+use crate::prune::MaskUpdateOp;
 use crate::{Error, Result};
 
 /// Graph, optimizer, loss and batch source, ready to run.
-pub struct TrainOp<'g> {
-    pub(super) gpu: &'g Gpu,
+pub struct TrainOp<'a> {
+    pub(super) gpu: Gpu,
     pub(super) network: Network,
     pub(super) optimizer: Optimizer,
-    pub(super) batches: Box<dyn BatchSource + 'g>,
+    pub(super) batches: Box<dyn BatchSource + 'a>,
     pub(super) seed: u64,
+    accumulates: bool,
 }
 
-impl<'g> TrainOp<'g> {
+impl<'a> TrainOp<'a> {
     /// `model` for the batches of `batches`, with initial weights by `seed`.
     ///
     /// # Errors
     /// [`Error::Argument`] names the size or hyperparameter that is out of its range.
     pub fn new(
-        gpu: &'g Gpu,
+        gpu: &Gpu,
         model: &Model,
         optimizer: Optimizer,
-        batches: impl BatchSource + 'g,
+        batches: impl BatchSource + 'a,
         seed: u64,
     ) -> Result<Self> {
         let network = model.network(batches.batch_size(), batches.width(), batches.classes())?;
@@ -35,10 +38,10 @@ impl<'g> TrainOp<'g> {
     /// # Errors
     /// [`Error::Shape`] when the batches do not fit its features.
     pub fn from_network(
-        gpu: &'g Gpu,
+        gpu: &Gpu,
         network: Network,
         optimizer: Optimizer,
-        batches: impl BatchSource + 'g,
+        batches: impl BatchSource + 'a,
         seed: u64,
     ) -> Result<Self> {
         optimizer.validate()?;
@@ -54,6 +57,17 @@ impl<'g> TrainOp<'g> {
             let message = format!("the data has {have} classes, the network tells {most} apart");
             return Err(Error::shape(&network.name, message));
         }
-        Ok(Self { gpu, network, optimizer, batches: Box::new(batches), seed })
+        let (gpu, batches, accumulates) = (gpu.clone(), Box::new(batches), false);
+        Ok(Self { gpu, network, optimizer, batches, seed, accumulates })
+    }
+
+    /// Makes room for [`StepContext::accumulate`](super::StepContext::accumulate): as many bytes as
+    /// the parameters take.
+    pub fn accumulate_gradients(self) -> Self {
+        Self { accumulates: true, ..self }
+    }
+
+    pub(super) fn plans(&self, mask_update_op: &MaskUpdateOp) -> Result<Plans> {
+        Plans::new(&self.network, &self.optimizer, mask_update_op, self.accumulates)
     }
 }

@@ -54,7 +54,8 @@ fn replay(name: &str, nudge: f32) -> Result<(), String> {
     let loss = graph.log_loss(z, labels, 1e-7).unwrap();
     let correct = graph.correct(z, labels).unwrap();
     let name = "logistic".to_owned();
-    let network = Network { name, graph, features, labels, loss, correct, classes: 2 };
+    let network =
+        Network { name, graph, features, labels, loss, losses: vec![], correct, classes: 2 };
     let device = OnDevice::new(gpu, &network, |plan, step, parameters, masks, gradients| {
         for i in 0..2 {
             let (weights, gradient) = (parameters[i], gradients[i]);

@@ -154,7 +154,7 @@ fn layers(activation: Activation, batch: u32, widths: &[u32], masked: bool) -> N
     let loss = graph.softmax_cross_entropy(x, labels).unwrap();
     let correct = graph.correct(x, labels).unwrap();
     let classes = widths[widths.len() - 1];
-    Network { name: "test".into(), graph, features, labels, loss, correct, classes }
+    Network { name: "test".into(), graph, features, labels, loss, losses: vec![], correct, classes }
 }
 
 #[test]
@@ -182,7 +182,16 @@ fn log_loss_of_one_logit() {
     let loss = graph.log_loss(z, labels, 1e-7).unwrap();
     let correct = graph.correct(z, labels).unwrap();
     let classes = 2;
-    let network = Network { name: "test".into(), graph, features, labels, loss, correct, classes };
+    let network = Network {
+        name: "test".into(),
+        graph,
+        features,
+        labels,
+        loss,
+        losses: vec![],
+        correct,
+        classes,
+    };
     Case::new(network, classes, 8, 32, 4).check();
 }
 
@@ -201,6 +210,15 @@ fn a_residual_connection() {
     let loss = graph.softmax_cross_entropy(z, labels).unwrap();
     let correct = graph.correct(z, labels).unwrap();
     let classes = 3;
-    let network = Network { name: "test".into(), graph, features, labels, loss, correct, classes };
+    let network = Network {
+        name: "test".into(),
+        graph,
+        features,
+        labels,
+        loss,
+        losses: vec![],
+        correct,
+        classes,
+    };
     Case::new(network, classes, 6, 48, 5).check();
 }

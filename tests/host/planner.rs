@@ -1,7 +1,7 @@
 //! Plans without a GPU: how scratch shares memory, and what is refused.
 use secateur::Error;
 use secateur::gpu::{Bound, Kernel, Memory, Operand, PlanBuilder, Slot, read, write};
-use secateur::kernels::{Add, Sgd};
+use secateur::kernels::{Add, STEP_WORDS, Sgd};
 
 fn add(x: Slot, y: Slot, out: Slot) -> Add {
     Add { x, y, out, len: out.words }
@@ -18,21 +18,22 @@ fn home(plan: &PlanBuilder, slot: &str) -> String {
 #[test]
 fn the_text_names_everything() {
     let mut plan = PlanBuilder::default();
-    let [w, g, step] = [("w", 300), ("g", 300), ("step", 4)].map(|(n, l)| plan.persistent(n, l));
+    let [w, g, step] =
+        [("w", 300), ("g", 300), ("step", STEP_WORDS)].map(|(n, l)| plan.persistent(n, l));
     let t = plan.scratch("t", 300);
     plan.phase("train");
     plan.push(add(w, g, t)).unwrap();
     plan.phase("update");
     plan.push(Sgd { gradient: g, mask: None, step, weights: w, len: 300, decay: 0.0 }).unwrap();
     let want = "\
-2 launches, 4 slots in 4 buffers; 2416 B persistent, 1200 B scratch shared by 1200 B
+2 launches, 4 slots in 4 buffers; 2420 B persistent, 1200 B scratch shared by 1200 B
 train:
   add                    x=w@b0 y=g@b1 ->out=t@b3  grid 2x1x1
 update:
   sgd                    gradient=g@b1 mask=- step=step@b2 ->weights=w@b0 PRUNED:0  grid 2x1x1
 ";
     assert_eq!(plan.to_string(), want);
-    assert_eq!(plan.memory(), Memory { persistent: 2416, scratch: 1200, unshared: 1200 });
+    assert_eq!(plan.memory(), Memory { persistent: 2420, scratch: 1200, unshared: 1200 });
 }
 
 #[test]

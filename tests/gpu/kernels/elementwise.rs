@@ -107,3 +107,31 @@ fn column_sum_repeats_bit_for_bit() {
     let bits = || column_sum(gpu, &data, 19).into_iter().map(f32::to_bits).collect::<Vec<_>>();
     assert_eq!(bits(), bits());
 }
+
+#[test]
+fn running_mean_starts_anew_and_averages() {
+    let Some(gpu) = gpu() else { return };
+    for len in LENGTHS {
+        // What a new mean replaces may be anything.
+        for (share, before) in [(1.0, f32::NAN), (0.5, 3.0), (1.0 / 3.0, -1.0)] {
+            let mut noise = Noise::new(len as u64);
+            let data = noise.floats(len, 4.0);
+            let mean: Vec<f32> = noise.floats(len, 1.0).iter().map(|v| v * before).collect();
+            let step = Step { share, ..Default::default() };
+            let mut rig = Rig::new(gpu);
+            let (x, slot) = (rig.slot("x", &data), rig.slot("step", &[step]));
+            let out = rig.slot("mean", &mean);
+            rig.push(RunningMean { x, step: slot, mean: out, len: len as u32 });
+            let got: Vec<f32> = rig.run().read(out);
+            // Difference, product and sum: three roundings, of terms no larger than both together.
+            let bounds: Vec<f64> = data
+                .iter()
+                .zip(&mean)
+                .map(|(x, m)| 3.0 * crate::common::U * (f64::from(x.abs()) + f64::from(m.abs())))
+                .collect();
+            let tol = if share == 1.0 { Tol::Exact } else { Tol::Within(&bounds) };
+            tol.check(&got, &running_mean_reference(&data, &mean, &step))
+                .unwrap_or_else(|e| panic!("{len}, share {share}: {e}"));
+        }
+    }
+}

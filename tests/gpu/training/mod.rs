@@ -50,7 +50,7 @@ pub fn pruning(pruned: Pruned) -> MaskUpdateOp {
     Pruning::new(spec(pruned)).unwrap().conditional_mask_update_op()
 }
 
-pub fn train_op(gpu: &Gpu, optimizer: Optimizer) -> TrainOp<'_> {
+pub fn train_op(gpu: &Gpu, optimizer: Optimizer) -> TrainOp<'static> {
     let batches = Batches::new(blobs(), 16, Some(SEED)).unwrap();
     TrainOp::new(gpu, &Model::mlp(&MODEL), optimizer, batches, SEED).unwrap()
 }
@@ -61,7 +61,7 @@ pub fn run(
     optimizer: Optimizer,
     mask_update_op: MaskUpdateOp,
     steps: u64,
-) -> (TrainOutcome<'static>, Vec<StepEvent>) {
+) -> (TrainOutcome, Vec<StepEvent>) {
     let mut events = Vec::new();
     let options = TrainOptions {
         number_of_steps: Some(steps),
@@ -76,7 +76,7 @@ pub fn run(
     (outcome, events)
 }
 
-fn weights(outcome: &TrainOutcome<'_>) -> Vec<u32> {
+fn weights(outcome: &TrainOutcome) -> Vec<u32> {
     let names = ["fc1", "fc2", "fc3"].map(|l| [format!("{l}.weight"), format!("{l}.bias")]);
     let bits = |name: &String| outcome.session.weights(name).unwrap();
     names.iter().flatten().flat_map(bits).map(f32::to_bits).collect()

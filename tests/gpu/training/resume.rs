@@ -20,7 +20,7 @@ fn go<'g>(
     op: MaskUpdateOp,
     steps: u64,
     losses: &mut Vec<u32>,
-) -> TrainOutcome<'g> {
+) -> TrainOutcome {
     let options = TrainOptions {
         number_of_steps: Some(steps),
         on_event: Some(Box::new(|event| {
@@ -107,7 +107,7 @@ fn a_dense_checkpoint_warm_starts_a_masked_network() {
     let optimizer = Optimizer::adam(0.01);
     go(gpu, folder.path(), optimizer, MaskUpdateOp::none(), 5, &mut losses);
     let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
-    let session =
+    let mut session =
         Session::new(gpu, &network, optimizer, &pruning(Pruned::Revive), SEED + 1).unwrap();
     let found = newest(folder.path()).unwrap().unwrap();
     session.restore(&found).unwrap();
@@ -154,7 +154,7 @@ fn a_run_can_go_on_in_another_mode() {
     let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
     let found = newest(folder.path()).unwrap().unwrap();
     let evaluate = |mode| {
-        let session = Session::new(gpu, &network, optimizer, &pruning(mode), SEED).unwrap();
+        let mut session = Session::new(gpu, &network, optimizer, &pruning(mode), SEED).unwrap();
         session.restore(&found).unwrap();
         let zeros = session.weights("fc1.weight").unwrap().iter().filter(|w| **w == 0.0).count();
         (session.evaluate(&blobs()).unwrap().loss.to_bits(), zeros)
@@ -176,7 +176,7 @@ fn a_tensor_of_another_shape_is_refused_and_named() {
     let turned = found.model.iter_mut().find(|t| t.name == "fc1.weight").unwrap();
     turned.shape.reverse();
     let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
-    let session = Session::new(gpu, &network, optimizer, &MaskUpdateOp::none(), SEED).unwrap();
+    let mut session = Session::new(gpu, &network, optimizer, &MaskUpdateOp::none(), SEED).unwrap();
     let before = session.weights("fc3.weight").unwrap();
     let error = session.restore(&found).unwrap_err().to_string();
     for part in ["fc1.weight", "[20, 6]", "[6, 20]"] {

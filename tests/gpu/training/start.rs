@@ -65,7 +65,7 @@ fn wrong_initial_values_are_named() {
 #[test]
 fn set_weights_keeps_pruned_ones_zero() {
     let Some(gpu) = gpu() else { return };
-    let (outcome, _) = super::run(gpu, Optimizer::adam(0.01), pruning(Pruned::Zero), 17);
+    let (mut outcome, _) = super::run(gpu, Optimizer::adam(0.01), pruning(Pruned::Zero), 17);
     let before = outcome.session.weights("fc1.weight").unwrap();
     outcome.session.set_weights("fc1.weight", &vec![0.5; before.len()]).unwrap();
     let after = outcome.session.weights("fc1.weight").unwrap();

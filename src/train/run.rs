@@ -1,0 +1,279 @@
+//! One run of the loop on one device: decides what is due, and hands each step to the session.
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::event::{Event, MaskEvent, MaskSparsity, StepEvent};
+use super::guard::guarded;
+use super::saver::Saver;
+use super::saves::Saves;
+use super::session::Session;
+use super::step_fn::{Batches, Facts, StepContext, StepReturn};
+use super::steps::StepResult;
+use super::supervisor::{End, Supervisor};
+use super::trace::Trace;
+use crate::data::{Batch, Cursor};
+use crate::kernels::TopkState;
+use crate::prune::PrunedTensor;
+use crate::{Error, Result};
+
+pub(super) struct Run<'s, 'a> {
+    pub(super) supervisor: &'s mut Supervisor<'a>,
+    pub(super) session: Session,
+    pub(super) saves: Option<Saves>,
+    batch: Batch,
+    pub(super) global_step: u64,
+    pub(super) last_mask_update: u64,
+    /// Where the batches of the next step begin.
+    pub(super) cursor: Cursor,
+    first_step: u64,
+    previous_submit: Option<Instant>,
+    last: Option<StepEvent>,
+}
+
+/// A run that came to its end.
+pub(super) struct Finished {
+    pub(super) end: End,
+    pub(super) session: Session,
+    pub(super) global_step: u64,
+    pub(super) last: Option<StepEvent>,
+    pub(super) checkpoint: Option<PathBuf>,
+}
+
+impl<'s, 'a> Run<'s, 'a> {
+    /// Puts the network on the device as its newest checkpoint or its initial values have it.
+    pub(super) fn start(supervisor: &'s mut Supervisor<'a>) -> Result<Self> {
+        let (session, state) = supervisor.session()?;
+        let (global_step, last_mask_update) = (state.global_step, state.last_mask_update);
+        if let Some(limit) = supervisor.options.number_of_steps {
+            supervisor.mask_update_op.check_fires(global_step, limit, last_mask_update)?;
+        }
+        supervisor.first_step.get_or_insert(global_step);
+        let cursor = supervisor.train_op.batches.cursor();
+        let saves = supervisor.logdir.as_ref().map(|logdir| {
+            let retention = supervisor.options.retention();
+            Saves::new(Saver::new(logdir.path.clone(), retention, &session))
+        });
+        let hparams = supervisor.hparams();
+        supervisor.summarise(|scalars| scalars.start(global_step + 1, &hparams))?;
+        let memory = session.memory();
+        supervisor.tell(Event::Start { step: global_step, memory })?;
+        Ok(Self {
+            supervisor,
+            session,
+            saves,
+            batch: Batch::default(),
+            global_step,
+            last_mask_update,
+            cursor,
+            first_step: global_step,
+            previous_submit: None,
+            last: None,
+        })
+    }
+
+    /// Takes every step, and saves at the end.
+    pub(super) fn complete(mut self) -> Result<Finished> {
+        if self.global_step == self.supervisor.first_step.unwrap_or(0) {
+            self.supervisor.origin = Instant::now();
+        }
+        let end = match self.steps() {
+            Ok(end) => end,
+            Err(error) => {
+                self.rescue(&error);
+                return Err(error);
+            }
+        };
+        let checkpoint = self.last_save()?;
+        let Self { session, global_step, last, .. } = self;
+        Ok(Finished { end, session, global_step, last, checkpoint })
+    }
+
+    fn steps(&mut self) -> Result<End> {
+        let end = loop {
+            if self.limit_reached(self.global_step) {
+                break End::StepLimit;
+            }
+            if self.stop_asked() {
+                break End::Stopped;
+            }
+            if self.traced() {
+                self.session.steps.trace = Some(Trace::new(self.supervisor.origin));
+            }
+            let Some(should_stop) = self.step()? else { break End::EndOfData };
+            if self.session.steps.trace.is_some() {
+                self.session.mark("wait");
+                self.session.gpu.wait()?;
+            }
+            self.session.mark("results");
+            for result in self.session.ready()? {
+                self.handle(&result)?;
+            }
+            self.session.mark("checkpoint");
+            self.save_if_due()?;
+            self.write_trace()?;
+            if should_stop {
+                break End::Stopped;
+            }
+        };
+        self.session.steps.abandon();
+        self.drain()?;
+        Ok(end)
+    }
+
+    /// One step and the mask update after it; `None` when the data has ended, else whether the step
+    /// function asks to stop.
+    fn step(&mut self) -> Result<Option<bool>> {
+        let global_step = self.global_step + 1;
+        let facts = Facts {
+            global_step,
+            should_stop: self.limit_reached(global_step) || self.stop_asked(),
+            should_log: self.supervisor.options.logs(global_step),
+            should_trace: self.session.steps.trace.is_some(),
+            logdir: self.supervisor.logdir.as_ref().map(|l| l.path.as_path()),
+        };
+        let batches =
+            Batches { source: &mut *self.supervisor.train_op.batches, batch: &mut self.batch };
+        let (updates, ended, accumulated) = (0, false, None);
+        let mut context =
+            StepContext { session: &mut self.session, batches, facts, accumulated, updates, ended };
+        let returned = match &mut self.supervisor.options.train_step_fn {
+            None => context.train().map(|()| StepReturn::default()),
+            Some(step) => guarded("train_step_fn", || step(&mut context)),
+        }?;
+        let StepContext { updates, ended, accumulated, .. } = context;
+        if updates == 0 && ended {
+            return Ok(None);
+        }
+        let misused = match (updates, accumulated) {
+            (0, None) => {
+                Some("returned without an update; call train(), or accumulate() and apply()")
+            }
+            (_, Some(_)) if !ended => {
+                Some("returned with a gradient left over; call apply() before")
+            }
+            _ => None,
+        };
+        if let Some(message) = misused {
+            return Err(Error::argument("train_step_fn", message));
+        }
+        let asked = self.supervisor.mask_update_op.due(global_step, self.last_mask_update);
+        self.session.finish_step(global_step, asked, returned.loss)?;
+        self.global_step = global_step;
+        self.cursor = self.supervisor.train_op.batches.cursor();
+        if asked.is_some() {
+            self.last_mask_update = global_step;
+        }
+        Ok(Some(returned.should_stop))
+    }
+
+    fn limit_reached(&self, global_step: u64) -> bool {
+        self.supervisor.options.number_of_steps.is_some_and(|limit| global_step >= limit)
+    }
+
+    fn stop_asked(&self) -> bool {
+        self.supervisor.options.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    fn traced(&self) -> bool {
+        let options = &self.supervisor.options;
+        let every = options.trace_every_n_steps;
+        every.is_some_and(|n| self.global_step.is_multiple_of(n))
+            || options.trace_step == Some(self.global_step - self.first_step)
+    }
+
+    fn write_trace(&mut self) -> Result<()> {
+        let (Some(trace), Some(logdir)) =
+            (self.session.steps.trace.take(), &self.supervisor.logdir)
+        else {
+            return Ok(());
+        };
+        let path = logdir.path.join(format!("timeline-{}.json", self.global_step));
+        let work = self.saves.as_ref().map(Saves::work).unwrap_or_default();
+        match trace.write(&self.session.gpu, self.global_step, &work, &path) {
+            Ok(()) => log::info!("wrote {}", path.display()),
+            // A full disk is no reason to stop training.
+            Err(e @ Error::Io { .. }) => log::warn!("no trace, training goes on: {e}"),
+            Err(e) => return Err(e),
+        }
+        Ok(())
+    }
+
+    /// Handles every step submitted so far; waits for the device.
+    fn drain(&mut self) -> Result<()> {
+        for result in self.session.drain()? {
+            self.handle(&result)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at one result: refuses what is not finite, logs, summarises, tells the observer.
+    fn handle(&mut self, result: &StepResult) -> Result<()> {
+        let step = result.step;
+        self.check_finite(result)?;
+        let seconds =
+            self.previous_submit.map_or(Duration::ZERO, |previous| result.submitted - previous);
+        self.previous_submit = Some(result.submitted);
+        let masks = result.mask_update.as_ref().map(|m| self.mask_event(step, m)).transpose()?;
+        let event = StepEvent {
+            step,
+            loss: result.loss,
+            accuracy: result.accuracy,
+            learning_rate: self.supervisor.train_op.optimizer.learning_rate(),
+            seconds: seconds.as_secs_f64(),
+            masks,
+        };
+        self.supervisor.log(&event);
+        let when = self.supervisor.options.summaries_when();
+        let session = &self.session;
+        self.supervisor.summarise(|scalars| scalars.step(session, &event, when))?;
+        self.supervisor.tell(Event::Step(event.clone()))?;
+        self.last = Some(event);
+        Ok(())
+    }
+
+    fn check_finite(&self, result: &StepResult) -> Result<()> {
+        if result.loss.is_finite() {
+            return Ok(());
+        }
+        Err(Error::NonFinite { step: result.step, tensor: self.session.first_non_finite()? })
+    }
+
+    fn mask_event(&self, step: u64, (asked, states): &(f64, Vec<TopkState>)) -> Result<MaskEvent> {
+        let tensor = |(tensor, state): (PrunedTensor, &TopkState)| match state.nan {
+            0 => Ok(MaskSparsity {
+                sparsity: 1.0 - f64::from(state.kept) / f64::from(tensor.len),
+                threshold: f32::from_bits(state.threshold),
+                len: tensor.len,
+                name: tensor.name,
+            }),
+            _ => Err(Error::NonFinite { step, tensor: tensor.name }),
+        };
+        let tensors = self.session.pruned().zip(states).map(tensor).collect::<Result<_>>()?;
+        Ok(MaskEvent { asked: *asked, tensors })
+    }
+
+    /// After an error that leaves the device well: saves the steps that are complete.
+    fn rescue(&mut self, error: &Error) {
+        let bad = matches!(
+            error,
+            Error::DeviceLost(_) | Error::DeviceHung { .. } | Error::NonFinite { .. }
+        );
+        // Between two steps there is nothing that a resumed run could go on from.
+        if bad || self.saves.is_none() || self.session.steps.torn() {
+            return;
+        }
+        self.session.steps.abandon();
+        // The observer is not told: it may be what failed.
+        let drained = self.session.drain();
+        let finite = drained.and_then(|all| all.iter().try_for_each(|r| self.check_finite(r)));
+        self.supervisor.options.on_event = None;
+        match finite.and_then(|()| self.last_save()) {
+            Ok(path) => {
+                let path = path.as_deref().unwrap_or(Path::new("nothing")).display();
+                log::warn!("the run failed after global step {}; saved {path}", self.global_step);
+            }
+            Err(e) => log::warn!("the run failed, and no last checkpoint could be written: {e}"),
+        }
+    }
+}

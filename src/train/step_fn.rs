@@ -1,0 +1,208 @@
+//! The step: what one turn of the loop does to the weights, by default or by a function of one's own.
+use std::path::Path;
+
+use super::guard::guarded;
+use super::plans::Accumulate;
+use super::session::Session;
+use crate::data::{Batch, BatchSource};
+use crate::kernels::Step;
+use crate::{Error, Result};
+
+/// Replaces the default step, which is [`StepContext::train`] once. What it captures are its
+/// extras; limit, log, trace, mask update and checkpoints stay the loop's.
+pub type TrainStepFn<'a> = Box<dyn FnMut(&mut StepContext<'_>) -> Result<StepReturn> + 'a>;
+
+/// What a step function gives back.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct StepReturn {
+    /// Loss to log and return; `None` takes the mean over the step's rows from the device, without
+    /// waiting for it.
+    pub loss: Option<f32>,
+    /// Ends the run after this step, with a checkpoint.
+    pub should_stop: bool,
+}
+
+/// What a step function works with. Where the data ends within a step, methods that need a batch
+/// do nothing, and the run ends after the step if that has changed any weight.
+#[derive(Debug)]
+pub struct StepContext<'r> {
+    pub(super) session: &'r mut Session,
+    pub(super) batches: Batches<'r>,
+    pub(super) facts: Facts<'r>,
+    /// Objective, and rows, of the gradient accumulated so far.
+    pub(super) accumulated: Option<(usize, usize)>,
+    pub(super) updates: u64,
+    pub(super) ended: bool,
+}
+
+/// The source, and the batch that it fills.
+pub(super) struct Batches<'r> {
+    pub(super) source: &'r mut dyn BatchSource,
+    pub(super) batch: &'r mut Batch,
+}
+
+impl std::fmt::Debug for Batches<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Batches").field(&self.source.cursor()).finish()
+    }
+}
+
+/// What the loop knows of the step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts<'r> {
+    pub(super) global_step: u64,
+    pub(super) should_stop: bool,
+    pub(super) should_log: bool,
+    pub(super) should_trace: bool,
+    pub(super) logdir: Option<&'r Path>,
+}
+
+impl StepContext<'_> {
+    /// The default step: gradient of the network's loss on the next batch, and the update.
+    ///
+    /// # Errors
+    /// Of the batch source and the device.
+    pub fn train(&mut self) -> Result<()> {
+        self.train_on("")
+    }
+
+    /// As [`train`](Self::train), on the loss `name` of [`crate::nn::Network::losses`]: only the
+    /// parameters that reach it move.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a name that the network does not have.
+    pub fn train_on(&mut self, name: &str) -> Result<()> {
+        let objective = self.objective(name)?;
+        if self.next_batch(objective, |_| 1.0)? {
+            self.session.record(self.session.objectives[objective].train, true)?;
+            self.updates += 1;
+        }
+        Ok(())
+    }
+
+    /// Adds the gradient on the next batch to a mean over the rows seen since the last
+    /// [`apply`](Self::apply); weights stay.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] unless [`crate::TrainOp::accumulate_gradients`] was asked for.
+    pub fn accumulate(&mut self) -> Result<()> {
+        self.accumulate_on("")
+    }
+
+    /// As [`accumulate`](Self::accumulate), on the loss `name`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a name that the network does not have, or when the gradient of
+    /// another loss waits to be applied.
+    pub fn accumulate_on(&mut self, name: &str) -> Result<()> {
+        let objective = self.objective(name)?;
+        let phase = self.accumulates(objective)?.gradient;
+        let before = match self.accumulated {
+            Some((other, _)) if other != objective => {
+                let message = "the gradient of another loss waits; apply() it first";
+                return Err(Error::argument(name, message));
+            }
+            accumulated => accumulated.map_or(0, |(_, rows)| rows),
+        };
+        let share = |rows: usize| rows as f32 / (before + rows) as f32;
+        if self.next_batch(objective, share)? {
+            self.session.record(phase, false)?;
+            self.accumulated = Some((objective, before + self.batches.batch.rows));
+        }
+        Ok(())
+    }
+
+    /// Updates the weights by the mean of the gradients accumulated. Does nothing when there are
+    /// none because the data has ended.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when there are none otherwise.
+    pub fn apply(&mut self) -> Result<()> {
+        let Some((objective, _)) = self.accumulated.take() else {
+            if self.ended {
+                return Ok(());
+            }
+            let message = "apply() without a gradient; call accumulate() before it";
+            return Err(Error::argument("train_step_fn", message));
+        };
+        let phase = self.accumulates(objective)?.apply;
+        self.session.record(phase, true)?;
+        self.updates += 1;
+        Ok(())
+    }
+
+    /// Mean loss over the rows of this step so far. Waits for the device.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn loss(&mut self) -> Result<f32> {
+        self.session.partial_loss()
+    }
+
+    /// The network as it is, this step's work so far included, to read values from. Reading waits
+    /// for the device.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn session(&mut self) -> Result<&Session> {
+        self.session.flush()?;
+        Ok(self.session)
+    }
+
+    /// The global step that this call makes, counted from 1.
+    pub fn global_step(&self) -> u64 {
+        self.facts.global_step
+    }
+
+    /// Whether the loop ends after this step: the limit is reached, or a stop asked for.
+    pub fn should_stop(&self) -> bool {
+        self.facts.should_stop
+    }
+
+    /// Whether the loop logs this step.
+    pub fn should_log(&self) -> bool {
+        self.facts.should_log
+    }
+
+    /// Whether the loop traces this step.
+    pub fn should_trace(&self) -> bool {
+        self.facts.should_trace
+    }
+
+    /// Where the run's files are.
+    pub fn logdir(&self) -> Option<&Path> {
+        self.facts.logdir
+    }
+
+    fn objective(&self, name: &str) -> Result<usize> {
+        let known = &self.session.objectives;
+        known.iter().position(|o| o.name == name).ok_or_else(|| {
+            let names: Vec<&str> = known[1..].iter().map(|o| o.name.as_str()).collect();
+            let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            Error::argument(
+                name,
+                format!("no such loss; the network has, besides its own, {there}"),
+            )
+        })
+    }
+
+    fn accumulates(&self, objective: usize) -> Result<Accumulate> {
+        self.session.objectives[objective].accumulate.ok_or_else(|| {
+            let message = "the run has no room for it; ask with TrainOp::accumulate_gradients()";
+            Error::argument("accumulate", message)
+        })
+    }
+
+    /// Whether there was a batch; it is written for the commands recorded next.
+    fn next_batch(&mut self, objective: usize, share: impl Fn(usize) -> f32) -> Result<bool> {
+        self.session.mark("next batch");
+        let Batches { source, batch } = &mut self.batches;
+        if self.ended || !guarded("batches", || source.next_batch(batch))? {
+            self.ended = true;
+            return Ok(false);
+        }
+        let scalars = self.session.optimizer.step(self.facts.global_step, batch.rows as u32);
+        self.session.feed(batch, Step { share: share(batch.rows), ..scalars }, objective)?;
+        Ok(true)
+    }
+}

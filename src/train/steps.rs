@@ -1,0 +1,262 @@
+//! Steps under way: recorded, submitted in one part or several, and what they left as it arrives.
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::session::Session;
+use super::trace::Trace;
+use crate::Result;
+use crate::data::Batch;
+use crate::gpu::{Encoder, Gpu, Phase, ReadbackRing, Slot, Ticket};
+use crate::kernels::{Step, TOPK_STATE_WORDS, TopkState};
+
+/// Submissions that the host may be ahead of the device.
+pub(super) const STEPS_IN_FLIGHT: usize = 3;
+
+/// What a step left behind; it arrives a few steps later.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepResult {
+    /// Global step, counted from 1.
+    pub step: u64,
+    /// Mean loss over the step's rows, each before the update that it led to.
+    pub loss: f32,
+    /// Share of right rows.
+    pub accuracy: f64,
+    /// The mask update after it, if one was due: sparsity asked for, and what was selected in
+    /// each pruned variable.
+    pub mask_update: Option<(f64, Vec<TopkState>)>,
+    /// When the host submitted the last of the step.
+    pub submitted: Instant,
+}
+
+/// The steps of a session. A step that reads one batch is one submission; each further batch is
+/// one more, as the batch's slots are written between them.
+#[derive(Debug)]
+pub(super) struct Steps {
+    /// Of the step in hand, where it is traced.
+    pub(super) trace: Option<Trace>,
+    ring: ReadbackRing,
+    open: Option<Part>,
+    in_flight: VecDeque<InFlight>,
+    /// What has arrived of the step in hand.
+    partial: Partial,
+    arrived: Vec<StepResult>,
+    /// A part that changes weights is submitted, and the step is not complete.
+    torn: bool,
+}
+
+/// Commands not submitted yet.
+#[derive(Debug)]
+struct Part {
+    encoder: Encoder,
+    /// Outputs of the batch that they read, and its rows.
+    batch: Option<([Slot; 2], usize)>,
+    /// Whether they change weights.
+    updates: bool,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    rows: usize,
+    /// On the last part of a step.
+    end: Option<StepEnd>,
+}
+
+#[derive(Debug)]
+struct StepEnd {
+    step: u64,
+    asked: Option<f64>,
+    loss: Option<f32>,
+    submitted: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Partial {
+    rows: f64,
+    /// Sum over the rows.
+    loss: f64,
+    correct: f64,
+}
+
+impl Partial {
+    fn add(&mut self, rows: usize, loss: f32, correct: f32) {
+        if rows > 0 {
+            self.rows += rows as f64;
+            self.loss += f64::from(loss) * rows as f64;
+            self.correct += f64::from(correct);
+        }
+    }
+
+    /// Exact for one batch: the product of loss and rows fits an f64.
+    fn loss(&self) -> f32 {
+        (self.loss / self.rows.max(1.0)) as f32
+    }
+}
+
+impl Steps {
+    /// For a session with `pruned` pruned variables.
+    pub(super) fn new(gpu: &Gpu, pruned: usize) -> Result<Self> {
+        let bytes = 4 * (2 + pruned as u64 * u64::from(TOPK_STATE_WORDS));
+        Ok(Self {
+            trace: None,
+            ring: ReadbackRing::new(gpu, bytes, STEPS_IN_FLIGHT)?,
+            open: None,
+            in_flight: VecDeque::new(),
+            partial: Partial::default(),
+            arrived: Vec::new(),
+            torn: false,
+        })
+    }
+
+    /// Whether the weights are between two steps: part of a step has reached them.
+    pub(super) fn torn(&self) -> bool {
+        self.torn
+    }
+
+    /// Forgets what is recorded and not submitted.
+    pub(super) fn abandon(&mut self) {
+        self.open = None;
+    }
+
+    fn take(&mut self, arrived: Vec<(Ticket, Vec<u8>)>) {
+        for (_, bytes) in arrived {
+            let InFlight { rows, end } =
+                self.in_flight.pop_front().expect("one entry for each ticket");
+            let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
+            let [loss, correct] = [words[0], words[1]].map(f32::from_bits);
+            self.partial.add(rows, loss, correct);
+            let Some(StepEnd { step, asked, loss, submitted }) = end else { continue };
+            let partial = std::mem::take(&mut self.partial);
+            let state = |w: &[u32]| bytemuck::pod_read_unaligned(bytemuck::cast_slice(w));
+            let states = || words[2..].chunks_exact(TOPK_STATE_WORDS as usize).map(state).collect();
+            self.arrived.push(StepResult {
+                step,
+                loss: loss.unwrap_or_else(|| partial.loss()),
+                accuracy: partial.correct / partial.rows.max(1.0),
+                mask_update: asked.map(|sparsity| (sparsity, states())),
+                submitted,
+            });
+        }
+    }
+}
+
+impl Session {
+    /// Writes `batch` for the commands recorded next, which train on `objective`.
+    pub(super) fn feed(&mut self, batch: &Batch, scalars: Step, objective: usize) -> Result<()> {
+        if self.steps.open.as_ref().is_some_and(|part| part.batch.is_some()) {
+            // What is recorded reads the batch before.
+            self.flush()?;
+        }
+        self.mark("upload");
+        self.upload_batch(batch, scalars);
+        let outputs = self.objectives[objective].outputs;
+        self.part()?.batch = Some((outputs, batch.rows));
+        Ok(())
+    }
+
+    /// Records `phase`; `updates` says whether it changes weights.
+    pub(super) fn record(&mut self, phase: Phase, updates: bool) -> Result<()> {
+        self.mark("encode");
+        self.part()?;
+        let Steps { open, trace, .. } = &mut self.steps;
+        let part = open.as_mut().expect("made above");
+        part.updates |= updates;
+        match trace.as_mut().and_then(Trace::timestamps) {
+            Some(timestamps) => self.program.encode_timed(phase, &mut part.encoder, timestamps),
+            None => self.program.encode(phase, &mut part.encoder),
+        }
+        Ok(())
+    }
+
+    /// Submits what is recorded, as a part of the step in hand.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        match self.steps.open {
+            Some(_) => self.submit(&[], None),
+            None => Ok(()),
+        }
+    }
+
+    /// Submits the rest of the step that makes `global_step`, with the mask update to sparsity
+    /// `asked` when one is due. Does not wait, but when too many submissions are in flight.
+    /// `loss` is reported in place of the device's.
+    pub(super) fn finish_step(
+        &mut self,
+        global_step: u64,
+        asked: Option<f64>,
+        loss: Option<f32>,
+    ) -> Result<()> {
+        let mut states = Vec::new();
+        if let (Some(sparsity), Some(slot), Some(phase)) = (asked, self.counts, self.mask_update) {
+            let counts: Vec<u32> = self.pruned().map(|v| v.count_at(sparsity)).collect();
+            self.program.upload(&self.gpu, slot, &counts);
+            self.record(phase, true)?;
+            states = self.pruned().map(|v| v.state).collect();
+        }
+        let asked = asked.filter(|_| !states.is_empty());
+        let end = StepEnd { step: global_step, asked, loss, submitted: Instant::now() };
+        self.submit(&states, Some(end))
+    }
+
+    fn submit(&mut self, states: &[Slot], end: Option<StepEnd>) -> Result<()> {
+        self.part()?;
+        let Steps { ring, open, in_flight, trace, torn, .. } = &mut self.steps;
+        let Part { mut encoder, batch, updates } = open.take().expect("made above");
+        if let Some(timestamps) = trace.as_mut().and_then(Trace::timestamps) {
+            timestamps.resolve(&mut encoder);
+        }
+        let (outputs, rows) = batch.unwrap_or((self.objectives[0].outputs, 0));
+        let readback: Vec<Slot> = outputs.iter().chain(states).copied().collect();
+        ring.copy(&self.gpu, &mut encoder, &self.program, &readback)?;
+        if let Some(trace) = trace {
+            trace.submit();
+        }
+        encoder.submit()?;
+        *torn = end.is_none() && (*torn || updates);
+        in_flight.push_back(InFlight { rows, end });
+        Ok(())
+    }
+
+    /// Results that have arrived, oldest first; never blocks.
+    pub(super) fn ready(&mut self) -> Result<Vec<StepResult>> {
+        let arrived = self.steps.ring.ready(&self.gpu)?;
+        self.steps.take(arrived);
+        Ok(std::mem::take(&mut self.steps.arrived))
+    }
+
+    /// Results of all steps submitted; blocks until they have arrived.
+    pub(super) fn drain(&mut self) -> Result<Vec<StepResult>> {
+        self.await_parts()?;
+        Ok(std::mem::take(&mut self.steps.arrived))
+    }
+
+    /// Mean loss over the batches of the step in hand; waits for them.
+    pub(super) fn partial_loss(&mut self) -> Result<f32> {
+        self.flush()?;
+        self.await_parts()?;
+        Ok(self.steps.partial.loss())
+    }
+
+    fn await_parts(&mut self) -> Result<()> {
+        let arrived = self.steps.ring.wait(&self.gpu)?;
+        self.steps.take(arrived);
+        Ok(())
+    }
+
+    /// The part being recorded, begun if there is none.
+    fn part(&mut self) -> Result<&mut Part> {
+        if self.steps.open.is_none() {
+            if let Some(trace) = &mut self.steps.trace {
+                trace.begin_part(&self.gpu, self.program.launches())?;
+            }
+            let encoder = Encoder::new(&self.gpu);
+            self.steps.open = Some(Part { encoder, batch: None, updates: false });
+        }
+        Ok(self.steps.open.as_mut().expect("made above"))
+    }
+
+    /// The host phase `name` begins, in a step that is traced.
+    pub(super) fn mark(&mut self, name: &'static str) {
+        if let Some(trace) = &mut self.steps.trace {
+            trace.mark(name);
+        }
+    }
+}
