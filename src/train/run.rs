@@ -26,7 +26,8 @@ pub(super) struct Run<'s, 'a> {
     pub(super) last_mask_update: u64,
     /// Where the batches of the next step begin.
     pub(super) cursor: Cursor,
-    first_step: u64,
+    /// When the first step of the call began: time 0 of its traces.
+    origin: Instant,
     previous_submit: Option<Instant>,
     last: Option<StepEvent>,
 }
@@ -38,6 +39,8 @@ pub(super) struct Finished {
     pub(super) global_step: u64,
     pub(super) last: Option<StepEvent>,
     pub(super) checkpoint: Option<PathBuf>,
+    /// Since the first step of the call, the last checkpoint left out.
+    pub(super) seconds: f64,
 }
 
 impl<'s, 'a> Run<'s, 'a> {
@@ -58,6 +61,7 @@ impl<'s, 'a> Run<'s, 'a> {
         supervisor.summarise(|scalars| scalars.start(global_step + 1, &hparams))?;
         let memory = session.memory();
         supervisor.tell(Event::Start { step: global_step, memory })?;
+        let origin = *supervisor.origin.get_or_insert_with(Instant::now);
         Ok(Self {
             supervisor,
             session,
@@ -66,7 +70,7 @@ impl<'s, 'a> Run<'s, 'a> {
             global_step,
             last_mask_update,
             cursor,
-            first_step: global_step,
+            origin,
             previous_submit: None,
             last: None,
         })
@@ -74,9 +78,6 @@ impl<'s, 'a> Run<'s, 'a> {
 
     /// Takes every step, and saves at the end.
     pub(super) fn complete(mut self) -> Result<Finished> {
-        if self.global_step == self.supervisor.first_step.unwrap_or(0) {
-            self.supervisor.origin = Instant::now();
-        }
         let end = match self.steps() {
             Ok(end) => end,
             Err(error) => {
@@ -84,9 +85,10 @@ impl<'s, 'a> Run<'s, 'a> {
                 return Err(error);
             }
         };
+        let seconds = self.origin.elapsed().as_secs_f64();
         let checkpoint = self.last_save()?;
         let Self { session, global_step, last, .. } = self;
-        Ok(Finished { end, session, global_step, last, checkpoint })
+        Ok(Finished { end, session, global_step, last, checkpoint, seconds })
     }
 
     fn steps(&mut self) -> Result<End> {
@@ -98,7 +100,7 @@ impl<'s, 'a> Run<'s, 'a> {
                 break End::Stopped;
             }
             if self.traced() {
-                self.session.steps.trace = Some(Trace::new(self.supervisor.origin));
+                self.session.steps.trace = Some(Trace::new(self.origin));
             }
             let Some(should_stop) = self.step()? else { break End::EndOfData };
             if self.session.steps.trace.is_some() {
@@ -179,7 +181,9 @@ impl<'s, 'a> Run<'s, 'a> {
         let options = &self.supervisor.options;
         let every = options.trace_every_n_steps;
         every.is_some_and(|n| self.global_step.is_multiple_of(n))
-            || options.trace_step == Some(self.global_step - self.first_step)
+            || options
+                .trace_step
+                .is_some_and(|n| self.supervisor.steps_since(self.global_step) == n)
     }
 
     fn write_trace(&mut self) -> Result<()> {

@@ -84,8 +84,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) first_batch: Cursor,
     /// Global step of the first start; `None` before it.
     pub(super) first_step: Option<u64>,
-    /// Time 0 of traces; reset when the first step begins.
-    pub(super) origin: Instant,
+    /// When the first step began.
+    pub(super) origin: Option<Instant>,
     /// When the run was first started, in seconds since 1970.
     pub(super) begun_unix: u64,
     /// Devices lost since the last checkpoint.
@@ -138,7 +138,7 @@ impl<'a> Supervisor<'a> {
             scalars,
             first_batch,
             first_step: None,
-            origin: Instant::now(),
+            origin: None,
             begun_unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs()),
             losses: 0,
             failures: 0,
@@ -169,7 +169,8 @@ impl<'a> Supervisor<'a> {
     }
 
     fn outcome(self, finished: Finished) -> TrainOutcome {
-        let Finished { end, session, global_step, last, checkpoint } = finished;
+        let Finished { end, session, global_step, last, checkpoint, seconds } = finished;
+        let steps = self.steps_since(global_step);
         if let Some(scalars) = self.scalars {
             // The checkpoint is on the disk: a summary that fails does not take the run back.
             if let Err(e) = scalars.close(&session, last.as_ref(), global_step) {
@@ -182,10 +183,16 @@ impl<'a> Supervisor<'a> {
             global_step,
             end,
             checkpoint,
-            steps: global_step - self.first_step.unwrap_or(global_step),
-            seconds: self.origin.elapsed().as_secs_f64(),
+            steps,
+            seconds,
             session,
         }
+    }
+
+    /// Steps that this call went on by.
+    pub(super) fn steps_since(&self, global_step: u64) -> u64 {
+        // A checkpoint that was there at the first start may be gone at the second.
+        global_step.saturating_sub(self.first_step.unwrap_or(global_step))
     }
 
     pub(super) fn tell(&mut self, event: Event) -> Result<()> {

@@ -3,6 +3,7 @@ mod resume;
 mod saves;
 mod simulation;
 mod start;
+mod step_fn;
 
 use std::sync::Arc;
 
