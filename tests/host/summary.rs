@@ -1,4 +1,6 @@
 //! Event files: read back record by record.
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod histogram;
 
 use std::fs;

@@ -93,7 +93,8 @@ impl SummaryWriter for EventWriter {
     }
 
     /// For TensorBoard's HParams dashboard, which keeps the first that it finds in a logdir: those
-    /// of a resumed run change nothing. Of two with one name, the later counts.
+    /// of a resumed run change nothing. Of two with one name, the later counts. The dashboard has
+    /// the scalars beside them when it is given the folder around the logdir.
     ///
     /// # Errors
     /// [`Error::Argument`] for a number that is NaN or infinite.
