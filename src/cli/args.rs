@@ -9,6 +9,7 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 ran but missed a stated check; 2 wrong usage or an error;
 73 checkpoints present but none valid; 74 logdir in use by another process; 130 or 143
 ended by SIGINT or SIGTERM, after the step in hand and a checkpoint (a second one: at once).
+SIGUSR1 writes a checkpoint, and training goes on.
 
 Environment: SECATEUR_ADAPTER (part of an adapter's name), SECATEUR_BACKEND (vulkan, metal, dx12),
 SECATEUR_POWER (high, low).";
@@ -90,6 +91,9 @@ pub struct Train {
     /// Chrome trace of the steps taken from global step 0, N, 2N, ...
     #[arg(long)]
     pub trace_every_n_steps: Option<u64>,
+    /// Chrome trace of one step, the second of this call.
+    #[arg(long)]
+    pub trace: bool,
     /// Train a dense network first, for comparison, in LOGDIR/dense.
     #[arg(long, overrides_with = "no_baseline")]
     pub baseline: bool,

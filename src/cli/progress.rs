@@ -43,6 +43,8 @@ impl Progress {
                 self.bar.set_message(format!("loss {loss:.4} sparsity {sparsity:.1} %"));
                 self.bar.set_position(step.step);
             }
+            // A log line says it; on a terminal it must not run into the bar.
+            Event::DeviceLost { .. } => self.bar.set_message("device lost"),
             _ => {}
         }
     }

@@ -40,7 +40,7 @@ pub fn run(args: &Train) -> Result<Verdict> {
     let recipe = Recipe::of(args)?;
     let pruning = recipe.pruning.clone().map(Pruning::new).transpose()?;
     let data = data::open(&recipe.data)?;
-    let gpu = data::gpu(&args.common)?;
+    let mut gpu = data::gpu(&args.common)?;
     let mask_update_op =
         pruning.as_ref().map_or_else(MaskUpdateOp::none, Pruning::conditional_mask_update_op);
     let logdir = match &args.logdir {
@@ -64,20 +64,23 @@ pub fn run(args: &Train) -> Result<Verdict> {
     let mut dense_test_accuracy = None;
     if baseline && pruning.is_some() {
         let dense = Recipe { pruning: None, trace_every_n_steps: None, ..recipe.clone() };
-        let logdir = logdir.join("dense");
-        let op = MaskUpdateOp::none();
-        let outcome = train_one(&gpu, &dense, op, &data.train, &logdir, "dense", &signals)?;
+        let (recipe, logdir) = (&dense, &*logdir.join("dense"));
+        let job = Job { recipe, logdir, label: "dense", trace: false };
+        let outcome = train_one(&gpu, &job, MaskUpdateOp::none(), &data.train, &signals)?;
+        // Another one than before, where the device was lost.
+        gpu = outcome.session.gpu().clone();
         if outcome.end == End::Stopped {
             return Ok(stopped(&outcome, &signals));
         }
         dense_test_accuracy = Some(outcome.session.evaluate(&data.test)?.accuracy);
     }
     let label = if mask_update_op.spec().is_some() { "pruned" } else { "dense" };
-    let outcome = train_one(&gpu, &recipe, mask_update_op, &data.train, &logdir, label, &signals)?;
+    let job = Job { recipe: &recipe, logdir: &logdir, label, trace: args.trace };
+    let outcome = train_one(&gpu, &job, mask_update_op, &data.train, &signals)?;
     if outcome.end == End::Stopped {
         return Ok(stopped(&outcome, &signals));
     }
-    let report = report(&gpu, &outcome, &data, dense_test_accuracy)?;
+    let report = report(&outcome, &data, dense_test_accuracy)?;
     if args.common.json {
         output::json(&report)?;
     } else {
@@ -86,15 +89,23 @@ pub fn run(args: &Train) -> Result<Verdict> {
     Ok(Verdict::of(report.test_accuracy, args.min_test_accuracy))
 }
 
+/// One of the runs of the command.
+struct Job<'a> {
+    recipe: &'a Recipe,
+    logdir: &'a Path,
+    label: &'static str,
+    /// Whether to trace a step of it.
+    trace: bool,
+}
+
 fn train_one(
     gpu: &Gpu,
-    recipe: &Recipe,
+    job: &Job<'_>,
     mask_update_op: MaskUpdateOp,
     train_set: &Arc<Dataset>,
-    logdir: &Path,
-    label: &'static str,
     signals: &Signals,
 ) -> Result<TrainOutcome> {
+    let &Job { recipe, logdir, label, trace } = job;
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
     let train_op = TrainOp::new(gpu, &recipe.model, recipe.optimizer, batches, recipe.seed)?;
@@ -104,10 +115,13 @@ fn train_one(
     let options = TrainOptions {
         number_of_steps: Some(recipe.steps),
         stop: Some(signals.stop()),
+        save: Some(signals.save()),
         // Ten lines where there is no progress bar.
         log_every_n_steps: (!terminal).then_some((recipe.steps / 10).max(1)),
         save_summaries_steps: Some((recipe.steps / 100).max(1)),
         trace_every_n_steps: recipe.trace_every_n_steps,
+        // The first step still pays for what later ones find ready.
+        trace_step: trace.then_some(1),
         on_event: Some(Box::new(|event| {
             // Only now is the logdir this run's own: a refused run must not replace its recipe.
             if let Event::Start { .. } = event {
@@ -131,17 +145,17 @@ fn stopped(outcome: &TrainOutcome, signals: &Signals) -> Verdict {
 }
 
 fn report(
-    gpu: &Gpu,
     outcome: &TrainOutcome,
     data: &Split,
     dense_test_accuracy: Option<f64>,
 ) -> Result<Report> {
+    let adapter = outcome.session.gpu().report();
     let layers = outcome.session.layers()?;
     let steps_per_second =
         if outcome.steps == 0 { 0.0 } else { outcome.steps as f64 / outcome.seconds };
     Ok(Report {
-        adapter: gpu.report().name.clone(),
-        backend: gpu.report().backend.clone(),
+        adapter: adapter.name.clone(),
+        backend: adapter.backend.clone(),
         global_step: outcome.global_step,
         loss: outcome.loss,
         train_accuracy: outcome.session.evaluate(&data.train)?.accuracy,

@@ -35,6 +35,16 @@ fn a_logdir_holds_events_traces_and_the_recipe() {
 }
 
 #[test]
+fn one_step_is_traced_on_request() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    folder.run(&train("--steps 15 --trace --logdir run")).ok();
+    folder.run(&train("--steps 21 --trace --logdir run")).ok();
+    let mut traces = folder.list("run");
+    traces.retain(|name| name.starts_with("timeline"));
+    assert_eq!(traces, ["timeline-17.json", "timeline-2.json"], "the second step of each call");
+}
+
+#[test]
 fn a_trace_shows_the_host_and_the_mask_update() {
     let Some(folder) = Folder::with_gpu() else { return };
     folder.run(&train("--steps 20 --trace-every-n-steps 19 --logdir run")).ok();

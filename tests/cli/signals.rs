@@ -31,6 +31,26 @@ fn step(folder: &Folder, logdir: &str) -> u64 {
     report["manifest"]["global_step"].as_u64().expect("a step")
 }
 
+/// SIGUSR1 asks for a checkpoint; the run goes on to its end.
+#[test]
+fn a_checkpoint_on_request() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    let mut command = folder.command(&format!("{RUN} asked --steps 3000"));
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
+    let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let mut saved = Vec::new();
+    for line in lines.map_while(Result::ok) {
+        if line.contains("from step") {
+            let sent = Command::new("kill").args(["-USR1", &child.id().to_string()]).status();
+            assert!(sent.expect("kill runs").success());
+        }
+        saved.extend(line.strip_prefix("saved ").map(str::to_owned));
+    }
+    assert!(child.wait().expect("the program ends").success());
+    assert_eq!(saved.len(), 2, "{saved:?}");
+    assert!(saved[0] < saved[1] && saved[1].ends_with("ckpt-000000003000"), "{saved:?}");
+}
+
 #[test]
 fn a_signal_saves_and_the_run_goes_on_from_there() {
     let Some(folder) = Folder::with_gpu() else { return };

@@ -1,8 +1,9 @@
 //! Options that no run can have are refused before there is a device or a file.
 use std::path::Path;
+use std::sync::Arc;
 
 use secateur::Error;
-use secateur::train::TrainOptions;
+use secateur::train::{SummaryFn, TrainOptions};
 
 /// The message about `options` with a logdir `logdir`.
 fn refused(options: TrainOptions<'_>, logdir: Option<&str>) -> String {
@@ -38,10 +39,36 @@ fn times_must_be_finite_and_not_negative() {
 }
 
 #[test]
-fn an_empty_logdir_and_a_trace_without_one_are_refused() {
+fn hours_must_be_above_0() {
+    for hours in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let options = TrainOptions { keep_every_n_hours: Some(hours), ..Default::default() };
+        assert!(refused(options, Some("logs")).contains("keep_every_n_hours"));
+    }
+}
+
+#[test]
+fn an_empty_logdir_is_refused() {
     assert!(refused(TrainOptions::default(), Some("")).contains("logdir"));
-    let options = TrainOptions { trace_every_n_steps: Some(5), ..Default::default() };
-    assert!(refused(options, None).contains("trace_every_n_steps"));
+}
+
+/// Each with its own text, as nothing else tells the user which option asks for files.
+#[test]
+fn what_needs_files_is_refused_without_a_logdir() {
+    let none = TrainOptions::default;
+    let own: SummaryFn<'static> = Box::new(|_, _, _| Ok(()));
+    let cases = [
+        ("trace_every_n_steps", TrainOptions { trace_every_n_steps: Some(5), ..none() }),
+        ("trace_step", TrainOptions { trace_step: Some(1), ..none() }),
+        ("save_every_n_steps", TrainOptions { save_every_n_steps: Some(5), ..none() }),
+        ("`save`", TrainOptions { save: Some(Arc::default()), ..none() }),
+        ("keep_every_n_hours", TrainOptions { keep_every_n_hours: Some(1.0), ..none() }),
+        ("summary_op", TrainOptions { summary_op: Some(own), ..none() }),
+    ];
+    for (name, options) in cases {
+        assert!(options.validate(Some(Path::new("logs"))).is_ok(), "{name}");
+        let message = refused(options, None);
+        assert!(message.contains(name) && message.contains("logdir"), "{message}");
+    }
 }
 
 #[test]

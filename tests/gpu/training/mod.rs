@@ -1,4 +1,5 @@
 //! Whole runs: against a host simulation, twice the same bits, and what pruning leaves behind.
+mod options;
 mod resume;
 mod saves;
 mod simulation;

@@ -13,8 +13,8 @@ use secateur::train::{Event, Session, TrainOptions, TrainOutcome, train};
 use super::{MODEL, SEED, blobs, pruning, spec, train_op};
 use crate::common::gpu;
 
-fn go<'g>(
-    gpu: &'g secateur::Gpu,
+fn go(
+    gpu: &secateur::Gpu,
     logdir: &Path,
     optimizer: Optimizer,
     op: MaskUpdateOp,

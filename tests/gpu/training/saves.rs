@@ -87,3 +87,44 @@ fn training_outlasts_saves_that_fail() {
     let left: Vec<String> = left.map(|n| n.to_string_lossy().into_owned()).collect();
     assert!(left.iter().all(|name| !name.starts_with(".tmp")), "{left:?}");
 }
+
+/// A trace has rows for the loop, the checkpoint thread and the queue, and readbacks between.
+#[test]
+fn a_trace_shows_the_checkpoint_and_the_readback() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let options = TrainOptions {
+        number_of_steps: Some(12),
+        save_every_n_steps: Some(1),
+        trace_every_n_steps: Some(1),
+        ..Default::default()
+    };
+    let op = train_op(gpu, Optimizer::adam(0.01));
+    train(op, Some(folder.path()), pruning(Pruned::Zero), options).unwrap();
+    let mut rows = std::collections::BTreeMap::new();
+    for step in 1..=12 {
+        let text = fs::read(folder.path().join(format!("timeline-{step}.json"))).unwrap();
+        let trace: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        for event in trace["traceEvents"].as_array().unwrap() {
+            let name = event["name"].as_str().unwrap().to_owned();
+            let row = [&event["pid"], &event["tid"]].map(|n| n.as_u64().unwrap());
+            let kind = event["ph"].as_str().unwrap().to_owned();
+            *rows.entry((kind, row, name)).or_insert(0) += 1;
+        }
+    }
+    let count = |kind: &str, row: [u64; 2], name: &str| {
+        rows.get(&(kind.to_owned(), row, name.to_owned())).copied().unwrap_or(0)
+    };
+    for name in ["next batch", "upload", "encode", "submit", "wait", "results", "checkpoint"] {
+        assert_eq!(count("X", [0, 0], name), 12, "{name}: {rows:#?}");
+    }
+    // A save takes several of these short steps.
+    assert!(count("X", [0, 1], "copy to the host") > 0, "{rows:#?}");
+    assert!(count("X", [0, 1], "write checkpoint") > 0, "{rows:#?}");
+    assert_eq!((count("b", [0, 0], "readback"), count("e", [0, 0], "readback")), (12, 12));
+    if gpu.report().timestamps {
+        assert_eq!(count("X", [1, 0], "train"), 12);
+        assert_eq!(count("X", [1, 0], "mask_update"), 4, "at steps 3, 6, 9, 12");
+        assert_eq!((count("s", [0, 0], "flow"), count("f", [1, 0], "flow")), (12, 12));
+    }
+}

@@ -198,15 +198,13 @@ fn misuse_is_named() {
         step.accumulate().map(|()| StepReturn::default())
     });
     assert!(left.contains("left over"), "{left}");
-    let early = refused(op().accumulate_gradients(), |step| {
-        step.apply().map(|()| StepReturn::default())
-    });
+    let early =
+        refused(op().accumulate_gradients(), |step| step.apply().map(|()| StepReturn::default()));
     assert!(early.contains("accumulate()"), "{early}");
     let no_room = refused(op(), |step| step.accumulate().map(|()| StepReturn::default()));
     assert!(no_room.contains("accumulate_gradients()"), "{no_room}");
-    let unknown = refused(two_heads_op(gpu), |step| {
-        step.train_on("sidd").map(|()| StepReturn::default())
-    });
+    let unknown =
+        refused(two_heads_op(gpu), |step| step.train_on("sidd").map(|()| StepReturn::default()));
     assert!(unknown.contains("sidd") && unknown.contains("side"), "{unknown}");
     let mixed = refused(two_heads_op(gpu).accumulate_gradients(), |step| {
         step.accumulate()?;
