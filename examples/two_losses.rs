@@ -15,7 +15,7 @@ const BATCH: u32 = 64;
 fn network(width: u32, classes: u32) -> Result<Network> {
     let mut graph = Graph::default();
     let (features, labels) = (graph.features(BATCH, width), graph.labels(BATCH));
-    let mut linear = |graph: &mut Graph, x, name: &str, shape: [u32; 2], activation| {
+    let linear = |graph: &mut Graph, x, name: &str, shape: [u32; 2], activation| {
         let weight = graph.parameter(format!("{name}.weight"), shape)?;
         let weight = graph.apply_mask(weight)?;
         let bias = graph.parameter(format!("{name}.bias"), [shape[1]])?;

@@ -26,6 +26,8 @@ pub(super) struct Run<'s, 'a> {
     pub(super) last_mask_update: u64,
     /// Where the batches of the next step begin.
     pub(super) cursor: Cursor,
+    /// Global step that it starts from.
+    pub(super) first_step: u64,
     /// When the first step of the call began: time 0 of its traces.
     origin: Instant,
     previous_submit: Option<Instant>,
@@ -70,6 +72,7 @@ impl<'s, 'a> Run<'s, 'a> {
             global_step,
             last_mask_update,
             cursor,
+            first_step: global_step,
             origin,
             previous_submit: None,
             last: None,
@@ -102,6 +105,9 @@ impl<'s, 'a> Run<'s, 'a> {
             if self.traced() {
                 self.session.steps.trace = Some(Trace::new(self.origin));
             }
+            // Its copies travel with the step.
+            self.session.mark("checkpoint");
+            self.save_if_due()?;
             let Some(should_stop) = self.step()? else { break End::EndOfData };
             if self.session.steps.trace.is_some() {
                 self.session.mark("wait");
@@ -111,14 +117,13 @@ impl<'s, 'a> Run<'s, 'a> {
             for result in self.session.ready()? {
                 self.handle(&result)?;
             }
-            self.session.mark("checkpoint");
-            self.save_if_due()?;
             self.write_trace()?;
             if should_stop {
                 break End::Stopped;
             }
         };
-        self.session.steps.abandon();
+        // A save may wait for the next step, or a gradient for more data.
+        self.session.flush()?;
         self.drain()?;
         Ok(end)
     }
@@ -264,10 +269,11 @@ impl<'s, 'a> Run<'s, 'a> {
             Error::DeviceLost(_) | Error::DeviceHung { .. } | Error::NonFinite { .. }
         );
         // Between two steps there is nothing that a resumed run could go on from.
-        if bad || self.saves.is_none() || self.session.steps.torn() {
+        let Some(saves) = self.saves.as_mut().filter(|_| !bad && !self.session.steps.torn()) else {
             return;
-        }
+        };
         self.session.steps.abandon();
+        saves.abandon();
         // The observer is not told: it may be what failed.
         let drained = self.session.drain();
         let finite = drained.and_then(|all| all.iter().try_for_each(|r| self.check_finite(r)));

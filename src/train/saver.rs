@@ -9,7 +9,7 @@ use super::histogram::Histogram;
 use super::session::Session;
 use super::snapshot::Layout;
 use super::trace::Work;
-use crate::gpu::{Encoder, Gpu, ReadbackRing, Slot, Ticket};
+use crate::gpu::{Gpu, ReadbackRing, Slot, Ticket};
 use crate::{Error, Result};
 
 /// A checkpoint that was written, or why it was not.
@@ -26,8 +26,9 @@ pub(super) struct Saved {
 /// [`ReadbackRing::ready`] or [`ReadbackRing::wait`].
 type Arrived = fn(&mut ReadbackRing, &Gpu) -> Result<Vec<(Ticket, Vec<u8>)>>;
 
-/// Largest staging buffer in bytes; a slot that is larger gets one of its own.
-const PART: u64 = 256 << 20;
+/// Largest staging buffer in bytes; a slot that is larger gets one of its own. What has arrived is
+/// taken one buffer a step, so this bounds how long a step is held up.
+const PART: u64 = 16 << 20;
 
 /// One save is under way at a time.
 #[derive(Debug)]
@@ -80,25 +81,30 @@ impl Saver {
         !matches!(self.state, State::Idle)
     }
 
-    /// Submits the copies of a save as they are after the steps submitted so far. Does not wait.
+    /// Records the copies of a save, of the state after the steps submitted so far; they are
+    /// submitted with what comes next. Does not wait.
     ///
     /// # Panics
     /// If one is under way.
-    pub(super) fn begin(&mut self, session: &Session, manifest: Manifest) -> Result<()> {
+    pub(super) fn begin(&mut self, session: &mut Session, manifest: Manifest) -> Result<()> {
         assert!(!self.is_busy(), "one save at a time");
-        let gpu = &session.gpu;
         if self.parts.is_empty() {
-            self.parts = parts(gpu, &self.layout.slots())?;
+            self.parts = parts(&session.gpu, &self.layout.slots())?;
         }
-        let mut encoder = Encoder::new(gpu);
         for part in &mut self.parts {
-            part.ring.copy(gpu, &mut encoder, &session.program, &part.slots)?;
+            session.stage(&mut part.ring, &part.slots)?;
             part.bytes = None;
         }
-        encoder.submit()?;
         self.state = State::Staged(Box::new(manifest));
         self.times = Some((Instant::now(), None, None));
         Ok(())
+    }
+
+    /// Forgets a save whose copies may never be submitted.
+    pub(super) fn abandon(&mut self) {
+        if matches!(self.state, State::Staged(_)) {
+            (self.parts, self.state) = (Vec::new(), State::Idle);
+        }
     }
 
     /// Moves the save on; says when it is done. Never blocks.
@@ -107,25 +113,26 @@ impl Saver {
     /// [`Error::NonFinite`] when there is a value that must not be saved; what goes wrong with the
     /// files is in [`Saved::outcome`].
     pub(super) fn poll(&mut self, gpu: &Gpu) -> Result<Option<Saved>> {
-        self.collect(gpu, ReadbackRing::ready)?;
+        self.collect(gpu, ReadbackRing::ready, 1)?;
         match &self.state {
             State::Writing(_, thread) if thread.is_finished() => self.join(),
             _ => Ok(None),
         }
     }
 
-    /// As [`poll`](Self::poll), but waits until the save under way is done; `None` if there is none.
+    /// As [`poll`](Self::poll), but waits until the save under way, whose copies are submitted, is
+    /// done; `None` if there is none.
     pub(super) fn wait(&mut self, gpu: &Gpu) -> Result<Option<Saved>> {
-        self.collect(gpu, ReadbackRing::wait)?;
+        self.collect(gpu, ReadbackRing::wait, usize::MAX)?;
         self.join()
     }
 
-    /// Takes what has arrived, and hands it to a thread once it is complete.
-    fn collect(&mut self, gpu: &Gpu, arrived: Arrived) -> Result<()> {
+    /// Takes at most `most` parts that have arrived, and hands all to a thread once they are there.
+    fn collect(&mut self, gpu: &Gpu, arrived: Arrived, most: usize) -> Result<()> {
         if !matches!(self.state, State::Staged(_)) {
             return Ok(());
         }
-        for part in self.parts.iter_mut().filter(|p| p.bytes.is_none()) {
+        for part in self.parts.iter_mut().filter(|p| p.bytes.is_none()).take(most) {
             part.bytes = arrived(&mut part.ring, gpu)?.pop().map(|(_, bytes)| bytes);
         }
         if self.parts.iter().any(|p| p.bytes.is_none()) {

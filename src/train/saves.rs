@@ -27,6 +27,11 @@ impl Saves {
         Self { saver, begun: Instant::now(), due: false, stall: Duration::ZERO }
     }
 
+    /// Forgets a save whose copies may never be submitted.
+    pub(super) fn abandon(&mut self) {
+        self.saver.abandon();
+    }
+
     /// The checkpoint thread's work, for a trace.
     pub(super) fn work(&self) -> Vec<Work> {
         self.saver.work()
@@ -48,8 +53,8 @@ impl Run<'_, '_> {
         let options = &self.supervisor.options;
         let interval = options.save_interval_secs;
         let by_clock = interval > 0.0 && saves.begun.elapsed().as_secs_f64() >= interval;
-        let by_step =
-            options.save_every_n_steps.is_some_and(|n| self.global_step.is_multiple_of(n));
+        let every = options.save_every_n_steps.filter(|_| self.global_step > self.first_step);
+        let by_step = every.is_some_and(|n| self.global_step.is_multiple_of(n));
         let by_request = options.save.as_ref().is_some_and(|s| s.swap(false, Ordering::Relaxed));
         saves.due |= by_clock || by_step || by_request;
         if saves.due && !saves.saver.is_busy() {
@@ -65,10 +70,12 @@ impl Run<'_, '_> {
     /// The checkpoint at the end; waits for one under way, and for itself.
     pub(super) fn last_save(&mut self) -> Result<Option<PathBuf>> {
         let Some(saves) = &mut self.saves else { return Ok(None) };
+        self.session.flush()?;
         if let Some(saved) = saves.saver.wait(&self.session.gpu)? {
             self.saved(saved)?;
         }
         self.begin_save()?;
+        self.session.flush()?;
         let Some(saves) = &mut self.saves else { return Ok(None) };
         let saved = saves.saver.wait(&self.session.gpu)?.expect("a save was begun");
         // At the end there is no next save: a failure is the run's.
@@ -96,7 +103,7 @@ impl Run<'_, '_> {
             ..Default::default()
         };
         (saves.begun, saves.due) = (Instant::now(), false);
-        saves.saver.begin(&self.session, manifest)?;
+        saves.saver.begin(&mut self.session, manifest)?;
         saves.stall = saves.begun.elapsed();
         Ok(())
     }

@@ -110,7 +110,7 @@ impl Supervisor<'_> {
                 let value = match value {
                     serde_json::Value::Bool(flag) => Hparam::Bool(flag),
                     serde_json::Value::Number(number) => {
-                        Hparam::Number(number.as_f64().unwrap_or(f64::NAN))
+                        Hparam::Number(shortest(number.as_f64().unwrap_or(f64::NAN)))
                     }
                     serde_json::Value::String(text) => Hparam::Text(text),
                     other => Hparam::Text(other.to_string()),
@@ -120,4 +120,10 @@ impl Supervisor<'_> {
         }
         all
     }
+}
+
+/// 0.002 for what an f32 makes of it.
+fn shortest(number: f64) -> f64 {
+    let short = number as f32;
+    if f64::from(short) == number { short.to_string().parse().unwrap_or(number) } else { number }
 }

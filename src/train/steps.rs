@@ -167,6 +167,13 @@ impl Session {
         Ok(())
     }
 
+    /// Records copies of `slots` as they are now, into a readback of their own.
+    pub(super) fn stage(&mut self, readback: &mut ReadbackRing, slots: &[Slot]) -> Result<()> {
+        self.part()?;
+        let part = self.steps.open.as_mut().expect("made above");
+        readback.copy(&self.gpu, &mut part.encoder, &self.program, slots).map(|_| ())
+    }
+
     /// Submits what is recorded, as a part of the step in hand.
     pub(super) fn flush(&mut self) -> Result<()> {
         match self.steps.open {

@@ -149,6 +149,7 @@ fn a_writer_of_ones_own_gets_everything_and_the_logdir_no_events() {
         "hparam batch Number(16.0)",
         "hparam seed Number(5.0)",
         "hparam optimizer.name Text(\"adam\")",
+        "hparam optimizer.lr Number(0.01)",
         "hparam pruning.target_sparsity Number(0.8)",
     ] {
         assert!(seen.iter().any(|n| n == hparam), "{hparam}: {seen:?}");

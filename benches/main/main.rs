@@ -1,6 +1,6 @@
 //! Workloads: one dense product of each form that training needs; one train step of the classic
 //! LeNet-300-100 on made-up data; the selection of 90 % of 10^5 to 10^7 weights; what the host pays to
-//! replay a plan; and, as control, the sum of two vectors of 2^20 elements (12 MiB moved), which
+//! replay a plan; what a checkpoint costs (see `checkpoint`); and, as control, the sum of two vectors of 2^20 elements (12 MiB moved), which
 //! depends on nothing that this crate could do better.
 //!
 //! Measured is wall time on the host. `matmul`, `mask update` and `control` submit once and wait
@@ -17,6 +17,8 @@
 //! two runs only where their controls agree.
 //!
 //! `cargo bench` measures; `cargo test --benches` runs each benchmark once at a tiny size.
+mod checkpoint;
+
 use std::cell::Cell;
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -58,6 +60,11 @@ fn main() -> Result<()> {
     plan_replay(&mut criterion, &gpu)?;
     let hidden: &[u32] = if tiny { &[8] } else { &[300, 100] };
     train_step(&mut criterion, &gpu, &Model::mlp(hidden))?;
+    // 272,200 and 10,001,408 weights.
+    let (small, large): (&[u32], &[u32]) = (&[300, 100], &[2048, 2048, 2048]);
+    let small = ("270K", if tiny { &[8][..] } else { small });
+    let models = [small, ("10M", if tiny { &[9] } else { large })];
+    checkpoint::checkpoint(&mut criterion, &gpu, &models)?;
     criterion.final_summary();
     Ok(())
 }

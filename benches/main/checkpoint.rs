@@ -1,0 +1,82 @@
+//! What a checkpoint costs the run that it is taken of.
+use std::cell::RefCell;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion};
+use secateur::data::Dataset;
+use secateur::train::Event;
+use secateur::{
+    Batches, Gpu, MaskUpdateOp, Model, Optimizer, Result, TrainOp, TrainOptions, train,
+};
+
+/// `stall`: how long training stands still for one save, submission of the copies and receipt of
+/// the bytes together, of a model with Adam. `saving` and `not saving`: a step of the largest model
+/// with a save begun every second (or as soon as the one before is done), and without, each the mean
+/// of a dozen.
+pub fn checkpoint(criterion: &mut Criterion, gpu: &Gpu, models: &[(&str, &[u32])]) -> Result<()> {
+    let mut group = criterion.benchmark_group("checkpoint");
+    for &(name, widths) in models {
+        group.bench_function(BenchmarkId::new("stall", name), |b| {
+            b.iter_custom(|saves| stall(gpu, widths, saves).unwrap_or_else(|e| panic!("{e}")));
+        });
+    }
+    let &(name, widths) = models.last().expect("a model");
+    for (row, interval) in [("not saving", 0.0), ("saving", 1.0)] {
+        group.bench_function(BenchmarkId::new(row, name), |b| {
+            b.iter_custom(|steps| {
+                const DOZEN: u32 = 12;
+                let taken = seconds(gpu, widths, steps * u64::from(DOZEN), interval);
+                taken.unwrap_or_else(|e| panic!("{e}")) / DOZEN
+            });
+        });
+    }
+    group.finish();
+    Ok(())
+}
+
+fn train_op<'a>(gpu: &Gpu, widths: &[u32]) -> Result<TrainOp<'a>> {
+    let features = (0..256 * 784_usize).map(|i| (i * i % 251) as u8).collect();
+    let labels = (0..256_usize).map(|i| (i % 10) as u8).collect();
+    let dataset = Dataset::new("made-up", &[784], 10, 1.0 / 255.0, features, labels)?;
+    let batches = Batches::new(dataset, 32, Some(1))?;
+    TrainOp::new(gpu, &Model::mlp(widths), Optimizer::adam(1e-4), batches, 1)
+}
+
+/// The stalls of `saves` saves together. The first save, which makes the staging, is left out.
+fn stall(gpu: &Gpu, widths: &[u32], saves: u64) -> Result<Duration> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = RefCell::new(Vec::new());
+    let options = TrainOptions {
+        save_every_n_steps: Some(1),
+        max_to_keep: 1,
+        log_every_n_steps: None,
+        stop: Some(stop.clone()),
+        on_event: Some(Box::new(|event| {
+            if let Event::Checkpoint { stall_seconds, .. } = event {
+                seen.borrow_mut().push(Duration::from_secs_f64(*stall_seconds));
+                let done = seen.borrow().len() as u64 > saves;
+                stop.fetch_or(done, std::sync::atomic::Ordering::Relaxed);
+            }
+        })),
+        ..Default::default()
+    };
+    train(train_op(gpu, widths)?, Some(folder.path()), MaskUpdateOp::none(), options)?;
+    let stalls = seen.borrow();
+    Ok(stalls.iter().skip(1).take(saves as usize).sum())
+}
+
+/// Wall time of `steps` steps, without the save at the end.
+fn seconds(gpu: &Gpu, widths: &[u32], steps: u64, interval: f64) -> Result<Duration> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = TrainOptions {
+        number_of_steps: Some(steps),
+        save_interval_secs: interval,
+        max_to_keep: 1,
+        log_every_n_steps: None,
+        ..Default::default()
+    };
+    let op = train_op(gpu, widths)?;
+    let outcome = train(op, Some(folder.path()), MaskUpdateOp::none(), options)?;
+    Ok(Duration::from_secs_f64(outcome.seconds))
+}
