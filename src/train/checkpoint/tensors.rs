@@ -11,6 +11,8 @@ use super::manifest::{FileEntry, Hashing};
 use crate::{Error, Result};
 
 const WORD: usize = 4;
+/// The length of the header, in front of it.
+const PREFIX: usize = 8;
 const BUFFER: usize = 1 << 16;
 /// Readers of the format refuse longer headers.
 const MAX_HEADER: u64 = 100_000_000;
@@ -73,6 +75,9 @@ pub(super) fn write(folder: &Path, name: &str, tensors: &[Tensor]) -> Result<Fil
 
     let path = folder.join(name);
     let file = File::create_new(&path).map_err(Error::io("create", &path))?;
+    let values: usize = sorted.iter().map(|tensor| tensor.data.len()).sum();
+    let bytes = PREFIX + header.len() + values * WORD;
+    reserve(&file, bytes as u64).map_err(Error::io("reserve room for", &path))?;
     let mut out = BufWriter::with_capacity(BUFFER, Hashing::new(file));
     out.write_all(&(header.len() as u64).to_le_bytes())
         .and_then(|()| out.write_all(&header))
@@ -83,6 +88,22 @@ pub(super) fn write(folder: &Path, name: &str, tensors: &[Tensor]) -> Result<Fil
     Ok(sink.entry(name))
 }
 
+/// Makes a full disk show before the first byte is written, where the file system can.
+#[cfg(target_os = "linux")]
+fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    use rustix::io::{Errno, retry_on_intr};
+    match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), 0, bytes)) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        reserved => Ok(reserved?),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn reserve(_: &File, _: u64) -> io::Result<()> {
+    Ok(())
+}
+
 /// Reads all tensors of a file, in the order of their data.
 pub(super) fn read(path: &Path) -> Result<Vec<Tensor>> {
     let invalid = |what: String| Error::file(path, format!("{what}; use another checkpoint"));
@@ -90,7 +111,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Tensor>> {
     let total = file.metadata().map_err(Error::io("read", path))?.len();
     let mut input = BufReader::with_capacity(BUFFER, file);
 
-    let mut prefix = [0; 8];
+    let mut prefix = [0; PREFIX];
     input.read_exact(&mut prefix).map_err(Error::io("read", path))?;
     let length = u64::from_le_bytes(prefix);
     let room = total.saturating_sub(prefix.len() as u64).min(MAX_HEADER);
