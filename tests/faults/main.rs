@@ -1,0 +1,21 @@
+//! What the system does to files: kills, power cuts, full disks, flipped bits. No GPU.
+//!
+//! What the machine cannot do is skipped with a line on stderr. `docs/reliability.md` has the figures.
+#[cfg(unix)]
+mod child;
+#[cfg(target_os = "linux")]
+mod disk;
+#[cfg(target_os = "linux")]
+mod events;
+mod fixture;
+#[cfg(unix)]
+mod kills;
+#[cfg(unix)]
+mod lock;
+#[cfg(target_os = "linux")]
+mod mount;
+mod mutations;
+#[cfg(target_os = "linux")]
+mod order;
+#[cfg(target_os = "linux")]
+mod power;
