@@ -3,7 +3,7 @@ use std::fs;
 use std::io::ErrorKind;
 
 use secateur::Error;
-use secateur::train::summary::EventWriter;
+use secateur::train::summary::{EventWriter, SummaryWriter};
 
 use crate::mount::Mount;
 
@@ -14,7 +14,7 @@ fn a_full_disk_is_an_error_value() {
         Error::Io { source, .. } if source.kind() == ErrorKind::StorageFull => {}
         other => panic!("{other}"),
     };
-    let mut writer = EventWriter::create(disk.path(), 0).unwrap();
+    let mut writer = EventWriter::create(disk.path()).unwrap();
     let failed = (0..10_000).find_map(|step| writer.scalar("loss", step, 0.5).err());
     full(failed.expect("64 KB do not hold 10,000 values"));
     full(writer.flush().unwrap_err());
@@ -23,5 +23,5 @@ fn a_full_disk_is_an_error_value() {
     let entry = fs::read_dir(disk.path()).unwrap().next().unwrap().unwrap();
     assert_eq!(entry.metadata().unwrap().len(), 64 << 10);
     // There is room for the name of one more, not for what it says.
-    full(EventWriter::create(disk.path(), 0).unwrap_err());
+    full(EventWriter::create(disk.path()).unwrap_err());
 }
