@@ -15,7 +15,7 @@ impl Mount {
     /// Mounts with these arguments of `mount`; `None`, with a line on stderr, where that is refused.
     pub fn new(args: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        run(Command::new("mount").args(args).arg(folder.path())).then_some(Self { folder })
+        run(Command::new("mount").args(args).arg(folder.path())).then(|| Self { folder })
     }
 
     /// A tmpfs with these options.
@@ -48,6 +48,7 @@ pub fn run(command: &mut Command) -> bool {
         Err(error) => error.to_string(),
     };
     let name = command.get_program().display();
-    say(&format!("SKIPPED: this needs root and `{name}`, which says: {why}"));
+    let why = why.lines().next().unwrap_or_default();
+    say(&format!("SKIPPED: `{name}` is needed here, some of it as root; it says: {why}"));
     false
 }
