@@ -40,7 +40,8 @@ impl Gpu {
     /// Opens the adapter that `options` asks for, with all of its limits.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] names the backends tried and the adapters seen.
+    /// [`Error::NoAdapter`] names the backends tried and the adapters seen; [`Error::Device`] says
+    /// why the driver refused.
     pub fn open(options: &GpuOptions) -> Result<Self> {
         let adapter = adapter::choose(options)?;
         let report = AdapterReport::of(&adapter);
@@ -54,8 +55,8 @@ impl Gpu {
             required_limits: adapter.limits(),
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
-            .map_err(|e| Error::Device(e.to_string()))?;
+        let (device, queue) = request(&adapter, &descriptor)
+            .map_err(|e| Error::Device(format!("{} could not be opened: {e}", report.name)))?;
         let health = Health::watch(&device);
         let cache = options
             .cache_dir
@@ -115,19 +116,31 @@ impl Gpu {
         self.poll(wgpu::PollType::Poll)
     }
 
+    /// Writes `bytes` to the start of `buffer`, which holds `what`, before the next submission.
+    pub(super) fn write(&self, buffer: &wgpu::Buffer, bytes: &[u8], what: &str) {
+        let write = || self.queue.write_buffer(buffer, 0, bytes);
+        // Staging that finds no memory loses the device, and wgpu does not say whose it was.
+        self.shared.health.blaming(write, || format!("uploading {} bytes for {what}", bytes.len()));
+    }
+
     /// A lost device makes `poll` panic, and makes `submit` look successful: both end here.
     #[expect(clippy::disallowed_methods, reason = "the one place that polls")]
     fn poll(&self, how: wgpu::PollType) -> Result<()> {
         self.shared.health.check()?;
         match catch_unwind(AssertUnwindSafe(|| self.device.poll(how))) {
-            Ok(Ok(_)) => self.shared.health.check(),
-            Ok(Err(_)) => {
-                Err(Error::DeviceHung { seconds: self.shared.options.timeout.as_secs_f64() })
-            }
-            Err(_) => {
-                self.shared.health.lost("the driver stopped answering".to_owned());
-                self.shared.health.check()
-            }
+            Ok(Ok(_)) => {}
+            Ok(Err(wgpu::PollError::Timeout)) => self.give_up(),
+            Ok(Err(e)) => return Err(Error::Device(e.to_string())),
+            Err(_) => self.shared.health.lost("the driver stopped answering".to_owned()),
+        }
+        self.shared.health.check()
+    }
+
+    /// For a device that hangs. The last handle to a queue waits for it without a limit when it is
+    /// dropped, so one handle stays for good, and with it what the device holds.
+    fn give_up(&self) {
+        if self.shared.health.hung(self.shared.options.timeout) {
+            std::mem::forget(self.queue.clone());
         }
     }
 
@@ -196,13 +209,28 @@ impl Gpu {
                 cache: cache.as_ref().map(|c| c.handle()),
             })
         };
-        let no_memory =
-            || Error::OutOfMemory { tensor: format!("pipeline {}", key.name), bytes: 0 };
-        let pipeline = self
-            .scoped(make, no_memory)
-            .map_err(|e| Error::Device(format!("{}: {e}", key.name)))?;
+        let failed = |why: &str| Error::Device(format!("the pipeline of {}: {why}", key.name));
+        let pipeline = self.scoped(make, || Error::Device("out of memory".to_owned())).map_err(
+            |e| match e {
+                Error::Device(why) => failed(&why),
+                // A loss stays one, for a run to go on from.
+                e => e,
+            },
+        )?;
         pipelines.insert(key.clone(), pipeline.clone());
         Ok(pipeline)
+    }
+}
+
+/// wgpu panics where it runs out of memory halfway.
+fn request(
+    adapter: &wgpu::Adapter,
+    descriptor: &wgpu::DeviceDescriptor<'_>,
+) -> std::result::Result<(wgpu::Device, wgpu::Queue), String> {
+    let request = || pollster::block_on(adapter.request_device(descriptor));
+    match catch_unwind(AssertUnwindSafe(request)) {
+        Ok(opened) => opened.map_err(|e| e.to_string()),
+        Err(_) => Err("the driver failed halfway, as it does when memory runs out".to_owned()),
     }
 }
 

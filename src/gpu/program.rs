@@ -139,7 +139,7 @@ impl Program {
     pub fn upload<T: Pod>(&self, gpu: &Gpu, slot: Slot, data: &[T]) {
         let bytes: &[u8] = bytemuck::cast_slice(data);
         assert!(bytes.len() <= slot.words as usize * 4, "upload is longer than its slot");
-        gpu.queue.write_buffer(self.buffer(slot), 0, bytes);
+        gpu.write(self.buffer(slot), bytes, &self.builder.slots[slot.id as usize].name);
     }
 
     /// Reads slots back, waiting for the device. Not for use inside a step: take a
@@ -157,7 +157,7 @@ impl Program {
     pub fn poison_scratch(&self, gpu: &Gpu) {
         for buffer in &self.buffers[self.builder.persistent_buffers()..] {
             let words = vec![f32::NAN; usize::try_from(buffer.size() / 4).expect("fits memory")];
-            gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&words));
+            gpu.write(buffer, bytemuck::cast_slice(&words), "scratch");
         }
     }
 
@@ -227,7 +227,7 @@ fn upload_uniforms(launches: &[Launch], gpu: &Gpu) -> Result<wgpu::Buffer> {
     };
     let no_memory = || Error::OutOfMemory { tensor: "the uniforms".to_owned(), bytes: size };
     let buffer = gpu.scoped(|| gpu.device.create_buffer(&descriptor), no_memory)?;
-    gpu.queue.write_buffer(&buffer, 0, &bytes);
+    gpu.write(&buffer, &bytes, "the uniforms");
     Ok(buffer)
 }
 
@@ -268,7 +268,7 @@ fn ready(
             entries: &entries,
         })
     };
-    let no_memory = || Error::OutOfMemory { tensor: launch.name.to_owned(), bytes: 0 };
+    let no_memory = || Error::Device(format!("no memory to bind the operands of {}", launch.name));
     let bind_group = gpu.scoped(make, no_memory)?;
     Ok(Ready { pipeline, bind_group, grid: launch.grid })
 }
