@@ -12,7 +12,8 @@ ended by SIGINT or SIGTERM, after the step in hand and a checkpoint (a second on
 SIGUSR1 writes a checkpoint, and training goes on.
 
 Environment: SECATEUR_ADAPTER (part of an adapter's name), SECATEUR_BACKEND (vulkan, metal, dx12),
-SECATEUR_POWER (high, low).";
+SECATEUR_POWER (high, low), SECATEUR_TIMEOUT (seconds after which a device counts as hung),
+SECATEUR_MEMORY (most bytes that a plan may take on the device).";
 
 /// Train and prune neural networks on any GPU.
 ///

@@ -47,6 +47,8 @@ impl GpuOptions {
     pub fn from_env() -> Result<Self> {
         let text = |name| std::env::var(name).ok().filter(|v| !v.is_empty());
         let default = Self::default();
+        let backend = text("SECATEUR_BACKEND");
+        backends("SECATEUR_BACKEND", backend.as_deref())?;
         let timeout = match text("SECATEUR_TIMEOUT") {
             None => default.timeout,
             Some(text) => text
@@ -67,7 +69,7 @@ impl GpuOptions {
             .transpose()?;
         Ok(Self {
             adapter: text("SECATEUR_ADAPTER"),
-            backend: text("SECATEUR_BACKEND"),
+            backend,
             power: match text("SECATEUR_POWER").as_deref() {
                 None | Some("high") => PowerPreference::High,
                 Some("low") => PowerPreference::Low,
@@ -85,16 +87,21 @@ impl GpuOptions {
     }
 
     fn backends(&self) -> Result<wgpu::Backends> {
-        match self.backend.as_deref() {
-            // Those that this platform has.
-            None => Ok(wgpu::Instance::enabled_backend_features()),
-            Some("vulkan") => Ok(wgpu::Backends::VULKAN),
-            Some("metal") => Ok(wgpu::Backends::METAL),
-            Some("dx12") => Ok(wgpu::Backends::DX12),
-            Some(other) => {
-                let message = format!("`{other}` is not a backend; use vulkan, metal or dx12");
-                Err(Error::argument("backend", message))
-            }
+        backends("backend", self.backend.as_deref())
+    }
+}
+
+/// What `value` of the argument `name` stands for.
+fn backends(name: &str, value: Option<&str>) -> Result<wgpu::Backends> {
+    match value {
+        // Those that this platform has.
+        None => Ok(wgpu::Instance::enabled_backend_features()),
+        Some("vulkan") => Ok(wgpu::Backends::VULKAN),
+        Some("metal") => Ok(wgpu::Backends::METAL),
+        Some("dx12") => Ok(wgpu::Backends::DX12),
+        Some(other) => {
+            let message = format!("`{other}` is not a backend; use vulkan, metal or dx12");
+            Err(Error::argument(name, message))
         }
     }
 }

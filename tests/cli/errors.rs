@@ -64,9 +64,26 @@ fn no_adapter_says_what_was_tried_and_the_way_out() {
     let mut devices = folder.command("devices");
     Run::of(devices.env("SECATEUR_ADAPTER", "no-such-adapter")).fails(2, &parts);
     folder.run("train --adapter no-such-adapter --json").fails(2, &parts);
-    for (name, value) in [("SECATEUR_BACKEND", "opengl"), ("SECATEUR_POWER", "max")] {
+}
+
+#[test]
+fn a_wrong_environment_is_named() {
+    let folder = Folder::new();
+    let (seconds, bytes) = ("a number of seconds above 0", "a whole number of bytes");
+    let cases = [
+        ("SECATEUR_BACKEND", "opengl", "vulkan, metal or dx12"),
+        ("SECATEUR_POWER", "max", "use high or low"),
+        ("SECATEUR_TIMEOUT", "0", seconds),
+        ("SECATEUR_TIMEOUT", "-1", seconds),
+        ("SECATEUR_TIMEOUT", "inf", seconds),
+        ("SECATEUR_TIMEOUT", "2s", seconds),
+        ("SECATEUR_MEMORY", "-1", bytes),
+        ("SECATEUR_MEMORY", "1.5", bytes),
+        ("SECATEUR_MEMORY", "2GB", bytes),
+    ];
+    for (name, value, allowed) in cases {
         let mut devices = folder.command("devices");
-        Run::of(devices.env(name, value)).fails(2, &[value]);
+        Run::of(devices.env(name, value)).fails(2, &[name, &format!("`{value}`"), allowed]);
     }
 }
 
