@@ -13,20 +13,25 @@ const LARGE: &str = "train --model \
 
 #[test]
 fn a_buffer_without_memory_is_named_or_got_over() {
-    // The first three are wgpu's own; then the plan's, readbacks, and uploads.
-    buffers([1, 2, 3, 4, 9, 12, 32, 33, 35, 37, 45, 60], 0);
+    let Some(layer) = Layer::get() else { return };
+    let told = buffers(layer, [1, 2, 3, 4, 9].into_iter().chain(32..=38).chain([60]), 0);
+    for what in ["could not be opened: ", "for step;", "for the uniforms", "for a readback;"] {
+        assert!(told.iter().any(|message| message.contains(what)), "{what} is not in {told:?}");
+    }
 }
 
 #[test]
 fn buffers_without_memory_for_good_are_named() {
-    buffers([1, 9, 33, 37, 60], 1);
+    let Some(layer) = Layer::get() else { return };
+    buffers(layer, [1, 9, 33, 37, 60], 1);
 }
 
 #[test]
 #[ignore = "slow: every place of 100, some 60 s"]
 fn a_buffer_without_memory_anywhere_is_named_or_got_over() {
-    buffers(1..=100, 0);
-    buffers((1..=100).step_by(7), 1);
+    let Some(layer) = Layer::get() else { return };
+    buffers(layer, 1..=100, 0);
+    buffers(layer, (1..=100).step_by(7), 1);
 }
 
 #[test]
@@ -87,35 +92,36 @@ fn a_plan_over_the_budget_is_refused_before_anything_is_allocated() {
     assert_eq!(within(needed, &[]).code, 0);
 }
 
-/// Lets the n-th buffer find no memory, for each n of `places`.
-fn buffers(places: impl IntoIterator<Item = u64>, sticky: u64) {
-    let Some(layer) = Layer::get() else { return };
+/// Lets the n-th buffer find no memory, for each n of `places`; what the runs told of it.
+fn buffers(layer: &Layer, places: impl IntoIterator<Item = u64>, sticky: u64) -> Vec<String> {
     let folder = TempDir::new().unwrap();
     let straight = folder.path().join("straight");
     layer.run(training(&straight), &[]);
+    let mut told = Vec::new();
     let (mut refused, mut recovered, mut unsaved) = (0, 0, 0);
     for place in places {
         let logdir = folder.path().join(place.to_string());
         let run = layer.run(training(&logdir), &[("BUFFER_OOM", place), ("OOM_STICKY", sticky)]);
         assert!(run.faults() > 0, "buffer {place} is in the run: {}", run.err);
-        if run.code == 2 {
-            assert!(names_what_for(run.error()), "buffer {place}: {}", run.err);
+        let message = if run.code == 2 {
             refused += 1;
-            continue;
-        }
-        assert_eq!(sticky, 0, "buffer {place}: {}", run.err);
-        let (losses, unsaves): (Vec<_>, Vec<_>) =
-            (run.lines("lost: ").collect(), run.lines("save failed: ").collect());
-        assert_eq!(losses.len() + unsaves.len(), 1, "buffer {place}: {}", run.err);
-        assert!(losses.iter().chain(&unsaves).all(|line| names_what_for(line)), "{}", run.err);
-        assert!(trained(&logdir) == trained(&straight), "buffer {place}: {}", run.err);
-        recovered += losses.len();
-        unsaved += unsaves.len();
+            run.error()
+        } else {
+            assert_eq!((sticky, run.faults()), (0, 1), "buffer {place}: {}", run.err);
+            assert!(trained(&logdir) == trained(&straight), "buffer {place}: {}", run.err);
+            let (lost, failed) = (run.lines("lost: ").next(), run.lines("save failed: ").next());
+            recovered += lost.iter().count();
+            unsaved += failed.iter().count();
+            lost.or(failed).unwrap_or("")
+        };
+        assert!(names_what_for(message), "buffer {place}: {}", run.err);
+        told.push(message.to_owned());
     }
     say(&format!(
         "buffers without memory (sticky {sticky}): {refused} errors, {recovered} runs recovered, \
          {unsaved} saves failed"
     ));
+    told
 }
 
 /// Lets the n-th allocation of a large network fail, for each n of `places`.
