@@ -260,7 +260,8 @@ def check_pairs(path, events, first, second):
     ids = collections.defaultdict(list)
     for event in events:
         if event["ph"] in (first, second):
-            ids[event["name"], event.get("id")].append(event)
+            id = event.get("id", event.get("id2", {}).get("local"))
+            ids[event["name"], id].append(event)
     for (name, id), pair in ids.items():
         phases = [event["ph"] for event in pair]
         paired = id is not None and phases == [first, second]

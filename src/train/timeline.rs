@@ -69,12 +69,13 @@ impl Timeline {
         duration_ns: u64,
         args: &[(&str, Value)],
     ) {
-        let id = self.next_id();
+        // Local to the process: viewers put a global one outside of all.
+        let id = format!("{:#x}", self.next_id());
         let end_ns = start_ns.saturating_add(duration_ns);
         let (pid, tid) = Track::Host.row();
         let mut event = |ph: &str, at_ns, rest_ns, args| {
             let event = json!({
-                "ph": ph, "cat": "readback", "id": id, "name": name, "pid": pid, "tid": tid,
+                "ph": ph, "cat": "readback", "id2": {"local": id}, "name": name, "pid": pid, "tid": tid,
                 "ts": microseconds(at_ns), "args": args,
             });
             self.events.push((at_ns, Reverse(rest_ns), event));

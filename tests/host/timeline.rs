@@ -94,8 +94,9 @@ fn overlapping_spans_are_paired_by_ids_of_their_own() {
     let events = trace["traceEvents"].as_array().unwrap();
     let mut spans = Vec::new();
     for begin in of(&trace, "b") {
-        let id = &begin["id"];
-        let same: Vec<_> = events.iter().filter(|event| event["id"] == *id).collect();
+        let id = &begin["id2"]["local"];
+        assert!(id.is_string(), "{id}");
+        let same: Vec<_> = events.iter().filter(|e| e["id2"]["local"] == *id).collect();
         let [first, end] = same[..] else { panic!("{} events have the id {id}", same.len()) };
         assert_eq!((first, &end["ph"]), (begin, &json!("e")));
         for key in ["name", "cat", "pid", "tid"] {
