@@ -6,7 +6,8 @@ use tempfile::TempDir;
 use crate::child::{trained, training};
 use crate::layer::{Layer, say};
 
-/// 22 matrices of 70 MB, which nothing touches before all have their place.
+/// 15 matrices of 70 MB, each with a gradient and two slots of the optimizer: an allocation for each,
+/// and none is touched before all are made.
 const LARGE: &str = "train --model \
     mlp:4200-4200-4200-4200-4200-4200-4200-4200-4200-4200-4200-4200-4200-4200-4200-4200 --batch 1 \
     --steps 1 --optimizer adam --pruning none --logdir";
