@@ -16,6 +16,8 @@ pub struct GpuOptions {
     pub backend: Option<String>,
     /// Which kind to prefer when there are several.
     pub power: PowerPreference,
+    /// How much of the adapter to use.
+    pub limits: Limits,
     /// Where compiled pipelines are kept between runs; `None` keeps none.
     pub cache_dir: Option<PathBuf>,
     /// Longest wait for the device before it counts as hung; a step must be done within it.
@@ -30,6 +32,7 @@ impl Default for GpuOptions {
             adapter: None,
             backend: None,
             power: PowerPreference::default(),
+            limits: Limits::default(),
             cache_dir: None,
             timeout: Duration::from_secs(120),
             memory_budget: None,
@@ -78,6 +81,7 @@ impl GpuOptions {
                     return Err(Error::argument("SECATEUR_POWER", message));
                 }
             },
+            limits: default.limits,
             cache_dir: etcetera::choose_base_strategy()
                 .ok()
                 .map(|s| s.cache_dir().join("secateur")),
@@ -114,6 +118,16 @@ pub enum PowerPreference {
     High,
     /// Integrated before discrete.
     Low,
+}
+
+/// Sizes of tensors and workgroups that a device allows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Limits {
+    /// All that the adapter has.
+    #[default]
+    Adapter,
+    /// What WebGPU promises on any device: what runs here within them runs everywhere.
+    WebGpu,
 }
 
 /// What an adapter is made of.
@@ -183,8 +197,9 @@ pub struct AdapterReport {
 }
 
 impl AdapterReport {
-    pub(super) fn of(adapter: &wgpu::Adapter) -> Self {
-        let (info, limits, has) = (adapter.get_info(), adapter.limits(), adapter.features());
+    /// Of a device that is opened within `limits`.
+    pub(super) fn of(adapter: &wgpu::Adapter, limits: &wgpu::Limits) -> Self {
+        let (info, has) = (adapter.get_info(), adapter.features());
         Self {
             name: info.name,
             backend: info.backend.to_str().to_owned(),
@@ -203,7 +218,8 @@ impl AdapterReport {
 
 /// Every adapter that `options` allows, best first.
 pub fn adapters(options: &GpuOptions) -> Result<Vec<AdapterReport>> {
-    Ok(candidates(options)?.iter().map(AdapterReport::of).collect())
+    let report = |adapter: &wgpu::Adapter| AdapterReport::of(adapter, &adapter.limits());
+    Ok(candidates(options)?.iter().map(report).collect())
 }
 
 /// The adapter that `options` asks for.

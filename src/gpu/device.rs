@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::adapter::{self, AdapterReport, GpuOptions};
+use super::adapter::{self, AdapterReport, GpuOptions, Limits};
 use super::cache::DiskCache;
 use super::health::Health;
 use super::trusted;
@@ -37,14 +37,18 @@ pub(super) struct PipelineKey {
 }
 
 impl Gpu {
-    /// Opens the adapter that `options` asks for, with all of its limits.
+    /// Opens the adapter that `options` asks for.
     ///
     /// # Errors
     /// [`Error::NoAdapter`] names the backends tried and the adapters seen; [`Error::Device`] says
     /// why the driver refused.
     pub fn open(options: &GpuOptions) -> Result<Self> {
         let adapter = adapter::choose(options)?;
-        let report = AdapterReport::of(&adapter);
+        let limits = match options.limits {
+            Limits::Adapter => adapter.limits(),
+            Limits::WebGpu => wgpu::Limits::default(),
+        };
+        let report = AdapterReport::of(&adapter, &limits);
         let useful = wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::SUBGROUP
             | wgpu::Features::SHADER_F16
@@ -52,7 +56,7 @@ impl Gpu {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("secateur"),
             required_features: adapter.features() & useful,
-            required_limits: adapter.limits(),
+            required_limits: limits,
             ..Default::default()
         };
         let (device, queue) = request(&adapter, &descriptor)

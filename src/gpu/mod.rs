@@ -11,7 +11,7 @@ mod readback;
 mod timestamps;
 mod trusted;
 
-pub use adapter::{AdapterKind, AdapterReport, GpuOptions, PowerPreference, adapters};
+pub use adapter::{AdapterKind, AdapterReport, GpuOptions, Limits, PowerPreference, adapters};
 pub use device::Gpu;
 pub use kernel::{Access, Bound, Kernel, Operand, Slot, grid_1d, read, write};
 pub use plan::{Phase, PlanBuilder};

@@ -154,18 +154,20 @@ impl<'a> Supervisor<'a> {
         if self.logdir.is_none() || self.losses >= self.options.max_retries {
             return Err(error);
         }
-        log::warn!("GPU device lost: {cause}; going on from the newest checkpoint");
-        // A driver that resets takes its time.
-        std::thread::sleep(Duration::from_secs(self.losses.into()));
-        self.losses += 1;
-        match self.train_op.gpu.reopen() {
-            Ok(gpu) => self.train_op.gpu = gpu,
-            Err(e) => {
-                log::warn!("the device could not be opened again: {e}");
-                return Err(error);
+        log::warn!("GPU device lost: {cause}; to go on from the newest checkpoint");
+        while self.losses < self.options.max_retries {
+            // A driver that resets takes its time.
+            std::thread::sleep(Duration::from_secs(self.losses.into()));
+            self.losses += 1;
+            match self.train_op.gpu.reopen() {
+                Ok(gpu) => {
+                    self.train_op.gpu = gpu;
+                    return self.tell(Event::DeviceLost { cause: cause.clone() });
+                }
+                Err(e) => log::warn!("the device could not be opened again: {e}"),
             }
         }
-        self.tell(Event::DeviceLost { cause: cause.clone() })
+        Err(error)
     }
 
     fn outcome(self, finished: Finished) -> TrainOutcome {

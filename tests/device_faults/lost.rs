@@ -32,7 +32,7 @@ fn a_run_recovers_from_one_loss_after_the_other() {
     let folder = TempDir::new().unwrap();
     let [straight, lost] = ["straight", "lost"].map(|name| folder.path().join(name));
     layer.run(training(&straight), &[]);
-    let run = layer.run(training(&lost), &[("SUBMIT_LOST", 25), ("TIMES", 3)]);
+    let run = layer.run(training(&lost), &[("SUBMIT_LOST", 18), ("TIMES", 3)]);
     assert_eq!((run.code, run.faults(), run.lines("lost: ").count()), (0, 3, 3), "{}", run.err);
     assert!(trained(&lost) == trained(&straight), "{}", run.err);
 }

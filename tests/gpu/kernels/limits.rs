@@ -1,6 +1,8 @@
 //! What the device promises: errors as values, loops that run to their end, threads that may share it.
 use secateur::Error;
-use secateur::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, write};
+use secateur::gpu::{
+    Bound, Gpu, GpuOptions, Kernel, Limits, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, write,
+};
 use secateur::kernels::{Add, add_reference};
 
 use crate::common::{Noise, Rig, Tol, gpu};
@@ -122,7 +124,17 @@ fn a_tensor_over_the_limit_is_named() {
     }
 }
 
-fn adds(gpu: &secateur::gpu::Gpu, seed: u64) {
+#[test]
+fn a_device_within_webgpus_limits_computes() {
+    let Some(gpu) = gpu() else { return };
+    let adapter = Some(gpu.report().name.clone());
+    let options = GpuOptions { adapter, limits: Limits::WebGpu, ..Default::default() };
+    let small = Gpu::open(&options).unwrap();
+    assert_eq!((small.report().max_binding, small.report().max_buffer), (128 << 20, 256 << 20));
+    adds(&small, 2);
+}
+
+fn adds(gpu: &Gpu, seed: u64) {
     let mut noise = Noise::new(seed);
     let [a, b] = [1.0, 2.0].map(|scale| noise.floats(100, scale));
     let mut rig = Rig::new(gpu);
