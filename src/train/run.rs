@@ -103,7 +103,9 @@ impl<'s, 'a> Run<'s, 'a> {
                 break End::Stopped;
             }
             if self.traced() {
-                self.session.steps.trace = Some(Trace::new(self.origin));
+                let untraced =
+                    self.last.as_ref().map(|e| e.seconds).filter(|&seconds| seconds > 0.0);
+                self.session.steps.trace = Some(Trace::new(self.origin, untraced));
             }
             // Its copies travel with the step.
             self.session.mark("checkpoint");

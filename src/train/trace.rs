@@ -11,6 +11,8 @@ use crate::gpu::{Gpu, GpuSpan, Timestamps};
 #[derive(Debug)]
 pub(super) struct Trace {
     origin: Instant,
+    /// Seconds of a step before this one: what it takes when it is not traced.
+    untraced: Option<f64>,
     /// Host phases: name and begin; each lasts until the next. Never empty.
     marks: Vec<(&'static str, Instant)>,
     parts: Vec<Part>,
@@ -29,9 +31,10 @@ struct Part {
 pub(super) type Work = (&'static str, Instant, Option<Instant>);
 
 impl Trace {
-    /// Begins a trace; `origin` is the time 0 of the run's traces.
-    pub(super) fn new(origin: Instant) -> Self {
-        Self { origin, marks: vec![("begin", Instant::now())], parts: Vec::new() }
+    /// Begins a trace; `origin` is the time 0 of the run's traces, `untraced` the seconds that a
+    /// step before this one took.
+    pub(super) fn new(origin: Instant, untraced: Option<f64>) -> Self {
+        Self { origin, untraced, marks: vec![("begin", Instant::now())], parts: Vec::new() }
     }
 
     /// The host phase `name` begins, and the one before it ends.
@@ -79,6 +82,9 @@ impl Trace {
         timeline.note("adapter", report.name.as_str());
         timeline.note("driver", report.driver.as_str());
         timeline.note("cost", "a traced step runs each launch in a pass of its own, and waits");
+        let milliseconds = |seconds: f64| (seconds * 1e6).round() / 1e3;
+        timeline.note("traced_step_ms", milliseconds((end - self.marks[0].1).as_secs_f64()));
+        timeline.note("step_before_ms", self.untraced.map(milliseconds));
         let ns = |at: Instant| at.saturating_duration_since(self.origin).as_nanos() as u64;
         let ends = self.marks[1..].iter().map(|&(_, begin)| begin).chain([end]);
         let mut spans = Vec::new();

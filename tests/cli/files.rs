@@ -56,6 +56,8 @@ fn a_trace_shows_the_host_and_the_mask_update() {
         let text = folder.read(&format!("run/timeline-{step}.json"));
         let trace: Value = serde_json::from_slice(&text).expect("valid JSON");
         assert_eq!(trace["otherData"]["global_step"].as_u64(), Some(step));
+        assert!(trace["otherData"]["traced_step_ms"].as_f64() > Some(0.0));
+        assert_eq!(trace["otherData"]["step_before_ms"].is_f64(), step > 1, "the cost of tracing");
         let events = trace["traceEvents"].as_array().expect("an array");
         let has = |field: &dyn Fn(&Value) -> bool| events.iter().any(field);
         for name in ["next batch", "upload", "encode", "submit", "wait"] {
