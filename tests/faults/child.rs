@@ -42,7 +42,7 @@ fn holder() {
 }
 
 /// One write, so that a kill leaves no half line.
-fn tell(line: String) {
+pub fn tell(line: String) {
     io::stderr().write_all((line + "\n").as_bytes()).unwrap();
 }
 

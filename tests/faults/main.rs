@@ -1,4 +1,5 @@
-//! What the system does to files: kills, power cuts, full disks, flipped bits. No GPU.
+//! What the system does to files: kills, power cuts, full disks, flipped bits. Only `training` needs
+//! a GPU.
 //!
 //! What the machine cannot do is skipped with a line on stderr. `docs/reliability.md` has the figures.
 #[cfg(unix)]
@@ -19,3 +20,5 @@ mod mutations;
 mod order;
 #[cfg(target_os = "linux")]
 mod power;
+#[cfg(unix)]
+mod training;

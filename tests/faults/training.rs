@@ -1,0 +1,11 @@
+//! What the system does to a run that trains. Without an adapter these tests say so, or fail where
+//! `SECATEUR_REQUIRE_GPU=1`.
+#[cfg(target_os = "linux")]
+mod clock;
+#[cfg(target_os = "linux")]
+mod disk;
+mod kills;
+mod nan;
+#[cfg(feature = "cli")]
+mod signals;
+mod trainee;

@@ -1,0 +1,127 @@
+//! Signals to the program: how long it takes them, and that a second one is taken at once. What they
+//! leave to be resumed is in `tests/cli/signals.rs`.
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use secateur::train::checkpoint::newest;
+
+use super::trainee::adapter;
+use crate::fixture::say;
+
+/// What drivers and the program keep of compiled shaders, between tests: without, a first step may
+/// take many seconds.
+const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
+
+/// The program at work; killed when dropped.
+struct Program {
+    child: Child,
+    lines: std::io::Lines<BufReader<ChildStderr>>,
+}
+
+impl Program {
+    /// `train` with more arguments, once it has begun.
+    fn train(folder: &Path, args: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_secateur"));
+        command.arg("train").args(args.split_whitespace()).args(["--logdir", "run"]);
+        command.current_dir(folder).env("HOME", folder).env("XDG_CACHE_HOME", CACHE);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut this = Self { child, lines };
+        this.says("from step");
+        this
+    }
+
+    /// Waits for a line with `text`.
+    fn says(&mut self, text: &str) {
+        let found = self.lines.find(|line| line.as_ref().unwrap().contains(text));
+        assert!(found.is_some(), "it never said `{text}`");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for its end: exit code, or that of a shell for a death by signal, and last lines.
+    fn end(mut self) -> (i32, Vec<String>) {
+        let rest = self.lines.by_ref().map_while(Result::ok).collect();
+        let status = self.child.wait().unwrap();
+        (status.code().or(status.signal().map(|n| -n)).unwrap(), rest)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn a_terminated_run_saves_and_is_out() {
+    terminate(2);
+}
+
+#[test]
+#[ignore = "slow: 10 runs"]
+fn ten_terminated_runs_save_and_are_out() {
+    terminate(10);
+}
+
+/// SIGTERM at a random moment of so many runs.
+fn terminate(runs: usize) {
+    if !adapter() {
+        return;
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(runs as u64);
+    let mut times = Vec::new();
+    for _ in 0..runs {
+        let dir = tempfile::tempdir().unwrap();
+        let mut program = Program::train(dir.path(), "--model mlp:32 --steps 1000000");
+        // A save on request, and it trains on.
+        program.signal("-USR1");
+        program.says("saved run/ckpt-");
+        sleep(Duration::from_micros(random.next_u64() % 300_000));
+        let sent = Instant::now();
+        program.signal("-TERM");
+        let (code, said) = program.end();
+        times.push(sent.elapsed().as_secs_f64());
+        assert_eq!(code, 143, "{said:?}");
+        let found = newest(&dir.path().join("run")).unwrap().expect("a checkpoint");
+        let stopped = format!("stopped at global step {};", found.manifest.global_step);
+        assert!(said.iter().any(|line| line.contains(&stopped)), "{stopped} {said:?}");
+    }
+    times.sort_unstable_by(f64::total_cmp);
+    let (median, most) = (times[runs / 2], times[runs - 1]);
+    say(&format!("SIGTERM to exit: median {median:.3} s, at most {most:.3} s, of {runs}"));
+    assert!(most < 10.0, "{times:?}");
+}
+
+/// Steps of seconds: one signal waits for those in hand, the second for nothing.
+#[test]
+fn a_second_signal_is_taken_at_once() {
+    if !adapter() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut program = Program::train(dir.path(), "--steps 100 --model mlp:3000-3000 --batch 1024");
+    program.signal("-INT");
+    sleep(Duration::from_millis(300));
+    if program.child.try_wait().unwrap().is_some() {
+        say("SKIPPED: this needs an adapter that takes more than 0.3 s for these steps");
+        return;
+    }
+    let sent = Instant::now();
+    program.signal("-INT");
+    let (code, said) = program.end();
+    say(&format!("the second SIGINT to exit: {:.3} s", sent.elapsed().as_secs_f64()));
+    assert_eq!(code, 130, "{said:?}");
+    assert!(!said.iter().any(|line| line.contains("stopped at")), "{said:?}");
+    assert!(newest(&dir.path().join("run")).unwrap().is_none(), "it was out before a save");
+}
