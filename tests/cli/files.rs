@@ -24,6 +24,8 @@ fn a_logdir_holds_events_traces_and_the_recipe() {
 
     assert_eq!(events.len(), 1);
     let events = folder.read(&format!("run/{}", events[0]));
+    let rates = events.windows(16).filter(|bytes| bytes == b"steps_per_second").count();
+    assert_eq!(rates, 44, "a hundred points on a curve, or all; a rate needs a step before");
     for tag in ["loss", "accuracy", "model_pruning_summaries/sparsity"] {
         let found = events.windows(tag.len()).any(|bytes| bytes == tag.as_bytes());
         assert!(found, "no {tag} in the events");
@@ -42,6 +44,18 @@ fn one_step_is_traced_on_request() {
     let mut traces = folder.list("run");
     traces.retain(|name| name.starts_with("timeline"));
     assert_eq!(traces, ["timeline-17.json", "timeline-2.json"], "the second step of each call");
+}
+
+#[test]
+fn the_baseline_is_not_traced() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    let traced = "--baseline --trace --trace-every-n-steps 10";
+    let run = folder.run(&train(&format!("--steps 30 {traced} --logdir run"))).ok();
+    let traces = |dir| folder.list(dir).iter().filter(|n| n.starts_with("timeline")).count();
+    assert_eq!((traces("run"), traces("run/dense")), (4, 0));
+    // Ten of each run: this is no terminal.
+    let lines = run.err.lines().filter(|line| line.contains("loss = ")).count();
+    assert_eq!(lines, 20, "{}", run.err);
 }
 
 #[test]

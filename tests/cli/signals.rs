@@ -31,7 +31,8 @@ fn step(folder: &Folder, logdir: &str) -> u64 {
     report["manifest"]["global_step"].as_u64().expect("a step")
 }
 
-/// SIGUSR1 asks for a checkpoint; the run goes on to its end.
+/// SIGUSR1 asks for a checkpoint; the run goes on to its end, as after SIGXFSZ, which tells of a
+/// file that may not grow.
 #[test]
 fn a_checkpoint_on_request() {
     let Some(folder) = Folder::with_gpu() else { return };
@@ -41,14 +42,24 @@ fn a_checkpoint_on_request() {
     let mut saved = Vec::new();
     for line in lines.map_while(Result::ok) {
         if line.contains("from step") {
-            let sent = Command::new("kill").args(["-USR1", &child.id().to_string()]).status();
-            assert!(sent.expect("kill runs").success());
+            for signal in ["-XFSZ", "-USR1"] {
+                let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+                assert!(sent.expect("kill runs").success());
+            }
         }
         saved.extend(line.strip_prefix("saved ").map(str::to_owned));
     }
     assert!(child.wait().expect("the program ends").success());
     assert_eq!(saved.len(), 2, "{saved:?}");
     assert!(saved[0] < saved[1] && saved[1].ends_with("ckpt-000000003000"), "{saved:?}");
+}
+
+/// The first run of two is stopped: the second does not begin.
+#[test]
+fn a_signal_to_the_baseline_ends_the_command() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    assert_eq!(interrupt(&folder, "both --baseline --pruning pruning_frequency=5", "-INT"), 130);
+    assert_eq!(folder.list("both"), ["dense"]);
 }
 
 #[test]

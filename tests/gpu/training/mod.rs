@@ -1,10 +1,13 @@
 //! Whole runs: against a host simulation, twice the same bits, and what pruning leaves behind.
 mod options;
+mod rescue;
 mod resume;
 mod saves;
 mod simulation;
 mod start;
 mod step_fn;
+mod summaries;
+mod trace;
 
 use std::sync::Arc;
 
@@ -55,6 +58,10 @@ pub fn pruning(pruned: Pruned) -> MaskUpdateOp {
 pub fn train_op(gpu: &Gpu, optimizer: Optimizer) -> TrainOp<'static> {
     let batches = Batches::new(blobs(), 16, Some(SEED)).unwrap();
     TrainOp::new(gpu, &Model::mlp(&MODEL), optimizer, batches, SEED).unwrap()
+}
+
+pub fn steps(number: u64) -> TrainOptions<'static> {
+    TrainOptions { number_of_steps: Some(number), ..Default::default() }
 }
 
 /// Trains `steps` steps without files.

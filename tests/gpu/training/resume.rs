@@ -68,12 +68,14 @@ fn a_run_at_its_limit_takes_no_step() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut losses = Vec::new();
-    go(gpu, folder.path(), Optimizer::adam(0.01), pruning(Pruned::Zero), 6, &mut losses);
+    let op = pruning(Pruned::Zero);
+    let trained = go(gpu, folder.path(), Optimizer::adam(0.01), op, 6, &mut losses);
     let before = files(folder.path());
     for limit in [6, 4] {
         let op = pruning(Pruned::Zero);
         let outcome = go(gpu, folder.path(), Optimizer::adam(0.01), op, limit, &mut losses);
         assert_eq!((outcome.steps, outcome.global_step, outcome.loss), (0, 6, None));
+        assert_eq!(outcome.session.layers().unwrap(), trained.session.layers().unwrap());
         assert!(files(folder.path()) == before);
     }
     assert_eq!(losses.len(), 6);
@@ -183,4 +185,21 @@ fn a_tensor_of_another_shape_is_refused_and_named() {
         assert!(error.contains(part), "{error}");
     }
     assert_eq!(session.weights("fc3.weight").unwrap(), before, "nothing has been changed");
+}
+
+/// A mask of another number of weights is no mask of this network.
+#[test]
+fn a_mask_that_does_not_fit_is_refused_and_named() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (optimizer, op) = (Optimizer::adam(0.01), pruning(Pruned::Zero));
+    go(gpu, folder.path(), optimizer, op, 3, &mut Vec::new());
+    let mut found = newest(folder.path()).unwrap().unwrap();
+    let mask = found.optimizer.iter_mut().find(|t| t.name == "fc2.weight/mask").unwrap();
+    let TensorData::U32(words) = &mut mask.data else { panic!("masks are u32") };
+    words.pop();
+    let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
+    let mut session = Session::new(gpu, &network, optimizer, &pruning(Pruned::Zero), SEED).unwrap();
+    let error = session.restore(&found).unwrap_err().to_string();
+    assert!(error.contains("fc2.weight/mask does not fit"), "{error}");
 }

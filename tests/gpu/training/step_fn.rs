@@ -13,6 +13,7 @@ use secateur::train::{
 };
 use secateur::{Error, Gpu, Model, Result};
 
+use super::rescue::Breaks;
 use super::{MODEL, SEED, blobs, pruning, train_op, weights};
 use crate::common::{Tol, U, gpu};
 
@@ -154,6 +155,25 @@ fn two_losses_in_turn_move_only_what_reaches_them() {
     assert_eq!(outcome.unwrap().loss, seen.last().copied());
 }
 
+/// What an earlier step left in the mean of a parameter that this loss does not reach is no gradient.
+#[test]
+fn an_accumulated_loss_moves_only_what_reaches_it() {
+    let Some(gpu) = gpu() else { return };
+    let op = two_heads_op(gpu).accumulate_gradients();
+    let outcome = run(op, MaskUpdateOp::none(), 4, |step| {
+        let side = step.global_step().is_multiple_of(2);
+        step.accumulate_on(if side { "side" } else { "" })?;
+        let all = ["below", "above", "head", "side"];
+        let before = all.map(|name| step.session().unwrap().weights(name).unwrap());
+        step.apply()?;
+        let after = all.map(|name| step.session().unwrap().weights(name).unwrap());
+        let moved: Vec<bool> = before.iter().zip(&after).map(|(b, a)| b != a).collect();
+        assert_eq!(moved, [true, !side, !side, side], "step {}", step.global_step());
+        Ok(StepReturn::default())
+    });
+    outcome.unwrap();
+}
+
 #[test]
 fn two_updates_in_one_step_are_one_global_step() {
     let Some(gpu) = gpu() else { return };
@@ -180,6 +200,46 @@ fn the_data_may_end_within_a_step() {
     });
     let outcome = outcome.unwrap();
     assert_eq!((outcome.end, outcome.global_step), (End::EndOfData, 2), "3 batches, then 1");
+}
+
+/// Whatever the source would give after its end, the step asks for no more.
+#[test]
+fn no_batch_is_asked_for_after_the_end() {
+    let Some(gpu) = gpu() else { return };
+    let batches = Breaks(Batches::new(blobs(), 16, Some(SEED)).unwrap(), 0, || Ok(false));
+    let op = TrainOp::new(gpu, &Model::mlp(&MODEL), SGD, batches, SEED).unwrap();
+    let outcome = run(op.accumulate_gradients(), MaskUpdateOp::none(), 2, |step| {
+        for _ in 0..6 {
+            step.accumulate()?;
+        }
+        if step.global_step() == 2 {
+            // Of these six the second was the end.
+            let before = step.loss()?;
+            step.accumulate()?;
+            assert_eq!(step.loss()?, before);
+        }
+        step.apply().map(|()| StepReturn::default())
+    });
+    assert_eq!(outcome.unwrap().global_step, 2);
+}
+
+/// Nothing can be applied to it any more.
+#[test]
+fn a_gradient_may_be_left_over_where_the_data_ends() {
+    let Some(gpu) = gpu() else { return };
+    let batches = Batches::new(blobs(), 16, Some(SEED)).unwrap().epochs(Some(1));
+    let op = TrainOp::new(gpu, &Model::mlp(&MODEL), SGD, batches, SEED).unwrap();
+    let outcome = run(op.accumulate_gradients(), MaskUpdateOp::none(), 9, |step| {
+        step.train()?;
+        step.accumulate()?;
+        match step.global_step() {
+            2 => step.accumulate()?,
+            _ => step.apply()?,
+        }
+        Ok(StepReturn::default())
+    });
+    let outcome = outcome.unwrap();
+    assert_eq!((outcome.end, outcome.global_step), (End::EndOfData, 2), "two of four batches each");
 }
 
 #[test]
@@ -289,28 +349,4 @@ fn a_panic_is_an_error_that_costs_no_step() {
         };
         assert!(of("straight") == of("panicked"), "{file}");
     }
-}
-
-/// Part of the step has reached the weights: they are no state that a run could go on from.
-#[test]
-fn a_torn_step_is_not_saved() {
-    let Some(gpu) = gpu() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let options = TrainOptions {
-        number_of_steps: Some(9),
-        save_every_n_steps: Some(2),
-        train_step_fn: Some(Box::new(|step| {
-            step.train()?;
-            if step.global_step() == 6 {
-                step.loss()?;
-                return Err(Error::argument("mine", "no more"));
-            }
-            Ok(StepReturn::default())
-        })),
-        ..Default::default()
-    };
-    let op = train_op(gpu, SGD);
-    let error = train(op, Some(folder.path()), MaskUpdateOp::none(), options).unwrap_err();
-    assert!(error.to_string().contains("no more"), "{error}");
-    assert!(!folder.path().join("ckpt-000000000005").exists());
 }
