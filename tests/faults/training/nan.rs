@@ -15,11 +15,11 @@ fn the_checkpoint_before_a_bad_step_is_the_newest() {
     let Some(Said::Failed(error)) = said.last() else { panic!("{said:?}") };
     assert!(error.contains("global step 100: ") && error.contains("not finite"), "{error}");
     assert!(!said.contains(&Said::Step(100)), "{said:?}");
-    let saved = said.iter().filter_map(|said| match said {
+    let saved = said.iter().rev().find_map(|said| match said {
         Said::Saved(step) => Some(*step),
         _ => None,
     });
-    let saved = saved.last().expect("100 slow steps, and one of 14 saves");
+    let saved = saved.expect("one of 14 saves, in 100 slow steps");
     let found = newest(dir.path()).unwrap().unwrap();
     assert!(found.skipped.is_empty(), "{:?}", found.skipped);
     let step = found.manifest.global_step;

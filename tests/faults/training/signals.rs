@@ -1,9 +1,8 @@
 //! Signals to the program: how long it takes them, and that a second one is taken at once. What they
 //! leave to be resumed is in `tests/cli/signals.rs`.
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use secateur::train::checkpoint::newest;
 
-use super::trainee::adapter;
+use super::trainee::{adapter, lines};
 use crate::fixture::say;
 
 /// What drivers and the program keep of compiled shaders, between tests: without, a first step may
@@ -21,7 +20,7 @@ const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
 /// The program at work; killed when dropped.
 struct Program {
     child: Child,
-    lines: std::io::Lines<BufReader<ChildStderr>>,
+    lines: Box<dyn Iterator<Item = String>>,
 }
 
 impl Program {
@@ -31,15 +30,15 @@ impl Program {
         command.arg("train").args(args.split_whitespace()).args(["--logdir", "run"]);
         command.current_dir(folder).env("HOME", folder).env("XDG_CACHE_HOME", CACHE);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut this = Self { child, lines };
+        let lines = lines(child.stderr.take().unwrap());
+        let mut this = Self { child, lines: Box::new(lines) };
         this.says("from step");
         this
     }
 
     /// Waits for a line with `text`.
     fn says(&mut self, text: &str) {
-        let found = self.lines.find(|line| line.as_ref().unwrap().contains(text));
+        let found = self.lines.find(|line| line.contains(text));
         assert!(found.is_some(), "it never said `{text}`");
     }
 
@@ -50,7 +49,7 @@ impl Program {
 
     /// Waits for its end: exit code, or that of a shell for a death by signal, and last lines.
     fn end(mut self) -> (i32, Vec<String>) {
-        let rest = self.lines.by_ref().map_while(Result::ok).collect();
+        let rest = self.lines.by_ref().collect();
         let status = self.child.wait().unwrap();
         (status.code().or(status.signal().map(|n| -n)).unwrap(), rest)
     }
@@ -83,7 +82,7 @@ fn terminate(runs: usize) {
     let mut times = Vec::new();
     for _ in 0..runs {
         let dir = tempfile::tempdir().unwrap();
-        let mut program = Program::train(dir.path(), "--model mlp:32 --steps 1000000");
+        let mut program = Program::train(dir.path(), "--model mlp:32 --steps 30000");
         // A save on request, and it trains on.
         program.signal("-USR1");
         program.says("saved run/ckpt-");

@@ -4,9 +4,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
-use std::{env, fs, thread};
+use std::{env, fs, iter, thread};
 
 use secateur::data::{Batches, digits};
 use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};
@@ -144,13 +144,28 @@ pub fn adapter() -> bool {
     })
 }
 
+/// What a process writes, line by line until it ends.
+///
+/// # Panics
+/// When it is silent for too long.
+pub fn lines(pipe: impl Read + Send + 'static) -> impl Iterator<Item = String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        let mut lines = BufReader::new(pipe).lines().map_while(io::Result::ok);
+        lines.try_for_each(|line| sender.send(line))
+    });
+    iter::from_fn(move || match lines.recv_timeout(WATCHDOG) {
+        Err(RecvTimeoutError::Timeout) => panic!("a process that is silent for {WATCHDOG:?}"),
+        line => line.ok(),
+    })
+}
+
 /// A run under way; killed when dropped. As an iterator, what it says until its process ends: as long
 /// as nobody asks for more, it takes no step.
 pub struct Trainee {
     child: Child,
-    lines: Receiver<Said>,
-    /// The last step that it told of.
-    pub step: u64,
+    said: Box<dyn Iterator<Item = Said>>,
+    /// It waits to be let on.
     waiting: bool,
 }
 
@@ -167,17 +182,11 @@ impl Trainee {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         dress(&mut command);
         let mut child = command.spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in stderr.lines().map_while(io::Result::ok) {
-                match serde_json::from_str(&line) {
-                    Ok(said) => sender.send(said).unwrap_or(()),
-                    Err(_) => say(&format!("a trainee: {line}")),
-                }
-            }
+        let said = lines(child.stderr.take().unwrap()).filter_map(|line| {
+            let said = serde_json::from_str(&line);
+            said.map_err(|_| say(&format!("a trainee: {line}"))).ok()
         });
-        Self { child, lines, step: 0, waiting: false }
+        Self { child, said: Box::new(said), waiting: false }
     }
 
     /// Lets it go on alone, and ends it with SIGKILL after `delay`; whether that met it alive.
@@ -212,16 +221,9 @@ impl Iterator for Trainee {
             // It may just have been killed.
             stdin.write_all(b".").ok();
         }
-        self.waiting = false;
-        let said = match self.lines.recv_timeout(WATCHDOG) {
-            Ok(said) => said,
-            Err(mpsc::RecvTimeoutError::Disconnected) => return None,
-            Err(e) => panic!("a run that says nothing after step {}: {e}", self.step),
-        };
-        if let Said::Step(step) = said {
-            (self.step, self.waiting) = (step, true);
-        }
-        Some(said)
+        let said = self.said.next();
+        self.waiting = matches!(said, Some(Said::Step(_)));
+        said
     }
 }
 
