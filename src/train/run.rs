@@ -31,7 +31,7 @@ pub(super) struct Run<'s, 'a> {
     /// When the first step of the call began: time 0 of its traces.
     origin: Instant,
     previous_submit: Option<Instant>,
-    last: Option<StepEvent>,
+    pub(super) last: Option<StepEvent>,
 }
 
 /// A run that came to its end.

@@ -107,12 +107,16 @@ impl Saver {
         }
     }
 
-    /// Moves the save on; says when it is done. Never blocks.
+    /// Moves the save on; says when it is done. Never blocks. A save of a step later than `known`,
+    /// the last whose loss has been looked at, waits: that step may prove bad.
     ///
     /// # Errors
     /// [`Error::NonFinite`] when there is a value that must not be saved; what goes wrong with the
     /// files is in [`Saved::outcome`].
-    pub(super) fn poll(&mut self, gpu: &Gpu) -> Result<Option<Saved>> {
+    pub(super) fn poll(&mut self, gpu: &Gpu, known: u64) -> Result<Option<Saved>> {
+        if matches!(&self.state, State::Staged(manifest) if manifest.global_step > known) {
+            return Ok(None);
+        }
         self.collect(gpu, ReadbackRing::ready, 1)?;
         match &self.state {
             State::Writing(_, thread) if thread.is_finished() => self.join(),

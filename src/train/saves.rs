@@ -44,7 +44,8 @@ impl Run<'_, '_> {
     pub(super) fn save_if_due(&mut self) -> Result<()> {
         let Some(saves) = &mut self.saves else { return Ok(()) };
         let now = Instant::now();
-        let saved = saves.saver.poll(&self.session.gpu)?;
+        let known = self.last.as_ref().map_or(self.first_step, |event| event.step);
+        let saved = saves.saver.poll(&self.session.gpu, known)?;
         saves.stall += now.elapsed();
         if let Some(saved) = saved {
             self.saved(saved)?;
