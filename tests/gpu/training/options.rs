@@ -89,7 +89,7 @@ fn what_cannot_run_leaves_no_folder() {
     assert!(!logdir.exists());
 }
 
-/// Five steps more would prune, had they been the first.
+/// Five steps more would prune, had they been the first; after steps that have pruned they need not.
 #[test]
 fn a_resumed_run_that_cannot_prune_any_more_is_refused() {
     let Some(gpu) = gpu() else { return };
@@ -98,9 +98,13 @@ fn a_resumed_run_that_cannot_prune_any_more_is_refused() {
     train(op, Some(folder.path()), MaskUpdateOp::none(), steps(10)).unwrap();
     let spec =
         PruningSpec { end_pruning_step: 9, sparsity_function_end_step: 9, ..spec(Pruned::Zero) };
-    let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
-    let error = train(train_op(gpu, ADAM()), Some(folder.path()), op, steps(15)).unwrap_err();
+    let op = || Pruning::new(spec.clone()).unwrap().conditional_mask_update_op();
+    let error = train(train_op(gpu, ADAM()), Some(folder.path()), op(), steps(15)).unwrap_err();
     assert!(error.to_string().contains("starts at step 10"), "{error}");
+    let pruned = folder.path().join("pruned");
+    for number in [10, 15] {
+        train(train_op(gpu, ADAM()), Some(&pruned), op(), steps(number)).unwrap();
+    }
 }
 
 /// A source that was used before the run: the checkpoint of no step at all says where it is.
