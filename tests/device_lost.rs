@@ -110,6 +110,29 @@ fn without_a_checkpoint_the_run_begins_again() {
     assert!(files(&straight) == files(&lost));
 }
 
+/// The checkpoint that the call began with is gone when the device is: it counts from where it was.
+#[test]
+fn a_run_that_falls_behind_its_start_counts_no_step_below_it() {
+    let Some(gpu) = open() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let seen = RefCell::default();
+    let options = TrainOptions { max_retries: 0, ..lose(&gpu, &seen, saved) };
+    run(&gpu, Some(folder.path()), options).unwrap_err();
+    let fresh = gpu.reopen().unwrap();
+    let options = TrainOptions {
+        save_every_n_steps: Some(1000),
+        trace_step: Some(1),
+        on_event: Some(Box::new(|event| {
+            if step_25(event) && folder.path().join("ckpt-000000000010").exists() {
+                fs::remove_dir_all(folder.path().join("ckpt-000000000010")).unwrap();
+                fresh.destroy();
+            }
+        })),
+        ..Default::default()
+    };
+    assert_eq!(run(&fresh, Some(folder.path()), options).unwrap().steps, 30);
+}
+
 /// Each checkpoint shows that the device before it was of use.
 #[test]
 fn retries_are_counted_anew_after_a_checkpoint() {

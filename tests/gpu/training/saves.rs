@@ -1,4 +1,5 @@
 //! Checkpoints while training goes on.
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 use std::rc::Rc;
@@ -62,31 +63,35 @@ fn a_save_on_the_way_holds_just_the_steps_before_it() {
     }
 }
 
-/// One under way is not waited for, and one that is wanted meanwhile is not forgotten.
+/// One under way is not waited for; one that is wanted meanwhile comes after it, and no other.
 #[test]
 fn a_save_asked_for_during_another_comes_after_it() {
     let Some(gpu) = gpu() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let [stop, save] = [false, true].map(|set| Arc::new(AtomicBool::new(set)));
-    let (again, mut saved) = (Arc::clone(&save), Vec::new());
-    let options = TrainOptions {
-        save: Some(Arc::clone(&save)),
-        train_step_fn: Some(Box::new(move |step| {
-            // The copies of the first are not even submitted.
-            again.fetch_or(step.global_step() == 1, Relaxed);
-            step.train().map(|()| StepReturn::default())
-        })),
-        on_event: Some(Box::new(|event| {
-            if let Event::Checkpoint { step, .. } = event {
-                saved.push(*step);
-                stop.store(true, Relaxed);
-            }
-        })),
-        ..until(&stop)
-    };
-    let last = run(gpu, folder.path(), options).unwrap().global_step;
-    assert!(!save.load(Relaxed));
-    assert_eq!(saved, [0, last - 1, last], "at once, when that was done, and at the end");
+    for twice in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let [stop, save] = [false, true].map(|set| Arc::new(AtomicBool::new(set)));
+        let (mut saved, said) = (Vec::new(), Cell::new(false));
+        let options = TrainOptions {
+            save: Some(Arc::clone(&save)),
+            train_step_fn: Some(Box::new(|step| {
+                // The copies of the first are not even submitted.
+                save.fetch_or(twice && step.global_step() == 1, Relaxed);
+                said.set(step.should_stop());
+                step.train().map(|()| StepReturn::default())
+            })),
+            on_event: Some(Box::new(|event| {
+                if let Event::Checkpoint { step, .. } = event {
+                    saved.push(*step);
+                    stop.store(true, Relaxed);
+                }
+            })),
+            ..until(&stop)
+        };
+        let last = run(gpu, folder.path(), options).unwrap().global_step;
+        assert!(said.get() && !save.load(Relaxed), "a stop is known in the step that it precedes");
+        let want = if twice { vec![0, last - 1, last] } else { vec![0, last] };
+        assert_eq!(saved, want, "at once, when that was done if asked for, and at the end");
+    }
 }
 
 #[test]

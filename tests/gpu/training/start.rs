@@ -3,13 +3,14 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use secateur::Error;
+use secateur::data::Batches;
 use secateur::kernels::Pruned;
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
-use secateur::train::{End, Event, TrainOptions, train};
+use secateur::train::{End, Event, TrainOp, TrainOptions, train};
+use secateur::{Error, Model};
 
-use super::{pruning, train_op};
+use super::{MODEL, SEED, blobs, pruning, train_op};
 use crate::common::gpu;
 
 #[test]
@@ -59,6 +60,27 @@ fn wrong_initial_values_are_named() {
     let length = start("fc3.bias", vec![0.0; 4]);
     assert!(matches!(length, Error::Shape { .. }), "{length}");
     assert!(length.to_string().contains("4 values for [3]"), "{length}");
+}
+
+/// Fewer classes in the data than the network tells apart are no mistake; everything else is.
+#[test]
+fn a_network_must_fit_its_batches() {
+    let Some(gpu) = gpu() else { return };
+    let made = |batch, width, classes, lr| {
+        let network = Model::mlp(&MODEL).network(batch, width, classes).unwrap();
+        let batches = Batches::new(blobs(), 16, Some(SEED)).unwrap();
+        TrainOp::from_network(gpu, network, Optimizer::adam(lr), batches, SEED).map(|_| ())
+    };
+    made(16, 6, 4, 0.01).unwrap();
+    for (batch, width, classes, part) in
+        [(8, 6, 3, "[8, 6]"), (16, 7, 3, "[16, 7]"), (16, 6, 2, "3 classes")]
+    {
+        let error = made(batch, width, classes, 0.01).unwrap_err();
+        assert!(matches!(error, Error::Shape { .. }), "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let error = made(16, 6, 3, f32::NAN).unwrap_err();
+    assert!(matches!(error, Error::Argument { .. }), "{error}");
 }
 
 /// In the mode `zero` the products take no mask, so pruned weights must stay zero.

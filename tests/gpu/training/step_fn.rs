@@ -175,6 +175,17 @@ fn an_accumulated_loss_moves_only_what_reaches_it() {
 }
 
 #[test]
+fn the_loss_trained_on_is_the_loss_reported() {
+    let Some(gpu) = gpu() else { return };
+    let [own, side] = ["", "side"].map(|name| {
+        let step = |step: &mut StepContext<'_>| step.train_on(name).map(|()| StepReturn::default());
+        run(two_heads_op(gpu), MaskUpdateOp::none(), 1, step).unwrap()
+    });
+    assert!(own.loss > Some(0.0) && side.loss > Some(0.0) && own.loss != side.loss);
+    assert_eq!(own.accuracy, side.accuracy, "the answer is the network's either way");
+}
+
+#[test]
 fn two_updates_in_one_step_are_one_global_step() {
     let Some(gpu) = gpu() else { return };
     let outcome = run(two_heads_op(gpu), MaskUpdateOp::none(), 3, |step| {
