@@ -210,19 +210,61 @@ fn leftovers_are_swept_at_the_start() {
     assert!(!left.exists());
 }
 
-/// 17 MB of one tensor are more than a staging buffer takes, those of the others share the next.
+#[test]
+fn how_many_are_kept_is_as_the_options_say() {
+    let Some(gpu) = gpu() else { return };
+    for (keep_every_n_hours, kept) in [(None, [false, true]), (Some(1.0), [true, true])] {
+        let folder = tempfile::tempdir().unwrap();
+        for number in [3, 4, 5] {
+            let options = TrainOptions { max_to_keep: 1, keep_every_n_hours, ..steps(number) };
+            let op = train_op(gpu, Optimizer::adam(0.01));
+            train(op, Some(folder.path()), pruning(Pruned::Zero), options).unwrap();
+        }
+        let exists = |step| folder.path().join(format!("ckpt-{step:012}")).exists();
+        assert_eq!(([exists(3), exists(5)], exists(4)), (kept, false), "{keep_every_n_hours:?}");
+    }
+}
+
+/// Of two parts: 17 MB of one tensor are more than a staging buffer takes, those of the others
+/// share the next.
+fn large(gpu: &Gpu) -> TrainOp<'static> {
+    let sgd = Optimizer::Sgd { lr: 0.1, weight_decay: 0.0 };
+    let batches = Batches::new(blobs(), 16, Some(SEED)).unwrap();
+    TrainOp::new(gpu, &Model::mlp(&[720_000]), sgd, batches, SEED).unwrap()
+}
+
 #[test]
 fn a_save_in_several_parts_comes_back_whole() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let sgd = Optimizer::Sgd { lr: 0.1, weight_decay: 0.0 };
-    let run = || {
-        let batches = Batches::new(blobs(), 16, Some(SEED)).unwrap();
-        let op = TrainOp::new(gpu, &Model::mlp(&[720_000]), sgd, batches, SEED).unwrap();
-        train(op, Some(folder.path()), MaskUpdateOp::none(), steps(1)).unwrap().session
-    };
-    let [trained, restored] = [run(), run()];
+    let run = || train(large(gpu), Some(folder.path()), MaskUpdateOp::none(), steps(1)).unwrap();
+    let [trained, restored] = [run(), run()].map(|outcome| outcome.session);
     for name in ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"] {
         assert!(trained.weights(name).unwrap() == restored.weights(name).unwrap(), "{name}");
     }
+}
+
+/// The lock is given back, so nothing may write into the logdir any more.
+#[test]
+fn an_error_waits_for_the_save_that_is_being_written() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let options = TrainOptions {
+        save: Some(Arc::new(AtomicBool::new(true))),
+        train_step_fn: Some(Box::new(|step| {
+            step.train()?;
+            // Torn; and the copies have arrived, to be taken one part a step from the second on.
+            step.loss()?;
+            match step.global_step() {
+                3 => Err(Error::argument("mine", "no more")),
+                _ => Ok(StepReturn::default()),
+            }
+        })),
+        ..steps(9)
+    };
+    train(large(gpu), Some(folder.path()), MaskUpdateOp::none(), options).unwrap_err();
+    let names = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name());
+    let names: Vec<String> = names.map(|n| n.into_string().unwrap()).collect();
+    assert!(names.iter().any(|n| n == "ckpt-000000000000"), "{names:?}");
+    assert!(names.iter().all(|n| !n.starts_with(".tmp")), "{names:?}");
 }
