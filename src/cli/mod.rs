@@ -73,11 +73,24 @@ pub fn main() -> ExitCode {
         Err(e) => match code(&e) {
             None => 0,
             Some(code) => {
-                output::note(format_args!("secateur: {e:#}"));
+                output::note(format_args!("secateur: {}", said(&e)));
                 code
             }
         },
     })
+}
+
+/// An error and its causes; the library's own say their cause themselves.
+fn said(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Exit code of an error; none for a closed pipe, which is no error.

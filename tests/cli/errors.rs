@@ -87,6 +87,16 @@ fn a_wrong_environment_is_named() {
     }
 }
 
+/// The cause once: it is part of the message, and a cause of the error besides.
+#[test]
+fn a_logdir_that_cannot_be_made_is_named() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    folder.write("file", "");
+    let run = folder.run(&train("--steps 45 --logdir file/run"));
+    assert_eq!(run.err.matches("os error").count(), 1, "{}", run.err);
+    run.fails(2, &["cannot create", "file/run"]);
+}
+
 #[test]
 fn a_damaged_checkpoint_is_never_loaded_nor_replaced() {
     let Some(folder) = Folder::with_gpu() else { return };
