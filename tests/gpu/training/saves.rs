@@ -250,13 +250,13 @@ fn an_error_waits_for_the_save_that_is_being_written() {
     let options = TrainOptions {
         save: Some(Arc::new(AtomicBool::new(true))),
         train_step_fn: Some(Box::new(|step| {
-            step.train()?;
-            // Torn; and the copies have arrived, to be taken one part a step from the second on.
-            step.loss()?;
-            match step.global_step() {
-                3 => Err(Error::argument("mine", "no more")),
-                _ => Ok(StepReturn::default()),
+            // Both parts have been taken, and the thread has only begun.
+            if step.global_step() == 3 {
+                return Err(Error::NonFinite { step: 3, tensor: "mine".to_owned() });
             }
+            step.train()?;
+            // The copies have arrived, to be taken one part a step from the second on.
+            step.loss().map(|_| StepReturn::default())
         })),
         ..steps(9)
     };
