@@ -22,6 +22,8 @@ pub(super) struct Run<'s, 'a> {
     pub(super) session: Session,
     pub(super) saves: Option<Saves>,
     batch: Batch,
+    /// The step before found no more batches; the source is not asked again.
+    data_ended: bool,
     pub(super) global_step: u64,
     pub(super) last_mask_update: u64,
     /// Where the batches of the next step begin.
@@ -69,6 +71,7 @@ impl<'s, 'a> Run<'s, 'a> {
             session,
             saves,
             batch: Batch::default(),
+            data_ended: false,
             global_step,
             last_mask_update,
             cursor,
@@ -101,6 +104,9 @@ impl<'s, 'a> Run<'s, 'a> {
             }
             if self.stop_asked() {
                 break End::Stopped;
+            }
+            if self.data_ended {
+                break End::EndOfData;
             }
             if self.traced() {
                 let untraced =
@@ -151,6 +157,7 @@ impl<'s, 'a> Run<'s, 'a> {
             Some(step) => guarded("train_step_fn", || step(&mut context)),
         }?;
         let StepContext { updates, ended, accumulated, .. } = context;
+        self.data_ended = ended;
         if updates == 0 && ended {
             return Ok(None);
         }

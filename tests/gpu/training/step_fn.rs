@@ -213,13 +213,13 @@ fn the_data_may_end_within_a_step() {
     assert_eq!((outcome.end, outcome.global_step), (End::EndOfData, 2), "3 batches, then 1");
 }
 
-/// Whatever the source would give after its end, the step asks for no more.
+/// Whatever the source would give after its end, neither the step nor the loop asks for more.
 #[test]
 fn no_batch_is_asked_for_after_the_end() {
     let Some(gpu) = gpu() else { return };
     let batches = Breaks(Batches::new(blobs(), 16, Some(SEED)).unwrap(), 0, || Ok(false));
     let op = TrainOp::new(gpu, &Model::mlp(&MODEL), SGD, batches, SEED).unwrap();
-    let outcome = run(op.accumulate_gradients(), MaskUpdateOp::none(), 2, |step| {
+    let outcome = run(op.accumulate_gradients(), MaskUpdateOp::none(), 9, |step| {
         for _ in 0..6 {
             step.accumulate()?;
         }
@@ -231,7 +231,8 @@ fn no_batch_is_asked_for_after_the_end() {
         }
         step.apply().map(|()| StepReturn::default())
     });
-    assert_eq!(outcome.unwrap().global_step, 2);
+    let outcome = outcome.unwrap();
+    assert_eq!((outcome.end, outcome.global_step), (End::EndOfData, 2));
 }
 
 /// Nothing can be applied to it any more.
