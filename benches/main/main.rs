@@ -60,7 +60,7 @@ fn main() -> Result<()> {
     plan_replay(&mut criterion, &gpu)?;
     let hidden: &[u32] = if tiny { &[8] } else { &[300, 100] };
     train_step(&mut criterion, &gpu, &Model::mlp(hidden))?;
-    // 272,200 and 10,001,408 weights.
+    // 266,200 and 10,014,720 weights.
     let (small, large): (&[u32], &[u32]) = (&[300, 100], &[2048, 2048, 2048]);
     let small = ("270K", if tiny { &[8][..] } else { small });
     let models = [small, ("10M", if tiny { &[9] } else { large })];
