@@ -1,12 +1,13 @@
-// histogram[d] += number of weights whose score has the digits found so far and d as the next one.
+// histogram[d] += number of values whose rank has the digits found so far and d as the next one.
 //
-// Digits of a 31-bit score, highest first: 11, 10 and 10 bits. Integer atomics commute, so the
+// Digits of a 32-bit rank, highest first: 11, 11 and 10 bits. Integer atomics commute, so the
 // counts do not depend on scheduling. `histogram` is zero before the first pass; topk_pick clears it.
 
-@group(0) @binding(0) var<storage, read> weights: array<f32>;
-@group(0) @binding(1) var<storage, read> state: array<u32>;
-@group(0) @binding(2) var<storage, read_write> histogram: array<atomic<u32>>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(0) var<storage, read> values: array<f32>;
+@group(0) @binding(1) var<storage, read> protect: array<u32>;
+@group(0) @binding(2) var<storage, read> state: array<u32>;
+@group(0) @binding(3) var<storage, read_write> histogram: array<atomic<u32>>;
+@group(0) @binding(4) var<uniform> params: Params;
 
 struct Params {
     len: u32,
@@ -33,19 +34,23 @@ fn main(
         if i >= params.len {
             break;
         }
-        let s = score(weights[i]);
+        var word = 0u;
+        if PROTECT {
+            word = protect[i / 32u];
+        }
+        let r = rank(values[i], i, word);
         switch DIGIT {
             case 0u: {
-                atomicAdd(&bins[s >> 20u], 1u);
+                atomicAdd(&bins[r >> 21u], 1u);
             }
             case 1u: {
-                if s >> 20u == found >> 20u {
-                    atomicAdd(&bins[(s >> 10u) & 1023u], 1u);
+                if r >> 21u == found >> 21u {
+                    atomicAdd(&bins[(r >> 10u) & 2047u], 1u);
                 }
             }
             default: {
-                if s >> 10u == found >> 10u {
-                    atomicAdd(&bins[s & 1023u], 1u);
+                if r >> 10u == found >> 10u {
+                    atomicAdd(&bins[r & 1023u], 1u);
                 }
             }
         }

@@ -9,7 +9,7 @@
 @group(0) @binding(3) var<uniform> params: Params;
 
 struct Params {
-    tensor: u32,
+    selection: u32,
 }
 
 override DIGIT: u32 = 0u;
@@ -28,10 +28,8 @@ fn main(@builtin(local_invocation_index) local: u32) {
         var prune = state[PRUNE];
         var found = state[SCORE];
         if DIGIT == 0u {
-            prune = counts[params.tensor];
+            prune = counts[params.selection];
             found = 0u;
-            state[KEPT] = 0u;
-            state[NAN] = 0u;
         }
         var below = 0u;
         var part = 0u;
@@ -44,12 +42,12 @@ fn main(@builtin(local_invocation_index) local: u32) {
             below += histogram[digit];
             digit += 1u;
         }
-        state[PRUNE] = prune - min(below, prune);
-        found |= digit << select(select(0u, 10u, DIGIT == 1u), 20u, DIGIT == 0u);
-        state[SCORE] = found;
-        // Weights that are zero already need no threshold: the one that made them zero stays.
-        if DIGIT == 2u && found != 0u {
-            state[THRESHOLD] = found;
+        let left = prune - min(below, prune);
+        state[PRUNE] = left;
+        state[SCORE] = found | digit << select(select(0u, 10u, DIGIT == 1u), 21u, DIGIT == 0u);
+        if DIGIT == 2u {
+            state[TIES_KEPT] = histogram[digit] - min(left, histogram[digit]);
+            state[TIES] = 0u;
         }
     }
     // The walk above reads bins that the others clear below.

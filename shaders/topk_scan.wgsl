@@ -1,4 +1,5 @@
-// ties[g] becomes the number of ties before chunk g; the state learns how many ties stay.
+// ties[g] becomes the number of ties before chunk g, counted in this tensor. The ties that an earlier
+// tensor of the selection had are taken from those that stay.
 //
 // One workgroup: each invocation sums a run of chunks, one walks the 256 sums, each writes its run.
 
@@ -30,7 +31,8 @@ fn main(@builtin(local_invocation_index) local: u32) {
             sums[part] = total;
             total += here;
         }
-        state[TIES_KEPT] = total - min(state[PRUNE], total);
+        state[TIES_KEPT] -= min(state[TIES], state[TIES_KEPT]);
+        state[TIES] = total;
     }
     workgroupBarrier();
     var before = sums[local];

@@ -1,9 +1,10 @@
-// ties[g] = number of weights with exactly the score of the last weight to prune, in chunk g of 8,192 weights.
+// ties[g] = number of values with exactly the rank of the last one to prune, in chunk g of 8,192.
 
-@group(0) @binding(0) var<storage, read> weights: array<f32>;
-@group(0) @binding(1) var<storage, read> state: array<u32>;
-@group(0) @binding(2) var<storage, read_write> ties: array<u32>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(0) var<storage, read> values: array<f32>;
+@group(0) @binding(1) var<storage, read> protect: array<u32>;
+@group(0) @binding(2) var<storage, read> state: array<u32>;
+@group(0) @binding(3) var<storage, read_write> ties: array<u32>;
+@group(0) @binding(4) var<uniform> params: Params;
 
 struct Params {
     len: u32,
@@ -20,8 +21,12 @@ fn main(
     var count = 0u;
     for (var n = 0u; n < 32u; n += 1u) {
         let i = group.x * 8192u + n * 256u + local;
-        if i < params.len && score(weights[min(i, params.len - 1u)]) == found {
-            count += 1u;
+        if i < params.len {
+            var word = 0u;
+            if PROTECT {
+                word = protect[i / 32u];
+            }
+            count += u32(rank(values[i], i, word) == found);
         }
     }
     sums[local] = count;

@@ -27,7 +27,10 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use secateur::data::{Batch, BatchSource, Cursor, Dataset};
 use secateur::gpu::{Encoder, Kernel, Phase, PlanBuilder, Program, Slot};
-use secateur::kernels::{Activation, Add, Form, Matmul, Selection, TOPK_STATE_WORDS, mask_words};
+use secateur::kernels::{
+    Activation, Add, Form, MASK_STATE_WORDS, Matmul, Ranked, Selection, TOPK_STATE_WORDS,
+    mask_words,
+};
 use secateur::{
     Batches, Error, Gpu, GpuOptions, MaskUpdateOp, Model, Optimizer, Pruning, PruningSpec, Result,
     TrainOp, TrainOptions, train,
@@ -163,8 +166,10 @@ fn mask_update(criterion: &mut Criterion, gpu: &Gpu, lengths: &[u32]) -> Result<
             inputs = Some((weights, counts));
             let histogram = plan.persistent("histogram", Selection::HISTOGRAM_WORDS);
             let state = plan.persistent("state", TOPK_STATE_WORDS);
+            let mask_state = plan.persistent("mask_state", MASK_STATE_WORDS);
             let mask = plan.persistent("mask", mask_words(len));
-            Selection { weights, counts, tensor: 0, histogram, state, mask, len }.push(plan, "w")
+            let tensor = Ranked { values: weights, protect: None, mask_state, mask, len };
+            Selection { counts, selection: 0, histogram, state }.push(plan, "w", &[tensor])
         })?;
         if let Some((weights, counts)) = inputs {
             plan.program.upload(gpu, weights, &noise(len));

@@ -32,6 +32,23 @@ impl Pruned {
     }
 }
 
+crate::uniform! {
+    /// What the last update did to one mask: `shaders/common/mask_state.wgsl`.
+    pub struct MaskState {
+        /// Weights kept.
+        kept: u32,
+        /// Scores that are NaN; any is an error.
+        nan: u32,
+        /// Weights that were kept and are not, or were not and are.
+        changed: u32,
+        /// Bits of the highest score pruned by this or the last update that pruned more than zeros.
+        threshold: u32,
+    }
+}
+
+/// Length of [`MaskState`] in words.
+pub const MASK_STATE_WORDS: u32 = (size_of::<MaskState>() / 4) as u32;
+
 /// Words of a mask over `len` weights.
 pub fn mask_words(len: u32) -> u32 {
     len.div_ceil(32)

@@ -8,6 +8,7 @@ mod correct;
 mod gate;
 mod log_loss;
 mod mask;
+mod mask_begin;
 mod matmul;
 mod momentum;
 mod running_mean;
@@ -16,6 +17,11 @@ mod sgd;
 mod softmax_cross_entropy;
 mod step;
 mod topk;
+mod topk_histogram;
+mod topk_mask;
+mod topk_pick;
+mod topk_scan;
+mod topk_ties;
 
 pub use activation::Activation;
 pub use adam::{Adam, AdamParams, adam_reference};
@@ -25,7 +31,8 @@ pub use column_sum::{ColumnSum, ColumnSumParams, column_sum_reference};
 pub use correct::{Correct, CorrectParams, correct_reference};
 pub use gate::{Gate, GateParams, gate_reference};
 pub use log_loss::{LogLoss, LogLossParams, log_loss_reference};
-pub use mask::{Pruned, bit, mask_words, ones};
+pub use mask::{MASK_STATE_WORDS, MaskState, Pruned, bit, mask_words, ones};
+pub use mask_begin::{MaskBegin, MaskBeginParams};
 pub use matmul::{Form, Matmul, MatmulParams, matmul_reference};
 pub use momentum::{Momentum, MomentumParams, momentum_reference};
 pub use running_mean::{RunningMean, RunningMeanParams, running_mean_reference};
@@ -35,11 +42,12 @@ pub use softmax_cross_entropy::{
     SoftmaxCrossEntropy, SoftmaxCrossEntropyParams, softmax_cross_entropy_reference,
 };
 pub use step::{STEP_WORDS, Step};
-pub use topk::{
-    Selection, TOPK_STATE_WORDS, TopkHistogram, TopkHistogramParams, TopkMask, TopkMaskParams,
-    TopkPick, TopkPickParams, TopkScan, TopkScanParams, TopkState, TopkTies, TopkTiesParams,
-    topk_reference,
-};
+pub use topk::{Ranked, Selection, TOPK_STATE_WORDS, TopkState, topk_reference};
+pub use topk_histogram::{TopkHistogram, TopkHistogramParams};
+pub use topk_mask::{TopkMask, TopkMaskParams};
+pub use topk_pick::{TopkPick, TopkPickParams};
+pub use topk_scan::{TopkScan, TopkScanParams};
+pub use topk_ties::{TopkTies, TopkTiesParams};
 
 /// Calls `$visit!(Kernel, Params)` for every kernel: the list that the tests walk.
 #[macro_export]
@@ -53,6 +61,7 @@ macro_rules! for_each_kernel {
         $visit!(Gate, GateParams);
         $visit!(LogLoss, LogLossParams);
         $visit!(LoopProbe, LoopProbeParams);
+        $visit!(MaskBegin, MaskBeginParams);
         $visit!(Matmul, MatmulParams);
         $visit!(Momentum, MomentumParams);
         $visit!(RunningMean, RunningMeanParams);

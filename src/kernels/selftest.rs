@@ -1,6 +1,6 @@
 //! A self-test of an adapter: what the kernels rely on, checked in milliseconds.
-use super::{Activation, Form, Matmul, Selection, TOPK_STATE_WORDS, mask_words};
-use super::{matmul_reference, topk_reference};
+use super::{Activation, Form, MASK_STATE_WORDS, Matmul, Ranked, Selection, TOPK_STATE_WORDS};
+use super::{mask_words, matmul_reference, topk_reference};
 use crate::Result;
 use crate::gpu::{
     Bound, Encoder, Gpu, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, write,
@@ -114,10 +114,11 @@ fn selection(gpu: &Gpu) -> Result<Result<String, String>> {
     let counts = plan.persistent("counts", 1);
     let histogram = plan.persistent("histogram", Selection::HISTOGRAM_WORDS);
     let state = plan.persistent("state", TOPK_STATE_WORDS);
+    let mask_state = plan.persistent("mask_state", MASK_STATE_WORDS);
     let mask = plan.persistent("mask", mask_words(len));
     let phase = plan.phase("selftest");
-    Selection { weights, counts, tensor: 0, histogram, state, mask, len }
-        .push(&mut plan, "selftest")?;
+    let tensor = Ranked { values: weights, protect: None, mask_state, mask, len };
+    Selection { counts, selection: 0, histogram, state }.push(&mut plan, "selftest", &[tensor])?;
     let program = plan.build(gpu)?;
     // Few distinct values: nearly all are ties.
     let values: Vec<f32> = (0..len).map(|i| (i * 31 % 101) as f32 - 50.0).collect();
@@ -127,7 +128,7 @@ fn selection(gpu: &Gpu) -> Result<Result<String, String>> {
     program.encode(phase, &mut encoder);
     encoder.submit()?;
     let got: Vec<u32> = program.download(gpu, mask)?;
-    Ok(match got == topk_reference(&values, prune as usize) {
+    Ok(match got == topk_reference(&values, None, prune as usize) {
         true => Ok(format!("{prune} of {len} weights with ties")),
         false => Err("the mask differs from the reference".to_owned()),
     })

@@ -1,7 +1,7 @@
 //! The mask update as launches: select, pack, and zero what was pruned.
 use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{ApplyMask, Pruned, Selection};
+use crate::kernels::{ApplyMask, MaskBegin, Pruned, Ranked, Selection, TOPK_STATE_WORDS};
 
 /// One tensor that the update prunes.
 #[derive(Debug, Clone)]
@@ -12,7 +12,7 @@ pub struct PrunedTensor {
     pub weights: Slot,
     /// The mask to write.
     pub mask: Slot,
-    /// [`crate::kernels::TopkState`] of the selection.
+    /// [`crate::kernels::MaskState`].
     pub state: Slot,
     /// The optimizer's tensors of these weights.
     pub slots: Vec<Slot>,
@@ -32,10 +32,13 @@ pub fn push_mask_update(
     pruned: Pruned,
 ) -> Result<()> {
     let histogram = plan.persistent("topk.histogram", Selection::HISTOGRAM_WORDS);
-    for (tensor, t) in (0..).zip(tensors) {
+    let topk = plan.persistent("topk.state", TOPK_STATE_WORDS);
+    for (selection, t) in (0..).zip(tensors) {
         let &PrunedTensor { weights, mask, state, len, .. } = t;
-        let selection = Selection { weights, counts, tensor, histogram, state, mask, len };
-        selection.push(plan, &t.name)?;
+        plan.push(MaskBegin { mask_state: state })?;
+        let tensor = Ranked { values: weights, protect: None, mask_state: state, mask, len };
+        let selection = Selection { counts, selection, histogram, state: topk };
+        selection.push(plan, &t.name, &[tensor])?;
         if pruned == Pruned::Zero {
             for &values in [weights].iter().chain(&t.slots) {
                 plan.push(ApplyMask { mask, values, len })?;

@@ -13,7 +13,7 @@ use super::steps::StepResult;
 use super::supervisor::{End, Supervisor};
 use super::trace::Trace;
 use crate::data::{Batch, Cursor};
-use crate::kernels::TopkState;
+use crate::kernels::MaskState;
 use crate::prune::PrunedTensor;
 use crate::{Error, Result};
 
@@ -257,8 +257,8 @@ impl<'s, 'a> Run<'s, 'a> {
         Err(Error::NonFinite { step: result.step, tensor: self.session.first_non_finite()? })
     }
 
-    fn mask_event(&self, step: u64, (asked, states): &(f64, Vec<TopkState>)) -> Result<MaskEvent> {
-        let tensor = |(tensor, state): (PrunedTensor, &TopkState)| match state.nan {
+    fn mask_event(&self, step: u64, (asked, states): &(f64, Vec<MaskState>)) -> Result<MaskEvent> {
+        let tensor = |(tensor, state): (PrunedTensor, &MaskState)| match state.nan {
             0 => Ok(MaskSparsity {
                 sparsity: 1.0 - f64::from(state.kept) / f64::from(tensor.len),
                 threshold: f32::from_bits(state.threshold),

@@ -4,7 +4,7 @@ use super::histogram::Histogram;
 use super::session::Session;
 use super::variables::{Mask, Variable};
 use crate::gpu::Slot;
-use crate::kernels::{Pruned, TopkState, apply_mask_reference, ones};
+use crate::kernels::{MaskState, Pruned, apply_mask_reference, ones};
 use crate::prune::LayerSparsity;
 use crate::{Error, Result};
 
@@ -92,7 +92,7 @@ impl Layout {
                 continue;
             };
             let bits: Vec<u32> = bytemuck::pod_collect_to_vec(next(mask.bits));
-            let state: Vec<TopkState> = bytemuck::pod_collect_to_vec(next(mask.state));
+            let state: Vec<MaskState> = bytemuck::pod_collect_to_vec(next(mask.state));
             if mask.pruned == Pruned::Zero {
                 // The device holds pruned weights at zero; nothing here would hide it if it did not.
                 model.push(f32s(v.name.clone(), raw));
@@ -171,7 +171,7 @@ impl Session {
             self.program.upload(
                 &self.gpu,
                 mask.state,
-                &[TopkState { threshold, kept, ..Default::default() }],
+                &[MaskState { threshold, kept, ..Default::default() }],
             );
         }
         self.uninitialised.clear();
@@ -260,7 +260,7 @@ impl Session {
         Ok("the loss".to_owned())
     }
 
-    fn state(&self, mask: Mask) -> Result<TopkState> {
+    fn state(&self, mask: Mask) -> Result<MaskState> {
         Ok(self.program.download(&self.gpu, mask.state)?[0])
     }
 }

@@ -7,7 +7,7 @@ use super::trace::Trace;
 use crate::Result;
 use crate::data::Batch;
 use crate::gpu::{Encoder, Gpu, Phase, ReadbackRing, Slot, Ticket};
-use crate::kernels::{Step, TOPK_STATE_WORDS, TopkState};
+use crate::kernels::{MASK_STATE_WORDS, MaskState, Step};
 
 /// Submissions that the host may be ahead of the device.
 pub(super) const STEPS_IN_FLIGHT: usize = 3;
@@ -23,7 +23,7 @@ pub struct StepResult {
     pub accuracy: f64,
     /// The mask update after it, if one was due: sparsity asked for, and what was selected in
     /// each pruned variable.
-    pub mask_update: Option<(f64, Vec<TopkState>)>,
+    pub mask_update: Option<(f64, Vec<MaskState>)>,
     /// When the host submitted the last of the step.
     pub submitted: Instant,
 }
@@ -95,7 +95,7 @@ impl Partial {
 impl Steps {
     /// For a session with `pruned` pruned variables.
     pub(super) fn new(gpu: &Gpu, pruned: usize) -> Result<Self> {
-        let bytes = 4 * (2 + pruned as u64 * u64::from(TOPK_STATE_WORDS));
+        let bytes = 4 * (2 + pruned as u64 * u64::from(MASK_STATE_WORDS));
         Ok(Self {
             trace: None,
             ring: ReadbackRing::new(gpu, bytes, STEPS_IN_FLIGHT)?,
@@ -127,7 +127,7 @@ impl Steps {
             let Some(StepEnd { step, asked, loss, submitted }) = end else { continue };
             let partial = std::mem::take(&mut self.partial);
             let state = |w: &[u32]| bytemuck::pod_read_unaligned(bytemuck::cast_slice(w));
-            let states = || words[2..].chunks_exact(TOPK_STATE_WORDS as usize).map(state).collect();
+            let states = || words[2..].chunks_exact(MASK_STATE_WORDS as usize).map(state).collect();
             self.arrived.push(StepResult {
                 step,
                 loss: loss.unwrap_or_else(|| partial.loss()),

@@ -3,7 +3,7 @@ use crate::Error;
 use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::graph::{Homes, Parameter, Shape};
-use crate::kernels::{Pruned, TOPK_STATE_WORDS, mask_words};
+use crate::kernels::{MASK_STATE_WORDS, Pruned, mask_words};
 use crate::optim::Optimizer;
 use crate::prune::{MaskUpdateOp, PrunedTensor};
 
@@ -23,7 +23,7 @@ pub(super) struct Variable {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mask {
     pub(super) bits: Slot,
-    /// [`crate::kernels::TopkState`] of the last selection.
+    /// [`crate::kernels::MaskState`] of the last selection.
     pub(super) state: Slot,
     pub(super) pruned: Pruned,
 }
@@ -49,7 +49,7 @@ impl Variable {
         let pruned = pruned.filter(|_| parameter.masked && mask_update.prunes(&name));
         let mask = pruned.map(|pruned| Mask {
             bits: plan.persistent(format!("{name}/mask"), mask_words(len)),
-            state: plan.persistent(format!("{name}/threshold"), TOPK_STATE_WORDS),
+            state: plan.persistent(format!("{name}/threshold"), MASK_STATE_WORDS),
             pruned,
         });
         // In the mode `zero` the weights themselves are zero where pruned: no mask in the products.

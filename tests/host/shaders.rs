@@ -96,9 +96,16 @@ fn shared_constants_agree() {
     ];
     assert_eq!(wgsl(secateur::wgsl!("common/pruned.wgsl")), modes.map(code).into());
 
-    let topk = wgsl(secateur::wgsl!("common/topk.wgsl"));
-    let fields = TopkState::LAYOUT.iter().map(|(n, at)| (n.to_uppercase(), *at as u32 / 4));
-    assert_eq!(topk, fields.collect());
+    let states = [
+        (secateur::wgsl!("common/topk.wgsl"), TopkState::LAYOUT),
+        (secateur::wgsl!("common/mask_state.wgsl"), MaskState::LAYOUT),
+    ];
+    for (text, layout) in states {
+        let mut constants = wgsl(text);
+        constants.remove("PROTECTED");
+        let fields = layout.iter().map(|(n, at)| (n.to_uppercase(), *at as u32 / 4));
+        assert_eq!(constants, fields.collect());
+    }
 }
 
 /// The check itself must be able to fail.
@@ -240,9 +247,10 @@ fn everything() -> PlanBuilder {
         decay,
     })
     .unwrap();
-    let selection =
-        Selection { weights, counts: a, tensor: 0, histogram: b, state: c, mask: gate, len };
-    selection.push(&mut plan, "w").unwrap();
+    let (protect, mask_state) = (Some(bias), first);
+    let tensor = Ranked { values: weights, protect, mask_state, mask: gate, len };
+    let selection = Selection { counts: a, selection: 0, histogram: b, state: c };
+    selection.push(&mut plan, "w", &[tensor]).unwrap();
     plan
 }
 

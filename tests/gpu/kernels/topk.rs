@@ -33,6 +33,7 @@ fn weights(family: &str, len: usize) -> Vec<f32> {
 struct Picker<'a> {
     bench: Bench<'a>,
     selection: Selection,
+    tensor: Ranked,
 }
 
 impl<'a> Picker<'a> {
@@ -40,43 +41,55 @@ impl<'a> Picker<'a> {
         let mut rig = Rig::new(gpu);
         let mut slot = |name, words| -> Slot { rig.output(name, words) };
         let words = mask_words(len as u32) as usize;
-        let (weights, counts, mask) =
-            (slot("weights", len), slot("counts", 3), slot("mask", words));
+        let (values, counts, mask) = (slot("values", len), slot("counts", 3), slot("mask", words));
         let state = slot("state", TOPK_STATE_WORDS as usize);
+        let mask_state = slot("mask_state", MASK_STATE_WORDS as usize);
         let histogram = rig.slot("histogram", &[0u32; Selection::HISTOGRAM_WORDS as usize]);
-        let (tensor, len) = (1, len as u32);
-        let selection = Selection { weights, counts, tensor, histogram, state, mask, len };
-        selection.push(&mut rig.plan, "weights").unwrap_or_else(|e| panic!("{e}"));
-        Self { bench: rig.build(), selection }
+        let tensor = Ranked { values, protect: None, mask_state, mask, len: len as u32 };
+        let selection = Selection { counts, selection: 1, histogram, state };
+        rig.push(MaskBegin { mask_state });
+        selection.push(&mut rig.plan, "values", &[tensor]).unwrap_or_else(|e| panic!("{e}"));
+        Self { bench: rig.build(), selection, tensor }
     }
 
-    fn run(&self, prune: usize) -> (Vec<u32>, TopkState) {
+    fn run(&self, prune: usize) -> (Vec<u32>, TopkState, MaskState) {
         self.bench.upload(self.selection.state, &[TopkState::default()]);
+        self.bench.upload(self.tensor.mask_state, &[MaskState::default()]);
+        let before = ones(self.tensor.len);
+        self.bench.upload(self.tensor.mask, &before);
         let counts = [u32::MAX, prune as u32, u32::MAX];
         self.bench.upload(self.selection.counts, &counts);
         self.bench.run();
         let histogram: Vec<u32> = self.bench.read(self.selection.histogram);
         assert!(histogram.iter().all(|&count| count == 0), "the histogram is left zero");
-        (self.bench.read(self.selection.mask), self.bench.read(self.selection.state)[0])
+        let read = |slot| self.bench.read(slot);
+        let states =
+            (self.bench.read(self.selection.state), self.bench.read(self.tensor.mask_state));
+        (read(self.tensor.mask), states.0[0], states.1[0])
     }
 }
 
 /// What a selection leaves behind, from the definition of each field.
-fn state_reference(weights: &[f32], mask: &[u32]) -> TopkState {
+fn state_reference(weights: &[f32], mask: &[u32]) -> (TopkState, MaskState) {
     let score = |i: usize| weights[i].abs().to_bits();
     let pruned = || (0..weights.len()).filter(|&i| !bit(mask, i));
     let highest = pruned().map(score).max().unwrap_or(0);
     let count = |keep: bool, at: &dyn Fn(usize) -> bool| {
         (0..weights.len()).filter(|&i| bit(mask, i) == keep && at(i)).count() as u32
     };
-    TopkState {
+    let state = TopkState {
         score: highest,
         prune: count(false, &|i| score(i) == highest),
         ties_kept: count(true, &|i| score(i) == highest),
+        ties: (0..weights.len()).filter(|&i| score(i) == highest).count() as u32,
+    };
+    let mask_state = MaskState {
         kept: count(true, &|_| true),
         nan: weights.iter().filter(|w| w.is_nan()).count() as u32,
+        changed: count(false, &|_| true),
         threshold: highest,
-    }
+    };
+    (state, mask_state)
 }
 
 fn counts(len: usize) -> [usize; 6] {
@@ -88,14 +101,15 @@ fn selects(gpu: &Gpu, len: usize, families: &[&str], counts: &[usize]) {
     for family in families {
         let weights = weights(family, len);
         // The 0 after the end would be the first to go, if anything counted it.
-        picker.bench.upload(picker.selection.weights, &[&weights[..], &[0.0]].concat());
+        picker.bench.upload(picker.tensor.values, &[&weights[..], &[0.0]].concat());
         for &prune in counts {
             let context = |e| panic!("{len} {family}, prune {prune}: {e}");
-            let want = topk_reference(&weights, prune);
-            let (mask, state) = picker.run(prune);
+            let want = topk_reference(&weights, None, prune);
+            let (mask, state, mask_state) = picker.run(prune);
             Tol::Exact.check(&mask, &want).unwrap_or_else(context);
-            assert_eq!(state, state_reference(&weights, &want), "{len} {family}, prune {prune}");
-            assert_eq!(state.kept as usize, len - prune);
+            let states = (state, mask_state);
+            assert_eq!(states, state_reference(&weights, &want), "{len} {family}, prune {prune}");
+            assert_eq!(mask_state.kept as usize, len - prune);
         }
     }
 }
@@ -131,8 +145,97 @@ fn a_scan_runs_over_many_chunks() {
 fn a_selection_repeats() {
     let Some(gpu) = gpu() else { return };
     let picker = Picker::new(gpu, 8193);
-    picker.bench.upload(picker.selection.weights, &weights("few values", 8193));
+    picker.bench.upload(picker.tensor.values, &weights("few values", 8193));
     let first = picker.run(5000);
     picker.run(17);
     assert_eq!(picker.run(5000), first);
+}
+
+/// Protected values go last, yet by score among themselves: the count is exact either way.
+#[test]
+fn protected_values_go_last() {
+    let Some(gpu) = gpu() else { return };
+    for (len, family) in [(33, "few values"), (8193, "random"), (70_001, "infinities")] {
+        let values = weights(family, len);
+        let bits = Noise::new(7).words(len.div_ceil(32));
+        let mut rig = Rig::new(gpu);
+        let protect = Some(rig.slot("protect", &bits));
+        let slot = rig.slot("values", &values);
+        let (tensor, selection) = picker_slots(&mut rig, slot, protect, len);
+        rig.push(MaskBegin { mask_state: tensor.mask_state });
+        selection.push(&mut rig.plan, "values", &[tensor]).unwrap();
+        let bench = rig.build();
+        for prune in counts(len) {
+            bench.upload(selection.counts, &[prune as u32]);
+            bench.run();
+            let mask: Vec<u32> = bench.read(tensor.mask);
+            let want = topk_reference(&values, Some(&bits), prune);
+            Tol::Exact.check(&mask, &want).unwrap_or_else(|e| panic!("{len}, prune {prune}: {e}"));
+        }
+    }
+}
+
+/// One ranking over several tensors is the ranking of all of them one after the other, ties included.
+#[test]
+fn a_group_is_ranked_as_one_tensor() {
+    let Some(gpu) = gpu() else { return };
+    for (lens, family) in [
+        (&[33, 1, 8193][..], "few values"),
+        (&[31, 20_000, 2, 9_000], "random"),
+        (&[8192, 8192], "equal"),
+        (&[5, 40_000], "signed zeros"),
+    ] {
+        let values: Vec<Vec<f32>> = lens.iter().map(|&len| weights(family, len)).collect();
+        let mut rig = Rig::new(gpu);
+        let mut selection = None;
+        let mut tensors = Vec::new();
+        for (values, &len) in values.iter().zip(lens) {
+            let slot = rig.slot("values", values);
+            let (tensor, own) = match selection {
+                None => picker_slots(&mut rig, slot, None, len),
+                Some(shared) => (ranked(&mut rig, slot, None, len), shared),
+            };
+            selection = Some(own);
+            rig.push(MaskBegin { mask_state: tensor.mask_state });
+            tensors.push(tensor);
+        }
+        let selection = selection.unwrap();
+        selection.push(&mut rig.plan, "values", &tensors).unwrap();
+        let bench = rig.build();
+        let all = values.concat();
+        for prune in counts(all.len()) {
+            bench.upload(selection.counts, &[prune as u32]);
+            bench.run();
+            let want = topk_reference(&all, None, prune);
+            let mut first = 0;
+            for (tensor, &len) in tensors.iter().zip(lens) {
+                let mask: Vec<u32> = bench.read(tensor.mask);
+                let state: Vec<MaskState> = bench.read(tensor.mask_state);
+                let kept = (0..len).filter(|&i| bit(&want, first + i)).count();
+                let differ = (0..len).position(|i| bit(&mask, i) != bit(&want, first + i));
+                assert_eq!(differ, None, "{lens:?} {family}, prune {prune}");
+                assert_eq!(state[0].kept as usize, kept, "{lens:?} {family}, prune {prune}");
+                first += len;
+            }
+        }
+    }
+}
+
+fn ranked(rig: &mut Rig<'_>, values: Slot, protect: Option<Slot>, len: usize) -> Ranked {
+    let mask = rig.slot("mask", &ones(len as u32));
+    let mask_state = rig.slot("mask_state", &[MaskState::default()]);
+    Ranked { values, protect, mask_state, mask, len: len as u32 }
+}
+
+fn picker_slots(
+    rig: &mut Rig<'_>,
+    values: Slot,
+    protect: Option<Slot>,
+    len: usize,
+) -> (Ranked, Selection) {
+    let histogram = rig.slot("histogram", &[0u32; Selection::HISTOGRAM_WORDS as usize]);
+    let state = rig.slot("state", &[TopkState::default()]);
+    let counts = rig.output("counts", 1);
+    let tensor = ranked(rig, values, protect, len);
+    (tensor, Selection { counts, selection: 0, histogram, state })
 }

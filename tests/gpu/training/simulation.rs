@@ -112,7 +112,11 @@ impl Host {
         for (i, mask) in self.masks.iter_mut().enumerate() {
             let Some(mask) = mask else { continue };
             let weights = &mut self.weights[i];
-            *mask = topk_reference(weights, pruned_count(weights.len() as u64, sparsity) as usize);
+            *mask = topk_reference(
+                weights,
+                None,
+                pruned_count(weights.len() as u64, sparsity) as usize,
+            );
             if pruned == Pruned::Zero {
                 let [first, second] = &mut self.slots[i];
                 for values in [weights, first, second] {

@@ -1,0 +1,61 @@
+//! `topk_ties`: counts the ties in each chunk; [`super::Selection`] has the whole.
+use super::topk::{CHUNK, TOPK_STATE_WORDS, protect};
+use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
+
+/// Counts the ties in each chunk.
+#[derive(Debug, Clone, Copy)]
+pub struct TopkTies {
+    /// `[len]`
+    pub values: Slot,
+    /// One bit per value; where it is set, the value ranks above all others.
+    pub protect: Option<Slot>,
+    /// [`TopkState`]
+    pub state: Slot,
+    /// `[chunks]`
+    pub ties: Slot,
+    /// Values.
+    pub len: u32,
+}
+
+crate::uniform! {
+    /// Uniform of [`TopkTies`].
+    pub struct TopkTiesParams {
+        /// Values.
+        len: u32,
+    }
+}
+
+impl Kernel for TopkTies {
+    const NAME: &'static str = "topk_ties";
+    const WGSL: &'static str = crate::wgsl!(
+        "common/bits.wgsl",
+        "common/score.wgsl",
+        "common/topk.wgsl",
+        "common/rank.wgsl",
+        "topk_ties.wgsl"
+    );
+    const OPERANDS: &'static [Operand] =
+        &[read("values"), read("protect"), read("state"), write("ties")];
+    type Params = TopkTiesParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        vec![
+            self.values.needs(self.len.into()),
+            protect(self.protect, self.len),
+            self.state.needs(TOPK_STATE_WORDS.into()),
+            self.ties.needs(self.len.div_ceil(CHUNK).into()),
+        ]
+    }
+
+    fn params(&self) -> TopkTiesParams {
+        TopkTiesParams { len: self.len }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![("PROTECT", self.protect.is_some().into())]
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [self.len.div_ceil(CHUNK), 1, 1]
+    }
+}
