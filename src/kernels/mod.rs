@@ -22,6 +22,8 @@ mod topk_mask;
 mod topk_pick;
 mod topk_scan;
 mod topk_ties;
+mod unit_floor;
+mod unit_peak;
 
 pub use activation::Activation;
 pub use adam::{Adam, AdamParams, adam_reference};
@@ -48,6 +50,8 @@ pub use topk_mask::{TopkMask, TopkMaskParams};
 pub use topk_pick::{TopkPick, TopkPickParams};
 pub use topk_scan::{TopkScan, TopkScanParams};
 pub use topk_ties::{TopkTies, TopkTiesParams};
+pub use unit_floor::{UnitFloor, UnitFloorParams, unit_floor_reference};
+pub use unit_peak::{UnitPeak, UnitPeakParams, unit_peak_reference};
 
 /// Calls `$visit!(Kernel, Params)` for every kernel: the list that the tests walk.
 #[macro_export]
@@ -72,5 +76,7 @@ macro_rules! for_each_kernel {
         $visit!(TopkPick, TopkPickParams);
         $visit!(TopkScan, TopkScanParams);
         $visit!(TopkTies, TopkTiesParams);
+        $visit!(UnitFloor, UnitFloorParams);
+        $visit!(UnitPeak, UnitPeakParams);
     };
 }

@@ -5,6 +5,7 @@ mod loss;
 mod matmul;
 mod optimizers;
 mod topk;
+mod unit_floor;
 
 /// Awkward lengths: around a mask word, around a workgroup, and many workgroups.
 const LENGTHS: [usize; 9] = [1, 31, 32, 33, 255, 256, 257, 1000, 70_001];
