@@ -5,7 +5,8 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as ChoiceError};
 
-use super::spec::{BlockPooling, PruningSpec, Threshold};
+use super::choice::{BlockPooling, Budget, Schedule, Scope, Threshold};
+use super::spec::PruningSpec;
 use crate::kernels::Pruned;
 use crate::{Error, Result};
 
@@ -47,7 +48,8 @@ impl FromStr for PruningSpec {
 }
 
 /// Writes the fields that differ from the defaults; what it writes for a valid spec reads back as
-/// the same spec, empty entries of `do_not_prune` left out.
+/// the same spec, empty entries of lists left out, unless a regular expression has a comma or a
+/// bracket, which only files can carry.
 impl fmt::Display for PruningSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let default = Self::default();
@@ -95,8 +97,18 @@ const FIELDS: &[Field] = fields![
     sparsity_function_begin_step
     sparsity_function_end_step
     sparsity_function_exponent
+    schedule
     use_tpu
     threshold
+    weight_sparsity_map
+    budget
+    scope
+    groups
+    first_layer_sparsity
+    last_layer_sparsity
+    target_parameters
+    target_flops
+    keep_units
     pruned
 ];
 
@@ -151,6 +163,20 @@ impl Value for String {
     }
 }
 
+/// `none`, or a value.
+impl<T: Optional> Value for Option<T> {
+    fn read(text: &str) -> Result<Self, String> {
+        if text == "none" { Ok(None) } else { T::read(text).map(Some) }
+    }
+    fn write(&self) -> String {
+        self.as_ref().map_or_else(|| "none".into(), T::write)
+    }
+}
+
+trait Optional: Value {}
+impl Optional for f64 {}
+impl Optional for u64 {}
+
 impl Value for Vec<String> {
     fn read(text: &str) -> Result<Self, String> {
         let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -170,6 +196,9 @@ trait Choice: Serialize + DeserializeOwned {}
 impl Choice for Threshold {}
 impl Choice for Pruned {}
 impl Choice for BlockPooling {}
+impl Choice for Budget {}
+impl Choice for Schedule {}
+impl Choice for Scope {}
 
 impl<T: Choice> Value for T {
     fn read(text: &str) -> Result<Self, String> {

@@ -1,6 +1,7 @@
 //! How far to prune at which step, and which steps update the masks.
 use std::iter;
 
+use super::choice::Schedule;
 use super::spec::PruningSpec;
 use crate::{Error, Result};
 
@@ -10,6 +11,8 @@ impl PruningSpec {
     /// and between them `(initial - target) * (1 - p)^exponent + target`, where `p` is the share
     /// of the way done.
     ///
+    /// The other schedules are said with [`Schedule`].
+    ///
     /// Computed in f64. Upstream computes in f32, where the sparsity is off by up to
     /// `2^-24 * (|initial - target| * (exponent + 4) + 2)` for exponents from 1 on, to first
     /// order: `exponent` for the roundings of `p` and `1 - p`, 4 for power, difference and
@@ -17,15 +20,18 @@ impl PruningSpec {
     /// 0 the two may agree in few digits.
     pub fn sparsity_at(&self, step: u64) -> f64 {
         let (begin, end) = (self.sparsity_function_begin_step, self.sparsity_function_end_step);
-        if step <= begin {
-            return self.initial_sparsity;
-        }
-        if step >= end {
-            return self.target_sparsity;
-        }
-        let p = (step - begin) as f64 / (end - begin) as f64;
-        let left = (1.0 - p).powf(self.sparsity_function_exponent);
-        (self.initial_sparsity - self.target_sparsity) * left + self.target_sparsity
+        let (initial, target) = (self.initial_sparsity, self.target_sparsity);
+        let way = || (step - begin) as f64 / (end - begin) as f64;
+        let left = match self.schedule {
+            Schedule::OneShot => 0.0,
+            Schedule::Constant if step >= begin => 0.0,
+            _ if step <= begin => return initial,
+            _ if step >= end => 0.0,
+            Schedule::Polynomial => (1.0 - way()).powf(self.sparsity_function_exponent),
+            Schedule::Cosine => (1.0 + (std::f64::consts::PI * way()).cos()) / 2.0,
+            Schedule::Constant => 1.0,
+        };
+        if left == 0.0 { target } else { (initial - target) * left + target }
     }
 
     /// Whether global step `step` updates the masks, when the last update was at `last_update`
@@ -42,6 +48,10 @@ impl PruningSpec {
     /// First step after `step` that updates the masks, when the last update was at `last_update`.
     pub fn next_update(&self, step: u64, last_update: u64) -> Option<u64> {
         let next = step.max(last_update).checked_add(1)?;
+        if self.schedule == Schedule::OneShot {
+            let due = self.begin_pruning_step.max(next);
+            return (last_update == 0 && due <= self.last_step()).then_some(due);
+        }
         let regular = last_update.saturating_add(self.pruning_frequency);
         let due = regular.max(self.begin_pruning_step).max(next);
         let last = self.forced_update();
@@ -121,7 +131,11 @@ impl PruningSpec {
 
     /// Step that updates whatever the frequency, if `begin_pruning_step` is not after it.
     fn forced_update(&self) -> u64 {
-        self.sparsity_function_end_step.min(self.last_step())
+        let still = match self.schedule {
+            Schedule::Constant => self.sparsity_function_begin_step,
+            _ => self.sparsity_function_end_step,
+        };
+        still.min(self.last_step())
     }
 
     /// Last step that may update.

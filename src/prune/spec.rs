@@ -1,10 +1,8 @@
 //! What to prune, how far and when: the settings of a pruning run.
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
+use super::choice::{BlockPooling, Budget, Schedule, Scope, Threshold};
 use crate::kernels::Pruned;
-use crate::{Error, Result};
 
 /// Settings of a pruning run, under the names and defaults of TensorFlow r1.9's pruning hparams.
 ///
@@ -58,37 +56,40 @@ pub struct PruningSpec {
     pub sparsity_function_end_step: u64,
     /// Exponent of the way between them: 1 = straight line, above 1 = fast first, slow last.
     pub sparsity_function_exponent: f64,
+    /// How the sparsity goes from the initial to the target one.
+    pub schedule: Schedule,
     /// Accepted for upstream's sake, changes nothing: upstream's two variants give the same masks.
     pub use_tpu: bool,
     /// How the weights to prune are found.
     pub threshold: Threshold,
+    /// Targets of single tensors, `regex:target`: a tensor whose name the regular expression is
+    /// found in goes to that sparsity, as fast as the others go to `target_sparsity`.
+    pub weight_sparsity_map: Vec<String>,
+    /// How the total sparsity is divided among the tensors that have no target of their own.
+    pub budget: Budget,
+    /// Whether the weights of a tensor are ranked among themselves, or with those of all tensors.
+    pub scope: Scope,
+    /// Named groups, `name:regex`: the tensors of a group are ranked together, whatever the scope.
+    pub groups: Vec<String>,
+    /// Target of the first tensor with a mask; 0 keeps it dense.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_layer_sparsity: Option<f64>,
+    /// Target of the last tensor with a mask; 0 keeps it dense.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_layer_sparsity: Option<f64>,
+    /// In place of `target_sparsity`: how many parameters of the whole network, biases and dense
+    /// layers included, are left in the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_parameters: Option<u64>,
+    /// In place of `target_sparsity`: how many floating-point operations one example takes through
+    /// the weights that are left in the end, a multiplication and an addition for each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_flops: Option<u64>,
+    /// Each output unit (a column) keeps its highest weight as long as the count leaves one for
+    /// each: that changes which weights stay, never how many.
+    pub keep_units: bool,
     /// What becomes of a weight while its mask bit is 0.
     pub pruned: Pruned,
-}
-
-/// How the weights to prune are found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Threshold {
-    /// Exactly [`pruned_count`](super::pruned_count) weights of each tensor, smallest |w| first;
-    /// of equal ones the lowest index is kept first.
-    #[default]
-    Exact,
-    /// As r1.9 does: `nbins` bins over 0..max|w|, smoothed by `threshold_decay`.
-    Histogram,
-}
-
-/// How the weights of a block become its one score.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BlockPooling {
-    /// Mean of |w|, over the weights that are there in a block at the edge. Also read from `AVG`.
-    #[default]
-    #[serde(alias = "AVG")]
-    Avg,
-    /// Largest |w|. Also read from `MAX`.
-    #[serde(alias = "MAX")]
-    Max,
 }
 
 impl Default for PruningSpec {
@@ -109,80 +110,26 @@ impl Default for PruningSpec {
             sparsity_function_begin_step: 0,
             sparsity_function_end_step: 100,
             sparsity_function_exponent: 3.0,
+            schedule: Schedule::default(),
             use_tpu: false,
             threshold: Threshold::default(),
+            weight_sparsity_map: Vec::new(),
+            budget: Budget::default(),
+            scope: Scope::default(),
+            groups: Vec::new(),
+            first_layer_sparsity: None,
+            last_layer_sparsity: None,
+            target_parameters: None,
+            target_flops: None,
+            keep_units: true,
             pruned: Pruned::default(),
         }
     }
 }
 
 impl PruningSpec {
-    /// Checks every field.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] for the first field outside its range, with its value and the range,
-    /// or that asks for what this version does not have: `threshold=histogram`, blocks other than
-    /// 1x1.
-    pub fn validate(&self) -> Result<()> {
-        let s = self;
-        let fraction = |x: f64| (0.0..=1.0).contains(&x);
-        let block = |n: i64| n == -1 || n >= 1;
-        let end_ok = u64::try_from(s.end_pruning_step)
-            .map_or(s.end_pruning_step == -1, |end| end >= s.begin_pruning_step);
-
-        let plain = "text without `,`, `[`, `]` or a space at its ends";
-        check(
-            !s.name.is_empty() && is_plain(&s.name),
-            "name",
-            &s.name,
-            format!("non-empty {plain}"),
-        )?;
-        for entry in &s.do_not_prune {
-            check(is_plain(entry), "do_not_prune", entry, plain)?;
-        }
-        let end_range = format!("-1 or at least begin_pruning_step ({})", s.begin_pruning_step);
-        check(end_ok, "end_pruning_step", s.end_pruning_step, end_range)?;
-        let decay_ok = (0.0..1.0).contains(&s.threshold_decay);
-        check(decay_ok, "threshold_decay", s.threshold_decay, "at least 0 and below 1")?;
-        check(s.pruning_frequency >= 1, "pruning_frequency", s.pruning_frequency, "at least 1")?;
-        check(s.nbins >= 2, "nbins", s.nbins, "at least 2")?;
-        check(block(s.block_height), "block_height", s.block_height, "-1 or at least 1")?;
-        check(block(s.block_width), "block_width", s.block_width, "-1 or at least 1")?;
-        let (initial, target) = (s.initial_sparsity, s.target_sparsity);
-        check(fraction(initial), "initial_sparsity", initial, "in 0 to 1")?;
-        check(fraction(target), "target_sparsity", target, "in 0 to 1")?;
-        let (from, to) = (s.sparsity_function_begin_step, s.sparsity_function_end_step);
-        let from_range = format!("below sparsity_function_end_step ({to})");
-        check(from < to, "sparsity_function_begin_step", from, from_range)?;
-        let exponent = s.sparsity_function_exponent;
-        let exponent_ok = exponent > 0.0 && exponent.is_finite();
-        check(exponent_ok, "sparsity_function_exponent", exponent, "finite and above 0")?;
-
-        if s.threshold == Threshold::Histogram {
-            let message =
-                "histogram: this version has only exact thresholds; write threshold=exact";
-            return Err(Error::argument("threshold", message));
-        }
-        for (field, value) in [("block_height", s.block_height), ("block_width", s.block_width)] {
-            if value != 1 {
-                let message = format!("{value}: this version has only 1x1 blocks; write {field}=1");
-                return Err(Error::argument(field, message));
-            }
-        }
-        Ok(())
-    }
-
     /// Whether `do_not_prune` keeps the weight of this name dense.
     pub fn excludes(&self, weight_name: &str) -> bool {
         self.do_not_prune.iter().any(|part| !part.is_empty() && weight_name.contains(part.as_str()))
     }
-}
-
-fn check(ok: bool, field: &str, value: impl fmt::Display, range: impl fmt::Display) -> Result<()> {
-    if ok { Ok(()) } else { Err(Error::argument(field, format!("{value}: must be {range}"))) }
-}
-
-/// Whether the string form can carry the text unquoted.
-fn is_plain(text: &str) -> bool {
-    text.trim() == text && !text.contains([',', '[', ']'])
 }

@@ -61,10 +61,21 @@ pub struct StepEvent {
 /// A mask update.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MaskEvent {
-    /// Sparsity that the schedule asks for.
+    /// Sparsity that the schedule asks for: of each tensor without a target of its own, or of all
+    /// of them together.
     pub asked: f64,
+    /// Share of all pruned tensors' weights that this comes to.
+    pub asked_total: f64,
     /// Each pruned weight.
     pub tensors: Vec<MaskSparsity>,
+}
+
+impl MaskEvent {
+    /// Share of clear bits over all pruned tensors.
+    pub fn sparsity(&self) -> f64 {
+        let pruned: f64 = self.tensors.iter().map(|t| t.sparsity * f64::from(t.len)).sum();
+        pruned / self.tensors.iter().map(|t| f64::from(t.len)).sum::<f64>()
+    }
 }
 
 /// The mask of one weight.
@@ -76,6 +87,8 @@ pub struct MaskSparsity {
     pub len: u32,
     /// Share of clear bits, counted on the device.
     pub sparsity: f64,
+    /// Share of the bits that this update changed.
+    pub churn: f64,
     /// Highest |w| pruned by this or the last update that pruned more than zeros.
     pub threshold: f32,
 }

@@ -5,7 +5,7 @@ use crate::graph::{Graph, Homes, Tensor, gradients, lower};
 use crate::kernels::{RunningMean, STEP_WORDS};
 use crate::nn::Network;
 use crate::optim::{Optimizer, Update};
-use crate::prune::{MaskUpdateOp, PrunedTensor, push_mask_update};
+use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, Targets};
 use crate::{Error, Result};
 
 /// The plan of a run, without a device: its text says what is launched, [`PlanBuilder::memory`] how
@@ -55,10 +55,9 @@ pub(super) struct Plans {
     pub(super) variables: Vec<Variable>,
     /// The network's own loss first, then [`Network::losses`].
     pub(super) objectives: Vec<Objective>,
-    pub(super) mask_update: Option<Phase>,
+    pub(super) mask_update: Option<(Phase, MaskUpdate)>,
     pub(super) evaluate: Phase,
     pub(super) inputs: Inputs,
-    pub(super) counts: Option<Slot>,
 }
 
 impl Plans {
@@ -70,6 +69,9 @@ impl Plans {
         mask_update_op: &MaskUpdateOp,
         accumulates: bool,
     ) -> Result<Self> {
+        let spec = mask_update_op.spec();
+        let parameters = network.graph.parameters();
+        let targets = spec.map(|spec| Targets::new(spec, parameters)).transpose()?;
         let mut plan = PlanBuilder::default();
         let step = plan.persistent("step", STEP_WORDS);
         let mut graph = network.graph.clone();
@@ -100,7 +102,11 @@ impl Plans {
         let variables: Vec<Variable> = graph
             .parameters()
             .iter()
-            .map(|p| Variable::declare(p, optimizer, mask_update_op, &mut plan, &mut homes))
+            .map(|p| {
+                let prunes = targets.as_ref().is_some_and(|t| t.prunes(&p.name));
+                let pruned = spec.filter(|_| prunes).map(|spec| spec.pruned);
+                Variable::declare(p, optimizer, pruned, &mut plan, &mut homes)
+            })
             .collect::<Result<_>>()?;
         let means: Option<Vec<Slot>> = accumulates.then(|| {
             let mean = |v: &Variable| plan.persistent(format!("{}/gradient", v.name), v.len);
@@ -125,22 +131,18 @@ impl Plans {
         let mut plan = planning.plan;
 
         let pruned: Vec<PrunedTensor> = variables.iter().filter_map(Variable::pruned).collect();
-        let (mut mask_update, mut counts) = (None, None);
-        if let Some(spec) = mask_update_op.spec() {
-            if pruned.is_empty() {
-                let message = "every weight with a mask is excluded: nothing to prune";
-                return Err(Error::argument("do_not_prune", message));
+        let mask_update = match (spec, targets) {
+            (Some(spec), Some(targets)) => {
+                let phase = plan.phase("mask_update");
+                Some((phase, MaskUpdate::push(&mut plan, spec, targets, &pruned)?))
             }
-            let slot = plan.persistent("prune.counts", pruned.len() as u32);
-            mask_update = Some(plan.phase("mask_update"));
-            push_mask_update(&mut plan, slot, &pruned, spec.pruned)?;
-            counts = Some(slot);
-        }
+            _ => None,
+        };
 
         let evaluate = plan.phase("evaluate");
         lower(&graph, &mut plan, &homes, &[network.loss, network.correct])?;
         let inputs = Inputs { features, labels, step };
-        Ok(Self { plan, variables, objectives, mask_update, evaluate, inputs, counts })
+        Ok(Self { plan, variables, objectives, mask_update, evaluate, inputs })
     }
 }
 

@@ -34,7 +34,13 @@ pub(super) struct Run<'s, 'a> {
     origin: Instant,
     previous_submit: Option<Instant>,
     pub(super) last: Option<StepEvent>,
+    /// That the masks miss the target has been said.
+    warned: bool,
 }
+
+/// Difference of reached from asked sparsity that is worth a warning: more than rounding makes in
+/// any but the smallest tensors.
+const MISSED: f64 = 0.005;
 
 /// A run that came to its end.
 pub(super) struct Finished {
@@ -79,6 +85,7 @@ impl<'s, 'a> Run<'s, 'a> {
             origin,
             previous_submit: None,
             last: None,
+            warned: false,
         })
     }
 
@@ -173,7 +180,7 @@ impl<'s, 'a> Run<'s, 'a> {
         if let Some(message) = misused {
             return Err(Error::argument("train_step_fn", message));
         }
-        let asked = self.supervisor.mask_update_op.due(global_step, self.last_mask_update);
+        let asked = self.supervisor.mask_update_op.due(global_step, self.last_mask_update)?;
         self.session.finish_step(global_step, asked, returned.loss)?;
         self.global_step = global_step;
         self.cursor = self.supervisor.train_op.batches.cursor();
@@ -233,6 +240,9 @@ impl<'s, 'a> Run<'s, 'a> {
             self.previous_submit.map_or(Duration::ZERO, |previous| result.submitted - previous);
         self.previous_submit = Some(result.submitted);
         let masks = result.mask_update.as_ref().map(|m| self.mask_event(step, m)).transpose()?;
+        if let Some(masks) = &masks {
+            self.check_reached(masks);
+        }
         let event = StepEvent {
             step,
             loss: result.loss,
@@ -261,6 +271,7 @@ impl<'s, 'a> Run<'s, 'a> {
         let tensor = |(tensor, state): (PrunedTensor, &MaskState)| match state.nan {
             0 => Ok(MaskSparsity {
                 sparsity: 1.0 - f64::from(state.kept) / f64::from(tensor.len),
+                churn: f64::from(state.changed) / f64::from(tensor.len),
                 threshold: f32::from_bits(state.threshold),
                 len: tensor.len,
                 name: tensor.name,
@@ -268,7 +279,20 @@ impl<'s, 'a> Run<'s, 'a> {
             _ => Err(Error::NonFinite { step, tensor: tensor.name }),
         };
         let tensors = self.session.pruned().zip(states).map(tensor).collect::<Result<_>>()?;
-        Ok(MaskEvent { asked: *asked, tensors })
+        let update = self.session.mask_update.as_ref();
+        let asked_total = update.map_or(*asked, |(_, update)| update.asked(*asked));
+        Ok(MaskEvent { asked: *asked, asked_total, tensors })
+    }
+
+    /// Says so once when the masks miss the sparsity that the schedule ends at.
+    fn check_reached(&mut self, masks: &MaskEvent) {
+        let target = self.supervisor.mask_update_op.spec().map(|s| s.target_sparsity);
+        let (asked, reached) = (masks.asked_total, masks.sparsity());
+        if target != Some(masks.asked) || (asked - reached).abs() <= MISSED || self.warned {
+            return;
+        }
+        self.warned = true;
+        log::warn!("asked for sparsity {asked:.4} in all, the masks reach {reached:.4}");
     }
 
     /// After an error that leaves the device well: saves the steps that are complete.

@@ -132,14 +132,12 @@ impl<'a> Scalars<'a> {
         let (step, prefix) = (event.step, &self.prefix);
         self.writer.scalar(&format!("{prefix}/sparsity"), step, masks.asked as f32)?;
         self.writer.scalar(&format!("{prefix}/last_mask_update_step"), step, step as f32)?;
-        let (mut pruned, mut total) = (0.0, 0.0);
         for mask in &masks.tensors {
-            pruned += mask.sparsity * f64::from(mask.len);
-            total += f64::from(mask.len);
             let tag = |what| format!("{prefix}/{}/{what}", mask.name);
             self.writer.scalar(&tag("mask/sparsity"), step, mask.sparsity as f32)?;
+            self.writer.scalar(&tag("mask/churn"), step, mask.churn as f32)?;
             self.writer.scalar(&tag("threshold"), step, mask.threshold)?;
         }
-        self.writer.scalar(&format!("{prefix}/mask_sparsity"), step, (pruned / total) as f32)
+        self.writer.scalar(&format!("{prefix}/mask_sparsity"), step, masks.sparsity() as f32)
     }
 }

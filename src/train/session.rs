@@ -6,11 +6,11 @@ use super::plans::{Inputs, Objective, Plans};
 use super::steps::{STEPS_IN_FLIGHT, Steps};
 use super::variables::Variable;
 use crate::data::{Batch, BatchSource, Batches, Dataset};
-use crate::gpu::{Encoder, Gpu, Memory, Phase, Program, ReadbackRing, Slot};
+use crate::gpu::{Encoder, Gpu, Memory, Phase, Program, ReadbackRing};
 use crate::kernels::{Step, ones};
 use crate::nn::{Network, glorot_uniform};
 use crate::optim::Optimizer;
-use crate::prune::{MaskUpdateOp, PrunedTensor, pruned_count};
+use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor};
 use crate::{Error, Result};
 
 /// A network on the device, with everything that training it needs.
@@ -22,10 +22,8 @@ pub struct Session {
     pub(super) network: String,
     pub(super) optimizer: Optimizer,
     pub(super) objectives: Vec<Objective>,
-    pub(super) mask_update: Option<Phase>,
+    pub(super) mask_update: Option<(Phase, MaskUpdate)>,
     pub(super) inputs: Inputs,
-    /// Number of weights to prune in each pruned variable.
-    pub(super) counts: Option<Slot>,
     pub(super) steps: Steps,
     /// Names of parameters that nothing has given a value.
     pub(super) uninitialised: Vec<String>,
@@ -69,7 +67,7 @@ impl Session {
         optimizer: Optimizer,
         plans: Plans,
     ) -> Result<Self> {
-        let Plans { plan, variables, objectives, mask_update, evaluate, inputs, counts } = plans;
+        let Plans { plan, variables, objectives, mask_update, evaluate, inputs } = plans;
         let program = plan.build(gpu)?;
         let pruned = variables.iter().filter(|v| v.mask.is_some()).count();
         let this = Self {
@@ -80,7 +78,6 @@ impl Session {
             objectives,
             mask_update,
             inputs,
-            counts,
             steps: Steps::new(gpu, pruned)?,
             uninitialised: variables.iter().map(|v| v.name.clone()).collect(),
             evaluate,
@@ -172,12 +169,5 @@ impl Session {
         self.program.upload(&self.gpu, features, &batch.features);
         self.program.upload(&self.gpu, labels, &batch.labels);
         self.program.upload(&self.gpu, step, &[scalars]);
-    }
-}
-
-impl PrunedTensor {
-    pub(super) fn count_at(&self, sparsity: f64) -> u32 {
-        // At most `len`, which is a u32.
-        pruned_count(self.len.into(), sparsity) as u32
     }
 }

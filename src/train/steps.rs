@@ -192,10 +192,9 @@ impl Session {
         loss: Option<f32>,
     ) -> Result<()> {
         let mut states = Vec::new();
-        if let (Some(sparsity), Some(slot), Some(phase)) = (asked, self.counts, self.mask_update) {
-            let counts: Vec<u32> = self.pruned().map(|v| v.count_at(sparsity)).collect();
-            self.program.upload(&self.gpu, slot, &counts);
-            self.record(phase, true)?;
+        if let (Some(sparsity), Some((phase, update))) = (asked, &self.mask_update) {
+            self.program.upload(&self.gpu, update.counts(), &update.words(sparsity));
+            self.record(*phase, true)?;
             states = self.pruned().map(|v| v.state).collect();
         }
         let asked = asked.filter(|_| !states.is_empty());

@@ -5,7 +5,7 @@ use crate::gpu::{PlanBuilder, Slot};
 use crate::graph::{Homes, Parameter, Shape};
 use crate::kernels::{MASK_STATE_WORDS, Pruned, mask_words};
 use crate::optim::Optimizer;
-use crate::prune::{MaskUpdateOp, PrunedTensor};
+use crate::prune::PrunedTensor;
 
 /// A trainable tensor with everything that belongs to it.
 #[derive(Debug, Clone)]
@@ -29,11 +29,12 @@ pub(super) struct Mask {
 }
 
 impl Variable {
-    /// Declares the slots of `parameter` in `plan` and gives it its home.
+    /// Declares the slots of `parameter` in `plan` and gives it its home; with a mask when it is
+    /// `pruned`.
     pub(super) fn declare(
         parameter: &Parameter,
         optimizer: &Optimizer,
-        mask_update: &MaskUpdateOp,
+        pruned: Option<Pruned>,
         plan: &mut PlanBuilder,
         homes: &mut Homes,
     ) -> Result<Self> {
@@ -45,8 +46,6 @@ impl Variable {
         homes.set(parameter.tensor, weights);
         let slots = optimizer.slots().iter();
         let slots = slots.map(|&s| (s, plan.persistent(format!("{name}/{s}"), len))).collect();
-        let pruned = mask_update.spec().map(|s| s.pruned);
-        let pruned = pruned.filter(|_| parameter.masked && mask_update.prunes(&name));
         let mask = pruned.map(|pruned| Mask {
             bits: plan.persistent(format!("{name}/mask"), mask_words(len)),
             state: plan.persistent(format!("{name}/threshold"), MASK_STATE_WORDS),
@@ -69,6 +68,7 @@ impl Variable {
             state: mask.state,
             slots: self.slots.iter().map(|&(_, slot)| slot).collect(),
             len: self.len,
+            units: self.shape.dims().last().copied().unwrap_or(1),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The pruning schedule and its gate, against TensorFlow r1.9 and against whole numbers.
 mod settings;
+mod targets;
 
 use std::path::Path;
 
@@ -100,6 +101,33 @@ fn gate_replays_the_golden_runs() {
             assert_like_upstream(&spec, step, number("sparsity_fn"));
         }
     }
+}
+
+#[test]
+fn other_schedules_go_their_way() {
+    let at = |text: &str, steps: [u64; 5]| {
+        let spec = spec(text);
+        steps.map(|step| spec.sparsity_at(step))
+    };
+    let ramp = "initial_sparsity=0.2,target_sparsity=0.6,sparsity_function_begin_step=10,\
+                sparsity_function_end_step=30";
+    // Half way up at half of the way, and by (1 - cos(pi / 4)) / 2 of it after a quarter.
+    let quarter = 0.6 - 0.4 * (1.0 + 0.5f64.sqrt()) / 2.0;
+    let got = at(&format!("{ramp},schedule=cosine"), [0, 10, 15, 20, 31]);
+    for (got, want) in got.into_iter().zip([0.2, 0.2, quarter, 0.4, 0.6]) {
+        assert!((got - want).abs() < 1e-12, "{got} is not {want}");
+    }
+    let got = at(&format!("{ramp},schedule=constant"), [0, 9, 10, 11, 40]);
+    assert_eq!(got, [0.2, 0.2, 0.6, 0.6, 0.6]);
+    assert_eq!(at(&format!("{ramp},schedule=one_shot"), [0, 1, 10, 20, 40]), [0.6; 5]);
+
+    let steps = |text: &str| -> Vec<u64> { spec(text).update_steps(0, 60, 0).collect() };
+    assert_eq!(steps(&format!("{ramp},schedule=one_shot,begin_pruning_step=7")), [7]);
+    assert_eq!(steps("schedule=one_shot"), [1]);
+    assert_eq!(steps("schedule=one_shot,begin_pruning_step=7,end_pruning_step=60"), [7]);
+    let constant = format!("{ramp},schedule=constant,pruning_frequency=25");
+    assert_eq!(steps(&constant), [10, 35, 60]);
+    assert_eq!(spec("schedule=one_shot").next_update(20, 20), None);
 }
 
 #[test]

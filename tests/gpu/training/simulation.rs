@@ -3,7 +3,7 @@ use secateur::data::{Batch, BatchSource, Batches};
 use secateur::graph::{Graph, Tensor, gradients};
 use secateur::kernels::{
     AdamParams, Pruned, Step, adam_reference, momentum_reference, ones, sgd_reference,
-    topk_reference,
+    topk_reference, unit_floor_reference, unit_peak_reference,
 };
 use secateur::nn::{Model, Network, glorot_uniform};
 use secateur::optim::Optimizer;
@@ -112,11 +112,11 @@ impl Host {
         for (i, mask) in self.masks.iter_mut().enumerate() {
             let Some(mask) = mask else { continue };
             let weights = &mut self.weights[i];
-            *mask = topk_reference(
-                weights,
-                None,
-                pruned_count(weights.len() as u64, sparsity) as usize,
-            );
+            let units = *self.network.graph.parameters()[i].shape.dims().last().unwrap();
+            let peaks = unit_peak_reference(weights, units as usize);
+            let protect = unit_floor_reference(&peaks, weights.len());
+            let count = pruned_count(weights.len() as u64, sparsity) as usize;
+            *mask = topk_reference(weights, Some(&protect), count);
             if pruned == Pruned::Zero {
                 let [first, second] = &mut self.slots[i];
                 for values in [weights, first, second] {

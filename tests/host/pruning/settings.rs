@@ -1,7 +1,7 @@
 //! The pruning settings: string form, files, ranges.
 use proptest::prelude::*;
 use secateur::kernels::Pruned;
-use secateur::prune::{BlockPooling, PruningSpec, Threshold};
+use secateur::prune::{BlockPooling, Budget, PruningSpec, Schedule, Scope, Threshold};
 
 use super::spec;
 
@@ -48,7 +48,8 @@ fn default_is_upstreams() {
                     block_width=1,block_pooling_function=avg,initial_sparsity=0,\
                     target_sparsity=0.5,sparsity_function_begin_step=0,\
                     sparsity_function_end_step=100,sparsity_function_exponent=3,use_tpu=false,\
-                    threshold=exact,pruned=zero";
+                    threshold=exact,pruned=zero,schedule=polynomial,weight_sparsity_map=[],\
+                    budget=uniform,scope=layer,groups=[],keep_units=true";
     assert_eq!(spec(upstream), PruningSpec::default());
     PruningSpec::default().validate().expect("the defaults are valid");
     let json = serde_json::to_value(PruningSpec::default()).expect("serialises");
@@ -58,6 +59,13 @@ fn default_is_upstreams() {
     fields.sort_unstable();
     in_string.sort_unstable();
     assert_eq!(fields, in_string, "the string form has every field");
+    let optional = "first_layer_sparsity=0.5,last_layer_sparsity=0,target_parameters=7,\
+                    target_flops=8";
+    let parsed = spec(optional);
+    assert_eq!((parsed.first_layer_sparsity, parsed.last_layer_sparsity), (Some(0.5), Some(0.0)));
+    assert_eq!((parsed.target_parameters, parsed.target_flops), (Some(7), Some(8)));
+    assert_eq!(parsed.to_string(), optional);
+    assert_eq!(spec("target_flops=none,first_layer_sparsity=none"), PruningSpec::default());
 }
 
 #[test]
@@ -110,12 +118,28 @@ fn validation_names_field_value_and_range() {
         ("threshold=histogram", "histogram", "only exact thresholds"),
         ("block_height=2", "2", "only 1x1 blocks"),
         ("block_width=-1", "-1", "only 1x1 blocks"),
+        ("first_layer_sparsity=1.5", "1.5", "in 0 to 1"),
+        ("last_layer_sparsity=-1", "-1", "in 0 to 1"),
+        ("weight_sparsity_map=[fc1:1.5]", "fc1:1.5", "the target in 0 to 1"),
+        ("weight_sparsity_map=[fc1]", "fc1", "regex:target"),
+        ("weight_sparsity_map=[fc(:0.5]", "fc(:0.5", "unclosed group"),
+        ("groups=[fc1]", "fc1", "name:regex"),
+        ("groups=[a:*]", "a:*", "repetition operator"),
     ];
     for (text, value, range) in cases {
         let field = text.split_once('=').expect("name=value").0;
         let message = spec(text).validate().expect_err(text).to_string();
         let start = format!("`{field}`: {value}: ");
         assert!(message.starts_with(&start) && message.contains(range), "{text}: {message}");
+    }
+    for (text, field) in [
+        ("target_flops=1,target_parameters=1", "target_flops"),
+        ("budget=erk,scope=global", "budget"),
+        ("budget=erk,groups=[a:fc]", "budget"),
+        ("threshold=histogram,scope=global", "threshold"),
+    ] {
+        let message = spec(text).validate().expect_err(text).to_string();
+        assert!(message.starts_with(&format!("`{field}`: ")), "{text}: {message}");
     }
     let nan = PruningSpec { target_sparsity: f64::NAN, ..Default::default() };
     assert!(nan.validate().is_err());
@@ -170,8 +194,11 @@ fn any_spec() -> impl Strategy<Value = PruningSpec> {
         (word, any::<[u64; 4]>(), any::<[i64; 3]>(), prop::collection::vec(word, 0..4)),
         (prop::array::uniform5(finite()), any::<u32>(), any::<bool>()),
         (pooling, threshold, prop::sample::select(modes.to_vec())),
+        (any_rules(), any_division()),
     )
-        .prop_map(|((name, steps, signed, names), (floats, nbins, tpu), choices)| {
+        .prop_map(|((name, steps, signed, names), (floats, nbins, tpu), choices, more)| {
+            let ([maps, groups], [first, last], [parameters, flops]) = more.0;
+            let (schedule, budget, scope, keep_units) = more.1;
             PruningSpec {
                 name,
                 begin_pruning_step: steps[0],
@@ -191,8 +218,40 @@ fn any_spec() -> impl Strategy<Value = PruningSpec> {
                 use_tpu: tpu,
                 threshold: choices.1,
                 pruned: choices.2,
+                schedule,
+                weight_sparsity_map: maps,
+                budget,
+                scope,
+                groups,
+                first_layer_sparsity: first,
+                last_layer_sparsity: last,
+                target_parameters: parameters,
+                target_flops: flops,
+                keep_units,
             }
         })
+}
+
+type Rules = ([Vec<String>; 2], [Option<f64>; 2], [Option<u64>; 2]);
+
+fn any_rules() -> impl Strategy<Value = Rules> {
+    let finite = || prop::option::of(any::<f64>().prop_filter("finite", |x| x.is_finite()));
+    let entries = prop::collection::vec("[a-z.*(]{1,6}(:[a-z0-9.]{0,4})?", 0..3);
+    (
+        prop::array::uniform2(entries),
+        prop::array::uniform2(finite()),
+        prop::array::uniform2(prop::option::of(any::<u64>())),
+    )
+}
+
+fn any_division() -> impl Strategy<Value = (Schedule, Budget, Scope, bool)> {
+    let schedules = [Schedule::Polynomial, Schedule::Cosine, Schedule::Constant, Schedule::OneShot];
+    (
+        prop::sample::select(schedules.to_vec()),
+        prop_oneof![Just(Budget::Uniform), Just(Budget::Erk)],
+        prop_oneof![Just(Scope::Layer), Just(Scope::Global)],
+        any::<bool>(),
+    )
 }
 
 proptest! {

@@ -1,0 +1,232 @@
+//! Which tensors are pruned, and the sparsity that a total sparsity asks of each.
+use super::choice::{Budget, Scope};
+use super::schedule::pruned_count;
+use super::spec::PruningSpec;
+use crate::graph::Parameter;
+use crate::{Error, Result};
+
+/// What a specification means for the parameters of one network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Targets {
+    layers: Vec<Layer>,
+    budget: Budget,
+    initial: f64,
+    target: f64,
+    /// Parameters, and weights of matrices, that are never pruned.
+    dense: [u64; 2],
+}
+
+/// A tensor that is pruned.
+#[derive(Debug, Clone, PartialEq)]
+struct Layer {
+    name: String,
+    len: u64,
+    /// Sum of its extents over their product: what Erdős-Rényi-kernel gives densities by.
+    spread: f64,
+    /// Its own target.
+    own: Option<f64>,
+    /// Which group it is ranked with.
+    group: Option<usize>,
+}
+
+impl Targets {
+    /// The targets of `spec` for `parameters`; those without a mask are never pruned.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when nothing is left to prune, when an entry of a map or a group matches
+    /// no tensor or one tensor is matched twice, and when `target_parameters` or `target_flops`
+    /// cannot be met.
+    pub fn new(spec: &PruningSpec, parameters: &[Parameter]) -> Result<Self> {
+        let masked: Vec<&Parameter> = parameters.iter().filter(|p| p.masked).collect();
+        let names: Vec<&str> = masked.iter().map(|p| p.name.as_str()).collect();
+        let own = own_targets(spec, &names)?;
+        let groups = groups(spec, &names)?;
+        let mut layers = Vec::new();
+        for ((parameter, own), named) in masked.iter().zip(own).zip(groups) {
+            if spec.excludes(&parameter.name) || own == Some(0.0) {
+                continue;
+            }
+            let everything = (spec.scope == Scope::Global).then_some(usize::MAX);
+            let dims = parameter.shape.dims();
+            layers.push(Layer {
+                name: parameter.name.clone(),
+                len: elements(parameter),
+                spread: dims.iter().map(|&d| f64::from(d)).sum::<f64>()
+                    / elements(parameter) as f64,
+                own,
+                group: if own.is_some() { None } else { named.or(everything) },
+            });
+        }
+        if layers.is_empty() {
+            let message = "every weight with a mask is excluded: nothing to prune";
+            return Err(Error::argument("do_not_prune", message));
+        }
+        let dense = |p: &&Parameter| !layers.iter().any(|l| l.name == p.name);
+        let count = |matrices: bool| {
+            let counted = |p: &&Parameter| !matrices || p.shape.rank() >= 2;
+            parameters.iter().filter(dense).filter(counted).map(elements).sum()
+        };
+        let dense = [count(false), count(true)];
+        let (initial, target) = (spec.initial_sparsity, spec.target_sparsity);
+        let mut this = Self { layers, budget: spec.budget, initial, target, dense };
+        if let Some(parameters) = spec.target_parameters {
+            this.target = this.solve("target_parameters", parameters, this.dense[0], 1)?;
+        }
+        if let Some(flops) = spec.target_flops {
+            this.target = this.solve("target_flops", flops, this.dense[1], 2)?;
+        }
+        Ok(this)
+    }
+
+    /// The sparsity to end at: `target_sparsity`, or what meets the target for the whole network.
+    pub fn target(&self) -> f64 {
+        self.target
+    }
+
+    /// Whether the weight `name` is pruned.
+    pub fn prunes(&self, name: &str) -> bool {
+        self.layers.iter().any(|l| l.name == name)
+    }
+
+    /// The tensors that are ranked together, each by its place among the pruned ones: the groups,
+    /// in the order of their first tensors.
+    pub fn selections(&self) -> Vec<Vec<usize>> {
+        let mut selections: Vec<Vec<usize>> = Vec::new();
+        for (i, layer) in self.layers.iter().enumerate() {
+            let group = |s: &&mut Vec<usize>| self.layers[s[0]].group == layer.group;
+            match selections.iter_mut().find(group).filter(|_| layer.group.is_some()) {
+                Some(selection) => selection.push(i),
+                None => selections.push(vec![i]),
+            }
+        }
+        selections
+    }
+
+    /// The sparsity of each pruned tensor where the schedule stands at `total`; for the tensors of
+    /// a group that of the group.
+    ///
+    /// A tensor with a target of its own is as far on its way, from `initial_sparsity` or from its
+    /// target where that is lower, as `total` is on the way to its end.
+    pub fn sparsities(&self, total: f64) -> Vec<f64> {
+        let (from, to) = (self.initial, self.target);
+        let way = if from == to { 1.0 } else { ((total - from) / (to - from)).clamp(0.0, 1.0) };
+        let scale = match self.budget {
+            Budget::Uniform => None,
+            Budget::Erk => Some(self.erk_scale(1.0 - total)),
+        };
+        let sparsity = |layer: &Layer| match (layer.own, scale) {
+            (Some(own), _) => from.min(own) + (own - from.min(own)) * way,
+            (None, None) => total,
+            (None, Some(scale)) => 1.0 - (scale * layer.spread).min(1.0),
+        };
+        self.layers.iter().map(sparsity).collect()
+    }
+
+    /// The factor that makes spreads densities, such that of all weights without a target of their
+    /// own the share `density` stays. Tensors that it would make denser than dense stay dense, and
+    /// the others get what these leave.
+    fn erk_scale(&self, density: f64) -> f64 {
+        let mut layers: Vec<&Layer> = self.layers.iter().filter(|l| l.own.is_none()).collect();
+        layers.sort_by(|a, b| b.spread.total_cmp(&a.spread));
+        let mut left = density * layers.iter().map(|l| l.len as f64).sum::<f64>();
+        let mut scale = f64::INFINITY;
+        for (i, layer) in layers.iter().enumerate() {
+            let sum: f64 = layers[i..].iter().map(|l| l.spread * l.len as f64).sum();
+            scale = left / sum;
+            if scale * layer.spread <= 1.0 {
+                break;
+            }
+            left -= layer.len as f64;
+        }
+        scale
+    }
+
+    /// The total sparsity at which `wanted` units of `field` are left: `each` for a weight that
+    /// stays, of which `dense` always do.
+    fn solve(&self, field: &str, wanted: u64, dense: u64, each: u64) -> Result<f64> {
+        let left = |total: f64| {
+            let at_end = Self { target: total, ..self.clone() };
+            let sparsities = at_end.sparsities(total);
+            let kept =
+                self.layers.iter().zip(sparsities).map(|(l, s)| l.len - pruned_count(l.len, s));
+            each * (dense + kept.sum::<u64>())
+        };
+        let (most, least) = (left(0.0), left(1.0));
+        if !(least..=most).contains(&wanted) {
+            let message = format!(
+                "{wanted} cannot be met: {least} are left when all is pruned that may be, \
+                 {most} when nothing is"
+            );
+            return Err(Error::argument(field, message));
+        }
+        // 0 leaves at least what is wanted, 1 at most that.
+        let (mut few, mut many) = (0.0, 1.0);
+        while many - few > f64::EPSILON {
+            let middle = f64::midpoint(few, many);
+            if left(middle) >= wanted { few = middle } else { many = middle }
+        }
+        Ok(if left(many) == wanted { many } else { few })
+    }
+}
+
+fn elements(parameter: &Parameter) -> u64 {
+    parameter.shape.dims().iter().map(|&d| u64::from(d)).product()
+}
+
+/// The target that the map, or the rule for the first or last layer, gives each of `names`.
+fn own_targets(spec: &PruningSpec, names: &[&str]) -> Result<Vec<Option<f64>>> {
+    let mut own = vec![None; names.len()];
+    if let Some(first) = own.first_mut() {
+        *first = spec.first_layer_sparsity;
+    }
+    if let Some(last) = own.last_mut().filter(|_| spec.last_layer_sparsity.is_some()) {
+        *last = spec.last_layer_sparsity;
+    }
+    let mut by: Vec<Option<String>> = vec![None; names.len()];
+    for entry in spec.weight_sparsity_map() {
+        let (pattern, target) = entry?;
+        pattern.check_matches(names)?;
+        for (i, name) in names.iter().enumerate().filter(|(_, name)| pattern.is_match(name)) {
+            own[i] = Some(target);
+            matched_once("weight_sparsity_map", name, &mut by[i], &pattern)?;
+        }
+    }
+    Ok(own)
+}
+
+/// The named group of each of `names`.
+fn groups(spec: &PruningSpec, names: &[&str]) -> Result<Vec<Option<usize>>> {
+    let mut groups = vec![None; names.len()];
+    let mut known: Vec<&str> = Vec::new();
+    let mut by: Vec<Option<String>> = vec![None; names.len()];
+    for entry in spec.groups() {
+        let (group, pattern) = entry?;
+        pattern.check_matches(names)?;
+        let index = known.iter().position(|&k| k == group).unwrap_or(known.len());
+        if index == known.len() {
+            known.push(group);
+        }
+        for (i, name) in names.iter().enumerate().filter(|(_, name)| pattern.is_match(name)) {
+            groups[i] = Some(index);
+            matched_once("groups", name, &mut by[i], &pattern)?;
+        }
+    }
+    Ok(groups)
+}
+
+/// Refuses a second entry for one tensor: which of them counts would be a guess.
+fn matched_once(
+    field: &str,
+    name: &str,
+    by: &mut Option<String>,
+    pattern: &impl ToString,
+) -> Result<()> {
+    match by.replace(pattern.to_string()) {
+        None => Ok(()),
+        Some(first) => {
+            let second = pattern.to_string();
+            let message = format!("{name} is matched by `{first}` and by `{second}`");
+            Err(Error::argument(field, message))
+        }
+    }
+}

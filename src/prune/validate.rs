@@ -1,0 +1,113 @@
+//! The ranges of the settings, and which of them exclude each other.
+use std::fmt;
+
+use super::choice::{Budget, Scope, Threshold};
+use super::spec::PruningSpec;
+use crate::{Error, Result};
+
+impl PruningSpec {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for the first field outside its range, with its value and the range,
+    /// or that asks for what this version does not have: `threshold=histogram`, blocks other than
+    /// 1x1; or for two things that exclude each other.
+    pub fn validate(&self) -> Result<()> {
+        let s = self;
+        let fraction = |x: f64| (0.0..=1.0).contains(&x);
+        let block = |n: i64| n == -1 || n >= 1;
+        let end_ok = u64::try_from(s.end_pruning_step)
+            .map_or(s.end_pruning_step == -1, |end| end >= s.begin_pruning_step);
+
+        let plain = "text without `,`, `[`, `]` or a space at its ends";
+        check(
+            !s.name.is_empty() && is_plain(&s.name),
+            "name",
+            &s.name,
+            format!("non-empty {plain}"),
+        )?;
+        for entry in &s.do_not_prune {
+            check(is_plain(entry), "do_not_prune", entry, plain)?;
+        }
+        let end_range = format!("-1 or at least begin_pruning_step ({})", s.begin_pruning_step);
+        check(end_ok, "end_pruning_step", s.end_pruning_step, end_range)?;
+        let decay_ok = (0.0..1.0).contains(&s.threshold_decay);
+        check(decay_ok, "threshold_decay", s.threshold_decay, "at least 0 and below 1")?;
+        check(s.pruning_frequency >= 1, "pruning_frequency", s.pruning_frequency, "at least 1")?;
+        check(s.nbins >= 2, "nbins", s.nbins, "at least 2")?;
+        check(block(s.block_height), "block_height", s.block_height, "-1 or at least 1")?;
+        check(block(s.block_width), "block_width", s.block_width, "-1 or at least 1")?;
+        let (initial, target) = (s.initial_sparsity, s.target_sparsity);
+        check(fraction(initial), "initial_sparsity", initial, "in 0 to 1")?;
+        check(fraction(target), "target_sparsity", target, "in 0 to 1")?;
+        let (from, to) = (s.sparsity_function_begin_step, s.sparsity_function_end_step);
+        let from_range = format!("below sparsity_function_end_step ({to})");
+        check(from < to, "sparsity_function_begin_step", from, from_range)?;
+        let exponent = s.sparsity_function_exponent;
+        let exponent_ok = exponent > 0.0 && exponent.is_finite();
+        check(exponent_ok, "sparsity_function_exponent", exponent, "finite and above 0")?;
+
+        for (field, value) in [
+            ("first_layer_sparsity", s.first_layer_sparsity),
+            ("last_layer_sparsity", s.last_layer_sparsity),
+        ] {
+            let value = value.unwrap_or(0.0);
+            check(fraction(value), field, value, "in 0 to 1")?;
+        }
+        for entry in s.weight_sparsity_map() {
+            let (entry, target) = entry?;
+            check(
+                fraction(target),
+                "weight_sparsity_map",
+                entry,
+                "regex:target, the target in 0 to 1",
+            )?;
+        }
+        s.groups().try_for_each(|group| group.map(|_| ()))?;
+        s.validate_together()?;
+
+        if s.threshold == Threshold::Histogram {
+            let message =
+                "histogram: this version has only exact thresholds; write threshold=exact";
+            return Err(Error::argument("threshold", message));
+        }
+        for (field, value) in [("block_height", s.block_height), ("block_width", s.block_width)] {
+            if value != 1 {
+                let message = format!("{value}: this version has only 1x1 blocks; write {field}=1");
+                return Err(Error::argument(field, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Settings that exclude each other.
+    fn validate_together(&self) -> Result<()> {
+        let together = self.scope == Scope::Global || !self.groups.is_empty();
+        let refuse = |field, message: &str| Err(Error::argument(field, message));
+        if self.target_parameters.is_some() && self.target_flops.is_some() {
+            return refuse("target_flops", "target_parameters is given too; leave one out");
+        }
+        if together && self.budget == Budget::Erk {
+            return refuse(
+                "budget",
+                "erk divides among tensors that a ranking of several would divide by score; write budget=uniform, or scope=layer without groups",
+            );
+        }
+        if together && self.threshold == Threshold::Histogram {
+            return refuse(
+                "threshold",
+                "histogram is of one tensor; write scope=layer and no groups, or threshold=exact",
+            );
+        }
+        Ok(())
+    }
+}
+
+fn check(ok: bool, field: &str, value: impl fmt::Display, range: impl fmt::Display) -> Result<()> {
+    if ok { Ok(()) } else { Err(Error::argument(field, format!("{value}: must be {range}"))) }
+}
+
+/// Whether the string form can carry the text unquoted.
+fn is_plain(text: &str) -> bool {
+    text.trim() == text && !text.contains([',', '[', ']'])
+}

@@ -1,0 +1,161 @@
+//! Budgets, groups, floors and schedules in whole runs.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use secateur::kernels::{Pruned, topk_reference, unit_floor_reference, unit_peak_reference};
+use secateur::optim::Optimizer;
+use secateur::prune::{LayerSparsity, Pruning, PruningSpec, pruned_count};
+use secateur::train::{StepEvent, TrainOutcome, train};
+
+use super::{SEED, run, spec, steps, train_op};
+use crate::common::gpu;
+
+/// One update at step 4, from the raw weights that it leaves behind.
+fn once(more: &str) -> PruningSpec {
+    let base = "schedule=one_shot,begin_pruning_step=4,pruned=freeze";
+    format!("{base},{more}").parse().unwrap_or_else(|e| panic!("{more}: {e}"))
+}
+
+fn pruned(spec: PruningSpec, steps: u64) -> Option<(TrainOutcome, Vec<StepEvent>)> {
+    let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
+    Some(run(gpu()?, Optimizer::adam(0.01), op, steps))
+}
+
+fn nonzero(outcome: &TrainOutcome) -> Vec<u64> {
+    outcome.session.layers().unwrap().iter().map(|l| l.nonzero).collect()
+}
+
+fn columns(outcome: &TrainOutcome, layer: &LayerSparsity) -> Vec<usize> {
+    let units = layer.shape[1] as usize;
+    let weights = outcome.session.weights(&layer.name).unwrap();
+    let left = |c: usize| weights[c..].iter().step_by(units).filter(|&&w| w != 0.0).count();
+    (0..units).map(left).collect()
+}
+
+#[test]
+fn one_shot_prunes_once() {
+    let Some((_, events)) = pruned(once("target_sparsity=0.8"), 40) else { return };
+    let updates: Vec<u64> = events.iter().filter(|e| e.masks.is_some()).map(|e| e.step).collect();
+    assert_eq!(updates, [4]);
+}
+
+/// The ranking of all weights one after the other, each unit's highest weight last.
+#[test]
+fn global_scope_is_one_ranking() {
+    for keep_units in [true, false] {
+        let more = format!("target_sparsity=0.9,scope=global,keep_units={keep_units}");
+        let Some((outcome, events)) = pruned(once(&more), 4) else { return };
+        let Some((dense, _)) = pruned(once("target_sparsity=0,scope=global"), 4) else { return };
+        let layers = outcome.session.layers().unwrap();
+        let raw = |l: &LayerSparsity| dense.session.weights(&l.name).unwrap();
+        let all: Vec<f32> = layers.iter().flat_map(raw).collect();
+        // Bit by bit: the tensors do not end at a word.
+        let mut protect = vec![0u32; all.len().div_ceil(32)];
+        let mut first = 0;
+        for layer in layers.iter().filter(|_| keep_units) {
+            let weights = raw(layer);
+            let peaks = unit_peak_reference(&weights, layer.shape[1] as usize);
+            let own = unit_floor_reference(&peaks, weights.len());
+            for i in (0..weights.len()).filter(|i| own[i / 32] >> (i % 32) & 1 == 1) {
+                protect[(first + i) / 32] |= 1 << ((first + i) % 32);
+            }
+            first += weights.len();
+        }
+        let count = pruned_count(all.len() as u64, 0.9) as usize;
+        let mask = topk_reference(&all, Some(&protect), count);
+        let left: Vec<f32> =
+            layers.iter().flat_map(|l| outcome.session.weights(&l.name).unwrap()).collect();
+        for (i, (&left, &raw)) in left.iter().zip(&all).enumerate() {
+            let kept = mask[i / 32] >> (i % 32) & 1 == 1;
+            assert_eq!(left, if kept { raw } else { 0.0 }, "weight {i}, keep_units {keep_units}");
+        }
+        let masks = events[3].masks.as_ref().unwrap();
+        let total = all.len() as f64;
+        assert!((masks.sparsity() - count as f64 / total).abs() < 1e-12);
+        assert!((masks.asked_total - masks.sparsity()).abs() < 1e-12);
+        let sparsities: Vec<f64> = masks.tensors.iter().map(|t| t.sparsity).collect();
+        assert!(sparsities.iter().any(|s| (s - 0.9).abs() > 0.01), "{sparsities:?}: not global");
+    }
+}
+
+/// At 95 % the output layer of 39 weights keeps two, for three classes: the floor changes which,
+/// never how many; at 90 % each class keeps one.
+#[test]
+fn units_keep_a_weight_where_the_count_allows_it() {
+    let dead = |more: &str| {
+        let (outcome, _) = pruned(once(more), 4)?;
+        let layers = outcome.session.layers().unwrap();
+        let dead = layers.iter().map(|l| columns(&outcome, l).iter().filter(|&&n| n == 0).count());
+        Some((dead.collect::<Vec<_>>(), nonzero(&outcome)))
+    };
+    let Some((floor, kept)) = dead("target_sparsity=0.9") else { return };
+    let Some((none, same)) = dead("target_sparsity=0.9,keep_units=false") else { return };
+    // 12 of 120 weights for 20 units: no count leaves one for each.
+    assert_eq!((floor[0], &floor[1..]), (8, &[0, 0][..]), "{kept:?}");
+    assert!(none.iter().sum::<usize>() > floor.iter().sum(), "{none:?} against {floor:?}");
+    assert_eq!(kept, same);
+    assert_eq!(kept, [12, 26, 4]);
+}
+
+#[test]
+fn budgets_and_rules_reach_their_counts() {
+    let cases: [(&str, fn(&[u64]) -> bool); 4] = [
+        ("target_sparsity=0.8,last_layer_sparsity=0", |n| n == [24, 52, 39]),
+        ("target_sparsity=0.8,weight_sparsity_map=[fc1:0.5]", |n| n == [60, 52, 8]),
+        ("target_sparsity=0.8,first_layer_sparsity=0.25,groups=[rest:fc2|fc3]", |n| {
+            n[0] == 90 && n[1] + n[2] == 60
+        }),
+        ("target_sparsity=0.8,budget=erk", |n| n.iter().sum::<u64>() == 84 && n[2] > 8),
+    ];
+    for (more, holds) in cases {
+        let Some((outcome, _)) = pruned(once(more), 4) else { return };
+        let nonzero = nonzero(&outcome);
+        assert!(holds(&nonzero), "{more}: {nonzero:?}");
+    }
+}
+
+/// 455 parameters, 36 of them biases: a target for all becomes one for the weights.
+#[test]
+fn a_number_of_parameters_is_met() {
+    let Some((outcome, events)) = pruned(once("target_parameters=136"), 4) else { return };
+    let left = nonzero(&outcome).iter().sum::<u64>();
+    assert!(left.abs_diff(100) <= 2, "{left}");
+    let asked = events[3].masks.as_ref().unwrap().asked;
+    assert!((asked - (1.0 - 100.0 / 419.0)).abs() < 0.01, "{asked}");
+}
+
+/// The sparsity comes from outside: a value that somebody else sets.
+#[test]
+fn sparsity_may_come_from_outside() {
+    let Some(gpu) = gpu() else { return };
+    let bits = Arc::new(AtomicU64::new(0.25f64.to_bits()));
+    let read = Arc::clone(&bits);
+    let pruning = Pruning::new(spec(Pruned::Zero)).unwrap();
+    let pruning = pruning.with_sparsity(move |step| {
+        let value = f64::from_bits(read.load(Ordering::Relaxed));
+        if step >= 6 { value * 2.0 } else { value }
+    });
+    let (_, events) = run(gpu, Optimizer::adam(0.01), pruning.conditional_mask_update_op(), 9);
+    let asked: Vec<(u64, f64)> =
+        events.iter().filter_map(|e| Some((e.step, e.masks.as_ref()?.asked))).collect();
+    assert_eq!(asked, [(3, 0.25), (6, 0.5), (9, 0.5)]);
+
+    bits.store(0.75f64.to_bits(), Ordering::Relaxed);
+    let op = pruning.conditional_mask_update_op();
+    let error = train(train_op(gpu, Optimizer::adam(0.01)), None, op, steps(9)).unwrap_err();
+    assert!(error.to_string().contains("gave 1.5 at step 6"), "{error}");
+}
+
+/// A ranking of several tensors is as bit-equal as that of one.
+#[test]
+fn two_global_runs_give_the_same_bits() {
+    let spec = PruningSpec { scope: secateur::prune::Scope::Global, ..spec(Pruned::Zero) };
+    let runs = [0, 1].map(|_| pruned(spec.clone(), 20));
+    let [Some((first, _)), Some((second, _))] = runs else { return };
+    for layer in first.session.layers().unwrap() {
+        let bits = |outcome: &TrainOutcome| -> Vec<u32> {
+            outcome.session.weights(&layer.name).unwrap().iter().map(|w| w.to_bits()).collect()
+        };
+        assert_eq!(bits(&first), bits(&second), "{} with seed {SEED}", layer.name);
+    }
+}
