@@ -1,6 +1,7 @@
 //! Floor 6: the supervised training loop, and what it leaves in its logdir.
 pub mod checkpoint;
 mod event;
+mod getters;
 mod guard;
 pub mod histogram;
 mod options;

@@ -2,10 +2,9 @@
 use super::checkpoint::{Checkpoint, Tensor, TensorData};
 use super::histogram::Histogram;
 use super::session::Session;
-use super::variables::{Mask, Variable};
+use super::variables::Variable;
 use crate::gpu::Slot;
 use crate::kernels::{MaskState, Pruned, apply_mask_reference, ones};
-use crate::prune::LayerSparsity;
 use crate::{Error, Result};
 
 /// The tensors of a checkpoint's two files.
@@ -178,44 +177,6 @@ impl Session {
         Ok(())
     }
 
-    /// What is left of each weight matrix, counting real zeros; waits for the device.
-    ///
-    /// # Errors
-    /// [`Error::DeviceLost`].
-    pub fn layers(&self) -> Result<Vec<LayerSparsity>> {
-        let matrices = self.variables.iter().filter(|v| v.shape.rank() >= 2);
-        matrices
-            .map(|v| {
-                let weights = self.weights(&v.name)?;
-                let nonzero = weights.iter().filter(|&&w| w != 0.0).count() as u64;
-                let threshold = v.mask.map(|m| self.state(m)).transpose()?;
-                Ok(LayerSparsity {
-                    name: v.name.clone(),
-                    shape: v.shape.dims().to_vec(),
-                    sparsity: 1.0 - nonzero as f64 / f64::from(v.len),
-                    nonzero,
-                    threshold: threshold.map_or(0.0, |s| f32::from_bits(s.threshold)),
-                })
-            })
-            .collect()
-    }
-
-    /// Effective weights of the parameter `name`: pruned ones are zero. Waits for the device.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] for a name that the network does not have.
-    pub fn weights(&self, name: &str) -> Result<Vec<f32>> {
-        let v = self.variable(name)?;
-        let raw: Vec<f32> = self.program.download(&self.gpu, v.weights)?;
-        match v.mask.filter(|m| m.pruned != Pruned::Zero) {
-            Some(mask) => {
-                let bits: Vec<u32> = self.program.download(&self.gpu, mask.bits)?;
-                Ok(apply_mask_reference(&bits, &raw))
-            }
-            None => Ok(raw),
-        }
-    }
-
     /// Replaces the weights of the parameter `name`; its mask stays, and in the mode `zero` the
     /// pruned ones stay zero.
     ///
@@ -242,13 +203,6 @@ impl Session {
         Ok(())
     }
 
-    fn variable(&self, name: &str) -> Result<&Variable> {
-        self.variables.iter().find(|v| v.name == name).ok_or_else(|| {
-            let known: Vec<&str> = self.variables.iter().map(|v| v.name.as_str()).collect();
-            Error::argument(name, format!("no such parameter; there are {}", known.join(", ")))
-        })
-    }
-
     /// Name of the first parameter that is not finite; `loss` when all are.
     pub(super) fn first_non_finite(&self) -> Result<String> {
         for v in &self.variables {
@@ -258,9 +212,5 @@ impl Session {
             }
         }
         Ok("the loss".to_owned())
-    }
-
-    fn state(&self, mask: Mask) -> Result<MaskState> {
-        Ok(self.program.download(&self.gpu, mask.state)?[0])
     }
 }

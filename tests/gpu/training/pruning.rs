@@ -2,7 +2,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use secateur::kernels::{Pruned, topk_reference, unit_floor_reference, unit_peak_reference};
+use secateur::kernels::{
+    Pruned, apply_mask_reference, topk_reference, unit_floor_reference, unit_peak_reference,
+};
 use secateur::optim::Optimizer;
 use secateur::prune::{LayerSparsity, Pruning, PruningSpec, pruned_count};
 use secateur::train::{StepEvent, TrainOutcome, train};
@@ -157,5 +159,36 @@ fn two_global_runs_give_the_same_bits() {
             outcome.session.weights(&layer.name).unwrap().iter().map(|w| w.to_bits()).collect()
         };
         assert_eq!(bits(&first), bits(&second), "{} with seed {SEED}", layer.name);
+    }
+}
+
+/// Upstream's getters: raw and masked weights differ by the mask, in each mode.
+#[test]
+fn getters_agree_with_each_other() {
+    for mode in ["zero", "revive", "freeze"] {
+        let text =
+            format!("target_sparsity=0.8,schedule=one_shot,begin_pruning_step=4,pruned={mode}");
+        let more = "weight_sparsity_map=[fc3:0.5],do_not_prune=[fc2]";
+        let Some((outcome, _)) = pruned(format!("{text},{more}").parse().unwrap(), 6) else {
+            return;
+        };
+        let session = &outcome.session;
+        let masks = session.get_masks().unwrap();
+        let names: Vec<&str> = masks.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["fc1.weight", "fc3.weight"]);
+        let (raw, masked) = (session.get_weights().unwrap(), session.get_masked_weights().unwrap());
+        let (thresholds, sparsity) =
+            (session.get_thresholds().unwrap(), session.get_weight_sparsity().unwrap());
+        for (i, (name, mask)) in masks.iter().enumerate() {
+            let want = apply_mask_reference(mask, &raw[i].1);
+            assert_eq!(masked[i], (name.clone(), want), "{mode}");
+            let len = raw[i].1.len();
+            let asked = [0.8, 0.5][i];
+            let clear = pruned_count(len as u64, asked) as f64;
+            assert_eq!(sparsity[i], (name.clone(), 1.0 - (len as f64 - clear) / len as f64));
+            assert!(thresholds[i].1 > 0.0, "{mode} {name}");
+            let moved = raw[i].1.iter().zip(&masked[i].1).any(|(r, m)| r != m);
+            assert_eq!(moved, mode != "zero", "{mode} {name}: pruned weights keep a raw value");
+        }
     }
 }

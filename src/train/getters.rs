@@ -1,0 +1,111 @@
+//! What a session's tensors hold: weights, masks, thresholds, sparsities. Each call waits for the device.
+use super::session::Session;
+use super::variables::{Mask, Variable};
+use crate::kernels::{MaskState, Pruned, apply_mask_reference};
+use crate::prune::LayerSparsity;
+use crate::{Error, Result};
+
+/// Upstream's getters, under its names: one value for each pruned weight, with the weight's name.
+impl Session {
+    /// Masks: bit `i` of word `i / 32` is weight `i`, lowest bit first; bits past the end are clear.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`]; so for every getter.
+    pub fn get_masks(&self) -> Result<Vec<(String, Vec<u32>)>> {
+        self.of_pruned(|_, mask| self.program.download(&self.gpu, mask.bits))
+    }
+
+    /// The highest score that the last update pruned, or with [`crate::prune::Threshold::Histogram`]
+    /// the smoothed threshold; 0 before the first update.
+    ///
+    /// # Errors
+    /// As [`get_masks`](Self::get_masks).
+    pub fn get_thresholds(&self) -> Result<Vec<(String, f32)>> {
+        self.of_pruned(|_, mask| self.threshold(mask))
+    }
+
+    /// Raw weights: in the modes `revive` and `freeze` the pruned ones have values too.
+    ///
+    /// # Errors
+    /// As [`get_masks`](Self::get_masks).
+    pub fn get_weights(&self) -> Result<Vec<(String, Vec<f32>)>> {
+        self.of_pruned(|v, _| self.program.download(&self.gpu, v.weights))
+    }
+
+    /// Weights as products see them: pruned ones are zero.
+    ///
+    /// # Errors
+    /// As [`get_masks`](Self::get_masks).
+    pub fn get_masked_weights(&self) -> Result<Vec<(String, Vec<f32>)>> {
+        self.of_pruned(|v, _| self.weights(&v.name))
+    }
+
+    /// Share of clear bits in each mask. [`layers`](Self::layers) counts real zeros.
+    ///
+    /// # Errors
+    /// As [`get_masks`](Self::get_masks).
+    pub fn get_weight_sparsity(&self) -> Result<Vec<(String, f64)>> {
+        self.of_pruned(|v, mask| {
+            let bits: Vec<u32> = self.program.download(&self.gpu, mask.bits)?;
+            let kept: u32 = bits.iter().map(|word| word.count_ones()).sum();
+            Ok(1.0 - f64::from(kept) / f64::from(v.len))
+        })
+    }
+
+    fn of_pruned<T>(&self, get: impl Fn(&Variable, Mask) -> Result<T>) -> Result<Vec<(String, T)>> {
+        let pruned = self.variables.iter().filter_map(|v| Some((v, v.mask?)));
+        pruned.map(|(v, mask)| Ok((v.name.clone(), get(v, mask)?))).collect()
+    }
+
+    fn threshold(&self, mask: Mask) -> Result<f32> {
+        let states: Vec<MaskState> = self.program.download(&self.gpu, mask.state)?;
+        Ok(f32::from_bits(states[0].threshold))
+    }
+}
+
+impl Session {
+    /// What is left of each weight matrix, counting real zeros; waits for the device.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn layers(&self) -> Result<Vec<LayerSparsity>> {
+        let matrices = self.variables.iter().filter(|v| v.shape.rank() >= 2);
+        matrices
+            .map(|v| {
+                let weights = self.weights(&v.name)?;
+                let nonzero = weights.iter().filter(|&&w| w != 0.0).count() as u64;
+                let threshold = v.mask.map(|m| self.threshold(m)).transpose()?;
+                Ok(LayerSparsity {
+                    name: v.name.clone(),
+                    shape: v.shape.dims().to_vec(),
+                    sparsity: 1.0 - nonzero as f64 / f64::from(v.len),
+                    nonzero,
+                    threshold: threshold.unwrap_or(0.0),
+                })
+            })
+            .collect()
+    }
+
+    /// Effective weights of the parameter `name`: pruned ones are zero. Waits for the device.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a name that the network does not have.
+    pub fn weights(&self, name: &str) -> Result<Vec<f32>> {
+        let v = self.variable(name)?;
+        let raw: Vec<f32> = self.program.download(&self.gpu, v.weights)?;
+        match v.mask.filter(|m| m.pruned != Pruned::Zero) {
+            Some(mask) => {
+                let bits: Vec<u32> = self.program.download(&self.gpu, mask.bits)?;
+                Ok(apply_mask_reference(&bits, &raw))
+            }
+            None => Ok(raw),
+        }
+    }
+
+    pub(super) fn variable(&self, name: &str) -> Result<&Variable> {
+        self.variables.iter().find(|v| v.name == name).ok_or_else(|| {
+            let known: Vec<&str> = self.variables.iter().map(|v| v.name.as_str()).collect();
+            Error::argument(name, format!("no such parameter; there are {}", known.join(", ")))
+        })
+    }
+}
