@@ -15,6 +15,8 @@ struct Params {
     len: u32,
 }
 
+override SCORES: bool = true;
+
 var<workgroup> before: array<u32, 256>;
 
 @compute @workgroup_size(256)
@@ -71,7 +73,7 @@ fn main(
     }
     // Weights that are zero already need no threshold: the one that made them zero stays.
     let threshold = found & ~PROTECTED;
-    if word == 0u && threshold != 0u {
+    if SCORES && word == 0u && threshold != 0u {
         atomicStore(&mask_state[THRESHOLD], threshold);
     }
 }

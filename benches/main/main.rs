@@ -168,7 +168,8 @@ fn mask_update(criterion: &mut Criterion, gpu: &Gpu, lengths: &[u32]) -> Result<
             let state = plan.persistent("state", TOPK_STATE_WORDS);
             let mask_state = plan.persistent("mask_state", MASK_STATE_WORDS);
             let mask = plan.persistent("mask", mask_words(len));
-            let tensor = Ranked { values: weights, protect: None, mask_state, mask, len };
+            let tensor =
+                Ranked { values: weights, protect: None, scores: true, mask_state, mask, len };
             Selection { counts, selection: 0, histogram, state }.push(plan, "w", &[tensor])
         })?;
         if let Some((weights, counts)) = inputs {

@@ -117,7 +117,7 @@ fn selection(gpu: &Gpu) -> Result<Result<String, String>> {
     let mask_state = plan.persistent("mask_state", MASK_STATE_WORDS);
     let mask = plan.persistent("mask", mask_words(len));
     let phase = plan.phase("selftest");
-    let tensor = Ranked { values: weights, protect: None, mask_state, mask, len };
+    let tensor = Ranked { values: weights, protect: None, scores: true, mask_state, mask, len };
     Selection { counts, selection: 0, histogram, state }.push(&mut plan, "selftest", &[tensor])?;
     let program = plan.build(gpu)?;
     // Few distinct values: nearly all are ties.

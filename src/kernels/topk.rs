@@ -40,6 +40,8 @@ pub struct Ranked {
     pub values: Slot,
     /// One bit per value; where it is set, the value is pruned only after all the others.
     pub protect: Option<Slot>,
+    /// Whether the values are scores of the weights: then the state's threshold is theirs.
+    pub scores: bool,
     /// [`super::MaskState`], its counts zero.
     pub mask_state: Slot,
     /// Mask to write, one bit per value.
@@ -89,11 +91,11 @@ impl Selection {
     /// Appends what packs the mask of one tensor; the tensors follow one another in their order.
     fn mask(self, plan: &mut PlanBuilder, name: &str, tensor: Ranked) -> Result<()> {
         let (state, chunks) = (self.state, tensor.len.div_ceil(CHUNK));
-        let Ranked { values, protect, mask_state, mask, len } = tensor;
+        let Ranked { values, protect, scores, mask_state, mask, len } = tensor;
         let ties = plan.scratch(format!("{name}.ties"), chunks);
         plan.push(TopkTies { values, protect, state, ties, len })?;
         plan.push(TopkScan { ties, state, chunks })?;
-        plan.push(TopkMask { values, protect, ties, state, mask_state, mask, len })
+        plan.push(TopkMask { values, protect, ties, state, scores, mask_state, mask, len })
     }
 }
 

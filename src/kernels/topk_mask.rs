@@ -14,6 +14,8 @@ pub struct TopkMask {
     pub ties: Slot,
     /// [`TopkState`]
     pub state: Slot,
+    /// Whether the values are scores of the weights: then the state's threshold is theirs.
+    pub scores: bool,
     /// [`MaskState`](super::MaskState), its counts zero.
     pub mask_state: Slot,
     /// One bit per value.
@@ -66,7 +68,7 @@ impl Kernel for TopkMask {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![("PROTECT", self.protect.is_some().into())]
+        vec![("PROTECT", self.protect.is_some().into()), ("SCORES", self.scores.into())]
     }
 
     fn grid(&self) -> [u32; 3] {

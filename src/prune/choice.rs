@@ -63,3 +63,16 @@ pub enum Scope {
     /// The weights of all tensors that have no target of their own.
     Global,
 }
+
+/// Whether an update also takes weights back: dynamic sparse training. Each update then drops the
+/// lowest |w| of those that stay, and grows as many of those that do not, from 0, with optimizer
+/// slots of 0; one that was dropped by the same update may be grown again, with its value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Regrow {
+    /// No: a pruned weight returns only when the sparsity falls.
+    #[default]
+    None,
+    /// Those with the highest |gradient| of the last batch (RigL: Evci et al. 2020).
+    Rigl,
+}

@@ -1,4 +1,5 @@
-//! The mask update as launches: select, pack, and zero what was pruned.
+//! The mask update as launches: rank, select, pack, and zero what was pruned.
+use super::choice::Regrow;
 use super::schedule::pruned_count;
 use super::spec::PruningSpec;
 use super::targets::Targets;
@@ -16,6 +17,8 @@ pub struct PrunedTensor {
     pub name: String,
     /// The weights.
     pub weights: Slot,
+    /// Their last gradient, where [`PruningSpec::needs_gradients`].
+    pub gradient: Option<Slot>,
     /// The mask to write.
     pub mask: Slot,
     /// [`crate::kernels::MaskState`]
@@ -31,8 +34,11 @@ pub struct PrunedTensor {
 /// A mask update in a plan: what the host must say before each.
 #[derive(Debug, Clone)]
 pub struct MaskUpdate {
-    counts: Slot,
+    spec: PruningSpec,
     targets: Targets,
+    /// For each selection the number of weights to prune, and where weights grow again before it
+    /// the number to prune for now.
+    counts: Slot,
     /// Tensors that are ranked together.
     selections: Vec<Vec<usize>>,
     /// Elements of each selection.
@@ -52,25 +58,17 @@ impl MaskUpdate {
         tensors: &[PrunedTensor],
     ) -> Result<Self> {
         let selections = targets.selections();
-        let counts = plan.persistent("prune.counts", selections.len() as u32);
+        let per_selection = if spec.regrow == Regrow::None { 1 } else { 2 };
+        let counts = plan.persistent("prune.counts", selections.len() as u32 * per_selection);
         let histogram = plan.persistent("topk.histogram", Selection::HISTOGRAM_WORDS);
         let state = plan.persistent("topk.state", TOPK_STATE_WORDS);
         let mut lens = Vec::new();
         for (index, members) in (0..).zip(&selections) {
             let members: Vec<&PrunedTensor> = members.iter().map(|&m| &tensors[m]).collect();
-            let len: u64 = members.iter().map(|t| u64::from(t.len)).sum();
-            if len > u32::MAX.into() {
-                let message = format!(
-                    "{len} weights in one ranking, it takes {} at most; make smaller groups",
-                    u32::MAX
-                );
-                return Err(Error::argument("scope", message));
-            }
-            lens.push(len);
-            let ranked: Vec<Ranked> =
-                members.iter().map(|t| begin(plan, spec, t)).collect::<Result<_>>()?;
-            let selection = Selection { counts, selection: index, histogram, state };
-            selection.push(plan, &members[0].name, &ranked)?;
+            lens.push(ranking_len(&members)?);
+            let first = Selection { counts, selection: index * per_selection, histogram, state };
+            let last = Selection { selection: first.selection + per_selection - 1, ..first };
+            select(plan, spec, &members, [first, last])?;
         }
         if spec.pruned == Pruned::Zero {
             for t in tensors {
@@ -79,7 +77,7 @@ impl MaskUpdate {
                 }
             }
         }
-        Ok(Self { counts, targets, selections, lens })
+        Ok(Self { spec: spec.clone(), targets, counts, selections, lens })
     }
 
     /// Where [`words`](Self::words) are written before the submission.
@@ -87,43 +85,89 @@ impl MaskUpdate {
         self.counts
     }
 
-    /// What the update to the total sparsity `total` needs from the host.
-    pub fn words(&self, total: f64) -> Vec<u32> {
-        let sparsities = self.targets.sparsities(total);
-        let count = |(members, &len): (&Vec<usize>, &u64)| {
+    /// What the update after global step `step` to the total sparsity `total` needs from the host.
+    pub fn words(&self, step: u64, total: f64) -> Vec<u32> {
+        let fraction = self.spec.regrow_fraction_at(step);
+        let words = |(len, prune): (u64, u64)| {
+            let kept = len - prune;
+            // At most as many as there are to grow.
+            let exchanged = pruned_count(kept, fraction).min(prune);
+            let dropped = (self.spec.regrow != Regrow::None).then_some(prune + exchanged);
             // At most `len`, which fits a u32.
-            pruned_count(len, sparsities[members[0]]) as u32
+            dropped.into_iter().chain([prune]).map(|count| count as u32)
         };
-        self.selections.iter().zip(&self.lens).map(count).collect()
-    }
-
-    /// Sparsity asked of each tensor; for one that is ranked with others that of all of them.
-    pub fn sparsities(&self, total: f64) -> Vec<f64> {
-        self.targets.sparsities(total)
+        self.pruned(total).flat_map(words).collect()
     }
 
     /// The share of all pruned tensors' weights that the update to `total` clears.
     pub fn asked(&self, total: f64) -> f64 {
-        let pruned: u64 = self.words(total).iter().map(|&count| u64::from(count)).sum();
+        let pruned: u64 = self.pruned(total).map(|(_, prune)| prune).sum();
         pruned as f64 / self.lens.iter().sum::<u64>() as f64
+    }
+
+    /// Elements of each selection, and how many of them an update to `total` prunes.
+    fn pruned(&self, total: f64) -> impl Iterator<Item = (u64, u64)> {
+        let sparsities = self.targets.sparsities(total);
+        let of = move |(members, &len): (&Vec<usize>, &u64)| {
+            (len, pruned_count(len, sparsities[members[0]]))
+        };
+        self.selections.iter().zip(&self.lens).map(of)
     }
 }
 
-/// Appends what comes before the selection of one tensor.
-fn begin(plan: &mut PlanBuilder, spec: &PruningSpec, tensor: &PrunedTensor) -> Result<Ranked> {
-    let &PrunedTensor { ref name, weights: values, mask, state: mask_state, len, units, .. } =
-        tensor;
-    plan.push(MaskBegin { mask_state })?;
-    let rows = len / units;
+/// Elements of a ranking, within the reach of its counters.
+fn ranking_len(members: &[&PrunedTensor]) -> Result<u64> {
+    let len: u64 = members.iter().map(|t| u64::from(t.len)).sum();
+    if len <= u32::MAX.into() {
+        return Ok(len);
+    }
+    let most = u32::MAX;
+    let message = format!("{len} weights in one ranking, it takes {most}; make smaller groups");
+    Err(Error::argument("scope", message))
+}
+
+/// Appends what chooses the masks of the tensors of one selection.
+fn select(
+    plan: &mut PlanBuilder,
+    spec: &PruningSpec,
+    members: &[&PrunedTensor],
+    [first, last]: [Selection; 2],
+) -> Result<()> {
+    let name = &members[0].name;
+    let mut ranked = Vec::new();
+    for t in members {
+        plan.push(MaskBegin { mask_state: t.state })?;
+        let protect = floor(plan, spec, t)?;
+        let (values, mask_state, mask, len) = (t.weights, t.state, t.mask, t.len);
+        ranked.push(Ranked { values, protect, scores: true, mask_state, mask, len });
+    }
+    if spec.regrow == Regrow::None {
+        return last.push(plan, name, &ranked);
+    }
+    // What stays of the old goes into masks of its own, protected from what grows beside it.
+    for (ranked, t) in ranked.iter_mut().zip(members) {
+        ranked.mask = plan.scratch(format!("{}.kept", t.name), mask_words(t.len));
+    }
+    first.push(plan, name, &ranked)?;
+    for (ranked, t) in ranked.iter_mut().zip(members) {
+        plan.push(MaskBegin { mask_state: t.state })?;
+        let gradient = t.gradient.expect("a gradient for what grows by it");
+        let protect = Some(ranked.mask);
+        *ranked = Ranked { values: gradient, protect, scores: false, mask: t.mask, ..*ranked };
+    }
+    last.push(plan, name, &ranked)
+}
+
+/// Appends what protects the highest weight of each output unit.
+fn floor(plan: &mut PlanBuilder, spec: &PruningSpec, t: &PrunedTensor) -> Result<Option<Slot>> {
+    let (len, columns, rows) = (t.len, t.units, t.len / t.units);
     // A unit of more inputs than the kernel takes has more than one weight at any sparsity in use.
-    let protect = if spec.keep_units && rows <= UnitPeak::MAX_ROWS {
-        let peaks = plan.scratch(format!("{name}.peaks"), units);
-        plan.push(UnitPeak { values, peaks, rows, columns: units })?;
-        let protect = plan.scratch(format!("{name}.protect"), mask_words(len));
-        plan.push(UnitFloor { peaks, protect, len, columns: units })?;
-        Some(protect)
-    } else {
-        None
-    };
-    Ok(Ranked { values, protect, mask_state, mask, len })
+    if !spec.keep_units || rows > UnitPeak::MAX_ROWS {
+        return Ok(None);
+    }
+    let peaks = plan.scratch(format!("{}.peaks", t.name), columns);
+    plan.push(UnitPeak { values: t.weights, peaks, rows, columns })?;
+    let protect = plan.scratch(format!("{}.protect", t.name), mask_words(len));
+    plan.push(UnitFloor { peaks, protect, len, columns })?;
+    Ok(Some(protect))
 }

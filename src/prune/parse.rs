@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as ChoiceError};
 
-use super::choice::{BlockPooling, Budget, Schedule, Scope, Threshold};
+use super::choice::{BlockPooling, Budget, Regrow, Schedule, Scope, Threshold};
 use super::spec::PruningSpec;
 use crate::kernels::Pruned;
 use crate::{Error, Result};
@@ -109,6 +109,8 @@ const FIELDS: &[Field] = fields![
     target_parameters
     target_flops
     keep_units
+    regrow
+    regrow_fraction
     pruned
 ];
 
@@ -197,6 +199,7 @@ impl Choice for Threshold {}
 impl Choice for Pruned {}
 impl Choice for BlockPooling {}
 impl Choice for Budget {}
+impl Choice for Regrow {}
 impl Choice for Schedule {}
 impl Choice for Scope {}
 

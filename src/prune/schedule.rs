@@ -1,7 +1,7 @@
 //! How far to prune at which step, and which steps update the masks.
 use std::iter;
 
-use super::choice::Schedule;
+use super::choice::{Regrow, Schedule};
 use super::spec::PruningSpec;
 use crate::{Error, Result};
 
@@ -58,6 +58,17 @@ impl PruningSpec {
         let due =
             if (next..due).contains(&last) && last >= self.begin_pruning_step { last } else { due };
         (due <= self.last_step()).then_some(due)
+    }
+
+    /// Share of the weights that stay which an update at `step` exchanges for others: from
+    /// `regrow_fraction` at step 0 to 0 at `end_pruning_step`, by half a cosine.
+    pub fn regrow_fraction_at(&self, step: u64) -> f64 {
+        let end = self.last_step();
+        if self.regrow == Regrow::None || step >= end {
+            return 0.0;
+        }
+        let way = step as f64 / end as f64;
+        self.regrow_fraction * (1.0 + (std::f64::consts::PI * way).cos()) / 2.0
     }
 
     /// All steps in `after + 1 ..= until` that update the masks, when the last update before them

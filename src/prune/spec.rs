@@ -1,7 +1,7 @@
 //! What to prune, how far and when: the settings of a pruning run.
 use serde::{Deserialize, Serialize};
 
-use super::choice::{BlockPooling, Budget, Schedule, Scope, Threshold};
+use super::choice::{BlockPooling, Budget, Regrow, Schedule, Scope, Threshold};
 use crate::kernels::Pruned;
 
 /// Settings of a pruning run, under the names and defaults of TensorFlow r1.9's pruning hparams.
@@ -88,6 +88,11 @@ pub struct PruningSpec {
     /// Each output unit (a column) keeps its highest weight as long as the count leaves one for
     /// each: that changes which weights stay, never how many.
     pub keep_units: bool,
+    /// Whether an update also takes weights back, and by what.
+    pub regrow: Regrow,
+    /// Share of the weights that stay which the first update exchanges, 0 to 1; by a cosine it falls
+    /// to 0 at `end_pruning_step`.
+    pub regrow_fraction: f64,
     /// What becomes of a weight while its mask bit is 0.
     pub pruned: Pruned,
 }
@@ -122,12 +127,20 @@ impl Default for PruningSpec {
             target_parameters: None,
             target_flops: None,
             keep_units: true,
+            regrow: Regrow::default(),
+            regrow_fraction: 0.3,
             pruned: Pruned::default(),
         }
     }
 }
 
 impl PruningSpec {
+    /// Whether updates read the gradients of the pruned weights, which then keep a tensor of their
+    /// own: as many bytes as the weights.
+    pub fn needs_gradients(&self) -> bool {
+        self.regrow == Regrow::Rigl
+    }
+
     /// Whether `do_not_prune` keeps the weight of this name dense.
     pub fn excludes(&self, weight_name: &str) -> bool {
         self.do_not_prune.iter().any(|part| !part.is_empty() && weight_name.contains(part.as_str()))

@@ -1,8 +1,9 @@
 //! The ranges of the settings, and which of them exclude each other.
 use std::fmt;
 
-use super::choice::{Budget, Scope, Threshold};
+use super::choice::{Budget, Regrow, Scope, Threshold};
 use super::spec::PruningSpec;
+use crate::kernels::Pruned;
 use crate::{Error, Result};
 
 impl PruningSpec {
@@ -64,6 +65,7 @@ impl PruningSpec {
             )?;
         }
         s.groups().try_for_each(|group| group.map(|_| ()))?;
+        check(fraction(s.regrow_fraction), "regrow_fraction", s.regrow_fraction, "in 0 to 1")?;
         s.validate_together()?;
 
         if s.threshold == Threshold::Histogram {
@@ -98,6 +100,20 @@ impl PruningSpec {
                 "threshold",
                 "histogram is of one tensor; write scope=layer and no groups, or threshold=exact",
             );
+        }
+        if self.regrow != Regrow::None {
+            if self.pruned != Pruned::Zero {
+                return refuse("regrow", "weights grow from 0: write pruned=zero");
+            }
+            if self.threshold == Threshold::Histogram {
+                return refuse("regrow", "it exchanges exact numbers: write threshold=exact");
+            }
+            if self.end_pruning_step < 0 {
+                return refuse(
+                    "regrow",
+                    "the exchange fades out towards end_pruning_step; give one",
+                );
+            }
         }
         Ok(())
     }

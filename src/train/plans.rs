@@ -5,7 +5,7 @@ use crate::graph::{Graph, Homes, Tensor, gradients, lower};
 use crate::kernels::{RunningMean, STEP_WORDS};
 use crate::nn::Network;
 use crate::optim::{Optimizer, Update};
-use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, Targets};
+use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Targets};
 use crate::{Error, Result};
 
 /// The plan of a run, without a device: its text says what is launched, [`PlanBuilder::memory`] how
@@ -99,7 +99,7 @@ impl Plans {
             .map(|(name, loss)| place(&mut plan, &suffixed("loss", name), *loss))
             .collect();
         let correct = place(&mut plan, "correct", network.correct);
-        let variables: Vec<Variable> = graph
+        let mut variables: Vec<Variable> = graph
             .parameters()
             .iter()
             .map(|p| {
@@ -108,6 +108,14 @@ impl Plans {
                 Variable::declare(p, optimizer, pruned, &mut plan, &mut homes)
             })
             .collect::<Result<_>>()?;
+        if spec.is_some_and(PruningSpec::needs_gradients) {
+            for (i, v) in variables.iter_mut().enumerate().filter(|(_, v)| v.mask.is_some()) {
+                let slot = plan.persistent(format!("{}/last_gradient", v.name), v.len);
+                v.gradient = Some(slot);
+                // Whichever loss a step trains on, it leaves the gradient there.
+                gradients.iter().filter_map(|g| g[i]).for_each(|g| homes.set(g, slot));
+            }
+        }
         let means: Option<Vec<Slot>> = accumulates.then(|| {
             let mean = |v: &Variable| plan.persistent(format!("{}/gradient", v.name), v.len);
             variables.iter().map(mean).collect()

@@ -193,7 +193,7 @@ impl Session {
     ) -> Result<()> {
         let mut states = Vec::new();
         if let (Some(sparsity), Some((phase, update))) = (asked, &self.mask_update) {
-            self.program.upload(&self.gpu, update.counts(), &update.words(sparsity));
+            self.program.upload(&self.gpu, update.counts(), &update.words(global_step, sparsity));
             self.record(*phase, true)?;
             states = self.pruned().map(|v| v.state).collect();
         }

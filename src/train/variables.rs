@@ -17,6 +17,8 @@ pub(super) struct Variable {
     /// The optimizer's tensors, by name.
     pub(super) slots: Vec<(&'static str, Slot)>,
     pub(super) mask: Option<Mask>,
+    /// The last gradient, where mask updates read it.
+    pub(super) gradient: Option<Slot>,
 }
 
 /// A pruned variable's mask.
@@ -55,7 +57,7 @@ impl Variable {
         if let Some(mask) = mask.filter(|m| m.pruned != Pruned::Zero) {
             homes.set_mask(parameter.tensor, mask.bits);
         }
-        Ok(Self { name, shape, len, weights, slots, mask })
+        Ok(Self { name, shape, len, weights, slots, mask, gradient: None })
     }
 
     /// As the mask update sees it; `None` when it is not pruned.
@@ -64,6 +66,7 @@ impl Variable {
         Some(PrunedTensor {
             name: self.name.clone(),
             weights: self.weights,
+            gradient: self.gradient,
             mask: mask.bits,
             state: mask.state,
             slots: self.slots.iter().map(|&(_, slot)| slot).collect(),

@@ -5,6 +5,7 @@ mod goldens;
 mod gradients;
 mod interpreter;
 mod kernels;
+mod mask_update;
 mod network;
 mod selftest;
 mod training;

@@ -248,7 +248,7 @@ fn everything() -> PlanBuilder {
     })
     .unwrap();
     let (protect, mask_state) = (Some(bias), first);
-    let tensor = Ranked { values: weights, protect, mask_state, mask: gate, len };
+    let tensor = Ranked { values: weights, protect, scores: true, mask_state, mask: gate, len };
     let selection = Selection { counts: a, selection: 0, histogram: b, state: c };
     selection.push(&mut plan, "w", &[tensor]).unwrap();
     plan

@@ -45,7 +45,8 @@ impl<'a> Picker<'a> {
         let state = slot("state", TOPK_STATE_WORDS as usize);
         let mask_state = slot("mask_state", MASK_STATE_WORDS as usize);
         let histogram = rig.slot("histogram", &[0u32; Selection::HISTOGRAM_WORDS as usize]);
-        let tensor = Ranked { values, protect: None, mask_state, mask, len: len as u32 };
+        let tensor =
+            Ranked { values, protect: None, scores: true, mask_state, mask, len: len as u32 };
         let selection = Selection { counts, selection: 1, histogram, state };
         rig.push(MaskBegin { mask_state });
         selection.push(&mut rig.plan, "values", &[tensor]).unwrap_or_else(|e| panic!("{e}"));
@@ -224,7 +225,7 @@ fn a_group_is_ranked_as_one_tensor() {
 fn ranked(rig: &mut Rig<'_>, values: Slot, protect: Option<Slot>, len: usize) -> Ranked {
     let mask = rig.slot("mask", &ones(len as u32));
     let mask_state = rig.slot("mask_state", &[MaskState::default()]);
-    Ranked { values, protect, mask_state, mask, len: len as u32 }
+    Ranked { values, protect, scores: true, mask_state, mask, len: len as u32 }
 }
 
 fn picker_slots(

@@ -192,3 +192,30 @@ fn getters_agree_with_each_other() {
         }
     }
 }
+
+/// RigL from dense: the counts of the schedule, an exchange that fades out, and the same bits twice.
+#[test]
+fn rigl_exchanges_weights_in_a_run() {
+    let text = "target_sparsity=0.7,schedule=constant,pruning_frequency=4,end_pruning_step=24,\
+                regrow=rigl,sparsity_function_end_step=4";
+    let spec: PruningSpec = text.parse().unwrap();
+    let Some((outcome, events)) = pruned(spec.clone(), 30) else { return };
+    let updates: Vec<_> = events.iter().filter_map(|e| Some((e.step, e.masks.as_ref()?))).collect();
+    assert_eq!(updates.iter().map(|u| u.0).collect::<Vec<_>>(), [4, 8, 12, 16, 20, 24]);
+    for (step, masks) in &updates {
+        for mask in &masks.tensors {
+            let clear = pruned_count(mask.len.into(), 0.7) as f64;
+            assert!((mask.sparsity - clear / f64::from(mask.len)).abs() < 1e-12, "step {step}");
+        }
+    }
+    // At the last update nothing is exchanged; before, what is dropped may be what grows.
+    let churn = |i: usize| updates[i].1.tensors.iter().map(|t| t.churn).sum::<f64>();
+    assert!((1..5).any(|i| churn(i) > 0.0) && churn(5) == 0.0);
+    let dropped_only = Pruning::new(PruningSpec { regrow_fraction: 0.0, ..spec.clone() }).unwrap();
+    let (dropped_only, _) =
+        run(gpu().unwrap(), Optimizer::adam(0.01), dropped_only.conditional_mask_update_op(), 30);
+    let masks = |outcome: &TrainOutcome| outcome.session.get_masks().unwrap();
+    assert_ne!(masks(&outcome), masks(&dropped_only));
+    let Some((again, _)) = pruned(spec, 30) else { return };
+    assert_eq!(masks(&outcome), masks(&again));
+}

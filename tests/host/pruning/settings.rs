@@ -1,7 +1,7 @@
 //! The pruning settings: string form, files, ranges.
 use proptest::prelude::*;
 use secateur::kernels::Pruned;
-use secateur::prune::{BlockPooling, Budget, PruningSpec, Schedule, Scope, Threshold};
+use secateur::prune::{BlockPooling, Budget, PruningSpec, Regrow, Schedule, Scope, Threshold};
 
 use super::spec;
 
@@ -49,7 +49,8 @@ fn default_is_upstreams() {
                     target_sparsity=0.5,sparsity_function_begin_step=0,\
                     sparsity_function_end_step=100,sparsity_function_exponent=3,use_tpu=false,\
                     threshold=exact,pruned=zero,schedule=polynomial,weight_sparsity_map=[],\
-                    budget=uniform,scope=layer,groups=[],keep_units=true";
+                    budget=uniform,scope=layer,groups=[],keep_units=true,\
+                    regrow=none,regrow_fraction=0.3";
     assert_eq!(spec(upstream), PruningSpec::default());
     PruningSpec::default().validate().expect("the defaults are valid");
     let json = serde_json::to_value(PruningSpec::default()).expect("serialises");
@@ -124,6 +125,7 @@ fn validation_names_field_value_and_range() {
         ("weight_sparsity_map=[fc1]", "fc1", "regex:target"),
         ("weight_sparsity_map=[fc(:0.5]", "fc(:0.5", "unclosed group"),
         ("groups=[fc1]", "fc1", "name:regex"),
+        ("regrow_fraction=2", "2", "in 0 to 1"),
         ("groups=[a:*]", "a:*", "repetition operator"),
     ];
     for (text, value, range) in cases {
@@ -134,6 +136,9 @@ fn validation_names_field_value_and_range() {
     }
     for (text, field) in [
         ("target_flops=1,target_parameters=1", "target_flops"),
+        ("regrow=rigl,end_pruning_step=9,pruned=freeze", "regrow"),
+        ("regrow=rigl,end_pruning_step=9,threshold=histogram", "regrow"),
+        ("regrow=rigl", "regrow"),
         ("budget=erk,scope=global", "budget"),
         ("budget=erk,groups=[a:fc]", "budget"),
         ("threshold=histogram,scope=global", "threshold"),
@@ -198,7 +203,7 @@ fn any_spec() -> impl Strategy<Value = PruningSpec> {
     )
         .prop_map(|((name, steps, signed, names), (floats, nbins, tpu), choices, more)| {
             let ([maps, groups], [first, last], [parameters, flops]) = more.0;
-            let (schedule, budget, scope, keep_units) = more.1;
+            let (schedule, budget, scope, keep_units, regrow) = more.1;
             PruningSpec {
                 name,
                 begin_pruning_step: steps[0],
@@ -228,6 +233,8 @@ fn any_spec() -> impl Strategy<Value = PruningSpec> {
                 target_parameters: parameters,
                 target_flops: flops,
                 keep_units,
+                regrow,
+                regrow_fraction: floats[4],
             }
         })
 }
@@ -244,13 +251,14 @@ fn any_rules() -> impl Strategy<Value = Rules> {
     )
 }
 
-fn any_division() -> impl Strategy<Value = (Schedule, Budget, Scope, bool)> {
+fn any_division() -> impl Strategy<Value = (Schedule, Budget, Scope, bool, Regrow)> {
     let schedules = [Schedule::Polynomial, Schedule::Cosine, Schedule::Constant, Schedule::OneShot];
     (
         prop::sample::select(schedules.to_vec()),
         prop_oneof![Just(Budget::Uniform), Just(Budget::Erk)],
         prop_oneof![Just(Scope::Layer), Just(Scope::Global)],
         any::<bool>(),
+        prop_oneof![Just(Regrow::None), Just(Regrow::Rigl)],
     )
 }
 
