@@ -101,7 +101,8 @@ fn units_keep_a_weight_where_the_count_allows_it() {
 
 #[test]
 fn budgets_and_rules_reach_their_counts() {
-    let cases: [(&str, fn(&[u64]) -> bool); 4] = [
+    type Holds = fn(&[u64]) -> bool;
+    let cases: [(&str, Holds); 4] = [
         ("target_sparsity=0.8,last_layer_sparsity=0", |n| n == [24, 52, 39]),
         ("target_sparsity=0.8,weight_sparsity_map=[fc1:0.5]", |n| n == [60, 52, 8]),
         ("target_sparsity=0.8,first_layer_sparsity=0.25,groups=[rest:fc2|fc3]", |n| {
