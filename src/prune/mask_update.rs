@@ -1,12 +1,12 @@
 //! The mask update as launches: rank, select, pack, and zero what was pruned.
-use super::choice::Regrow;
+use super::choice::{Regrow, Threshold};
 use super::schedule::pruned_count;
 use super::spec::PruningSpec;
 use super::targets::Targets;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
-    ApplyMask, MaskBegin, Pruned, Ranked, Selection, TOPK_STATE_WORDS, UnitFloor, UnitPeak,
-    mask_words,
+    ApplyMask, HistogramThreshold, MaskBegin, Pruned, Ranked, Selection, TOPK_STATE_WORDS,
+    UnitFloor, UnitPeak, mask_words,
 };
 use crate::{Error, Result};
 
@@ -37,7 +37,7 @@ pub struct MaskUpdate {
     spec: PruningSpec,
     targets: Targets,
     /// For each selection the number of weights to prune, and where weights grow again before it
-    /// the number to prune for now.
+    /// the number to prune for now; for upstream's threshold the sparsity.
     counts: Slot,
     /// Tensors that are ranked together.
     selections: Vec<Vec<usize>>,
@@ -60,15 +60,12 @@ impl MaskUpdate {
         let selections = targets.selections();
         let per_selection = if spec.regrow == Regrow::None { 1 } else { 2 };
         let counts = plan.persistent("prune.counts", selections.len() as u32 * per_selection);
-        let histogram = plan.persistent("topk.histogram", Selection::HISTOGRAM_WORDS);
-        let state = plan.persistent("topk.state", TOPK_STATE_WORDS);
-        let mut lens = Vec::new();
-        for (index, members) in (0..).zip(&selections) {
-            let members: Vec<&PrunedTensor> = members.iter().map(|&m| &tensors[m]).collect();
-            lens.push(ranking_len(&members)?);
-            let first = Selection { counts, selection: index * per_selection, histogram, state };
-            let last = Selection { selection: first.selection + per_selection - 1, ..first };
-            select(plan, spec, &members, [first, last])?;
+        let groups: Vec<Vec<&PrunedTensor>> =
+            selections.iter().map(|s| s.iter().map(|&m| &tensors[m]).collect()).collect();
+        let lens = groups.iter().map(|g| ranking_len(g)).collect::<Result<_>>()?;
+        match spec.threshold {
+            Threshold::Exact => exact(plan, spec, counts, per_selection, &groups)?,
+            Threshold::Histogram => histogram(plan, spec, counts, tensors)?,
         }
         if spec.pruned == Pruned::Zero {
             for t in tensors {
@@ -87,6 +84,10 @@ impl MaskUpdate {
 
     /// What the update after global step `step` to the total sparsity `total` needs from the host.
     pub fn words(&self, step: u64, total: f64) -> Vec<u32> {
+        if self.spec.threshold == Threshold::Histogram {
+            let sparsities = self.targets.sparsities(total);
+            return sparsities.into_iter().map(|s| (s as f32).to_bits()).collect();
+        }
         let fraction = self.spec.regrow_fraction_at(step);
         let words = |(len, prune): (u64, u64)| {
             let kept = len - prune;
@@ -124,6 +125,42 @@ fn ranking_len(members: &[&PrunedTensor]) -> Result<u64> {
     let most = u32::MAX;
     let message = format!("{len} weights in one ranking, it takes {most}; make smaller groups");
     Err(Error::argument("scope", message))
+}
+
+/// Appends exact selections, one for each of `groups`.
+fn exact(
+    plan: &mut PlanBuilder,
+    spec: &PruningSpec,
+    counts: Slot,
+    per_selection: u32,
+    groups: &[Vec<&PrunedTensor>],
+) -> Result<()> {
+    let histogram = plan.persistent("topk.histogram", Selection::HISTOGRAM_WORDS);
+    let state = plan.persistent("topk.state", TOPK_STATE_WORDS);
+    for (index, members) in (0..).zip(groups) {
+        let first = Selection { counts, selection: index * per_selection, histogram, state };
+        let last = Selection { selection: first.selection + per_selection - 1, ..first };
+        select(plan, spec, members, [first, last])?;
+    }
+    Ok(())
+}
+
+/// Appends upstream's thresholds, one for each tensor.
+fn histogram(
+    plan: &mut PlanBuilder,
+    spec: &PruningSpec,
+    sparsities: Slot,
+    tensors: &[PrunedTensor],
+) -> Result<()> {
+    let (nbins, decay) = (spec.nbins, spec.threshold_decay);
+    let bins = plan.persistent("threshold.bins", nbins);
+    let peak = plan.persistent("threshold.peak", 1);
+    for (selection, t) in (0..).zip(tensors) {
+        plan.push(MaskBegin { mask_state: t.state })?;
+        let threshold = HistogramThreshold { sparsities, selection, bins, peak, nbins, decay };
+        threshold.push(plan, t.weights, t.state, t.mask, t.len)?;
+    }
+    Ok(())
 }
 
 /// Appends what chooses the masks of the tensors of one selection.

@@ -11,8 +11,7 @@ impl PruningSpec {
     ///
     /// # Errors
     /// [`Error::Argument`] for the first field outside its range, with its value and the range,
-    /// or that asks for what this version does not have: `threshold=histogram`, blocks other than
-    /// 1x1; or for two things that exclude each other.
+    /// or that asks for what this version does not have: blocks other than 1x1; or for two things that exclude each other.
     pub fn validate(&self) -> Result<()> {
         let s = self;
         let fraction = |x: f64| (0.0..=1.0).contains(&x);
@@ -35,7 +34,7 @@ impl PruningSpec {
         let decay_ok = (0.0..1.0).contains(&s.threshold_decay);
         check(decay_ok, "threshold_decay", s.threshold_decay, "at least 0 and below 1")?;
         check(s.pruning_frequency >= 1, "pruning_frequency", s.pruning_frequency, "at least 1")?;
-        check(s.nbins >= 2, "nbins", s.nbins, "at least 2")?;
+        check((2..=65_536).contains(&s.nbins), "nbins", s.nbins, "in 2 to 65536")?;
         check(block(s.block_height), "block_height", s.block_height, "-1 or at least 1")?;
         check(block(s.block_width), "block_width", s.block_width, "-1 or at least 1")?;
         let (initial, target) = (s.initial_sparsity, s.target_sparsity);
@@ -68,11 +67,6 @@ impl PruningSpec {
         check(fraction(s.regrow_fraction), "regrow_fraction", s.regrow_fraction, "in 0 to 1")?;
         s.validate_together()?;
 
-        if s.threshold == Threshold::Histogram {
-            let message =
-                "histogram: this version has only exact thresholds; write threshold=exact";
-            return Err(Error::argument("threshold", message));
-        }
         for (field, value) in [("block_height", s.block_height), ("block_width", s.block_width)] {
             if value != 1 {
                 let message = format!("{value}: this version has only 1x1 blocks; write {field}=1");

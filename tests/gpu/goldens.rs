@@ -1,10 +1,13 @@
-//! Two trajectories of TensorFlow 1.9's own `train()`, as far as exact arithmetic reaches: its masks
-//! are taken from the recording, everything else is ours.
+//! Two trajectories of TensorFlow 1.9's own `train()`: once step by step with its masks, and once by
+//! ours alone, which chooses its own by upstream's threshold.
 use std::path::Path;
 
+use secateur::data::{Batch, BatchSource, Cursor};
 use secateur::graph::Graph;
 use secateur::kernels::{Activation, Pruned, Sgd, Step};
 use secateur::nn::Network;
+use secateur::train::{Session, StepReturn, TrainOp, TrainOptions, train};
+use secateur::{Optimizer, Pruning, Result};
 use serde_json::Value;
 
 use crate::common::gpu;
@@ -31,7 +34,7 @@ fn flat(value: &Value) -> Vec<f32> {
     }
 }
 
-fn close(what: &str, step: usize, got: &[f32], want: &[f32]) -> Result<(), String> {
+fn close(what: &str, step: usize, got: &[f32], want: &[f32]) -> std::result::Result<(), String> {
     let bound = UNITS * f64::from(f32::EPSILON);
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
         let error = f64::from((got - want).abs());
@@ -42,9 +45,8 @@ fn close(what: &str, step: usize, got: &[f32], want: &[f32]) -> Result<(), Strin
     Ok(())
 }
 
-/// Steps through the recording; `nudge` is added to the learning rate.
-fn replay(name: &str, nudge: f32) -> Result<(), String> {
-    let (Some(recorded), Some(gpu)) = (trajectory(name), gpu()) else { return Ok(()) };
+/// The recorded model: 4 features, one logit.
+fn logistic() -> Network {
     let mut graph = Graph::default();
     let (features, labels) = (graph.features(16, 4), graph.labels(16));
     let w = graph.parameter("fc.weight", [4, 1]).unwrap();
@@ -54,8 +56,107 @@ fn replay(name: &str, nudge: f32) -> Result<(), String> {
     let loss = graph.log_loss(z, labels, 1e-7).unwrap();
     let correct = graph.correct(z, labels).unwrap();
     let name = "logistic".to_owned();
-    let network =
-        Network { name, graph, features, labels, loss, losses: vec![], correct, classes: 2 };
+    Network { name, graph, features, labels, loss, losses: vec![], correct, classes: 2 }
+}
+
+/// The recorded batch, again and again.
+struct Recorded {
+    features: Vec<f32>,
+    labels: Vec<u32>,
+}
+
+impl BatchSource for Recorded {
+    fn batch_size(&self) -> usize {
+        16
+    }
+    fn width(&self) -> usize {
+        4
+    }
+    fn classes(&self) -> u32 {
+        2
+    }
+    fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {
+        (batch.features, batch.labels) = (self.features.clone(), self.labels.clone());
+        batch.rows = 16;
+        Ok(true)
+    }
+    fn cursor(&self) -> Cursor {
+        Cursor::default()
+    }
+    fn seek(&mut self, _: Cursor) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Trains as upstream's hparams say, with `more` settings; compares weights, masks and thresholds
+/// before every step.
+fn retrain(name: &str, more: &str) -> std::result::Result<(), String> {
+    let (Some(recorded), Some(gpu)) = (trajectory(name), gpu()) else { return Ok(()) };
+    let hparams = recorded["hparams"].as_str().unwrap();
+    let spec = format!("{hparams},threshold=histogram,pruned=revive{more}").parse().unwrap();
+    let pruning = Pruning::new(spec).unwrap();
+    let labels = flat(&recorded["Y"]).iter().map(|&y| y as u32).collect();
+    let batches = Recorded { features: flat(&recorded["X"]), labels };
+    let optimizer = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
+    let train_op = TrainOp::from_network(gpu, logistic(), optimizer, batches, 0).unwrap();
+    let states = recorded["state_before_step"].as_array().unwrap();
+    let compare = |k: usize, session: &Session, state: &Value| {
+        close("w", k, &session.get_weights().unwrap()[0].1, &flat(&state["w"]))?;
+        close("b", k, &session.weights("fc.bias").unwrap(), &flat(&state["b"]))?;
+        close(
+            "threshold",
+            k,
+            &[session.get_thresholds().unwrap()[0].1],
+            &flat(&state["threshold0"]),
+        )?;
+        let want = flat(&state["mask0"]).iter().rev().fold(0, |m, &bit| m << 1 | bit as u32);
+        let mask = session.get_masks().unwrap()[0].1[0];
+        if mask == want {
+            Ok(())
+        } else {
+            Err(format!("mask {mask:b} before step {}, not {want:b}", k + 1))
+        }
+    };
+    let mut compared = Ok(0);
+    let options = TrainOptions {
+        number_of_steps: Some(states.len() as u64),
+        init_feed_dict: vec![
+            ("fc.weight".into(), flat(&states[0]["w"])),
+            ("fc.bias".into(), flat(&states[0]["b"])),
+        ],
+        train_step_fn: Some(Box::new(|context| {
+            let k = context.global_step() as usize - 1;
+            let state = compare(k, context.session()?, &states[k]);
+            compared = std::mem::replace(&mut compared, Ok(0)).and_then(|n| state.map(|()| n + 1));
+            context.train()?;
+            Ok(StepReturn::default())
+        })),
+        ..Default::default()
+    };
+    train(train_op, None, pruning.conditional_mask_update_op(), options).unwrap();
+    let compared = compared?;
+    assert_eq!(compared, states.len());
+    Ok(())
+}
+
+#[test]
+fn training_follows_tensorflow_1_9_with_masks_of_its_own() {
+    retrain("train_logistic_decay0_tf19.json", "").unwrap();
+    retrain("train_logistic_decay09_tf19.json", "").unwrap();
+}
+
+/// The comparison can fail.
+#[test]
+fn another_number_of_bins_does_not() {
+    if trajectory("train_logistic_decay0_tf19.json").is_some() && gpu().is_some() {
+        assert!(retrain("train_logistic_decay0_tf19.json", ",nbins=7").is_err());
+    }
+}
+
+/// Steps through the recording; `nudge` is added to the learning rate.
+fn replay(name: &str, nudge: f32) -> std::result::Result<(), String> {
+    let (Some(recorded), Some(gpu)) = (trajectory(name), gpu()) else { return Ok(()) };
+    let network = logistic();
     let device = OnDevice::new(gpu, &network, |plan, step, parameters, masks, gradients| {
         for i in 0..2 {
             let (weights, gradient) = (parameters[i], gradients[i]);

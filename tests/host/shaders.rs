@@ -251,6 +251,7 @@ fn everything() -> PlanBuilder {
     let tensor = Ranked { values: weights, protect, scores: true, mask_state, mask: gate, len };
     let selection = Selection { counts: a, selection: 0, histogram: b, state: c };
     selection.push(&mut plan, "w", &[tensor]).unwrap();
+    plan.push(BinCount { values: a, peak: b, bins: c, nbins: 2, len }).unwrap();
     plan
 }
 

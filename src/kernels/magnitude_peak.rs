@@ -1,0 +1,43 @@
+//! `magnitude_peak`: the highest magnitude of a tensor.
+use super::histogram_threshold::per_invocation;
+use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
+
+/// `peak = max |x|` over the finite values, as bits.
+#[derive(Debug, Clone, Copy)]
+pub struct MagnitudePeak {
+    /// `[len]`
+    pub values: Slot,
+    /// One word, zero before.
+    pub peak: Slot,
+    /// Values.
+    pub len: u32,
+}
+
+crate::uniform! {
+    /// Uniform of [`MagnitudePeak`].
+    pub struct MagnitudePeakParams {
+        /// Values.
+        len: u32,
+        /// Values that one invocation looks at.
+        per_invocation: u32,
+    }
+}
+
+impl Kernel for MagnitudePeak {
+    const NAME: &'static str = "magnitude_peak";
+    const WGSL: &'static str = crate::wgsl!("common/score.wgsl", "magnitude_peak.wgsl");
+    const OPERANDS: &'static [Operand] = &[read("values"), write("peak")];
+    type Params = MagnitudePeakParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        vec![self.values.needs(self.len.into()), self.peak.needs(1)]
+    }
+
+    fn params(&self) -> MagnitudePeakParams {
+        MagnitudePeakParams { len: self.len, per_invocation: per_invocation(self.len) }
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [self.len.div_ceil(256 * per_invocation(self.len)), 1, 1]
+    }
+}
