@@ -7,13 +7,15 @@ use crate::gpu::{Bound, Kernel, Operand, Slot, write};
 pub struct MaskBegin {
     /// [`super::MaskState`]
     pub mask_state: Slot,
+    /// Whether the number of NaN stays: it was counted by a first part of the same update.
+    pub keep_nan: bool,
 }
 
 crate::uniform! {
     /// Uniform of [`MaskBegin`].
     pub struct MaskBeginParams {
-        /// What the count starts from: zero.
-        kept: u32,
+        /// 1 where the number of NaN stays, else 0.
+        keep_nan: u32,
     }
 }
 
@@ -28,7 +30,7 @@ impl Kernel for MaskBegin {
     }
 
     fn params(&self) -> MaskBeginParams {
-        MaskBeginParams { kept: 0 }
+        MaskBeginParams { keep_nan: self.keep_nan.into() }
     }
 
     fn grid(&self) -> [u32; 3] {

@@ -13,19 +13,6 @@ pub enum Threshold {
     Histogram,
 }
 
-/// How the weights of a block become its one score.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BlockPooling {
-    /// Mean of |w|, over the weights that are there in a block at the edge. Also read from `AVG`.
-    #[default]
-    #[serde(alias = "AVG")]
-    Avg,
-    /// Largest |w|. Also read from `MAX`.
-    #[serde(alias = "MAX")]
-    Max,
-}
-
 /// How the sparsity goes from `initial_sparsity` to `target_sparsity`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -156,7 +156,7 @@ fn histogram(
     let bins = plan.persistent("threshold.bins", nbins);
     let peak = plan.persistent("threshold.peak", 1);
     for (selection, t) in (0..).zip(tensors) {
-        plan.push(MaskBegin { mask_state: t.state })?;
+        plan.push(MaskBegin { mask_state: t.state, keep_nan: false })?;
         let threshold = HistogramThreshold { sparsities, selection, bins, peak, nbins, decay };
         threshold.push(plan, t.weights, t.state, t.mask, t.len)?;
     }
@@ -173,7 +173,7 @@ fn select(
     let name = &members[0].name;
     let mut ranked = Vec::new();
     for t in members {
-        plan.push(MaskBegin { mask_state: t.state })?;
+        plan.push(MaskBegin { mask_state: t.state, keep_nan: false })?;
         let protect = floor(plan, spec, t)?;
         let (values, mask_state, mask, len) = (t.weights, t.state, t.mask, t.len);
         ranked.push(Ranked { values, protect, scores: true, mask_state, mask, len });
@@ -187,7 +187,7 @@ fn select(
     }
     first.push(plan, name, &ranked)?;
     for (ranked, t) in ranked.iter_mut().zip(members) {
-        plan.push(MaskBegin { mask_state: t.state })?;
+        plan.push(MaskBegin { mask_state: t.state, keep_nan: false })?;
         let gradient = t.gradient.expect("a gradient for what grows by it");
         let protect = Some(ranked.mask);
         *ranked = Ranked { values: gradient, protect, scores: false, mask: t.mask, ..*ranked };

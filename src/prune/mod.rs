@@ -10,7 +10,8 @@ mod spec;
 mod targets;
 mod validate;
 
-pub use choice::{BlockPooling, Budget, Regrow, Schedule, Scope, Threshold};
+pub use crate::kernels::BlockPooling;
+pub use choice::{Budget, Regrow, Schedule, Scope, Threshold};
 pub use mask_update::{MaskUpdate, PrunedTensor};
 pub use op::{MaskUpdateOp, Pruning};
 pub use report::{LayerSparsity, total_sparsity};

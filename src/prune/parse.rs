@@ -5,9 +5,9 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as ChoiceError};
 
-use super::choice::{BlockPooling, Budget, Regrow, Schedule, Scope, Threshold};
+use super::choice::{Budget, Regrow, Schedule, Scope, Threshold};
 use super::spec::PruningSpec;
-use crate::kernels::Pruned;
+use crate::kernels::{BlockPooling, Pruned};
 use crate::{Error, Result};
 
 /// Reads `name=value` entries parted by commas; lists are `[a,b]`; spaces around names and values

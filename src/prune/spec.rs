@@ -1,8 +1,8 @@
 //! What to prune, how far and when: the settings of a pruning run.
 use serde::{Deserialize, Serialize};
 
-use super::choice::{BlockPooling, Budget, Regrow, Schedule, Scope, Threshold};
-use crate::kernels::Pruned;
+use super::choice::{Budget, Regrow, Schedule, Scope, Threshold};
+use crate::kernels::{BlockPooling, Pruned};
 
 /// Settings of a pruning run, under the names and defaults of TensorFlow r1.9's pruning hparams.
 ///

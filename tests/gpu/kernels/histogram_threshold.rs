@@ -24,7 +24,7 @@ impl<'a> Updater<'a> {
         let peak = rig.slot("peak", &[0u32]);
         let mask_state = rig.slot("mask_state", &[MaskState::default()]);
         let mask = rig.slot("mask", &ones(len as u32));
-        rig.push(MaskBegin { mask_state });
+        rig.push(MaskBegin { mask_state, keep_nan: false });
         HistogramThreshold { sparsities, selection: 1, bins, peak, nbins, decay }
             .push(&mut rig.plan, values, mask_state, mask, len as u32)
             .unwrap();

@@ -5,6 +5,7 @@ mod limits;
 mod loss;
 mod matmul;
 mod optimizers;
+mod patterns;
 mod topk;
 mod unit_floor;
 

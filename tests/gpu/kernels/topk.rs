@@ -48,7 +48,7 @@ impl<'a> Picker<'a> {
         let tensor =
             Ranked { values, protect: None, scores: true, mask_state, mask, len: len as u32 };
         let selection = Selection { counts, selection: 1, histogram, state };
-        rig.push(MaskBegin { mask_state });
+        rig.push(MaskBegin { mask_state, keep_nan: false });
         selection.push(&mut rig.plan, "values", &[tensor]).unwrap_or_else(|e| panic!("{e}"));
         Self { bench: rig.build(), selection, tensor }
     }
@@ -163,7 +163,7 @@ fn protected_values_go_last() {
         let protect = Some(rig.slot("protect", &bits));
         let slot = rig.slot("values", &values);
         let (tensor, selection) = picker_slots(&mut rig, slot, protect, len);
-        rig.push(MaskBegin { mask_state: tensor.mask_state });
+        rig.push(MaskBegin { mask_state: tensor.mask_state, keep_nan: false });
         selection.push(&mut rig.plan, "values", &[tensor]).unwrap();
         let bench = rig.build();
         for prune in counts(len) {
@@ -197,7 +197,7 @@ fn a_group_is_ranked_as_one_tensor() {
                 Some(shared) => (ranked(&mut rig, slot, None, len), shared),
             };
             selection = Some(own);
-            rig.push(MaskBegin { mask_state: tensor.mask_state });
+            rig.push(MaskBegin { mask_state: tensor.mask_state, keep_nan: false });
             tensors.push(tensor);
         }
         let selection = selection.unwrap();

@@ -1,0 +1,179 @@
+//! `block_pool`, `block_mask` and `nm_mask`: masks with a pattern.
+use secateur::kernels::*;
+
+use crate::common::{Noise, Rig, Tol, gpu};
+
+const GRIDS: [[u32; 4]; 8] = [
+    [1, 1, 1, 1],
+    [5, 3, 2, 2],
+    [33, 7, 4, 4],
+    [257, 31, 1, 8],
+    [1000, 10, 1000, 1],
+    [3, 70_001, 1, 70_001],
+    [70_001, 3, 70_001, 1],
+    [300, 257, 16, 16],
+];
+
+fn blocks([rows, columns, height, width]: [u32; 4]) -> Blocks {
+    Blocks { rows, columns, height, width }
+}
+
+#[test]
+fn blocks_are_pooled() {
+    let Some(gpu) = gpu() else { return };
+    for grid in GRIDS {
+        for pooling in [BlockPooling::Avg, BlockPooling::Max] {
+            let blocks = blocks(grid);
+            let len = (blocks.rows * blocks.columns) as usize;
+            let mut values = Noise::new(len as u64).floats(len, 1.0);
+            if len > 60 {
+                values[57] = f32::NAN;
+            }
+            let mut rig = Rig::new(gpu);
+            let slot = rig.slot("values", &values);
+            let scores = rig.output("scores", blocks.count() as usize);
+            rig.push(BlockPool { values: slot, scores, blocks, pooling });
+            let got: Vec<f32> = rig.run().read(scores);
+            // A lane adds a 256th of a block's values, a tree of 8 levels the lanes; one division.
+            let size = f64::from(blocks.height * blocks.width);
+            let roundings = if size > 64.0 { size / 256.0 + 10.0 } else { size + 1.0 };
+            let bound = roundings * f64::from(f32::EPSILON) / 2.0;
+            let want = block_pool_reference(&values, blocks, pooling);
+            for (i, (&got, &want)) in got.iter().zip(&want).enumerate() {
+                let near = match pooling {
+                    BlockPooling::Max => f64::from(got) == want,
+                    BlockPooling::Avg => (f64::from(got) - want).abs() <= bound * want,
+                };
+                assert!(
+                    near || (got.is_nan() && want.is_nan()),
+                    "{grid:?} {pooling:?} {i}: {got}, {want}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_block_mask_spreads_to_its_weights() {
+    let Some(gpu) = gpu() else { return };
+    for grid in GRIDS {
+        let blocks = blocks(grid);
+        let len = blocks.rows * blocks.columns;
+        let words = Noise::new(len.into()).words(blocks.count().div_ceil(32) as usize);
+        let mut rig = Rig::new(gpu);
+        let block_mask = rig.slot("blocks", &words);
+        let mask_state =
+            rig.slot("mask_state", &[MaskState { nan: 3, threshold: 5, ..Default::default() }]);
+        let mask = rig.slot("mask", &ones(len));
+        rig.push(MaskBegin { mask_state, keep_nan: true });
+        rig.push(BlockMask { block_mask, mask_state, mask, blocks });
+        let bench = rig.run();
+        let want = block_mask_reference(&words, blocks);
+        Tol::Exact
+            .check(&bench.read::<u32>(mask), &want)
+            .unwrap_or_else(|e| panic!("{grid:?}: {e}"));
+        let kept = want.iter().map(|w| w.count_ones()).sum();
+        let state = MaskState { kept, nan: 3, changed: len - kept, threshold: 5 };
+        assert_eq!(bench.read::<MaskState>(mask_state), [state], "{grid:?}");
+    }
+}
+
+/// Upstream's examples, and the one where its grid is not aligned (rows .5 .5 .5 0 | .45).
+#[test]
+fn half_of_the_blocks_stay() {
+    let Some(gpu) = gpu() else { return };
+    let rows = |rows: &[&[f32]]| -> Vec<f32> { rows.concat() };
+    let (low, high) = ([0.1, 0.1, 0.2, 0.2], [0.3, 0.3, 0.4, 0.4]);
+    let average = rows(&[&low, &low, &high, &high]);
+    let maximum = rows(&[
+        &[0.1, 0.0, 0.2, 0.0],
+        &[0.0, -0.1, 0.0, -0.2],
+        &[0.3, 0.0, 0.4, 0.0],
+        &[0.0, -0.3, 0.0, -0.4],
+    ]);
+    let ragged: Vec<f32> = [0.5, 0.5, 0.5, 0.0, 0.45].iter().flat_map(|&x| [x; 2]).collect();
+    for (values, grid, pooling, want) in [
+        (&average, [4, 4, 2, 2], BlockPooling::Avg, 0xff00),
+        (&maximum, [4, 4, 2, 2], BlockPooling::Max, 0xff00),
+        (&ragged, [5, 2, 4, 2], BlockPooling::Avg, 0b11_0000_0000),
+    ] {
+        let blocks = blocks(grid);
+        let (len, count) = (blocks.rows * blocks.columns, blocks.count());
+        let mut rig = Rig::new(gpu);
+        let slot = rig.slot("values", values);
+        let (scores, block_mask) =
+            (rig.output("scores", count as usize), rig.slot("blocks", &[0u32]));
+        let (mask, mask_state) =
+            (rig.slot("mask", &ones(len)), rig.slot("state", &[MaskState::default()]));
+        let histogram = rig.slot("histogram", &[0u32; Selection::HISTOGRAM_WORDS as usize]);
+        let (state, counts) =
+            (rig.slot("topk", &[TopkState::default()]), rig.slot("counts", &[count / 2]));
+        rig.push(MaskBegin { mask_state, keep_nan: false });
+        rig.push(BlockPool { values: slot, scores, blocks, pooling });
+        let ranked = Ranked {
+            values: scores,
+            protect: None,
+            scores: true,
+            mask_state,
+            mask: block_mask,
+            len: count,
+        };
+        let selection = Selection { counts, selection: 0, histogram, state };
+        selection.push(&mut rig.plan, "blocks", &[ranked]).unwrap();
+        rig.push(MaskBegin { mask_state, keep_nan: true });
+        rig.push(BlockMask { block_mask, mask_state, mask, blocks });
+        let bench = rig.run();
+        assert_eq!(bench.read::<u32>(mask), [want], "{grid:?} {pooling:?}");
+        let kept = want.count_ones();
+        let MaskState { kept: got, changed, nan, .. } = bench.read(mask_state)[0];
+        assert_eq!((got, changed, nan), (kept, len - kept, 0));
+    }
+}
+
+#[test]
+fn n_of_m_stay() {
+    let Some(gpu) = gpu() else { return };
+    for [rows, columns] in [[1, 1], [3, 33], [33, 3], [257, 31], [1000, 70], [5, 7001]] {
+        for (n, m) in [(1, 4), (2, 4), (4, 8), (31, 32), (32, 32), (0, 3), (1, 1)] {
+            let len = rows * columns;
+            let choice = Noise::new(len as u64).below(len, 6);
+            let few = [0.5, -0.5, 0.0, f32::INFINITY, -2.0, f32::NAN];
+            let values: Vec<f32> = choice.iter().map(|&c| few[c as usize]).collect();
+            for values in [values, Noise::new(9).floats(len, 1.0)] {
+                let mut rig = Rig::new(gpu);
+                let (slot, counts) = (rig.slot("values", &values), rig.slot("counts", &[7, n]));
+                let mask_state = rig.slot("mask_state", &[MaskState::default()]);
+                let mask = rig.slot("mask", &ones(len as u32));
+                let (rows, columns) = (rows as u32, columns as u32);
+                rig.push(NmMask {
+                    values: slot,
+                    counts,
+                    selection: 1,
+                    mask_state,
+                    mask,
+                    rows,
+                    columns,
+                    m,
+                });
+                let bench = rig.run();
+                let want = nm_mask_reference(&values, columns as usize, n as usize, m as usize);
+                let context = |e| panic!("{rows}x{columns} {n}:{m}: {e}");
+                Tol::Exact.check(&bench.read::<u32>(mask), &want).unwrap_or_else(context);
+                let kept: u32 = want.iter().map(|w| w.count_ones()).sum();
+                let pruned =
+                    (0..len).filter(|&i| !bit(&want, i)).map(|i| values[i].abs().to_bits());
+                let state = MaskState {
+                    kept,
+                    nan: values.iter().filter(|x| x.is_nan()).count() as u32,
+                    changed: len as u32 - kept,
+                    threshold: pruned.max().unwrap_or(0),
+                };
+                assert_eq!(
+                    bench.read::<MaskState>(mask_state),
+                    [state],
+                    "{rows}x{columns} {n}:{m}"
+                );
+            }
+        }
+    }
+}
