@@ -1,12 +1,14 @@
 //! The mask update as launches: rank, select, pack, and zero what was pruned.
 use super::choice::{Regrow, Threshold};
+use super::pattern::Structure;
+use super::rank;
 use super::schedule::pruned_count;
 use super::spec::PruningSpec;
 use super::targets::Targets;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
     ApplyMask, HistogramThreshold, MaskBegin, Pruned, Ranked, Selection, TOPK_STATE_WORDS,
-    UnitFloor, UnitPeak, mask_words,
+    mask_words,
 };
 use crate::{Error, Result};
 
@@ -36,13 +38,23 @@ pub struct PrunedTensor {
 pub struct MaskUpdate {
     spec: PruningSpec,
     targets: Targets,
-    /// For each selection the number of weights to prune, and where weights grow again before it
-    /// the number to prune for now; for upstream's threshold the sparsity.
+    /// For each selection the number of units to prune, and where weights grow again before it the
+    /// number to prune for now; for N:M how many stay of a group; for upstream's threshold the
+    /// sparsity.
     counts: Slot,
-    /// Tensors that are ranked together.
-    selections: Vec<Vec<usize>>,
-    /// Elements of each selection.
-    lens: Vec<u64>,
+    groups: Vec<Group>,
+}
+
+/// Tensors that are ranked together.
+#[derive(Debug, Clone)]
+struct Group {
+    /// Their places among the pruned ones.
+    members: Vec<usize>,
+    /// Size of the groups of N:M.
+    m: Option<u32>,
+    /// Weights, and what is ranked of them: weights or blocks.
+    len: u64,
+    units: u64,
 }
 
 impl MaskUpdate {
@@ -57,15 +69,38 @@ impl MaskUpdate {
         targets: Targets,
         tensors: &[PrunedTensor],
     ) -> Result<Self> {
-        let selections = targets.selections();
-        let per_selection = if spec.regrow == Regrow::None { 1 } else { 2 };
-        let counts = plan.persistent("prune.counts", selections.len() as u32 * per_selection);
-        let groups: Vec<Vec<&PrunedTensor>> =
-            selections.iter().map(|s| s.iter().map(|&m| &tensors[m]).collect()).collect();
-        let lens = groups.iter().map(|g| ranking_len(g)).collect::<Result<_>>()?;
-        match spec.threshold {
-            Threshold::Exact => exact(plan, spec, counts, per_selection, &groups)?,
-            Threshold::Histogram => histogram(plan, spec, counts, tensors)?,
+        let structures: Vec<Structure> = targets.structures().collect();
+        let group = |members| Group::new(members, &structures, tensors);
+        let groups: Vec<Group> =
+            targets.selections().into_iter().map(group).collect::<Result<_>>()?;
+        let per_group = if spec.regrow == Regrow::None { 1 } else { 2 };
+        let counts = plan.persistent("prune.counts", groups.len() as u32 * per_group);
+        let (bins, state) = match spec.threshold {
+            Threshold::Exact => (Selection::HISTOGRAM_WORDS, TOPK_STATE_WORDS),
+            Threshold::Histogram => (spec.nbins, 1),
+        };
+        let bins = plan.persistent("prune.bins", bins);
+        let state = plan.persistent("prune.state", state);
+        for (selection, group) in (0..).step_by(per_group as usize).zip(&groups) {
+            let members: Vec<(Structure, &PrunedTensor)> =
+                group.members.iter().map(|&i| (structures[i], &tensors[i])).collect();
+            let (structure, tensor) = members[0];
+            match (structure, spec.threshold) {
+                (Structure::Nm { m }, _) => rank::nm(plan, tensor, m, counts, selection)?,
+                (_, Threshold::Exact) => {
+                    let first = Selection { counts, selection, histogram: bins, state };
+                    select(plan, spec, &members, first)?;
+                }
+                (_, Threshold::Histogram) => {
+                    let ranked = rank::begin(plan, spec, structure, tensor)?;
+                    let Ranked { values, mask_state, mask, len, .. } = ranked;
+                    let (sparsities, peak) = (counts, state);
+                    let (nbins, decay) = (spec.nbins, spec.threshold_decay);
+                    HistogramThreshold { sparsities, selection, bins, peak, nbins, decay }
+                        .push(plan, values, mask_state, mask, len)?;
+                    rank::end(plan, structure, tensor, &ranked)?;
+                }
+            }
         }
         if spec.pruned == Pruned::Zero {
             for t in tensors {
@@ -74,7 +109,7 @@ impl MaskUpdate {
                 }
             }
         }
-        Ok(Self { spec: spec.clone(), targets, counts, selections, lens })
+        Ok(Self { spec: spec.clone(), targets, counts, groups })
     }
 
     /// Where [`words`](Self::words) are written before the submission.
@@ -84,127 +119,88 @@ impl MaskUpdate {
 
     /// What the update after global step `step` to the total sparsity `total` needs from the host.
     pub fn words(&self, step: u64, total: f64) -> Vec<u32> {
-        if self.spec.threshold == Threshold::Histogram {
-            let sparsities = self.targets.sparsities(total);
-            return sparsities.into_iter().map(|s| (s as f32).to_bits()).collect();
-        }
-        let fraction = self.spec.regrow_fraction_at(step);
-        let words = |(len, prune): (u64, u64)| {
-            let kept = len - prune;
-            // At most as many as there are to grow.
-            let exchanged = pruned_count(kept, fraction).min(prune);
-            let dropped = (self.spec.regrow != Regrow::None).then_some(prune + exchanged);
-            // At most `len`, which fits a u32.
-            dropped.into_iter().chain([prune]).map(|count| count as u32)
-        };
-        self.pruned(total).flat_map(words).collect()
-    }
-
-    /// The share of all pruned tensors' weights that the update to `total` clears.
-    pub fn asked(&self, total: f64) -> f64 {
-        let pruned: u64 = self.pruned(total).map(|(_, prune)| prune).sum();
-        pruned as f64 / self.lens.iter().sum::<u64>() as f64
-    }
-
-    /// Elements of each selection, and how many of them an update to `total` prunes.
-    fn pruned(&self, total: f64) -> impl Iterator<Item = (u64, u64)> {
         let sparsities = self.targets.sparsities(total);
-        let of = move |(members, &len): (&Vec<usize>, &u64)| {
-            (len, pruned_count(len, sparsities[members[0]]))
+        let fraction = self.spec.regrow_fraction_at(step);
+        let words = |group: &Group| -> Vec<u32> {
+            let sparsity = sparsities[group.members[0]];
+            if self.spec.threshold == Threshold::Histogram {
+                return vec![(sparsity as f32).to_bits()];
+            }
+            if let Some(m) = group.m {
+                return vec![m - pruned_count(m.into(), sparsity) as u32];
+            }
+            let prune = pruned_count(group.units, sparsity);
+            // As many as stay, at most as many as there are to grow.
+            let exchanged = pruned_count(group.units - prune, fraction).min(prune);
+            let dropped = (self.spec.regrow != Regrow::None).then_some(prune + exchanged);
+            // At most `units`, which fits a u32.
+            dropped.into_iter().chain([prune]).map(|count| count as u32).collect()
         };
-        self.selections.iter().zip(&self.lens).map(of)
+        self.groups.iter().flat_map(words).collect()
+    }
+
+    /// The share of all pruned tensors' weights that the update to `total` is to clear.
+    pub fn asked(&self, total: f64) -> f64 {
+        let sparsities = self.targets.sparsities(total);
+        let share = |group: &Group| {
+            let sparsity = sparsities[group.members[0]];
+            let of = |units: u64| pruned_count(units, sparsity) as f64 / units as f64;
+            group.len as f64 * group.m.map_or(of(group.units), |m| of(m.into()))
+        };
+        let pruned: f64 = self.groups.iter().map(share).sum();
+        pruned / self.groups.iter().map(|g| g.len as f64).sum::<f64>()
     }
 }
 
-/// Elements of a ranking, within the reach of its counters.
-fn ranking_len(members: &[&PrunedTensor]) -> Result<u64> {
-    let len: u64 = members.iter().map(|t| u64::from(t.len)).sum();
-    if len <= u32::MAX.into() {
-        return Ok(len);
+impl Group {
+    fn new(
+        members: Vec<usize>,
+        structures: &[Structure],
+        tensors: &[PrunedTensor],
+    ) -> Result<Self> {
+        let len: u64 = members.iter().map(|&i| u64::from(tensors[i].len)).sum();
+        if len > u32::MAX.into() {
+            let most = u32::MAX;
+            let message =
+                format!("{len} weights in one ranking, it takes {most}; make smaller groups");
+            return Err(Error::argument("scope", message));
+        }
+        let units = |&i: &usize| u64::from(structures[i].units(tensors[i].len));
+        let units = members.iter().map(units).sum();
+        let m = match structures[members[0]] {
+            Structure::Nm { m } => Some(m),
+            Structure::Element | Structure::Blocks(_) => None,
+        };
+        Ok(Self { members, m, len, units })
     }
-    let most = u32::MAX;
-    let message = format!("{len} weights in one ranking, it takes {most}; make smaller groups");
-    Err(Error::argument("scope", message))
 }
 
-/// Appends exact selections, one for each of `groups`.
-fn exact(
-    plan: &mut PlanBuilder,
-    spec: &PruningSpec,
-    counts: Slot,
-    per_selection: u32,
-    groups: &[Vec<&PrunedTensor>],
-) -> Result<()> {
-    let histogram = plan.persistent("topk.histogram", Selection::HISTOGRAM_WORDS);
-    let state = plan.persistent("topk.state", TOPK_STATE_WORDS);
-    for (index, members) in (0..).zip(groups) {
-        let first = Selection { counts, selection: index * per_selection, histogram, state };
-        let last = Selection { selection: first.selection + per_selection - 1, ..first };
-        select(plan, spec, members, [first, last])?;
-    }
-    Ok(())
-}
-
-/// Appends upstream's thresholds, one for each tensor.
-fn histogram(
-    plan: &mut PlanBuilder,
-    spec: &PruningSpec,
-    sparsities: Slot,
-    tensors: &[PrunedTensor],
-) -> Result<()> {
-    let (nbins, decay) = (spec.nbins, spec.threshold_decay);
-    let bins = plan.persistent("threshold.bins", nbins);
-    let peak = plan.persistent("threshold.peak", 1);
-    for (selection, t) in (0..).zip(tensors) {
-        plan.push(MaskBegin { mask_state: t.state, keep_nan: false })?;
-        let threshold = HistogramThreshold { sparsities, selection, bins, peak, nbins, decay };
-        threshold.push(plan, t.weights, t.state, t.mask, t.len)?;
-    }
-    Ok(())
-}
-
-/// Appends what chooses the masks of the tensors of one selection.
+/// Appends what chooses the masks of the tensors of one group exactly.
 fn select(
     plan: &mut PlanBuilder,
     spec: &PruningSpec,
-    members: &[&PrunedTensor],
-    [first, last]: [Selection; 2],
+    members: &[(Structure, &PrunedTensor)],
+    first: Selection,
 ) -> Result<()> {
-    let name = &members[0].name;
-    let mut ranked = Vec::new();
-    for t in members {
-        plan.push(MaskBegin { mask_state: t.state, keep_nan: false })?;
-        let protect = floor(plan, spec, t)?;
-        let (values, mask_state, mask, len) = (t.weights, t.state, t.mask, t.len);
-        ranked.push(Ranked { values, protect, scores: true, mask_state, mask, len });
-    }
+    let name = &members[0].1.name;
+    let mut ranked: Vec<Ranked> =
+        members.iter().map(|&(s, t)| rank::begin(plan, spec, s, t)).collect::<Result<_>>()?;
     if spec.regrow == Regrow::None {
-        return last.push(plan, name, &ranked);
+        first.push(plan, name, &ranked)?;
+        return members.iter().zip(&ranked).try_for_each(|(&(s, t), r)| rank::end(plan, s, t, r));
     }
     // What stays of the old goes into masks of its own, protected from what grows beside it.
-    for (ranked, t) in ranked.iter_mut().zip(members) {
+    for (ranked, (_, t)) in ranked.iter_mut().zip(members) {
         ranked.mask = plan.scratch(format!("{}.kept", t.name), mask_words(t.len));
     }
     first.push(plan, name, &ranked)?;
-    for (ranked, t) in ranked.iter_mut().zip(members) {
-        plan.push(MaskBegin { mask_state: t.state, keep_nan: false })?;
-        let gradient = t.gradient.expect("a gradient for what grows by it");
-        let protect = Some(ranked.mask);
-        *ranked = Ranked { values: gradient, protect, scores: false, mask: t.mask, ..*ranked };
+    for (ranked, (_, t)) in ranked.iter_mut().zip(members) {
+        plan.push(MaskBegin { mask_state: t.state, keep_nan: true })?;
+        let values = t.gradient.ok_or_else(|| {
+            Error::argument("regrow", format!("{} has no gradient to grow by", t.name))
+        })?;
+        *ranked =
+            Ranked { values, protect: Some(ranked.mask), scores: false, mask: t.mask, ..*ranked };
     }
-    last.push(plan, name, &ranked)
-}
-
-/// Appends what protects the highest weight of each output unit.
-fn floor(plan: &mut PlanBuilder, spec: &PruningSpec, t: &PrunedTensor) -> Result<Option<Slot>> {
-    let (len, columns, rows) = (t.len, t.units, t.len / t.units);
-    // A unit of more inputs than the kernel takes has more than one weight at any sparsity in use.
-    if !spec.keep_units || rows > UnitPeak::MAX_ROWS {
-        return Ok(None);
-    }
-    let peaks = plan.scratch(format!("{}.peaks", t.name), columns);
-    plan.push(UnitPeak { values: t.weights, peaks, rows, columns })?;
-    let protect = plan.scratch(format!("{}.protect", t.name), mask_words(len));
-    plan.push(UnitFloor { peaks, protect, len, columns })?;
-    Ok(Some(protect))
+    Selection { selection: first.selection + 1, ..first }.push(plan, name, &ranked)
 }

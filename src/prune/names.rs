@@ -6,24 +6,36 @@ use crate::{Error, Result};
 
 impl PruningSpec {
     /// The entries of `weight_sparsity_map` with their targets.
-    pub(super) fn weight_sparsity_map(&self) -> impl Iterator<Item = Result<(Pattern<'_>, f64)>> {
+    pub(super) fn weight_sparsity_map(&self) -> impl Iterator<Item = Result<(NameRegex<'_>, f64)>> {
         let field = "weight_sparsity_map";
         entries(&self.weight_sparsity_map).map(move |entry| {
             let wrong = || Error::argument(field, format!("{entry}: must be regex:target"));
             // The target is behind the last colon; the expression may have some of its own.
             let (pattern, target) = entry.rsplit_once(':').ok_or_else(wrong)?;
             let target = target.trim().parse().map_err(|_| wrong())?;
-            Ok((Pattern::new(field, entry, pattern)?, target))
+            Ok((NameRegex::new(field, entry, pattern)?, target))
+        })
+    }
+
+    /// The entries of `block_dims_map` with height and width, -1 for the whole extent.
+    pub(super) fn block_dims_map(&self) -> impl Iterator<Item = Result<(NameRegex<'_>, [i64; 2])>> {
+        let field = "block_dims_map";
+        entries(&self.block_dims_map).map(move |entry| {
+            let wrong = || Error::argument(field, format!("{entry}: must be regex:HxW"));
+            let (pattern, dims) = entry.rsplit_once(':').ok_or_else(wrong)?;
+            let (height, width) = dims.split_once('x').ok_or_else(wrong)?;
+            let number = |text: &str| text.trim().parse().map_err(|_| wrong());
+            Ok((NameRegex::new(field, entry, pattern)?, [number(height)?, number(width)?]))
         })
     }
 
     /// The groups, by name.
-    pub(super) fn groups(&self) -> impl Iterator<Item = Result<(&str, Pattern<'_>)>> {
+    pub(super) fn groups(&self) -> impl Iterator<Item = Result<(&str, NameRegex<'_>)>> {
         entries(&self.groups).map(|entry| {
             let (name, pattern) = entry
                 .split_once(':')
                 .ok_or_else(|| Error::argument("groups", format!("{entry}: must be name:regex")))?;
-            Ok((name.trim(), Pattern::new("groups", entry, pattern)?))
+            Ok((name.trim(), NameRegex::new("groups", entry, pattern)?))
         })
     }
 }
@@ -34,13 +46,13 @@ fn entries(list: &[String]) -> impl Iterator<Item = &str> {
 
 /// A regular expression of a setting, found anywhere in a name.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern<'s> {
+pub(super) struct NameRegex<'s> {
     field: &'static str,
     entry: &'s str,
     regex: Regex,
 }
 
-impl<'s> Pattern<'s> {
+impl<'s> NameRegex<'s> {
     fn new(field: &'static str, entry: &'s str, pattern: &str) -> Result<Self> {
         let regex = Regex::new(pattern.trim())
             .map_err(|e| Error::argument(field, format!("{entry}: {e}")))?;
@@ -62,7 +74,7 @@ impl<'s> Pattern<'s> {
     }
 }
 
-impl std::fmt::Display for Pattern<'_> {
+impl std::fmt::Display for NameRegex<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.entry)
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as ChoiceError};
 
 use super::choice::{Budget, Regrow, Schedule, Scope, Threshold};
+use super::pattern::Pattern;
 use super::spec::PruningSpec;
 use crate::kernels::{BlockPooling, Pruned};
 use crate::{Error, Result};
@@ -92,6 +93,8 @@ const FIELDS: &[Field] = fields![
     block_height
     block_width
     block_pooling_function
+    block_dims_map
+    pattern
     initial_sparsity
     target_sparsity
     sparsity_function_begin_step
@@ -199,6 +202,7 @@ impl Choice for Threshold {}
 impl Choice for Pruned {}
 impl Choice for BlockPooling {}
 impl Choice for Budget {}
+impl Choice for Pattern {}
 impl Choice for Regrow {}
 impl Choice for Schedule {}
 impl Choice for Scope {}

@@ -2,6 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::choice::{Budget, Regrow, Schedule, Scope, Threshold};
+use super::pattern::Pattern;
 use crate::kernels::{BlockPooling, Pruned};
 
 /// Settings of a pruning run, under the names and defaults of TensorFlow r1.9's pruning hparams.
@@ -46,6 +47,10 @@ pub struct PruningSpec {
     pub block_width: i64,
     /// How the weights of a block become its one score.
     pub block_pooling_function: BlockPooling,
+    /// Blocks of single tensors, `regex:HxW`, in place of `block_height` and `block_width`.
+    pub block_dims_map: Vec<String>,
+    /// What is kept or pruned as one.
+    pub pattern: Pattern,
     /// Sparsity up to `sparsity_function_begin_step`, 0 to 1.
     pub initial_sparsity: f64,
     /// Sparsity from `sparsity_function_end_step` on, 0 to 1; may be below the initial one.
@@ -110,6 +115,8 @@ impl Default for PruningSpec {
             block_height: 1,
             block_width: 1,
             block_pooling_function: BlockPooling::default(),
+            block_dims_map: Vec::new(),
+            pattern: Pattern::default(),
             initial_sparsity: 0.0,
             target_sparsity: 0.5,
             sparsity_function_begin_step: 0,

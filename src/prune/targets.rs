@@ -1,5 +1,6 @@
 //! Which tensors are pruned, and the sparsity that a total sparsity asks of each.
 use super::choice::{Budget, Scope};
+use super::pattern::{Pattern, Structure};
 use super::schedule::pruned_count;
 use super::spec::PruningSpec;
 use crate::graph::Parameter;
@@ -27,6 +28,7 @@ struct Layer {
     own: Option<f64>,
     /// Which group it is ranked with.
     group: Option<usize>,
+    structure: Structure,
 }
 
 impl Targets {
@@ -41,8 +43,11 @@ impl Targets {
         let names: Vec<&str> = masked.iter().map(|p| p.name.as_str()).collect();
         let own = own_targets(spec, &names)?;
         let groups = groups(spec, &names)?;
+        let blocks = block_dims(spec, &names)?;
         let mut layers = Vec::new();
-        for ((parameter, own), named) in masked.iter().zip(own).zip(groups) {
+        for (((parameter, own), named), dims_of_blocks) in
+            masked.iter().zip(own).zip(groups).zip(&blocks)
+        {
             if spec.excludes(&parameter.name) || own == Some(0.0) {
                 continue;
             }
@@ -55,6 +60,7 @@ impl Targets {
                     / elements(parameter) as f64,
                 own,
                 group: if own.is_some() { None } else { named.or(everything) },
+                structure: structure(spec, *dims_of_blocks, parameter),
             });
         }
         if layers.is_empty() {
@@ -100,6 +106,11 @@ impl Targets {
             }
         }
         selections
+    }
+
+    /// What is kept or pruned as one in each pruned tensor.
+    pub(super) fn structures(&self) -> impl Iterator<Item = Structure> + '_ {
+        self.layers.iter().map(|l| l.structure)
     }
 
     /// The sparsity of each pruned tensor where the schedule stands at `total`; for the tensors of
@@ -182,6 +193,9 @@ fn own_targets(spec: &PruningSpec, names: &[&str]) -> Result<Vec<Option<f64>>> {
     if let Some(last) = own.last_mut().filter(|_| spec.last_layer_sparsity.is_some()) {
         *last = spec.last_layer_sparsity;
     }
+    if let (Some(last), Pattern::Channel) = (own.last_mut(), spec.pattern) {
+        *last = last.or(Some(0.0));
+    }
     let mut by: Vec<Option<String>> = vec![None; names.len()];
     for entry in spec.weight_sparsity_map() {
         let (pattern, target) = entry?;
@@ -212,6 +226,33 @@ fn groups(spec: &PruningSpec, names: &[&str]) -> Result<Vec<Option<usize>>> {
         }
     }
     Ok(groups)
+}
+
+/// Height and width of the blocks of each of `names`.
+fn block_dims(spec: &PruningSpec, names: &[&str]) -> Result<Vec<[i64; 2]>> {
+    let mut dims = vec![[spec.block_height, spec.block_width]; names.len()];
+    let mut by: Vec<Option<String>> = vec![None; names.len()];
+    for entry in spec.block_dims_map() {
+        let (pattern, own) = entry?;
+        pattern.check_matches(names)?;
+        for (i, name) in names.iter().enumerate().filter(|(_, name)| pattern.is_match(name)) {
+            dims[i] = own;
+            matched_once("block_dims_map", name, &mut by[i], &pattern)?;
+        }
+    }
+    Ok(dims)
+}
+
+/// The pattern on `parameter`, taken as a matrix: its last extent are the columns.
+fn structure(spec: &PruningSpec, blocks: [i64; 2], parameter: &Parameter) -> Structure {
+    let columns = parameter.shape.dims().last().copied().unwrap_or(1).max(1);
+    // Parameters of 2^32 elements are refused where they are declared.
+    let rows = (elements(parameter) / u64::from(columns)).try_into().unwrap_or(u32::MAX);
+    match spec.pattern {
+        Pattern::Element => Structure::blocks(rows, columns, blocks),
+        Pattern::Channel => Structure::blocks(rows, columns, [-1, 1]),
+        Pattern::Nm { m, .. } => Structure::Nm { m },
+    }
 }
 
 /// Refuses a second entry for one tensor: which of them counts would be a guess.

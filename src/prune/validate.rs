@@ -2,6 +2,7 @@
 use std::fmt;
 
 use super::choice::{Budget, Regrow, Scope, Threshold};
+use super::pattern::Pattern;
 use super::spec::PruningSpec;
 use crate::kernels::Pruned;
 use crate::{Error, Result};
@@ -63,16 +64,15 @@ impl PruningSpec {
                 "regex:target, the target in 0 to 1",
             )?;
         }
+        for entry in s.block_dims_map() {
+            let (entry, [height, width]) = entry?;
+            let ok = block(height) && block(width);
+            check(ok, "block_dims_map", entry, "regex:HxW, each -1 or at least 1")?;
+        }
         s.groups().try_for_each(|group| group.map(|_| ()))?;
         check(fraction(s.regrow_fraction), "regrow_fraction", s.regrow_fraction, "in 0 to 1")?;
         s.validate_together()?;
 
-        for (field, value) in [("block_height", s.block_height), ("block_width", s.block_width)] {
-            if value != 1 {
-                let message = format!("{value}: this version has only 1x1 blocks; write {field}=1");
-                return Err(Error::argument(field, message));
-            }
-        }
         Ok(())
     }
 
@@ -95,6 +95,7 @@ impl PruningSpec {
                 "histogram is of one tensor; write scope=layer and no groups, or threshold=exact",
             );
         }
+        self.validate_pattern()?;
         if self.regrow != Regrow::None {
             if self.pruned != Pruned::Zero {
                 return refuse("regrow", "weights grow from 0: write pruned=zero");
@@ -110,6 +111,54 @@ impl PruningSpec {
             }
         }
         Ok(())
+    }
+
+    fn validate_pattern(&self) -> Result<()> {
+        let refuse = |field, message: String| Err(Error::argument(field, message));
+        let blocks = self.has_blocks();
+        if self.pattern != Pattern::Element && blocks {
+            return refuse(
+                "pattern",
+                format!("{}: blocks are a pattern too; choose one", self.pattern),
+            );
+        }
+        if self.regrow != Regrow::None && (self.pattern != Pattern::Element || blocks) {
+            return refuse(
+                "regrow",
+                "it exchanges single weights: write pattern=element, 1x1 blocks".into(),
+            );
+        }
+        let Pattern::Nm { n, m } = self.pattern else { return Ok(()) };
+        if !(1..=32).contains(&m) || n == 0 || n >= m {
+            return refuse(
+                "pattern",
+                format!("{n}:{m}: must be N:M, N at least 1 and below M, M at most 32"),
+            );
+        }
+        let target = 1.0 - f64::from(n) / f64::from(m);
+        if (self.target_sparsity - target).abs() > 1e-9 {
+            let have = self.target_sparsity;
+            return refuse(
+                "target_sparsity",
+                format!("{have}: pattern {n}:{m} ends at {target}; write that"),
+            );
+        }
+        if self.threshold == Threshold::Histogram
+            || self.scope == Scope::Global
+            || !self.groups.is_empty()
+        {
+            return refuse(
+                "pattern",
+                format!(
+                    "{n}:{m}: it ranks within its groups: write threshold=exact, scope=layer, no groups"
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    fn has_blocks(&self) -> bool {
+        [self.block_height, self.block_width] != [1, 1] || !self.block_dims_map.is_empty()
     }
 }
 

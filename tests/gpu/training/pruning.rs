@@ -220,3 +220,78 @@ fn rigl_exchanges_weights_in_a_run() {
     let Some((again, _)) = pruned(spec, 30) else { return };
     assert_eq!(masks(&outcome), masks(&again));
 }
+
+/// Blocks, N:M and channels in a run: their shapes, and their counts.
+#[test]
+fn patterns_have_their_shapes() {
+    let weights = |more: &str| {
+        let (outcome, _) = pruned(once(more), 4)?;
+        let names = ["fc1.weight", "fc2.weight", "fc3.weight"];
+        let kept = |name: &&str| -> Vec<bool> {
+            outcome.session.weights(name).unwrap().iter().map(|&w| w != 0.0).collect()
+        };
+        Some(names.iter().map(kept).collect::<Vec<_>>())
+    };
+    let shapes = [[6, 20], [20, 13], [13, 3]];
+
+    let Some(layers) = weights("target_sparsity=0.5,block_height=4,block_width=3") else { return };
+    for ([rows, columns], kept) in shapes.into_iter().zip(&layers) {
+        let mut blocks = std::collections::BTreeMap::<_, Vec<bool>>::new();
+        for (i, &kept) in kept.iter().enumerate() {
+            blocks.entry((i / columns / 4, i % columns / 3)).or_default().push(kept);
+        }
+        assert!(blocks.values().all(|b| b.iter().all(|&k| k == b[0])), "{rows}x{columns}");
+        let pruned = blocks.values().filter(|b| !b[0]).count() as u64;
+        assert_eq!(pruned, pruned_count(blocks.len() as u64, 0.5), "{rows}x{columns}");
+    }
+
+    let Some(layers) = weights("target_sparsity=0.75,pattern=1:4") else { return };
+    for ([rows, columns], kept) in shapes.into_iter().zip(&layers) {
+        for column in 0..columns {
+            for first in (0..rows).step_by(4) {
+                let group = first..rows.min(first + 4);
+                let left = group.filter(|row| kept[row * columns + column]).count();
+                assert_eq!(left, 1, "{rows}x{columns}: column {column} from row {first}");
+            }
+        }
+    }
+
+    let Some(layers) = weights("target_sparsity=0.6,pattern=channel") else { return };
+    for ([_, columns], kept) in shapes.into_iter().zip(&layers).take(2) {
+        let units: Vec<bool> = (0..columns).map(|c| kept[c]).collect();
+        assert!(kept.iter().enumerate().all(|(i, &k)| k == units[i % columns]));
+        let pruned = units.iter().filter(|&&k| !k).count() as u64;
+        assert_eq!(pruned, pruned_count(columns as u64, 0.6));
+    }
+    assert!(layers[2].iter().all(|&kept| kept), "the classes stay");
+
+    let mixed = "target_sparsity=0.5,scope=global,block_dims_map=[fc1:-1x2]";
+    let Some((outcome, events)) = pruned(once(mixed), 4) else { return };
+    let masks = events[3].masks.as_ref().unwrap();
+    assert!(masks.sparsity() > 0.3 && nonzero(&outcome)[0] % 12 == 0);
+}
+
+/// On its way to 1:4 a group loses one weight after another.
+#[test]
+fn n_of_m_goes_down_by_the_schedule() {
+    let text = "target_sparsity=0.75,pattern=1:4,pruning_frequency=2,sparsity_function_end_step=8";
+    let Some((_, events)) = pruned(text.parse().unwrap(), 8) else { return };
+    let sparsities: Vec<f64> =
+        events.iter().filter_map(|e| Some(e.masks.as_ref()?.tensors[1].sparsity)).collect();
+    // 0.75 (1 - (3/4)^3) and so on are 0.43, 0.66, 0.74, 0.75: 2, 3, 3, 3 of 4.
+    assert_eq!(sparsities, [0.5, 0.75, 0.75, 0.75]);
+}
+
+/// Upstream's threshold on blocks: its state is the tensor's, and outlives an update.
+#[test]
+fn histogram_threshold_on_blocks_smooths() {
+    let text = "target_sparsity=0.5,threshold=histogram,threshold_decay=0.5,block_width=4,\
+                schedule=constant,pruning_frequency=1,pruned=freeze,initial_sparsity=0.5";
+    let Some((outcome, events)) = pruned(text.parse().unwrap(), 12) else { return };
+    let thresholds: Vec<f32> =
+        events.iter().filter_map(|e| Some(e.masks.as_ref()?.tensors[1].threshold)).collect();
+    assert_eq!(thresholds.len(), 12);
+    assert!(thresholds[0] > 0.0 && thresholds[1] > 1.3 * thresholds[0], "{thresholds:?}");
+    let last = outcome.session.get_thresholds().unwrap()[1].1;
+    assert_eq!(last, thresholds[11]);
+}

@@ -1,7 +1,9 @@
 //! The pruning settings: string form, files, ranges.
 use proptest::prelude::*;
 use secateur::kernels::Pruned;
-use secateur::prune::{BlockPooling, Budget, PruningSpec, Regrow, Schedule, Scope, Threshold};
+use secateur::prune::{
+    BlockPooling, Budget, Pattern, PruningSpec, Regrow, Schedule, Scope, Threshold,
+};
 
 use super::spec;
 
@@ -50,7 +52,8 @@ fn default_is_upstreams() {
                     sparsity_function_end_step=100,sparsity_function_exponent=3,use_tpu=false,\
                     threshold=exact,pruned=zero,schedule=polynomial,weight_sparsity_map=[],\
                     budget=uniform,scope=layer,groups=[],keep_units=true,\
-                    regrow=none,regrow_fraction=0.3";
+                    regrow=none,regrow_fraction=0.3,block_dims_map=[],\
+                    pattern=element";
     assert_eq!(spec(upstream), PruningSpec::default());
     PruningSpec::default().validate().expect("the defaults are valid");
     let json = serde_json::to_value(PruningSpec::default()).expect("serialises");
@@ -96,6 +99,8 @@ fn bad_strings_say_what_and_where() {
             assert!(message.contains(part), "{text}: {message} lacks {part}");
         }
     }
+    let message = parse_error("pattern=2-4");
+    assert!(message.contains("must be element, channel or N:M"), "{message}");
     let message = parse_error("threshold=fuzzy");
     assert!(message.contains("fuzzy") && message.contains("`exact` or `histogram`"), "{message}");
 }
@@ -116,8 +121,15 @@ fn validation_names_field_value_and_range() {
         ("target_sparsity=1.5", "1.5", "in 0 to 1"),
         ("sparsity_function_begin_step=100", "100", "below sparsity_function_end_step (100)"),
         ("sparsity_function_exponent=0", "0", "finite and above 0"),
-        ("block_height=2", "2", "only 1x1 blocks"),
-        ("block_width=-1", "-1", "only 1x1 blocks"),
+        ("block_dims_map=[fc1]", "fc1", "regex:HxW"),
+        ("block_dims_map=[fc1:4]", "fc1:4", "regex:HxW"),
+        ("block_dims_map=[fc1:0x4]", "fc1:0x4", "each -1 or at least 1"),
+        ("pattern=4:2", "4:2", "N at least 1 and below M"),
+        ("pattern=1:33", "1:33", "M at most 32"),
+        ("pattern=2:4,block_height=2", "2:4", "choose one"),
+        ("pattern=channel,block_width=2", "channel", "choose one"),
+        ("pattern=2:4,scope=global", "2:4", "scope=layer"),
+        ("target_sparsity=0.6,pattern=2:4", "0.6", "ends at 0.5"),
         ("first_layer_sparsity=1.5", "1.5", "in 0 to 1"),
         ("last_layer_sparsity=-1", "-1", "in 0 to 1"),
         ("weight_sparsity_map=[fc1:1.5]", "fc1:1.5", "the target in 0 to 1"),
@@ -138,6 +150,8 @@ fn validation_names_field_value_and_range() {
         ("regrow=rigl,end_pruning_step=9,pruned=freeze", "regrow"),
         ("regrow=rigl,end_pruning_step=9,threshold=histogram", "regrow"),
         ("regrow=rigl", "regrow"),
+        ("regrow=rigl,end_pruning_step=9,block_width=4", "regrow"),
+        ("regrow=rigl,end_pruning_step=9,pattern=channel", "regrow"),
         ("budget=erk,scope=global", "budget"),
         ("budget=erk,groups=[a:fc]", "budget"),
         ("threshold=histogram,scope=global", "threshold"),
@@ -201,8 +215,8 @@ fn any_spec() -> impl Strategy<Value = PruningSpec> {
         (any_rules(), any_division()),
     )
         .prop_map(|((name, steps, signed, names), (floats, nbins, tpu), choices, more)| {
-            let ([maps, groups], [first, last], [parameters, flops]) = more.0;
-            let (schedule, budget, scope, keep_units, regrow) = more.1;
+            let ([maps, groups, blocks], [first, last], [parameters, flops]) = more.0;
+            let (schedule, budget, scope, keep_units, regrow, pattern) = more.1;
             PruningSpec {
                 name,
                 begin_pruning_step: steps[0],
@@ -232,25 +246,27 @@ fn any_spec() -> impl Strategy<Value = PruningSpec> {
                 target_parameters: parameters,
                 target_flops: flops,
                 keep_units,
+                block_dims_map: blocks,
+                pattern,
                 regrow,
                 regrow_fraction: floats[4],
             }
         })
 }
 
-type Rules = ([Vec<String>; 2], [Option<f64>; 2], [Option<u64>; 2]);
+type Rules = ([Vec<String>; 3], [Option<f64>; 2], [Option<u64>; 2]);
 
 fn any_rules() -> impl Strategy<Value = Rules> {
     let finite = || prop::option::of(any::<f64>().prop_filter("finite", |x| x.is_finite()));
     let entries = prop::collection::vec("[a-z.*(]{1,6}(:[a-z0-9.]{0,4})?", 0..3);
     (
-        prop::array::uniform2(entries),
+        prop::array::uniform3(entries),
         prop::array::uniform2(finite()),
         prop::array::uniform2(prop::option::of(any::<u64>())),
     )
 }
 
-fn any_division() -> impl Strategy<Value = (Schedule, Budget, Scope, bool, Regrow)> {
+fn any_division() -> impl Strategy<Value = (Schedule, Budget, Scope, bool, Regrow, Pattern)> {
     let schedules = [Schedule::Polynomial, Schedule::Cosine, Schedule::Constant, Schedule::OneShot];
     (
         prop::sample::select(schedules.to_vec()),
@@ -258,6 +274,11 @@ fn any_division() -> impl Strategy<Value = (Schedule, Budget, Scope, bool, Regro
         prop_oneof![Just(Scope::Layer), Just(Scope::Global)],
         any::<bool>(),
         prop_oneof![Just(Regrow::None), Just(Regrow::Rigl)],
+        prop_oneof![
+            Just(Pattern::Element),
+            Just(Pattern::Channel),
+            any::<[u32; 2]>().prop_map(|[n, m]| Pattern::Nm { n, m }),
+        ],
     )
 }
 

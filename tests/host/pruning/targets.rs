@@ -89,6 +89,15 @@ fn scope_and_groups_say_what_is_ranked_together() {
     assert!(targets("groups=[a:conv]").unwrap_err().contains("matches none of"));
 }
 
+#[test]
+fn channels_leave_the_last_layer_dense() {
+    let channels = targets("pattern=channel").unwrap();
+    assert!(channels.prunes("fc2.weight") && !channels.prunes("fc3.weight"));
+    close(&sparsities("pattern=channel,last_layer_sparsity=0.3", 0.5), &[0.5, 0.5, 0.3]);
+    assert!(targets("block_dims_map=[fc:2x2,fc1:4x4]").unwrap_err().contains("matched by"));
+    assert!(targets("block_dims_map=[conv:2x2]").unwrap_err().contains("matches none of"));
+}
+
 /// From the definition: densities in proportion to (n_in + n_out) / (n_in n_out), one factor for
 /// all, the total as asked.
 #[test]

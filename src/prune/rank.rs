@@ -1,0 +1,85 @@
+//! What is ranked of a tensor, and how its mask follows from that.
+use super::choice::Threshold;
+use super::mask_update::PrunedTensor;
+use super::pattern::Structure;
+use super::spec::PruningSpec;
+use crate::Result;
+use crate::gpu::{PlanBuilder, Slot};
+use crate::kernels::{
+    BlockMask, BlockPool, MaskBegin, NmMask, Ranked, UnitFloor, UnitPeak, mask_words,
+};
+
+/// Appends what comes before the selection of `t`: its scores, and what is protected among them.
+pub(super) fn begin(
+    plan: &mut PlanBuilder,
+    spec: &PruningSpec,
+    structure: Structure,
+    t: &PrunedTensor,
+) -> Result<Ranked> {
+    plan.push(MaskBegin { mask_state: t.state, keep_nan: false })?;
+    let (mask_state, scores) = (t.state, true);
+    match structure {
+        Structure::Element | Structure::Nm { .. } => {
+            let protect = floor(plan, spec, &t.name, t.weights, [t.len / t.units, t.units])?;
+            let (values, mask, len) = (t.weights, t.mask, t.len);
+            Ok(Ranked { values, protect, scores, mask_state, mask, len })
+        }
+        Structure::Blocks(blocks) => {
+            let len = blocks.count();
+            let values = plan.scratch(format!("{}.blocks", t.name), len);
+            let pooling = spec.block_pooling_function;
+            plan.push(BlockPool { values: t.weights, scores: values, blocks, pooling })?;
+            // The highest block of the tensor.
+            let protect = floor(plan, spec, &t.name, values, [len, 1])?;
+            let mask = plan.scratch(format!("{}.block_mask", t.name), mask_words(len));
+            Ok(Ranked { values, protect, scores, mask_state, mask, len })
+        }
+    }
+}
+
+/// Appends what makes the mask of `t` of the selection's.
+pub(super) fn end(
+    plan: &mut PlanBuilder,
+    structure: Structure,
+    t: &PrunedTensor,
+    ranked: &Ranked,
+) -> Result<()> {
+    let Structure::Blocks(blocks) = structure else { return Ok(()) };
+    let (mask_state, mask) = (t.state, t.mask);
+    plan.push(MaskBegin { mask_state, keep_nan: true })?;
+    plan.push(BlockMask { block_mask: ranked.mask, mask_state, mask, blocks })
+}
+
+/// Appends N:M on `t`: `counts[selection]` of every `m` stay.
+pub(super) fn nm(
+    plan: &mut PlanBuilder,
+    t: &PrunedTensor,
+    m: u32,
+    counts: Slot,
+    selection: u32,
+) -> Result<()> {
+    let (values, mask_state, mask) = (t.weights, t.state, t.mask);
+    let (rows, columns) = (t.len / t.units, t.units);
+    plan.push(MaskBegin { mask_state, keep_nan: false })?;
+    plan.push(NmMask { values, counts, selection, mask_state, mask, rows, columns, m })
+}
+
+/// Appends what protects the highest value of each column of `values [rows, columns]`.
+fn floor(
+    plan: &mut PlanBuilder,
+    spec: &PruningSpec,
+    name: &str,
+    values: Slot,
+    [rows, columns]: [u32; 2],
+) -> Result<Option<Slot>> {
+    // A unit of more inputs than the kernel takes has more than one weight at any sparsity in use.
+    let exact = spec.threshold == Threshold::Exact;
+    if !(spec.keep_units && exact) || rows > UnitPeak::MAX_ROWS {
+        return Ok(None);
+    }
+    let (peaks, len) = (plan.scratch(format!("{name}.peaks"), columns), rows * columns);
+    plan.push(UnitPeak { values, peaks, rows, columns })?;
+    let protect = plan.scratch(format!("{name}.protect"), mask_words(len));
+    plan.push(UnitFloor { peaks, protect, len, columns })?;
+    Ok(Some(protect))
+}
