@@ -7,6 +7,7 @@ pub mod gpu;
 pub mod graph;
 pub mod kernels;
 pub mod nn;
+pub mod oneshot;
 pub mod optim;
 pub mod prune;
 pub mod train;

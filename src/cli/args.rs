@@ -1,7 +1,7 @@
 //! What can be written on the command line.
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use secateur::nn::Model;
 use secateur::prune::PruningSpec;
 
@@ -36,6 +36,9 @@ pub enum Command {
     /// Tensors of a safetensors file or a checkpoint, with their zeros.
     #[command(after_help = "Example:\n  secateur inspect logs/digits-001")]
     Inspect(Inspect),
+    /// Prune a safetensors file by magnitude, without training.
+    #[command(after_help = PRUNE_EXAMPLES)]
+    Prune(Prune),
     /// Adapters that this machine has, and which one would be taken.
     #[command(after_help = "Example:\n  secateur devices --check")]
     Devices(Devices),
@@ -46,6 +49,15 @@ impl Default for Command {
         Self::Train(Train::default())
     }
 }
+
+const PRUNE_EXAMPLES: &str = "\
+Float tensors of rank 2 and more are pruned: f32, f16 and bf16, which stay what they are. All other
+tensors, and all metadata, are copied.
+
+Examples:
+  secateur prune model.safetensors -o pruned.safetensors --sparsity 0.5
+  secateur prune model.safetensors -o pruned.safetensors --pattern 2:4 --exclude 'embed|lm_head'
+  secateur prune model.safetensors.index.json -o pruned/ --sparsity 0.7 --scope global";
 
 const TRAIN_EXAMPLES: &str = "\
 Examples:
@@ -129,6 +141,53 @@ pub struct Inspect {
     /// One JSON object on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Prune {
+    /// A safetensors file, or the index (*.index.json) of a checkpoint of several.
+    pub input: PathBuf,
+    /// File to write; for an index, the folder. Never the input.
+    #[arg(short, long)]
+    pub output: PathBuf,
+    /// Share of the weights to prune, 0 to 1: exactly round(N * sparsity), lowest |w| first, of equal
+    /// ones the later first, infinite ones last. N:M patterns say it themselves.
+    #[arg(long)]
+    pub sparsity: Option<f64>,
+    /// Rank the weights of each tensor, or of all of them together.
+    #[arg(long, value_enum, default_value_t)]
+    pub scope: Scope,
+    /// `unstructured`, or `N:M` like 2:4: of every M along the last axis N are left.
+    #[arg(long, default_value = "unstructured")]
+    pub pattern: String,
+    /// Prune only the tensors whose name this regular expression is found in.
+    #[arg(long)]
+    pub include: Option<String>,
+    /// Leave the tensors whose name this regular expression is found in.
+    #[arg(long)]
+    pub exclude: Option<String>,
+    /// Replace an output that is there.
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What `--scope` takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Scope {
+    #[default]
+    Layer,
+    Global,
+}
+
+impl From<Scope> for secateur::prune::Scope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Layer => Self::Layer,
+            Scope::Global => Self::Global,
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]

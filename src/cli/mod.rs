@@ -6,6 +6,7 @@ mod eval;
 mod inspect;
 mod output;
 mod progress;
+mod prune;
 mod recipe;
 mod signals;
 mod train;
@@ -64,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Prune(args) => prune::run(&args),
         Command::Devices(args) => devices::run(&args),
     };
     ExitCode::from(match outcome {

@@ -5,6 +5,7 @@ mod errors;
 mod files;
 mod folder;
 mod inspect;
+mod prune;
 #[cfg(unix)]
 mod signals;
 mod train;

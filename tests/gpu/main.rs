@@ -7,5 +7,6 @@ mod interpreter;
 mod kernels;
 mod mask_update;
 mod network;
+mod oneshot;
 mod selftest;
 mod training;

@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["graph"],
     &["nn", "optim"],
     &["prune"],
-    &["train"],
+    &["train", "oneshot"],
     &["cli"],
 ];
 /// What the crate root re-exports for the crate's own use.

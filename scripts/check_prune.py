@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Checks `secateur prune` on its own terms, with numpy: the masks recomputed by sorting, bit for bit.
+
+    check_prune.py IN.safetensors OUT.safetensors --sparsity 0.5 [--scope layer|global]
+
+Needs numpy and safetensors. Exits with 1 and names the tensor at the first difference.
+"""
+import argparse
+import json
+import struct
+import sys
+
+import numpy as np
+from safetensors import safe_open
+
+WIDTH = {"F32": 4, "F16": 2, "BF16": 2}
+
+
+def header(path):
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        return json.loads(file.read(length)), 8 + length
+
+
+def raw(path, info, start):
+    begin, end = info["data_offsets"]
+    return np.fromfile(path, dtype=np.uint8, count=end - begin, offset=start + begin)
+
+
+def magnitudes(data, dtype):
+    """|w| as integers that order as |w| does; f16 and bf16 widened to f32 first."""
+    if dtype == "F32":
+        bits = data.view(np.uint32)
+    elif dtype == "BF16":
+        bits = data.view(np.uint16).astype(np.uint32) << 16
+    else:
+        bits = data.view(np.float16).astype(np.float32).view(np.uint32)
+    return bits & 0x7FFFFFFF
+
+
+def keep(scores, sparsity):
+    """True for what stays: of equal scores the first."""
+    count = int(np.round(np.float64(len(scores)) * sparsity))
+    # Stable on the reversed array: of equal scores the last come first, and go first.
+    order = len(scores) - 1 - np.argsort(scores[::-1], kind="stable")
+    kept = np.ones(len(scores), dtype=bool)
+    kept[order[:count]] = False
+    return kept
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("before")
+    parser.add_argument("after")
+    parser.add_argument("--sparsity", type=float, required=True)
+    parser.add_argument("--scope", choices=["layer", "global"], default="layer")
+    args = parser.parse_args()
+    (before, start), (after, start_after) = header(args.before), header(args.after)
+    if before != after or start != start_after:
+        sys.exit("the headers differ")
+    before.pop("__metadata__", None)
+    names = sorted(before, key=lambda n: before[n]["data_offsets"])
+    chosen = [n for n in names if before[n]["dtype"] in WIDTH and len(before[n]["shape"]) >= 2]
+    scores = {n: magnitudes(raw(args.before, before[n], start), before[n]["dtype"]) for n in chosen}
+    if args.scope == "global":
+        kept = keep(np.concatenate([scores[n] for n in chosen]), args.sparsity)
+        ends = np.cumsum([len(scores[n]) for n in chosen])
+        masks = dict(zip(chosen, np.split(kept, ends[:-1])))
+    else:
+        masks = {n: keep(scores[n], args.sparsity) for n in chosen}
+    for name in names:
+        want = raw(args.before, before[name], start)
+        if name in masks:
+            want = want.reshape(-1, WIDTH[before[name]["dtype"]]).copy()
+            want[~masks[name]] = 0
+            want = want.reshape(-1)
+        if not np.array_equal(want, raw(args.after, before[name], start)):
+            sys.exit(f"{name} differs")
+    with safe_open(args.after, framework="numpy") as file:
+        if set(file.keys()) != set(names):
+            sys.exit("safetensors reads other names")
+    weights = sum(len(scores[n]) for n in chosen)
+    zeros = sum(int((~masks[n]).sum()) for n in chosen)
+    print(f"{len(chosen)} of {len(names)} tensors, {weights} weights, {zeros} pruned: masks identical")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+//! `secateur prune`
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use regex::Regex;
+use secateur::oneshot::{self, Options, TensorReport};
+use secateur::prune::Pattern;
+use serde::Serialize;
+
+use super::args::Prune;
+use super::{Verdict, data, output};
+
+/// What `--json` prints. Sparsities are fractions of 1.
+#[derive(Debug, Serialize)]
+struct Report {
+    adapter: String,
+    backend: String,
+    input: String,
+    output: String,
+    scope: &'static str,
+    pattern: String,
+    #[serde(flatten)]
+    report: oneshot::Report,
+    seconds: f64,
+}
+
+pub fn run(args: &Prune) -> Result<Verdict> {
+    let options = options(args)?;
+    let gpu = data::gpu(&args.common)?;
+    let adapter = gpu.report();
+    let (name, backend) = (adapter.name.clone(), adapter.backend.to_string());
+    output::note(format_args!("adapter: {name} ({backend}, {})", adapter.driver));
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let template = "[{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+    bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
+    let mut progress = |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    };
+    let begun = Instant::now();
+    let report = oneshot::prune_file(&gpu, &args.input, &args.output, &options, &mut progress);
+    bar.finish_and_clear();
+    let report = Report {
+        adapter: name,
+        backend,
+        input: args.input.display().to_string(),
+        output: args.output.display().to_string(),
+        scope: if args.scope == super::args::Scope::Global { "global" } else { "layer" },
+        pattern: args.pattern.clone(),
+        report: report?,
+        seconds: begun.elapsed().as_secs_f64(),
+    };
+    if args.common.json {
+        output::json(&report)?;
+    } else {
+        print(&report)?;
+    }
+    Ok(Verdict::Done)
+}
+
+fn options(args: &Prune) -> Result<Options> {
+    let pattern: Pattern = match args.pattern.as_str() {
+        "unstructured" => Pattern::Element,
+        text if text.starts_with("block:") => {
+            bail!(
+                "--pattern {text}: blocks are not in this version of `secateur prune`; take unstructured or N:M"
+            )
+        }
+        text => text.parse().map_err(|_| {
+            anyhow::anyhow!("--pattern {text}: must be unstructured or N:M, like 2:4")
+        })?,
+    };
+    let sparsity = match (args.sparsity, pattern) {
+        (Some(sparsity), _) => sparsity,
+        (None, Pattern::Nm { n, m }) if m > 0 => 1.0 - f64::from(n) / f64::from(m),
+        (None, _) => bail!("--sparsity is missing: the share of weights to prune, like 0.5"),
+    };
+    let regex = |option: &str, text: &Option<String>| {
+        let compile =
+            |text: &String| Regex::new(text).with_context(|| format!("--{option} {text}"));
+        text.as_ref().map(compile).transpose()
+    };
+    Ok(Options {
+        sparsity,
+        scope: args.scope.into(),
+        pattern,
+        include: regex("include", &args.include)?,
+        exclude: regex("exclude", &args.exclude)?,
+        force: args.force,
+        chunk: None,
+    })
+}
+
+fn print(report: &Report) -> Result<()> {
+    let row = |t: &TensorReport| {
+        let threshold = t.threshold.map_or_else(|| "-".to_owned(), |t| format!("{t:.6}"));
+        let nonzero = output::thousands(t.nonzero);
+        let sparsity = output::percent(t.sparsity);
+        vec![t.name.clone(), t.dtype.clone(), output::shape(&t.shape), nonzero, sparsity, threshold]
+    };
+    let header = ["tensor", "dtype", "shape", "nonzero", "sparsity", "threshold"];
+    output::table(&header, 3, report.report.tensors.iter().map(row).collect())?;
+    let sparsity = output::percent(report.report.sparsity);
+    let pruned = report.report.tensors.iter().filter(|t| t.threshold.is_some()).count();
+    output::line(&format!(
+        "{sparsity} of {pruned} tensors pruned in {:.1} s: {}",
+        report.seconds, report.output
+    ))
+}

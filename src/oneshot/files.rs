@@ -1,0 +1,136 @@
+//! The files of a model, and those that become of them.
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::Place;
+use super::header::{Header, TensorInfo};
+use super::options::Options;
+use super::output::Output;
+use crate::{Error, Result};
+
+/// Inputs in the order of their names, and an output for each.
+pub(super) struct Files {
+    inputs: Vec<Header>,
+    /// Where the outputs go.
+    targets: Vec<PathBuf>,
+    outputs: Vec<Output>,
+    /// A multi-file checkpoint's index, and where its copy goes.
+    index: Option<(Vec<u8>, PathBuf)>,
+}
+
+/// `model.safetensors.index.json`, as far as it is read.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: std::collections::BTreeMap<String, String>,
+}
+
+impl Files {
+    pub(super) fn open(input: &Path, output: &Path, options: &Options) -> Result<Self> {
+        let is_index = input.extension().is_some_and(|e| e == "json");
+        let (sources, targets, index) = if is_index {
+            let bytes = std::fs::read(input).map_err(Error::io("read", input))?;
+            let index: Index = serde_json::from_slice(&bytes)
+                .map_err(|e| Error::file(input, format!("is no index of a checkpoint: {e}")))?;
+            let names: BTreeSet<&String> = index.weight_map.values().collect();
+            for name in &names {
+                // An index must not reach files that lie elsewhere.
+                if Path::new(name).file_name().is_none_or(|n| n != name.as_str()) {
+                    return Err(Error::file(
+                        input,
+                        format!("names {name}, which is not beside it"),
+                    ));
+                }
+            }
+            let folder = input.parent().unwrap_or(Path::new(""));
+            let copy = output.join(input.file_name().unwrap_or_default());
+            let sources: Vec<PathBuf> = names.iter().map(|n| folder.join(n)).collect();
+            let targets = names.iter().map(|n| output.join(n)).collect();
+            (sources, targets, Some((bytes, copy)))
+        } else {
+            (vec![input.to_owned()], vec![output.to_owned()], None)
+        };
+        for (source, target) in sources.iter().zip(&targets) {
+            refuse_overwriting(source, target, options.force)?;
+        }
+        let inputs = sources.iter().map(|s| Header::open(s)).collect::<Result<_>>()?;
+        if index.is_some() {
+            std::fs::create_dir_all(output).map_err(Error::io("create", output))?;
+        }
+        Ok(Self { inputs, targets, outputs: Vec::new(), index })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.inputs.len()
+    }
+
+    pub(super) fn path(&self, file: usize) -> &Path {
+        &self.inputs[file].path
+    }
+
+    pub(super) fn tensors(&self, file: usize) -> &[TensorInfo] {
+        &self.inputs[file].tensors
+    }
+
+    pub(super) fn tensor(&self, (file, tensor): Place) -> &TensorInfo {
+        &self.inputs[file].tensors[tensor]
+    }
+
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.inputs.iter().flat_map(|f| f.tensors.iter().map(|t| t.name.as_str())).collect()
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.inputs.iter().flat_map(|f| f.tensors.iter().map(|t| t.bytes)).sum()
+    }
+
+    /// The tensors that `options` prune, in the order of files and bytes.
+    pub(super) fn selected(&self, options: &Options) -> Vec<Place> {
+        let of = |(file, header): (usize, &Header)| {
+            let chosen = |t: &usize| options.selects(&header.tensors[*t]);
+            (0..header.tensors.len()).filter(chosen).map(move |t| (file, t)).collect::<Vec<_>>()
+        };
+        self.inputs.iter().enumerate().flat_map(of).collect()
+    }
+
+    pub(super) fn read(&mut self, file: usize, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.inputs[file].read(offset, buffer)
+    }
+
+    /// Begins the output of `file`: its header is that of the input.
+    pub(super) fn begin(&mut self, file: usize) -> Result<()> {
+        let mut output = Output::create(&self.targets[file])?;
+        output.write(&self.inputs[file].bytes)?;
+        self.outputs.push(output);
+        Ok(())
+    }
+
+    /// Appends to the output begun last.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.outputs.last_mut().expect("begun").write(bytes)
+    }
+
+    /// Puts all outputs in their places.
+    pub(super) fn finish(self) -> Result<()> {
+        self.outputs.into_iter().try_for_each(Output::finish)?;
+        let Some((bytes, path)) = self.index else { return Ok(()) };
+        let mut output = Output::create(&path)?;
+        output.write(&bytes)?;
+        output.finish()
+    }
+}
+
+fn refuse_overwriting(source: &Path, target: &Path, force: bool) -> Result<()> {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    if real(target).is_some_and(|target| Some(target) == real(source)) {
+        let message = format!("{} is the input; write to another file", target.display());
+        return Err(Error::argument("output", message));
+    }
+    if target.exists() && !force {
+        let message =
+            format!("{} is there already; choose another name, or --force", target.display());
+        return Err(Error::argument("output", message));
+    }
+    Ok(())
+}

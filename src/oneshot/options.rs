@@ -1,0 +1,136 @@
+//! What to prune in a file, and how far.
+use regex::Regex;
+use safetensors::tensor::Dtype;
+use serde::Serialize;
+
+use super::header::TensorInfo;
+use crate::prune::{Pattern, Scope};
+use crate::{Error, Result};
+
+/// Settings of [`super::prune_file`].
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Share of the weights to prune, 0 to 1: of each tensor, or of all of them together.
+    pub sparsity: f64,
+    /// Which weights are ranked together.
+    pub scope: Scope,
+    /// [`Pattern::Element`], or N:M along the last axis, which is what a product sums over in files
+    /// of PyTorch; then the sparsity is `1 - n / m`.
+    pub pattern: Pattern,
+    /// Tensors to prune: those whose name it is found in. All by default.
+    pub include: Option<Regex>,
+    /// Tensors to leave as they are: those whose name it is found in.
+    pub exclude: Option<Regex>,
+    /// Whether a file that is there may be replaced; never the input.
+    pub force: bool,
+    /// Most elements on the device at once; the smaller of what it can bind and 2^24 by default.
+    pub chunk: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            sparsity: 0.5,
+            scope: Scope::Layer,
+            pattern: Pattern::Element,
+            include: None,
+            exclude: None,
+            force: false,
+            chunk: None,
+        }
+    }
+}
+
+impl Options {
+    pub(super) fn validate(&self) -> Result<()> {
+        let refuse = |name, message: String| Err(Error::argument(name, message));
+        let sparsity = self.sparsity;
+        match self.pattern {
+            Pattern::Element if !(0.0..=1.0).contains(&sparsity) => {
+                refuse("sparsity", format!("{sparsity}: must be in 0 to 1"))
+            }
+            Pattern::Element => Ok(()),
+            Pattern::Channel => {
+                refuse("pattern", "channel: a file does not say what reads its channels".into())
+            }
+            Pattern::Nm { n, m } if n == 0 || n >= m || m > 32 => refuse(
+                "pattern",
+                format!("{n}:{m}: must be N:M, N at least 1 and below M, M at most 32"),
+            ),
+            Pattern::Nm { n, m } => {
+                let implied = 1.0 - f64::from(n) / f64::from(m);
+                if (sparsity - implied).abs() > 1e-9 {
+                    return refuse("sparsity", format!("{sparsity}: pattern {n}:{m} is {implied}"));
+                }
+                if self.scope == Scope::Global {
+                    return refuse(
+                        "scope",
+                        format!("global: {n}:{m} ranks within its groups; write layer"),
+                    );
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether `tensor` is pruned: a float of rank 2 or more, so no bias and no norm, that the
+    /// expressions do not leave out.
+    pub(super) fn selects(&self, tensor: &TensorInfo) -> bool {
+        let float = matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16);
+        let found = |regex: &Option<Regex>| regex.as_ref().map(|r| r.is_match(&tensor.name));
+        float
+            && tensor.shape.len() >= 2
+            && !tensor.is_empty()
+            && found(&self.include).unwrap_or(true)
+            && !found(&self.exclude).unwrap_or(false)
+    }
+
+    /// # Errors
+    /// [`Error::Argument`] when nothing is selected, or an expression matches no tensor at all.
+    pub(super) fn check_matches(&self, names: &[&str], selected: usize) -> Result<()> {
+        let some = || names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+        for (option, regex) in [("include", &self.include), ("exclude", &self.exclude)] {
+            let Some(regex) = regex else { continue };
+            if !names.iter().any(|name| regex.is_match(name)) {
+                let message =
+                    format!("`{regex}` matches none of {} tensors: {}", names.len(), some());
+                return Err(Error::argument(option, message));
+            }
+        }
+        if selected == 0 {
+            let message = format!(
+                "none of {} tensors is a float of rank 2 or more and asked for: {}",
+                names.len(),
+                some()
+            );
+            return Err(Error::argument("include", message));
+        }
+        Ok(())
+    }
+}
+
+/// What became of the tensors.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Share of zeros over the tensors that were pruned.
+    pub sparsity: f64,
+    /// Every tensor.
+    pub tensors: Vec<TensorReport>,
+}
+
+/// One tensor of the output.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TensorReport {
+    /// Name.
+    pub name: String,
+    /// Extents.
+    pub shape: Vec<usize>,
+    /// Type, which stays.
+    pub dtype: String,
+    /// Share of zeros, counted in what was written.
+    pub sparsity: f64,
+    /// Elements that are not zero.
+    pub nonzero: u64,
+    /// Highest |w| that was pruned; none for a tensor that was not.
+    pub threshold: Option<f32>,
+}

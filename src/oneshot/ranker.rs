@@ -1,0 +1,160 @@
+//! The selection over a stream of chunks, on the device.
+use crate::gpu::{Encoder, Gpu, Phase, PlanBuilder, Program, Slot};
+use crate::kernels::{
+    MASK_STATE_WORDS, MaskBegin, MaskState, NmMask, Selection, TOPK_STATE_WORDS, TopkHistogram,
+    TopkMask, TopkPick, TopkScan, TopkState, TopkTies, mask_words,
+};
+use crate::{Error, Result};
+
+/// Fills a chunk behind its last value: ranks above everything, so it is never pruned.
+const PADDING: f32 = f32::from_bits(0x7fff_ffff);
+/// Smallest chunk, in elements.
+const LEAST: u32 = 4_096;
+
+/// Chunks of one length, and what ranks them. The values of a ranking are counted chunk by chunk
+/// for each of three digits; then chunk by chunk, in the same order, their masks are read.
+#[derive(Debug)]
+pub(super) struct Ranker {
+    gpu: Gpu,
+    program: Program,
+    chunk: Vec<f32>,
+    values: Slot,
+    counts: Slot,
+    state: Slot,
+    mask_state: Slot,
+    mask: Slot,
+    digits: [[Phase; 2]; 3],
+    masks: Phase,
+    nm: Option<Phase>,
+}
+
+impl Ranker {
+    /// Of chunks of at least `len` elements; for N:M with groups of `m`, whole groups of them.
+    pub(super) fn new(gpu: &Gpu, len: u32, m: Option<u32>) -> Result<Self> {
+        let len = len.max(LEAST).next_multiple_of(m.unwrap_or(1));
+        let mut plan = PlanBuilder::default();
+        let values = plan.persistent("values", len);
+        let counts = plan.persistent("counts", 1);
+        let histogram = plan.persistent("histogram", Selection::HISTOGRAM_WORDS);
+        let state = plan.persistent("state", TOPK_STATE_WORDS);
+        let mask_state = plan.persistent("mask_state", MASK_STATE_WORDS);
+        let mask = plan.persistent("mask", mask_words(len));
+        let protect = None;
+        let mut digit = |digit| {
+            let count = plan.phase(format!("histogram {digit}"));
+            plan.push(TopkHistogram { values, protect, state, histogram, digit, len })?;
+            let pick = plan.phase(format!("pick {digit}"));
+            plan.push(TopkPick { counts, histogram, state, selection: 0, digit })?;
+            Ok::<_, Error>([count, pick])
+        };
+        let digits = [digit(0)?, digit(1)?, digit(2)?];
+        let masks = plan.phase("mask");
+        let chunks = len.div_ceil(8_192);
+        let ties = plan.scratch("ties", chunks);
+        plan.push(MaskBegin { mask_state, keep_nan: false })?;
+        plan.push(TopkTies { values, protect, state, ties, len })?;
+        plan.push(TopkScan { ties, state, chunks })?;
+        plan.push(TopkMask { values, protect, ties, state, scores: true, mask_state, mask, len })?;
+        let nm = m.map(|m| {
+            let phase = plan.phase("n:m");
+            plan.push(MaskBegin { mask_state, keep_nan: false })?;
+            let (rows, columns, selection) = (len, 1, 0);
+            plan.push(NmMask { values, counts, selection, mask_state, mask, rows, columns, m })?;
+            Ok::<_, Error>(phase)
+        });
+        let nm = nm.transpose()?;
+        let (gpu, program) = (gpu.clone(), plan.build(gpu)?);
+        let chunk = vec![PADDING; len as usize];
+        Ok(Self { gpu, program, chunk, values, counts, state, mask_state, mask, digits, masks, nm })
+    }
+
+    /// Elements of a chunk.
+    pub(super) fn len(&self) -> usize {
+        self.chunk.len()
+    }
+
+    /// The chunk's first elements, to be written before a call that takes their number.
+    pub(super) fn chunk(&mut self) -> &mut [f32] {
+        &mut self.chunk
+    }
+
+    /// How many values the ranking that begins prunes; for N:M how many of a group stay.
+    pub(super) fn begin(&self, count: u32) {
+        self.program.upload(&self.gpu, self.counts, &[count]);
+    }
+
+    /// Counts the first `filled` elements of the chunk by `digit`.
+    pub(super) fn count(&mut self, digit: usize, filled: usize) -> Result<()> {
+        self.upload(filled);
+        self.run(&[self.digits[digit][0]])?;
+        // The host is not to run ahead: what it uploads is kept until it is copied.
+        self.gpu.wait()
+    }
+
+    /// Ends the counting by `digit`.
+    pub(super) fn pick(&self, digit: usize) -> Result<()> {
+        self.run(&[self.digits[digit][1]])
+    }
+
+    /// The mask of the first `filled` elements of the next chunk.
+    pub(super) fn mask(&mut self, filled: usize) -> Result<Masked> {
+        self.upload(filled);
+        self.run(&[self.masks])?;
+        self.masked(filled)
+    }
+
+    /// Ranks a chunk that is all there is, in one submission.
+    pub(super) fn rank_one(&mut self, filled: usize) -> Result<Masked> {
+        self.upload(filled);
+        let [a, b, c] = self.digits;
+        self.run(&[a[0], a[1], b[0], b[1], c[0], c[1], self.masks])?;
+        self.masked(filled)
+    }
+
+    /// The N:M mask of the first `filled` elements of the chunk.
+    pub(super) fn nm(&mut self, filled: usize) -> Result<Masked> {
+        let nm = self.nm.ok_or_else(|| Error::argument("pattern", "made without groups"))?;
+        self.upload(filled);
+        self.program.upload(&self.gpu, self.mask_state, &[MaskState::default()]);
+        self.run(&[nm])?;
+        self.masked(filled)
+    }
+
+    /// The highest score that the ranking prunes.
+    pub(super) fn threshold(&self) -> Result<f32> {
+        let state: Vec<TopkState> = self.program.download(&self.gpu, self.state)?;
+        Ok(f32::from_bits(state[0].score))
+    }
+
+    fn upload(&mut self, filled: usize) {
+        self.chunk[filled..].fill(PADDING);
+        self.program.upload(&self.gpu, self.values, &self.chunk);
+    }
+
+    fn run(&self, phases: &[Phase]) -> Result<()> {
+        let mut encoder = Encoder::new(&self.gpu);
+        for &phase in phases {
+            self.program.encode(phase, &mut encoder);
+        }
+        encoder.submit()
+    }
+
+    fn masked(&self, filled: usize) -> Result<Masked> {
+        let bits = self.program.download(&self.gpu, self.mask)?;
+        let state: Vec<MaskState> = self.program.download(&self.gpu, self.mask_state)?;
+        let padding = (self.len() - filled) as u32;
+        let threshold = f32::from_bits(state[0].threshold);
+        Ok(Masked { bits, nan: state[0].nan - padding, threshold })
+    }
+}
+
+/// The mask of a chunk.
+#[derive(Debug)]
+pub(super) struct Masked {
+    /// One bit per element.
+    pub(super) bits: Vec<u32>,
+    /// Elements that are NaN.
+    pub(super) nan: u32,
+    /// Highest |x| pruned by N:M.
+    pub(super) threshold: f32,
+}
