@@ -95,7 +95,8 @@ pub struct Train {
     /// Pruning settings, name=value separated by commas; `none` trains dense. Among them:
     /// target_sparsity, initial_sparsity, pruning_frequency, sparsity_function_begin_step,
     /// sparsity_function_end_step, sparsity_function_exponent, begin_pruning_step,
-    /// end_pruning_step, do_not_prune=[NAME,...], pruned=zero|revive|freeze.
+    /// end_pruning_step, do_not_prune=[NAME,...], scope=layer|global, budget=uniform|erk,
+    /// pattern=element|N:M|channel, pruned=zero|revive|freeze; docs/pruning.md has them all.
     #[arg(long, value_parser = pruning)]
     pub pruning: Option<Pruning>,
     /// Folder for checkpoints, events, traces and the recipe; a new one under logs/ by default.
