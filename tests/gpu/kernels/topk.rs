@@ -1,6 +1,7 @@
 //! The selection of the lowest weights, bit for bit against sorting.
 use secateur::gpu::{Gpu, Slot};
 use secateur::kernels::*;
+use secateur::prune::pruned_count;
 
 use crate::common::{Bench, Noise, Rig, Tol, gpu};
 
@@ -239,4 +240,43 @@ fn picker_slots(
     let counts = rig.output("counts", 1);
     let tensor = ranked(rig, values, protect, len);
     (tensor, Selection { counts, selection: 0, histogram, state })
+}
+
+const SPARSITIES: [f64; 6] = [0.0, 0.001, 0.5, 0.9, 0.999, 1.0];
+
+#[test]
+fn the_count_is_exact_at_every_sparsity() {
+    let Some(gpu) = gpu() else { return };
+    for len in [1, 2, 31, 33, 1000] {
+        let counts = SPARSITIES.map(|s| pruned_count(len as u64, s) as usize);
+        selects(gpu, len, &FAMILIES, &counts);
+    }
+}
+
+/// Too long to sort for every count: the number of bits, and that no pruned score is above a kept one.
+#[test]
+fn the_count_is_exact_at_ten_million() {
+    let Some(gpu) = gpu() else { return };
+    for len in [1_000_000, 10_000_000] {
+        let picker = Picker::new(gpu, len);
+        for family in ["random", "few values", "denormals"] {
+            let weights = weights(family, len);
+            picker.bench.upload(picker.tensor.values, &weights);
+            for sparsity in SPARSITIES {
+                let prune = pruned_count(len as u64, sparsity) as usize;
+                let (mask, _, state) = picker.run(prune);
+                assert_eq!(state.kept as usize, len - prune, "{len} {family} at {sparsity}");
+                let kept: usize = mask.iter().map(|w| w.count_ones() as usize).sum();
+                assert_eq!(kept, len - prune, "{len} {family} at {sparsity}");
+                let (mask, weights) = (&mask, &weights);
+                let scores = |keep| {
+                    let of = move |i: &usize| bit(&mask, *i) == keep;
+                    (0..len).filter(of).map(move |i| weights[i].abs().to_bits())
+                };
+                let (kept, pruned) = (scores(true).min(), scores(false).max());
+                let in_order = kept.is_none_or(|kept| pruned.is_none_or(|pruned| pruned <= kept));
+                assert!(in_order, "{len} {family} at {sparsity}: {pruned:?} above {kept:?}");
+            }
+        }
+    }
 }
