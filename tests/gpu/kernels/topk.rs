@@ -270,7 +270,7 @@ fn the_count_is_exact_at_ten_million() {
                 assert_eq!(kept, len - prune, "{len} {family} at {sparsity}");
                 let (mask, weights) = (&mask, &weights);
                 let scores = |keep| {
-                    let of = move |i: &usize| bit(&mask, *i) == keep;
+                    let of = move |i: &usize| bit(mask, *i) == keep;
                     (0..len).filter(of).map(move |i| weights[i].abs().to_bits())
                 };
                 let (kept, pruned) = (scores(true).min(), scores(false).max());
