@@ -13,6 +13,19 @@ pub enum Threshold {
     Histogram,
 }
 
+/// What ranks the weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Score {
+    /// |w|. Also read from upstream's name `weight`.
+    #[default]
+    #[serde(alias = "weight")]
+    Magnitude,
+    /// |w * gradient| of the last batch: the first-order estimate of what pruning the weight does
+    /// to the loss (Molchanov et al. 2017). A weight at zero scores zero.
+    Saliency,
+}
+
 /// How the sparsity goes from `initial_sparsity` to `target_sparsity`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,6 +73,8 @@ pub enum Regrow {
     /// No: a pruned weight returns only when the sparsity falls.
     #[default]
     None,
+    /// Any, at random, as a function of the step (SET: Mocanu et al. 2018).
+    Set,
     /// Those with the highest |gradient| of the last batch (RigL: Evci et al. 2020).
     Rigl,
 }

@@ -33,6 +33,16 @@ pub struct PrunedTensor {
     pub units: u32,
 }
 
+impl PrunedTensor {
+    pub(super) fn gradient(&self) -> Result<Slot> {
+        let missing = || {
+            let message = "the specification reads gradients, and this tensor has no slot for one";
+            Error::argument(&self.name, message)
+        };
+        self.gradient.ok_or_else(missing)
+    }
+}
+
 /// A mask update in a plan: what the host must say before each.
 #[derive(Debug, Clone)]
 pub struct MaskUpdate {
@@ -40,7 +50,7 @@ pub struct MaskUpdate {
     targets: Targets,
     /// For each selection the number of units to prune, and where weights grow again before it the
     /// number to prune for now; for N:M how many stay of a group; for upstream's threshold the
-    /// sparsity.
+    /// sparsity. Behind them, where weights grow at random, a seed for each tensor.
     counts: Slot,
     groups: Vec<Group>,
 }
@@ -74,7 +84,10 @@ impl MaskUpdate {
         let groups: Vec<Group> =
             targets.selections().into_iter().map(group).collect::<Result<_>>()?;
         let per_group = if spec.regrow == Regrow::None { 1 } else { 2 };
-        let counts = plan.persistent("prune.counts", groups.len() as u32 * per_group);
+        // The seeds of what grows at random are behind the counts.
+        let seeds = groups.len() as u32 * per_group;
+        let grown = if spec.regrow == Regrow::Set { tensors.len() as u32 } else { 0 };
+        let counts = plan.persistent("prune.counts", seeds + grown);
         let (bins, state) = match spec.threshold {
             Threshold::Exact => (Selection::HISTOGRAM_WORDS, TOPK_STATE_WORDS),
             Threshold::Histogram => (spec.nbins, 1),
@@ -86,10 +99,11 @@ impl MaskUpdate {
                 group.members.iter().map(|&i| (structures[i], &tensors[i])).collect();
             let (structure, tensor) = members[0];
             match (structure, spec.threshold) {
-                (Structure::Nm { m }, _) => rank::nm(plan, tensor, m, counts, selection)?,
+                (Structure::Nm { m }, _) => rank::nm(plan, spec, tensor, m, counts, selection)?,
                 (_, Threshold::Exact) => {
                     let first = Selection { counts, selection, histogram: bins, state };
-                    select(plan, spec, &members, first)?;
+                    let seeds = group.members.iter().map(|&i| seeds + i as u32);
+                    select(plan, spec, &members, first, seeds)?;
                 }
                 (_, Threshold::Histogram) => {
                     let ranked = rank::begin(plan, spec, structure, tensor)?;
@@ -136,7 +150,10 @@ impl MaskUpdate {
             // At most `units`, which fits a u32.
             dropped.into_iter().chain([prune]).map(|count| count as u32).collect()
         };
-        self.groups.iter().flat_map(words).collect()
+        let tensors = self.groups.iter().map(|g| g.members.len()).sum::<usize>() as u32;
+        let grown = if self.spec.regrow == Regrow::Set { tensors } else { 0 };
+        let seed = |tensor| (step as u32).wrapping_mul(0x9e37_79b1).wrapping_add(tensor);
+        self.groups.iter().flat_map(words).chain((0..grown).map(seed)).collect()
     }
 
     /// The share of all pruned tensors' weights that the update to `total` is to clear.
@@ -181,6 +198,7 @@ fn select(
     spec: &PruningSpec,
     members: &[(Structure, &PrunedTensor)],
     first: Selection,
+    seeds: impl Iterator<Item = u32>,
 ) -> Result<()> {
     let name = &members[0].1.name;
     let mut ranked: Vec<Ranked> =
@@ -194,11 +212,9 @@ fn select(
         ranked.mask = plan.scratch(format!("{}.kept", t.name), mask_words(t.len));
     }
     first.push(plan, name, &ranked)?;
-    for (ranked, (_, t)) in ranked.iter_mut().zip(members) {
+    for ((ranked, (_, t)), seed) in ranked.iter_mut().zip(members).zip(seeds) {
         plan.push(MaskBegin { mask_state: t.state, keep_nan: true })?;
-        let values = t.gradient.ok_or_else(|| {
-            Error::argument("regrow", format!("{} has no gradient to grow by", t.name))
-        })?;
+        let values = rank::growth(plan, spec, t, first.counts, seed)?;
         *ranked =
             Ranked { values, protect: Some(ranked.mask), scores: false, mask: t.mask, ..*ranked };
     }

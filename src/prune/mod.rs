@@ -13,7 +13,7 @@ mod targets;
 mod validate;
 
 pub use crate::kernels::BlockPooling;
-pub use choice::{Budget, Regrow, Schedule, Scope, Threshold};
+pub use choice::{Budget, Regrow, Schedule, Scope, Score, Threshold};
 pub use mask_update::{MaskUpdate, PrunedTensor};
 pub use op::{MaskUpdateOp, Pruning};
 pub use pattern::Pattern;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as ChoiceError};
 
-use super::choice::{Budget, Regrow, Schedule, Scope, Threshold};
+use super::choice::{Budget, Regrow, Schedule, Scope, Score, Threshold};
 use super::pattern::Pattern;
 use super::spec::PruningSpec;
 use crate::kernels::{BlockPooling, Pruned};
@@ -35,6 +35,8 @@ impl FromStr for PruningSpec {
                 )));
             };
             let (name, value) = (name.trim(), value.trim());
+            // Later upstream's name.
+            let name = if name == "prune_option" { "score" } else { name };
             let field = FIELDS.iter().find(|f| f.name == name).ok_or_else(|| unknown(name))?;
             if seen.contains(&field.name) {
                 let message = format!("`{name}` is given a second time at character {position}");
@@ -112,6 +114,7 @@ const FIELDS: &[Field] = fields![
     target_parameters
     target_flops
     keep_units
+    score
     regrow
     regrow_fraction
     pruned
@@ -206,6 +209,7 @@ impl Choice for Pattern {}
 impl Choice for Regrow {}
 impl Choice for Schedule {}
 impl Choice for Scope {}
+impl Choice for Score {}
 
 impl<T: Choice> Value for T {
     fn read(text: &str) -> Result<Self, String> {

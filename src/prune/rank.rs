@@ -1,12 +1,13 @@
 //! What is ranked of a tensor, and how its mask follows from that.
-use super::choice::Threshold;
+use super::choice::{Regrow, Score, Threshold};
 use super::mask_update::PrunedTensor;
 use super::pattern::Structure;
 use super::spec::PruningSpec;
 use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
-    BlockMask, BlockPool, MaskBegin, NmMask, Ranked, UnitFloor, UnitPeak, mask_words,
+    BlockMask, BlockPool, MaskBegin, NmMask, RandomScore, Ranked, Saliency, UnitFloor, UnitPeak,
+    mask_words,
 };
 
 /// Appends what comes before the selection of `t`: its scores, and what is protected among them.
@@ -17,18 +18,18 @@ pub(super) fn begin(
     t: &PrunedTensor,
 ) -> Result<Ranked> {
     plan.push(MaskBegin { mask_state: t.state, keep_nan: false })?;
-    let (mask_state, scores) = (t.state, true);
+    let (mask_state, scores, weights) = (t.state, true, score(plan, spec, t)?);
     match structure {
         Structure::Element | Structure::Nm { .. } => {
-            let protect = floor(plan, spec, &t.name, t.weights, [t.len / t.units, t.units])?;
-            let (values, mask, len) = (t.weights, t.mask, t.len);
+            let protect = floor(plan, spec, &t.name, weights, [t.len / t.units, t.units])?;
+            let (values, mask, len) = (weights, t.mask, t.len);
             Ok(Ranked { values, protect, scores, mask_state, mask, len })
         }
         Structure::Blocks(blocks) => {
             let len = blocks.count();
             let values = plan.scratch(format!("{}.blocks", t.name), len);
             let pooling = spec.block_pooling_function;
-            plan.push(BlockPool { values: t.weights, scores: values, blocks, pooling })?;
+            plan.push(BlockPool { values: weights, scores: values, blocks, pooling })?;
             // The highest block of the tensor.
             let protect = floor(plan, spec, &t.name, values, [len, 1])?;
             let mask = plan.scratch(format!("{}.block_mask", t.name), mask_words(len));
@@ -53,15 +54,46 @@ pub(super) fn end(
 /// Appends N:M on `t`: `counts[selection]` of every `m` stay.
 pub(super) fn nm(
     plan: &mut PlanBuilder,
+    spec: &PruningSpec,
     t: &PrunedTensor,
     m: u32,
     counts: Slot,
     selection: u32,
 ) -> Result<()> {
-    let (values, mask_state, mask) = (t.weights, t.state, t.mask);
+    let (values, mask_state, mask) = (score(plan, spec, t)?, t.state, t.mask);
     let (rows, columns) = (t.len / t.units, t.units);
     plan.push(MaskBegin { mask_state, keep_nan: false })?;
     plan.push(NmMask { values, counts, selection, mask_state, mask, rows, columns, m })
+}
+
+/// What ranks the weights of `t`: their magnitude needs nothing of its own.
+fn score(plan: &mut PlanBuilder, spec: &PruningSpec, t: &PrunedTensor) -> Result<Slot> {
+    let &PrunedTensor { weights, len, .. } = t;
+    match spec.score {
+        Score::Magnitude => Ok(weights),
+        Score::Saliency => {
+            let score = plan.scratch(format!("{}.score", t.name), len);
+            plan.push(Saliency { weights, gradient: t.gradient()?, score, len })?;
+            Ok(score)
+        }
+    }
+}
+
+/// What ranks the weights that do not stay, for those that grow again; the random ones by the seed
+/// in `seeds[selection]`.
+pub(super) fn growth(
+    plan: &mut PlanBuilder,
+    spec: &PruningSpec,
+    t: &PrunedTensor,
+    seeds: Slot,
+    selection: u32,
+) -> Result<Slot> {
+    if spec.regrow == Regrow::Rigl {
+        return t.gradient();
+    }
+    let score = plan.scratch(format!("{}.random", t.name), t.len);
+    plan.push(RandomScore { seeds, selection, score, len: t.len })?;
+    Ok(score)
 }
 
 /// Appends what protects the highest value of each column of `values [rows, columns]`.

@@ -1,7 +1,7 @@
 //! What to prune, how far and when: the settings of a pruning run.
 use serde::{Deserialize, Serialize};
 
-use super::choice::{Budget, Regrow, Schedule, Scope, Threshold};
+use super::choice::{Budget, Regrow, Schedule, Scope, Score, Threshold};
 use super::pattern::Pattern;
 use crate::kernels::{BlockPooling, Pruned};
 
@@ -93,6 +93,9 @@ pub struct PruningSpec {
     /// Each output unit (a column) keeps its highest weight as long as the count leaves one for
     /// each: that changes which weights stay, never how many.
     pub keep_units: bool,
+    /// What ranks the weights. Upstream's name for it, `prune_option`, is read too.
+    #[serde(alias = "prune_option")]
+    pub score: Score,
     /// Whether an update also takes weights back, and by what.
     pub regrow: Regrow,
     /// Share of the weights that stay which the first update exchanges, 0 to 1; by a cosine it falls
@@ -134,6 +137,7 @@ impl Default for PruningSpec {
             target_parameters: None,
             target_flops: None,
             keep_units: true,
+            score: Score::default(),
             regrow: Regrow::default(),
             regrow_fraction: 0.3,
             pruned: Pruned::default(),
@@ -145,7 +149,7 @@ impl PruningSpec {
     /// Whether updates read the gradients of the pruned weights, which then keep a tensor of their
     /// own: as many bytes as the weights.
     pub fn needs_gradients(&self) -> bool {
-        self.regrow == Regrow::Rigl
+        self.regrow == Regrow::Rigl || self.score == Score::Saliency
     }
 
     /// Whether `do_not_prune` keeps the weight of this name dense.

@@ -1,7 +1,10 @@
 //! Whole mask updates against the host: what is dropped, what grows.
+use secateur::gpu::Gpu;
 use secateur::graph::Graph;
 use secateur::kernels::*;
-use secateur::prune::{MaskUpdate, PrunedTensor, PruningSpec, Targets, pruned_count};
+use secateur::prune::{
+    MaskUpdate, PrunedTensor, PruningSpec, Regrow, Score, Targets, pruned_count,
+};
 
 use crate::common::{Noise, Rig, Tol, gpu};
 
@@ -25,17 +28,31 @@ impl Host {
         Self { weights, gradient, mask, units: columns as usize }
     }
 
-    fn floor(&self) -> Vec<u32> {
-        unit_floor_reference(&unit_peak_reference(&self.weights, self.units), self.weights.len())
+    /// One f32 product each, as the device has it.
+    fn scores(&self, score: Score) -> Vec<f32> {
+        let products = self.weights.iter().zip(&self.gradient);
+        match score {
+            Score::Magnitude => self.weights.iter().map(|w| w.abs()).collect(),
+            Score::Saliency => products.map(|(w, g)| (w * g).abs()).collect(),
+        }
     }
 }
 
-/// RigL: of the weights that are to stay, all but the exchanged ones stay by |w|; the rest grows by
-/// |gradient| among all others.
+/// RigL and SET: of the weights that are to stay, all but the exchanged ones stay by score; the rest
+/// grows by |gradient| or at random among all others.
 #[test]
-fn rigl_drops_by_weight_and_grows_by_gradient() {
+fn weights_drop_by_score_and_grow_again() {
     let Some(gpu) = gpu() else { return };
-    let spec: PruningSpec = "regrow=rigl,end_pruning_step=100,target_sparsity=0.8".parse().unwrap();
+    for regrow in ["rigl", "set"] {
+        for score in ["magnitude", "saliency"] {
+            let text = format!("regrow={regrow},score={score}");
+            drops_and_grows(gpu, &format!("{text},end_pruning_step=100,target_sparsity=0.8"));
+        }
+    }
+}
+
+fn drops_and_grows(gpu: &Gpu, text: &str) {
+    let spec: PruningSpec = text.parse().unwrap();
     spec.validate().unwrap();
     let mut graph = Graph::default();
     for (i, shape) in SHAPES.into_iter().enumerate() {
@@ -63,30 +80,38 @@ fn rigl_drops_by_weight_and_grows_by_gradient() {
     }
     let update = MaskUpdate::push(&mut rig.plan, &spec, targets, &tensors).unwrap();
     let bench = rig.build();
-    bench.upload(update.counts(), &update.words(50, 0.8));
+    let words = update.words(50, 0.8);
+    bench.upload(update.counts(), &words);
     bench.run();
 
     // Half way the cosine leaves half of 0.3.
     assert!((spec.regrow_fraction_at(50) - 0.15).abs() < 1e-12);
-    for (host, tensor) in hosts.iter().zip(&tensors) {
+    for (i, (host, tensor)) in hosts.iter().zip(&tensors).enumerate() {
         let len = host.weights.len() as u64;
         let prune = pruned_count(len, 0.8);
         let exchanged = pruned_count(len - prune, 0.15);
         assert!(exchanged > 0 || len < 40);
         let dropped = (prune + exchanged) as usize;
-        let kept = topk_reference(&host.weights, Some(&host.floor()), dropped);
-        let want = topk_reference(&host.gradient, Some(&kept), prune as usize);
+        let scores = host.scores(spec.score);
+        let floor = unit_floor_reference(&unit_peak_reference(&scores, host.units), scores.len());
+        let kept = topk_reference(&scores, Some(&floor), dropped);
+        // Behind two counts for each of three tensors.
+        let grown = match spec.regrow {
+            Regrow::Set => random_score_reference(words[6 + i], tensor.len),
+            _ => host.gradient.clone(),
+        };
+        let want = topk_reference(&grown, Some(&kept), prune as usize);
         let got: Vec<u32> = bench.read(tensor.mask);
-        Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{}: {e}", tensor.name));
+        Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{text}, {}: {e}", tensor.name));
 
         let state = bench.read::<MaskState>(tensor.state)[0];
         assert_eq!(u64::from(state.kept), len - prune);
         let changed: u32 =
             want.iter().zip(&host.mask).map(|(new, old)| (new ^ old).count_ones()).sum();
         assert_eq!(state.changed, changed);
-        // Of |w|, not of the gradient.
+        // Of what is dropped, not of what grows.
         let highest = (0..host.weights.len()).filter(|&i| !bit(&kept, i));
-        let highest = highest.map(|i| host.weights[i].abs()).fold(0.0, f32::max);
+        let highest = highest.map(|i| scores[i]).fold(0.0, f32::max);
         assert_eq!(f32::from_bits(state.threshold), highest);
         // What grows starts from 0, and nothing pruned keeps anything.
         let weights: Vec<f32> = bench.read(tensor.weights);

@@ -6,6 +6,7 @@ mod loss;
 mod matmul;
 mod optimizers;
 mod patterns;
+mod scores;
 mod topk;
 mod unit_floor;
 

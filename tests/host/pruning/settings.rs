@@ -2,7 +2,7 @@
 use proptest::prelude::*;
 use secateur::kernels::Pruned;
 use secateur::prune::{
-    BlockPooling, Budget, Pattern, PruningSpec, Regrow, Schedule, Scope, Threshold,
+    BlockPooling, Budget, Pattern, PruningSpec, Regrow, Schedule, Scope, Score, Threshold,
 };
 
 use super::spec;
@@ -37,6 +37,8 @@ fn upstreams_string_parses() {
     assert_eq!(spec("  "), PruningSpec::default());
     assert_eq!(spec("do_not_prune=[]"), PruningSpec::default());
     assert_eq!(PruningSpec::default().to_string(), "");
+    assert_eq!(spec("prune_option=weight"), PruningSpec::default());
+    assert_eq!(spec("prune_option=saliency").to_string(), "score=saliency");
     assert_eq!(
         spec("pruned=revive,target_sparsity=0.9").to_string(),
         "target_sparsity=0.9,pruned=revive"
@@ -53,7 +55,7 @@ fn default_is_upstreams() {
                     threshold=exact,pruned=zero,schedule=polynomial,weight_sparsity_map=[],\
                     budget=uniform,scope=layer,groups=[],keep_units=true,\
                     regrow=none,regrow_fraction=0.3,block_dims_map=[],\
-                    pattern=element";
+                    pattern=element,score=magnitude";
     assert_eq!(spec(upstream), PruningSpec::default());
     PruningSpec::default().validate().expect("the defaults are valid");
     let json = serde_json::to_value(PruningSpec::default()).expect("serialises");
@@ -216,7 +218,7 @@ fn any_spec() -> impl Strategy<Value = PruningSpec> {
     )
         .prop_map(|((name, steps, signed, names), (floats, nbins, tpu), choices, more)| {
             let ([maps, groups, blocks], [first, last], [parameters, flops]) = more.0;
-            let (schedule, budget, scope, keep_units, regrow, pattern) = more.1;
+            let (schedule, budget, scope, keep_units, (regrow, score), pattern) = more.1;
             PruningSpec {
                 name,
                 begin_pruning_step: steps[0],
@@ -248,6 +250,7 @@ fn any_spec() -> impl Strategy<Value = PruningSpec> {
                 keep_units,
                 block_dims_map: blocks,
                 pattern,
+                score,
                 regrow,
                 regrow_fraction: floats[4],
             }
@@ -266,14 +269,18 @@ fn any_rules() -> impl Strategy<Value = Rules> {
     )
 }
 
-fn any_division() -> impl Strategy<Value = (Schedule, Budget, Scope, bool, Regrow, Pattern)> {
+fn any_division() -> impl Strategy<Value = (Schedule, Budget, Scope, bool, (Regrow, Score), Pattern)>
+{
     let schedules = [Schedule::Polynomial, Schedule::Cosine, Schedule::Constant, Schedule::OneShot];
     (
         prop::sample::select(schedules.to_vec()),
         prop_oneof![Just(Budget::Uniform), Just(Budget::Erk)],
         prop_oneof![Just(Scope::Layer), Just(Scope::Global)],
         any::<bool>(),
-        prop_oneof![Just(Regrow::None), Just(Regrow::Rigl)],
+        (
+            prop_oneof![Just(Regrow::None), Just(Regrow::Rigl), Just(Regrow::Set)],
+            prop_oneof![Just(Score::Magnitude), Just(Score::Saliency)],
+        ),
         prop_oneof![
             Just(Pattern::Element),
             Just(Pattern::Channel),
