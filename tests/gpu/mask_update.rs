@@ -6,7 +6,7 @@ use secateur::prune::{
     MaskUpdate, PrunedTensor, PruningSpec, Regrow, Score, Targets, pruned_count,
 };
 
-use crate::common::{Noise, Rig, Tol, gpu};
+use crate::common::{Bench, Noise, Rig, Tol, gpu};
 
 const SHAPES: [[u32; 2]; 3] = [[33, 7], [300, 100], [31, 1]];
 
@@ -51,17 +51,25 @@ fn weights_drop_by_score_and_grow_again() {
     }
 }
 
-fn drops_and_grows(gpu: &Gpu, text: &str) {
+/// The update of `text` on these tensors, to `total` after step 50, done.
+struct Done<'a> {
+    spec: PruningSpec,
+    bench: Bench<'a>,
+    tensors: Vec<PrunedTensor>,
+    words: Vec<u32>,
+}
+
+fn update<'a>(gpu: &'a Gpu, text: &str, hosts: &[Host], total: f64) -> Done<'a> {
     let spec: PruningSpec = text.parse().unwrap();
     spec.validate().unwrap();
     let mut graph = Graph::default();
-    for (i, shape) in SHAPES.into_iter().enumerate() {
+    for (i, host) in hosts.iter().enumerate() {
+        let columns = host.units as u32;
+        let shape = [host.weights.len() as u32 / columns, columns];
         let weight = graph.parameter(format!("fc{i}.weight"), shape).unwrap();
         graph.apply_mask(weight).unwrap();
     }
     let targets = Targets::new(&spec, graph.parameters()).unwrap();
-    let hosts: Vec<Host> = (1..).zip(SHAPES).map(|(i, s)| Host::new(s, 0.75, i)).collect();
-
     let mut rig = Rig::new(gpu);
     let mut tensors = Vec::new();
     for (i, host) in hosts.iter().enumerate() {
@@ -80,9 +88,40 @@ fn drops_and_grows(gpu: &Gpu, text: &str) {
     }
     let update = MaskUpdate::push(&mut rig.plan, &spec, targets, &tensors).unwrap();
     let bench = rig.build();
-    let words = update.words(50, 0.8);
+    let words = update.words(50, total);
     bench.upload(update.counts(), &words);
     bench.run();
+    Done { spec, bench, tensors, words }
+}
+
+/// A weight that is NaN has no rank: whatever the pattern, it is counted, and the run ends by it.
+#[test]
+fn nan_is_counted_in_every_pattern() {
+    let Some(gpu) = gpu() else { return };
+    for text in [
+        "",
+        "keep_units=false",
+        "scope=global",
+        "threshold=histogram",
+        "block_height=4,block_width=2",
+        "block_height=4,block_pooling_function=max",
+        "block_width=2,threshold=histogram",
+        "pattern=2:4",
+        "regrow=set,end_pruning_step=100",
+        "score=saliency",
+    ] {
+        let mut host = Host::new([33, 7], 0.0, 5);
+        host.weights[100] = f32::NAN;
+        let hosts = [host, Host::new([31, 3], 0.0, 6)];
+        let done = update(gpu, text, &hosts, 0.5);
+        let nan = |i: usize| done.bench.read::<MaskState>(done.tensors[i].state)[0].nan;
+        assert!(nan(0) > 0 && nan(1) == 0, "{text}: {} and {}", nan(0), nan(1));
+    }
+}
+
+fn drops_and_grows(gpu: &Gpu, text: &str) {
+    let hosts: Vec<Host> = (1..).zip(SHAPES).map(|(i, s)| Host::new(s, 0.75, i)).collect();
+    let Done { spec, bench, tensors, words } = update(gpu, text, &hosts, 0.8);
 
     // Half way the cosine leaves half of 0.3.
     assert!((spec.regrow_fraction_at(50) - 0.15).abs() < 1e-12);
