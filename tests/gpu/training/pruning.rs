@@ -295,3 +295,26 @@ fn histogram_threshold_on_blocks_smooths() {
     let last = outcome.session.get_thresholds().unwrap()[1].1;
     assert_eq!(last, thresholds[11]);
 }
+
+/// Other scores choose other weights, as many; SET exchanges others than RigL; each the same twice.
+#[test]
+fn scores_and_growth_choose_in_a_run() {
+    let base = "target_sparsity=0.7,schedule=constant,pruning_frequency=4,end_pruning_step=24,\
+                sparsity_function_end_step=4";
+    let masks = |more: &str| {
+        let (outcome, _) = pruned(format!("{base}{more}").parse().unwrap(), 12)?;
+        let masks = outcome.session.get_masks().unwrap();
+        // Of weights that score zero, those of units that never fire, any may be kept: count bits.
+        let kept = |(_, mask): &(String, Vec<u32>)| mask.iter().map(|w| w.count_ones()).sum();
+        assert_eq!(masks.iter().map(kept).collect::<Vec<u32>>(), [36, 78, 12], "{more}");
+        Some(masks)
+    };
+    let all = ["", ",score=saliency", ",regrow=rigl", ",regrow=set", ",regrow=set,score=saliency"];
+    for (i, more) in all.iter().enumerate() {
+        let Some(first) = masks(more) else { return };
+        assert_eq!(Some(&first), masks(more).as_ref(), "{more}");
+        for other in &all[..i] {
+            assert_ne!(Some(&first), masks(other).as_ref(), "{more} and {other}");
+        }
+    }
+}
