@@ -9,7 +9,7 @@ pub struct TopkHistogram {
     pub values: Slot,
     /// One bit per value; where it is set, the value ranks above all others.
     pub protect: Option<Slot>,
-    /// [`TopkState`]
+    /// [`super::TopkState`]
     pub state: Slot,
     /// Counts to add to.
     pub histogram: Slot,

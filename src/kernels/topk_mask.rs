@@ -12,7 +12,7 @@ pub struct TopkMask {
     pub protect: Option<Slot>,
     /// Ties before each chunk.
     pub ties: Slot,
-    /// [`TopkState`]
+    /// [`super::TopkState`]
     pub state: Slot,
     /// Whether the values are scores of the weights: then the state's threshold is theirs.
     pub scores: bool,

@@ -9,7 +9,7 @@ pub struct TopkPick {
     pub counts: Slot,
     /// Counts to read and clear.
     pub histogram: Slot,
-    /// [`TopkState`]
+    /// [`super::TopkState`]
     pub state: Slot,
     /// Which of the counts.
     pub selection: u32,

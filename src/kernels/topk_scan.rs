@@ -7,7 +7,7 @@ use crate::gpu::{Bound, Kernel, Operand, Slot, write};
 pub struct TopkScan {
     /// `[chunks]`
     pub ties: Slot,
-    /// [`TopkState`]
+    /// [`super::TopkState`]
     pub state: Slot,
     /// Chunks of the tensor.
     pub chunks: u32,

@@ -9,7 +9,7 @@ pub struct TopkTies {
     pub values: Slot,
     /// One bit per value; where it is set, the value ranks above all others.
     pub protect: Option<Slot>,
-    /// [`TopkState`]
+    /// [`super::TopkState`]
     pub state: Slot,
     /// `[chunks]`
     pub ties: Slot,

@@ -123,6 +123,9 @@ fn drops_and_grows(gpu: &Gpu, text: &str) {
     let hosts: Vec<Host> = (1..).zip(SHAPES).map(|(i, s)| Host::new(s, 0.75, i)).collect();
     let Done { spec, bench, tensors, words } = update(gpu, text, &hosts, 0.8);
 
+    // What grows at random grows at other places in each tensor.
+    let seeds = &words[6..];
+    assert!((1..seeds.len()).all(|i| !seeds[..i].contains(&seeds[i])), "{seeds:?}");
     // Half way the cosine leaves half of 0.3.
     assert!((spec.regrow_fraction_at(50) - 0.15).abs() < 1e-12);
     for (i, (host, tensor)) in hosts.iter().zip(&tensors).enumerate() {
