@@ -22,9 +22,8 @@ pub enum Pattern {
         /// Size of a group, at most 32.
         m: u32,
     },
-    /// Whole output units (columns), by the mean or maximum of their weights: what
-    /// [`crate::nn`] can cut out of the network for real. The last layer, whose units are the
-    /// classes, stays dense unless it has a target of its own.
+    /// Whole output units (columns), by the mean or maximum of their weights. The last layer, whose
+    /// units are the classes, stays dense unless it has a target of its own.
     Channel,
 }
 

@@ -11,8 +11,8 @@ impl PruningSpec {
     /// Checks every field.
     ///
     /// # Errors
-    /// [`Error::Argument`] for the first field outside its range, with its value and the range,
-    /// or that asks for what this version does not have: blocks other than 1x1; or for two things that exclude each other.
+    /// [`Error::Argument`] for the first field outside its range, with its value and the range, or
+    /// that another one excludes.
     pub fn validate(&self) -> Result<()> {
         let s = self;
         let fraction = |x: f64| (0.0..=1.0).contains(&x);
@@ -71,9 +71,7 @@ impl PruningSpec {
         }
         s.groups().try_for_each(|group| group.map(|_| ()))?;
         check(fraction(s.regrow_fraction), "regrow_fraction", s.regrow_fraction, "in 0 to 1")?;
-        s.validate_together()?;
-
-        Ok(())
+        s.validate_together()
     }
 
     /// Settings that exclude each other.
@@ -134,6 +132,10 @@ impl PruningSpec {
                 "pattern",
                 format!("{n}:{m}: must be N:M, N at least 1 and below M, M at most 32"),
             );
+        }
+        if self.target_parameters.is_some() || self.target_flops.is_some() {
+            let message = format!("{n}:{m}: it says itself how much is left; leave out the target");
+            return refuse("pattern", message);
         }
         let target = 1.0 - f64::from(n) / f64::from(m);
         if (self.target_sparsity - target).abs() > 1e-9 {

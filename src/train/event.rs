@@ -89,6 +89,7 @@ pub struct MaskSparsity {
     pub sparsity: f64,
     /// Share of the bits that this update changed.
     pub churn: f64,
-    /// Highest |w| pruned by this or the last update that pruned more than zeros.
+    /// Highest score pruned by this or the last update that pruned more than zeros: |w|, unless the
+    /// specification ranks by something else; with `threshold=histogram` the smoothed threshold.
     pub threshold: f32,
 }

@@ -130,6 +130,7 @@ fn validation_names_field_value_and_range() {
         ("pattern=1:33", "1:33", "M at most 32"),
         ("pattern=2:4,block_height=2", "2:4", "choose one"),
         ("pattern=channel,block_width=2", "channel", "choose one"),
+        ("pattern=2:4,target_flops=9", "2:4", "leave out the target"),
         ("pattern=2:4,scope=global", "2:4", "scope=layer"),
         ("target_sparsity=0.6,pattern=2:4", "0.6", "ends at 0.5"),
         ("first_layer_sparsity=1.5", "1.5", "in 0 to 1"),
