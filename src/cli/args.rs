@@ -33,6 +33,11 @@ pub enum Command {
     /// Loss and accuracy of a checkpoint on a data set.
     #[command(after_help = "Example:\n  secateur eval logs/digits-001 --data digits --json")]
     Eval(Eval),
+    /// Write a checkpoint's weights to one file, if asked for without the units that pruning killed.
+    #[command(
+        after_help = "Example:\n  secateur export logs/digits-001 -o small.safetensors --shrink\n  secateur eval small.safetensors --data digits"
+    )]
+    Export(Export),
     /// Tensors of a safetensors file or a checkpoint, with their zeros.
     #[command(after_help = "Example:\n  secateur inspect logs/digits-001")]
     Inspect(Inspect),
@@ -123,7 +128,7 @@ pub struct Train {
 
 #[derive(Debug, ClapArgs)]
 pub struct Eval {
-    /// A checkpoint, or a logdir: its newest valid checkpoint.
+    /// A checkpoint, a logdir (its newest valid checkpoint), or a file that `export` wrote.
     pub checkpoint: PathBuf,
     /// `digits`, `mnist:DIR` or `fashion-mnist:DIR`; the recipe's by default.
     #[arg(long)]
@@ -136,9 +141,30 @@ pub struct Eval {
 }
 
 #[derive(Debug, ClapArgs)]
+pub struct Export {
+    /// A checkpoint, or a logdir: its newest valid checkpoint.
+    pub checkpoint: PathBuf,
+    /// File to write: *.safetensors.
+    #[arg(short, long)]
+    pub output: PathBuf,
+    /// Cut out hidden units that read nothing or are read by nobody; the network computes the same.
+    #[arg(long)]
+    pub shrink: bool,
+    /// Replace an output that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 pub struct Inspect {
     /// A safetensors file, a checkpoint, or a logdir: its newest valid checkpoint.
     pub file: PathBuf,
+    /// Folder for a picture (PNG) of each mask of a checkpoint: white stays, black is pruned.
+    #[arg(long)]
+    pub pictures: Option<PathBuf>,
     /// One JSON object on standard output.
     #[arg(long)]
     pub json: bool,

@@ -1,8 +1,7 @@
 //! `secateur eval`
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use secateur::nn::Model;
+use anyhow::{Context, Result, bail};
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
 use secateur::train::Session;
@@ -11,7 +10,7 @@ use serde::Serialize;
 
 use super::args::Eval;
 use super::recipe::Recipe;
-use super::{Verdict, data, output};
+use super::{Verdict, data, export, output};
 
 /// Rows in a batch of an evaluation.
 const BATCH: usize = 256;
@@ -21,32 +20,54 @@ struct Report {
     adapter: String,
     backend: String,
     checkpoint: PathBuf,
-    global_step: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    global_step: Option<u64>,
     data: String,
     test_loss: f64,
     test_accuracy: f64,
 }
 
+/// Where the weights come from.
+enum Loaded {
+    Checkpoint(Box<Checkpoint>),
+    File(export::Tensors),
+}
+
 pub fn run(args: &Eval) -> Result<Verdict> {
-    let found = find(&args.checkpoint)?;
+    // Only the forward plan runs; gradient descent keeps no tensors of its own.
+    let optimizer = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
+    let exported = args.checkpoint.is_file();
+    let (path, global_step, model, loaded) = if exported {
+        let (model, tensors) = export::read(&args.checkpoint)?;
+        (args.checkpoint.clone(), None, model, Loaded::File(tensors))
+    } else {
+        let found = find(&args.checkpoint)?;
+        let (path, step) = (found.path.clone(), found.manifest.global_step);
+        (path, Some(step), found.manifest.model.parse()?, Loaded::Checkpoint(Box::new(found)))
+    };
     let data_name = match &args.data {
         Some(data) => data.clone(),
-        None => recipe_beside(&found.path)?.data,
+        None if exported => bail!("an exported file does not say its data; name it with --data"),
+        None => recipe_beside(&path)?.data,
     };
     let data = data::open(&data_name)?;
     let gpu = data::gpu(&args.common)?;
-    let model: Model = found.manifest.model.parse()?;
     let network = model.network(BATCH, data.test.width(), data.test.classes())?;
-    // Only the forward plan runs; gradient descent keeps no tensors of its own.
-    let optimizer = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
     let mut session = Session::new(&gpu, &network, optimizer, &MaskUpdateOp::none(), 0)?;
-    session.restore(&found)?;
+    match loaded {
+        Loaded::Checkpoint(found) => session.restore(&found)?,
+        Loaded::File(tensors) => {
+            for (name, values) in &tensors {
+                session.set_weights(name, values)?;
+            }
+        }
+    }
     let evaluation = session.evaluate(&data.test)?;
     let report = Report {
         adapter: gpu.report().name.clone(),
         backend: gpu.report().backend.clone(),
-        checkpoint: found.path,
-        global_step: found.manifest.global_step,
+        checkpoint: path,
+        global_step,
         data: data_name,
         test_loss: evaluation.loss,
         test_accuracy: evaluation.accuracy,

@@ -1,9 +1,11 @@
 //! `secateur inspect`
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use secateur::oneshot::{Header, TensorInfo, nonzero};
-use secateur::train::checkpoint::{MODEL_FILE, Manifest};
+use secateur::prune::mask_picture;
+use secateur::train::checkpoint::{Checkpoint, MODEL_FILE, Manifest, TensorData};
 use serde::Serialize;
 
 use super::args::Inspect;
@@ -30,8 +32,17 @@ struct TensorReport {
 }
 
 pub fn run(args: &Inspect) -> Result<Verdict> {
-    let report = if args.file.is_dir() {
+    let is_checkpoint = args.file.is_dir();
+    ensure!(
+        is_checkpoint || args.pictures.is_none(),
+        "--pictures takes the masks of a checkpoint; {} is a file",
+        args.file.display()
+    );
+    let report = if is_checkpoint {
         let found = eval::find(&args.file)?;
+        if let Some(folder) = &args.pictures {
+            pictures(&found, folder)?;
+        }
         let file = found.path.join(MODEL_FILE);
         Report { tensors: tensors(&file)?, file, manifest: Some(found.manifest) }
     } else {
@@ -55,6 +66,22 @@ pub fn run(args: &Inspect) -> Result<Verdict> {
     }
     output::line(&report.file.display().to_string())?;
     Ok(Verdict::Done)
+}
+
+/// Writes a picture of each mask, named as its weight.
+fn pictures(found: &Checkpoint, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    for tensor in &found.model {
+        let mask = found.optimizer.iter().find(|t| t.name == format!("{}/mask", tensor.name));
+        let Some(TensorData::U32(mask)) = mask.map(|t| &t.data) else { continue };
+        let shape: Vec<u32> = tensor.shape.iter().map(|&d| d as u32).collect();
+        // Names may hold what folders are parted by.
+        let path = folder.join(format!("{}.png", tensor.name.replace(['/', '\\'], "_")));
+        fs::write(&path, mask_picture(mask, &shape)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        output::note(path.display());
+    }
+    Ok(())
 }
 
 /// Every tensor of a safetensors file, read in pieces: memory does not grow with the file.

@@ -3,6 +3,7 @@ mod args;
 mod data;
 mod devices;
 mod eval;
+mod export;
 mod inspect;
 mod output;
 mod progress;
@@ -64,6 +65,7 @@ pub fn main() -> ExitCode {
     let outcome = match command {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Prune(args) => prune::run(&args),
         Command::Devices(args) => devices::run(&args),

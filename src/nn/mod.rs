@@ -2,7 +2,9 @@
 mod init;
 mod model;
 mod network;
+mod shrink;
 
 pub use init::glorot_uniform;
 pub use model::Model;
 pub use network::Network;
+pub use shrink::{Dense, Shrunk, shrink};

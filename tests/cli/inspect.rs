@@ -111,3 +111,16 @@ fn a_damaged_file_is_named() {
     folder.run("inspect missing").fails(2, &["missing"]);
     folder.run("inspect .").fails(2, &["holds no checkpoint"]);
 }
+
+#[test]
+fn a_checkpoint_shows_its_masks() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    folder.run(&crate::train::train("--steps 12 --logdir run")).ok();
+    folder.run("inspect run --pictures masks").ok();
+    let mut pictures = folder.list("masks");
+    pictures.sort_unstable();
+    assert_eq!(pictures, ["fc1.weight.png", "fc2.weight.png", "fc3.weight.png"]);
+    assert_eq!(folder.read("masks/fc1.weight.png")[1..4], *b"PNG");
+    folder.write("m.safetensors", safetensors(&[("w", "F32", &[2][..], vec![0; 8])]));
+    folder.run("inspect m.safetensors --pictures masks").fails(2, &["a checkpoint"]);
+}

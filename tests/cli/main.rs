@@ -2,6 +2,7 @@
 #[cfg(target_os = "linux")]
 mod cache;
 mod errors;
+mod export;
 mod files;
 mod folder;
 mod inspect;

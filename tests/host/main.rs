@@ -7,5 +7,6 @@ mod planner;
 mod plans;
 mod pruning;
 mod shaders;
+mod shrink;
 mod summary;
 mod timeline;

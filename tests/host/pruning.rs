@@ -1,4 +1,5 @@
 //! The pruning schedule and its gate, against TensorFlow r1.9 and against whole numbers.
+mod picture;
 mod settings;
 mod targets;
 

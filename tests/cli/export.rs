@@ -1,0 +1,51 @@
+//! `secateur export`: the weights in one file, whole and shrunk, and their evaluation.
+use crate::folder::Folder;
+
+#[test]
+fn a_shrunk_network_is_smaller_and_answers_the_same() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    let args = "train --data digits --model mlp:40-20 --steps 150 --batch 64 --lr 0.005 --seed 3 \
+                --logdir run --pruning target_sparsity=0.6,pattern=channel,pruning_frequency=10";
+    folder.run(args).ok();
+    let whole = folder.run("export run -o whole.safetensors --json").json();
+    let small = folder.run("export run -o small.safetensors --shrink --json").json();
+    assert_eq!(whole["model"], "mlp:40-20");
+    assert_eq!(small["whole_model"], "mlp:40-20");
+    // 60 % of the units are pruned; a unit that reads nothing is gone.
+    assert_eq!(small["model"], "mlp:16-8");
+    let number = |report: &serde_json::Value, key: &str| report[key].as_u64().unwrap();
+    assert_eq!(number(&small, "parameters"), 65 * 16 + 17 * 8 + 9 * 10);
+    assert!(number(&small, "bytes") * 2 < number(&whole, "bytes"));
+    let eval = |what: &str| {
+        let report = folder.run(&format!("eval {what} --data digits --json")).json();
+        (report["test_accuracy"].as_f64().unwrap(), report["test_loss"].as_f64().unwrap())
+    };
+    let (accuracy, loss) = eval("run");
+    assert!(accuracy > 0.5, "{accuracy}");
+    assert_eq!(eval("whole.safetensors"), (accuracy, loss));
+    let (small_accuracy, small_loss) = eval("small.safetensors");
+    assert_eq!(small_accuracy, accuracy);
+    // Sums of the same numbers in another order, in f32.
+    assert!((small_loss - loss).abs() < 1e-5 * (1.0 + loss), "{small_loss} is not {loss}");
+    let text = folder.run("export run -o small.safetensors --shrink --force").ok().out;
+    assert!(text.contains("mlp:16-8") && text.contains("shrunk from"), "{text}");
+}
+
+#[test]
+fn refusals_say_the_way_out() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    folder.run("train --data digits --model mlp:4 --steps 2 --pruning none --logdir run").ok();
+    folder.run("export run -o a.safetensors").ok();
+    for (args, parts) in [
+        ("export run -o a.safetensors", &["--force"][..]),
+        ("export run -o a.onnx", &["not in this version"]),
+        ("export run -o a.sparse.safetensors", &["not in this version"]),
+        ("export run -o a.bin", &["must end in .safetensors"]),
+        ("export none -o b.safetensors", &["none"]),
+        ("eval a.safetensors", &["--data"]),
+    ] {
+        folder.run(args).fails(2, parts);
+    }
+    folder.run("prune a.safetensors -o c.safetensors --sparsity 0.5").ok();
+    folder.run("eval c.safetensors --data digits").ok();
+}
