@@ -251,6 +251,10 @@ fn everything() -> PlanBuilder {
     let tensor = Ranked { values: weights, protect, scores: true, mask_state, mask: gate, len };
     let selection = Selection { counts: a, selection: 0, histogram: b, state: c };
     selection.push(&mut plan, "w", &[tensor]).unwrap();
+    let (history, partials, second) = (first, second, true);
+    plan.push(ChangeNorm { weights, history, partials, len, second }).unwrap();
+    let total = partials;
+    plan.push(Change { weights, total, history, gradient, len, second, decay }).unwrap();
     let blocks = Blocks { rows: 1, columns: 1, height: 1, width: 1 };
     plan.push(BlockPool { values: a, scores: b, blocks, pooling: BlockPooling::Max }).unwrap();
     plan.push(BinCount { values: a, peak: b, bins: c, nbins: 2, len }).unwrap();
