@@ -1,4 +1,5 @@
-// blocks[p, q] = mean or maximum of |x| over block (p, q) of values, over what is there of it at an edge.
+// blocks[p, q] = mean or maximum of |x|, or mean of x, over block (p, q) of values, over what is there
+// of it at an edge.
 //
 // A block of more than 64 values has a workgroup, a smaller one an invocation. NaN makes NaN.
 
@@ -15,6 +16,7 @@ struct Params {
 
 override WIDE: bool = false;
 override MAX: bool = false;
+override SIGNED: bool = false;
 
 var<workgroup> pooled: array<f32, 256>;
 
@@ -45,7 +47,8 @@ fn main(
         count = height * width;
         for (var e = lane; e < count; e += lanes) {
             let r = e / width;
-            let x = bitcast<f32>(score(values[(row + r) * params.columns + column + e - r * width]));
+            let value = values[(row + r) * params.columns + column + e - r * width];
+            let x = select(bitcast<f32>(score(value)), value, SIGNED);
             if MAX {
                 sum = higher(sum, x);
             } else {

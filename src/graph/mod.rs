@@ -166,6 +166,14 @@ impl Graph {
         }
     }
 
+    /// What the products multiply `weight` with, forward: the rows of each are a batch's.
+    pub fn inputs_of(&self, weight: Tensor) -> Vec<Tensor> {
+        let reads = |n: &&Node| {
+            matches!(n.op, Op::Matmul { form: Form::NN, .. }) && n.inputs.get(1) == Some(&weight)
+        };
+        self.nodes.iter().filter(reads).map(|n| n.inputs[0]).collect()
+    }
+
     /// Trainable tensors, in the order of their declaration.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters

@@ -61,7 +61,7 @@ impl From<Blocks> for BlocksParams {
     }
 }
 
-/// `scores[p, q]` = mean or maximum of |x| in block `(p, q)` of `values`.
+/// `scores[p, q]` = mean or maximum of |x|, or mean of x, in block `(p, q)` of `values`.
 #[derive(Debug, Clone, Copy)]
 pub struct BlockPool {
     /// `[rows, columns]`
@@ -72,6 +72,8 @@ pub struct BlockPool {
     pub blocks: Blocks,
     /// Mean or maximum.
     pub pooling: BlockPooling,
+    /// x in place of |x|; only the mean of them.
+    pub signed: bool,
 }
 
 impl BlockPool {
@@ -100,15 +102,18 @@ impl Kernel for BlockPool {
 
     fn check(&self) -> Result<(), String> {
         let size = u64::from(self.blocks.height) * u64::from(self.blocks.width);
-        if size <= Self::MAX_BLOCK {
-            return Ok(());
+        if size > Self::MAX_BLOCK {
+            return Err(format!("blocks of {size} values, it takes {} at most", Self::MAX_BLOCK));
         }
-        Err(format!("blocks of {size} values, it takes {} at most", Self::MAX_BLOCK))
+        if self.signed && self.pooling == BlockPooling::Max {
+            return Err("signed values have a mean here, and no maximum".into());
+        }
+        Ok(())
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
         let max = self.pooling == BlockPooling::Max;
-        vec![("WIDE", self.wide().into()), ("MAX", max.into())]
+        vec![("WIDE", self.wide().into()), ("MAX", max.into()), ("SIGNED", self.signed.into())]
     }
 
     fn grid(&self) -> [u32; 3] {
@@ -120,15 +125,25 @@ impl Kernel for BlockPool {
     }
 }
 
-/// Host reference in f64. NaN makes NaN.
+/// Host reference in f64, of |x|. NaN makes NaN.
 pub fn block_pool_reference(values: &[f32], blocks: Blocks, pooling: BlockPooling) -> Vec<f64> {
+    let magnitudes: Vec<f32> = values.iter().map(|x| x.abs()).collect();
+    signed_block_pool_reference(&magnitudes, blocks, pooling)
+}
+
+/// Host reference in f64, of x; a maximum is that of 0 and x.
+pub fn signed_block_pool_reference(
+    values: &[f32],
+    blocks: Blocks,
+    pooling: BlockPooling,
+) -> Vec<f64> {
     let across = blocks.columns.div_ceil(blocks.width);
     let mut pooled = vec![(0.0f64, 0.0f64); blocks.count() as usize];
     for (i, x) in (0..).zip(values) {
         let (row, column) = (i / blocks.columns, i % blocks.columns);
         let block = row / blocks.height * across + column / blocks.width;
         let (score, count) = &mut pooled[block as usize];
-        let x = f64::from(x.abs());
+        let x = f64::from(*x);
         *score = match pooling {
             BlockPooling::Avg => *score + x,
             BlockPooling::Max if score.is_nan() || x.is_nan() => f64::NAN,

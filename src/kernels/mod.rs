@@ -49,7 +49,10 @@ pub use apply_mask::{ApplyMask, ApplyMaskParams, apply_mask_reference};
 pub use bin_count::{BinCount, BinCountParams};
 pub use bin_pick::{BinPick, BinPickParams};
 pub use block_mask::{BlockMask, block_mask_reference};
-pub use block_pool::{BlockPool, BlockPooling, Blocks, BlocksParams, block_pool_reference};
+pub use block_pool::{
+    BlockPool, BlockPooling, Blocks, BlocksParams, block_pool_reference,
+    signed_block_pool_reference,
+};
 pub use change::{Change, ChangeParams, change_reference};
 pub use change_norm::{ChangeNorm, ChangeNormParams, change_norm_reference};
 pub use column_sum::{ColumnSum, ColumnSumParams, column_sum_reference};
@@ -65,7 +68,9 @@ pub use mask_begin::{MaskBegin, MaskBeginParams};
 pub use matmul::{Form, Matmul, MatmulParams, matmul_reference};
 pub use momentum::{Momentum, MomentumParams, momentum_reference};
 pub use movement::{Movement, MovementParams, movement_reference};
-pub use movement_score::{MovementScore, MovementScoreParams, movement_score_reference};
+pub use movement_score::{
+    MovementScore, MovementScoreParams, movement_of_score, movement_score_reference,
+};
 pub use nm_mask::{NmMask, NmMaskParams, nm_mask_reference};
 pub use random_score::{RandomScore, RandomScoreParams, random_score_reference};
 pub use running_mean::{RunningMean, RunningMeanParams, running_mean_reference};

@@ -44,6 +44,16 @@ impl Kernel for MovementScore {
     }
 }
 
+/// The lower of the two movements that have the score of these bits: what a threshold means.
+pub fn movement_of_score(score: u32) -> f32 {
+    const LOWEST: u32 = 0x007f_ffff;
+    if score > 0x7f80_0000 {
+        return f32::from_bits(score);
+    }
+    let order = (score << 1) + LOWEST;
+    f32::from_bits(if order >> 31 == 1 { order ^ (1 << 31) } else { !order })
+}
+
 /// Host reference: the scores' bits.
 ///
 /// Counted from the middle: a float of magnitude bits `m` is the `m`-th one above 0 or below -0, and

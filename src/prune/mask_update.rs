@@ -7,8 +7,8 @@ use super::spec::PruningSpec;
 use super::targets::Targets;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
-    ApplyMask, HistogramThreshold, MaskBegin, Pruned, Ranked, Selection, TOPK_STATE_WORDS,
-    mask_words,
+    ApplyMask, ColumnSum, HistogramThreshold, KeptEnergy, MaskBegin, Pruned, Ranked, Selection,
+    TOPK_STATE_WORDS, mask_words,
 };
 use crate::{Error, Result};
 
@@ -21,10 +21,14 @@ pub struct PrunedTensor {
     pub weights: Slot,
     /// Their last gradient, where [`PruningSpec::needs_gradients`].
     pub gradient: Option<Slot>,
+    /// What the score keeps, as [`Score::slots`](super::Score::slots) has it.
+    pub score_slots: Vec<Slot>,
     /// The mask to write.
     pub mask: Slot,
     /// [`crate::kernels::MaskState`]
     pub state: Slot,
+    /// Two words: the sum of the squared weights that the update leaves, and that of all.
+    pub energy: Slot,
     /// The optimizer's tensors of these weights.
     pub slots: Vec<Slot>,
     /// Elements.
@@ -115,6 +119,12 @@ impl MaskUpdate {
                     rank::end(plan, structure, tensor, &ranked)?;
                 }
             }
+        }
+        for t in tensors {
+            let rows = KeptEnergy::chunks(t.len);
+            let partials = plan.scratch(format!("{}.kept_energy", t.name), 2 * rows);
+            plan.push(KeptEnergy { values: t.weights, mask: t.mask, partials, len: t.len })?;
+            plan.push(ColumnSum { x: partials, out: t.energy, rows, columns: 2 })?;
         }
         if spec.pruned == Pruned::Zero {
             for t in tensors {

@@ -9,6 +9,7 @@ mod picture;
 mod rank;
 mod report;
 mod schedule;
+mod score;
 mod spec;
 mod targets;
 mod validate;

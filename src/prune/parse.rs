@@ -115,6 +115,7 @@ const FIELDS: &[Field] = fields![
     target_flops
     keep_units
     score
+    gradient_decay_rate
     regrow
     regrow_fraction
     pruned

@@ -1,13 +1,13 @@
 //! What is ranked of a tensor, and how its mask follows from that.
-use super::choice::{Regrow, Score, Threshold};
+use super::choice::{Regrow, Threshold};
 use super::mask_update::PrunedTensor;
 use super::pattern::Structure;
+use super::score;
 use super::spec::PruningSpec;
 use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
-    BlockMask, BlockPool, MaskBegin, NmMask, RandomScore, Ranked, Saliency, UnitFloor, UnitPeak,
-    mask_words,
+    BlockMask, MaskBegin, NmMask, RandomScore, Ranked, UnitFloor, UnitPeak, mask_words,
 };
 
 /// Appends what comes before the selection of `t`: its scores, and what is protected among them.
@@ -18,24 +18,17 @@ pub(super) fn begin(
     t: &PrunedTensor,
 ) -> Result<Ranked> {
     plan.push(MaskBegin { mask_state: t.state, keep_nan: false })?;
-    let (mask_state, scores, weights) = (t.state, true, score(plan, spec, t)?);
-    match structure {
-        Structure::Element | Structure::Nm { .. } => {
-            let protect = floor(plan, spec, &t.name, weights, [t.len / t.units, t.units])?;
-            let (values, mask, len) = (weights, t.mask, t.len);
-            Ok(Ranked { values, protect, scores, mask_state, mask, len })
+    let values = score::push(plan, spec, structure, t)?;
+    let (mask_state, len) = (t.state, structure.units(t.len));
+    // Of blocks the highest of the tensor stays, of weights the highest of each unit.
+    let (units, mask) = match structure {
+        Structure::Element | Structure::Nm { .. } => (t.units, t.mask),
+        Structure::Blocks(_) => {
+            (1, plan.scratch(format!("{}.block_mask", t.name), mask_words(len)))
         }
-        Structure::Blocks(blocks) => {
-            let len = blocks.count();
-            let values = plan.scratch(format!("{}.blocks", t.name), len);
-            let pooling = spec.block_pooling_function;
-            plan.push(BlockPool { values: weights, scores: values, blocks, pooling })?;
-            // The highest block of the tensor.
-            let protect = floor(plan, spec, &t.name, values, [len, 1])?;
-            let mask = plan.scratch(format!("{}.block_mask", t.name), mask_words(len));
-            Ok(Ranked { values, protect, scores, mask_state, mask, len })
-        }
-    }
+    };
+    let protect = floor(plan, spec, &t.name, values, [len / units, units])?;
+    Ok(Ranked { values, protect, scores: true, mask_state, mask, len })
 }
 
 /// Appends what makes the mask of `t` of the selection's.
@@ -60,23 +53,11 @@ pub(super) fn nm(
     counts: Slot,
     selection: u32,
 ) -> Result<()> {
-    let (values, mask_state, mask) = (score(plan, spec, t)?, t.state, t.mask);
+    let (mask_state, mask) = (t.state, t.mask);
+    let values = score::push(plan, spec, Structure::Nm { m }, t)?;
     let (rows, columns) = (t.len / t.units, t.units);
     plan.push(MaskBegin { mask_state, keep_nan: false })?;
     plan.push(NmMask { values, counts, selection, mask_state, mask, rows, columns, m })
-}
-
-/// What ranks the weights of `t`: their magnitude needs nothing of its own.
-fn score(plan: &mut PlanBuilder, spec: &PruningSpec, t: &PrunedTensor) -> Result<Slot> {
-    let &PrunedTensor { weights, len, .. } = t;
-    match spec.score {
-        Score::Magnitude => Ok(weights),
-        Score::Saliency => {
-            let score = plan.scratch(format!("{}.score", t.name), len);
-            plan.push(Saliency { weights, gradient: t.gradient()?, score, len })?;
-            Ok(score)
-        }
-    }
 }
 
 /// What ranks the weights that do not stay, for those that grow again; the random ones by the seed

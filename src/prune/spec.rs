@@ -96,6 +96,9 @@ pub struct PruningSpec {
     /// What ranks the weights. Upstream's name for it, `prune_option`, is read too.
     #[serde(alias = "prune_option")]
     pub score: Score,
+    /// Share of the running mean that stays at an update, 0 <= decay < 1; of
+    /// [`Score::FirstOrderGradient`] and the second order.
+    pub gradient_decay_rate: f64,
     /// Whether an update also takes weights back, and by what.
     pub regrow: Regrow,
     /// Share of the weights that stay which the first update exchanges, 0 to 1; by a cosine it falls
@@ -138,6 +141,7 @@ impl Default for PruningSpec {
             target_flops: None,
             keep_units: true,
             score: Score::default(),
+            gradient_decay_rate: 0.99,
             regrow: Regrow::default(),
             regrow_fraction: 0.3,
             pruned: Pruned::default(),
@@ -150,6 +154,11 @@ impl PruningSpec {
     /// own: as many bytes as the weights.
     pub fn needs_gradients(&self) -> bool {
         self.regrow == Regrow::Rigl || self.score == Score::Saliency
+    }
+
+    /// Whether all weights of a tensor are ranked one by one: no blocks, no channels, no N:M.
+    pub(crate) fn ranks_weights(&self) -> bool {
+        self.pattern == Pattern::Element && !self.has_blocks()
     }
 
     /// Whether `do_not_prune` keeps the weight of this name dense.

@@ -1,10 +1,10 @@
 //! The ranges of the settings, and which of them exclude each other.
 use std::fmt;
 
-use super::choice::{Budget, Regrow, Scope, Threshold};
+use super::choice::{Budget, Regrow, Scope, Score, Threshold};
 use super::pattern::Pattern;
 use super::spec::PruningSpec;
-use crate::kernels::Pruned;
+use crate::kernels::{BlockPooling, Pruned};
 use crate::{Error, Result};
 
 impl PruningSpec {
@@ -71,6 +71,9 @@ impl PruningSpec {
         }
         s.groups().try_for_each(|group| group.map(|_| ()))?;
         check(fraction(s.regrow_fraction), "regrow_fraction", s.regrow_fraction, "in 0 to 1")?;
+        let rate = s.gradient_decay_rate;
+        let rate_ok = (0.0..1.0).contains(&rate);
+        check(rate_ok, "gradient_decay_rate", rate, "at least 0 and below 1")?;
         s.validate_together()
     }
 
@@ -94,6 +97,21 @@ impl PruningSpec {
             );
         }
         self.validate_pattern()?;
+        if self.score == Score::Movement && self.threshold == Threshold::Histogram {
+            return refuse(
+                "score",
+                "movement is signed, and a histogram is of magnitudes: write threshold=exact",
+            );
+        }
+        if self.score == Score::Movement
+            && self.block_pooling_function == BlockPooling::Max
+            && (self.has_blocks() || self.pattern == Pattern::Channel)
+        {
+            return refuse(
+                "block_pooling_function",
+                "max: movement is signed, a block moves by the mean of its weights; write avg",
+            );
+        }
         if self.regrow != Regrow::None {
             if self.pruned != Pruned::Zero {
                 return refuse("regrow", "weights grow from 0: write pruned=zero");
@@ -159,7 +177,7 @@ impl PruningSpec {
         Ok(())
     }
 
-    fn has_blocks(&self) -> bool {
+    pub(super) fn has_blocks(&self) -> bool {
         [self.block_height, self.block_width] != [1, 1] || !self.block_dims_map.is_empty()
     }
 }

@@ -89,7 +89,11 @@ pub struct MaskSparsity {
     pub sparsity: f64,
     /// Share of the bits that this update changed.
     pub churn: f64,
+    /// Sum of the squared weights that this update left, over that of those it found: pruned ones
+    /// of earlier updates are among them as far as they have values.
+    pub kept_energy: f64,
     /// Highest score pruned by this or the last update that pruned more than zeros: |w|, unless the
-    /// specification ranks by something else; with `threshold=histogram` the smoothed threshold.
+    /// specification ranks by something else; with `threshold=histogram` the smoothed threshold,
+    /// with N:M the highest that any update so far has pruned.
     pub threshold: f32,
 }

@@ -59,7 +59,7 @@ impl Session {
 
     fn threshold(&self, mask: Mask) -> Result<f32> {
         let states: Vec<MaskState> = self.program.download(&self.gpu, mask.state)?;
-        Ok(f32::from_bits(states[0].threshold))
+        Ok(mask.score.threshold(states[0].threshold))
     }
 }
 

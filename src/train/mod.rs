@@ -1,4 +1,5 @@
 //! Floor 6: the supervised training loop, and what it leaves in its logdir.
+mod calibrate;
 pub mod checkpoint;
 mod event;
 mod getters;

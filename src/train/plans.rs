@@ -1,11 +1,11 @@
 //! The phases of a run as launches: train, mask update, evaluate. Decided without a device.
 use super::variables::Variable;
 use crate::gpu::{Phase, PlanBuilder, Slot};
-use crate::graph::{Graph, Homes, Tensor, gradients, lower};
+use crate::graph::{Graph, Homes, Parameter, Tensor, gradients, lower};
 use crate::kernels::{RunningMean, STEP_WORDS};
 use crate::nn::Network;
 use crate::optim::{Optimizer, Update};
-use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Targets};
+use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Score, Targets};
 use crate::{Error, Result};
 
 /// The plan of a run, without a device: its text says what is launched, [`PlanBuilder::memory`] how
@@ -56,6 +56,8 @@ pub(super) struct Plans {
     /// The network's own loss first, then [`Network::losses`].
     pub(super) objectives: Vec<Objective>,
     pub(super) mask_update: Option<(Phase, MaskUpdate)>,
+    /// A train step that leaves the weights, where the mask updates rank by what it leaves.
+    pub(super) calibrate: Option<Phase>,
     pub(super) evaluate: Phase,
     pub(super) inputs: Inputs,
 }
@@ -104,8 +106,7 @@ impl Plans {
             .iter()
             .map(|p| {
                 let prunes = targets.as_ref().is_some_and(|t| t.prunes(&p.name));
-                let pruned = spec.filter(|_| prunes).map(|spec| spec.pruned);
-                Variable::declare(p, optimizer, pruned, &mut plan, &mut homes)
+                Variable::declare(p, optimizer, spec.filter(|_| prunes), &mut plan, &mut homes)
             })
             .collect::<Result<_>>()?;
         if spec.is_some_and(PruningSpec::needs_gradients) {
@@ -121,8 +122,23 @@ impl Plans {
             variables.iter().map(mean).collect()
         });
 
-        let mut planning =
-            Planning { graph: &graph, homes: &homes, plan, optimizer, variables: &variables, step };
+        let score = spec.map_or(Score::Magnitude, |spec| spec.score);
+        // What a weight is multiplied with, where the score looks at that.
+        let inputs_of = |p: &Parameter| match score {
+            Score::Wanda => graph.inputs_of(p.tensor),
+            _ => Vec::new(),
+        };
+        let mut planning = Planning {
+            graph: &graph,
+            homes: &homes,
+            plan,
+            optimizer,
+            variables: &variables,
+            step,
+            score,
+            pruned: variables.iter().map(Variable::pruned).collect(),
+            inputs: graph.parameters().iter().map(inputs_of).collect(),
+        };
         let mut objectives = Vec::new();
         for (((name, loss), gradients), slot) in losses.into_iter().zip(&gradients).zip(outputs) {
             let wanted = [loss, network.correct];
@@ -136,6 +152,10 @@ impl Plans {
             let accumulate = accumulate.transpose()?;
             objectives.push(Objective { name, train, accumulate, outputs: [slot, correct] });
         }
+        let calibrates = spec.is_some_and(|s| s.needs_gradients() || score.needs_batches());
+        let outputs = [network.loss, network.correct];
+        let calibrate =
+            calibrates.then(|| planning.calibrate(outputs, &gradients[0])).transpose()?;
         let mut plan = planning.plan;
 
         let pruned: Vec<PrunedTensor> = variables.iter().filter_map(Variable::pruned).collect();
@@ -150,7 +170,7 @@ impl Plans {
         let evaluate = plan.phase("evaluate");
         lower(&graph, &mut plan, &homes, &[network.loss, network.correct])?;
         let inputs = Inputs { features, labels, step };
-        Ok(Self { plan, variables, objectives, mask_update, evaluate, inputs })
+        Ok(Self { plan, variables, objectives, mask_update, calibrate, evaluate, inputs })
     }
 }
 
@@ -166,6 +186,11 @@ struct Planning<'a> {
     optimizer: &'a Optimizer,
     variables: &'a [Variable],
     step: Slot,
+    score: Score,
+    /// Of the variables, as the mask update sees them.
+    pruned: Vec<Option<PrunedTensor>>,
+    /// Of the variables, the tensors that they are multiplied with.
+    inputs: Vec<Vec<Tensor>>,
 }
 
 impl Planning<'_> {
@@ -209,20 +234,48 @@ impl Planning<'_> {
         Ok(phase)
     }
 
-    /// Lowers forward and backward; where each parameter's gradient is, if it has one.
+    fn calibrate(&mut self, outputs: [Tensor; 2], gradients: &[Option<Tensor>]) -> Result<Phase> {
+        let phase = self.plan.phase("calibrate");
+        let slots = self.gradients(outputs, gradients)?;
+        self.score(&slots)?;
+        Ok(phase)
+    }
+
+    /// Lowers forward and backward, and what scores take from the forward pass; where each
+    /// parameter's gradient is, if it has one.
     fn gradients(
         &mut self,
         outputs: [Tensor; 2],
         gradients: &[Option<Tensor>],
     ) -> Result<Vec<Option<Slot>>> {
+        let inputs = self.inputs.iter().flatten();
+        let gradient_tensors = gradients.iter().flatten();
         let wanted: Vec<_> =
-            outputs.into_iter().chain(gradients.iter().flatten().copied()).collect();
+            outputs.iter().chain(gradient_tensors).chain(inputs).copied().collect();
         let mut slots = lower(self.graph, &mut self.plan, self.homes, &wanted)?.into_iter().skip(2);
-        Ok(gradients.iter().map(|g| g.and_then(|_| slots.next())).collect())
+        let gradients = gradients.iter().map(|g| g.and_then(|_| slots.next())).collect();
+        for (pruned, inputs) in self.pruned.iter().zip(&self.inputs) {
+            for (&input, x) in inputs.iter().zip(&mut slots) {
+                let Some(t) = pruned else { continue };
+                let rows = self.graph.shape(input).dims()[0];
+                self.score.push_forward(&mut self.plan, t, [x, self.step], rows)?;
+            }
+        }
+        Ok(gradients)
     }
 
-    /// Pushes the optimizer's kernel for each parameter that has a gradient.
+    /// Pushes what scores take from the gradients, before the weights move.
+    fn score(&mut self, gradients: &[Option<Slot>]) -> Result<()> {
+        for (pruned, gradient) in self.pruned.iter().zip(gradients) {
+            let (Some(t), &Some(gradient)) = (pruned, gradient) else { continue };
+            self.score.push_gradient(&mut self.plan, t, gradient)?;
+        }
+        Ok(())
+    }
+
+    /// Pushes the optimizer's kernel for each parameter that has a gradient, and its score's.
     fn update(&mut self, gradients: &[Option<Slot>]) -> Result<()> {
+        self.score(gradients)?;
         for (variable, gradient) in self.variables.iter().zip(gradients) {
             let &Some(gradient) = gradient else { continue };
             let update = Update {

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::event::{Event, MaskEvent, MaskSparsity, StepEvent};
+use super::event::{Event, MaskEvent, StepEvent};
 use super::guard::guarded;
 use super::saver::Saver;
 use super::saves::Saves;
@@ -13,8 +13,6 @@ use super::steps::StepResult;
 use super::supervisor::{End, Supervisor};
 use super::trace::Trace;
 use crate::data::{Batch, Cursor};
-use crate::kernels::MaskState;
-use crate::prune::PrunedTensor;
 use crate::{Error, Result};
 
 pub(super) struct Run<'s, 'a> {
@@ -239,7 +237,8 @@ impl<'s, 'a> Run<'s, 'a> {
         let seconds =
             self.previous_submit.map_or(Duration::ZERO, |previous| result.submitted - previous);
         self.previous_submit = Some(result.submitted);
-        let masks = result.mask_update.as_ref().map(|m| self.mask_event(step, m)).transpose()?;
+        let masks =
+            result.mask_update.as_ref().map(|m| self.session.mask_event(step, m)).transpose()?;
         if let Some(masks) = &masks {
             self.check_reached(masks);
         }
@@ -265,23 +264,6 @@ impl<'s, 'a> Run<'s, 'a> {
             return Ok(());
         }
         Err(Error::NonFinite { step: result.step, tensor: self.session.first_non_finite()? })
-    }
-
-    fn mask_event(&self, step: u64, (asked, states): &(f64, Vec<MaskState>)) -> Result<MaskEvent> {
-        let tensor = |(tensor, state): (PrunedTensor, &MaskState)| match state.nan {
-            0 => Ok(MaskSparsity {
-                sparsity: 1.0 - f64::from(state.kept) / f64::from(tensor.len),
-                churn: f64::from(state.changed) / f64::from(tensor.len),
-                threshold: f32::from_bits(state.threshold),
-                len: tensor.len,
-                name: tensor.name,
-            }),
-            _ => Err(Error::NonFinite { step, tensor: tensor.name }),
-        };
-        let tensors = self.session.pruned().zip(states).map(tensor).collect::<Result<_>>()?;
-        let update = self.session.mask_update.as_ref();
-        let asked_total = update.map_or(*asked, |(_, update)| update.asked(*asked));
-        Ok(MaskEvent { asked: *asked, asked_total, tensors })
     }
 
     /// Says so once when the masks miss the sparsity that the schedule ends at.

@@ -136,6 +136,7 @@ impl<'a> Scalars<'a> {
             let tag = |what| format!("{prefix}/{}/{what}", mask.name);
             self.writer.scalar(&tag("mask/sparsity"), step, mask.sparsity as f32)?;
             self.writer.scalar(&tag("mask/churn"), step, mask.churn as f32)?;
+            self.writer.scalar(&tag("mask/kept_energy"), step, mask.kept_energy as f32)?;
             self.writer.scalar(&tag("threshold"), step, mask.threshold)?;
         }
         self.writer.scalar(&format!("{prefix}/mask_sparsity"), step, masks.sparsity() as f32)

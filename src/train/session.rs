@@ -10,7 +10,7 @@ use crate::gpu::{Encoder, Gpu, Memory, Phase, Program, ReadbackRing};
 use crate::kernels::{Step, ones};
 use crate::nn::{Network, glorot_uniform};
 use crate::optim::Optimizer;
-use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor};
+use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, Score};
 use crate::{Error, Result};
 
 /// A network on the device, with everything that training it needs.
@@ -23,6 +23,9 @@ pub struct Session {
     pub(super) optimizer: Optimizer,
     pub(super) objectives: Vec<Objective>,
     pub(super) mask_update: Option<(Phase, MaskUpdate)>,
+    pub(super) calibrate: Option<Phase>,
+    /// Whether any batch has left what scores rank by.
+    pub(super) has_seen_batches: bool,
     pub(super) inputs: Inputs,
     pub(super) steps: Steps,
     /// Names of parameters that nothing has given a value.
@@ -67,7 +70,7 @@ impl Session {
         optimizer: Optimizer,
         plans: Plans,
     ) -> Result<Self> {
-        let Plans { plan, variables, objectives, mask_update, evaluate, inputs } = plans;
+        let Plans { plan, variables, objectives, mask_update, calibrate, evaluate, inputs } = plans;
         let program = plan.build(gpu)?;
         let pruned = variables.iter().filter(|v| v.mask.is_some()).count();
         let this = Self {
@@ -77,6 +80,8 @@ impl Session {
             optimizer,
             objectives,
             mask_update,
+            calibrate,
+            has_seen_batches: false,
             inputs,
             steps: Steps::new(gpu, pruned)?,
             uninitialised: variables.iter().map(|v| v.name.clone()).collect(),
@@ -112,7 +117,7 @@ impl Session {
     /// # Errors
     /// [`Error::Shape`] when the data set does not fit the network.
     pub fn evaluate(&self, dataset: &Arc<Dataset>) -> Result<Evaluation> {
-        let width = self.inputs.features.words as usize / self.batch;
+        let [_, width, _] = self.takes();
         if dataset.width() != width {
             let (name, have) = (dataset.name(), dataset.width());
             let message = format!("{name} has {have} features, the network takes {width}");
@@ -161,6 +166,17 @@ impl Session {
 
     pub(super) fn pruned(&self) -> impl Iterator<Item = PrunedTensor> + '_ {
         self.variables.iter().filter_map(Variable::pruned)
+    }
+
+    /// Rows of a batch, features of a row, and classes.
+    pub(super) fn takes(&self) -> [usize; 3] {
+        let width = self.inputs.features.words as usize / self.batch;
+        [self.batch, width, self.classes as usize]
+    }
+
+    /// What ranks the pruned weights, where any are.
+    pub(super) fn score(&self) -> Option<Score> {
+        self.variables.iter().find_map(|v| v.mask).map(|mask| mask.score)
     }
 
     /// Writes a batch and its step's scalars, for the next submission to see.

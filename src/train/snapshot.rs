@@ -1,4 +1,6 @@
 //! A session's tensors on the host: for checkpoints, reports and the search for what is not finite.
+use std::borrow::Cow;
+
 use super::checkpoint::{Checkpoint, Tensor, TensorData};
 use super::histogram::Histogram;
 use super::session::Session;
@@ -12,8 +14,10 @@ use crate::{Error, Result};
 pub(super) struct Snapshot {
     /// Effective weights: pruned ones are zero whatever the mode.
     pub(super) model: Vec<Tensor>,
-    /// Optimizer slots, masks, thresholds, and raw weights where they differ from the effective.
+    /// Optimizer slots, those of scores, masks, thresholds, and raw weights where they differ from the effective.
     pub(super) optimizer: Vec<Tensor>,
+    /// The pruned ones of the model, with their threshold if it is one of |w|.
+    pruned: Vec<(String, Option<f32>)>,
 }
 
 impl Snapshot {
@@ -26,8 +30,9 @@ impl Snapshot {
         self.model.iter().chain(&self.optimizer).find(|t| !finite(t)).map(|t| t.name.clone())
     }
 
-    /// Distribution of each tensor of the model, and for a pruned one that of the magnitudes that
-    /// the next update ranks, with an edge at the threshold of the last.
+    /// Distribution of each tensor of the model, and for a pruned one that of its magnitudes, those
+    /// of pruned weights that have values among them, with an edge at the threshold of the last
+    /// update if that is one of |w|.
     pub(super) fn histograms(&self) -> Vec<(String, Histogram)> {
         let find = |name: String| match self.optimizer.iter().find(|t| t.name == name)?.data {
             TensorData::F32(ref values) => Some(values),
@@ -38,9 +43,14 @@ impl Snapshot {
             let TensorData::F32(values) = &tensor.data else { continue };
             let name = &tensor.name;
             all.extend(Histogram::of(values.iter().copied()).map(|h| (name.clone(), h)));
-            let Some(threshold) = find(format!("{name}/threshold")) else { continue };
+            let Some((_, threshold)) = self.pruned.iter().find(|(n, _)| n == name) else {
+                continue;
+            };
             let raw = find(format!("{name}/raw")).unwrap_or(values).iter().copied();
-            let magnitudes = Histogram::magnitudes(raw, threshold[0]);
+            let magnitudes = match threshold {
+                Some(threshold) => Histogram::magnitudes(raw, *threshold),
+                None => Histogram::of(raw.map(f32::abs)),
+            };
             all.extend(magnitudes.map(|h| (format!("{name}/magnitude"), h)));
         }
         all
@@ -56,7 +66,7 @@ impl Layout {
     pub(super) fn slots(&self) -> Vec<Slot> {
         let of = |v: &Variable| {
             let mask = v.mask.into_iter().flat_map(|m| [m.bits, m.state]);
-            let slots = v.slots.iter().map(|&(_, slot)| slot);
+            let slots = v.slots.iter().chain(&v.score_slots).map(|&(_, slot)| slot);
             [v.weights].into_iter().chain(slots).chain(mask).collect::<Vec<_>>()
         };
         self.0.iter().flat_map(of).collect()
@@ -64,7 +74,7 @@ impl Layout {
 
     /// Takes a readback of [`Layout::slots`] apart; `parts` break between slots.
     pub(super) fn snapshot(&self, parts: &[Vec<u8>]) -> Snapshot {
-        let (mut model, mut optimizer) = (Vec::new(), Vec::new());
+        let (mut model, mut optimizer, mut pruned) = (Vec::new(), Vec::new(), Vec::new());
         let mut parts = parts.iter();
         let mut rest: &[u8] = &[];
         let mut next = |slot: Slot| {
@@ -86,6 +96,11 @@ impl Layout {
                 let values = bytemuck::pod_collect_to_vec(next(at));
                 optimizer.push(f32s(format!("{}/{slot}", v.name), values));
             }
+            for &(slot, at) in &v.score_slots {
+                let data = TensorData::F32(bytemuck::pod_collect_to_vec(next(at)));
+                let (name, shape) = (format!("{}/{slot}", v.name), vec![at.words as usize]);
+                optimizer.push(Tensor { name, shape, data });
+            }
             let Some(mask) = v.mask else {
                 model.push(f32s(v.name.clone(), raw));
                 continue;
@@ -102,10 +117,12 @@ impl Layout {
             let data = TensorData::U32(bits);
             let (name, shape) = (format!("{}/mask", v.name), vec![mask.bits.words as usize]);
             optimizer.push(Tensor { name, shape, data });
-            let data = TensorData::F32(vec![f32::from_bits(state[0].threshold)]);
+            let threshold = mask.score.threshold(state[0].threshold);
+            pruned.push((v.name.clone(), mask.of_magnitudes.then_some(threshold)));
+            let data = TensorData::F32(vec![threshold]);
             optimizer.push(Tensor { name: format!("{}/threshold", v.name), shape: vec![1], data });
         }
-        Snapshot { model, optimizer }
+        Snapshot { model, optimizer, pruned }
     }
 }
 
@@ -116,7 +133,7 @@ impl Session {
     }
 
     /// Puts a checkpoint on the device. A checkpoint without masks warm-starts a masked network:
-    /// masks that are not there keep everything.
+    /// masks that are not there keep everything, and what a score keeps begins at 0.
     ///
     /// # Errors
     /// [`Error::File`] names the tensor that is missing or has another shape; then nothing has
@@ -137,7 +154,7 @@ impl Session {
         };
         // Everything is looked up before anything is written.
         let mut uploads: Vec<(_, &[f32])> = Vec::new();
-        let mut masks = Vec::new();
+        let (mut masks, mut scores) = (Vec::new(), Vec::new());
         for v in &self.variables {
             let raw = format!("{}/raw", v.name);
             let keeps_raw = v.mask.is_some_and(|m| m.pruned != Pruned::Zero);
@@ -146,6 +163,17 @@ impl Session {
             uploads.push((v.weights, f32s(weights, v)?));
             for &(slot, at) in &v.slots {
                 uploads.push((at, f32s(&format!("{}/{slot}", v.name), v)?));
+            }
+            for &(slot, at) in &v.score_slots {
+                let (name, words) = (format!("{}/{slot}", v.name), at.words as usize);
+                scores.push(match find(&name).map(|t| &t.data) {
+                    Some(TensorData::F32(values)) if values.len() == words => {
+                        (at, Cow::Borrowed(values.as_slice()))
+                    }
+                    // A run that ranked by something else: this score begins here.
+                    None => (at, Cow::Owned(vec![0.0; words])),
+                    Some(_) => return Err(fail(format!("{name} has other than {words} values"))),
+                });
             }
             let Some(mask) = v.mask else { continue };
             let bits = match find(&format!("{}/mask", v.name)).map(|t| &t.data) {
@@ -156,13 +184,19 @@ impl Session {
                 Some(_) => return Err(fail(format!("{}/mask does not fit {}", v.name, v.shape))),
             };
             let threshold = match find(&format!("{}/threshold", v.name)).map(|t| &t.data) {
-                Some(TensorData::F32(value)) if value.len() == 1 => value[0].to_bits(),
+                Some(TensorData::F32(value)) if value.len() == 1 => {
+                    mask.score.threshold_bits(value[0])
+                }
                 _ => 0,
             };
             masks.push((mask, threshold, bits));
         }
         for (slot, values) in uploads {
             self.program.upload(&self.gpu, slot, values);
+        }
+        self.has_seen_batches |= scores.iter().any(|(_, v)| v.iter().any(|&x| x != 0.0));
+        for (slot, values) in scores {
+            self.program.upload(&self.gpu, slot, &values);
         }
         for (mask, threshold, bits) in masks {
             let kept = bits.iter().map(|w| w.count_ones()).sum();

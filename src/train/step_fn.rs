@@ -196,6 +196,7 @@ impl StepContext<'_> {
     /// Whether there was a batch; it is written for the commands recorded next.
     fn next_batch(&mut self, objective: usize, share: impl Fn(usize) -> f32) -> Result<bool> {
         self.session.mark("next batch");
+        self.session.has_seen_batches = true;
         let Batches { source, batch } = &mut self.batches;
         if self.ended || !guarded("batches", || source.next_batch(batch))? {
             self.ended = true;

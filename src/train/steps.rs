@@ -21,12 +21,24 @@ pub struct StepResult {
     pub loss: f32,
     /// Share of right rows.
     pub accuracy: f64,
-    /// The mask update after it, if one was due: sparsity asked for, and what was selected in
-    /// each pruned variable.
-    pub mask_update: Option<(f64, Vec<MaskState>)>,
+    /// The mask update after it, if one was due: sparsity asked for, and what it did to each pruned
+    /// variable.
+    pub mask_update: Option<(f64, Vec<Selected>)>,
     /// When the host submitted the last of the step.
     pub submitted: Instant,
 }
+
+/// What a mask update did to one variable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Selected {
+    /// Counts and threshold.
+    pub state: MaskState,
+    /// Sum of the squared weights that it left, and of those that it found.
+    pub energy: [f32; 2],
+}
+
+/// Words of a [`Selected`].
+const SELECTED_WORDS: usize = MASK_STATE_WORDS as usize + 2;
 
 /// The steps of a session. A step that reads one batch is one submission; each further batch is
 /// one more, as the batch's slots are written between them.
@@ -95,7 +107,7 @@ impl Partial {
 impl Steps {
     /// For a session with `pruned` pruned variables.
     pub(super) fn new(gpu: &Gpu, pruned: usize) -> Result<Self> {
-        let bytes = 4 * (2 + pruned as u64 * u64::from(MASK_STATE_WORDS));
+        let bytes = 4 * (2 + pruned as u64 * SELECTED_WORDS as u64);
         Ok(Self {
             trace: None,
             ring: ReadbackRing::new(gpu, bytes, STEPS_IN_FLIGHT)?,
@@ -126,13 +138,17 @@ impl Steps {
             self.partial.add(rows, loss, correct);
             let Some(StepEnd { step, asked, loss, submitted }) = end else { continue };
             let partial = std::mem::take(&mut self.partial);
-            let state = |w: &[u32]| bytemuck::pod_read_unaligned(bytemuck::cast_slice(w));
-            let states = || words[2..].chunks_exact(MASK_STATE_WORDS as usize).map(state).collect();
+            let selected = |w: &[u32]| {
+                let (state, energy) = w.split_at(MASK_STATE_WORDS as usize);
+                let state = bytemuck::pod_read_unaligned(bytemuck::cast_slice(state));
+                Selected { state, energy: [energy[0], energy[1]].map(f32::from_bits) }
+            };
+            let all = || words[2..].chunks_exact(SELECTED_WORDS).map(selected).collect();
             self.arrived.push(StepResult {
                 step,
                 loss: loss.unwrap_or_else(|| partial.loss()),
                 accuracy: partial.correct / partial.rows.max(1.0),
-                mask_update: asked.map(|sparsity| (sparsity, states())),
+                mask_update: asked.map(|sparsity| (sparsity, all())),
                 submitted,
             });
         }
@@ -195,7 +211,7 @@ impl Session {
         if let (Some(sparsity), Some((phase, update))) = (asked, &self.mask_update) {
             self.program.upload(&self.gpu, update.counts(), &update.words(global_step, sparsity));
             self.record(*phase, true)?;
-            states = self.pruned().map(|v| v.state).collect();
+            states = self.pruned().flat_map(|v| [v.state, v.energy]).collect();
         }
         let asked = asked.filter(|_| !states.is_empty());
         let end = StepEnd { step: global_step, asked, loss, submitted: Instant::now() };

@@ -5,7 +5,7 @@ use crate::gpu::{PlanBuilder, Slot};
 use crate::graph::{Homes, Parameter, Shape};
 use crate::kernels::{MASK_STATE_WORDS, Pruned, mask_words};
 use crate::optim::Optimizer;
-use crate::prune::PrunedTensor;
+use crate::prune::{PrunedTensor, PruningSpec, Score};
 
 /// A trainable tensor with everything that belongs to it.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub(super) struct Variable {
     pub(super) mask: Option<Mask>,
     /// The last gradient, where mask updates read it.
     pub(super) gradient: Option<Slot>,
+    /// The score's tensors, by name.
+    pub(super) score_slots: Vec<(&'static str, Slot)>,
 }
 
 /// A pruned variable's mask.
@@ -27,16 +29,21 @@ pub(super) struct Mask {
     pub(super) bits: Slot,
     /// [`crate::kernels::MaskState`] of the last selection.
     pub(super) state: Slot,
+    /// Squared length that the last update left, and that it found.
+    pub(super) energy: Slot,
     pub(super) pruned: Pruned,
+    pub(super) score: Score,
+    /// Whether its threshold is one of |w|.
+    pub(super) of_magnitudes: bool,
 }
 
 impl Variable {
-    /// Declares the slots of `parameter` in `plan` and gives it its home; with a mask when it is
-    /// `pruned`.
+    /// Declares the slots of `parameter` in `plan` and gives it its home; with a mask when
+    /// `spec` prunes it.
     pub(super) fn declare(
         parameter: &Parameter,
         optimizer: &Optimizer,
-        pruned: Option<Pruned>,
+        spec: Option<&PruningSpec>,
         plan: &mut PlanBuilder,
         homes: &mut Homes,
     ) -> Result<Self> {
@@ -48,16 +55,24 @@ impl Variable {
         homes.set(parameter.tensor, weights);
         let slots = optimizer.slots().iter();
         let slots = slots.map(|&s| (s, plan.persistent(format!("{name}/{s}"), len))).collect();
-        let mask = pruned.map(|pruned| Mask {
+        let mask = spec.map(|spec| Mask {
             bits: plan.persistent(format!("{name}/mask"), mask_words(len)),
             state: plan.persistent(format!("{name}/threshold"), MASK_STATE_WORDS),
-            pruned,
+            energy: plan.persistent(format!("{name}/energy"), 2),
+            pruned: spec.pruned,
+            score: spec.score,
+            of_magnitudes: spec.score == Score::Magnitude && spec.ranks_weights(),
         });
+        let score = spec.map_or(Score::Magnitude, |spec| spec.score);
+        let score_slots = score.slots(len, units(&shape)).into_iter();
+        let score_slots =
+            score_slots.map(|(s, words)| (s, plan.persistent(format!("{name}/{s}"), words)));
+        let score_slots = score_slots.collect();
         // In the mode `zero` the weights themselves are zero where pruned: no mask in the products.
         if let Some(mask) = mask.filter(|m| m.pruned != Pruned::Zero) {
             homes.set_mask(parameter.tensor, mask.bits);
         }
-        Ok(Self { name, shape, len, weights, slots, mask, gradient: None })
+        Ok(Self { name, shape, len, weights, slots, mask, gradient: None, score_slots })
     }
 
     /// As the mask update sees it; `None` when it is not pruned.
@@ -68,10 +83,17 @@ impl Variable {
             weights: self.weights,
             gradient: self.gradient,
             mask: mask.bits,
+            score_slots: self.score_slots.iter().map(|&(_, slot)| slot).collect(),
             state: mask.state,
+            energy: mask.energy,
             slots: self.slots.iter().map(|&(_, slot)| slot).collect(),
             len: self.len,
-            units: self.shape.dims().last().copied().unwrap_or(1),
+            units: units(&self.shape),
         })
     }
+}
+
+/// Output units: the last extent.
+fn units(shape: &Shape) -> u32 {
+    shape.dims().last().copied().unwrap_or(1)
 }

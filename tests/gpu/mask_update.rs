@@ -1,5 +1,5 @@
 //! Whole mask updates against the host: what is dropped, what grows.
-use secateur::gpu::Gpu;
+use secateur::gpu::{Gpu, PlanBuilder, Slot};
 use secateur::graph::Graph;
 use secateur::kernels::*;
 use secateur::prune::{
@@ -28,12 +28,23 @@ impl Host {
         Self { weights, gradient, mask, units: columns as usize }
     }
 
+    fn score_slots(&self, score: Score) -> Vec<(&'static str, Vec<f32>)> {
+        let slots = score.slots(self.weights.len() as u32, self.units as u32).into_iter();
+        let values = |(seed, (name, words)): (u64, (&'static str, u32))| {
+            let values = Noise::new(seed).floats(words as usize, 0.5).into_iter();
+            let signed = matches!(name, "movement" | "old_weights");
+            (name, values.map(|v| if signed { v } else { v.abs() }).collect())
+        };
+        (7..).zip(slots).map(values).collect()
+    }
+
     /// One f32 product each, as the device has it.
     fn scores(&self, score: Score) -> Vec<f32> {
         let products = self.weights.iter().zip(&self.gradient);
         match score {
             Score::Magnitude => self.weights.iter().map(|w| w.abs()).collect(),
             Score::Saliency => products.map(|(w, g)| (w * g).abs()).collect(),
+            other => panic!("{other:?} has a test of its own"),
         }
     }
 }
@@ -80,7 +91,9 @@ fn update<'a>(gpu: &'a Gpu, text: &str, hosts: &[Host], total: f64) -> Done<'a> 
             weights: rig.slot("weights", &host.weights),
             gradient: Some(rig.slot("gradient", &host.gradient)),
             mask: rig.slot("mask", &host.mask),
+            score_slots: score_slots(&mut rig, &spec, host),
             state: rig.slot("state", &[MaskState::default()]),
+            energy: rig.slot("energy", &[f32::NAN; 2]),
             slots: vec![rig.slot("velocity", &velocity)],
             len,
             units: host.units as u32,
@@ -92,6 +105,13 @@ fn update<'a>(gpu: &'a Gpu, text: &str, hosts: &[Host], total: f64) -> Done<'a> 
     bench.upload(update.counts(), &words);
     bench.run();
     Done { spec, bench, tensors, words }
+}
+
+/// The score's tensors with numbers in them; where it takes sums of squares or a running mean of
+/// magnitudes, none is negative.
+fn score_slots(rig: &mut Rig, spec: &PruningSpec, host: &Host) -> Vec<Slot> {
+    let slots = host.score_slots(spec.score).into_iter();
+    slots.map(|(name, values)| rig.slot(name, &values)).collect()
 }
 
 /// A weight that is NaN has no rank: whatever the pattern, it is counted, and the run ends by it.
@@ -109,6 +129,9 @@ fn nan_is_counted_in_every_pattern() {
         "pattern=2:4",
         "regrow=set,end_pruning_step=100",
         "score=saliency",
+        "score=first_order_gradient",
+        "score=second_order_gradient,block_width=2",
+        "score=wanda",
     ] {
         let mut host = Host::new([33, 7], 0.0, 5);
         host.weights[100] = f32::NAN;
@@ -163,4 +186,106 @@ fn drops_and_grows(gpu: &Gpu, text: &str) {
         let grown = (0..host.weights.len()).find(|&i| bit(&want, i) && !bit(&host.mask, i));
         assert!(grown.is_none_or(|i| weights[i] == 0.0), "{}", tensor.name);
     }
+}
+
+/// In f64: what ranks each weight, or each block by its pooled factors.
+fn ranking(host: &Host, spec: &PruningSpec, blocks: Blocks) -> Vec<f64> {
+    let slots: Vec<Vec<f32>> =
+        host.score_slots(spec.score).into_iter().map(|(_, values)| values).collect();
+    let pool = |values: &[f64]| -> Vec<f64> {
+        let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
+        signed_block_pool_reference(&values, blocks, spec.block_pooling_function)
+    };
+    let magnitudes: Vec<f64> = host.weights.iter().map(|&w| f64::from(w.abs())).collect();
+    match spec.score {
+        Score::Movement => pool(&slots[0].iter().map(|&m| f64::from(m)).collect::<Vec<_>>()),
+        Score::FirstOrderGradient | Score::SecondOrderGradient => {
+            let d = change_norm_reference(&host.weights, &slots[0]);
+            let total = d.iter().map(|d| d * d).sum();
+            let rate = spec.gradient_decay_rate as f32;
+            let change = change_reference(&d, total, &slots[1], rate);
+            pool(&magnitudes).iter().zip(pool(&change)).map(|(w, g)| w * g).collect()
+        }
+        Score::Wanda => pool(&wanda_reference(&host.weights, &slots[0])),
+        other => panic!("{other:?} is above"),
+    }
+}
+
+/// What is pruned ranks below what stays, in exact numbers; and the running means have moved on.
+#[test]
+fn scores_with_a_memory_rank_as_they_say() {
+    let Some(gpu) = gpu() else { return };
+    let scores = ["movement", "first_order_gradient", "second_order_gradient", "wanda"];
+    for (score, shape) in scores.into_iter().flat_map(|s| [[1, 1], [4, 3]].map(|shape| (s, shape)))
+    {
+        let [height, width] = shape;
+        let text = format!(
+            "score={score},block_height={height},block_width={width},keep_units=false,\
+             gradient_decay_rate=0.5,pruned=freeze"
+        );
+        let hosts = [Host::new([33, 7], 0.0, 5), Host::new([300, 100], 0.0, 6)];
+        let Done { spec, bench, tensors, .. } = update(gpu, &text, &hosts, 0.6);
+        for (host, tensor) in hosts.iter().zip(&tensors) {
+            let (rows, columns) = (tensor.len / tensor.units, tensor.units);
+            let blocks = Blocks { rows, columns, height, width };
+            let rank = ranking(host, &spec, blocks);
+            let mask: Vec<u32> = bench.read(tensor.mask);
+            let first = |b: usize| {
+                let (across, b) = (columns.div_ceil(width), b as u32);
+                (b / across * height * columns + b % across * width) as usize
+            };
+            let (mut highest, mut lowest, mut pruned) = (f64::MIN, f64::MAX, 0);
+            for (b, &rank) in rank.iter().enumerate() {
+                if bit(&mask, first(b)) {
+                    lowest = lowest.min(rank);
+                } else {
+                    (highest, pruned) = (highest.max(rank), pruned + 1);
+                }
+            }
+            let context = format!("{text}: {}", tensor.name);
+            assert_eq!(pruned, pruned_count(rank.len() as u64, 0.6), "{context}");
+            // Kernels and pools round; two ranks that near each other may change places.
+            let near = 1e-5 * highest.abs().max(lowest.abs());
+            assert!(highest <= lowest + near, "{context}: {highest} and {lowest}");
+            let state = bench.read::<MaskState>(tensor.state)[0];
+            let threshold = f64::from(spec.score.threshold(state.threshold));
+            assert!((threshold - highest).abs() <= near, "{context}: {threshold}, {highest}");
+
+            let [left, all]: [f32; 2] = bench.read(tensor.energy).try_into().unwrap();
+            let [want_left, want_all] = kept_energy_reference(&host.weights, &mask);
+            let share = f64::from(left) / f64::from(all);
+            assert!((share - want_left / want_all).abs() < 1e-5 && share > 0.05, "{context}");
+            if score.ends_with("gradient") {
+                let history: Vec<f32> = bench.read(tensor.score_slots[0]);
+                assert_eq!(history[..host.weights.len()], host.weights, "{context}");
+            }
+        }
+    }
+}
+
+/// A tensor without what its score keeps is refused by name.
+#[test]
+fn a_score_without_its_tensors_is_an_error() {
+    let spec: PruningSpec = "score=wanda".parse().unwrap();
+    let mut graph = Graph::default();
+    let weight = graph.parameter("fc.weight", [4, 3]).unwrap();
+    graph.apply_mask(weight).unwrap();
+    let targets = Targets::new(&spec, graph.parameters()).unwrap();
+    let mut plan = PlanBuilder::default();
+    let mut slot = |name: &str, words| plan.persistent(name, words);
+    let tensor = PrunedTensor {
+        name: "fc.weight".into(),
+        weights: slot("weights", 12),
+        gradient: None,
+        score_slots: vec![],
+        mask: slot("mask", 1),
+        state: slot("state", MASK_STATE_WORDS),
+        energy: slot("energy", 2),
+        slots: vec![],
+        len: 12,
+        units: 3,
+    };
+    plan.phase("mask_update");
+    let error = MaskUpdate::push(&mut plan, &spec, targets, &[tensor]).unwrap_err().to_string();
+    assert!(error.contains("fc.weight") && error.contains("0 tensors"), "{error}");
 }

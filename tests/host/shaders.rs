@@ -256,7 +256,14 @@ fn everything() -> PlanBuilder {
     let total = partials;
     plan.push(Change { weights, total, history, gradient, len, second, decay }).unwrap();
     let blocks = Blocks { rows: 1, columns: 1, height: 1, width: 1 };
-    plan.push(BlockPool { values: a, scores: b, blocks, pooling: BlockPooling::Max }).unwrap();
+    plan.push(BlockPool {
+        values: a,
+        scores: b,
+        blocks,
+        pooling: BlockPooling::Max,
+        signed: false,
+    })
+    .unwrap();
     plan.push(BinCount { values: a, peak: b, bins: c, nbins: 2, len }).unwrap();
     plan
 }

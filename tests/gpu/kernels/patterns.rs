@@ -32,8 +32,12 @@ fn blocks_are_pooled() {
             let mut rig = Rig::new(gpu);
             let slot = rig.slot("values", &values);
             let scores = rig.output("scores", blocks.count() as usize);
-            rig.push(BlockPool { values: slot, scores, blocks, pooling });
-            let got: Vec<f32> = rig.run().read(scores);
+            let means = rig.output("means", blocks.count() as usize);
+            rig.push(BlockPool { values: slot, scores, blocks, pooling, signed: false });
+            let avg = BlockPooling::Avg;
+            rig.push(BlockPool { values: slot, scores: means, blocks, pooling: avg, signed: true });
+            let bench = rig.run();
+            let got: Vec<f32> = bench.read(scores);
             // A lane adds a 256th of a block's values, a tree of 8 levels the lanes; one division.
             let size = f64::from(blocks.height * blocks.width);
             let roundings = if size > 64.0 { size / 256.0 + 10.0 } else { size + 1.0 };
@@ -48,6 +52,13 @@ fn blocks_are_pooled() {
                     near || (got.is_nan() && want.is_nan()),
                     "{grid:?} {pooling:?} {i}: {got}, {want}"
                 );
+            }
+            // Signed, the roundings are of the magnitudes.
+            let magnitudes = block_pool_reference(&values, blocks, avg);
+            let want = signed_block_pool_reference(&values, blocks, avg);
+            for (i, &got) in bench.read::<f32>(means).iter().enumerate() {
+                let near = (f64::from(got) - want[i]).abs() <= bound * magnitudes[i];
+                assert!(near || (got.is_nan() && want[i].is_nan()), "{grid:?} signed {i}: {got}");
             }
         }
     }
@@ -109,7 +120,7 @@ fn half_of_the_blocks_stay() {
         let (state, counts) =
             (rig.slot("topk", &[TopkState::default()]), rig.slot("counts", &[count / 2]));
         rig.push(MaskBegin { mask_state, keep_nan: false });
-        rig.push(BlockPool { values: slot, scores, blocks, pooling });
+        rig.push(BlockPool { values: slot, scores, blocks, pooling, signed: false });
         let ranked = Ranked {
             values: scores,
             protect: None,

@@ -93,6 +93,13 @@ fn movement_scores_order_as_the_movements_do() {
     let got = movement_score(gpu, &ladder);
     assert_eq!(got, movement_score_reference(&ladder));
     assert!(got.is_sorted());
+    for (&movement, &score) in ladder.iter().zip(&got) {
+        let back = movement_of_score(score);
+        assert_eq!(movement_score_reference(&[back]), [score], "{movement}");
+        // Of the two neighbours that share a score the lower.
+        assert!(back <= movement && back >= movement.next_down().max(-INF), "{movement}: {back}");
+    }
+    assert!(movement_of_score(f32::NAN.to_bits()).is_nan());
     assert_eq!((got[0], got[1], got[5], got[11]), (0, 0, got[6], 0x7f80_0000));
     assert!(got[2..=4].is_sorted_by(|a, b| a < b) && got[7..=10].is_sorted_by(|a, b| a < b));
 }

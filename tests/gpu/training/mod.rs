@@ -4,6 +4,7 @@ mod pruning;
 mod rescue;
 mod resume;
 mod saves;
+mod scores;
 mod simulation;
 mod start;
 mod step_fn;

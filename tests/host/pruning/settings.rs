@@ -39,6 +39,8 @@ fn upstreams_string_parses() {
     assert_eq!(PruningSpec::default().to_string(), "");
     assert_eq!(spec("prune_option=weight"), PruningSpec::default());
     assert_eq!(spec("prune_option=saliency").to_string(), "score=saliency");
+    let order = spec("prune_option=first_order_gradient,gradient_decay_rate=0.5");
+    assert_eq!((order.score, order.gradient_decay_rate), (Score::FirstOrderGradient, 0.5));
     assert_eq!(
         spec("pruned=revive,target_sparsity=0.9").to_string(),
         "target_sparsity=0.9,pruned=revive"
@@ -55,7 +57,7 @@ fn default_is_upstreams() {
                     threshold=exact,pruned=zero,schedule=polynomial,weight_sparsity_map=[],\
                     budget=uniform,scope=layer,groups=[],keep_units=true,\
                     regrow=none,regrow_fraction=0.3,block_dims_map=[],\
-                    pattern=element,score=magnitude";
+                    pattern=element,score=magnitude,gradient_decay_rate=0.99";
     assert_eq!(spec(upstream), PruningSpec::default());
     PruningSpec::default().validate().expect("the defaults are valid");
     let json = serde_json::to_value(PruningSpec::default()).expect("serialises");
@@ -140,6 +142,7 @@ fn validation_names_field_value_and_range() {
         ("weight_sparsity_map=[fc(:0.5]", "fc(:0.5", "unclosed group"),
         ("groups=[fc1]", "fc1", "name:regex"),
         ("regrow_fraction=2", "2", "in 0 to 1"),
+        ("gradient_decay_rate=1", "1", "at least 0 and below 1"),
         ("groups=[a:*]", "a:*", "repetition operator"),
     ];
     for (text, value, range) in cases {
@@ -158,6 +161,9 @@ fn validation_names_field_value_and_range() {
         ("budget=erk,scope=global", "budget"),
         ("budget=erk,groups=[a:fc]", "budget"),
         ("threshold=histogram,scope=global", "threshold"),
+        ("threshold=histogram,score=movement", "score"),
+        ("score=movement,pattern=channel,block_pooling_function=max", "block_pooling_function"),
+        ("score=movement,block_width=2,block_pooling_function=max", "block_pooling_function"),
     ] {
         let message = spec(text).validate().expect_err(text).to_string();
         assert!(message.starts_with(&format!("`{field}`: ")), "{text}: {message}");
@@ -169,9 +175,13 @@ fn validation_names_field_value_and_range() {
     let comma = PruningSpec { do_not_prune: vec!["a,b".into()], ..Default::default() };
     let message = comma.validate().expect_err("comma").to_string();
     assert!(message.starts_with("`do_not_prune`: a,b: "), "{message}");
-    for fine in
-        ["initial_sparsity=0.9,target_sparsity=0", "end_pruning_step=0", "threshold_decay=0"]
-    {
+    for fine in [
+        "initial_sparsity=0.9,target_sparsity=0",
+        "end_pruning_step=0",
+        "threshold_decay=0",
+        "score=movement,block_width=2",
+        "prune_option=second_order_gradient",
+    ] {
         spec(fine).validate().expect(fine);
     }
 }
@@ -205,6 +215,15 @@ fn partial_files_take_the_defaults() {
     assert!(error.to_string().contains("sparsity"), "{error}");
 }
 
+const SCORES: [Score; 6] = [
+    Score::Magnitude,
+    Score::Saliency,
+    Score::Movement,
+    Score::FirstOrderGradient,
+    Score::SecondOrderGradient,
+    Score::Wanda,
+];
+
 fn any_spec() -> impl Strategy<Value = PruningSpec> {
     let word = "[A-Za-z0-9_./=-]([A-Za-z0-9_./= -]{0,8}[A-Za-z0-9_./=-])?";
     let finite = || any::<f64>().prop_filter("finite", |x| x.is_finite());
@@ -213,7 +232,7 @@ fn any_spec() -> impl Strategy<Value = PruningSpec> {
     let modes = [Pruned::Zero, Pruned::Revive, Pruned::Freeze];
     (
         (word, any::<[u64; 4]>(), any::<[i64; 3]>(), prop::collection::vec(word, 0..4)),
-        (prop::array::uniform5(finite()), any::<u32>(), any::<bool>()),
+        (prop::array::uniform6(finite()), any::<u32>(), any::<bool>()),
         (pooling, threshold, prop::sample::select(modes.to_vec())),
         (any_rules(), any_division()),
     )
@@ -254,6 +273,7 @@ fn any_spec() -> impl Strategy<Value = PruningSpec> {
                 score,
                 regrow,
                 regrow_fraction: floats[4],
+                gradient_decay_rate: floats[5],
             }
         })
 }
@@ -280,7 +300,7 @@ fn any_division() -> impl Strategy<Value = (Schedule, Budget, Scope, bool, (Regr
         any::<bool>(),
         (
             prop_oneof![Just(Regrow::None), Just(Regrow::Rigl), Just(Regrow::Set)],
-            prop_oneof![Just(Score::Magnitude), Just(Score::Saliency)],
+            prop::sample::select(SCORES.to_vec()),
         ),
         prop_oneof![
             Just(Pattern::Element),

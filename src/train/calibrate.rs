@@ -1,0 +1,109 @@
+//! Pruning in one shot: batches that leave the weights, and a mask update outside any step.
+use super::event::{MaskEvent, MaskSparsity};
+use super::session::Session;
+use super::steps::Selected;
+use crate::data::{Batch, BatchSource};
+use crate::gpu::Encoder;
+use crate::kernels::MaskState;
+use crate::prune::PrunedTensor;
+use crate::{Error, Result};
+
+impl Session {
+    /// Runs the batches of `batches` through the network, to their end, for the score to rank by
+    /// them: the weights stay. How many rows there were.
+    ///
+    /// [`Score::Wanda`](crate::prune::Score::Wanda) adds up the squares of each layer's inputs,
+    /// movement what a step of descent would do, saliency takes the gradient of the last batch; for
+    /// the others there is nothing to do, and no batch is read.
+    ///
+    /// # Errors
+    /// Of the batch source and the device; [`Error::Shape`] for batches that the network does not take.
+    pub fn calibrate(&mut self, batches: &mut dyn BatchSource) -> Result<u64> {
+        let Some(phase) = self.calibrate else { return Ok(0) };
+        let have = [batches.batch_size(), batches.width(), batches.classes() as usize];
+        let [rows, width, classes] = self.takes();
+        if have[..2] != [rows, width] || have[2] > classes {
+            let message = format!(
+                "batches of {} x {} with {} classes, the network takes {rows} x {width} with {classes}",
+                have[0], have[1], have[2]
+            );
+            return Err(Error::shape("calibrate", message));
+        }
+        let (mut batch, mut rows) = (Batch::default(), 0);
+        while batches.next_batch(&mut batch)? {
+            self.upload_batch(&batch, self.optimizer.step(1, batch.rows as u32));
+            let mut encoder = Encoder::new(&self.gpu);
+            self.program.encode(phase, &mut encoder);
+            encoder.submit()?;
+            // The host is not to run ahead: what it uploads is kept until it is copied.
+            self.gpu.wait()?;
+            rows += batch.rows as u64;
+            self.has_seen_batches = true;
+        }
+        Ok(rows)
+    }
+
+    /// Updates the masks to `sparsity`, as after a step at which the schedule asks for that: what
+    /// [`MaskUpdateOp`](crate::prune::MaskUpdateOp) says about tensors, patterns and scores holds.
+    /// Waits for the device.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] without a specification, for a sparsity outside 0 to 1, or a score that
+    /// needs [`calibrate`](Self::calibrate) first; [`Error::NonFinite`] for weights or scores that
+    /// are NaN, which leaves masks that mean nothing.
+    pub fn update_masks(&mut self, sparsity: f64) -> Result<MaskEvent> {
+        let refuse = |message: String| Err(Error::argument("update_masks", message));
+        if !(0.0..=1.0).contains(&sparsity) {
+            return refuse(format!("sparsity {sparsity}, must be in 0 to 1"));
+        }
+        let Some((phase, update)) = &self.mask_update else {
+            return refuse("the session has no pruning specification; make it with one".into());
+        };
+        let seen = self.has_seen_batches;
+        if let Some(score) = self.score().filter(|score| score.needs_batches() && !seen) {
+            return refuse(format!("score {score:?} ranks by batches; call calibrate() before"));
+        }
+        self.program.upload(&self.gpu, update.counts(), &update.words(0, sparsity));
+        let mut encoder = Encoder::new(&self.gpu);
+        self.program.encode(*phase, &mut encoder);
+        encoder.submit()?;
+        let selected = |t: PrunedTensor| {
+            let state: Vec<MaskState> = self.program.download(&self.gpu, t.state)?;
+            let energy: Vec<f32> = self.program.download(&self.gpu, t.energy)?;
+            Ok(Selected { state: state[0], energy: [energy[0], energy[1]] })
+        };
+        let selected = self.pruned().map(selected).collect::<Result<_>>()?;
+        self.mask_event(0, &(sparsity, selected))
+    }
+
+    /// What a mask update to a sparsity did, by what it left on the device.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] names the first tensor with a weight or score that is NaN.
+    pub(super) fn mask_event(
+        &self,
+        step: u64,
+        (asked, selected): &(f64, Vec<Selected>),
+    ) -> Result<MaskEvent> {
+        let score = self.score().unwrap_or_default();
+        let tensor = |(tensor, &Selected { state, energy }): (PrunedTensor, &Selected)| {
+            if state.nan > 0 {
+                return Err(Error::NonFinite { step, tensor: tensor.name });
+            }
+            let [left, found] = energy.map(f64::from);
+            Ok(MaskSparsity {
+                sparsity: 1.0 - f64::from(state.kept) / f64::from(tensor.len),
+                churn: f64::from(state.changed) / f64::from(tensor.len),
+                // Where there was nothing, nothing is lost.
+                kept_energy: if found == 0.0 { 1.0 } else { left / found },
+                threshold: score.threshold(state.threshold),
+                len: tensor.len,
+                name: tensor.name,
+            })
+        };
+        let tensors = self.pruned().zip(selected).map(tensor).collect::<Result<_>>()?;
+        let update = self.mask_update.as_ref();
+        let asked_total = update.map_or(*asked, |(_, update)| update.asked(*asked));
+        Ok(MaskEvent { asked: *asked, asked_total, tensors })
+    }
+}
