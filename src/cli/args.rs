@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use secateur::nn::Model;
-use secateur::prune::PruningSpec;
+use secateur::prune::{PruningSpec, Score};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 ran but missed a stated check; 2 wrong usage or an error;
@@ -41,7 +41,7 @@ pub enum Command {
     /// Tensors of a safetensors file or a checkpoint, with their zeros.
     #[command(after_help = "Example:\n  secateur inspect logs/digits-001")]
     Inspect(Inspect),
-    /// Prune a safetensors file by magnitude, without training.
+    /// Prune a safetensors file, without training.
     #[command(after_help = PRUNE_EXAMPLES)]
     Prune(Prune),
     /// Adapters that this machine has, and which one would be taken.
@@ -62,7 +62,8 @@ tensors, and all metadata, are copied.
 Examples:
   secateur prune model.safetensors -o pruned.safetensors --sparsity 0.5
   secateur prune model.safetensors -o pruned.safetensors --pattern 2:4 --exclude 'embed|lm_head'
-  secateur prune model.safetensors.index.json -o pruned/ --sparsity 0.7 --scope global";
+  secateur prune model.safetensors.index.json -o pruned/ --sparsity 0.7 --scope global
+  secateur prune logs/digits-001/dense -o pruned.safetensors --sparsity 0.6 --score wanda";
 
 const TRAIN_EXAMPLES: &str = "\
 Examples:
@@ -172,7 +173,8 @@ pub struct Inspect {
 
 #[derive(Debug, ClapArgs)]
 pub struct Prune {
-    /// A safetensors file, or the index (*.index.json) of a checkpoint of several.
+    /// A safetensors file, or the index (*.index.json) of a checkpoint of several; with a score
+    /// that needs data, a network that secateur has trained.
     pub input: PathBuf,
     /// File to write; for an index, the folder. Never the input.
     #[arg(short, long)]
@@ -184,9 +186,23 @@ pub struct Prune {
     /// Rank the weights of each tensor, or of all of them together.
     #[arg(long, value_enum, default_value_t)]
     pub scope: Scope,
-    /// `unstructured`, or `N:M` like 2:4: of every M along the last axis N are left.
+    /// `unstructured`; `N:M` like 2:4: of every M along the last axis N are left; or `block:HxW` like
+    /// block:4x4: by the mean of |w| over blocks of a matrix, the last axis being its columns.
     #[arg(long, default_value = "unstructured")]
     pub pattern: String,
+    /// What ranks the weights: `magnitude`; or by running data through a network that secateur has
+    /// trained (a checkpoint, a logdir, or what `export` wrote): `wanda`, |w| times the length of its
+    /// input; `saliency`, |w * gradient|; `movement`, what a step of descent would do. There each
+    /// output unit keeps its highest weight, and N:M runs along the inputs.
+    #[arg(long, default_value = "magnitude", value_parser = score)]
+    pub score: Score,
+    /// With such a score, the data: `digits`, `mnist:DIR` or `fashion-mnist:DIR`; the recipe's by
+    /// default.
+    #[arg(long)]
+    pub data: Option<String>,
+    /// With such a score, how many training rows are run through the network.
+    #[arg(long, default_value_t = 1024)]
+    pub rows: usize,
     /// Prune only the tensors whose name this regular expression is found in.
     #[arg(long)]
     pub include: Option<String>,
@@ -241,6 +257,16 @@ pub struct Common {
 pub enum Pruning {
     None,
     Spec(Box<PruningSpec>),
+}
+
+fn score(text: &str) -> Result<Score, String> {
+    match text {
+        "magnitude" => Ok(Score::Magnitude),
+        "wanda" => Ok(Score::Wanda),
+        "saliency" => Ok(Score::Saliency),
+        "movement" => Ok(Score::Movement),
+        _ => Err("must be magnitude, wanda, saliency or movement".into()),
+    }
 }
 
 fn pruning(text: &str) -> Result<Pruning, secateur::Error> {

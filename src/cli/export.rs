@@ -11,7 +11,7 @@ use secateur::train::checkpoint::{Checkpoint, TensorData};
 use serde::Serialize;
 
 use super::args::Export;
-use super::{Verdict, eval, output};
+use super::{Verdict, output, trained};
 
 /// The key of the model's name in the file's metadata.
 const MODEL: &str = "model";
@@ -37,7 +37,7 @@ pub fn run(args: &Export) -> Result<Verdict> {
     ensure!(name.ends_with(".safetensors"), "-o {name}: must end in .safetensors");
     let there = args.output.exists() && !args.force;
     ensure!(!there, "{name} is there already; choose another name, or --force");
-    let found = eval::find(&args.checkpoint)?;
+    let found = trained::find(&args.checkpoint)?;
     let mut model: Model = found.manifest.model.parse()?;
     let mut layers = layers(&found)?;
     let mut whole_model = None;
@@ -91,7 +91,7 @@ fn layers(found: &Checkpoint) -> Result<Vec<Dense>> {
     (1..=count).map(layer).collect()
 }
 
-fn write(path: &Path, model: &Model, layers: &[Dense]) -> Result<()> {
+pub fn write(path: &Path, model: &Model, layers: &[Dense]) -> Result<()> {
     let mut views = Vec::new();
     for (i, layer) in (1..).zip(layers) {
         let outputs = layer.bias.len();

@@ -9,7 +9,7 @@ use secateur::train::checkpoint::{Checkpoint, MODEL_FILE, Manifest, TensorData};
 use serde::Serialize;
 
 use super::args::Inspect;
-use super::{Verdict, eval, output};
+use super::{Verdict, output, trained};
 
 /// Bytes looked at in one go.
 const CHUNK: usize = 1 << 20;
@@ -39,7 +39,7 @@ pub fn run(args: &Inspect) -> Result<Verdict> {
         args.file.display()
     );
     let report = if is_checkpoint {
-        let found = eval::find(&args.file)?;
+        let found = trained::find(&args.file)?;
         if let Some(folder) = &args.pictures {
             pictures(&found, folder)?;
         }

@@ -1,5 +1,6 @@
 //! Floor 7: the command line. Results go to standard output, progress and logs to standard error.
 mod args;
+mod calibrated;
 mod data;
 mod devices;
 mod eval;
@@ -11,6 +12,7 @@ mod prune;
 mod recipe;
 mod signals;
 mod train;
+mod trained;
 
 use std::io::{ErrorKind, IsTerminal};
 use std::process::ExitCode;

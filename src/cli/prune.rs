@@ -5,11 +5,11 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use regex::Regex;
 use secateur::oneshot::{self, Options, TensorReport};
-use secateur::prune::Pattern;
+use secateur::prune::{Pattern, Score};
 use serde::Serialize;
 
 use super::args::Prune;
-use super::{Verdict, data, output};
+use super::{Verdict, calibrated, data, output};
 
 /// What `--json` prints. Sparsities are fractions of 1.
 #[derive(Debug, Serialize)]
@@ -20,6 +20,7 @@ struct Report {
     output: String,
     scope: &'static str,
     pattern: String,
+    score: Score,
     #[serde(flatten)]
     report: oneshot::Report,
     seconds: f64,
@@ -39,7 +40,13 @@ pub fn run(args: &Prune) -> Result<Verdict> {
         bar.set_position(done);
     };
     let begun = Instant::now();
-    let report = oneshot::prune_file(&gpu, &args.input, &args.output, &options, &mut progress);
+    let report = match args.score {
+        Score::Magnitude => {
+            oneshot::prune_file(&gpu, &args.input, &args.output, &options, &mut progress)
+                .map_err(Into::into)
+        }
+        _ => calibrated::prune(&gpu, args, &options),
+    };
     bar.finish_and_clear();
     let report = Report {
         adapter: name,
@@ -48,6 +55,7 @@ pub fn run(args: &Prune) -> Result<Verdict> {
         output: args.output.display().to_string(),
         scope: if args.scope == super::args::Scope::Global { "global" } else { "layer" },
         pattern: args.pattern.clone(),
+        score: args.score,
         report: report?,
         seconds: begun.elapsed().as_secs_f64(),
     };
@@ -60,15 +68,15 @@ pub fn run(args: &Prune) -> Result<Verdict> {
 }
 
 fn options(args: &Prune) -> Result<Options> {
+    let extents = args.pattern.strip_prefix("block:").and_then(|text| text.split_once('x'));
+    let block = extents.and_then(|(h, w)| Some([h.parse().ok()?, w.parse().ok()?]));
     let pattern: Pattern = match args.pattern.as_str() {
         "unstructured" => Pattern::Element,
-        text if text.starts_with("block:") => {
-            bail!(
-                "--pattern {text}: blocks are not in this version of `secateur prune`; take unstructured or N:M"
-            )
-        }
+        _ if block.is_some() => Pattern::Element,
         text => text.parse().map_err(|_| {
-            anyhow::anyhow!("--pattern {text}: must be unstructured or N:M, like 2:4")
+            anyhow::anyhow!(
+                "--pattern {text}: must be unstructured, N:M like 2:4 or block:HxW like block:4x4"
+            )
         })?,
     };
     let sparsity = match (args.sparsity, pattern) {
@@ -85,6 +93,7 @@ fn options(args: &Prune) -> Result<Options> {
         sparsity,
         scope: args.scope.into(),
         pattern,
+        block,
         include: regex("include", &args.include)?,
         exclude: regex("exclude", &args.exclude)?,
         force: args.force,

@@ -7,6 +7,7 @@ mod header;
 mod options;
 mod output;
 mod ranker;
+mod units;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -21,6 +22,7 @@ use crate::{Error, Result};
 use files::Files;
 use ranker::{Masked, Ranker};
 use safetensors::tensor::Dtype;
+use units::Units;
 
 /// Most elements on the device at once: 64 MiB as f32.
 const CHUNK: u32 = 1 << 24;
@@ -46,15 +48,27 @@ pub fn prune_file(
     let selected: Vec<Place> = files.selected(options);
     let names = files.names();
     options.check_matches(&names, selected.len())?;
-    let largest = selected.iter().map(|&at| files.tensor(at).len()).max().unwrap_or(0);
+    let count = |at: &Place| Units::new(files.tensor(*at), options.block).count();
+    let largest = selected.iter().map(count).max().unwrap_or(0);
     let bound = u32::try_from(gpu.report().max_binding / 4).unwrap_or(u32::MAX);
     let most = options.chunk.unwrap_or(CHUNK).min(bound).max(1);
     let chunk = largest.min(most.into()) as u32;
+    // Single elements are units; a ranker's length is whole groups of N:M.
+    let most = if options.block.is_some() { most } else { u32::MAX };
     let passes = if options.scope == Scope::Global { 4 } else { 1 };
     let total = files.bytes()
         + (passes - 1) * selected.iter().map(|&at| files.tensor(at).bytes).sum::<u64>();
-    let work =
-        Work { gpu, options, files, chunk, rankers: HashMap::new(), done: 0, total, progress };
+    let work = Work {
+        gpu,
+        options,
+        files,
+        chunk,
+        most,
+        rankers: HashMap::new(),
+        done: 0,
+        total,
+        progress,
+    };
     work.run(&selected)
 }
 
@@ -65,8 +79,10 @@ struct Work<'a> {
     gpu: &'a Gpu,
     options: &'a Options,
     files: Files,
-    /// Elements of a chunk.
+    /// Most units of a chunk.
     chunk: u32,
+    /// Most elements of a chunk.
+    most: u32,
     /// By the length of their chunks.
     rankers: HashMap<u32, Ranker>,
     done: u64,
@@ -111,7 +127,7 @@ impl Work<'_> {
         Ok(Report { sparsity: pruned[0] as f64 / pruned[1].max(1) as f64, tensors })
     }
 
-    /// Length of the chunks for tensors of `len` elements: a few lengths serve all.
+    /// Length of the chunks for tensors of `len` units: a few lengths serve all.
     fn chunk_len(&self, len: u64) -> u32 {
         (len.min(self.chunk.into()) as u32).next_power_of_two().min(self.chunk)
     }
@@ -128,11 +144,12 @@ impl Work<'_> {
     /// Prunes one tensor into the output, by the ranking of `all` where there is one: its
     /// threshold, and how many elements are left.
     fn prune(&mut self, at: Place, all: Option<f32>) -> Result<(f32, u64)> {
-        let len = self.files.tensor(at).len();
+        let units = self.units(at)?;
         // The ranking of all is on the device of one ranker.
-        let key = if all.is_some() { self.chunk } else { self.chunk_len(len) };
+        let key = if all.is_some() { self.chunk } else { self.chunk_len(units.count()) };
         let mut ranker = self.ranker(key)?;
-        let whole = len <= ranker.len() as u64;
+        let chunks = self.chunks(units, ranker.len());
+        let whole = chunks.len() == 1;
         let mut threshold = all.unwrap_or(0.0);
         let nm = match self.options.pattern {
             Pattern::Nm { n, m } => {
@@ -144,13 +161,13 @@ impl Work<'_> {
         };
         if all.is_none() && !nm {
             match whole {
-                true => ranker.begin(self.count(len)?),
+                true => ranker.begin(self.count(units.count())?),
                 false => threshold = self.rank(&mut ranker, &[at])?,
             }
         }
         let mut left = 0;
         let mut bytes = Vec::new();
-        for range in chunks(len, ranker.len()) {
+        for range in chunks {
             let filled = self.load(&mut ranker, at, range, &mut bytes, 0)?;
             let masked = match () {
                 () if nm => ranker.nm(filled)?,
@@ -158,7 +175,7 @@ impl Work<'_> {
                 () => ranker.mask(filled)?,
             };
             threshold = if nm { threshold.max(masked.threshold) } else { threshold };
-            left += self.write(at, &mut bytes, &masked)?;
+            left += self.write(at, units, &mut bytes, &masked)?;
         }
         if all.is_none() && !nm {
             threshold = ranker.threshold()?;
@@ -167,22 +184,45 @@ impl Work<'_> {
         Ok((threshold, left))
     }
 
+    /// What is ranked of a tensor.
+    fn units(&self, at: Place) -> Result<Units> {
+        let units = Units::new(self.files.tensor(at), self.options.block);
+        if units.across() > self.chunk.into() {
+            let (name, path) = (&self.files.tensor(at).name, self.files.path(at.0));
+            let (across, most) = (units.across(), self.chunk);
+            let message = format!("{name} has {across} blocks side by side, at most {most}");
+            return Err(Error::file(path, format!("{message}; take wider ones")));
+        }
+        Ok(units)
+    }
+
+    /// The ranges of units that a tensor is read in, by a ranker of `len` units.
+    fn chunks(&self, units: Units, len: usize) -> Vec<(u64, u64)> {
+        let (mut ranges, mut from) = (Vec::new(), 0);
+        while from < units.count() {
+            let end = units.end(from, len as u64, self.most.into());
+            ranges.push((from, end));
+            from = end;
+        }
+        ranges
+    }
+
     /// Finds what to prune of `places` together; the highest score that is pruned.
     fn rank(&mut self, ranker: &mut Ranker, places: &[Place]) -> Result<f32> {
-        let len = places.iter().map(|&at| self.files.tensor(at).len()).sum();
-        ranker.begin(self.count(len)?);
+        let all = places.iter().map(|&at| self.units(at)).collect::<Result<Vec<_>>>()?;
+        ranker.begin(self.count(all.iter().map(|units| units.count()).sum())?);
         for digit in 0..3 {
             let (mut filled, mut bytes) = (0, Vec::new());
-            for &at in places {
-                let (mut from, end) = (0, self.files.tensor(at).len());
-                while from < end {
-                    let room = (ranker.len() - filled) as u64;
-                    let range = (from, end.min(from + room));
-                    filled += self.load(ranker, at, range, &mut bytes, filled)?;
-                    from = range.1;
-                    if filled == ranker.len() {
+            for (&at, &units) in places.iter().zip(&all) {
+                let mut from = 0;
+                while from < units.count() {
+                    if units.across() > (ranker.len() - filled) as u64 {
                         ranker.count(digit, std::mem::take(&mut filled))?;
                     }
+                    let room = (ranker.len() - filled) as u64;
+                    let range = (from, units.end(from, room, self.most.into()));
+                    filled += self.load(ranker, at, range, &mut bytes, filled)?;
+                    from = range.1;
                     if self.options.scope == Scope::Global {
                         self.advance(bytes.len() as u64);
                     }
@@ -196,35 +236,45 @@ impl Work<'_> {
         ranker.threshold()
     }
 
-    /// How many of `len` weights are pruned, within the reach of the counters.
+    /// How many of `len` units are pruned, within the reach of the counters.
     fn count(&self, len: u64) -> Result<u32> {
         if len > u32::MAX.into() {
-            let message = format!("{len} weights in one ranking, it takes {}", u32::MAX);
+            let message = format!("{len} to rank together, at most {}", u32::MAX);
             return Err(Error::argument("scope", format!("{message}; prune by layer")));
         }
         Ok(pruned_count(len, self.options.sparsity) as u32)
     }
 
-    /// Reads elements of a tensor into `bytes`, and as f32 into the chunk from `first` on; how many.
+    /// Reads the units `range` of a tensor into `bytes`, and as scores into the ranker's chunk from
+    /// `first` on; how many they are.
     fn load(
         &mut self,
         ranker: &mut Ranker,
         at: Place,
-        (from, end): (u64, u64),
+        range: (u64, u64),
         bytes: &mut Vec<u8>,
         first: usize,
     ) -> Result<usize> {
         let info = self.files.tensor(at).clone();
-        let size = info.element_bytes();
-        let len = (end - from) as usize;
-        bytes.resize(len * size, 0);
+        let units = Units::new(&info, self.options.block);
+        let (size, (from, end)) = (info.element_bytes(), units.elements(range));
+        let (elements, count) = ((end - from) as usize, (range.1 - range.0) as usize);
+        bytes.resize(elements * size, 0);
         self.files.read(at.0, info.offset + from * size as u64, bytes)?;
-        widen(info.dtype, bytes, &mut ranker.chunk()[first..first + len]);
-        Ok(len)
+        let scores = &mut ranker.chunk()[first..first + count];
+        if self.options.block.is_none() {
+            widen(info.dtype, bytes, scores);
+        } else {
+            units.scores(elements, scores, |row, values| {
+                let length = values.len() * size;
+                widen(info.dtype, &bytes[row * length..][..length], values);
+            });
+        }
+        Ok(count)
     }
 
     /// Writes a chunk of a tensor without what the mask clears; how many elements are not zero.
-    fn write(&mut self, at: Place, bytes: &mut [u8], masked: &Masked) -> Result<u64> {
+    fn write(&mut self, at: Place, units: Units, bytes: &mut [u8], masked: &Masked) -> Result<u64> {
         let info = self.files.tensor(at);
         let (dtype, size, name) = (info.dtype, info.element_bytes(), info.name.clone());
         if masked.nan > 0 {
@@ -234,7 +284,7 @@ impl Work<'_> {
             return Err(Error::file(self.files.path(at.0), message));
         }
         for (i, element) in bytes.chunks_exact_mut(size).enumerate() {
-            if !bit(&masked.bits, i) {
+            if !bit(&masked.bits, units.of(i)) {
                 element.fill(0);
             }
         }
@@ -248,7 +298,9 @@ impl Work<'_> {
         let info = self.files.tensor(at).clone();
         let size = info.element_bytes().max(1) as u64;
         let (mut left, mut bytes) = (0, Vec::new());
-        for (from, end) in chunks(info.bytes / size, 1 << 20) {
+        let (len, most) = (info.bytes / size, 1 << 20);
+        for from in (0..len).step_by(most as usize) {
+            let end = len.min(from + most);
             bytes.resize(((end - from) * size) as usize, 0);
             self.files.read(at.0, info.offset + from * size, &mut bytes)?;
             left += nonzero(&bytes, info.dtype, size as usize);
@@ -274,12 +326,6 @@ impl Work<'_> {
         self.done += bytes;
         (self.progress)(self.done, self.total);
     }
-}
-
-/// Ranges of at most `chunk` in `0..len`.
-fn chunks(len: u64, chunk: usize) -> impl Iterator<Item = (u64, u64)> {
-    let chunk = chunk as u64;
-    (0..len.div_ceil(chunk)).map(move |i| (i * chunk, len.min((i + 1) * chunk)))
 }
 
 /// Little-endian floats as f32, exactly.

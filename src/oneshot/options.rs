@@ -17,6 +17,10 @@ pub struct Options {
     /// [`Pattern::Element`], or N:M along the last axis, which is what a product sums over in files
     /// of PyTorch; then the sparsity is `1 - n / m`.
     pub pattern: Pattern,
+    /// Rows and columns of the blocks that are kept or pruned as one, by the mean of their |w|: on a
+    /// grid over each tensor as a matrix whose columns are its last axis. Then the sparsity is that
+    /// of blocks.
+    pub block: Option<[u32; 2]>,
     /// Tensors to prune: those whose name it is found in. All by default.
     pub include: Option<Regex>,
     /// Tensors to leave as they are: those whose name it is found in.
@@ -33,6 +37,7 @@ impl Default for Options {
             sparsity: 0.5,
             scope: Scope::Layer,
             pattern: Pattern::Element,
+            block: None,
             include: None,
             exclude: None,
             force: false,
@@ -45,6 +50,15 @@ impl Options {
     pub(super) fn validate(&self) -> Result<()> {
         let refuse = |name, message: String| Err(Error::argument(name, message));
         let sparsity = self.sparsity;
+        if let Some([height, width]) = self.block {
+            let named = format!("block:{height}x{width}");
+            if height == 0 || width == 0 {
+                return refuse("pattern", format!("{named}: must be at least 1x1"));
+            }
+            if self.pattern != Pattern::Element {
+                return refuse("pattern", format!("{named} and {}: choose one", self.pattern));
+            }
+        }
         match self.pattern {
             Pattern::Element if !(0.0..=1.0).contains(&sparsity) => {
                 refuse("sparsity", format!("{sparsity}: must be in 0 to 1"))
@@ -77,17 +91,20 @@ impl Options {
     /// expressions do not leave out.
     pub(super) fn selects(&self, tensor: &TensorInfo) -> bool {
         let float = matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16);
-        let found = |regex: &Option<Regex>| regex.as_ref().map(|r| r.is_match(&tensor.name));
-        float
-            && tensor.shape.len() >= 2
-            && !tensor.is_empty()
-            && found(&self.include).unwrap_or(true)
-            && !found(&self.exclude).unwrap_or(false)
+        float && tensor.shape.len() >= 2 && !tensor.is_empty() && self.admits(&tensor.name)
     }
 
+    /// Whether the expressions leave a tensor of this name in.
+    pub fn admits(&self, name: &str) -> bool {
+        let found = |regex: &Option<Regex>| regex.as_ref().map(|r| r.is_match(name));
+        found(&self.include).unwrap_or(true) && !found(&self.exclude).unwrap_or(false)
+    }
+
+    /// Refuses expressions that do nothing, for tensors of `names`, of which `selected` are pruned.
+    ///
     /// # Errors
     /// [`Error::Argument`] when nothing is selected, or an expression matches no tensor at all.
-    pub(super) fn check_matches(&self, names: &[&str], selected: usize) -> Result<()> {
+    pub fn check_matches(&self, names: &[&str], selected: usize) -> Result<()> {
         let some = || names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
         for (option, regex) in [("include", &self.include), ("exclude", &self.exclude)] {
             let Some(regex) = regex else { continue };

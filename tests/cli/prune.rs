@@ -37,22 +37,92 @@ fn a_file_is_pruned_and_reported() {
     assert!(text.contains("10x4") && text.contains("50.00 % of 1 tensors pruned"), "{text}");
     let inspected = folder.run("inspect p.safetensors --json").json();
     assert_eq!(inspected["tensors"][0]["nonzero"].as_u64(), Some(8));
-    assert_eq!(folder.list("."), ["m.safetensors", "p.safetensors", "q.safetensors"]);
+    let report = folder
+        .run("prune m.safetensors -o b.safetensors --pattern block:5x2 --sparsity 0.5 --json");
+    // Of four blocks the two of lower mean, 11 and 9 in the lower half of -20 to 19, stay not.
+    let report = report.json();
+    let weight = &report["tensors"][0];
+    assert_eq!((&weight["nonzero"], &report["pattern"]), (&json!(20), &json!("block:5x2")));
+    let all = ["b.safetensors", "m.safetensors", "p.safetensors", "q.safetensors"];
+    assert_eq!(folder.list("."), all);
+}
+
+/// Wanda needs a network and its data; from a logdir it takes both.
+#[test]
+fn a_trained_network_is_pruned_by_what_it_sees() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    folder
+        .run("train --data digits --model mlp:32 --steps 150 --batch 64 --lr 0.005 --pruning none --logdir run")
+        .ok();
+    folder.run("export run -o whole.safetensors").ok();
+    let accuracy = |file: &str| -> f64 {
+        let report = folder.run(&format!("eval {file} --data digits --json")).json();
+        report["test_accuracy"].as_f64().unwrap()
+    };
+    let whole = accuracy("whole.safetensors");
+    let mut outputs = Vec::new();
+    for (input, score) in [
+        ("run", "wanda"),
+        ("whole.safetensors --data digits", "wanda"),
+        ("run", "saliency"),
+        ("run", "movement"),
+        ("whole.safetensors", "magnitude"),
+    ] {
+        let report = folder.run(&format!(
+            "prune {input} -o {score}.safetensors --score {score} --sparsity 0.5 --force --json"
+        ));
+        let report = report.json();
+        assert_eq!((&report["score"], &report["sparsity"]), (&json!(score), &json!(0.5)));
+        let nonzero: Vec<_> = report["tensors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|t| !t["threshold"].is_null())
+            .map(|t| t["nonzero"].as_u64())
+            .collect();
+        assert_eq!(nonzero, [Some(1024), Some(160)], "{score}");
+        outputs.push(folder.read(&format!("{score}.safetensors")));
+        let pruned = accuracy(&format!("{score}.safetensors"));
+        assert!(
+            !["wanda", "magnitude"].contains(&score) || pruned > whole - 0.1,
+            "{score}: {pruned}, {whole}"
+        );
+    }
+    assert!(outputs[0] == outputs[1], "a checkpoint and its export are one network");
+    assert!(outputs[1] != outputs[2] && outputs[1] != outputs[4]);
+    let text = folder
+        .run("prune run -o w.safetensors --score wanda --sparsity 0.5 --exclude fc2 --rows 100");
+    assert!(text.ok().out.contains("50.00 % of 1 tensors pruned"));
+    for (args, part) in [
+        ("whole.safetensors -o x.safetensors --score wanda --sparsity 0.5", "name it with --data"),
+        (
+            "whole.safetensors -o whole.safetensors --score wanda --sparsity 0.5 --data digits --force",
+            "is the input",
+        ),
+        ("run -o w.safetensors --score wanda --sparsity 0.5", "--force"),
+        ("run -o w.bin --score wanda --sparsity 0.5", ".safetensors"),
+        ("run -o x.safetensors --score wanda --sparsity 0.5 --exclude nix", "matches none"),
+    ] {
+        folder.run(&format!("prune {args}")).fails(2, &[part]);
+    }
 }
 
 #[test]
 fn refusals_say_the_way_out() {
     let Some(folder) = Folder::with_gpu() else { return };
     folder.write("m.safetensors", model());
-    let cases: [(&str, &[&str]); 8] = [
+    let cases: [(&str, &[&str]); 11] = [
         ("m.safetensors -o m.safetensors --sparsity 0.5 --force", &["is the input"]),
         ("m.safetensors -o p.safetensors", &["--sparsity is missing"]),
         ("m.safetensors -o p.safetensors --sparsity 2", &["in 0 to 1"]),
         ("m.safetensors -o p.safetensors --pattern 4:2", &["below M"]),
         ("m.safetensors -o p.safetensors --pattern wavy --sparsity 0.5", &["like 2:4"]),
+        ("m.safetensors -o p.safetensors --pattern block:2 --sparsity 0.5", &["block:4x4"]),
+        ("m.safetensors -o p.safetensors --pattern block:0x2 --sparsity 0.5", &["at least 1x1"]),
+        ("m.safetensors -o p.safetensors --score best --sparsity 0.5", &["wanda, saliency"]),
         (
-            "m.safetensors -o p.safetensors --pattern block:2x2 --sparsity 0.5",
-            &["not in this version"],
+            "m.safetensors -o p.safetensors --score wanda --sparsity 0.5",
+            &["does not say its model"],
         ),
         ("m.safetensors -o p.safetensors --include ( --sparsity 0.5", &["--include"]),
         ("none.safetensors -o p.safetensors --sparsity 0.5", &["none.safetensors"]),

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize_to_file};
-use secateur::kernels::{bit, nm_mask_reference, topk_reference};
+use secateur::kernels::{
+    BlockPooling, Blocks, bit, block_pool_reference, nm_mask_reference, topk_reference,
+};
 use secateur::oneshot::{Options, Report, prune_file};
 use secateur::prune::{Pattern, Scope, pruned_count};
 
@@ -93,30 +95,49 @@ impl Case {
     }
 }
 
+/// How `t` is cut where blocks of `block` are asked for.
+fn cut(t: &Tensor, block: Option<[u32; 2]>) -> Option<Blocks> {
+    let columns = *t.shape.last()? as u32;
+    let [height, width] = block?;
+    let rows = t.shape.iter().product::<usize>() as u32 / columns;
+    Some(Blocks { rows, columns, height, width })
+}
+
 /// What the masks must be, by sorting; `None` for what is copied.
-fn masks(
-    tensors: &[Tensor],
-    order: &[&str],
-    sparsity: f64,
-    scope: Scope,
-) -> Vec<Option<Vec<bool>>> {
+fn masks(tensors: &[Tensor], order: &[&str], options: &Options) -> Vec<Option<Vec<bool>>> {
     let chosen = |t: &&Tensor| t.name.ends_with("weight");
     let of = |name: &&str| tensors.iter().find(|t| t.name == *name).filter(chosen);
-    let all: Vec<Option<Vec<f32>>> = order.iter().map(|n| of(n).map(values)).collect();
+    let scores = |t: &Tensor| match cut(t, options.block) {
+        None => values(t),
+        Some(blocks) => {
+            let means = block_pool_reference(&values(t), blocks, BlockPooling::Avg);
+            means.into_iter().map(|m| m as f32).collect()
+        }
+    };
+    let all: Vec<Option<Vec<f32>>> = order.iter().map(|n| of(n).map(scores)).collect();
     let select = |values: &[f32]| -> Vec<bool> {
-        let count = pruned_count(values.len() as u64, sparsity) as usize;
+        let count = pruned_count(values.len() as u64, options.sparsity) as usize;
         let mask = topk_reference(values, None, count);
         (0..values.len()).map(|i| bit(&mask, i)).collect()
     };
-    if scope == Scope::Layer {
-        return all.iter().map(|v| v.as_ref().map(|v| select(v))).collect();
-    }
-    let together: Vec<f32> = all.iter().flatten().flatten().copied().collect();
-    let mut kept = select(&together).into_iter();
-    all.iter().map(|v| v.as_ref().map(|v| kept.by_ref().take(v.len()).collect())).collect()
+    let kept: Vec<Option<Vec<bool>>> = if options.scope == Scope::Layer {
+        all.iter().map(|v| v.as_ref().map(|v| select(v))).collect()
+    } else {
+        let together: Vec<f32> = all.iter().flatten().flatten().copied().collect();
+        let mut kept = select(&together).into_iter();
+        all.iter().map(|v| v.as_ref().map(|v| kept.by_ref().take(v.len()).collect())).collect()
+    };
+    let spread = |(name, kept): (&&str, Option<Vec<bool>>)| {
+        let (tensor, kept) = (of(name)?, kept?);
+        let Some(b) = cut(tensor, options.block) else { return Some(kept) };
+        let across = b.columns.div_ceil(b.width);
+        let unit = |i| i / b.columns / b.height * across + i % b.columns / b.width;
+        Some((0..b.rows * b.columns).map(|i| kept[unit(i) as usize]).collect())
+    };
+    order.iter().zip(kept).map(spread).collect()
 }
 
-fn check(case: &Case, tensors: &[Tensor], report: &Report, sparsity: f64, scope: Scope) {
+fn check(case: &Case, tensors: &[Tensor], report: &Report, options: &Options) {
     let (before, after) =
         (std::fs::read(&case.input).unwrap(), std::fs::read(&case.output).unwrap());
     let header = 8 + u64::from_le_bytes(before[..8].try_into().unwrap()) as usize;
@@ -124,14 +145,14 @@ fn check(case: &Case, tensors: &[Tensor], report: &Report, sparsity: f64, scope:
     let read = SafeTensors::deserialize(&after).unwrap();
     let order: Vec<&str> = report.tensors.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(order.len(), tensors.len());
-    for (name, mask) in order.iter().zip(masks(tensors, &order, sparsity, scope)) {
+    for (name, mask) in order.iter().zip(masks(tensors, &order, options)) {
         let tensor = tensors.iter().find(|t| t.name == *name).unwrap();
         let mut want = tensor.bytes.clone();
         let size = tensor.bytes.len() / tensor.shape.iter().product::<usize>().max(1);
         for (i, _) in mask.iter().flatten().enumerate().filter(|(_, kept)| !**kept) {
             want[i * size..(i + 1) * size].fill(0);
         }
-        assert!(read.tensor(name).unwrap().data() == want, "{name} at {sparsity} {scope:?}");
+        assert!(read.tensor(name).unwrap().data() == want, "{name}: {options:?}");
         let said = report.tensors.iter().find(|t| t.name == *name).unwrap();
         assert_eq!(said.threshold.is_some(), mask.is_some(), "{name}");
     }
@@ -140,13 +161,14 @@ fn check(case: &Case, tensors: &[Tensor], report: &Report, sparsity: f64, scope:
 #[test]
 fn every_byte_is_as_sorting_says() {
     let tensors = model();
-    for scope in [Scope::Layer, Scope::Global] {
-        for chunk in [None, Some(5000)] {
+    let scopes = [Scope::Layer, Scope::Global];
+    for (scope, chunk) in scopes.into_iter().flat_map(|s| [(s, None), (s, Some(5000))]) {
+        for block in [None, Some([1, 4]), Some([4, 3]), Some([64, 1]), Some([7, 200])] {
             for sparsity in [0.0, 0.3, 0.5, 0.9, 1.0] {
                 let case = Case::new(&tensors);
-                let options = Options { sparsity, scope, chunk, ..Default::default() };
+                let options = Options { sparsity, scope, chunk, block, ..Default::default() };
                 let Some(report) = case.prune(&options) else { return };
-                check(&case, &tensors, &report.unwrap(), sparsity, scope);
+                check(&case, &tensors, &report.unwrap(), &options);
                 assert_eq!(case.leftovers(), ["out.safetensors"]);
             }
         }
@@ -198,7 +220,7 @@ fn what_cannot_be_done_leaves_nothing() {
     let mut with_nan = model();
     with_nan.push(nan);
     let options = Options::default;
-    let cases: [(&[Tensor], Options, &str); 7] = [
+    let cases: [(&[Tensor], Options, &str); 11] = [
         (&with_nan, options(), "n.weight holds NaN"),
         (&with_nan, Options { scope: Scope::Global, ..options() }, "n.weight holds NaN"),
         (&model(), Options { sparsity: 1.5, ..options() }, "1.5: must be in 0 to 1"),
@@ -206,6 +228,18 @@ fn what_cannot_be_done_leaves_nothing() {
         (&model(), Options { include: regex("bias"), ..options() }, "rank 2 or more"),
         (&model(), Options { exclude: regex("weight"), ..options() }, "rank 2 or more"),
         (&model(), Options { pattern: Pattern::Channel, ..options() }, "channel"),
+        (&with_nan, Options { block: Some([2, 2]), ..options() }, "n.weight holds NaN"),
+        (&model(), Options { block: Some([0, 2]), ..options() }, "at least 1x1"),
+        (
+            &model(),
+            Options { block: Some([1, 2]), pattern: Pattern::Nm { n: 2, m: 4 }, ..options() },
+            "choose one",
+        ),
+        (
+            &model(),
+            Options { block: Some([4, 1]), chunk: Some(100), ..options() },
+            "a.weight has 130 blocks side by side, at most 100",
+        ),
     ];
     for (tensors, options, what) in cases {
         let case = Case::new(tensors);
@@ -294,7 +328,7 @@ fn an_index_names_several_files() {
     let report = prune_file(gpu, &index, &output, &options, &mut |_, _| {}).unwrap();
     let all = model();
     let order: Vec<&str> = report.tensors.iter().map(|t| t.name.as_str()).collect();
-    let masks = masks(&all, &order, 0.6, Scope::Global);
+    let masks = masks(&all, &order, &options);
     for (file, tensors) in [("model-1.safetensors", &first), ("model-2.safetensors", &second)] {
         let bytes = std::fs::read(output.join(file)).unwrap();
         let read = SafeTensors::deserialize(&bytes).unwrap();

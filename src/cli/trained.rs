@@ -1,0 +1,92 @@
+//! A network that was trained, from a checkpoint or an exported file.
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use secateur::data::Split;
+use secateur::gpu::Gpu;
+use secateur::nn::Model;
+use secateur::optim::Optimizer;
+use secateur::prune::MaskUpdateOp;
+use secateur::train::Session;
+use secateur::train::checkpoint::{self, Checkpoint, Tensor, TensorData};
+
+use super::export;
+use super::recipe::Recipe;
+
+/// Rows in a batch.
+pub const BATCH: usize = 256;
+
+/// A network that was trained.
+pub struct Trained {
+    /// The file, or the checkpoint's folder.
+    pub path: PathBuf,
+    /// Of a checkpoint.
+    pub global_step: Option<u64>,
+    pub model: Model,
+    /// Effective parameters by name.
+    pub tensors: export::Tensors,
+}
+
+/// The checkpoint or the exported file at `path`, or the newest checkpoint of the logdir there.
+pub fn load(path: &Path) -> Result<Trained> {
+    if path.is_file() {
+        let (model, tensors) = export::read(path)?;
+        return Ok(Trained { path: path.to_owned(), global_step: None, model, tensors });
+    }
+    let found = find(path)?;
+    let f32s = |tensor: Tensor| match tensor.data {
+        TensorData::F32(values) => Ok((tensor.name, values)),
+        TensorData::U32(_) => bail!("{}: {} is not f32", found.path.display(), tensor.name),
+    };
+    Ok(Trained {
+        global_step: Some(found.manifest.global_step),
+        model: found.manifest.model.parse()?,
+        tensors: found.model.into_iter().map(f32s).collect::<Result<_>>()?,
+        path: found.path.clone(),
+    })
+}
+
+impl Trained {
+    /// A session of it for batches of `data`, with the masks of `op`.
+    pub fn session(&self, gpu: &Gpu, data: &Split, op: &MaskUpdateOp) -> Result<Session> {
+        // Gradient descent keeps no tensors of its own, and nothing here takes a step.
+        let optimizer = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
+        let network = self.model.network(BATCH, data.test.width(), data.test.classes())?;
+        let mut session = Session::new(gpu, &network, optimizer, op, 0)?;
+        for (name, values) in &self.tensors {
+            session.set_weights(name, values)?;
+        }
+        Ok(session)
+    }
+
+    /// Name of its data set, where `asked` does not say one: that of the recipe beside it.
+    pub fn data(&self, asked: Option<&String>) -> Result<String> {
+        match (asked, self.global_step) {
+            (Some(data), _) => Ok(data.clone()),
+            (None, None) => {
+                bail!("an exported file does not say its data; name it with --data")
+            }
+            (None, Some(_)) => Ok(recipe_beside(&self.path)?.data),
+        }
+    }
+}
+
+/// The checkpoint at `path`, or the newest valid one of the logdir `path`.
+pub fn find(path: &Path) -> Result<Checkpoint> {
+    let is_checkpoint = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("ckpt-"));
+    if is_checkpoint {
+        return Ok(checkpoint::load(path)?);
+    }
+    let found = checkpoint::newest(path)?;
+    let found =
+        found.with_context(|| format!("{} holds no checkpoint (ckpt-*)", path.display()))?;
+    for skipped in &found.skipped {
+        log::warn!("skipped {skipped}");
+    }
+    Ok(found)
+}
+
+fn recipe_beside(checkpoint: &Path) -> Result<Recipe> {
+    let logdir = checkpoint.parent().unwrap_or(Path::new("."));
+    Recipe::read(&logdir.join("recipe.toml")).context("name the data with --data")
+}

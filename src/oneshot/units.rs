@@ -1,0 +1,86 @@
+//! What is ranked of a tensor: its elements, or blocks of them.
+use super::header::TensorInfo;
+
+/// A tensor as a matrix of blocks, its last axis being the columns; for single elements as one
+/// column of them. Units are counted row by row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Units {
+    rows: u64,
+    columns: u64,
+    height: u64,
+    width: u64,
+}
+
+impl Units {
+    /// The units of `tensor`, `[height, width]` of a block where blocks are asked for.
+    pub(super) fn new(tensor: &TensorInfo, block: Option<[u32; 2]>) -> Self {
+        let len = tensor.len();
+        match block.map(|b| b.map(u64::from)) {
+            None => Self { rows: len, columns: 1, height: 1, width: 1 },
+            Some([height, width]) => {
+                let columns = tensor.shape.last().map_or(1, |&d| d as u64).max(1);
+                Self { rows: len / columns, columns, height, width: width.min(columns) }
+            }
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn count(self) -> u64 {
+        self.rows.div_ceil(self.height) * self.across()
+    }
+
+    /// Units that are only read together: a row of blocks.
+    pub(super) fn across(self) -> u64 {
+        self.columns.div_ceil(self.width)
+    }
+
+    /// Where a chunk from unit `from` on ends that has at most `units` units and, but for a single
+    /// row of blocks, at most `elements` elements.
+    pub(super) fn end(self, from: u64, units: u64, elements: u64) -> u64 {
+        let rows = (units / self.across()).min(elements / (self.height * self.columns)).max(1);
+        self.count().min(from + rows * self.across())
+    }
+
+    /// The elements of the units in `from..end`, whole rows of blocks.
+    pub(super) fn elements(self, (from, end): (u64, u64)) -> (u64, u64) {
+        let first = |unit: u64| (unit / self.across() * self.height).min(self.rows) * self.columns;
+        (first(from), first(end))
+    }
+
+    /// The unit of element `i` of a chunk, counted from the chunk's first.
+    pub(super) fn of(self, i: usize) -> usize {
+        if self.height * self.width == 1 {
+            return i;
+        }
+        let (row, column) = (i as u64 / self.columns, i as u64 % self.columns);
+        (row / self.height * self.across() + column / self.width) as usize
+    }
+
+    /// The scores of a chunk of whole rows of blocks: the mean magnitude of each, summed in f64.
+    /// `fill` puts the row of that number into the buffer.
+    pub(super) fn scores(
+        self,
+        elements: usize,
+        scores: &mut [f32],
+        mut fill: impl FnMut(usize, &mut [f32]),
+    ) {
+        let mut row = vec![0.0; self.columns as usize];
+        let mut sums = vec![0.0f64; self.across() as usize];
+        let (height, rows) = (self.height as usize, elements / row.len());
+        for (first, scores) in (0..rows).step_by(height).zip(scores.chunks_mut(sums.len())) {
+            let last = rows.min(first + height);
+            sums.fill(0.0);
+            for r in first..last {
+                fill(r, &mut row);
+                for (sum, block) in sums.iter_mut().zip(row.chunks(self.width as usize)) {
+                    *sum += block.iter().map(|x| f64::from(x.abs())).sum::<f64>();
+                }
+            }
+            for ((score, sum), block) in
+                scores.iter_mut().zip(&sums).zip(row.chunks(self.width as usize))
+            {
+                *score = (sum / (block.len() * (last - first)) as f64) as f32;
+            }
+        }
+    }
+}
