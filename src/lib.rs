@@ -10,6 +10,7 @@ pub mod nn;
 pub mod oneshot;
 pub mod optim;
 pub mod prune;
+pub mod storage;
 pub mod train;
 
 pub use data::{Batches, digits};

@@ -3,8 +3,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use secateur::oneshot::{Header, TensorInfo, nonzero};
 use secateur::prune::mask_picture;
+use secateur::storage::{Header, TensorInfo, nonzero};
 use secateur::train::checkpoint::{Checkpoint, MODEL_FILE, Manifest, TensorData};
 use serde::Serialize;
 

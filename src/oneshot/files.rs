@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Place;
-use super::header::{Header, TensorInfo};
 use super::options::Options;
 use super::output::Output;
+use crate::storage::{Header, TensorInfo};
 use crate::{Error, Result};
 
 /// Inputs in the order of their names, and an output for each.

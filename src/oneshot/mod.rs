@@ -3,7 +3,6 @@
 //! A file is read in chunks and written in one pass: header and layout stay byte for byte, pruned
 //! elements become zero. The host holds one chunk at a time.
 mod files;
-mod header;
 mod options;
 mod output;
 mod ranker;
@@ -12,12 +11,12 @@ mod units;
 use std::collections::HashMap;
 use std::path::Path;
 
-pub use header::{Header, TensorInfo, nonzero};
 pub use options::{Options, Report, TensorReport};
 
 use crate::gpu::Gpu;
 use crate::kernels::bit;
 use crate::prune::{Pattern, Scope, pruned_count};
+use crate::storage::nonzero;
 use crate::{Error, Result};
 use files::Files;
 use ranker::{Masked, Ranker};

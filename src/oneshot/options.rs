@@ -3,8 +3,8 @@ use regex::Regex;
 use safetensors::tensor::Dtype;
 use serde::Serialize;
 
-use super::header::TensorInfo;
 use crate::prune::{Pattern, Scope};
+use crate::storage::TensorInfo;
 use crate::{Error, Result};
 
 /// Settings of [`super::prune_file`].

@@ -1,5 +1,5 @@
 //! What is ranked of a tensor: its elements, or blocks of them.
-use super::header::TensorInfo;
+use crate::storage::TensorInfo;
 
 /// A tensor as a matrix of blocks, its last axis being the columns; for single elements as one
 /// column of them. Units are counted row by row.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// Lowest first. Add a module here before adding it to the crate.
 const FLOORS: &[&[&str]] = &[
     &["error"],
-    &["gpu", "data"],
+    &["gpu", "data", "storage"],
     &["kernels"],
     &["graph"],
     &["nn", "optim"],

@@ -5,17 +5,14 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use safetensors::Dtype;
-use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::tensor::{Metadata, TensorInfo as Entry};
 
 use super::manifest::{FileEntry, Hashing};
+use crate::storage::{Header, MAX_HEADER, PREFIX, TensorInfo};
 use crate::{Error, Result};
 
 const WORD: usize = 4;
-/// The length of the header, in front of it.
-const PREFIX: usize = 8;
 const BUFFER: usize = 1 << 16;
-/// Readers of the format refuse longer headers.
-const MAX_HEADER: u64 = 100_000_000;
 const RESERVED: &str = "__metadata__";
 
 /// A named tensor on the host.
@@ -106,41 +103,22 @@ fn reserve(_: &File, _: u64) -> io::Result<()> {
 
 /// Reads all tensors of a file, in the order of their data.
 pub(super) fn read(path: &Path) -> Result<Vec<Tensor>> {
-    let invalid = |what: String| Error::file(path, format!("{what}; use another checkpoint"));
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    let total = file.metadata().map_err(Error::io("read", path))?.len();
-    let mut input = BufReader::with_capacity(BUFFER, file);
-
-    let mut prefix = [0; PREFIX];
-    input.read_exact(&mut prefix).map_err(Error::io("read", path))?;
-    let length = u64::from_le_bytes(prefix);
-    let room = total.saturating_sub(prefix.len() as u64).min(MAX_HEADER);
-    if length > room {
-        return Err(invalid(format!("header of {length} bytes, at most {room} fit")));
-    }
-    let mut header = Vec::new();
-    input.by_ref().take(length).read_to_end(&mut header).map_err(Error::io("read", path))?;
-    let metadata: Metadata =
-        serde_json::from_slice(&header).map_err(|error| invalid(format!("header: {error}")))?;
-    let stated = prefix.len() as u64 + length + metadata.data_len() as u64;
-    if stated != total {
-        return Err(invalid(format!("{total} bytes, its header needs {stated}")));
-    }
-
-    let infos = metadata.tensors();
+    let header = Header::open(path)?;
+    let infos = header.tensors.clone();
+    let mut input = BufReader::with_capacity(BUFFER, header.into_file()?);
     let mut tensors = Vec::with_capacity(infos.len());
-    for name in metadata.offset_keys() {
-        let TensorInfo { dtype, shape, data_offsets: (begin, end) } = infos[&name];
-        let count = (end - begin) / WORD;
+    for TensorInfo { name, dtype, shape, bytes, .. } in infos {
+        let count = bytes as usize / WORD;
         let data = match dtype {
             Dtype::F32 => words(&mut input, count, f32::from_le_bytes).map(TensorData::F32),
             Dtype::U32 => words(&mut input, count, u32::from_le_bytes).map(TensorData::U32),
             other => {
-                return Err(invalid(format!("{name} is {other}, a checkpoint has F32 and U32")));
+                let message = format!("{name} is {other}, a checkpoint has F32 and U32");
+                return Err(Error::file(path, format!("{message}; use another checkpoint")));
             }
         };
         let data = data.map_err(Error::io("read", path))?;
-        tensors.push(Tensor { name, shape: shape.clone(), data });
+        tensors.push(Tensor { name, shape, data });
     }
     Ok(tensors)
 }
@@ -162,8 +140,7 @@ fn header(file: &str, sorted: &[&Tensor]) -> Result<Vec<u8>> {
             return Err(Error::shape(name, message));
         }
         let end = begin + data.len() * WORD;
-        let info =
-            TensorInfo { dtype: data.dtype(), shape: shape.clone(), data_offsets: (begin, end) };
+        let info = Entry { dtype: data.dtype(), shape: shape.clone(), data_offsets: (begin, end) };
         infos.push((name.clone(), info));
         begin = end;
     }

@@ -7,8 +7,10 @@ use safetensors::tensor::{Dtype, Metadata};
 
 use crate::{Error, Result};
 
-/// Largest header that the format allows.
-const MAX_HEADER: u64 = 100_000_000;
+/// Largest header that readers of the format take, in bytes.
+pub const MAX_HEADER: u64 = 100_000_000;
+/// Bytes of the header's length, in front of it.
+pub const PREFIX: usize = 8;
 
 /// A safetensors file whose header has been read.
 #[derive(Debug)]
@@ -64,20 +66,21 @@ impl Header {
         let mut file = File::open(path).map_err(Error::io("open", path))?;
         let len = file.metadata().map_err(Error::io("read", path))?.len();
         let wrong = |message: String| Error::file(path, message);
-        let mut length = [0; 8];
+        let mut length = [0; PREFIX];
         file.read_exact(&mut length)
             .map_err(|_| wrong(format!("{len} bytes are too few for a safetensors file")))?;
         let header = u64::from_le_bytes(length);
-        if header > MAX_HEADER.min(len - 8) {
+        if header > MAX_HEADER.min(len - PREFIX as u64) {
             let message = format!("header of {header} bytes in a file of {len}");
             return Err(wrong(format!("{message}: not a safetensors file")));
         }
         let mut bytes = length.to_vec();
-        bytes.resize(8 + header as usize, 0);
-        file.read_exact(&mut bytes[8..]).map_err(Error::io("read", path))?;
-        let metadata: Metadata = serde_json::from_slice(&bytes[8..])
+        bytes.resize(PREFIX + header as usize, 0);
+        file.read_exact(&mut bytes[PREFIX..]).map_err(Error::io("read", path))?;
+        let metadata: Metadata = serde_json::from_slice(&bytes[PREFIX..])
             .map_err(|e| wrong(format!("its header is damaged: {e}")))?;
-        let end = 8 + header + metadata.data_len() as u64;
+        let start = bytes.len() as u64;
+        let end = start + metadata.data_len() as u64;
         if end != len {
             return Err(wrong(format!("{len} bytes, the header describes {end}")));
         }
@@ -85,13 +88,20 @@ impl Header {
             name,
             dtype: info.dtype,
             shape: info.shape.clone(),
-            offset: 8 + header + info.data_offsets.0 as u64,
+            offset: start + info.data_offsets.0 as u64,
             bytes: (info.data_offsets.1 - info.data_offsets.0) as u64,
         };
         let mut tensors: Vec<TensorInfo> = metadata.tensors().into_iter().map(info).collect();
         // Empty tensors share their offset with the next one.
         tensors.sort_by(|a, b| (a.offset, a.bytes, &a.name).cmp(&(b.offset, b.bytes, &b.name)));
         Ok(Self { path: path.to_owned(), bytes, tensors, file })
+    }
+
+    /// The file, where the tensors begin: they follow each other in their order.
+    pub(crate) fn into_file(self) -> Result<File> {
+        let Self { mut file, path, bytes, .. } = self;
+        file.seek(SeekFrom::Start(bytes.len() as u64)).map_err(Error::io("read", path))?;
+        Ok(file)
     }
 
     /// Fills `buffer` with the bytes from `offset` on.
