@@ -2,8 +2,9 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use secateur::data::{Batch, BatchSource, Batches};
+use secateur::data::{Batch, BatchSource, Batches, Dataset};
 use secateur::kernels::{bit, wanda_reference};
 use secateur::nn::Model;
 use secateur::optim::Optimizer;
@@ -179,6 +180,10 @@ fn one_shot_refuses_what_makes_no_sense() {
     assert!(error.contains("1.5"), "{error}");
     let mut small = Batches::new(blobs(), 8, None).unwrap().epochs(Some(1));
     let error = session.calibrate(&mut small).unwrap_err().to_string();
+    let four = Dataset::new("four", &[6], 4, 1.0, vec![0; 96], vec![3; 16]).unwrap();
+    let mut four = Batches::new(Arc::new(four), 16, None).unwrap().epochs(Some(1));
+    let classes = session.calibrate(&mut four).unwrap_err().to_string();
+    assert!(classes.contains("with 4 classes, the network takes 16 x 6 with 3"), "{classes}");
     assert!(error.contains("8 x 6 with 3 classes, the network takes 16 x 6 with 3"), "{error}");
 }
 
@@ -194,4 +199,49 @@ fn kept_energy_falls_with_the_masks() {
     assert!(energies.len() == 5 && energies.is_sorted_by(|a, b| a >= b), "{energies:?}");
     // A tenth of uniform weights, the highest, has 0.27 of the squares.
     assert!((0.2..0.4).contains(&energies[4]) && energies[0] > 0.6, "{energies:?}");
+}
+
+/// A checkpoint brings back what a score has seen, and its thresholds; one of another size is refused.
+#[test]
+fn a_session_goes_on_from_a_checkpoint() {
+    let Some(gpu) = gpu() else { return };
+    for score in ["movement", "wanda", "saliency"] {
+        let text = format!("score={score},schedule=constant,pruning_frequency=1,pruned=freeze");
+        let folder = tempfile::tempdir().unwrap();
+        let op = op(&text);
+        assert!(session(&op).unwrap().get_thresholds().unwrap().iter().all(|(_, t)| *t == 0.0));
+        let train_op = train_op(gpu, Optimizer::adam(0.01));
+        let mut trained = train(train_op, Some(folder.path()), op.clone(), steps(2)).unwrap();
+        let thresholds = trained.session.get_thresholds().unwrap();
+        assert!(thresholds.iter().any(|(_, t)| *t != 0.0), "{score}: {thresholds:?}");
+
+        let mut restored = session(&op).unwrap();
+        let mut found = newest(folder.path()).unwrap().unwrap();
+        restored.restore(&found).unwrap();
+        assert_eq!(restored.get_thresholds().unwrap(), thresholds, "{score}");
+        trained.session.update_masks(0.9).unwrap();
+        let again = restored.update_masks(0.9);
+        if score == "saliency" {
+            // The gradient of the last batch is no part of a checkpoint.
+            assert!(again.unwrap_err().to_string().contains("call calibrate()"));
+            continue;
+        }
+        again.unwrap();
+        assert_eq!(restored.get_masks().unwrap(), trained.session.get_masks().unwrap(), "{score}");
+
+        let slot = if score == "wanda" { "input_norm" } else { "movement" };
+        let name = format!("fc2.weight/{slot}");
+        let tensor = found.optimizer.iter_mut().find(|t| t.name == name).unwrap();
+        tensor.data = TensorData::F32(vec![0.0; 3]);
+        let error = restored.restore(&found).unwrap_err().to_string();
+        assert!(error.contains(&name) && error.contains("other than"), "{error}");
+    }
+}
+
+#[test]
+fn nothing_loses_nothing() {
+    let Some(mut session) = session(&op("target_sparsity=0.5")) else { return };
+    session.set_weights("fc3.weight", &[0.0; 39]).unwrap();
+    let energies = session.update_masks(0.5).unwrap().tensors;
+    assert!(energies[2].kept_energy == 1.0 && energies[1].kept_energy < 1.0);
 }

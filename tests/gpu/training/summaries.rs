@@ -223,23 +223,34 @@ fn summaries_by_the_clock() {
     }
 }
 
-/// Magnitudes are those that the next update ranks: of raw values, which are not zero where pruned.
+/// Magnitudes are those of raw values, which are not zero where pruned; a threshold of anything but
+/// |w| divides nothing.
 #[test]
-fn histograms_of_magnitudes_have_an_edge_at_the_threshold() {
+fn histograms_of_magnitudes_have_an_edge_at_a_threshold_of_magnitudes() {
     let Some(gpu) = gpu() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let notes = Notes::default();
-    let seen = Rc::clone(&notes.seen);
-    let writer = Summaries::Own(Box::new(notes));
-    let options = TrainOptions { summary_writer: writer, ..steps(12) };
-    go(gpu, Some(folder.path()), pruning(Pruned::Revive), options).unwrap();
-    let found = newest(folder.path()).unwrap().unwrap();
-    let threshold = found.optimizer.iter().find(|t| t.name == "fc2.weight/threshold").unwrap();
-    let TensorData::F32(threshold) = &threshold.data else { panic!("thresholds are f32") };
-    let all = &seen.borrow().histograms;
-    let (weights, magnitudes) = (&all["fc2.weight"], &all["fc2.weight/magnitude"]);
-    assert!(weights.min < 0.0 && magnitudes.min > 0.0, "{magnitudes:?}");
-    assert!(magnitudes.limits.contains(&f64::from(threshold[0])), "{threshold:?} {magnitudes:?}");
+    for (more, divided) in [
+        ("score=magnitude", true),
+        ("score=saliency", false),
+        ("block_width=3", false),
+        ("pattern=channel,last_layer_sparsity=0.5", false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let notes = Notes::default();
+        let seen = Rc::clone(&notes.seen);
+        let writer = Summaries::Own(Box::new(notes));
+        let options = TrainOptions { summary_writer: writer, ..steps(12) };
+        let text = format!("{more},schedule=constant,pruning_frequency=3,pruned=revive");
+        let op = Pruning::new(text.parse().unwrap()).unwrap().conditional_mask_update_op();
+        go(gpu, Some(folder.path()), op, options).unwrap();
+        let found = newest(folder.path()).unwrap().unwrap();
+        let threshold = found.optimizer.iter().find(|t| t.name == "fc2.weight/threshold").unwrap();
+        let TensorData::F32(threshold) = &threshold.data else { panic!("thresholds are f32") };
+        let all = &seen.borrow().histograms;
+        let (weights, magnitudes) = (&all["fc2.weight"], &all["fc2.weight/magnitude"]);
+        assert!(weights.min < 0.0 && magnitudes.min > 0.0, "{more}: {magnitudes:?}");
+        let edge = magnitudes.limits.contains(&f64::from(threshold[0]));
+        assert!(edge == divided && threshold[0] > 0.0, "{more}: {threshold:?} {magnitudes:?}");
+    }
 }
 
 #[test]
