@@ -120,9 +120,9 @@ impl Gpu {
         self.poll(wgpu::PollType::Poll)
     }
 
-    /// Writes `bytes` to the start of `buffer`, which holds `what`, before the next submission.
-    pub(super) fn write(&self, buffer: &wgpu::Buffer, bytes: &[u8], what: &str) {
-        let write = || self.queue.write_buffer(buffer, 0, bytes);
+    /// Writes `bytes` to `buffer`, which holds `what`, from byte `at` on, before the next submission.
+    pub(super) fn write(&self, buffer: &wgpu::Buffer, at: u64, bytes: &[u8], what: &str) {
+        let write = || self.queue.write_buffer(buffer, at, bytes);
         // Staging that finds no memory loses the device, and wgpu does not say whose it was.
         self.shared.health.blaming(write, || format!("uploading {} bytes for {what}", bytes.len()));
     }

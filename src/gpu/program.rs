@@ -137,9 +137,18 @@ impl Program {
     /// # Panics
     /// If `data` is longer than the slot.
     pub fn upload<T: Pod>(&self, gpu: &Gpu, slot: Slot, data: &[T]) {
-        let bytes: &[u8] = bytemuck::cast_slice(data);
-        assert!(bytes.len() <= slot.words as usize * 4, "upload is longer than its slot");
-        gpu.write(self.buffer(slot), bytes, &self.builder.slots[slot.id as usize].name);
+        self.upload_from(gpu, slot, 0, data);
+    }
+
+    /// Writes `data` to `slot` from word `first` on before the next submission.
+    ///
+    /// # Panics
+    /// If `data` reaches past the end of the slot.
+    pub fn upload_from<T: Pod>(&self, gpu: &Gpu, slot: Slot, first: usize, data: &[T]) {
+        let (at, bytes): (_, &[u8]) = (first * 4, bytemuck::cast_slice(data));
+        assert!(at + bytes.len() <= slot.words as usize * 4, "upload is longer than its slot");
+        let name = &self.builder.slots[slot.id as usize].name;
+        gpu.write(self.buffer(slot), at as u64, bytes, name);
     }
 
     /// Reads slots back, waiting for the device. Not for use inside a step: take a
@@ -157,7 +166,7 @@ impl Program {
     pub fn poison_scratch(&self, gpu: &Gpu) {
         for buffer in &self.buffers[self.builder.persistent_buffers()..] {
             let words = vec![f32::NAN; usize::try_from(buffer.size() / 4).expect("fits memory")];
-            gpu.write(buffer, bytemuck::cast_slice(&words), "scratch");
+            gpu.write(buffer, 0, bytemuck::cast_slice(&words), "scratch");
         }
     }
 
@@ -227,7 +236,7 @@ fn upload_uniforms(launches: &[Launch], gpu: &Gpu) -> Result<wgpu::Buffer> {
     };
     let no_memory = || Error::OutOfMemory { tensor: "the uniforms".to_owned(), bytes: size };
     let buffer = gpu.scoped(|| gpu.device.create_buffer(&descriptor), no_memory)?;
-    gpu.write(&buffer, &bytes, "the uniforms");
+    gpu.write(&buffer, 0, &bytes, "the uniforms");
     Ok(buffer)
 }
 

@@ -6,6 +6,7 @@ mod files;
 mod options;
 mod output;
 mod ranker;
+mod stream;
 mod units;
 
 use std::collections::HashMap;
@@ -14,13 +15,11 @@ use std::path::Path;
 pub use options::{Options, Report, TensorReport};
 
 use crate::gpu::Gpu;
-use crate::kernels::bit;
 use crate::prune::{Pattern, Scope, pruned_count};
-use crate::storage::nonzero;
 use crate::{Error, Result};
 use files::Files;
-use ranker::{Masked, Ranker};
-use safetensors::tensor::Dtype;
+use ranker::Ranker;
+use stream::Stream;
 use units::Units;
 
 /// Most elements on the device at once: 64 MiB as f32.
@@ -52,23 +51,11 @@ pub fn prune_file(
     let bound = u32::try_from(gpu.report().max_binding / 4).unwrap_or(u32::MAX);
     let most = options.chunk.unwrap_or(CHUNK).min(bound).max(1);
     let chunk = largest.min(most.into()) as u32;
-    // Single elements are units; a ranker's length is whole groups of N:M.
-    let most = if options.block.is_some() { most } else { u32::MAX };
     let passes = if options.scope == Scope::Global { 4 } else { 1 };
     let total = files.bytes()
         + (passes - 1) * selected.iter().map(|&at| files.tensor(at).bytes).sum::<u64>();
-    let work = Work {
-        gpu,
-        options,
-        files,
-        chunk,
-        most,
-        rankers: HashMap::new(),
-        done: 0,
-        total,
-        progress,
-    };
-    work.run(&selected)
+    let stream = Stream { files, block: options.block, done: 0, total, progress };
+    Work { gpu, options, stream, chunk, rankers: HashMap::new() }.run(&selected)
 }
 
 /// Which file, and which of its tensors.
@@ -77,37 +64,32 @@ type Place = (usize, usize);
 struct Work<'a> {
     gpu: &'a Gpu,
     options: &'a Options,
-    files: Files,
+    stream: Stream<'a>,
     /// Most units of a chunk.
     chunk: u32,
-    /// Most elements of a chunk.
-    most: u32,
     /// By the length of their chunks.
     rankers: HashMap<u32, Ranker>,
-    done: u64,
-    total: u64,
-    progress: &'a mut dyn FnMut(u64, u64),
 }
 
 impl Work<'_> {
     fn run(mut self, selected: &[Place]) -> Result<Report> {
         let mut all = None;
         if self.options.scope == Scope::Global {
-            let mut ranker = self.ranker(self.chunk)?;
-            all = Some(self.rank(&mut ranker, selected)?);
+            let ranker = self.ranker(self.chunk)?;
+            all = Some(self.rank(&ranker, selected)?);
             self.rankers.insert(self.chunk, ranker);
         }
         let (mut tensors, mut pruned) = (Vec::new(), [0, 0]);
-        for file in 0..self.files.len() {
-            self.files.begin(file)?;
-            for tensor in 0..self.files.tensors(file).len() {
+        for file in 0..self.stream.files.len() {
+            self.stream.files.begin(file)?;
+            for tensor in 0..self.stream.files.tensors(file).len() {
                 let at = (file, tensor);
                 let threshold = selected.contains(&at).then(|| self.prune(at, all)).transpose()?;
                 let (threshold, nonzero) = match threshold {
                     Some((threshold, nonzero)) => (Some(threshold), nonzero),
-                    None => (None, self.copy(at)?),
+                    None => (None, self.stream.copy(at)?),
                 };
-                let info = self.files.tensor(at);
+                let info = self.stream.files.tensor(at);
                 let len = info.len();
                 if threshold.is_some() {
                     pruned = [pruned[0] + len - nonzero, pruned[1] + len];
@@ -122,7 +104,7 @@ impl Work<'_> {
                 });
             }
         }
-        self.files.finish()?;
+        self.stream.files.finish()?;
         Ok(Report { sparsity: pruned[0] as f64 / pruned[1].max(1) as f64, tensors })
     }
 
@@ -146,8 +128,8 @@ impl Work<'_> {
         let units = self.units(at)?;
         // The ranking of all is on the device of one ranker.
         let key = if all.is_some() { self.chunk } else { self.chunk_len(units.count()) };
-        let mut ranker = self.ranker(key)?;
-        let chunks = self.chunks(units, ranker.len());
+        let ranker = self.ranker(key)?;
+        let chunks = units.chunks((0, units.count()), ranker.len() as u64, u64::MAX);
         let whole = chunks.len() == 1;
         let mut threshold = all.unwrap_or(0.0);
         let nm = match self.options.pattern {
@@ -161,20 +143,19 @@ impl Work<'_> {
         if all.is_none() && !nm {
             match whole {
                 true => ranker.begin(self.count(units.count())?),
-                false => threshold = self.rank(&mut ranker, &[at])?,
+                false => threshold = self.rank(&ranker, &[at])?,
             }
         }
         let mut left = 0;
-        let mut bytes = Vec::new();
         for range in chunks {
-            let filled = self.load(&mut ranker, at, range, &mut bytes, 0)?;
+            let filled = self.stream.load(&ranker, at, range, 0)?;
             let masked = match () {
                 () if nm => ranker.nm(filled)?,
                 () if all.is_none() && whole => ranker.rank_one(filled)?,
                 () => ranker.mask(filled)?,
             };
             threshold = if nm { threshold.max(masked.threshold) } else { threshold };
-            left += self.write(at, units, &mut bytes, &masked)?;
+            left += self.stream.write(at, range, &masked)?;
         }
         if all.is_none() && !nm {
             threshold = ranker.threshold()?;
@@ -185,9 +166,9 @@ impl Work<'_> {
 
     /// What is ranked of a tensor.
     fn units(&self, at: Place) -> Result<Units> {
-        let units = Units::new(self.files.tensor(at), self.options.block);
+        let units = self.stream.units(at);
         if units.across() > self.chunk.into() {
-            let (name, path) = (&self.files.tensor(at).name, self.files.path(at.0));
+            let (name, path) = (&self.stream.files.tensor(at).name, self.stream.files.path(at.0));
             let (across, most) = (units.across(), self.chunk);
             let message = format!("{name} has {across} blocks side by side, at most {most}");
             return Err(Error::file(path, format!("{message}; take wider ones")));
@@ -195,23 +176,12 @@ impl Work<'_> {
         Ok(units)
     }
 
-    /// The ranges of units that a tensor is read in, by a ranker of `len` units.
-    fn chunks(&self, units: Units, len: usize) -> Vec<(u64, u64)> {
-        let (mut ranges, mut from) = (Vec::new(), 0);
-        while from < units.count() {
-            let end = units.end(from, len as u64, self.most.into());
-            ranges.push((from, end));
-            from = end;
-        }
-        ranges
-    }
-
     /// Finds what to prune of `places` together; the highest score that is pruned.
-    fn rank(&mut self, ranker: &mut Ranker, places: &[Place]) -> Result<f32> {
+    fn rank(&mut self, ranker: &Ranker, places: &[Place]) -> Result<f32> {
         let all = places.iter().map(|&at| self.units(at)).collect::<Result<Vec<_>>>()?;
         ranker.begin(self.count(all.iter().map(|units| units.count()).sum())?);
         for digit in 0..3 {
-            let (mut filled, mut bytes) = (0, Vec::new());
+            let mut filled = 0;
             for (&at, &units) in places.iter().zip(&all) {
                 let mut from = 0;
                 while from < units.count() {
@@ -219,11 +189,11 @@ impl Work<'_> {
                         ranker.count(digit, std::mem::take(&mut filled))?;
                     }
                     let room = (ranker.len() - filled) as u64;
-                    let range = (from, units.end(from, room, self.most.into()));
-                    filled += self.load(ranker, at, range, &mut bytes, filled)?;
+                    let range = (from, units.end(from, room, u64::MAX));
+                    filled += self.stream.load(ranker, at, range, filled)?;
                     from = range.1;
                     if self.options.scope == Scope::Global {
-                        self.advance(bytes.len() as u64);
+                        self.stream.advance_by(at, range);
                     }
                 }
             }
@@ -244,104 +214,15 @@ impl Work<'_> {
         Ok(pruned_count(len, self.options.sparsity) as u32)
     }
 
-    /// Reads the units `range` of a tensor into `bytes`, and as scores into the ranker's chunk from
-    /// `first` on; how many they are.
-    fn load(
-        &mut self,
-        ranker: &mut Ranker,
-        at: Place,
-        range: (u64, u64),
-        bytes: &mut Vec<u8>,
-        first: usize,
-    ) -> Result<usize> {
-        let info = self.files.tensor(at).clone();
-        let units = Units::new(&info, self.options.block);
-        let (size, (from, end)) = (info.element_bytes(), units.elements(range));
-        let (elements, count) = ((end - from) as usize, (range.1 - range.0) as usize);
-        bytes.resize(elements * size, 0);
-        self.files.read(at.0, info.offset + from * size as u64, bytes)?;
-        let scores = &mut ranker.chunk()[first..first + count];
-        if self.options.block.is_none() {
-            widen(info.dtype, bytes, scores);
-        } else {
-            units.scores(elements, scores, |row, values| {
-                let length = values.len() * size;
-                widen(info.dtype, &bytes[row * length..][..length], values);
-            });
-        }
-        Ok(count)
-    }
-
-    /// Writes a chunk of a tensor without what the mask clears; how many elements are not zero.
-    fn write(&mut self, at: Place, units: Units, bytes: &mut [u8], masked: &Masked) -> Result<u64> {
-        let info = self.files.tensor(at);
-        let (dtype, size, name) = (info.dtype, info.element_bytes(), info.name.clone());
-        if masked.nan > 0 {
-            let message = format!(
-                "{name} holds NaN, which has no rank; mend it, or leave it out with exclude"
-            );
-            return Err(Error::file(self.files.path(at.0), message));
-        }
-        for (i, element) in bytes.chunks_exact_mut(size).enumerate() {
-            if !bit(&masked.bits, units.of(i)) {
-                element.fill(0);
-            }
-        }
-        self.files.write(bytes)?;
-        self.advance(bytes.len() as u64);
-        Ok(nonzero(bytes, dtype, size))
-    }
-
-    /// Copies a tensor; how many of its elements are not zero.
-    fn copy(&mut self, at: Place) -> Result<u64> {
-        let info = self.files.tensor(at).clone();
-        let size = info.element_bytes().max(1) as u64;
-        let (mut left, mut bytes) = (0, Vec::new());
-        let (len, most) = (info.bytes / size, 1 << 20);
-        for from in (0..len).step_by(most as usize) {
-            let end = len.min(from + most);
-            bytes.resize(((end - from) * size) as usize, 0);
-            self.files.read(at.0, info.offset + from * size, &mut bytes)?;
-            left += nonzero(&bytes, info.dtype, size as usize);
-            self.files.write(&bytes)?;
-            self.advance(bytes.len() as u64);
-        }
-        Ok(left)
-    }
-
     fn check_groups(&self, at: Place, n: u32, m: u32) -> Result<()> {
-        let info = self.files.tensor(at);
+        let info = self.stream.files.tensor(at);
         let last = info.shape.last().copied().unwrap_or(1);
         if last.is_multiple_of(m as usize) {
             return Ok(());
         }
-        let (name, path) = (&info.name, self.files.path(at.0));
+        let (name, path) = (&info.name, self.stream.files.path(at.0));
         let message =
             format!("{name}: {n}:{m} along its last axis of {last}, which {m} does not divide");
         Err(Error::file(path, format!("{message}; leave it out with exclude")))
-    }
-
-    fn advance(&mut self, bytes: u64) {
-        self.done += bytes;
-        (self.progress)(self.done, self.total);
-    }
-}
-
-/// Little-endian floats as f32, exactly.
-fn widen(dtype: Dtype, bytes: &[u8], values: &mut [f32]) {
-    let two = |b: &[u8]| [b[0], b[1]];
-    match dtype {
-        Dtype::F16 => {
-            let pairs = bytes.chunks_exact(2).map(two);
-            pairs.zip(values).for_each(|(b, v)| *v = half::f16::from_le_bytes(b).to_f32());
-        }
-        Dtype::BF16 => {
-            let pairs = bytes.chunks_exact(2).map(two);
-            pairs.zip(values).for_each(|(b, v)| *v = half::bf16::from_le_bytes(b).to_f32());
-        }
-        _ => {
-            let fours = bytes.chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);
-            fours.zip(values).for_each(|(b, v)| *v = f32::from_le_bytes(b));
-        }
     }
 }

@@ -17,7 +17,7 @@ const LEAST: u32 = 4_096;
 pub(super) struct Ranker {
     gpu: Gpu,
     program: Program,
-    chunk: Vec<f32>,
+    len: usize,
     values: Slot,
     counts: Slot,
     state: Slot,
@@ -64,18 +64,18 @@ impl Ranker {
         });
         let nm = nm.transpose()?;
         let (gpu, program) = (gpu.clone(), plan.build(gpu)?);
-        let chunk = vec![PADDING; len as usize];
-        Ok(Self { gpu, program, chunk, values, counts, state, mask_state, mask, digits, masks, nm })
+        let len = len as usize;
+        Ok(Self { gpu, program, len, values, counts, state, mask_state, mask, digits, masks, nm })
     }
 
     /// Elements of a chunk.
     pub(super) fn len(&self) -> usize {
-        self.chunk.len()
+        self.len
     }
 
-    /// The chunk's first elements, to be written before a call that takes their number.
-    pub(super) fn chunk(&mut self) -> &mut [f32] {
-        &mut self.chunk
+    /// Writes scores into the chunk from place `first` on, before a call that takes their number.
+    pub(super) fn put(&self, first: usize, scores: &[f32]) {
+        self.program.upload_from(&self.gpu, self.values, first, scores);
     }
 
     /// How many values the ranking that begins prunes; for N:M how many of a group stay.
@@ -84,8 +84,8 @@ impl Ranker {
     }
 
     /// Counts the first `filled` elements of the chunk by `digit`.
-    pub(super) fn count(&mut self, digit: usize, filled: usize) -> Result<()> {
-        self.upload(filled);
+    pub(super) fn count(&self, digit: usize, filled: usize) -> Result<()> {
+        self.pad(filled);
         self.run(&[self.digits[digit][0]])?;
         // The host is not to run ahead: what it uploads is kept until it is copied.
         self.gpu.wait()
@@ -97,24 +97,24 @@ impl Ranker {
     }
 
     /// The mask of the first `filled` elements of the next chunk.
-    pub(super) fn mask(&mut self, filled: usize) -> Result<Masked> {
-        self.upload(filled);
+    pub(super) fn mask(&self, filled: usize) -> Result<Masked> {
+        self.pad(filled);
         self.run(&[self.masks])?;
         self.masked(filled)
     }
 
     /// Ranks a chunk that is all there is, in one submission.
-    pub(super) fn rank_one(&mut self, filled: usize) -> Result<Masked> {
-        self.upload(filled);
+    pub(super) fn rank_one(&self, filled: usize) -> Result<Masked> {
+        self.pad(filled);
         let [a, b, c] = self.digits;
         self.run(&[a[0], a[1], b[0], b[1], c[0], c[1], self.masks])?;
         self.masked(filled)
     }
 
     /// The N:M mask of the first `filled` elements of the chunk.
-    pub(super) fn nm(&mut self, filled: usize) -> Result<Masked> {
+    pub(super) fn nm(&self, filled: usize) -> Result<Masked> {
         let nm = self.nm.ok_or_else(|| Error::argument("pattern", "made without groups"))?;
-        self.upload(filled);
+        self.pad(filled);
         self.program.upload(&self.gpu, self.mask_state, &[MaskState::default()]);
         self.run(&[nm])?;
         self.masked(filled)
@@ -126,9 +126,12 @@ impl Ranker {
         Ok(f32::from_bits(state[0].score))
     }
 
-    fn upload(&mut self, filled: usize) {
-        self.chunk[filled..].fill(PADDING);
-        self.program.upload(&self.gpu, self.values, &self.chunk);
+    /// Fills what is behind the first `filled` elements.
+    fn pad(&self, filled: usize) {
+        let piece = vec![PADDING; (self.len - filled).min(1 << 16)];
+        for first in (filled..self.len).step_by(1 << 16) {
+            self.put(first, &piece[..piece.len().min(self.len - first)]);
+        }
     }
 
     fn run(&self, phases: &[Phase]) -> Result<()> {

@@ -41,6 +41,22 @@ impl Units {
         self.count().min(from + rows * self.across())
     }
 
+    /// The units of `range` in chunks, each as [`end`](Self::end) has it.
+    pub(super) fn chunks(
+        self,
+        (mut from, end): (u64, u64),
+        units: u64,
+        elements: u64,
+    ) -> Vec<(u64, u64)> {
+        let mut chunks = Vec::new();
+        while from < end {
+            let next = self.end(from, units, elements).min(end);
+            chunks.push((from, next));
+            from = next;
+        }
+        chunks
+    }
+
     /// The elements of the units in `from..end`, whole rows of blocks.
     pub(super) fn elements(self, (from, end): (u64, u64)) -> (u64, u64) {
         let first = |unit: u64| (unit / self.across() * self.height).min(self.rows) * self.columns;

@@ -1,0 +1,142 @@
+//! Tensors on their way through the ranker: read in pieces, written in pieces.
+use safetensors::tensor::Dtype;
+
+use super::Place;
+use super::files::Files;
+use super::ranker::{Masked, Ranker};
+use super::units::Units;
+use crate::kernels::bit;
+use crate::storage::nonzero;
+use crate::{Error, Result};
+
+/// Elements that are held at once, but for a row of blocks of more.
+const PIECE: u64 = 1 << 18;
+
+/// The files, and how far the work on them is. What is written is read a second time, so that
+/// nothing here grows with a tensor.
+pub(super) struct Stream<'a> {
+    pub(super) files: Files,
+    pub(super) block: Option<[u32; 2]>,
+    pub(super) done: u64,
+    pub(super) total: u64,
+    pub(super) progress: &'a mut dyn FnMut(u64, u64),
+}
+
+impl Stream<'_> {
+    /// What is ranked of a tensor.
+    pub(super) fn units(&self, at: Place) -> Units {
+        Units::new(self.files.tensor(at), self.block)
+    }
+
+    /// Puts the scores of the units `range` of a tensor into the ranker's chunk from place `first`
+    /// on; how many they are.
+    pub(super) fn load(
+        &mut self,
+        ranker: &Ranker,
+        at: Place,
+        range: (u64, u64),
+        first: usize,
+    ) -> Result<usize> {
+        let (units, info) = (self.units(at), self.files.tensor(at));
+        let (dtype, size) = (info.dtype, info.element_bytes());
+        let (mut bytes, mut scores) = (Vec::new(), Vec::new());
+        for piece in units.chunks(range, u64::MAX, PIECE) {
+            let elements = self.read(at, units.elements(piece), &mut bytes)?;
+            scores.resize((piece.1 - piece.0) as usize, 0.0);
+            if self.block.is_none() {
+                widen(dtype, &bytes, &mut scores);
+            } else {
+                units.scores(elements, &mut scores, |row, values| {
+                    let length = values.len() * size;
+                    widen(dtype, &bytes[row * length..][..length], values);
+                });
+            }
+            ranker.put(first + (piece.0 - range.0) as usize, &scores);
+        }
+        Ok((range.1 - range.0) as usize)
+    }
+
+    /// Writes the units `range` of a tensor without what their mask clears; how many elements are
+    /// not zero.
+    ///
+    /// # Errors
+    /// [`Error::File`] names a tensor that holds NaN.
+    pub(super) fn write(&mut self, at: Place, range: (u64, u64), masked: &Masked) -> Result<u64> {
+        let (units, info) = (self.units(at), self.files.tensor(at));
+        let (dtype, size) = (info.dtype, info.element_bytes());
+        if masked.nan > 0 {
+            let message = "holds NaN, which has no rank; mend it, or leave it out with exclude";
+            return Err(Error::file(self.files.path(at.0), format!("{} {message}", info.name)));
+        }
+        let (mut bytes, mut left) = (Vec::new(), 0);
+        for piece in units.chunks(range, u64::MAX, PIECE) {
+            self.read(at, units.elements(piece), &mut bytes)?;
+            let first = (piece.0 - range.0) as usize;
+            for (i, element) in bytes.chunks_exact_mut(size).enumerate() {
+                if !bit(&masked.bits, first + units.of(i)) {
+                    element.fill(0);
+                }
+            }
+            left += nonzero(&bytes, dtype, size);
+            self.files.write(&bytes)?;
+            self.advance_by(at, piece);
+        }
+        Ok(left)
+    }
+
+    /// Copies a tensor; how many of its elements are not zero.
+    pub(super) fn copy(&mut self, at: Place) -> Result<u64> {
+        let info = self.files.tensor(at).clone();
+        let size = info.element_bytes().max(1) as u64;
+        let (mut left, mut bytes) = (0, Vec::new());
+        let len = info.bytes / size;
+        for from in (0..len).step_by(PIECE as usize) {
+            let end = len.min(from + PIECE);
+            bytes.resize(((end - from) * size) as usize, 0);
+            self.files.read(at.0, info.offset + from * size, &mut bytes)?;
+            left += nonzero(&bytes, info.dtype, size as usize);
+            self.files.write(&bytes)?;
+            self.advance(bytes.len() as u64);
+        }
+        Ok(left)
+    }
+
+    /// Reads elements of a tensor; how many.
+    fn read(&mut self, at: Place, (from, end): (u64, u64), bytes: &mut Vec<u8>) -> Result<usize> {
+        let info = self.files.tensor(at);
+        let (offset, size) = (info.offset, info.element_bytes());
+        bytes.resize((end - from) as usize * size, 0);
+        self.files.read(at.0, offset + from * size as u64, bytes)?;
+        Ok((end - from) as usize)
+    }
+
+    /// The units `range` of a tensor are done with, for once.
+    pub(super) fn advance_by(&mut self, at: Place, range: (u64, u64)) {
+        let (from, end) = self.units(at).elements(range);
+        self.advance((end - from) * self.files.tensor(at).element_bytes() as u64);
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        self.done += bytes;
+        (self.progress)(self.done, self.total);
+    }
+}
+
+/// Little-endian floats as f32, exactly.
+fn widen(dtype: Dtype, bytes: &[u8], values: &mut [f32]) {
+    let two = |b: &[u8]| [b[0], b[1]];
+    match dtype {
+        Dtype::F16 => {
+            let pairs = bytes.chunks_exact(2).map(two);
+            pairs.zip(values).for_each(|(b, v)| *v = half::f16::from_le_bytes(b).to_f32());
+        }
+        Dtype::BF16 => {
+            let pairs = bytes.chunks_exact(2).map(two);
+            pairs.zip(values).for_each(|(b, v)| *v = half::bf16::from_le_bytes(b).to_f32());
+        }
+        _ => {
+            let fours = bytes.chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);
+            fours.zip(values).for_each(|(b, v)| *v = f32::from_le_bytes(b));
+        }
+    }
+}
