@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks `secateur prune` on its own terms, with numpy: the masks recomputed by sorting, bit for bit.
 
-    check_prune.py IN.safetensors OUT.safetensors --sparsity 0.5 [--scope layer|global]
+    check_prune.py IN.safetensors OUT.safetensors --sparsity 0.5 [--scope layer|global] [--block 4x4]
 
 Needs numpy and safetensors. Exits with 1 and names the tensor at the first difference.
 """
@@ -38,6 +38,23 @@ def magnitudes(data, dtype):
     return bits & 0x7FFFFFFF
 
 
+def block_means(scores, shape, block):
+    """Mean magnitude of each block, as bits of an f32; the last axis is the columns."""
+    values = scores.view(np.float32).astype(np.float64).reshape(-1, shape[-1])
+    rows, columns = (np.arange(0, n, size) for n, size in zip(values.shape, block))
+    sums = np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
+    heights, widths = (np.diff(np.append(edges, n)) for edges, n in zip((rows, columns), values.shape))
+    return (sums / np.outer(heights, widths)).astype(np.float32).view(np.uint32).reshape(-1)
+
+
+def spread(mask, shape, block):
+    """The mask of blocks as one of elements."""
+    columns = shape[-1]
+    rows = int(np.prod(shape)) // columns
+    grid = mask.reshape(-(-rows // block[0]), -(-columns // block[1]))
+    return grid.repeat(block[0], axis=0)[:rows].repeat(block[1], axis=1)[:, :columns].reshape(-1)
+
+
 def keep(scores, sparsity):
     """True for what stays: of equal scores the first."""
     count = int(np.round(np.float64(len(scores)) * sparsity))
@@ -54,6 +71,7 @@ def main():
     parser.add_argument("after")
     parser.add_argument("--sparsity", type=float, required=True)
     parser.add_argument("--scope", choices=["layer", "global"], default="layer")
+    parser.add_argument("--block", type=lambda text: tuple(int(n) for n in text.split("x")))
     args = parser.parse_args()
     (before, start), (after, start_after) = header(args.before), header(args.after)
     if before != after or start != start_after:
@@ -62,12 +80,16 @@ def main():
     names = sorted(before, key=lambda n: before[n]["data_offsets"])
     chosen = [n for n in names if before[n]["dtype"] in WIDTH and len(before[n]["shape"]) >= 2]
     scores = {n: magnitudes(raw(args.before, before[n], start), before[n]["dtype"]) for n in chosen}
+    if args.block:
+        scores = {n: block_means(scores[n], before[n]["shape"], args.block) for n in chosen}
     if args.scope == "global":
         kept = keep(np.concatenate([scores[n] for n in chosen]), args.sparsity)
         ends = np.cumsum([len(scores[n]) for n in chosen])
         masks = dict(zip(chosen, np.split(kept, ends[:-1])))
     else:
         masks = {n: keep(scores[n], args.sparsity) for n in chosen}
+    if args.block:
+        masks = {n: spread(masks[n], before[n]["shape"], args.block) for n in chosen}
     for name in names:
         want = raw(args.before, before[name], start)
         if name in masks:
@@ -79,7 +101,7 @@ def main():
     with safe_open(args.after, framework="numpy") as file:
         if set(file.keys()) != set(names):
             sys.exit("safetensors reads other names")
-    weights = sum(len(scores[n]) for n in chosen)
+    weights = sum(len(masks[n]) for n in chosen)
     zeros = sum(int((~masks[n]).sum()) for n in chosen)
     print(f"{len(chosen)} of {len(names)} tensors, {weights} weights, {zeros} pruned: masks identical")
 
