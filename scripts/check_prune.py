@@ -2,6 +2,7 @@
 """Checks `secateur prune` on its own terms, with numpy: the masks recomputed by sorting, bit for bit.
 
     check_prune.py IN.safetensors OUT.safetensors --sparsity 0.5 [--scope layer|global] [--block 4x4]
+    check_prune.py IN.safetensors OUT.safetensors --nm 2:4
 
 Needs numpy and safetensors. Exits with 1 and names the tensor at the first difference.
 """
@@ -55,6 +56,14 @@ def spread(mask, shape, block):
     return grid.repeat(block[0], axis=0)[:rows].repeat(block[1], axis=1)[:, :columns].reshape(-1)
 
 
+def keep_groups(scores, n, m):
+    """N:M along the last axis: of every m the n highest stay, of equal scores the first."""
+    order = np.argsort(-scores.reshape(-1, m).astype(np.int64), axis=1, kind="stable")
+    kept = np.zeros(order.shape, dtype=bool)
+    np.put_along_axis(kept, order[:, :n], True, axis=1)
+    return kept.reshape(-1)
+
+
 def keep(scores, sparsity):
     """True for what stays: of equal scores the first."""
     count = int(np.round(np.float64(len(scores)) * sparsity))
@@ -69,10 +78,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("before")
     parser.add_argument("after")
-    parser.add_argument("--sparsity", type=float, required=True)
+    parser.add_argument("--sparsity", type=float)
     parser.add_argument("--scope", choices=["layer", "global"], default="layer")
+    parser.add_argument("--nm", type=lambda text: tuple(int(n) for n in text.split(":")))
     parser.add_argument("--block", type=lambda text: tuple(int(n) for n in text.split("x")))
     args = parser.parse_args()
+    if (args.sparsity is None) == (args.nm is None):
+        parser.error("one of --sparsity and --nm")
     (before, start), (after, start_after) = header(args.before), header(args.after)
     if before != after or start != start_after:
         sys.exit("the headers differ")
@@ -82,7 +94,9 @@ def main():
     scores = {n: magnitudes(raw(args.before, before[n], start), before[n]["dtype"]) for n in chosen}
     if args.block:
         scores = {n: block_means(scores[n], before[n]["shape"], args.block) for n in chosen}
-    if args.scope == "global":
+    if args.nm:
+        masks = {n: keep_groups(scores[n], *args.nm) for n in chosen}
+    elif args.scope == "global":
         kept = keep(np.concatenate([scores[n] for n in chosen]), args.sparsity)
         ends = np.cumsum([len(scores[n]) for n in chosen])
         masks = dict(zip(chosen, np.split(kept, ends[:-1])))
