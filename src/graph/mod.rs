@@ -61,15 +61,16 @@ impl Graph {
         Ok(tensor)
     }
 
-    /// Gives `weight` a mask: products use `mask * weight`, and a pruning can choose its bits.
+    /// Gives `weight` a mask: products use `mask * weight`, and a pruning can choose its bits. To a
+    /// pruning it is a matrix whose columns, the output units, are its last axis.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless `weight` is a parameter of rank 2: biases are never pruned.
+    /// [`Error::Shape`] unless `weight` is a parameter of rank 2 or more: biases are never pruned.
     pub fn apply_mask(&mut self, weight: Tensor) -> Result<Tensor> {
         let parameter = self.parameters.iter_mut().find(|p| p.tensor == weight);
-        let parameter = parameter.filter(|p| p.shape.rank() == 2).ok_or_else(|| {
+        let parameter = parameter.filter(|p| p.shape.rank() >= 2).ok_or_else(|| {
             let (name, shape) = (&self.nodes[weight.0].name, &self.nodes[weight.0].shape);
-            Error::shape("apply_mask", format!("{name} {shape} is not a parameter of rank 2"))
+            Error::shape("apply_mask", format!("{name} {shape} is not a parameter of rank 2 or more"))
         })?;
         parameter.masked = true;
         Ok(weight)

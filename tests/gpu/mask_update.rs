@@ -1,6 +1,6 @@
 //! Whole mask updates against the host: what is dropped, what grows.
 use secateur::gpu::{Gpu, PlanBuilder, Slot};
-use secateur::graph::Graph;
+use secateur::graph::{Graph, Shape};
 use secateur::kernels::*;
 use secateur::prune::{
     MaskUpdate, PrunedTensor, PruningSpec, Regrow, Score, Targets, pruned_count,
@@ -76,7 +76,12 @@ fn update<'a>(gpu: &'a Gpu, text: &str, hosts: &[Host], total: f64) -> Done<'a> 
     let mut graph = Graph::default();
     for (i, host) in hosts.iter().enumerate() {
         let columns = host.units as u32;
-        let shape = [host.weights.len() as u32 / columns, columns];
+        let rows = host.weights.len() as u32 / columns;
+        // To a pruning a convolution's kernel is a matrix.
+        let shape = match rows % 4 {
+            0 => Shape::new([2, 2, rows / 4, columns]),
+            _ => Shape::new([rows, columns]),
+        };
         let weight = graph.parameter(format!("fc{i}.weight"), shape).unwrap();
         graph.apply_mask(weight).unwrap();
     }
