@@ -70,7 +70,10 @@ impl Graph {
         let parameter = self.parameters.iter_mut().find(|p| p.tensor == weight);
         let parameter = parameter.filter(|p| p.shape.rank() >= 2).ok_or_else(|| {
             let (name, shape) = (&self.nodes[weight.0].name, &self.nodes[weight.0].shape);
-            Error::shape("apply_mask", format!("{name} {shape} is not a parameter of rank 2 or more"))
+            Error::shape(
+                "apply_mask",
+                format!("{name} {shape} is not a parameter of rank 2 or more"),
+            )
         })?;
         parameter.masked = true;
         Ok(weight)
