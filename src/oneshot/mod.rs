@@ -75,8 +75,8 @@ impl Work<'_> {
     fn run(mut self, selected: &[Place]) -> Result<Report> {
         let mut all = None;
         if self.options.scope == Scope::Global {
-            let ranker = self.ranker(self.chunk)?;
-            all = Some(self.rank(&ranker, selected)?);
+            let mut ranker = self.ranker(self.chunk)?;
+            all = Some(self.rank(&mut ranker, selected)?);
             self.rankers.insert(self.chunk, ranker);
         }
         let (mut tensors, mut pruned) = (Vec::new(), [0, 0]);
@@ -128,22 +128,26 @@ impl Work<'_> {
         let units = self.units(at)?;
         // The ranking of all is on the device of one ranker.
         let key = if all.is_some() { self.chunk } else { self.chunk_len(units.count()) };
-        let ranker = self.ranker(key)?;
+        let mut ranker = self.ranker(key)?;
         let chunks = units.chunks((0, units.count()), ranker.len() as u64, u64::MAX);
         let whole = chunks.len() == 1;
         let mut threshold = all.unwrap_or(0.0);
         let nm = match self.options.pattern {
             Pattern::Nm { n, m } => {
                 self.check_groups(at, n, m)?;
-                ranker.begin(n);
+                ranker.begin_one(n);
                 true
             }
             Pattern::Element | Pattern::Channel => false,
         };
         if all.is_none() && !nm {
             match whole {
-                true => ranker.begin(self.count(units.count())?),
-                false => threshold = self.rank(&ranker, &[at])?,
+                // A chunk has fewer than 2^32.
+                true => {
+                    let count = pruned_count(units.count(), self.options.sparsity);
+                    ranker.begin_one(count as u32);
+                }
+                false => threshold = self.rank(&mut ranker, &[at])?,
             }
         }
         let mut left = 0;
@@ -177,9 +181,10 @@ impl Work<'_> {
     }
 
     /// Finds what to prune of `places` together; the highest score that is pruned.
-    fn rank(&mut self, ranker: &Ranker, places: &[Place]) -> Result<f32> {
+    fn rank(&mut self, ranker: &mut Ranker, places: &[Place]) -> Result<f32> {
         let all = places.iter().map(|&at| self.units(at)).collect::<Result<Vec<_>>>()?;
-        ranker.begin(self.count(all.iter().map(|units| units.count()).sum())?);
+        let count = all.iter().map(|units| units.count()).sum();
+        ranker.begin(pruned_count(count, self.options.sparsity));
         for digit in 0..3 {
             let mut filled = 0;
             for (&at, &units) in places.iter().zip(&all) {
@@ -200,18 +205,9 @@ impl Work<'_> {
             if filled > 0 {
                 ranker.count(digit, filled)?;
             }
-            ranker.pick(digit)?;
+            ranker.pick(digit);
         }
         ranker.threshold()
-    }
-
-    /// How many of `len` units are pruned, within the reach of the counters.
-    fn count(&self, len: u64) -> Result<u32> {
-        if len > u32::MAX.into() {
-            let message = format!("{len} to rank together, at most {}", u32::MAX);
-            return Err(Error::argument("scope", format!("{message}; prune by layer")));
-        }
-        Ok(pruned_count(len, self.options.sparsity) as u32)
     }
 
     fn check_groups(&self, at: Place, n: u32, m: u32) -> Result<()> {

@@ -12,7 +12,8 @@ const PADDING: f32 = f32::from_bits(0x7fff_ffff);
 const LEAST: u32 = 4_096;
 
 /// Chunks of one length, and what ranks them. The values of a ranking are counted chunk by chunk
-/// for each of three digits; then chunk by chunk, in the same order, their masks are read.
+/// for each of three digits; then chunk by chunk, in the same order, their masks are read. A chunk
+/// that is all there is stays on the device; over several the host keeps count, in 64 bits.
 #[derive(Debug)]
 pub(super) struct Ranker {
     gpu: Gpu,
@@ -20,12 +21,24 @@ pub(super) struct Ranker {
     len: usize,
     values: Slot,
     counts: Slot,
+    histogram: Slot,
     state: Slot,
     mask_state: Slot,
     mask: Slot,
     digits: [[Phase; 2]; 3],
     masks: Phase,
     nm: Option<Phase>,
+    ranking: Ranking,
+}
+
+/// How far a ranking of several chunks has come; [`TopkState`] in 64 bits.
+#[derive(Debug, Default)]
+struct Ranking {
+    /// Values by their digit, of the chunks so far.
+    histogram: Vec<u64>,
+    score: u32,
+    prune: u64,
+    ties_kept: u64,
 }
 
 impl Ranker {
@@ -65,7 +78,21 @@ impl Ranker {
         let nm = nm.transpose()?;
         let (gpu, program) = (gpu.clone(), plan.build(gpu)?);
         let len = len as usize;
-        Ok(Self { gpu, program, len, values, counts, state, mask_state, mask, digits, masks, nm })
+        Ok(Self {
+            gpu,
+            program,
+            len,
+            values,
+            counts,
+            histogram,
+            state,
+            mask_state,
+            mask,
+            digits,
+            masks,
+            nm,
+            ranking: Ranking::default(),
+        })
     }
 
     /// Elements of a chunk.
@@ -78,29 +105,62 @@ impl Ranker {
         self.program.upload_from(&self.gpu, self.values, first, scores);
     }
 
-    /// How many values the ranking that begins prunes; for N:M how many of a group stay.
-    pub(super) fn begin(&self, count: u32) {
+    /// How many values [`rank_one`](Self::rank_one) prunes; for N:M how many of a group stay.
+    pub(super) fn begin_one(&self, count: u32) {
         self.program.upload(&self.gpu, self.counts, &[count]);
     }
 
-    /// Counts the first `filled` elements of the chunk by `digit`.
-    pub(super) fn count(&self, digit: usize, filled: usize) -> Result<()> {
-        self.pad(filled);
-        self.run(&[self.digits[digit][0]])?;
-        // The host is not to run ahead: what it uploads is kept until it is copied.
-        self.gpu.wait()
+    /// How many values the ranking that begins prunes.
+    pub(super) fn begin(&mut self, prune: u64) {
+        let histogram = vec![0; Selection::HISTOGRAM_WORDS as usize];
+        self.ranking = Ranking { histogram, prune, ..Default::default() };
+        self.upload_state();
     }
 
-    /// Ends the counting by `digit`.
-    pub(super) fn pick(&self, digit: usize) -> Result<()> {
-        self.run(&[self.digits[digit][1]])
+    /// Counts the first `filled` elements of the chunk by `digit`.
+    pub(super) fn count(&mut self, digit: usize, filled: usize) -> Result<()> {
+        self.pad(filled);
+        self.run(&[self.digits[digit][0]])?;
+        let counted: Vec<u32> = self.program.download(&self.gpu, self.histogram)?;
+        self.program.upload(&self.gpu, self.histogram, &vec![0u32; counted.len()]);
+        let bins = self.ranking.histogram.iter_mut();
+        bins.zip(counted).for_each(|(bin, count)| *bin += u64::from(count));
+        Ok(())
+    }
+
+    /// Ends the counting by `digit`: the lowest up to which there are as many values as are still
+    /// to be pruned.
+    pub(super) fn pick(&mut self, digit: usize) {
+        let Ranking { histogram, score, prune, ties_kept } = &mut self.ranking;
+        let last = histogram.len() - 1;
+        let mut found = 0;
+        while found < last && histogram[found] < *prune {
+            *prune -= histogram[found];
+            found += 1;
+        }
+        *score |= (found as u32) << [21, 10, 0][digit];
+        *ties_kept = histogram[found].saturating_sub(*prune);
+        histogram.fill(0);
+        self.upload_state();
     }
 
     /// The mask of the first `filled` elements of the next chunk.
-    pub(super) fn mask(&self, filled: usize) -> Result<Masked> {
+    pub(super) fn mask(&mut self, filled: usize) -> Result<Masked> {
         self.pad(filled);
+        self.upload_state();
         self.run(&[self.masks])?;
+        let state: Vec<TopkState> = self.program.download(&self.gpu, self.state)?;
+        let ties = self.ranking.ties_kept.min(state[0].ties.into());
+        self.ranking.ties_kept -= ties;
         self.masked(filled)
+    }
+
+    fn upload_state(&self) {
+        let Ranking { score, ties_kept, .. } = self.ranking;
+        // More than a chunk has are as good as all.
+        let ties_kept = u32::try_from(ties_kept).unwrap_or(u32::MAX);
+        let state = TopkState { score, ties_kept, ..Default::default() };
+        self.program.upload(&self.gpu, self.state, &[state]);
     }
 
     /// Ranks a chunk that is all there is, in one submission.
