@@ -103,8 +103,8 @@ fn cut(t: &Tensor, block: Option<[u32; 2]>) -> Option<Blocks> {
     Some(Blocks { rows, columns, height, width })
 }
 
-/// What the masks must be, by sorting; `None` for what is copied.
-fn masks(tensors: &[Tensor], order: &[&str], options: &Options) -> Vec<Option<Vec<bool>>> {
+/// What the masks must be, by sorting, and the highest score that goes; `None` for what is copied.
+fn masks(tensors: &[Tensor], order: &[&str], options: &Options) -> Vec<Option<(Vec<bool>, f32)>> {
     let chosen = |t: &&Tensor| t.name.ends_with("weight");
     let of = |name: &&str| tensors.iter().find(|t| t.name == *name).filter(chosen);
     let scores = |t: &Tensor| match cut(t, options.block) {
@@ -127,14 +127,24 @@ fn masks(tensors: &[Tensor], order: &[&str], options: &Options) -> Vec<Option<Ve
         let mut kept = select(&together).into_iter();
         all.iter().map(|v| v.as_ref().map(|v| kept.by_ref().take(v.len()).collect())).collect()
     };
-    let spread = |(name, kept): (&&str, Option<Vec<bool>>)| {
-        let (tensor, kept) = (of(name)?, kept?);
-        let Some(b) = cut(tensor, options.block) else { return Some(kept) };
+    let highest = |(scores, kept): (&Option<Vec<f32>>, &Option<Vec<bool>>)| -> Option<f32> {
+        let pruned = scores.as_ref()?.iter().zip(kept.as_ref()?).filter(|(_, kept)| !**kept);
+        Some(pruned.map(|(s, _)| s.abs()).fold(0.0, f32::max))
+    };
+    let mut thresholds: Vec<Option<f32>> = all.iter().zip(&kept).map(highest).collect();
+    if options.scope == Scope::Global {
+        let top = thresholds.iter().flatten().copied().fold(0.0, f32::max);
+        thresholds.iter_mut().flatten().for_each(|t| *t = top);
+    }
+    let spread = |((name, kept), threshold): ((&&str, Option<Vec<bool>>), Option<f32>)| {
+        let (tensor, kept, threshold) = (of(name)?, kept?, threshold?);
+        let Some(b) = cut(tensor, options.block) else { return Some((kept, threshold)) };
         let across = b.columns.div_ceil(b.width);
         let unit = |i| i / b.columns / b.height * across + i % b.columns / b.width;
-        Some((0..b.rows * b.columns).map(|i| kept[unit(i) as usize]).collect())
+        let kept = (0..b.rows * b.columns).map(|i| kept[unit(i) as usize]).collect();
+        Some((kept, threshold))
     };
-    order.iter().zip(kept).map(spread).collect()
+    order.iter().zip(kept).zip(thresholds).map(spread).collect()
 }
 
 fn check(case: &Case, tensors: &[Tensor], report: &Report, options: &Options) {
@@ -149,12 +159,12 @@ fn check(case: &Case, tensors: &[Tensor], report: &Report, options: &Options) {
         let tensor = tensors.iter().find(|t| t.name == *name).unwrap();
         let mut want = tensor.bytes.clone();
         let size = tensor.bytes.len() / tensor.shape.iter().product::<usize>().max(1);
-        for (i, _) in mask.iter().flatten().enumerate().filter(|(_, kept)| !**kept) {
+        for (i, _) in mask.iter().flat_map(|m| &m.0).enumerate().filter(|(_, kept)| !**kept) {
             want[i * size..(i + 1) * size].fill(0);
         }
         assert!(read.tensor(name).unwrap().data() == want, "{name}: {options:?}");
         let said = report.tensors.iter().find(|t| t.name == *name).unwrap();
-        assert_eq!(said.threshold.is_some(), mask.is_some(), "{name}");
+        assert_eq!(said.threshold, mask.map(|m| m.1), "{name}: {options:?}");
     }
 }
 
@@ -163,7 +173,7 @@ fn every_byte_is_as_sorting_says() {
     let tensors = model();
     let scopes = [Scope::Layer, Scope::Global];
     for (scope, chunk) in scopes.into_iter().flat_map(|s| [(s, None), (s, Some(4990))]) {
-        for block in [None, Some([1, 4]), Some([4, 3]), Some([64, 1]), Some([7, 200])] {
+        for block in [None, Some([1, 5]), Some([4, 3]), Some([64, 1]), Some([7, 200])] {
             for sparsity in [0.0, 0.3, 0.5, 0.9, 1.0] {
                 let case = Case::new(&tensors);
                 let options = Options { sparsity, scope, chunk, block, ..Default::default() };
@@ -171,6 +181,24 @@ fn every_byte_is_as_sorting_says() {
                 check(&case, &tensors, &report.unwrap(), &options);
                 assert_eq!(case.leftovers(), ["out.safetensors"]);
             }
+        }
+    }
+}
+
+/// More than the host holds of a tensor at once.
+#[test]
+fn tensors_are_read_in_pieces() {
+    let mut noise = Noise::new(9);
+    let tensors = [
+        tensor("a.weight", Dtype::F16, &[700, 500], &noise.floats(350_000, 1.0)),
+        tensor("b.weight", Dtype::F32, &[2, 300_000], &noise.floats(600_000, 1.0)),
+    ];
+    for block in [None, Some([3, 4])] {
+        for chunk in [None, Some(310_000)] {
+            let case = Case::new(&tensors);
+            let options = Options { sparsity: 0.4, block, chunk, ..Default::default() };
+            let Some(report) = case.prune(&options) else { return };
+            check(&case, &tensors, &report.unwrap(), &options);
         }
     }
 }
@@ -336,7 +364,7 @@ fn an_index_names_several_files() {
             let place = order.iter().position(|n| *n == tensor.name).unwrap();
             let data = read.tensor(tensor.name).unwrap();
             let size = data.data().len() / tensor.shape.iter().product::<usize>().max(1);
-            for (i, kept) in masks[place].iter().flatten().enumerate() {
+            for (i, kept) in masks[place].iter().flat_map(|m| &m.0).enumerate() {
                 let same =
                     data.data()[i * size..(i + 1) * size] == tensor.bytes[i * size..(i + 1) * size];
                 let zero = data.data()[i * size..(i + 1) * size].iter().all(|&b| b == 0);
