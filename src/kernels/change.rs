@@ -24,6 +24,8 @@ pub struct Change {
     pub len: u32,
     /// Whether the change is of second order.
     pub second: bool,
+    /// As in [`ChangeNorm`](super::ChangeNorm).
+    pub held: bool,
     /// Share of `gradient` that stays, 0 to 1.
     pub decay: f32,
 }
@@ -61,7 +63,7 @@ impl Kernel for Change {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![("SECOND", self.second.into())]
+        vec![("SECOND", self.second.into()), ("HELD", self.held.into())]
     }
 
     fn grid(&self) -> [u32; 3] {

@@ -16,6 +16,8 @@ pub struct ChangeNorm {
     pub len: u32,
     /// Whether the change is of second order.
     pub second: bool,
+    /// Whether a weight at 0 is one that is held there: its `d` is 0, whatever it was before.
+    pub held: bool,
 }
 
 crate::uniform! {
@@ -66,7 +68,7 @@ impl Kernel for ChangeNorm {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![("SECOND", self.second.into())]
+        vec![("SECOND", self.second.into()), ("HELD", self.held.into())]
     }
 
     fn grid(&self) -> [u32; 3] {
@@ -79,10 +81,11 @@ impl Kernel for ChangeNorm {
 }
 
 /// Host reference: `d` of each weight. `history` has one row, or two where `d` is of second order.
-pub fn change_norm_reference(weights: &[f32], history: &[f32]) -> Vec<f64> {
+pub fn change_norm_reference(weights: &[f32], history: &[f32], held: bool) -> Vec<f64> {
     let len = weights.len();
     let at = |row: usize, i: usize| history.get(row * len + i).map(|&x| f64::from(x));
     let one = |(i, &w): (usize, &f32)| match (f64::from(w), at(0, i).unwrap(), at(1, i)) {
+        (0.0, ..) if held => 0.0,
         (w, old, Some(older)) => (w + older - 2.0 * old).abs(),
         (w, old, None) => (w - old).abs(),
     };

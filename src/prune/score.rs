@@ -5,8 +5,8 @@ use super::pattern::Structure;
 use super::spec::PruningSpec;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
-    BlockPool, Change, ChangeNorm, ColumnSum, InputNorm, Movement, MovementScore, Saliency, Wanda,
-    movement_of_score, movement_score_reference,
+    BlockPool, Change, ChangeNorm, ColumnSum, InputNorm, Movement, MovementScore, Pruned, Saliency,
+    Wanda, movement_of_score, movement_score_reference,
 };
 use crate::{Error, Result};
 
@@ -120,13 +120,15 @@ pub(super) fn push(
         }
         (Score::FirstOrderGradient | Score::SecondOrderGradient, &[history, gradient]) => {
             let second = spec.score == Score::SecondOrderGradient;
+            // What an update zeroed did not change by training.
+            let held = spec.pruned == Pruned::Zero;
             let rows = ChangeNorm::chunks(len);
             let partials = plan.scratch(format!("{}.change_norm", t.name), rows);
-            plan.push(ChangeNorm { weights, history, partials, len, second })?;
+            plan.push(ChangeNorm { weights, history, partials, len, second, held })?;
             let total = plan.scratch(format!("{}.change_total", t.name), 1);
             plan.push(ColumnSum { x: partials, out: total, rows, columns: 1 })?;
             let decay = spec.gradient_decay_rate as f32;
-            plan.push(Change { weights, total, history, gradient, len, second, decay })?;
+            plan.push(Change { weights, total, history, gradient, len, second, held, decay })?;
             let weights = pool(plan, "blocks", weights, false)?;
             let gradient = pool(plan, "change_blocks", gradient, false)?;
             let score = plan.scratch(format!("{}.score", t.name), units);

@@ -59,9 +59,8 @@ impl Session {
         let Some((phase, update)) = &self.mask_update else {
             return refuse("the session has no pruning specification; make it with one".into());
         };
-        let seen = self.has_seen_batches;
-        if let Some(score) = self.score().filter(|score| score.needs_batches() && !seen) {
-            return refuse(format!("score {score:?} ranks by batches; call calibrate() before"));
+        if self.calibrate.is_some() && !self.has_seen_batches {
+            return refuse("it ranks by what batches leave; call calibrate() before".into());
         }
         self.program.upload(&self.gpu, update.counts(), &update.words(0, sparsity));
         let mut encoder = Encoder::new(&self.gpu);

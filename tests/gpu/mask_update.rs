@@ -205,7 +205,7 @@ fn ranking(host: &Host, spec: &PruningSpec, blocks: Blocks) -> Vec<f64> {
     match spec.score {
         Score::Movement => pool(&slots[0].iter().map(|&m| f64::from(m)).collect::<Vec<_>>()),
         Score::FirstOrderGradient | Score::SecondOrderGradient => {
-            let d = change_norm_reference(&host.weights, &slots[0]);
+            let d = change_norm_reference(&host.weights, &slots[0], spec.pruned == Pruned::Zero);
             let total = d.iter().map(|d| d * d).sum();
             let rate = spec.gradient_decay_rate as f32;
             let change = change_reference(&d, total, &slots[1], rate);
@@ -221,14 +221,15 @@ fn ranking(host: &Host, spec: &PruningSpec, blocks: Blocks) -> Vec<f64> {
 fn scores_with_a_memory_rank_as_they_say() {
     let Some(gpu) = gpu() else { return };
     let scores = ["movement", "first_order_gradient", "second_order_gradient", "wanda"];
-    for (score, shape) in scores.into_iter().flat_map(|s| [[1, 1], [4, 3]].map(|shape| (s, shape)))
+    let shapes = [([1, 1], "freeze"), ([4, 3], "freeze"), ([1, 1], "zero")];
+    for (score, ([height, width], mode)) in
+        scores.into_iter().flat_map(|s| shapes.map(|shape| (s, shape)))
     {
-        let [height, width] = shape;
         let text = format!(
             "score={score},block_height={height},block_width={width},keep_units=false,\
-             gradient_decay_rate=0.5,pruned=freeze"
+             gradient_decay_rate=0.5,pruned={mode}"
         );
-        let hosts = [Host::new([33, 7], 0.0, 5), Host::new([300, 100], 0.0, 6)];
+        let hosts = [Host::new([33, 7], 0.3, 5), Host::new([300, 100], 0.3, 6)];
         let Done { spec, bench, tensors, .. } = update(gpu, &text, &hosts, 0.6);
         for (host, tensor) in hosts.iter().zip(&tensors) {
             let (rows, columns) = (tensor.len / tensor.units, tensor.units);

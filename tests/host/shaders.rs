@@ -251,10 +251,10 @@ fn everything() -> PlanBuilder {
     let tensor = Ranked { values: weights, protect, scores: true, mask_state, mask: gate, len };
     let selection = Selection { counts: a, selection: 0, histogram: b, state: c };
     selection.push(&mut plan, "w", &[tensor]).unwrap();
-    let (history, partials, second) = (first, second, true);
-    plan.push(ChangeNorm { weights, history, partials, len, second }).unwrap();
+    let (history, partials, second, held) = (first, second, true, true);
+    plan.push(ChangeNorm { weights, history, partials, len, second, held }).unwrap();
     let total = partials;
-    plan.push(Change { weights, total, history, gradient, len, second, decay }).unwrap();
+    plan.push(Change { weights, total, history, gradient, len, second, held, decay }).unwrap();
     let blocks = Blocks { rows: 1, columns: 1, height: 1, width: 1 };
     plan.push(BlockPool {
         values: a,

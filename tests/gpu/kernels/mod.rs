@@ -1,4 +1,5 @@
 //! Every kernel against its host reference, and the device's own promises.
+mod changes;
 mod elementwise;
 mod histogram_threshold;
 mod limits;
