@@ -192,8 +192,8 @@ pub struct Prune {
     pub pattern: String,
     /// What ranks the weights: `magnitude`; or by running data through a network that secateur has
     /// trained (a checkpoint, a logdir, or what `export` wrote): `wanda`, |w| times the length of its
-    /// input; `saliency`, |w * gradient|; `movement`, what a step of descent would do. There each
-    /// output unit keeps its highest weight, and N:M runs along the inputs.
+    /// input; `saliency`, |w * gradient| of the last batch. There each output unit keeps its highest
+    /// weight, and N:M runs along the inputs.
     #[arg(long, default_value = "magnitude", value_parser = score)]
     pub score: Score,
     /// With such a score, the data: `digits`, `mnist:DIR` or `fashion-mnist:DIR`; the recipe's by
@@ -264,8 +264,7 @@ fn score(text: &str) -> Result<Score, String> {
         "magnitude" => Ok(Score::Magnitude),
         "wanda" => Ok(Score::Wanda),
         "saliency" => Ok(Score::Saliency),
-        "movement" => Ok(Score::Movement),
-        _ => Err("must be magnitude, wanda, saliency or movement".into()),
+        _ => Err("must be magnitude, wanda or saliency".into()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `secateur prune --score wanda|saliency|movement`: one shot on a network that has seen data.
+//! `secateur prune --score wanda|saliency`: one shot on a network that has seen data.
 use std::path::Path;
 use std::sync::Arc;
 
