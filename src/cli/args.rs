@@ -183,7 +183,8 @@ pub struct Prune {
     /// ones the later first, infinite ones last. N:M patterns say it themselves.
     #[arg(long)]
     pub sparsity: Option<f64>,
-    /// Rank the weights of each tensor, or of all of them together.
+    /// Rank the weights of each tensor, of all of them together, or, with a score that needs data, of
+    /// each output unit, as Wanda's paper does.
     #[arg(long, value_enum, default_value_t)]
     pub scope: Scope,
     /// `unstructured`; `N:M` like 2:4: of every M along the last axis N are left; or `block:HxW` like
@@ -222,6 +223,7 @@ pub enum Scope {
     #[default]
     Layer,
     Global,
+    Unit,
 }
 
 impl From<Scope> for secateur::prune::Scope {
@@ -229,6 +231,7 @@ impl From<Scope> for secateur::prune::Scope {
         match scope {
             Scope::Layer => Self::Layer,
             Scope::Global => Self::Global,
+            Scope::Unit => Self::Unit,
         }
     }
 }

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use regex::Regex;
 use secateur::oneshot::{self, Options, TensorReport};
-use secateur::prune::{Pattern, Score};
+use secateur::prune::{Pattern, Scope, Score};
 use serde::Serialize;
 
 use super::args::Prune;
@@ -18,7 +18,7 @@ struct Report {
     backend: String,
     input: String,
     output: String,
-    scope: &'static str,
+    scope: Scope,
     pattern: String,
     score: Score,
     #[serde(flatten)]
@@ -53,7 +53,7 @@ pub fn run(args: &Prune) -> Result<Verdict> {
         backend,
         input: args.input.display().to_string(),
         output: args.output.display().to_string(),
-        scope: if args.scope == super::args::Scope::Global { "global" } else { "layer" },
+        scope: options.scope,
         pattern: args.pattern.clone(),
         score: args.score,
         report: report?,

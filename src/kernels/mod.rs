@@ -39,6 +39,7 @@ mod topk_pick;
 mod topk_scan;
 mod topk_ties;
 mod unit_floor;
+mod unit_mask;
 mod unit_peak;
 mod wanda;
 
@@ -89,6 +90,7 @@ pub use topk_pick::{TopkPick, TopkPickParams};
 pub use topk_scan::{TopkScan, TopkScanParams};
 pub use topk_ties::{TopkTies, TopkTiesParams};
 pub use unit_floor::{UnitFloor, UnitFloorParams, unit_floor_reference};
+pub use unit_mask::{UnitMask, UnitMaskParams};
 pub use unit_peak::{UnitPeak, UnitPeakParams, unit_peak_reference};
 pub use wanda::{Wanda, WandaParams, wanda_reference};
 
@@ -131,6 +133,7 @@ macro_rules! for_each_kernel {
         $visit!(TopkScan, TopkScanParams);
         $visit!(TopkTies, TopkTiesParams);
         $visit!(UnitFloor, UnitFloorParams);
+        $visit!(UnitMask, UnitMaskParams);
         $visit!(UnitPeak, UnitPeakParams);
         $visit!(Wanda, WandaParams);
     };

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 pub struct Options {
     /// Share of the weights to prune, 0 to 1: of each tensor, or of all of them together.
     pub sparsity: f64,
-    /// Which weights are ranked together.
+    /// Which weights are ranked together: those of a tensor or of all, not of a unit.
     pub scope: Scope,
     /// [`Pattern::Element`], or N:M along the last axis, which is what a product sums over in files
     /// of PyTorch; then the sparsity is `1 - n / m`.
@@ -50,6 +50,9 @@ impl Options {
     pub(super) fn validate(&self) -> Result<()> {
         let refuse = |name, message: String| Err(Error::argument(name, message));
         let sparsity = self.sparsity;
+        if self.scope == Scope::Unit {
+            return refuse("scope", "unit: a file does not say which axis its units are".into());
+        }
         if let Some([height, width]) = self.block {
             let named = format!("block:{height}x{width}");
             if height == 0 || width == 0 {

@@ -76,6 +76,8 @@ pub enum Scope {
     Layer,
     /// The weights of all tensors that have no target of their own.
     Global,
+    /// Those of the same output unit: each unit to the same sparsity.
+    Unit,
 }
 
 /// Whether an update also takes weights back: dynamic sparse training. Each update then drops the

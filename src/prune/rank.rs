@@ -7,7 +7,7 @@ use super::spec::PruningSpec;
 use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
-    BlockMask, MaskBegin, NmMask, RandomScore, Ranked, UnitFloor, UnitPeak, mask_words,
+    BlockMask, MaskBegin, NmMask, RandomScore, Ranked, UnitFloor, UnitMask, UnitPeak, mask_words,
 };
 
 /// Appends what comes before the selection of `t`: its scores, and what is protected among them.
@@ -44,7 +44,8 @@ pub(super) fn end(
     plan.push(BlockMask { block_mask: ranked.mask, mask_state, mask, blocks })
 }
 
-/// Appends N:M on `t`: `counts[selection]` of every `m` stay.
+/// Appends N:M on `t`: `counts[selection]` of every `m` stay; or of each unit, where `m` are all of
+/// its weights.
 pub(super) fn nm(
     plan: &mut PlanBuilder,
     spec: &PruningSpec,
@@ -57,6 +58,9 @@ pub(super) fn nm(
     let values = score::push(plan, spec, Structure::Nm { m }, t)?;
     let (rows, columns) = (t.len / t.units, t.units);
     plan.push(MaskBegin { mask_state, keep_nan: false })?;
+    if m == rows && m > 32 {
+        return plan.push(UnitMask { values, counts, selection, mask_state, mask, rows, columns });
+    }
     plan.push(NmMask { values, counts, selection, mask_state, mask, rows, columns, m })
 }
 

@@ -72,7 +72,8 @@ pub struct PruningSpec {
     pub weight_sparsity_map: Vec<String>,
     /// How the total sparsity is divided among the tensors that have no target of their own.
     pub budget: Budget,
-    /// Whether the weights of a tensor are ranked among themselves, or with those of all tensors.
+    /// Whether the weights of a tensor are ranked among themselves, with those of all tensors, or with
+    /// those of their output unit.
     pub scope: Scope,
     /// Named groups, `name:regex`: the tensors of a group are ranked together, whatever the scope.
     pub groups: Vec<String>,
@@ -156,9 +157,9 @@ impl PruningSpec {
         self.regrow == Regrow::Rigl || self.score == Score::Saliency
     }
 
-    /// Whether all weights of a tensor are ranked one by one: no blocks, no channels, no N:M.
+    /// Whether all weights of a tensor are ranked with each other: no blocks, channels, N:M, units.
     pub(crate) fn ranks_weights(&self) -> bool {
-        self.pattern == Pattern::Element && !self.has_blocks()
+        self.pattern == Pattern::Element && !self.has_blocks() && self.scope != Scope::Unit
     }
 
     /// Whether `do_not_prune` keeps the weight of this name dense.

@@ -249,6 +249,7 @@ fn structure(spec: &PruningSpec, blocks: [i64; 2], parameter: &Parameter) -> Str
     // Parameters of 2^32 elements are refused where they are declared.
     let rows = (elements(parameter) / u64::from(columns)).try_into().unwrap_or(u32::MAX);
     match spec.pattern {
+        Pattern::Element if spec.scope == Scope::Unit => Structure::Nm { m: rows },
         Pattern::Element => Structure::blocks(rows, columns, blocks),
         Pattern::Channel => Structure::blocks(rows, columns, [-1, 1]),
         Pattern::Nm { m, .. } => Structure::Nm { m },

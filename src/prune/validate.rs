@@ -96,6 +96,16 @@ impl PruningSpec {
                 "histogram is of one tensor; write scope=layer and no groups, or threshold=exact",
             );
         }
+        if self.scope == Scope::Unit {
+            let plain = self.pattern == Pattern::Element && !self.has_blocks();
+            let exact = self.threshold == Threshold::Exact && self.regrow == Regrow::None;
+            if !(plain && exact && self.groups.is_empty()) {
+                return refuse(
+                    "scope",
+                    "unit ranks the weights of each output unit: write pattern=element, 1x1 blocks, no groups, threshold=exact, regrow=none",
+                );
+            }
+        }
         self.validate_pattern()?;
         if self.score == Score::Movement && self.threshold == Threshold::Histogram {
             return refuse(

@@ -132,6 +132,7 @@ fn nan_is_counted_in_every_pattern() {
         "block_height=4,block_pooling_function=max",
         "block_width=2,threshold=histogram",
         "pattern=2:4",
+        "scope=unit",
         "regrow=set,end_pruning_step=100",
         "score=saliency",
         "score=first_order_gradient",

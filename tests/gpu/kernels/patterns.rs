@@ -1,4 +1,4 @@
-//! `block_pool`, `block_mask` and `nm_mask`: masks with a pattern.
+//! `block_pool`, `block_mask`, `nm_mask` and `unit_mask`: masks with a pattern.
 use secateur::kernels::*;
 
 use crate::common::{Noise, Rig, Tol, gpu};
@@ -187,4 +187,61 @@ fn n_of_m_stay() {
             }
         }
     }
+}
+
+/// Exactly n of each column stay, whatever the values: ties, zeros, infinities, denormals.
+#[test]
+fn n_of_each_unit_stay() {
+    let Some(gpu) = gpu() else { return };
+    for (rows, columns) in [(1, 1), (2, 3), (31, 8), (33, 9), (784, 300), (1000, 17), (20_001, 1)] {
+        let len = (rows * columns) as usize;
+        let mut noise = Noise::new(len as u64);
+        let few = noise.below(len, 5).iter().map(|&c| c as f32 - 2.0).collect();
+        let mut odd = noise.floats(len, 1.0);
+        for (i, x) in odd.iter_mut().enumerate() {
+            match i % 7 {
+                0 => *x = f32::INFINITY,
+                1 => *x = f32::from_bits(x.to_bits() & 0x80ff_ffff),
+                2 => *x = -0.0,
+                _ => {}
+            }
+        }
+        for values in [noise.floats(len, 1.0), few, odd] {
+            for n in [0, 1, rows / 10, rows - 1, rows, rows + 7] {
+                let before = noise.words(len.div_ceil(32));
+                let mut rig = Rig::new(gpu);
+                let (slot, counts) = (rig.slot("values", &values), rig.slot("counts", &[9, n]));
+                let mask_state = rig.slot("state", &[MaskState::default()]);
+                let mask = rig.slot("mask", &before);
+                rig.push(UnitMask {
+                    values: slot,
+                    counts,
+                    selection: 1,
+                    mask_state,
+                    mask,
+                    rows,
+                    columns,
+                });
+                let bench = rig.run();
+                let keeps = n.min(rows) as usize;
+                let want = nm_mask_reference(&values, columns as usize, keeps, rows as usize);
+                let got: Vec<u32> = bench.read(mask);
+                let same = |i: &usize| bit(&got, *i) == bit(&want, *i);
+                assert_eq!((0..len).find(|i| !same(i)), None, "{n} of {rows} x {columns}");
+                let state = bench.read::<MaskState>(mask_state)[0];
+                let changed = (0..len).filter(|&i| bit(&before, i) != bit(&want, i)).count();
+                assert_eq!((state.kept, state.nan), (keeps as u32 * columns, 0));
+                assert_eq!(state.changed as usize, changed);
+                let pruned = (0..len).filter(|&i| !bit(&want, i)).map(|i| values[i].abs());
+                assert_eq!(f32::from_bits(state.threshold), pruned.fold(0.0, f32::max));
+            }
+        }
+    }
+    let mut rig = Rig::new(gpu);
+    let values = rig.slot("values", &[1.0, f32::NAN, f32::NAN, 2.0]);
+    let (counts, mask) = (rig.slot("counts", &[1u32]), rig.slot("mask", &[0u32]));
+    let mask_state = rig.slot("state", &[MaskState::default()]);
+    let (selection, rows, columns) = (0, 2, 2);
+    rig.push(UnitMask { values, counts, selection, mask_state, mask, rows, columns });
+    assert_eq!(rig.run().read::<MaskState>(mask_state)[0].nan, 2);
 }

@@ -256,6 +256,15 @@ fn patterns_have_their_shapes() {
         }
     }
 
+    let Some(layers) = weights("target_sparsity=0.6,scope=unit") else { return };
+    for ([rows, columns], kept) in shapes.into_iter().zip(&layers) {
+        let left = rows as u64 - pruned_count(rows as u64, 0.6);
+        for column in 0..columns {
+            let unit = kept[column..].iter().step_by(columns).filter(|&&k| k).count();
+            assert_eq!(unit as u64, left, "{rows}x{columns}: column {column}");
+        }
+    }
+
     let Some(layers) = weights("target_sparsity=0.6,pattern=channel") else { return };
     for ([_, columns], kept) in shapes.into_iter().zip(&layers).take(2) {
         let units: Vec<bool> = (0..columns).map(|c| kept[c]).collect();

@@ -161,6 +161,11 @@ fn validation_names_field_value_and_range() {
         ("budget=erk,scope=global", "budget"),
         ("budget=erk,groups=[a:fc]", "budget"),
         ("threshold=histogram,scope=global", "threshold"),
+        ("scope=unit,pattern=channel", "scope"),
+        ("scope=unit,block_width=2", "scope"),
+        ("scope=unit,groups=[a:fc]", "scope"),
+        ("scope=unit,threshold=histogram", "scope"),
+        ("scope=unit,regrow=set,end_pruning_step=9", "scope"),
         ("threshold=histogram,score=movement", "score"),
         ("score=movement,pattern=channel,block_pooling_function=max", "block_pooling_function"),
         ("score=movement,block_width=2,block_pooling_function=max", "block_pooling_function"),
@@ -296,7 +301,7 @@ fn any_division() -> impl Strategy<Value = (Schedule, Budget, Scope, bool, (Regr
     (
         prop::sample::select(schedules.to_vec()),
         prop_oneof![Just(Budget::Uniform), Just(Budget::Erk)],
-        prop_oneof![Just(Scope::Layer), Just(Scope::Global)],
+        prop_oneof![Just(Scope::Layer), Just(Scope::Global), Just(Scope::Unit)],
         any::<bool>(),
         (
             prop_oneof![Just(Regrow::None), Just(Regrow::Rigl), Just(Regrow::Set)],
