@@ -58,7 +58,8 @@ pub(super) fn nm(
     let values = score::push(plan, spec, Structure::Nm { m }, t)?;
     let (rows, columns) = (t.len / t.units, t.units);
     plan.push(MaskBegin { mask_state, keep_nan: false })?;
-    if m == rows && m > 32 {
+    // N:M has groups of 32 at most.
+    if m > 32 {
         return plan.push(UnitMask { values, counts, selection, mask_state, mask, rows, columns });
     }
     plan.push(NmMask { values, counts, selection, mask_state, mask, rows, columns, m })
