@@ -59,6 +59,16 @@ impl Backward<'_> {
                 self.send(weight, op(Form::TN), vec![x, gradient]);
                 self.send(x, op(Form::NT), vec![gradient, weight]);
             }
+            (Op::Conv2d { form: Form::NN, shape, activation }, &[x, weight, ref bias @ ..]) => {
+                let gradient = self.through(activation, gradient, tensor);
+                if let &[bias] = bias {
+                    self.send(bias, Op::ColumnSum, vec![gradient]);
+                }
+                let op = |form| Op::Conv2d { form, shape, activation: Activation::Identity };
+                self.send(weight, op(Form::TN), vec![x, gradient]);
+                self.send(x, op(Form::NT), vec![gradient, weight]);
+            }
+            (Op::Reshape, &[x]) => self.send(x, Op::Reshape, vec![gradient]),
             (Op::Add, &[x, y]) => {
                 for input in [x, y] {
                     if self.needed[input.0] {

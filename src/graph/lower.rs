@@ -2,7 +2,7 @@
 use super::{Graph, Node, Op, Tensor};
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
-    Activation, Add, ColumnSum, Correct, Form, Gate, LogLoss, Matmul, SoftmaxCrossEntropy,
+    Activation, Add, ColumnSum, Conv2d, Correct, Form, Gate, LogLoss, Matmul, SoftmaxCrossEntropy,
 };
 use crate::{Error, Result};
 
@@ -93,12 +93,13 @@ impl Lowering<'_> {
         let inputs = node.inputs.as_slice();
         match (node.op, inputs) {
             (Op::Features | Op::Labels | Op::Parameter, _) => self.slot(tensor).map(|_| ()),
-            (Op::Matmul { .. }, _) if self.gate_of(tensor).is_some() => Ok(()),
-            (Op::Matmul { .. }, _) => self.matmul(tensor, None),
+            (Op::Matmul { .. } | Op::Conv2d { .. }, _) if self.gate_of(tensor).is_some() => Ok(()),
+            (Op::Matmul { .. } | Op::Conv2d { .. }, _) => self.product(tensor, None),
+            (Op::Reshape, &[x]) => self.reshape(tensor, x),
             (Op::Gate { activation }, &[gradient, output]) => {
                 if self.gate_of(gradient) == Some(tensor) {
                     let gate = (self.slot(output)?, activation);
-                    return self.matmul(gradient, Some((tensor, gate)));
+                    return self.product(gradient, Some((tensor, gate)));
                 }
                 let len = elements(node)?;
                 let (gradient, output) = (self.slot(gradient)?, self.slot(output)?);
@@ -137,37 +138,58 @@ impl Lowering<'_> {
 
     /// The gate that is the only reader of the product `tensor`: one launch does both.
     fn gate_of(&self, tensor: Tensor) -> Option<Tensor> {
-        let plain = Op::Matmul { form: Form::NT, activation: Activation::Identity };
-        if self.graph.nodes[tensor.0].op != plain || self.uses[tensor.0] != 1 {
+        let is_input_gradient = matches!(
+            self.graph.nodes[tensor.0].op,
+            Op::Matmul { form: Form::NT, .. } | Op::Conv2d { form: Form::NT, .. }
+        );
+        if !is_input_gradient || self.uses[tensor.0] != 1 {
             return None;
         }
         let reads = |n: &Node| matches!(n.op, Op::Gate { .. }) && n.inputs[0] == tensor;
         self.graph.nodes.iter().position(reads).map(Tensor)
     }
 
-    fn matmul(&mut self, tensor: Tensor, gate: Option<(Tensor, (Slot, Activation))>) -> Result<()> {
+    /// Shares the memory of `x`, unless both have homes of their own.
+    fn reshape(&mut self, tensor: Tensor, x: Tensor) -> Result<()> {
+        let slot = self.slot(x)?;
+        if self.slots[tensor.0].is_some() {
+            let name = &self.graph.nodes[tensor.0].name;
+            return Err(Error::shape(
+                "reshape",
+                format!("{name} has a home; give it to its input"),
+            ));
+        }
+        self.slots[tensor.0] = Some(slot);
+        Ok(())
+    }
+
+    /// `matmul` or `conv2d`, which takes the same operands.
+    fn product(
+        &mut self,
+        tensor: Tensor,
+        gate: Option<(Tensor, (Slot, Activation))>,
+    ) -> Result<()> {
         let node = &self.graph.nodes[tensor.0];
-        let (Op::Matmul { form, activation }, &[a, b, ref bias @ ..]) =
-            (node.op, node.inputs.as_slice())
-        else {
-            return Err(Error::shape("matmul", format!("{} lacks inputs", node.name)));
+        let &[tensor_a, tensor_b, ref bias @ ..] = node.inputs.as_slice() else {
+            return Err(Error::shape(node.op.name(), format!("{} lacks inputs", node.name)));
         };
-        let [m, n] = self.matrix(tensor)?;
-        let [rows, columns] = self.matrix(a)?;
-        let product = Matmul {
-            form,
-            a: self.slot(a)?,
-            b: self.slot(b)?,
-            mask: self.homes.masks[b.0],
-            bias: bias.first().map(|&bias| self.slot(bias)).transpose()?,
-            activation,
-            gate: gate.map(|(_, gate)| gate),
-            c: self.output(gate.map_or(tensor, |(gated, _)| gated))?,
-            m,
-            n,
-            k: if form == Form::TN { rows } else { columns },
-        };
-        product.push(self.plan)
+        let (a, b, mask) =
+            (self.slot(tensor_a)?, self.slot(tensor_b)?, self.homes.masks[tensor_b.0]);
+        let bias = bias.first().map(|&bias| self.slot(bias)).transpose()?;
+        let c = self.output(gate.map_or(tensor, |(gated, _)| gated))?;
+        let gate = gate.map(|(_, gate)| gate);
+        match node.op {
+            Op::Conv2d { form, shape, activation } => {
+                Conv2d { form, shape, a, b, mask, bias, activation, gate, c }.push(self.plan)
+            }
+            Op::Matmul { form, activation } => {
+                let [m, n] = self.matrix(tensor)?;
+                let [rows, columns] = self.matrix(tensor_a)?;
+                let k = if form == Form::TN { rows } else { columns };
+                Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k }.push(self.plan)
+            }
+            op => Err(Error::shape(op.name(), format!("{} is no product", node.name))),
+        }
     }
 
     fn loss(&mut self, tensor: Tensor, logits: Tensor, labels: Tensor) -> Result<()> {

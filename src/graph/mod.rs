@@ -2,11 +2,13 @@
 //!
 //! Pruning changes values, never shapes, so one graph serves a whole run.
 mod autodiff;
+mod conv2d;
 mod lower;
 mod node;
 mod shape;
 
 pub use autodiff::gradients;
+pub use conv2d::{Conv2dOptions, Padding};
 pub use lower::{Homes, lower};
 pub use node::{Node, Op, Parameter};
 pub use shape::Shape;

@@ -1,6 +1,6 @@
 //! What a graph is made of.
 use super::{Shape, Tensor};
-use crate::kernels::{Activation, Form};
+use crate::kernels::{Activation, Convolution, Form};
 
 /// An operation of a graph. Each becomes one launch, named as its kernel.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,6 +18,17 @@ pub enum Op {
         /// Applied to the result.
         activation: Activation,
     },
+    /// Inputs `a`, `b` and perhaps a bias: one of the products of a convolution.
+    Conv2d {
+        /// Which of the three.
+        form: Form,
+        /// The extents.
+        shape: Convolution,
+        /// Applied to the result.
+        activation: Activation,
+    },
+    /// Input `x`: the same elements under another shape, in the same memory.
+    Reshape,
     /// Inputs `gradient`, `output`: a gradient through an activation.
     Gate {
         /// The activation that made `output`.
@@ -48,6 +59,8 @@ impl Op {
             Self::Labels => "labels",
             Self::Parameter => "parameter",
             Self::Matmul { .. } => "matmul",
+            Self::Conv2d { .. } => "conv2d",
+            Self::Reshape => "reshape",
             Self::Gate { .. } => "gate",
             Self::Add => "add",
             Self::ColumnSum => "column_sum",

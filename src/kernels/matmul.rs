@@ -1,10 +1,8 @@
 //! `matmul`: the three products that training needs, with mask, bias and activation in one pass.
+use super::product::{self, Product, TILE};
 use super::{Activation, bit, mask_words};
 use crate::Result;
-use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, read, write};
-
-/// Rows and columns of `c` that one workgroup computes.
-const TILE: [u32; 2] = [32, 64];
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, read, write};
 
 /// Which operands are stored transposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,15 +60,25 @@ crate::uniform! {
 
 impl Matmul {
     /// Appends the product to `plan`: one launch, or as many as keep each invocation's loop under
-    /// [`MAX_LOOP_ITERATIONS`], each adding its terms to the sums so far.
+    /// [`crate::gpu::MAX_LOOP_ITERATIONS`], each adding its terms to the sums so far.
     pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
-        let mut k_begin = 0;
-        while k_begin < self.k {
-            let k_end = self.k.min(k_begin + MAX_LOOP_ITERATIONS);
-            plan.push(Part { matmul: self, k_begin, k_end })?;
-            k_begin = k_end;
-        }
-        Ok(())
+        product::push(self, plan)
+    }
+}
+
+impl Product for Matmul {
+    const EPILOGUE: [usize; 2] = [3, 4];
+
+    fn terms(&self) -> u32 {
+        self.k
+    }
+
+    fn params_of(&self, k_begin: u32, k_end: u32) -> MatmulParams {
+        MatmulParams { m: self.m, n: self.n, k: self.k, k_begin, k_end }
+    }
+
+    fn bare(self) -> Self {
+        Self { bias: None, gate: None, activation: Activation::Identity, ..self }
     }
 
     fn check_sizes(&self) -> Result<(), String> {
@@ -86,65 +94,14 @@ impl Matmul {
     }
 }
 
-/// One launch of a [`Matmul`]: its terms `k_begin..k_end`.
-#[derive(Debug, Clone, Copy)]
-struct Part {
-    matmul: Matmul,
-    k_begin: u32,
-    k_end: u32,
-}
-
-impl Part {
-    fn is_last(&self) -> bool {
-        self.k_end == self.matmul.k
-    }
-}
-
-impl Kernel for Part {
-    const NAME: &'static str = Matmul::NAME;
-    const WGSL: &'static str = Matmul::WGSL;
-    const OPERANDS: &'static [Operand] = Matmul::OPERANDS;
-    type Params = MatmulParams;
-
-    fn bind(&self) -> Vec<Bound> {
-        let mut bound = self.matmul.bind();
-        if !self.is_last() {
-            (bound[3], bound[4]) = (Bound::NONE, Bound::NONE);
-        }
-        bound
-    }
-
-    fn params(&self) -> MatmulParams {
-        MatmulParams { k_begin: self.k_begin, k_end: self.k_end, ..self.matmul.params() }
-    }
-
-    fn constants(&self) -> Vec<(&'static str, f64)> {
-        let whole = self.matmul;
-        let part = if self.is_last() {
-            whole
-        } else {
-            Matmul { bias: None, gate: None, activation: Activation::Identity, ..whole }
-        };
-        let mut constants = part.constants();
-        if self.k_begin > 0 {
-            constants.push(("ACCUMULATE", 1.0));
-        }
-        constants
-    }
-
-    fn grid(&self) -> [u32; 3] {
-        self.matmul.grid()
-    }
-
-    fn check(&self) -> Result<(), String> {
-        self.matmul.check_sizes()
-    }
-}
-
 impl Kernel for Matmul {
     const NAME: &'static str = "matmul";
-    const WGSL: &'static str =
-        crate::wgsl!("common/bits.wgsl", "common/activation.wgsl", "matmul.wgsl");
+    const WGSL: &'static str = crate::wgsl!(
+        "common/bits.wgsl",
+        "common/activation.wgsl",
+        "common/product.wgsl",
+        "matmul.wgsl"
+    );
     const OPERANDS: &'static [Operand] =
         &[read("a"), read("b"), read("mask"), read("bias"), read("gate"), write("c")];
     type Params = MatmulParams;
@@ -162,7 +119,7 @@ impl Kernel for Matmul {
     }
 
     fn params(&self) -> MatmulParams {
-        MatmulParams { m: self.m, n: self.n, k: self.k, k_begin: 0, k_end: self.k }
+        self.params_of(0, self.k)
     }
 
     /// Only what differs from the WGSL's defaults, so that the plan's text stays readable.
@@ -186,11 +143,7 @@ impl Kernel for Matmul {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.k > MAX_LOOP_ITERATIONS {
-            let k = self.k;
-            return Err(format!("k {k} is over {MAX_LOOP_ITERATIONS}; use Matmul::push"));
-        }
-        self.check_sizes()
+        product::check_whole(self)
     }
 }
 

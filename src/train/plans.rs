@@ -128,6 +128,13 @@ impl Plans {
             Score::Wanda => graph.inputs_of(p.tensor),
             _ => Vec::new(),
         };
+        for p in graph.parameters() {
+            let prunes = targets.as_ref().is_some_and(|t| t.prunes(&p.name));
+            if prunes && score == Score::Wanda && inputs_of(p).is_empty() {
+                let message = "ranks by what a matrix is multiplied with, and this is in no such product; exclude it with do_not_prune";
+                return Err(Error::argument(&p.name, format!("score=wanda {message}")));
+            }
+        }
         let mut planning = Planning {
             graph: &graph,
             homes: &homes,

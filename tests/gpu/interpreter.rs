@@ -1,6 +1,6 @@
 //! A graph evaluated on the host in f64, each value with a magnitude that scales its rounding error.
 use secateur::graph::{Graph, Node, Op, Tensor};
-use secateur::kernels::{Form, bit};
+use secateur::kernels::{Activation, Convolution, Form, bit};
 
 /// A value, and the sum of the magnitudes of everything that went into it: f32 arithmetic in any
 /// order is off by a few units of roundoff of the second.
@@ -36,6 +36,10 @@ pub fn evaluate(graph: &Graph, given: &Given<'_>, last: Tensor) -> Vec<Vec<Pair>
                 values.iter().enumerate().map(one).collect()
             }
             Op::Matmul { .. } => matmul(graph, node, &values),
+            Op::Conv2d { form, shape, activation } => {
+                conv2d(node, form, &shape, activation, &values)
+            }
+            Op::Reshape => input(0).clone(),
             Op::Gate { activation } => input(0)
                 .iter()
                 .zip(input(1))
@@ -86,6 +90,32 @@ fn matmul(graph: &Graph, node: &Node, values: &[Vec<Pair>]) -> Vec<Pair> {
         (activation.apply(sum.0), sum.1)
     };
     (0..m * n).map(one).collect()
+}
+
+fn conv2d(
+    node: &Node,
+    form: Form,
+    shape: &Convolution,
+    activation: Activation,
+    values: &[Vec<Pair>],
+) -> Vec<Pair> {
+    let [a, b] = [0, 1].map(|i| &values[node.inputs[i].index()]);
+    let mut sums: Vec<Pair> = match node.inputs.get(2) {
+        Some(bias) => {
+            let bias = &values[bias.index()];
+            (0..node.shape.elements().unwrap() as usize).map(|i| bias[i % bias.len()]).collect()
+        }
+        None => vec![(0.0, 0.0); node.shape.elements().unwrap() as usize],
+    };
+    for [x, w, y] in shape.terms() {
+        let (into, a, b) = match form {
+            Form::NN => (y, a[x], b[w]),
+            Form::NT => (x, a[y], b[w]),
+            Form::TN => (w, a[x], b[y]),
+        };
+        sums[into] = (sums[into].0 + a.0 * b.0, sums[into].1 + a.1 * b.1);
+    }
+    sums.into_iter().map(|(sum, magnitude)| (activation.apply(sum), magnitude)).collect()
 }
 
 /// Losses of the rows and their gradients by the logits, both over the number of valid rows.

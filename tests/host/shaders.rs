@@ -226,6 +226,23 @@ fn everything() -> PlanBuilder {
         let product = Matmul { form, a, b, mask, bias, activation, gate, c, m: 1, n: 1, k };
         product.push(&mut plan).unwrap();
     }
+    let [size, stride, pad] = [[1, 1], [1, 1], [0, 0]];
+    let shape = Convolution {
+        images: 1,
+        size,
+        channels: 1,
+        kernel: [200, 200],
+        stride,
+        dilation: stride,
+        pad,
+        out: size,
+        outputs: 1,
+        groups: 1,
+    };
+    let (masked, gated, form) = (Some(mask), Some((gate, activation)), Form::NT);
+    Conv2d { form, shape, a, b, mask: masked, bias: Some(bias), activation, gate: gated, c }
+        .push(&mut plan)
+        .unwrap();
     plan.push(Gate { gradient: a, output: b, activation, out: c, len: 1 }).unwrap();
     let (mask, len, decay) = (Some((mask, Pruned::Zero)), 1, 0.0);
     plan.push(Sgd { gradient, mask, step, weights, len, decay }).unwrap();

@@ -1,0 +1,192 @@
+//! Convolutions of a graph: their extents by shapes and options.
+use super::{Graph, Op, Shape, Tensor};
+use crate::kernels::{Activation, Convolution, Form};
+use crate::{Error, Result};
+
+/// How many zeros an image is given at its edges.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Padding {
+    /// TensorFlow's: one output for each stride begun, the odd row or column of zeros behind.
+    #[default]
+    Same,
+    /// None.
+    Valid,
+    /// `[[above, below], [left, right]]`
+    Explicit([[u32; 2]; 2]),
+}
+
+/// Settings of [`Graph::conv2d`], with upstream's defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv2dOptions {
+    /// Rows and columns from one output to the next.
+    pub stride: [u32; 2],
+    /// Rows and columns from one weight of a kernel to the next; upstream's `rate`.
+    pub dilation: [u32; 2],
+    /// Zeros at the edges.
+    pub padding: Padding,
+    /// Groups of channels; as many as channels for a depthwise convolution.
+    pub groups: u32,
+}
+
+impl Default for Conv2dOptions {
+    fn default() -> Self {
+        Self { stride: [1, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 }
+    }
+}
+
+impl Conv2dOptions {
+    /// The extents for images and kernels of these.
+    fn convolution(
+        &self,
+        op: &str,
+        [images, height, width, channels]: [u32; 4],
+        [kernel_height, kernel_width, per_group, outputs]: [u32; 4],
+    ) -> Result<Convolution> {
+        let Self { stride, dilation, groups, .. } = *self;
+        let refuse = |message: String| Err(Error::shape(op, message));
+        for (name, value) in [("stride", stride), ("dilation", dilation), ("groups", [groups; 2])] {
+            if value.contains(&0) {
+                return refuse(format!("{name} {value:?} must be 1 or more"));
+            }
+        }
+        if channels != per_group.saturating_mul(groups) || outputs % groups > 0 {
+            return refuse(format!(
+                "x has {channels} channels and weight {per_group} for each of {groups} groups, for {outputs} outputs"
+            ));
+        }
+        let (size, kernel) = ([height, width], [kernel_height, kernel_width]);
+        let (mut pad, mut out) = ([0; 2], [0; 2]);
+        for d in 0..2 {
+            let reach = u64::from(kernel[d].saturating_sub(1)) * u64::from(dilation[d]) + 1;
+            let (length, stride) = (u64::from(size[d]), u64::from(stride[d]));
+            let (before, whole) = match self.padding {
+                Padding::Valid => (0, length),
+                Padding::Explicit(zeros) => {
+                    (zeros[d][0], length + zeros[d].iter().map(|&z| u64::from(z)).sum::<u64>())
+                }
+                Padding::Same => {
+                    let needed = (length.div_ceil(stride).max(1) - 1) * stride + reach;
+                    let zeros = needed.saturating_sub(length);
+                    ((zeros / 2) as u32, length + zeros)
+                }
+            };
+            if reach > whole || kernel[d] == 0 || length == 0 {
+                return refuse(format!(
+                    "a kernel of {kernel:?} with dilation {dilation:?} does not fit images of {size:?} with padding {:?}",
+                    self.padding
+                ));
+            }
+            // At most `whole`, which fits 34 bits; what does not fit 32 is refused by the kernel.
+            out[d] = u32::try_from((whole - reach) / stride + 1).unwrap_or(u32::MAX);
+            pad[d] = before;
+        }
+        Ok(Convolution {
+            images,
+            size,
+            channels,
+            kernel,
+            stride,
+            dilation,
+            pad,
+            out,
+            outputs,
+            groups,
+        })
+    }
+}
+
+impl Graph {
+    /// `activation(x * weight + bias)` for images `x [images, height, width, channels]`, kernels
+    /// `weight [height, width, channels / groups, outputs]` and `bias [outputs]`: upstream's
+    /// `masked_conv2d`, where `weight` has a mask.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] names the argument whose rank or extents do not fit.
+    pub fn conv2d(
+        &mut self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Option<Tensor>,
+        activation: Activation,
+        options: Conv2dOptions,
+    ) -> Result<Tensor> {
+        let (xs, ws) = (self.shape(x).clone(), self.shape(weight).clone());
+        let rank = |name: &str, shape: &Shape| {
+            <[u32; 4]>::try_from(shape.dims()).map_err(|_| {
+                Error::shape("conv2d", format!("{name} {shape} has rank {}, not 4", shape.rank()))
+            })
+        };
+        let shape = options.convolution("conv2d", rank("x", &xs)?, rank("weight", &ws)?)?;
+        let out = Shape::new([shape.images, shape.out[0], shape.out[1], shape.outputs]);
+        self.convolve("conv2d", (x, weight, bias), activation, shape, out)
+    }
+
+    /// As [`conv2d`](Self::conv2d), along one axis: `x [rows, length, channels]`, `weight [length,
+    /// channels / groups, outputs]`; the second of each two options counts.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] names the argument whose rank or extents do not fit.
+    pub fn conv1d(
+        &mut self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Option<Tensor>,
+        activation: Activation,
+        options: Conv2dOptions,
+    ) -> Result<Tensor> {
+        let (xs, ws) = (self.shape(x).clone(), self.shape(weight).clone());
+        let rank = |name: &str, shape: &Shape| {
+            <[u32; 3]>::try_from(shape.dims()).map_err(|_| {
+                Error::shape("conv1d", format!("{name} {shape} has rank {}, not 3", shape.rank()))
+            })
+        };
+        let ([rows, length, channels], [taps, per_group, outputs]) =
+            (rank("x", &xs)?, rank("weight", &ws)?);
+        let padding = match options.padding {
+            Padding::Explicit([_, zeros]) => Padding::Explicit([[0, 0], zeros]),
+            other => other,
+        };
+        let flat = |[_, along]: [u32; 2]| [1, along];
+        let options = Conv2dOptions {
+            stride: flat(options.stride),
+            dilation: flat(options.dilation),
+            padding,
+            ..options
+        };
+        let (images, kernels) = ([rows, 1, length, channels], [1, taps, per_group, outputs]);
+        let shape = options.convolution("conv1d", images, kernels)?;
+        let out = Shape::new([rows, shape.out[1], outputs]);
+        self.convolve("conv1d", (x, weight, bias), activation, shape, out)
+    }
+
+    fn convolve(
+        &mut self,
+        op: &str,
+        (x, weight, bias): (Tensor, Tensor, Option<Tensor>),
+        activation: Activation,
+        shape: Convolution,
+        out: Shape,
+    ) -> Result<Tensor> {
+        if let Some(bias) = bias.map(|b| self.shape(b))
+            && bias.dims() != [shape.outputs]
+        {
+            return Err(Error::shape(op, format!("bias {bias} must be [{}]", shape.outputs)));
+        }
+        let name = self.nodes[weight.0].name.trim_end_matches(".weight").to_owned();
+        let inputs = [x, weight].into_iter().chain(bias).collect();
+        Ok(self.push(Op::Conv2d { form: Form::NN, shape, activation }, inputs, out, &name))
+    }
+
+    /// The elements of `x`, in their order, as a tensor of `shape`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless it has as many elements.
+    pub fn reshape(&mut self, x: Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
+        let (from, to) = (self.shape(x).clone(), shape.into());
+        if from.elements() != to.elements() || to.elements().is_none() {
+            return Err(Error::shape("reshape", format!("{from} has other elements than {to}")));
+        }
+        let name = self.nodes[x.0].name.clone();
+        Ok(self.push(Op::Reshape, vec![x], to, &name))
+    }
+}
