@@ -1,4 +1,4 @@
-// out[i] = x[i] + y[i]
+// out[i] = x[i] + y[i mod period]: y is repeated over the leading axes of x.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> y: array<f32>;
@@ -7,6 +7,7 @@
 
 struct Params {
     len: u32,
+    period: u32,
 }
 
 @compute @workgroup_size(256)
@@ -18,5 +19,5 @@ fn main(
     if i >= params.len {
         return;
     }
-    out[i] = x[i] + y[i];
+    out[i] = x[i] + y[i % params.period];
 }

@@ -11,6 +11,7 @@
 struct Params {
     batch: u32,
     classes: u32,
+    repeat: u32, // rows of logits for each row of the batch
 }
 
 @compute @workgroup_size(64)
@@ -29,5 +30,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             best = j;
         }
     }
-    correct[i] = select(0.0, 1.0, i < step.rows && best == labels[i]);
+    correct[i] = select(0.0, 1.0, i < step.rows * params.repeat && best == labels[i]);
 }

@@ -11,6 +11,7 @@
 struct Params {
     rows: u32,
     columns: u32,
+    repeat: u32, // rows of x for each row of the batch
 }
 
 var<workgroup> partial: array<f32, 256>;
@@ -21,7 +22,7 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
     let j = group.x * 16u + local.x;
-    let rows = min(step.rows, params.rows);
+    let rows = min(step.rows * params.repeat, params.rows);
     var sum = 0.0;
     if j < params.columns {
         for (var i = local.y; i < rows; i += 16u) {

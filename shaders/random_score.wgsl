@@ -1,7 +1,4 @@
-// score[i] = ((hash(seed, i) >> 8) + 1) / 2^24, with the seed of this selection.
-//
-// hash(seed, i) = mix(mix(i ^ mix(seed + GOLDEN)) + seed), with murmur3's finaliser as mix. The seed
-// enters twice: once only, and two seeds would give the same numbers in another order.
+// score[i] = ((random_bits(seed, i) >> 8) + 1) / 2^24, with the seed of this selection.
 
 @group(0) @binding(0) var<storage, read> seeds: array<u32>;
 @group(0) @binding(1) var<storage, read_write> score: array<f32>;
@@ -10,15 +7,6 @@
 struct Params {
     len: u32,
     selection: u32,
-}
-
-const GOLDEN: u32 = 0x9e3779b9u;
-
-fn mix_bits(word: u32) -> u32 {
-    var x = word;
-    x = (x ^ (x >> 16u)) * 0x85ebca6bu;
-    x = (x ^ (x >> 13u)) * 0xc2b2ae35u;
-    return x ^ (x >> 16u);
 }
 
 @compute @workgroup_size(256)
@@ -30,8 +18,6 @@ fn main(
     if i >= params.len {
         return;
     }
-    let seed = seeds[params.selection];
-    let hash = mix_bits(mix_bits(i ^ mix_bits(seed + GOLDEN)) + seed);
     // 24 bits and a power of two: nothing is rounded.
-    score[i] = f32((hash >> 8u) + 1u) * 0x1p-24;
+    score[i] = f32((random_bits(seeds[params.selection], i) >> 8u) + 1u) * 0x1p-24;
 }

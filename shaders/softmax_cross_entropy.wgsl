@@ -1,4 +1,5 @@
-// losses[i] = (log sum_j exp(z_ij) - z_i,label) / rows, gradient[i, j] = (softmax(z_i)_j - [j = label]) / rows.
+// losses[i] = (log sum_j exp(z_ij) - sum_j q_ij z_ij) / rows, gradient[i, j] = (softmax(z_i)_j - q_ij) / rows, for the
+// target q_ij = (1 - smoothing) [j = label] + smoothing / classes.
 //
 // One invocation a row; rows of padding get 0. Shifted by the row's maximum, so that no exp overflows.
 
@@ -12,6 +13,8 @@
 struct Params {
     batch: u32,
     classes: u32,
+    repeat: u32, // rows of logits for each row of the batch
+    smoothing: f32,
 }
 
 @compute @workgroup_size(64)
@@ -21,7 +24,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let first = i * params.classes;
-    if i >= step.rows {
+    let rows = step.rows * params.repeat;
+    if i >= rows {
         losses[i] = 0.0;
         for (var j = 0u; j < params.classes; j += 1u) {
             gradient[first + j] = 0.0;
@@ -33,15 +37,20 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         highest = max(highest, logits[first + j]);
     }
     var sum = 0.0;
+    var shifts = 0.0;
     for (var j = 0u; j < params.classes; j += 1u) {
-        sum += exp(logits[first + j] - highest);
+        // In this order: the logits may be large, their differences are not.
+        let shifted = logits[first + j] - highest;
+        sum += exp(shifted);
+        shifts += shifted;
     }
-    let scale = 1.0 / f32(step.rows);
+    let scale = 1.0 / f32(rows);
     let label = min(labels[i], params.classes - 1u);
-    // In this order: the logits may be large, their differences are not.
-    losses[i] = (log(sum) - (logits[first + label] - highest)) * scale;
+    let spread = params.smoothing / f32(params.classes);
+    let hit = 1.0 - params.smoothing;
+    losses[i] = (log(sum) - hit * (logits[first + label] - highest) - spread * shifts) * scale;
     for (var j = 0u; j < params.classes; j += 1u) {
         let p = exp(logits[first + j] - highest) / sum;
-        gradient[first + j] = (p - select(0.0, 1.0, j == label)) * scale;
+        gradient[first + j] = (p - select(0.0, hit, j == label) - spread) * scale;
     }
 }

@@ -118,7 +118,7 @@ fn noise(len: u32) -> Vec<f32> {
 
 fn add(plan: &mut PlanBuilder, len: u32) -> Add {
     let [x, y, out] = ["x", "y", "out"].map(|name| plan.persistent(name, len));
-    Add { x, y, out, len }
+    Add { x, y, out, len, period: len }
 }
 
 fn control(criterion: &mut Criterion, gpu: &Gpu, len: u32) -> Result<()> {

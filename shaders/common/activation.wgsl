@@ -1,21 +1,51 @@
-// Activations, and their slopes as functions of the output.
+// Activations, and their slopes: as functions of the output, or, from GELU on, of the input.
 const IDENTITY: u32 = 0u;
 const RELU: u32 = 1u;
 const TANH: u32 = 2u;
+const SIGMOID: u32 = 3u;
+const GELU: u32 = 4u;
+const SILU: u32 = 5u;
+
+// Saturates instead of overflowing: beyond 10 tanh is 1 in f32.
+fn tanh_of(x: f32) -> f32 {
+    return 1.0 - 2.0 / (exp(2.0 * clamp(x, -10.0, 10.0)) + 1.0);
+}
+
+// Its exponential stays finite, and below -80 the sigmoid is 0 beside anything.
+fn sigmoid_of(x: f32) -> f32 {
+    return 1.0 / (1.0 + exp(-max(x, -80.0)));
+}
+
+// sqrt(2 / pi) (x + 0.044715 x^3)
+fn gelu_inner(x: f32) -> f32 {
+    return 0.7978845608 * (x + 0.044715 * x * x * x);
+}
 
 fn activate(kind: u32, x: f32) -> f32 {
     switch kind {
         case RELU: { return max(x, 0.0); }
-        // Saturates instead of overflowing: beyond 10 tanh is 1 in f32.
-        case TANH: { return 1.0 - 2.0 / (exp(2.0 * clamp(x, -10.0, 10.0)) + 1.0); }
+        case TANH: { return tanh_of(x); }
+        case SIGMOID: { return sigmoid_of(x); }
+        case GELU: { return 0.5 * x * (1.0 + tanh_of(gelu_inner(x))); }
+        case SILU: { return x * sigmoid_of(x); }
         default: { return x; }
     }
 }
 
-fn slope(kind: u32, y: f32) -> f32 {
+fn slope(kind: u32, at: f32) -> f32 {
     switch kind {
-        case RELU: { return select(0.0, 1.0, y > 0.0); }
-        case TANH: { return 1.0 - y * y; }
+        case RELU: { return select(0.0, 1.0, at > 0.0); }
+        case TANH: { return 1.0 - at * at; }
+        case SIGMOID: { return at * (1.0 - at); }
+        case GELU: {
+            let t = tanh_of(gelu_inner(at));
+            let inner = 0.7978845608 * (1.0 + 0.134145 * at * at);
+            return 0.5 * (1.0 + t) + 0.5 * at * (1.0 - t * t) * inner;
+        }
+        case SILU: {
+            let s = sigmoid_of(at);
+            return s * (1.0 + at * (1.0 - s));
+        }
         default: { return 1.0; }
     }
 }

@@ -5,4 +5,5 @@ struct Step {
     correction1: f32, // 1 - beta1^t
     correction2: f32, // 1 - beta2^t
     share: f32, // weight of this batch in a running mean of gradients; 1 starts a new mean
+    noise: u32, // random bits of this step, for dropout
 }

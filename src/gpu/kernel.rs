@@ -87,8 +87,13 @@ pub trait Kernel {
 /// Workgroups of 256 covering `len` items, folded into two dimensions because WebGPU caps each at
 /// 65,535. Ungrouped tails are guarded in the shader by `flat_index` and the length.
 pub fn grid_1d(len: u32) -> [u32; 3] {
+    grid_groups(len.div_ceil(256))
+}
+
+/// `groups` workgroups or more, folded likewise: those past the end are guarded in the shader.
+pub fn grid_groups(groups: u32) -> [u32; 3] {
     const MAX: u32 = 65_535;
-    let groups = len.div_ceil(256).max(1);
+    let groups = groups.max(1);
     [groups.min(MAX), groups.div_ceil(MAX), 1]
 }
 

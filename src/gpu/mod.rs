@@ -13,7 +13,7 @@ mod trusted;
 
 pub use adapter::{AdapterKind, AdapterReport, GpuOptions, Limits, PowerPreference, adapters};
 pub use device::Gpu;
-pub use kernel::{Access, Bound, Kernel, Operand, Slot, grid_1d, read, write};
+pub use kernel::{Access, Bound, Kernel, Operand, Slot, grid_1d, grid_groups, read, write};
 pub use plan::{Phase, PlanBuilder};
 pub use planner::Memory;
 pub use program::{Encoder, Program};

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// [`Error::Shape`] unless `loss` comes from [`Graph::softmax_cross_entropy`] or [`Graph::log_loss`].
 pub fn gradients(graph: &mut Graph, loss: Tensor) -> Result<Vec<Option<Tensor>>> {
     let losses = graph.nodes[loss.0].inputs.first().copied();
-    let is_loss = |op| matches!(op, Op::SoftmaxCrossEntropy | Op::LogLoss { .. });
+    let is_loss = |op| matches!(op, Op::SoftmaxCrossEntropy { .. } | Op::LogLoss { .. });
     let Some(losses) = losses.filter(|l| is_loss(graph.nodes[l.0].op)) else {
         let name = &graph.nodes[loss.0].name;
         return Err(Error::shape("gradients", format!("{name} is not the mean of a loss")));
@@ -31,14 +31,15 @@ pub fn gradients(graph: &mut Graph, loss: Tensor) -> Result<Vec<Option<Tensor>>>
 /// Whether each node depends on a parameter.
 fn needed(graph: &Graph) -> Vec<bool> {
     let mut needed = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
-        needed.push(node.op == Op::Parameter || node.inputs.iter().any(|i| needed[i.0]));
+    for (i, node) in graph.nodes.iter().enumerate() {
+        let own = graph.parameters.iter().any(|p| p.tensor.0 == i && p.trainable);
+        needed.push(own || node.inputs.iter().any(|i| needed[i.0]));
     }
     needed
 }
 
-struct Backward<'g> {
-    graph: &'g mut Graph,
+pub(super) struct Backward<'g> {
+    pub(super) graph: &'g mut Graph,
     needed: Vec<bool>,
     /// Gradient of each node so far.
     gradients: Vec<Option<Tensor>>,
@@ -69,13 +70,14 @@ impl Backward<'_> {
                 self.send(x, op(Form::NT), vec![gradient, weight]);
             }
             (Op::Reshape, &[x]) => self.send(x, Op::Reshape, vec![gradient]),
-            (Op::Add, &[x, y]) => {
-                for input in [x, y] {
-                    if self.needed[input.0] {
-                        self.accumulate(input, gradient);
-                    }
-                }
-            }
+            (Op::Add, &[x, y]) => self.add(gradient, [x, y]),
+            (Op::Mul, &[x, y]) => self.mul(gradient, [x, y]),
+            (Op::Activate { activation }, &[x]) => self.activate(activation, gradient, x, tensor),
+            // The same elements are left out.
+            (Op::Dropout { .. }, &[x]) => self.send(x, node.op, vec![gradient]),
+            (Op::Pool { .. } | Op::Lrn { .. }, _) => self.pool(tensor, gradient),
+            (Op::Normalise { .. } | Op::BatchNormalise { .. }, _) => self.norm(tensor, gradient),
+            (Op::Embedding | Op::Attention { .. }, _) => self.sequence(tensor, gradient),
             (op, _) => {
                 let message = format!("{} has no gradient rule", node.name);
                 return Err(Error::shape(op.name(), message));
@@ -89,15 +91,31 @@ impl Backward<'_> {
         if activation == Activation::Identity {
             return gradient;
         }
-        let shape = self.graph.shape(output).clone();
-        self.push(Op::Gate { activation }, vec![gradient, output], shape, output)
+        self.like(Op::Gate { activation }, vec![gradient, output], output)
+    }
+
+    /// Whether a parameter can be reached from `tensor`.
+    pub(super) fn needs(&self, tensor: Tensor) -> bool {
+        self.needed[tensor.0]
+    }
+
+    /// A new node of the shape of `of`.
+    pub(super) fn like(&mut self, op: Op, inputs: Vec<Tensor>, of: Tensor) -> Tensor {
+        let shape = self.graph.shape(of).clone();
+        self.push(op, inputs, shape, of)
+    }
+
+    /// Adds `gradient` itself to that of `to`, if `to` needs one.
+    pub(super) fn pass(&mut self, to: Tensor, gradient: Tensor) {
+        if self.needed[to.0] {
+            self.accumulate(to, gradient);
+        }
     }
 
     /// Adds a new node to the gradient of `to`, if `to` needs one.
-    fn send(&mut self, to: Tensor, op: Op, inputs: Vec<Tensor>) {
+    pub(super) fn send(&mut self, to: Tensor, op: Op, inputs: Vec<Tensor>) {
         if self.needed[to.0] {
-            let shape = self.graph.shape(to).clone();
-            let gradient = self.push(op, inputs, shape, to);
+            let gradient = self.like(op, inputs, to);
             self.accumulate(to, gradient);
         }
     }
@@ -105,14 +123,11 @@ impl Backward<'_> {
     fn accumulate(&mut self, to: Tensor, gradient: Tensor) {
         self.gradients[to.0] = Some(match self.gradients[to.0] {
             None => gradient,
-            Some(sum) => {
-                let shape = self.graph.shape(to).clone();
-                self.push(Op::Add, vec![sum, gradient], shape, to)
-            }
+            Some(sum) => self.like(Op::Add, vec![sum, gradient], to),
         });
     }
 
-    fn push(&mut self, op: Op, inputs: Vec<Tensor>, shape: Shape, of: Tensor) -> Tensor {
+    pub(super) fn push(&mut self, op: Op, inputs: Vec<Tensor>, shape: Shape, of: Tensor) -> Tensor {
         let name = format!("grad/{}", self.graph.nodes[of.0].name);
         self.graph.push(op, inputs, shape, &name)
     }

@@ -36,7 +36,7 @@ impl Default for Conv2dOptions {
 
 impl Conv2dOptions {
     /// The extents for images and kernels of these.
-    fn convolution(
+    pub(super) fn convolution(
         &self,
         op: &str,
         [images, height, width, channels]: [u32; 4],
@@ -172,9 +172,12 @@ impl Graph {
         {
             return Err(Error::shape(op, format!("bias {bias} must be [{}]", shape.outputs)));
         }
-        let name = self.nodes[weight.0].name.trim_end_matches(".weight").to_owned();
+        let name = self.layer_of(weight);
         let inputs = [x, weight].into_iter().chain(bias).collect();
-        Ok(self.push(Op::Conv2d { form: Form::NN, shape, activation }, inputs, out, &name))
+        let fused = if activation.slopes_by_input() { Activation::Identity } else { activation };
+        let op = Op::Conv2d { form: Form::NN, shape, activation: fused };
+        let y = self.push(op, inputs, out, &name);
+        Ok(if fused == activation { y } else { self.activate(y, activation) })
     }
 
     /// The elements of `x`, in their order, as a tensor of `shape`.

@@ -2,16 +2,27 @@
 use super::{Graph, Node, Op, Tensor};
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
-    Activation, Add, ColumnSum, Conv2d, Correct, Form, Gate, LogLoss, Matmul, SoftmaxCrossEntropy,
+    Activation, ColumnSum, Conv2d, Correct, Form, LogLoss, Matmul, SoftmaxCrossEntropy,
 };
 use crate::{Error, Result};
+
+/// What a lowering is for: some operations are others in evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A step of training, which also moves running statistics.
+    Train,
+    /// As in training, and everything that outlives the step stays.
+    Look,
+    /// Nothing is dropped, and running statistics take the place of the batch's.
+    Evaluate,
+}
 
 /// Slots that exist before lowering: inputs, parameters and outputs to read back.
 #[derive(Debug, Clone)]
 pub struct Homes {
     slots: Vec<Option<Slot>>,
-    masks: Vec<Option<Slot>>,
-    step: Slot,
+    pub(super) masks: Vec<Option<Slot>>,
+    pub(super) step: Slot,
 }
 
 impl Homes {
@@ -43,6 +54,7 @@ pub fn lower(
     plan: &mut PlanBuilder,
     homes: &Homes,
     wanted: &[Tensor],
+    mode: Mode,
 ) -> Result<Vec<Slot>> {
     let live = live(graph, wanted);
     let mut uses = vec![0; graph.nodes.len()];
@@ -54,6 +66,7 @@ pub fn lower(
         graph,
         plan,
         homes,
+        mode,
         slots: homes.slots.clone(),
         loss_gradients: vec![None; graph.nodes.len()],
         uses,
@@ -76,10 +89,11 @@ fn live(graph: &Graph, wanted: &[Tensor]) -> Vec<bool> {
     live
 }
 
-struct Lowering<'a> {
-    graph: &'a Graph,
-    plan: &'a mut PlanBuilder,
-    homes: &'a Homes,
+pub(super) struct Lowering<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) plan: &'a mut PlanBuilder,
+    pub(super) homes: &'a Homes,
+    pub(super) mode: Mode,
     slots: Vec<Option<Slot>>,
     /// Second output of each loss.
     loss_gradients: Vec<Option<Slot>>,
@@ -95,30 +109,41 @@ impl Lowering<'_> {
             (Op::Features | Op::Labels | Op::Parameter, _) => self.slot(tensor).map(|_| ()),
             (Op::Matmul { .. } | Op::Conv2d { .. }, _) if self.gate_of(tensor).is_some() => Ok(()),
             (Op::Matmul { .. } | Op::Conv2d { .. }, _) => self.product(tensor, None),
-            (Op::Reshape, &[x]) => self.reshape(tensor, x),
-            (Op::Gate { activation }, &[gradient, output]) => {
-                if self.gate_of(gradient) == Some(tensor) {
-                    let gate = (self.slot(output)?, activation);
-                    return self.product(gradient, Some((tensor, gate)));
-                }
-                let len = elements(node)?;
-                let (gradient, output) = (self.slot(gradient)?, self.slot(output)?);
-                let out = self.output(tensor)?;
-                self.plan.push(Gate { gradient, output, activation, out, len })
+            (Op::Reshape, &[x]) => self.share(tensor, x),
+            (Op::Gate { .. } | Op::Add | Op::Mul | Op::Activate { .. } | Op::Dropout { .. }, _) => {
+                self.elementwise(tensor)
             }
-            (Op::Add, &[x, y]) => {
-                let (x, y, len) = (self.slot(x)?, self.slot(y)?, elements(node)?);
-                let out = self.output(tensor)?;
-                self.plan.push(Add { x, y, out, len })
-            }
+            (
+                Op::Pool { .. }
+                | Op::PoolGradient { .. }
+                | Op::LrnScale { .. }
+                | Op::Lrn { .. }
+                | Op::LrnGradient { .. },
+                _,
+            ) => self.pool(tensor),
+            (
+                Op::Normalise { .. }
+                | Op::NormaliseGradient { .. }
+                | Op::Moments { .. }
+                | Op::BatchNormalise { .. }
+                | Op::BatchNormaliseGradient { .. },
+                _,
+            ) => self.norm(tensor),
+            (
+                Op::Embedding
+                | Op::EmbeddingGradient
+                | Op::Attention { .. }
+                | Op::AttentionGradient { .. },
+                _,
+            ) => self.sequence(tensor),
             (Op::ColumnSum, &[x]) => {
-                let columns = elements(node)?;
-                let rows = elements(&self.graph.nodes[x.0])? / columns;
+                let columns = self.elements(tensor)?;
+                let rows = self.elements(x)? / columns.max(1);
                 let x = self.slot(x)?;
                 let out = self.output(tensor)?;
-                self.plan.push(ColumnSum { x, out, rows, columns })
+                ColumnSum { x, out, rows, columns }.push(self.plan)
             }
-            (Op::SoftmaxCrossEntropy | Op::LogLoss { .. }, &[logits, labels]) => {
+            (Op::SoftmaxCrossEntropy { .. } | Op::LogLoss { .. }, &[logits, labels]) => {
                 self.loss(tensor, logits, labels)
             }
             (Op::LossGradient, &[losses]) => {
@@ -126,18 +151,18 @@ impl Lowering<'_> {
                 Ok(())
             }
             (Op::Correct, &[logits, labels]) => {
-                let [batch, classes] = self.matrix(logits)?;
+                let ([batch, classes], repeat) = (self.matrix(logits)?, self.repeat(labels));
                 let (logits, labels, step) =
                     (self.slot(logits)?, self.slot(labels)?, self.homes.step);
                 let correct = self.output(tensor)?;
-                self.plan.push(Correct { logits, labels, step, correct, batch, classes })
+                self.plan.push(Correct { logits, labels, step, correct, batch, classes, repeat })
             }
-            (op, _) => Err(Error::shape(op.name(), format!("{} lacks inputs", node.name))),
+            _ => Err(self.lacks(tensor)),
         }
     }
 
     /// The gate that is the only reader of the product `tensor`: one launch does both.
-    fn gate_of(&self, tensor: Tensor) -> Option<Tensor> {
+    pub(super) fn gate_of(&self, tensor: Tensor) -> Option<Tensor> {
         let is_input_gradient = matches!(
             self.graph.nodes[tensor.0].op,
             Op::Matmul { form: Form::NT, .. } | Op::Conv2d { form: Form::NT, .. }
@@ -150,28 +175,26 @@ impl Lowering<'_> {
     }
 
     /// Shares the memory of `x`, unless both have homes of their own.
-    fn reshape(&mut self, tensor: Tensor, x: Tensor) -> Result<()> {
+    pub(super) fn share(&mut self, tensor: Tensor, x: Tensor) -> Result<()> {
         let slot = self.slot(x)?;
         if self.slots[tensor.0].is_some() {
-            let name = &self.graph.nodes[tensor.0].name;
-            return Err(Error::shape(
-                "reshape",
-                format!("{name} has a home; give it to its input"),
-            ));
+            let node = &self.graph.nodes[tensor.0];
+            let message = format!("{} has a home; give it to its input", node.name);
+            return Err(Error::shape(node.op.name(), message));
         }
         self.slots[tensor.0] = Some(slot);
         Ok(())
     }
 
     /// `matmul` or `conv2d`, which takes the same operands.
-    fn product(
+    pub(super) fn product(
         &mut self,
         tensor: Tensor,
         gate: Option<(Tensor, (Slot, Activation))>,
     ) -> Result<()> {
         let node = &self.graph.nodes[tensor.0];
         let &[tensor_a, tensor_b, ref bias @ ..] = node.inputs.as_slice() else {
-            return Err(Error::shape(node.op.name(), format!("{} lacks inputs", node.name)));
+            return Err(self.lacks(tensor));
         };
         let (a, b, mask) =
             (self.slot(tensor_a)?, self.slot(tensor_b)?, self.homes.masks[tensor_b.0]);
@@ -193,7 +216,7 @@ impl Lowering<'_> {
     }
 
     fn loss(&mut self, tensor: Tensor, logits: Tensor, labels: Tensor) -> Result<()> {
-        let [batch, classes] = self.matrix(logits)?;
+        let ([batch, classes], repeat) = (self.matrix(logits)?, self.repeat(labels));
         let name = format!("grad/{}", self.graph.nodes[logits.0].name);
         let gradient = self.plan.scratch(name, elements(&self.graph.nodes[logits.0])?);
         self.loss_gradients[tensor.0] = Some(gradient);
@@ -203,7 +226,7 @@ impl Lowering<'_> {
             Op::LogLoss { epsilon } => {
                 self.plan.push(LogLoss { logits, labels, step, losses, gradient, batch, epsilon })
             }
-            _ => self.plan.push(SoftmaxCrossEntropy {
+            Op::SoftmaxCrossEntropy { smoothing } => self.plan.push(SoftmaxCrossEntropy {
                 logits,
                 labels,
                 step,
@@ -211,11 +234,32 @@ impl Lowering<'_> {
                 gradient,
                 batch,
                 classes,
+                repeat,
+                smoothing,
             }),
+            _ => Err(self.lacks(tensor)),
         }
     }
 
-    fn slot(&self, tensor: Tensor) -> Result<Slot> {
+    /// Labels for each row of the batch.
+    fn repeat(&self, labels: Tensor) -> u32 {
+        self.graph.shape(labels).dims()[1..].iter().product()
+    }
+
+    pub(super) fn lacks(&self, tensor: Tensor) -> Error {
+        let node = &self.graph.nodes[tensor.0];
+        Error::shape(node.op.name(), format!("{} lacks inputs", node.name))
+    }
+
+    pub(super) fn slots_of(&self, tensors: &[Tensor]) -> Result<Vec<Slot>> {
+        tensors.iter().map(|&t| self.slot(t)).collect()
+    }
+
+    pub(super) fn elements(&self, tensor: Tensor) -> Result<u32> {
+        elements(&self.graph.nodes[tensor.0])
+    }
+
+    pub(super) fn slot(&self, tensor: Tensor) -> Result<Slot> {
         self.slots[tensor.0].ok_or_else(|| {
             let node = &self.graph.nodes[tensor.0];
             Error::shape(node.op.name(), format!("{} has no slot", node.name))
@@ -223,7 +267,7 @@ impl Lowering<'_> {
     }
 
     /// The home of `tensor`, or new scratch.
-    fn output(&mut self, tensor: Tensor) -> Result<Slot> {
+    pub(super) fn output(&mut self, tensor: Tensor) -> Result<Slot> {
         let node = &self.graph.nodes[tensor.0];
         let words = elements(node)?;
         let slot = *self.slots[tensor.0]
@@ -231,11 +275,11 @@ impl Lowering<'_> {
         Ok(slot)
     }
 
-    fn matrix(&self, tensor: Tensor) -> Result<[u32; 2]> {
+    /// Rows and columns: the last axis are the columns.
+    pub(super) fn matrix(&self, tensor: Tensor) -> Result<[u32; 2]> {
         let node = &self.graph.nodes[tensor.0];
-        <[u32; 2]>::try_from(node.shape.dims()).map_err(|_| {
-            Error::shape(node.op.name(), format!("{} {} needs rank 2", node.name, node.shape))
-        })
+        let columns = node.shape.dims().last().copied().unwrap_or(1);
+        Ok([elements(node)? / columns.max(1), columns])
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a graph is made of.
 use super::{Shape, Tensor};
-use crate::kernels::{Activation, Convolution, Form};
+use serde::{Deserialize, Serialize};
+
+use crate::kernels::{Activation, Columns, Convolution, Form, Heads, Lrn, Pooling, Rows};
 
 /// An operation of a graph. Each becomes one launch, named as its kernel.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,12 +36,99 @@ pub enum Op {
         /// The activation that made `output`.
         activation: Activation,
     },
-    /// Inputs `x`, `y`: their sum.
+    /// Input `x`: an activation on its own.
+    Activate {
+        /// Applied to each element.
+        activation: Activation,
+    },
+    /// Input `x`, or a gradient: elements left out at random.
+    Dropout {
+        /// Chance to be left out.
+        rate: f32,
+        /// Tells the layers of a network apart.
+        stream: u32,
+    },
+    /// Inputs `x`, `y`: their sum, `y` repeated over the leading axes of `x`.
     Add,
+    /// Inputs `x`, `y`: their product, `y` repeated over the leading axes of `x`.
+    Mul,
     /// Input `x`: sums over its rows.
     ColumnSum,
+    /// Input `x`: its windows, pooled.
+    Pool {
+        /// The extents.
+        shape: Convolution,
+        /// What becomes of a window.
+        pooling: Pooling,
+    },
+    /// Inputs `gradient`, `x`: gradient of a pooling by `x`.
+    PoolGradient {
+        /// The extents.
+        shape: Convolution,
+        /// What became of a window.
+        pooling: Pooling,
+    },
+    /// Input `x`: the scales of local response normalisation.
+    LrnScale {
+        /// Extents and constants.
+        lrn: Lrn,
+    },
+    /// Inputs `x`, `scale`: `x` normalised.
+    Lrn {
+        /// Extents and constants.
+        lrn: Lrn,
+    },
+    /// Inputs `gradient`, `x`, `scale`, `y`: gradient by `x` of both.
+    LrnGradient {
+        /// Extents and constants.
+        lrn: Lrn,
+    },
+    /// Input `x`: each row normalised.
+    Normalise {
+        /// Extents and constants.
+        rows: Rows,
+    },
+    /// Inputs `gradient`, `x`: gradient of that by `x`.
+    NormaliseGradient {
+        /// Extents and constants.
+        rows: Rows,
+    },
+    /// Input `x`: means and variances of its columns.
+    Moments {
+        /// Extents.
+        shape: Columns,
+    },
+    /// Inputs `x`, `moments`, `running`: each column normalised, in evaluation by `running`.
+    BatchNormalise {
+        /// Extents and constants.
+        shape: Columns,
+        /// Share of the running moments that stays.
+        decay: f32,
+    },
+    /// Inputs `gradient`, `y`, `moments`, sums of `gradient`, sums of `gradient * y`: gradient of both by `x`.
+    BatchNormaliseGradient {
+        /// Extents and constants.
+        shape: Columns,
+    },
+    /// Inputs `tokens`, `table`: rows of the table.
+    Embedding,
+    /// Inputs `tokens`, `gradient`: gradient of the table.
+    EmbeddingGradient,
+    /// Input `x`: attention among its places.
+    Attention {
+        /// Extents.
+        shape: Heads,
+    },
+    /// Inputs `x`, `gradient`: gradient of that by `x`.
+    AttentionGradient {
+        /// Extents.
+        shape: Heads,
+    },
     /// Inputs `logits`, `labels`: loss of each row over the number of rows.
-    SoftmaxCrossEntropy,
+    SoftmaxCrossEntropy {
+        /// Share of the target that is spread over all classes.
+        smoothing: f32,
+    },
     /// Inputs `logits`, `labels`: loss of each row over the number of rows.
     LogLoss {
         /// Added inside the logarithms.
@@ -62,9 +151,26 @@ impl Op {
             Self::Conv2d { .. } => "conv2d",
             Self::Reshape => "reshape",
             Self::Gate { .. } => "gate",
+            Self::Activate { .. } => "activate",
+            Self::Dropout { .. } => "dropout",
             Self::Add => "add",
+            Self::Mul => "mul",
             Self::ColumnSum => "column_sum",
-            Self::SoftmaxCrossEntropy => "softmax_cross_entropy",
+            Self::Pool { .. } => "pool",
+            Self::PoolGradient { .. } => "pool_gradient",
+            Self::LrnScale { .. } => "lrn_scale",
+            Self::Lrn { .. } => "lrn",
+            Self::LrnGradient { .. } => "lrn_gradient",
+            Self::Normalise { .. } => "normalise",
+            Self::NormaliseGradient { .. } => "normalise_gradient",
+            Self::Moments { .. } => "moments",
+            Self::BatchNormalise { .. } => "batch_normalise",
+            Self::BatchNormaliseGradient { .. } => "batch_normalise_gradient",
+            Self::Embedding => "embedding",
+            Self::EmbeddingGradient => "embedding_gradient",
+            Self::Attention { .. } => "attention",
+            Self::AttentionGradient { .. } => "attention_gradient",
+            Self::SoftmaxCrossEntropy { .. } => "softmax_cross_entropy",
             Self::LogLoss { .. } => "log_loss",
             Self::LossGradient => "loss_gradient",
             Self::Correct => "correct",
@@ -85,7 +191,24 @@ pub struct Node {
     pub name: String,
 }
 
-/// A trainable tensor.
+/// How a parameter begins: a function of the run's seed, the parameter's place and the index.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Init {
+    /// Uniform in `+-sqrt(6 / (inputs + outputs))` (Glorot and Bengio 2010); a kernel of a convolution has as many
+    /// inputs and outputs as a pixel of it meets.
+    Glorot,
+    /// Uniform in `+-sqrt(6 / inputs)` (He et al. 2015).
+    He,
+    /// All the same.
+    Constant(f32),
+    /// Normal with this standard deviation around 0.
+    Normal(f32),
+    /// Normal with this standard deviation around 0, drawn again where it is more than two of them away.
+    TruncatedNormal(f32),
+}
+
+/// A tensor that outlives a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
     /// Dotted and unique: `fc1.weight`.
@@ -96,4 +219,8 @@ pub struct Parameter {
     pub tensor: Tensor,
     /// Whether it has a mask.
     pub masked: bool,
+    /// Whether an optimizer moves it; running statistics are not.
+    pub trainable: bool,
+    /// Its first values.
+    pub init: Init,
 }

@@ -1,8 +1,7 @@
-//! Activations, and their slopes as functions of the output: `shaders/common/activation.wgsl`.
+//! Activations and their slopes: `shaders/common/activation.wgsl`.
 use serde::{Deserialize, Serialize};
 
-/// An element-wise non-linearity whose slope its own output determines, so that nothing but the
-/// output is kept for the backward pass.
+/// An element-wise non-linearity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Activation {
@@ -13,16 +12,28 @@ pub enum Activation {
     Relu,
     /// Hyperbolic tangent.
     Tanh,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))` (Hendrycks and Gimpel 2016, the form of GPT-2).
+    Gelu,
+    /// `x sigmoid(x)`, also called swish.
+    Silu,
 }
 
 impl Activation {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Identity, Self::Relu, Self::Tanh, Self::Sigmoid, Self::Gelu, Self::Silu];
+
     /// The number that the WGSL knows it by.
     pub fn code(self) -> f64 {
-        match self {
-            Self::Identity => 0.0,
-            Self::Relu => 1.0,
-            Self::Tanh => 2.0,
-        }
+        self as u8 as f64
+    }
+
+    /// Whether its slope is a function of its input; of the others the output determines it, so that
+    /// nothing but the output is kept for the backward pass, and a product can apply them.
+    pub fn slopes_by_input(self) -> bool {
+        matches!(self, Self::Gelu | Self::Silu)
     }
 
     /// Host reference.
@@ -31,15 +42,33 @@ impl Activation {
             Self::Identity => x,
             Self::Relu => x.max(0.0),
             Self::Tanh => x.tanh(),
+            Self::Sigmoid => sigmoid(x),
+            Self::Gelu => 0.5 * x * (1.0 + gelu_inner(x).tanh()),
+            Self::Silu => x * sigmoid(x),
         }
     }
 
-    /// Host reference of the slope where the output is `y`.
-    pub fn slope(self, y: f64) -> f64 {
+    /// Host reference of the slope, where the output, or [the input](Self::slopes_by_input), is `at`.
+    pub fn slope(self, at: f64) -> f64 {
         match self {
             Self::Identity => 1.0,
-            Self::Relu => f64::from(u8::from(y > 0.0)),
-            Self::Tanh => 1.0 - y * y,
+            Self::Relu => f64::from(u8::from(at > 0.0)),
+            Self::Tanh => 1.0 - at * at,
+            Self::Sigmoid => at * (1.0 - at),
+            Self::Gelu => {
+                let t = gelu_inner(at).tanh();
+                let inner = (2.0 / std::f64::consts::PI).sqrt() * (1.0 + 3.0 * 0.044715 * at * at);
+                0.5 * (1.0 + t) + 0.5 * at * (1.0 - t * t) * inner
+            }
+            Self::Silu => sigmoid(at) * (1.0 + at * (1.0 - sigmoid(at))),
         }
     }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn gelu_inner(x: f64) -> f64 {
+    (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)
 }

@@ -1,24 +1,28 @@
-//! `add`: the sum of two tensors, where a tensor is used twice.
+//! `add`: the sum of two tensors, the second repeated over the first's leading axes.
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// `out[i] = x[i] + y[i]`
+/// `out[i] = x[i] + y[i mod period]`
 #[derive(Debug, Clone, Copy)]
 pub struct Add {
     /// First term.
     pub x: Slot,
-    /// Second term.
+    /// Second term, of `period` elements.
     pub y: Slot,
     /// Sum.
     pub out: Slot,
-    /// Elements.
+    /// Elements of `x`.
     pub len: u32,
+    /// Elements of `y`.
+    pub period: u32,
 }
 
 crate::uniform! {
     /// Uniform of [`Add`].
     pub struct AddParams {
-        /// Elements.
+        /// Elements of `x`.
         len: u32,
+        /// Elements of `y`.
+        period: u32,
     }
 }
 
@@ -29,11 +33,12 @@ impl Kernel for Add {
     type Params = AddParams;
 
     fn bind(&self) -> Vec<Bound> {
-        [self.x, self.y, self.out].map(|s| s.needs(self.len.into())).to_vec()
+        let len = u64::from(self.len);
+        vec![self.x.needs(len), self.y.needs(self.period.into()), self.out.needs(len)]
     }
 
     fn params(&self) -> AddParams {
-        AddParams { len: self.len }
+        AddParams { len: self.len, period: self.period }
     }
 
     fn grid(&self) -> [u32; 3] {
@@ -42,6 +47,6 @@ impl Kernel for Add {
 }
 
 /// Host reference.
-pub fn add_reference(x: &[f32], y: &[f32]) -> Vec<f32> {
-    x.iter().zip(y).map(|(x, y)| x + y).collect()
+pub fn add_reference(x: &[f64], y: &[f64]) -> Vec<f64> {
+    x.iter().enumerate().map(|(i, x)| x + y[i % y.len()]).collect()
 }

@@ -1,5 +1,6 @@
 //! `column_sum`: sums over the rows of a matrix by a fixed tree.
-use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, read, write};
+use crate::Result;
+use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, read, write};
 
 /// `out[j] = sum over i of x[i, j]`; with one column the sum of a vector.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,27 @@ crate::uniform! {
     }
 }
 
+/// Rows from which on a sum is made in two launches, so that a tall matrix of few columns takes more
+/// than a few workgroups.
+const TALL: u32 = 4096;
+
+impl ColumnSum {
+    /// Appends it to `plan`. A tall matrix is summed as a wider one of fewer rows, and then those.
+    ///
+    /// # Errors
+    /// [`crate::Error::Plan`] for extents that do not fit the slots.
+    pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
+        let Self { x, out, rows, columns } = self;
+        let fits =
+            |parts: &u32| rows.is_multiple_of(*parts) && columns.checked_mul(*parts).is_some();
+        let parts = (2..=rows.isqrt()).rev().find(fits).filter(|_| rows > TALL);
+        let Some(parts) = parts else { return plan.push(self) };
+        let sums = plan.scratch("sums", parts * columns);
+        plan.push(Self { x, out: sums, rows: rows / parts, columns: columns * parts })?;
+        plan.push(Self { x: sums, out, rows: parts, columns })
+    }
+}
+
 impl Kernel for ColumnSum {
     const NAME: &'static str = "column_sum";
     const WGSL: &'static str = crate::wgsl!("column_sum.wgsl");
@@ -43,7 +65,7 @@ impl Kernel for ColumnSum {
         [self.columns.div_ceil(16), 1, 1]
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> std::result::Result<(), String> {
         let (rows, most) = (self.rows, MAX_LOOP_ITERATIONS * 16);
         if rows > most {
             return Err(format!("{rows} rows in one sum, at most {most}"));

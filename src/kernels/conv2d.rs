@@ -97,7 +97,7 @@ impl Convolution {
         (0..i64::from(self.size[d])).contains(&place).then_some(place as usize)
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         let Self { images, size, channels, kernel, stride, dilation, out, outputs, groups, .. } =
             *self;
         let all = [size, kernel, stride, dilation, out].concat();

@@ -17,6 +17,8 @@ pub struct Correct {
     pub batch: u32,
     /// Columns of the logits; 1 for a binary logit.
     pub classes: u32,
+    /// Rows of the logits for each row of the batch.
+    pub repeat: u32,
 }
 
 crate::uniform! {
@@ -26,6 +28,8 @@ crate::uniform! {
         batch: u32,
         /// Columns.
         classes: u32,
+        /// Rows for each row of the batch.
+        repeat: u32,
     }
 }
 
@@ -47,7 +51,7 @@ impl Kernel for Correct {
     }
 
     fn params(&self) -> CorrectParams {
-        CorrectParams { batch: self.batch, classes: self.classes }
+        CorrectParams { batch: self.batch, classes: self.classes, repeat: self.repeat }
     }
 
     fn grid(&self) -> [u32; 3] {

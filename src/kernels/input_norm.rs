@@ -18,6 +18,8 @@ pub struct InputNorm {
     pub rows: u32,
     /// Columns of `x`: the layer's inputs.
     pub columns: u32,
+    /// Rows of `x` for each row of the batch.
+    pub repeat: u32,
 }
 
 crate::uniform! {
@@ -27,6 +29,8 @@ crate::uniform! {
         rows: u32,
         /// Columns.
         columns: u32,
+        /// Rows for each row of the batch.
+        repeat: u32,
     }
 }
 
@@ -46,7 +50,7 @@ impl Kernel for InputNorm {
     }
 
     fn params(&self) -> InputNormParams {
-        InputNormParams { rows: self.rows, columns: self.columns }
+        InputNormParams { rows: self.rows, columns: self.columns, repeat: self.repeat }
     }
 
     fn grid(&self) -> [u32; 3] {

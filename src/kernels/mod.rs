@@ -1,8 +1,11 @@
 //! Floor 2: the kernels. One file each, named as its WGSL file, with a host reference in f64 beside it.
+mod activate;
 mod activation;
 mod adam;
 mod add;
 mod apply_mask;
+mod attention;
+mod batch_norm;
 mod bin_count;
 mod bin_pick;
 mod block_mask;
@@ -12,11 +15,14 @@ mod change_norm;
 mod column_sum;
 mod conv2d;
 mod correct;
+mod dropout;
+mod embedding;
 mod gate;
 mod histogram_threshold;
 mod input_norm;
 mod kept_energy;
 mod log_loss;
+mod lrn;
 mod magnitude_peak;
 mod mask;
 mod mask_begin;
@@ -24,8 +30,14 @@ mod matmul;
 mod momentum;
 mod movement;
 mod movement_score;
+mod moving_average;
+mod mul;
 mod nm_mask;
+mod normalise;
+mod pool;
+mod pool_gradient;
 mod product;
+mod random;
 mod random_score;
 mod running_mean;
 mod saliency;
@@ -44,11 +56,21 @@ mod unit_floor;
 mod unit_mask;
 mod unit_peak;
 mod wanda;
+mod window;
 
+pub use activate::{Activate, ActivateParams, activate_reference};
 pub use activation::Activation;
 pub use adam::{Adam, AdamParams, adam_reference};
 pub use add::{Add, AddParams, add_reference};
 pub use apply_mask::{ApplyMask, ApplyMaskParams, apply_mask_reference};
+pub use attention::{
+    Attention, AttentionKeyGradient, AttentionQueryGradient, Heads, HeadsParams,
+    attention_gradient_reference, attention_reference,
+};
+pub use batch_norm::{
+    BatchNormalise, BatchNormaliseGradient, Columns, ColumnsParams, Moments, MomentsParams,
+    batch_normalise_gradient_reference, batch_normalise_reference, moments_reference,
+};
 pub use bin_count::{BinCount, BinCountParams};
 pub use bin_pick::{BinPick, BinPickParams};
 pub use block_mask::{BlockMask, block_mask_reference};
@@ -61,11 +83,20 @@ pub use change_norm::{ChangeNorm, ChangeNormParams, change_norm_reference};
 pub use column_sum::{ColumnSum, ColumnSumParams, column_sum_reference};
 pub use conv2d::{Conv2d, Conv2dParams, Convolution, conv2d_reference};
 pub use correct::{Correct, CorrectParams, correct_reference};
+pub use dropout::{Dropout, DropoutParams, dropout_reference};
+pub use embedding::{
+    Embedding, EmbeddingGradient, EmbeddingGradientParams, EmbeddingParams,
+    embedding_gradient_reference, embedding_reference,
+};
 pub use gate::{Gate, GateParams, gate_reference};
 pub use histogram_threshold::{HistogramThreshold, histogram_threshold_reference};
 pub use input_norm::{InputNorm, InputNormParams, input_norm_reference};
 pub use kept_energy::{KeptEnergy, KeptEnergyParams, kept_energy_reference};
 pub use log_loss::{LogLoss, LogLossParams, log_loss_reference};
+pub use lrn::{
+    Lrn, LrnApply, LrnGradient, LrnScale, lrn_gradient_reference, lrn_reference,
+    lrn_scale_reference,
+};
 pub use magnitude_peak::{MagnitudePeak, MagnitudePeakParams};
 pub use mask::{MASK_STATE_WORDS, MaskState, Pruned, bit, mask_words, ones};
 pub use mask_begin::{MaskBegin, MaskBeginParams};
@@ -75,7 +106,16 @@ pub use movement::{Movement, MovementParams, movement_reference};
 pub use movement_score::{
     MovementScore, MovementScoreParams, movement_of_score, movement_score_reference,
 };
+pub use moving_average::{MovingAverage, MovingAverageParams, moving_average_reference};
+pub use mul::{Mul, MulParams, mul_reference};
 pub use nm_mask::{NmMask, NmMaskParams, nm_mask_reference};
+pub use normalise::{
+    Normalise, NormaliseGradient, Rows, RowsParams, normalise_gradient_reference,
+    normalise_reference,
+};
+pub use pool::{Pool, pool_reference};
+pub use pool_gradient::{PoolGradient, pool_gradient_reference};
+pub use random::{mix_bits, random_bits};
 pub use random_score::{RandomScore, RandomScoreParams, random_score_reference};
 pub use running_mean::{RunningMean, RunningMeanParams, running_mean_reference};
 pub use saliency::{Saliency, SaliencyParams, saliency_reference};
@@ -96,14 +136,21 @@ pub use unit_floor::{UnitFloor, UnitFloorParams, unit_floor_reference};
 pub use unit_mask::{UnitMask, UnitMaskParams};
 pub use unit_peak::{UnitPeak, UnitPeakParams, unit_peak_reference};
 pub use wanda::{Wanda, WandaParams, wanda_reference};
+pub use window::{Pooling, WindowParams};
 
 /// Calls `$visit!(Kernel, Params)` for every kernel: the list that the tests walk.
 #[macro_export]
 macro_rules! for_each_kernel {
     ($visit:ident) => {
+        $visit!(Activate, ActivateParams);
         $visit!(Adam, AdamParams);
         $visit!(Add, AddParams);
         $visit!(ApplyMask, ApplyMaskParams);
+        $visit!(Attention, HeadsParams);
+        $visit!(AttentionKeyGradient, HeadsParams);
+        $visit!(AttentionQueryGradient, HeadsParams);
+        $visit!(BatchNormalise, ColumnsParams);
+        $visit!(BatchNormaliseGradient, ColumnsParams);
         $visit!(BinCount, BinCountParams);
         $visit!(BinPick, BinPickParams);
         $visit!(BlockMask, BlocksParams);
@@ -113,18 +160,31 @@ macro_rules! for_each_kernel {
         $visit!(ColumnSum, ColumnSumParams);
         $visit!(Conv2d, Conv2dParams);
         $visit!(Correct, CorrectParams);
+        $visit!(Dropout, DropoutParams);
+        $visit!(Embedding, EmbeddingParams);
+        $visit!(EmbeddingGradient, EmbeddingGradientParams);
         $visit!(Gate, GateParams);
         $visit!(InputNorm, InputNormParams);
         $visit!(KeptEnergy, KeptEnergyParams);
         $visit!(LogLoss, LogLossParams);
         $visit!(LoopProbe, LoopProbeParams);
+        $visit!(LrnApply, Lrn);
+        $visit!(LrnGradient, Lrn);
+        $visit!(LrnScale, Lrn);
         $visit!(MagnitudePeak, MagnitudePeakParams);
         $visit!(MaskBegin, MaskBeginParams);
         $visit!(Matmul, MatmulParams);
+        $visit!(Moments, MomentsParams);
         $visit!(Momentum, MomentumParams);
         $visit!(Movement, MovementParams);
         $visit!(MovementScore, MovementScoreParams);
+        $visit!(MovingAverage, MovingAverageParams);
+        $visit!(Mul, MulParams);
         $visit!(NmMask, NmMaskParams);
+        $visit!(Normalise, RowsParams);
+        $visit!(NormaliseGradient, RowsParams);
+        $visit!(Pool, WindowParams);
+        $visit!(PoolGradient, WindowParams);
         $visit!(RandomScore, RandomScoreParams);
         $visit!(RunningMean, RunningMeanParams);
         $visit!(Saliency, SaliencyParams);

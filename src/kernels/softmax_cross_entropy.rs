@@ -20,6 +20,10 @@ pub struct SoftmaxCrossEntropy {
     pub batch: u32,
     /// Columns of the logits.
     pub classes: u32,
+    /// Rows of the logits for each row of the batch: the places of a sequence.
+    pub repeat: u32,
+    /// Share of the target that is spread over all classes (Szegedy et al. 2016), 0 for none.
+    pub smoothing: f32,
 }
 
 crate::uniform! {
@@ -29,6 +33,10 @@ crate::uniform! {
         batch: u32,
         /// Columns.
         classes: u32,
+        /// Rows for each row of the batch.
+        repeat: u32,
+        /// Share of the target that is spread over all classes.
+        smoothing: f32,
     }
 }
 
@@ -51,7 +59,8 @@ impl Kernel for SoftmaxCrossEntropy {
     }
 
     fn params(&self) -> SoftmaxCrossEntropyParams {
-        SoftmaxCrossEntropyParams { batch: self.batch, classes: self.classes }
+        let &Self { batch, classes, repeat, smoothing, .. } = self;
+        SoftmaxCrossEntropyParams { batch, classes, repeat, smoothing }
     }
 
     fn grid(&self) -> [u32; 3] {
@@ -64,18 +73,23 @@ impl Kernel for SoftmaxCrossEntropy {
         if !(2..=most).contains(&classes) {
             return Err(format!("{classes} classes, must be 2 to {most}"));
         }
+        if !(0.0..=1.0).contains(&self.smoothing) || self.repeat == 0 {
+            let (smoothing, repeat) = (self.smoothing, self.repeat);
+            return Err(format!("smoothing {smoothing} must be 0 to 1, repeat {repeat} 1 or more"));
+        }
         Ok(())
     }
 }
 
-/// Host reference: losses and gradient in f64.
+/// Host reference: losses and gradient in f64, where each row of the batch is one of the logits.
 pub fn softmax_cross_entropy_reference(
     logits: &[f32],
     labels: &[u32],
     classes: usize,
+    smoothing: f32,
     step: &Step,
 ) -> (Vec<f64>, Vec<f64>) {
-    let rows = f64::from(step.rows);
+    let (rows, spread) = (f64::from(step.rows), f64::from(smoothing) / classes as f64);
     let (mut losses, mut gradient) = (Vec::new(), Vec::new());
     for (i, (row, &label)) in logits.chunks(classes).zip(labels).enumerate() {
         if i >= step.rows as usize {
@@ -86,10 +100,12 @@ pub fn softmax_cross_entropy_reference(
         let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let exp: Vec<f64> = row.iter().map(|z| f64::from(z - highest).exp()).collect();
         let sum: f64 = exp.iter().sum();
-        let shifted = f64::from(row[label as usize] - highest);
-        losses.push((sum.ln() - shifted) / rows);
-        let hit = |j: usize| f64::from(u8::from(j == label as usize));
-        gradient.extend(exp.iter().enumerate().map(|(j, e)| (e / sum - hit(j)) / rows));
+        let hit = |j: usize| if j == label as usize { 1.0 - f64::from(smoothing) } else { 0.0 };
+        let target = |j: usize| hit(j) + spread;
+        let shifted = |j: usize| f64::from(row[j] - highest);
+        let along: f64 = (0..classes).map(|j| target(j) * shifted(j)).sum();
+        losses.push((sum.ln() - along) / rows);
+        gradient.extend(exp.iter().enumerate().map(|(j, e)| (e / sum - target(j)) / rows));
     }
     (losses, gradient)
 }

@@ -13,6 +13,8 @@ crate::uniform! {
         correction2: f32,
         /// Weight of this batch in a running mean of gradients; 1 starts a new mean.
         share: f32,
+        /// Random bits of this step, for dropout.
+        noise: u32,
     }
 }
 

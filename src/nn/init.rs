@@ -1,23 +1,59 @@
-//! Initial values: a function of seed, parameter and index, the same on every machine.
+//! Initial values: a function of seed, parameter and index.
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::graph::Parameter;
+use crate::graph::{Init, Parameter};
 
 /// Streams from here up belong to parameters; lower ones to the shuffles of epochs.
 const FIRST_STREAM: u64 = 1 << 63;
 
-/// Values for `parameter`, the `index`-th of its model: uniform in `+-sqrt(6 / (inputs + outputs))`
-/// for rank 2 (Glorot and Bengio 2010), zeros for biases.
-pub fn glorot_uniform(parameter: &Parameter, seed: u64, index: u64) -> Vec<f32> {
-    let &[inputs, outputs] = parameter.shape.dims() else {
-        return vec![0.0; parameter.shape.elements().unwrap_or(0) as usize];
-    };
-    let bound = (6.0 / (f64::from(inputs) + f64::from(outputs))).sqrt();
+/// The first values of `parameter`, the `index`-th of its model. Uniform ones are the same bits on every machine; normal
+/// ones too where its logarithm and cosine round alike.
+pub fn initial_values(parameter: &Parameter, seed: u64, index: u64) -> Vec<f32> {
+    let len = parameter.shape.elements().unwrap_or(0) as usize;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(FIRST_STREAM + index);
-    // 24 random bits: every value is exact in f32 before scaling.
-    let unit = |bits: u32| f64::from(bits >> 8) / f64::from(1 << 23) - 1.0;
-    let mut draw = || (unit(rng.next_u32()) * bound) as f32;
-    (0..u64::from(inputs) * u64::from(outputs)).map(|_| draw()).collect()
+    let [inputs, outputs] = fans(parameter.shape.dims());
+    let mut uniform = |bound: f64| (0..len).map(|_| (unit(&mut rng) * bound) as f32).collect();
+    match parameter.init {
+        Init::Constant(value) => vec![value; len],
+        Init::Glorot => uniform((6.0 / (inputs + outputs)).sqrt()),
+        Init::He => uniform((6.0 / inputs).sqrt()),
+        Init::Normal(deviation) => {
+            (0..len).map(|_| (normal(&mut rng) * f64::from(deviation)) as f32).collect()
+        }
+        Init::TruncatedNormal(deviation) => {
+            let mut inside = || loop {
+                let value = normal(&mut rng);
+                if value.abs() <= 2.0 {
+                    return (value * f64::from(deviation)) as f32;
+                }
+            };
+            (0..len).map(|_| inside()).collect()
+        }
+    }
+}
+
+/// Inputs and outputs of a unit: the last two extents, times what is before them.
+fn fans(dims: &[u32]) -> [f64; 2] {
+    match *dims {
+        [ref field @ .., inputs, outputs] => {
+            let field: f64 = field.iter().map(|&d| f64::from(d)).product();
+            [inputs, outputs].map(|n| field * f64::from(n))
+        }
+        _ => [1.0, 1.0],
+    }
+}
+
+/// Uniform in -1 to below 1. 24 random bits: every value is exact in f32 before scaling.
+fn unit(rng: &mut ChaCha8Rng) -> f64 {
+    f64::from(rng.next_u32() >> 8) / f64::from(1 << 23) - 1.0
+}
+
+/// Standard normal (Box and Muller 1958).
+fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    // Never 0.
+    let radius = (f64::from(rng.next_u32()) + 0.5) / f64::from(1 << 16).powi(2);
+    let angle = f64::from(rng.next_u32()) / f64::from(1 << 16).powi(2);
+    (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
 }

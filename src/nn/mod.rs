@@ -4,7 +4,7 @@ mod model;
 mod network;
 mod shrink;
 
-pub use init::glorot_uniform;
+pub use init::initial_values;
 pub use model::Model;
 pub use network::Network;
 pub use shrink::{Dense, Shrunk, shrink};

@@ -22,3 +22,10 @@ pub struct Network {
     /// Labels are below this; 2 for one binary logit.
     pub classes: u32,
 }
+
+impl Network {
+    /// Rows of a batch.
+    pub fn batch(&self) -> u32 {
+        self.graph.shape(self.features).dims().first().copied().unwrap_or(1)
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::spec::PruningSpec;
 use super::targets::Targets;
-use crate::graph::Parameter;
+use crate::graph::Graph;
 use crate::{Error, Result};
 
 /// A validated specification, as upstream's class of the same name.
@@ -89,14 +89,14 @@ impl MaskUpdateOp {
         self.spec.as_ref()
     }
 
-    /// The same for a network of these parameters: a target in parameters or operations becomes
+    /// The same for a network that reads batches of `batch` rows: a target in parameters or operations becomes
     /// the `target_sparsity` that meets it.
     ///
     /// # Errors
-    /// As [`Targets::new`].
-    pub fn resolve(mut self, parameters: &[Parameter]) -> Result<Self> {
+    /// As [`Targets::of`].
+    pub fn resolve(mut self, graph: &Graph, batch: u32) -> Result<Self> {
         if let Some(spec) = &mut self.spec {
-            spec.target_sparsity = Targets::new(spec, parameters)?.target();
+            spec.target_sparsity = Targets::of(spec, graph, batch)?.target();
         }
         Ok(self)
     }

@@ -30,7 +30,8 @@ impl Score {
         matches!(self, Self::Saliency | Self::Movement | Self::Wanda)
     }
 
-    /// Appends what follows a forward pass on the input `x [rows, inputs]` of `t`.
+    /// Appends what follows a forward pass on the input `x [rows, inputs]` of `t`, which has `repeat` rows for each of
+    /// the batch.
     ///
     /// # Errors
     /// [`Error::Plan`] from the kernel.
@@ -39,11 +40,12 @@ impl Score {
         plan: &mut PlanBuilder,
         t: &PrunedTensor,
         [x, step]: [Slot; 2],
-        rows: u32,
+        [rows, repeat]: [u32; 2],
     ) -> Result<()> {
         match (self, t.score_slots.as_slice()) {
             (Self::Wanda, &[norm]) => {
-                plan.push(InputNorm { x, step, norm, rows, columns: t.len / t.units })
+                let columns = t.len / t.units;
+                plan.push(InputNorm { x, step, norm, rows, columns, repeat })
             }
             _ => Ok(()),
         }

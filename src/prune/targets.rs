@@ -3,7 +3,7 @@ use super::choice::{Budget, Scope};
 use super::pattern::{Pattern, Structure};
 use super::schedule::pruned_count;
 use super::spec::PruningSpec;
-use crate::graph::Parameter;
+use crate::graph::{Graph, Parameter};
 use crate::{Error, Result};
 
 /// What a specification means for the parameters of one network.
@@ -13,7 +13,7 @@ pub struct Targets {
     budget: Budget,
     initial: f64,
     target: f64,
-    /// Parameters, and weights of matrices, that are never pruned.
+    /// Parameters, and multiplications for a row of a batch, of what is never pruned.
     dense: [u64; 2],
 }
 
@@ -22,6 +22,8 @@ pub struct Targets {
 struct Layer {
     name: String,
     len: u64,
+    /// Multiplications with each weight, for a row of a batch.
+    uses: u64,
     /// Sum of its extents over their product: what Erdős-Rényi-kernel gives densities by.
     spread: f64,
     /// Its own target.
@@ -32,20 +34,42 @@ struct Layer {
 }
 
 impl Targets {
-    /// The targets of `spec` for `parameters`; those without a mask are never pruned.
+    /// The targets of `spec` for `parameters`; those without a mask are never pruned. Each weight of a matrix is
+    /// taken to be multiplied with once for a row of a batch.
+    ///
+    /// # Errors
+    /// As [`with_uses`](Self::with_uses).
+    pub fn new(spec: &PruningSpec, parameters: &[Parameter]) -> Result<Self> {
+        let uses = |p: &Parameter| u64::from(p.shape.rank() >= 2);
+        Self::with_uses(spec, parameters, &parameters.iter().map(uses).collect::<Vec<_>>())
+    }
+
+    /// The targets of `spec` for `graph`, which reads batches of `batch` rows.
+    ///
+    /// # Errors
+    /// As [`with_uses`](Self::with_uses).
+    pub fn of(spec: &PruningSpec, graph: &Graph, batch: u32) -> Result<Self> {
+        let uses = |p: &Parameter| graph.uses_of(p.tensor, batch);
+        let parameters = graph.parameters();
+        Self::with_uses(spec, parameters, &parameters.iter().map(uses).collect::<Vec<_>>())
+    }
+
+    /// As [`new`](Self::new), where each weight of a parameter is multiplied with `uses` times for a row of a batch:
+    /// those of a convolution once for each pixel of its result ([`Graph::uses_of`]).
     ///
     /// # Errors
     /// [`Error::Argument`] when nothing is left to prune, when an entry of a map or a group matches
     /// no tensor or one tensor is matched twice, and when `target_parameters` or `target_flops`
     /// cannot be met.
-    pub fn new(spec: &PruningSpec, parameters: &[Parameter]) -> Result<Self> {
-        let masked: Vec<&Parameter> = parameters.iter().filter(|p| p.masked).collect();
-        let names: Vec<&str> = masked.iter().map(|p| p.name.as_str()).collect();
+    pub fn with_uses(spec: &PruningSpec, parameters: &[Parameter], uses: &[u64]) -> Result<Self> {
+        let all = parameters.iter().zip(uses);
+        let masked: Vec<_> = all.clone().filter(|(p, _)| p.masked).collect();
+        let names: Vec<&str> = masked.iter().map(|(p, _)| p.name.as_str()).collect();
         let own = own_targets(spec, &names)?;
         let groups = groups(spec, &names)?;
         let blocks = block_dims(spec, &names)?;
         let mut layers = Vec::new();
-        for (((parameter, own), named), dims_of_blocks) in
+        for ((((parameter, uses), own), named), dims_of_blocks) in
             masked.iter().zip(own).zip(groups).zip(&blocks)
         {
             if spec.excludes(&parameter.name) || own == Some(0.0) {
@@ -56,6 +80,7 @@ impl Targets {
             layers.push(Layer {
                 name: parameter.name.clone(),
                 len: elements(parameter),
+                uses: **uses,
                 spread: dims.iter().map(|&d| f64::from(d)).sum::<f64>()
                     / elements(parameter) as f64,
                 own,
@@ -67,19 +92,17 @@ impl Targets {
             let message = "every weight with a mask is excluded: nothing to prune";
             return Err(Error::argument("do_not_prune", message));
         }
-        let dense = |p: &&Parameter| !layers.iter().any(|l| l.name == p.name);
-        let count = |matrices: bool| {
-            let counted = |p: &&Parameter| !matrices || p.shape.rank() >= 2;
-            parameters.iter().filter(dense).filter(counted).map(elements).sum()
-        };
-        let dense = [count(false), count(true)];
+        let dense = all.filter(|(p, _)| !layers.iter().any(|l| l.name == p.name));
+        let parameters = dense.clone().filter(|(p, _)| p.trainable).map(|(p, _)| elements(p)).sum();
+        let dense = [parameters, dense.map(|(p, uses)| elements(p) * uses).sum()];
         let (initial, target) = (spec.initial_sparsity, spec.target_sparsity);
         let mut this = Self { layers, budget: spec.budget, initial, target, dense };
         if let Some(parameters) = spec.target_parameters {
-            this.target = this.solve("target_parameters", parameters, this.dense[0], 1)?;
+            this.target = this.solve("target_parameters", parameters, this.dense[0], |_| 1)?;
         }
         if let Some(flops) = spec.target_flops {
-            this.target = this.solve("target_flops", flops, this.dense[1], 2)?;
+            // A multiplication and an addition.
+            this.target = this.solve("target_flops", flops, 2 * this.dense[1], |l| 2 * l.uses)?;
         }
         Ok(this)
     }
@@ -152,15 +175,20 @@ impl Targets {
         scale
     }
 
-    /// The total sparsity at which `wanted` units of `field` are left: `each` for a weight that
-    /// stays, of which `dense` always do.
-    fn solve(&self, field: &str, wanted: u64, dense: u64, each: u64) -> Result<f64> {
+    /// The total sparsity at which `wanted` units of `field` are left: `dense` always, and `each` for a weight
+    /// that stays.
+    fn solve(
+        &self,
+        field: &str,
+        wanted: u64,
+        dense: u64,
+        each: impl Fn(&Layer) -> u64,
+    ) -> Result<f64> {
         let left = |total: f64| {
             let at_end = Self { target: total, ..self.clone() };
             let sparsities = at_end.sparsities(total);
-            let kept =
-                self.layers.iter().zip(sparsities).map(|(l, s)| l.len - pruned_count(l.len, s));
-            each * (dense + kept.sum::<u64>())
+            let kept = |(l, s): (&Layer, f64)| each(l) * (l.len - pruned_count(l.len, s));
+            dense + self.layers.iter().zip(sparsities).map(kept).sum::<u64>()
         };
         let (most, least) = (left(0.0), left(1.0));
         if !(least..=most).contains(&wanted) {

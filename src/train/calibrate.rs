@@ -31,7 +31,7 @@ impl Session {
         }
         let (mut batch, mut rows) = (Batch::default(), 0);
         while batches.next_batch(&mut batch)? {
-            self.upload_batch(&batch, self.optimizer.step(1, batch.rows as u32));
+            self.upload_batch(&batch, self.scalars(1, batch.rows));
             let mut encoder = Encoder::new(&self.gpu);
             self.program.encode(phase, &mut encoder);
             encoder.submit()?;

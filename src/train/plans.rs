@@ -1,7 +1,7 @@
 //! The phases of a run as launches: train, mask update, evaluate. Decided without a device.
 use super::variables::Variable;
 use crate::gpu::{Phase, PlanBuilder, Slot};
-use crate::graph::{Graph, Homes, Parameter, Tensor, gradients, lower};
+use crate::graph::{Graph, Homes, Mode, Parameter, Tensor, gradients, lower};
 use crate::kernels::{RunningMean, STEP_WORDS};
 use crate::nn::Network;
 use crate::optim::{Optimizer, Update};
@@ -72,8 +72,8 @@ impl Plans {
         accumulates: bool,
     ) -> Result<Self> {
         let spec = mask_update_op.spec();
-        let parameters = network.graph.parameters();
-        let targets = spec.map(|spec| Targets::new(spec, parameters)).transpose()?;
+        let batch = network.batch();
+        let targets = spec.map(|spec| Targets::of(spec, &network.graph, batch)).transpose()?;
         let mut plan = PlanBuilder::default();
         let step = plan.persistent("step", STEP_WORDS);
         let mut graph = network.graph.clone();
@@ -143,6 +143,7 @@ impl Plans {
             variables: &variables,
             step,
             score,
+            batch,
             pruned: variables.iter().map(Variable::pruned).collect(),
             inputs: graph.parameters().iter().map(inputs_of).collect(),
         };
@@ -175,7 +176,7 @@ impl Plans {
         };
 
         let evaluate = plan.phase("evaluate");
-        lower(&graph, &mut plan, &homes, &[network.loss, network.correct])?;
+        lower(&graph, &mut plan, &homes, &[network.loss, network.correct], Mode::Evaluate)?;
         let inputs = Inputs { features, labels, step };
         Ok(Self { plan, variables, objectives, mask_update, calibrate, evaluate, inputs })
     }
@@ -194,6 +195,8 @@ struct Planning<'a> {
     variables: &'a [Variable],
     step: Slot,
     score: Score,
+    /// Rows of a batch.
+    batch: u32,
     /// Of the variables, as the mask update sees them.
     pruned: Vec<Option<PrunedTensor>>,
     /// Of the variables, the tensors that they are multiplied with.
@@ -208,7 +211,7 @@ impl Planning<'_> {
         gradients: &[Option<Tensor>],
     ) -> Result<Phase> {
         let phase = self.plan.phase(phase);
-        let slots = self.gradients(outputs, gradients)?;
+        let slots = self.gradients(outputs, gradients, Mode::Train)?;
         self.update(&slots)?;
         Ok(phase)
     }
@@ -221,7 +224,7 @@ impl Planning<'_> {
         means: &[Slot],
     ) -> Result<Phase> {
         let phase = self.plan.phase(phase);
-        let slots = self.gradients(outputs, gradients)?;
+        let slots = self.gradients(outputs, gradients, Mode::Train)?;
         for ((variable, x), &mean) in self.variables.iter().zip(slots).zip(means) {
             let Some(x) = x else { continue };
             self.plan.push(RunningMean { x, step: self.step, mean, len: variable.len })?;
@@ -243,7 +246,7 @@ impl Planning<'_> {
 
     fn calibrate(&mut self, outputs: [Tensor; 2], gradients: &[Option<Tensor>]) -> Result<Phase> {
         let phase = self.plan.phase("calibrate");
-        let slots = self.gradients(outputs, gradients)?;
+        let slots = self.gradients(outputs, gradients, Mode::Look)?;
         self.score(&slots)?;
         Ok(phase)
     }
@@ -254,17 +257,21 @@ impl Planning<'_> {
         &mut self,
         outputs: [Tensor; 2],
         gradients: &[Option<Tensor>],
+        mode: Mode,
     ) -> Result<Vec<Option<Slot>>> {
         let inputs = self.inputs.iter().flatten();
         let gradient_tensors = gradients.iter().flatten();
         let wanted: Vec<_> =
             outputs.iter().chain(gradient_tensors).chain(inputs).copied().collect();
-        let mut slots = lower(self.graph, &mut self.plan, self.homes, &wanted)?.into_iter().skip(2);
+        let mut slots =
+            lower(self.graph, &mut self.plan, self.homes, &wanted, mode)?.into_iter().skip(2);
         let gradients = gradients.iter().map(|g| g.and_then(|_| slots.next())).collect();
         for (pruned, inputs) in self.pruned.iter().zip(&self.inputs) {
             for (&input, x) in inputs.iter().zip(&mut slots) {
                 let Some(t) = pruned else { continue };
-                let rows = self.graph.shape(input).dims()[0];
+                let shape = self.graph.shape(input);
+                let rows = x.words / shape.dims().last().copied().unwrap_or(1).max(1);
+                let rows = [rows, rows / self.batch.max(1)];
                 self.score.push_forward(&mut self.plan, t, [x, self.step], rows)?;
             }
         }

@@ -7,8 +7,8 @@ use super::steps::{STEPS_IN_FLIGHT, Steps};
 use super::variables::Variable;
 use crate::data::{Batch, BatchSource, Batches, Dataset};
 use crate::gpu::{Encoder, Gpu, Memory, Phase, Program, ReadbackRing};
-use crate::kernels::{Step, ones};
-use crate::nn::{Network, glorot_uniform};
+use crate::kernels::{Step, ones, random_bits};
+use crate::nn::{Network, initial_values};
 use crate::optim::Optimizer;
 use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, Score};
 use crate::{Error, Result};
@@ -21,6 +21,7 @@ pub struct Session {
     pub(super) variables: Vec<Variable>,
     pub(super) network: String,
     pub(super) optimizer: Optimizer,
+    seed: u64,
     pub(super) objectives: Vec<Objective>,
     pub(super) mask_update: Option<(Phase, MaskUpdate)>,
     pub(super) calibrate: Option<Phase>,
@@ -58,7 +59,7 @@ impl Session {
         seed: u64,
     ) -> Result<Self> {
         let plans = Plans::new(network, &optimizer, mask_update_op, false)?;
-        let mut session = Self::build(gpu, network, optimizer, plans)?;
+        let mut session = Self::build(gpu, network, optimizer, plans, seed)?;
         session.initialise(network, seed);
         Ok(session)
     }
@@ -69,6 +70,7 @@ impl Session {
         network: &Network,
         optimizer: Optimizer,
         plans: Plans,
+        seed: u64,
     ) -> Result<Self> {
         let Plans { plan, variables, objectives, mask_update, calibrate, evaluate, inputs } = plans;
         let program = plan.build(gpu)?;
@@ -78,6 +80,7 @@ impl Session {
             program,
             network: network.name.clone(),
             optimizer,
+            seed,
             objectives,
             mask_update,
             calibrate,
@@ -101,7 +104,7 @@ impl Session {
     /// Draws every parameter by `seed`.
     pub(super) fn initialise(&mut self, network: &Network, seed: u64) {
         for (i, parameter) in (0..).zip(network.graph.parameters()) {
-            let values = glorot_uniform(parameter, seed, i);
+            let values = initial_values(parameter, seed, i);
             self.program.upload(&self.gpu, self.variables[i as usize].weights, &values);
         }
         self.uninitialised.clear();
@@ -141,7 +144,7 @@ impl Session {
             }
         };
         while batches.next_batch(&mut batch)? {
-            self.upload_batch(&batch, self.optimizer.step(1, batch.rows as u32));
+            self.upload_batch(&batch, self.scalars(1, batch.rows));
             let mut encoder = Encoder::new(gpu);
             self.program.encode(self.evaluate, &mut encoder);
             ring.copy(gpu, &mut encoder, &self.program, &self.objectives[0].outputs)?;
@@ -177,6 +180,14 @@ impl Session {
     /// What ranks the pruned weights, where any are.
     pub(super) fn score(&self) -> Option<Score> {
         self.variables.iter().find_map(|v| v.mask).map(|mask| mask.score)
+    }
+
+    /// The scalars of the step that makes `global_step`, counted from 1, over `rows` valid rows.
+    pub(super) fn scalars(&self, global_step: u64, rows: usize) -> Step {
+        // Both halves of both: a run of 2^32 steps, or another seed, draws other noise.
+        let words = [self.seed, global_step].map(|n| [n as u32, (n >> 32) as u32]).concat();
+        let noise = words.into_iter().fold(0, random_bits);
+        Step { noise, ..self.optimizer.step(global_step, rows as u32) }
     }
 
     /// Writes a batch and its step's scalars, for the next submission to see.

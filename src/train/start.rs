@@ -21,7 +21,8 @@ impl Supervisor<'_> {
     pub(super) fn session(&mut self) -> Result<(Session, State)> {
         let plans = self.train_op.plans(&self.mask_update_op)?;
         let (gpu, network) = (&self.train_op.gpu, &self.train_op.network);
-        let mut session = Session::build(gpu, network, self.train_op.optimizer, plans)?;
+        let (optimizer, seed) = (self.train_op.optimizer, self.train_op.seed);
+        let mut session = Session::build(gpu, network, optimizer, plans, seed)?;
         let newest = self.logdir.as_ref().map(|l| checkpoint::newest(&l.path)).transpose()?;
         let state = match newest.flatten() {
             Some(found) => self.restore(&mut session, &found)?,

@@ -202,7 +202,7 @@ impl StepContext<'_> {
             self.ended = true;
             return Ok(false);
         }
-        let scalars = self.session.optimizer.step(self.facts.global_step, batch.rows as u32);
+        let scalars = self.session.scalars(self.facts.global_step, batch.rows);
         self.session.feed(batch, Step { share: share(batch.rows), ..scalars }, objective)?;
         Ok(true)
     }

@@ -109,7 +109,8 @@ impl<'a> Supervisor<'a> {
     ) -> Result<Self> {
         options.validate(logdir)?;
         // What cannot be planned leaves no folder behind.
-        let mask_update_op = mask_update_op.resolve(train_op.network.graph.parameters())?;
+        let network = &train_op.network;
+        let mask_update_op = mask_update_op.resolve(&network.graph, network.batch())?;
         train_op.plans(&mask_update_op)?;
         let logdir = logdir
             .map(|path| {

@@ -53,7 +53,7 @@ impl Variable {
         })?;
         let weights = plan.persistent(&name, len);
         homes.set(parameter.tensor, weights);
-        let slots = optimizer.slots().iter();
+        let slots = if parameter.trainable { optimizer.slots() } else { &[] }.iter();
         let slots = slots.map(|&s| (s, plan.persistent(format!("{name}/{s}"), len))).collect();
         let mask = spec.map(|spec| Mask {
             bits: plan.persistent(format!("{name}/mask"), mask_words(len)),

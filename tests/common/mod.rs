@@ -1,6 +1,7 @@
 //! What the GPU tests share: one device, a rig that guards every slot, tolerances and noise.
 mod noise;
 mod rig;
+mod roundings;
 mod tolerance;
 
 use std::io::Write;
@@ -11,6 +12,7 @@ use secateur::gpu::{Gpu, GpuOptions};
 
 pub use noise::Noise;
 pub use rig::{Bench, Rig};
+pub use roundings::{Roundings, bounds, bounds_of};
 pub use tolerance::{Tol, U};
 
 /// The process's one device; `None` with a line on stderr where there is no adapter.

@@ -1,16 +1,17 @@
-//! A graph evaluated on the host in f64, each value with a magnitude that scales its rounding error.
-use secateur::graph::{Graph, Node, Op, Tensor};
-use secateur::kernels::{Activation, Convolution, Form, bit};
+//! A graph evaluated on the host in f64, if asked for with roundings as f32 arithmetic makes them.
+use secateur::graph::{Graph, Mode, Node, Op, Tensor};
+use secateur::kernels::*;
 
-/// A value, and the sum of the magnitudes of everything that went into it: f32 arithmetic in any
-/// order is off by a few units of roundoff of the second.
-pub type Pair = (f64, f64);
+use crate::common::Roundings;
 
 /// What is known before evaluation.
 pub struct Given<'a> {
     pub features: &'a [f32],
     pub labels: &'a [u32],
-    pub rows: usize,
+    /// Rows of the batch, padding included.
+    pub batch: usize,
+    pub step: Step,
+    pub mode: Mode,
     /// Values of each parameter.
     pub parameters: &'a [Vec<f64>],
     /// Mask of each parameter.
@@ -18,133 +19,179 @@ pub struct Given<'a> {
 }
 
 /// Evaluates every node of `graph` up to `last`.
-pub fn evaluate(graph: &Graph, given: &Given<'_>, last: Tensor) -> Vec<Vec<Pair>> {
-    let mut values: Vec<Vec<Pair>> = Vec::new();
+pub fn evaluate(
+    graph: &Graph,
+    given: &Given<'_>,
+    last: Tensor,
+    mut roundings: Option<Roundings>,
+) -> Vec<Vec<f64>> {
+    let mut values: Vec<Vec<f64>> = Vec::new();
     let mut parameter = given.parameters.iter().zip(given.masks);
-    let end = last.index();
-    for node in &graph.nodes()[..=end] {
-        let input = |i: usize| &values[node.inputs[i].index()];
-        let value = match node.op {
-            Op::Features => {
-                given.features.iter().map(|&x| (x.into(), f64::from(x).abs())).collect()
-            }
-            Op::Labels => given.labels.iter().map(|&y| (y.into(), 0.0)).collect(),
+    for node in &graph.nodes()[..=last.index()] {
+        let mut inputs: Vec<Vec<f64>> =
+            node.inputs.iter().map(|i| values[i.index()].clone()).collect();
+        let exact = matches!(
+            node.op,
+            Op::Features | Op::Labels | Op::Parameter | Op::Reshape | Op::Embedding
+        );
+        if let Some(roundings) = roundings.as_mut().filter(|_| !exact) {
+            // Tokens are whole numbers.
+            let tokens = usize::from(node.op == Op::EmbeddingGradient);
+            inputs.iter_mut().skip(tokens).for_each(|input| roundings.apply(input));
+        }
+        let mut value = match node.op {
+            Op::Features => given.features.iter().map(|&x| x.into()).collect(),
+            Op::Labels => given.labels.iter().map(|&y| y.into()).collect(),
             Op::Parameter => {
                 let (values, mask) = parameter.next().unwrap();
                 let kept = |i| mask.as_ref().is_none_or(|m| bit(m, i));
-                let one = |(i, &w): (usize, &f64)| if kept(i) { (w, w.abs()) } else { (0.0, 0.0) };
+                let one = |(i, &w): (usize, &f64)| if kept(i) { w } else { 0.0 };
                 values.iter().enumerate().map(one).collect()
             }
-            Op::Matmul { .. } => matmul(graph, node, &values),
-            Op::Conv2d { form, shape, activation } => {
-                conv2d(node, form, &shape, activation, &values)
-            }
-            Op::Reshape => input(0).clone(),
-            Op::Gate { activation } => input(0)
-                .iter()
-                .zip(input(1))
-                .map(|(g, y)| {
-                    let slope = activation.slope(y.0);
-                    (g.0 * slope, g.1 * (slope.abs() + y.1 * y.0.abs()))
-                })
-                .collect(),
-            Op::Add => input(0).iter().zip(input(1)).map(|(x, y)| (x.0 + y.0, x.1 + y.1)).collect(),
-            Op::ColumnSum => {
-                let columns = node.shape.elements().unwrap() as usize;
-                let mut sums = vec![(0.0, 0.0); columns];
-                for (i, x) in input(0).iter().enumerate() {
-                    let sum = &mut sums[i % columns];
-                    *sum = (sum.0 + x.0, sum.1 + x.1);
-                }
-                sums
-            }
-            Op::SoftmaxCrossEntropy | Op::LogLoss { .. } => loss(node, input(0), given).0,
-            Op::LossGradient => {
-                let losses = &graph.nodes()[node.inputs[0].index()];
-                loss(losses, &values[losses.inputs[0].index()], given).1
-            }
-            // No gradient goes through it.
-            Op::Correct => Vec::new(),
+            _ => apply(graph, node, given, &inputs, &values),
         };
+        if let Some(roundings) = roundings.as_mut().filter(|_| !exact) {
+            roundings.apply(&mut value);
+        }
         values.push(value);
     }
     values
 }
 
-fn matmul(graph: &Graph, node: &Node, values: &[Vec<Pair>]) -> Vec<Pair> {
+fn apply(
+    graph: &Graph,
+    node: &Node,
+    given: &Given<'_>,
+    inputs: &[Vec<f64>],
+    values: &[Vec<f64>],
+) -> Vec<f64> {
+    let len = node.shape.elements().unwrap() as usize;
+    let input = |i: usize| inputs[i].as_slice();
+    let evaluates = given.mode == Mode::Evaluate;
+    match node.op {
+        Op::Matmul { .. } => matmul(graph, node, inputs),
+        Op::Conv2d { form, shape, activation } => conv2d(form, &shape, activation, len, inputs),
+        Op::Reshape => input(0).to_vec(),
+        Op::Gate { activation } => {
+            input(0).iter().zip(input(1)).map(|(g, y)| g * activation.slope(*y)).collect()
+        }
+        Op::Activate { activation } => activate_reference(input(0), activation),
+        Op::Dropout { .. } if evaluates => input(0).to_vec(),
+        Op::Dropout { rate, stream } => dropout_reference(input(0), &given.step, stream, rate),
+        Op::Add => add_reference(input(0), input(1)),
+        Op::Mul => mul_reference(input(0), input(1)),
+        Op::ColumnSum => {
+            let mut sums = vec![0.0; len];
+            input(0).iter().enumerate().for_each(|(i, x)| sums[i % len] += x);
+            sums
+        }
+        Op::Pool { shape, pooling } => pool_reference(&shape, pooling, input(0)),
+        Op::PoolGradient { shape, pooling } => {
+            pool_gradient_reference(&shape, pooling, input(0), input(1))
+        }
+        Op::LrnScale { lrn } => lrn_scale_reference(&lrn, input(0)),
+        Op::Lrn { lrn } => lrn_reference(&lrn, input(0), input(1)),
+        Op::LrnGradient { lrn } => lrn_gradient_reference(&lrn, input(0), input(1)),
+        Op::Normalise { rows } => normalise_reference(&rows, input(0)),
+        Op::NormaliseGradient { rows } => normalise_gradient_reference(&rows, input(0), input(1)),
+        Op::Moments { shape } => moments_reference(&shape, input(0), given.step.rows),
+        Op::BatchNormalise { shape, .. } => {
+            batch_normalise_reference(&shape, input(0), input(if evaluates { 2 } else { 1 }))
+        }
+        Op::BatchNormaliseGradient { shape } => batch_normalise_gradient_reference(
+            &shape,
+            (input(0), input(1)),
+            input(2),
+            [input(3), input(4)],
+            given.step.rows,
+        ),
+        Op::Embedding => {
+            let columns = *node.shape.dims().last().unwrap() as usize;
+            embedding_reference(input(0), input(1), None, columns)
+        }
+        Op::EmbeddingGradient => {
+            let dims = [node.shape.dims()[0], node.shape.dims()[1]].map(|d| d as usize);
+            embedding_gradient_reference(input(0), input(1), dims)
+        }
+        Op::Attention { shape } => attention_reference(&shape, input(0)),
+        Op::AttentionGradient { shape } => attention_gradient_reference(&shape, input(1), input(0)),
+        Op::SoftmaxCrossEntropy { .. } | Op::LogLoss { .. } => loss(node, input(0), given).0,
+        Op::LossGradient => {
+            let losses = &graph.nodes()[node.inputs[0].index()];
+            loss(losses, &values[losses.inputs[0].index()], given).1
+        }
+        // No gradient goes through it.
+        Op::Correct => Vec::new(),
+        Op::Features | Op::Labels | Op::Parameter => unreachable!(),
+    }
+}
+
+fn matmul(graph: &Graph, node: &Node, inputs: &[Vec<f64>]) -> Vec<f64> {
     let Op::Matmul { form, activation } = node.op else { unreachable!() };
-    let [a, b] = [0, 1].map(|i| &values[node.inputs[i].index()]);
-    let dims = |t: Tensor| graph.shape(t).dims().to_vec();
-    let (m, n) = (node.shape.dims()[0] as usize, node.shape.dims()[1] as usize);
-    let ad = dims(node.inputs[0]);
-    let k = if form == Form::TN { ad[0] } else { ad[1] } as usize;
+    let columns = |dims: &[u32]| *dims.last().unwrap() as usize;
+    let n = columns(node.shape.dims());
+    let m = node.shape.elements().unwrap() as usize / n;
+    let wide = columns(graph.shape(node.inputs[0]).dims());
+    let k = if form == Form::TN { inputs[0].len() / wide } else { wide };
     let one = |x: usize| {
         let (i, j) = (x / n, x % n);
-        let mut sum = node.inputs.get(2).map_or((0.0, 0.0), |&bias| values[bias.index()][j]);
-        for t in 0..k {
-            let a = a[if form == Form::TN { t * m + i } else { i * k + t }];
-            let b = b[if form == Form::NT { j * k + t } else { t * n + j }];
-            sum = (sum.0 + a.0 * b.0, sum.1 + a.1 * b.1);
-        }
-        // No activation here has a slope above 1.
-        (activation.apply(sum.0), sum.1)
+        let bias = inputs.get(2).map_or(0.0, |bias| bias[j]);
+        let term = |t: usize| {
+            let a = inputs[0][if form == Form::TN { t * m + i } else { i * k + t }];
+            a * inputs[1][if form == Form::NT { j * k + t } else { t * n + j }]
+        };
+        activation.apply(bias + (0..k).map(term).sum::<f64>())
     };
     (0..m * n).map(one).collect()
 }
 
 fn conv2d(
-    node: &Node,
     form: Form,
     shape: &Convolution,
     activation: Activation,
-    values: &[Vec<Pair>],
-) -> Vec<Pair> {
-    let [a, b] = [0, 1].map(|i| &values[node.inputs[i].index()]);
-    let mut sums: Vec<Pair> = match node.inputs.get(2) {
-        Some(bias) => {
-            let bias = &values[bias.index()];
-            (0..node.shape.elements().unwrap() as usize).map(|i| bias[i % bias.len()]).collect()
-        }
-        None => vec![(0.0, 0.0); node.shape.elements().unwrap() as usize],
+    len: usize,
+    inputs: &[Vec<f64>],
+) -> Vec<f64> {
+    let [a, b] = [&inputs[0], &inputs[1]];
+    let mut sums: Vec<f64> = match inputs.get(2) {
+        Some(bias) => (0..len).map(|i| bias[i % bias.len()]).collect(),
+        None => vec![0.0; len],
     };
     for [x, w, y] in shape.terms() {
-        let (into, a, b) = match form {
-            Form::NN => (y, a[x], b[w]),
-            Form::NT => (x, a[y], b[w]),
-            Form::TN => (w, a[x], b[y]),
-        };
-        sums[into] = (sums[into].0 + a.0 * b.0, sums[into].1 + a.1 * b.1);
+        match form {
+            Form::NN => sums[y] += a[x] * b[w],
+            Form::NT => sums[x] += a[y] * b[w],
+            Form::TN => sums[w] += a[x] * b[y],
+        }
     }
-    sums.into_iter().map(|(sum, magnitude)| (activation.apply(sum), magnitude)).collect()
+    sums.into_iter().map(|sum| activation.apply(sum)).collect()
 }
 
 /// Losses of the rows and their gradients by the logits, both over the number of valid rows.
-fn loss(node: &Node, logits: &[Pair], given: &Given<'_>) -> (Vec<Pair>, Vec<Pair>) {
+fn loss(node: &Node, logits: &[f64], given: &Given<'_>) -> (Vec<f64>, Vec<f64>) {
     let classes = logits.len() / given.labels.len();
-    let rows = given.rows as f64;
+    let valid = given.labels.len() / given.batch * given.step.rows as usize;
+    let rows = valid as f64;
     let (mut losses, mut gradients) = (Vec::new(), Vec::new());
     for (i, (z, &label)) in logits.chunks(classes).zip(given.labels).enumerate() {
-        let magnitude = z.iter().fold(0.0, |m: f64, z| m.max(z.1));
-        if i >= given.rows {
-            losses.push((0.0, 0.0));
-            gradients.extend(z.iter().map(|_| (0.0, 0.0)));
+        if i >= valid {
+            losses.push(0.0);
+            gradients.extend(z.iter().map(|_| 0.0));
         } else if let Op::LogLoss { epsilon } = node.op {
             let (e, y) = (f64::from(epsilon), f64::from(label));
-            let p = 1.0 / (1.0 + (-z[0].0).exp());
+            let p = 1.0 / (1.0 + (-z[0]).exp());
             let (hit, miss) = (p + e, 1.0 - p + e);
-            let value = -(y * hit.ln() + (1.0 - y) * miss.ln());
-            losses.push((value / rows, (value.abs() + 1.0 + magnitude) / rows));
-            let gradient = ((1.0 - y) / miss - y / hit) * p * (1.0 - p);
-            gradients.push((gradient / rows, (gradient.abs() + 1.0 + magnitude) / rows));
+            losses.push(-(y * hit.ln() + (1.0 - y) * miss.ln()) / rows);
+            gradients.push(((1.0 - y) / miss - y / hit) * p * (1.0 - p) / rows);
         } else {
-            let sum: f64 = z.iter().map(|z| z.0.exp()).sum();
-            let value = sum.ln() - z[label as usize].0;
-            losses.push((value / rows, (value.abs() + 1.0 + magnitude) / rows));
-            gradients.extend(z.iter().enumerate().map(|(j, z)| {
-                let p = z.0.exp() / sum;
-                let hit = f64::from(u8::from(j == label as usize));
-                ((p - hit) / rows, (p * (1.0 + magnitude) + hit) / rows)
-            }));
+            let Op::SoftmaxCrossEntropy { smoothing } = node.op else { unreachable!() };
+            let s = f64::from(smoothing);
+            let sum: f64 = z.iter().map(|z| z.exp()).sum();
+            let target =
+                |j| f64::from(u8::from(j == label as usize)) * (1.0 - s) + s / classes as f64;
+            let along: f64 = z.iter().enumerate().map(|(j, z)| target(j) * z).sum();
+            losses.push((sum.ln() - along) / rows);
+            gradients.extend(z.iter().enumerate().map(|(j, z)| (z.exp() / sum - target(j)) / rows));
         }
     }
     (losses, gradients)

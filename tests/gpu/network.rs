@@ -1,7 +1,7 @@
 //! A network on the device for tests: inputs, parameters, masks, and gradients to read back.
 use bytemuck::Pod;
 use secateur::gpu::{Encoder, Gpu, Phase, PlanBuilder, Program, Slot};
-use secateur::graph::{Homes, Tensor, gradients, lower};
+use secateur::graph::{Homes, Mode, Tensor, gradients, lower};
 use secateur::kernels::{STEP_WORDS, Step, mask_words};
 use secateur::nn::Network;
 
@@ -41,7 +41,7 @@ impl<'g> OnDevice<'g> {
         let parameters: Vec<Slot> =
             all.iter().map(|p| place(&mut plan, &p.name, p.tensor)).collect();
         let gradients: Vec<Slot> =
-            wanted.iter().map(|g| place(&mut plan, "gradient", g.unwrap())).collect();
+            wanted.iter().flatten().map(|g| place(&mut plan, "gradient", *g)).collect();
         let masks: Vec<Option<Slot>> = all
             .iter()
             .map(|p| {
@@ -54,7 +54,7 @@ impl<'g> OnDevice<'g> {
         let phase = plan.phase("test");
         let wanted: Vec<Tensor> =
             [network.loss].into_iter().chain(wanted.into_iter().flatten()).collect();
-        lower(&graph, &mut plan, &homes, &wanted).unwrap();
+        lower(&graph, &mut plan, &homes, &wanted, Mode::Train).unwrap();
         more(&mut plan, step, &parameters, &masks, &gradients);
         let program = plan.build(gpu).unwrap();
         let inputs = [features, labels, step];

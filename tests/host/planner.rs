@@ -4,7 +4,7 @@ use secateur::gpu::{Bound, Kernel, Memory, Operand, PlanBuilder, Slot, read, wri
 use secateur::kernels::{Add, STEP_WORDS, Sgd};
 
 fn add(x: Slot, y: Slot, out: Slot) -> Add {
-    Add { x, y, out, len: out.words }
+    Add { x, y, out, len: out.words, period: out.words }
 }
 
 /// Where the plan's text says that `slot` lives.
@@ -26,14 +26,14 @@ fn the_text_names_everything() {
     plan.phase("update");
     plan.push(Sgd { gradient: g, mask: None, step, weights: w, len: 300, decay: 0.0 }).unwrap();
     let want = "\
-2 launches, 4 slots in 4 buffers; 2420 B persistent, 1200 B scratch shared by 1200 B
+2 launches, 4 slots in 4 buffers; 2424 B persistent, 1200 B scratch shared by 1200 B
 train:
   add                    x=w@b0 y=g@b1 ->out=t@b3  grid 2x1x1
 update:
   sgd                    gradient=g@b1 mask=- step=step@b2 ->weights=w@b0 PRUNED:0  grid 2x1x1
 ";
     assert_eq!(plan.to_string(), want);
-    assert_eq!(plan.memory(), Memory { persistent: 2420, scratch: 1200, unshared: 1200 });
+    assert_eq!(plan.memory(), Memory { persistent: 2424, scratch: 1200, unshared: 1200 });
 }
 
 #[test]
@@ -75,11 +75,11 @@ fn a_free_buffer_grows_or_is_the_smallest_that_fits() {
     let out = plan.persistent("out", 5000);
     let alone = |plan: &mut PlanBuilder, slot: Slot| {
         plan.push(add(x, x, slot)).unwrap();
-        plan.push(Add { x: slot, y: slot, out, len: slot.words }).unwrap();
+        plan.push(Add { x: slot, y: slot, out, len: slot.words, period: slot.words }).unwrap();
     };
     plan.push(add(x, x, small)).unwrap();
     plan.push(add(x, x, large)).unwrap();
-    plan.push(Add { x: small, y: large, out, len: 10 }).unwrap();
+    plan.push(Add { x: small, y: large, out, len: 10, period: 10 }).unwrap();
     alone(&mut plan, later);
     assert_eq!(home(&plan, "later"), home(&plan, "large"), "30 words fit 1000, not 10");
     alone(&mut plan, huge);
@@ -188,7 +188,7 @@ fn operands_are_refused() {
     let message = "add: operand `y` (short) holds 9 words, the launch needs 10";
     refused(&mut plan, add(x, short, t), message);
     let message = "add: operand `x` (x): a launch over 0 words; sizes start at 1";
-    refused(&mut plan, Add { x, y: x, out: t, len: 0 }, message);
+    refused(&mut plan, Add { x, y: x, out: t, len: 0, period: 0 }, message);
     let message = "add: operand `y` (t) is scratch that nothing has written yet";
     refused(&mut plan, add(x, t, other), message);
     let message = "add: operand `out` (x) is also bound to `x`, and one writes";

@@ -1,6 +1,6 @@
 //! Plans as text: a change that should not change what is launched changes nothing here.
 use secateur::gpu::PlanBuilder;
-use secateur::graph::{Graph, Homes, Tensor, gradients, lower};
+use secateur::graph::{Graph, Homes, Mode, Tensor, gradients, lower};
 use secateur::kernels::{Activation, Pruned, STEP_WORDS};
 use secateur::nn::Model;
 use secateur::optim::Optimizer;
@@ -44,7 +44,7 @@ fn a_residual_connection() {
         homes.set(tensor, plan.persistent(name, graph.shape(tensor).elements().unwrap()));
     }
     plan.phase("train");
-    lower(&graph, &mut plan, &homes, &wanted).unwrap();
+    lower(&graph, &mut plan, &homes, &wanted, Mode::Train).unwrap();
     insta::assert_snapshot!(plan.to_string());
 }
 
@@ -62,6 +62,6 @@ fn long_sums_are_split() {
         homes.set(tensor, plan.persistent(name, graph.shape(tensor).elements().unwrap()));
     }
     plan.phase("forward");
-    lower(&graph, &mut plan, &homes, &[loss]).unwrap();
+    lower(&graph, &mut plan, &homes, &[loss], Mode::Train).unwrap();
     insta::assert_snapshot!(plan.to_string());
 }

@@ -74,12 +74,8 @@ fn shared_constants_agree() {
     let wgsl = |text| constants(text).into_iter().collect::<BTreeMap<_, _>>();
     let activation = wgsl(secateur::wgsl!("common/activation.wgsl"));
     let code = |(name, a): (&str, Activation)| (name.to_owned(), a.code() as u32);
-    let kinds = [
-        ("IDENTITY", Activation::Identity),
-        ("RELU", Activation::Relu),
-        ("TANH", Activation::Tanh),
-    ];
-    assert_eq!(activation, kinds.map(code).into());
+    let kinds = Activation::ALL.map(|a| (format!("{a:?}").to_uppercase(), a));
+    assert_eq!(activation, kinds.iter().map(|(name, a)| code((name, *a))).collect());
 
     let mut plan = PlanBuilder::default();
     let slot = plan.persistent("slot", 1);
@@ -244,6 +240,7 @@ fn everything() -> PlanBuilder {
         .push(&mut plan)
         .unwrap();
     plan.push(Gate { gradient: a, output: b, activation, out: c, len: 1 }).unwrap();
+    layers(&mut plan, [a, b, mask, c], shape);
     let (mask, len, decay) = (Some((mask, Pruned::Zero)), 1, 0.0);
     plan.push(Sgd { gradient, mask, step, weights, len, decay }).unwrap();
     let (velocity, momentum, nesterov) = (first, 0.9, true);
@@ -285,6 +282,26 @@ fn everything() -> PlanBuilder {
     plan
 }
 
+/// The variants of what layers are made of.
+fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [secateur::gpu::Slot; 4], shape: Convolution) {
+    plan.push(Activate { x: a, activation: Activation::Gelu, out: c, len: 1 }).unwrap();
+    let (shape, pooling) = (Convolution { kernel: [1, 1], ..shape }, Pooling::Mean);
+    plan.push(Pool { shape, pooling, x: a, y: c }).unwrap();
+    plan.push(PoolGradient { shape, pooling, gradient: a, x: b, out: c }).unwrap();
+    let rows = Rows { rows: 1, columns: 1, epsilon: 1.0, centred: true };
+    plan.push(Normalise { rows, x: a, y: c }).unwrap();
+    plan.push(NormaliseGradient { rows, gradient: a, x: b, out: c }).unwrap();
+    let (places, rows, columns) = (40_000, 1, 1);
+    let (tokens, table, masked) = (a, b, Some(mask));
+    plan.push(Embedding { tokens, table, mask: masked, out: c, places, rows, columns }).unwrap();
+    EmbeddingGradient { tokens, gradient: b, out: c, places, rows, columns }.push(plan).unwrap();
+    let shape = Heads { batch: 1, heads: 1, length: 1, width: 1, causal: true };
+    plan.push(Attention { shape, x: a, out: c }).unwrap();
+    let (x, gradient, rows) = (a, b, mask);
+    plan.push(AttentionQueryGradient { shape, x, gradient, rows, out: c }).unwrap();
+    plan.push(AttentionKeyGradient { shape, x, gradient, rows, out: c }).unwrap();
+}
+
 /// [`Add`]'s shader under a declaration that may be wrong.
 struct Lying<D>(D);
 
@@ -304,10 +321,10 @@ macro_rules! declared {
 }
 
 declared! {
-    Right: u32 = [read("x"), read("y"), write("out")];
-    Long: u64 = [read("x"), read("y"), write("out")];
-    Swapped: u32 = [read("y"), read("x"), write("out")];
-    Wrong: u32 = [read("x"), write("y"), write("out")];
+    Right: AddParams = [read("x"), read("y"), write("out")];
+    Long: [u64; 2] = [read("x"), read("y"), write("out")];
+    Swapped: AddParams = [read("y"), read("x"), write("out")];
+    Wrong: AddParams = [read("x"), write("y"), write("out")];
 }
 
 impl<D: Declared> Kernel for Lying<D> {

@@ -5,18 +5,71 @@ use secateur::kernels::*;
 use super::LENGTHS;
 use crate::common::{Noise, Rig, Tol, gpu};
 
+fn wide(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|&x| x.into()).collect()
+}
+
 #[test]
-fn add_is_exact() {
+fn sums_and_products_are_rounded_once() {
     let Some(gpu) = gpu() else { return };
     for len in LENGTHS {
-        let mut noise = Noise::new(len as u64);
-        let [a, b] = [1.0, 8.0].map(|scale| noise.floats(len, scale));
+        for period in [len, 1, len.min(3)] {
+            // Whole rows only, as a graph has them.
+            let len = len / period * period;
+            let mut noise = Noise::new(len as u64);
+            let (a, b) = (noise.floats(len, 1.0), noise.floats(period, 8.0));
+            let mut rig = Rig::new(gpu);
+            let (x, y) = (rig.slot("x", &a), rig.slot("y", &b));
+            let [sums, products] = ["sums", "products"].map(|name| rig.output(name, len));
+            let (len, period) = (len as u32, period as u32);
+            rig.push(Add { x, y, out: sums, len, period });
+            rig.push(Mul { x, y, out: products, len, period });
+            let bench = rig.run();
+            // Of two f32 both are exact in f64, or as good as: rounded, the nearest f32.
+            for (got, want) in [
+                (bench.read::<f32>(sums), add_reference(&wide(&a), &wide(&b))),
+                (bench.read(products), mul_reference(&wide(&a), &wide(&b))),
+            ] {
+                let want: Vec<f32> = want.into_iter().map(|v| v as f32).collect();
+                Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{len}, {period}: {e}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn activations_are_within_their_roundings() {
+    let Some(gpu) = gpu() else { return };
+    for len in LENGTHS {
+        for activation in Activation::ALL {
+            let data = Noise::new(len as u64).floats(len, 6.0);
+            let mut rig = Rig::new(gpu);
+            let (x, out) = (rig.slot("x", &data), rig.output("out", len));
+            rig.push(Activate { x, activation, out, len: len as u32 });
+            let got: Vec<f32> = rig.run().read(out);
+            // An exponential of an argument up to 20 is off by some 50 units, and sums with 1 cancel.
+            let (want, bounds) =
+                crate::common::bounds_of(&[&data], 64, |x| activate_reference(&x[0], activation));
+            let bounds: Vec<f64> = bounds.iter().map(|b| b + 64.0 * crate::common::U).collect();
+            let exact = matches!(activation, Activation::Identity | Activation::Relu);
+            if exact { Tol::Exact } else { Tol::Within(&bounds) }
+                .check(&got, &want)
+                .unwrap_or_else(|e| panic!("{len}, {activation:?}: {e}"));
+        }
+    }
+    // Far out nothing overflows.
+    let far = [-200f32, 200.0];
+    for (activation, want) in [
+        (Activation::Tanh, [-1.0, 1.0]),
+        (Activation::Sigmoid, [0.0, 1.0]),
+        (Activation::Gelu, [0.0, 200.0]),
+        (Activation::Silu, [0.0, 200.0]),
+    ] {
         let mut rig = Rig::new(gpu);
-        let (x, y, out) = (rig.slot("x", &a), rig.slot("y", &b), rig.output("out", len));
-        rig.push(Add { x, y, out, len: len as u32 });
-        // One rounding: the nearest f32, which the reference holds.
+        let (x, out) = (rig.slot("x", &far), rig.output("out", 2));
+        rig.push(Activate { x, activation, out, len: 2 });
         let got: Vec<f32> = rig.run().read(out);
-        Tol::Exact.check(&got, &add_reference(&a, &b)).unwrap_or_else(|e| panic!("{len}: {e}"));
+        Tol::Within(&[1e-30, 1e-30]).check(&got, &want).unwrap_or_else(|e| panic!("{e}"));
     }
 }
 
@@ -49,25 +102,27 @@ fn apply_mask(gpu: &Gpu, len: usize) {
 }
 
 #[test]
-fn gate_is_within_its_roundings() {
+fn gates_are_within_their_roundings() {
     let Some(gpu) = gpu() else { return };
     for len in LENGTHS {
-        for activation in [Activation::Identity, Activation::Relu, Activation::Tanh] {
+        for activation in Activation::ALL {
             let mut noise = Noise::new(len as u64);
             let g = noise.floats(len, 4.0);
-            let mut y = noise.floats(len, 1.0);
+            let mut y = noise.floats(len, if activation.slopes_by_input() { 6.0 } else { 1.0 });
             y[len / 2] = 0.0;
             let mut rig = Rig::new(gpu);
             let (gradient, output) = (rig.slot("gradient", &g), rig.slot("output", &y));
             let out = rig.output("out", len);
             rig.push(Gate { gradient, output, activation, out, len: len as u32 });
             let got: Vec<f32> = rig.run().read(out);
-            // y * y, 1 - y * y and the product: three roundings, at magnitudes of at most 2 |g|.
+            // Slopes of at most 1.2, whose few roundings are of terms of that size; one with an
+            // exponential is off by some 64 units.
+            let roundings = if activation.slopes_by_input() { 64.0 } else { 6.0 };
             let bounds: Vec<f64> =
-                g.iter().map(|g| 6.0 * crate::common::U * f64::from(g.abs())).collect();
-            let tol =
-                if activation == Activation::Tanh { Tol::Within(&bounds) } else { Tol::Exact };
-            tol.check(&got, &gate_reference(&g, &y, activation))
+                g.iter().map(|g| roundings * crate::common::U * f64::from(g.abs())).collect();
+            let exact = matches!(activation, Activation::Identity | Activation::Relu);
+            if exact { Tol::Exact } else { Tol::Within(&bounds) }
+                .check(&got, &gate_reference(&g, &y, activation))
                 .unwrap_or_else(|e| panic!("{len}, {activation:?}: {e}"));
         }
     }
@@ -77,7 +132,8 @@ fn column_sum(gpu: &Gpu, data: &[f32], columns: usize) -> Vec<f32> {
     let rows = data.len() / columns;
     let mut rig = Rig::new(gpu);
     let (x, out) = (rig.slot("x", data), rig.output("out", columns));
-    rig.push(ColumnSum { x, out, rows: rows as u32, columns: columns as u32 });
+    let sum = ColumnSum { x, out, rows: rows as u32, columns: columns as u32 };
+    sum.push(&mut rig.plan).unwrap();
     rig.run().read(out)
 }
 
@@ -85,7 +141,8 @@ fn column_sum(gpu: &Gpu, data: &[f32], columns: usize) -> Vec<f32> {
 fn column_sum_is_exact_for_integers_and_inside_the_bound_for_floats() {
     let Some(gpu) = gpu() else { return };
     let tall = LENGTHS.map(|rows| (rows, 1));
-    let wide = [(1, 70_001), (15, 33), (16, 16), (17, 31), (257, 65), (1000, 257)];
+    let wide =
+        [(1, 70_001), (15, 33), (16, 16), (17, 31), (257, 65), (1000, 257), (5000, 33), (4099, 5)];
     for (rows, columns) in tall.into_iter().chain(wide) {
         let mut noise = Noise::new(rows as u64);
         let integers = noise.integers(rows * columns, 8);

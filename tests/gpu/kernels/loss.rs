@@ -22,14 +22,30 @@ fn step(rows: usize) -> Step {
 }
 
 /// Losses and gradient of the device.
-fn softmax(gpu: &Gpu, logits: &[f32], labels: &[u32], step: Step) -> (Vec<f32>, Vec<f32>) {
+fn softmax(
+    gpu: &Gpu,
+    logits: &[f32],
+    labels: &[u32],
+    smoothing: f32,
+    step: Step,
+) -> (Vec<f32>, Vec<f32>) {
     let (batch, classes) = (labels.len() as u32, (logits.len() / labels.len()) as u32);
     let mut rig = Rig::new(gpu);
     let losses = rig.output("losses", labels.len());
     let gradient = rig.output("gradient", logits.len());
     let (logits, labels) = (rig.slot("logits", logits), rig.slot("labels", labels));
     let step = rig.slot("step", &[step]);
-    rig.push(SoftmaxCrossEntropy { logits, labels, step, losses, gradient, batch, classes });
+    rig.push(SoftmaxCrossEntropy {
+        logits,
+        labels,
+        step,
+        losses,
+        gradient,
+        batch,
+        classes,
+        repeat: 1,
+        smoothing,
+    });
     let bench = rig.run();
     (bench.read(losses), bench.read(gradient))
 }
@@ -64,8 +80,8 @@ fn softmax_cross_entropy_is_inside_its_bounds() {
                 logits[..classes].fill(scale);
                 let labels = noise.below(batch, classes as u32);
                 let step = step(rows);
-                let (losses, gradient) = softmax(gpu, &logits, &labels, step);
-                let want = softmax_cross_entropy_reference(&logits, &labels, classes, &step);
+                let (losses, gradient) = softmax(gpu, &logits, &labels, 0.0, step);
+                let want = softmax_cross_entropy_reference(&logits, &labels, classes, 0.0, &step);
                 let row = |(row, &label)| softmax_bounds(row, label as usize, rows as f64);
                 let bounds = logits.chunks(classes).zip(&labels).map(row);
                 let (mut in_losses, in_gradient): (Vec<_>, Vec<_>) = bounds.unzip();
@@ -144,7 +160,15 @@ fn correct_counts_ties_for_the_lowest_class() {
             let (logits, labels) = (rig.slot("logits", &scores), rig.slot("labels", &y));
             let (step, correct) = (rig.slot("step", &[valid]), rig.output("correct", batch));
             let (n, columns) = (batch as u32, classes as u32);
-            rig.push(Correct { logits, labels, step, correct, batch: n, classes: columns });
+            rig.push(Correct {
+                logits,
+                labels,
+                step,
+                correct,
+                batch: n,
+                classes: columns,
+                repeat: 1,
+            });
             let got: Vec<f32> = rig.run().read(correct);
             let want = correct_reference(&scores, &y, classes, &valid);
             Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{batch} x {classes}: {e}"));

@@ -3,12 +3,14 @@ mod changes;
 mod conv2d;
 mod elementwise;
 mod histogram_threshold;
+mod images;
 mod limits;
 mod loss;
 mod matmul;
 mod optimizers;
 mod patterns;
 mod scores;
+mod sequences;
 mod topk;
 mod unit_floor;
 

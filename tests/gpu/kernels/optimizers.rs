@@ -66,7 +66,8 @@ fn steps_agree<const S: usize>(optimizer: &impl Optimizer<S>) {
         for t in 1..=STEPS {
             let (learning_rate, correction) = (RATE / t as f32, |beta: f32| 1.0 - beta.powi(t));
             let (correction1, correction2) = (correction(BETA1), correction(BETA2));
-            let step = Step { rows: 1, learning_rate, correction1, correction2, share: 1.0 };
+            let step =
+                Step { rows: 1, learning_rate, correction1, correction2, ..Default::default() };
             bench.upload(case.step, &[step]);
             bench.run();
             let want = optimizer.want(&case, &state, &step);

@@ -178,7 +178,7 @@ fn input_norm(gpu: &Gpu, x: &[f32], before: &[f32], step: Step) -> Vec<f32> {
     let (rows, columns) = ((x.len() / columns) as u32, columns as u32);
     let (x, step) = (rig.slot("x", x), rig.slot("step", &[step]));
     let norm = rig.slot("norm", before);
-    rig.push(InputNorm { x, step, norm, rows, columns });
+    rig.push(InputNorm { x, step, norm, rows, columns, repeat: 1 });
     rig.run().read(norm)
 }
 

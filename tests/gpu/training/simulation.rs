@@ -1,11 +1,11 @@
 //! Training on the device against the same training on the host.
 use secateur::data::{Batch, BatchSource, Batches};
-use secateur::graph::{Graph, Tensor, gradients};
+use secateur::graph::{Graph, Mode, Tensor, gradients};
 use secateur::kernels::{
     AdamParams, Pruned, Step, adam_reference, momentum_reference, ones, sgd_reference,
     topk_reference, unit_floor_reference, unit_peak_reference,
 };
-use secateur::nn::{Model, Network, glorot_uniform};
+use secateur::nn::{Model, Network, initial_values};
 use secateur::optim::Optimizer;
 use secateur::prune::pruned_count;
 
@@ -37,7 +37,7 @@ impl Host {
             gradients(&mut graph, network.loss).unwrap().into_iter().flatten().collect();
         let parameters = network.graph.parameters();
         let weights: Vec<Vec<f32>> =
-            (0..).zip(parameters).map(|(i, p)| glorot_uniform(p, SEED, i)).collect();
+            (0..).zip(parameters).map(|(i, p)| initial_values(p, SEED, i)).collect();
         let slots = weights.iter().map(|w| [vec![0.0; w.len()], vec![0.0; w.len()]]).collect();
         let masks = parameters
             .iter()
@@ -51,22 +51,24 @@ impl Host {
     fn step(&mut self, batch: &Batch, optimizer: &Optimizer, pruned: Pruned, step: u64) -> f64 {
         let parameters: Vec<Vec<f64>> =
             self.weights.iter().map(|w| w.iter().map(|&w| w.into()).collect()).collect();
+        let scalars = optimizer.step(step, batch.rows as u32);
         let given = Given {
             features: &batch.features,
             labels: &batch.labels,
-            rows: batch.rows,
+            batch: 16,
+            step: scalars,
+            mode: Mode::Train,
             parameters: &parameters,
             masks: &self.masks,
         };
         let last = *self.gradients.iter().max().unwrap();
-        let values = evaluate(&self.graph, &given, last);
-        let scalars = optimizer.step(step, batch.rows as u32);
+        let values = evaluate(&self.graph, &given, last, None);
         for i in 0..self.weights.len() {
             let gradient: Vec<f32> =
-                values[self.gradients[i].index()].iter().map(|g| g.0 as f32).collect();
+                values[self.gradients[i].index()].iter().map(|g| *g as f32).collect();
             self.update(i, &gradient, optimizer, pruned, &scalars);
         }
-        values[self.network.loss.index()][0].0
+        values[self.network.loss.index()][0]
     }
 
     fn update(

@@ -1,0 +1,23 @@
+// out[i] = activation(x[i]), where no product can apply it.
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+struct Params {
+    len: u32,
+}
+
+override ACTIVATION: u32 = IDENTITY;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+) {
+    let i = flat_index(id, groups);
+    if i >= params.len {
+        return;
+    }
+    out[i] = activate(ACTIVATION, x[i]);
+}

@@ -1,0 +1,45 @@
+// Attention over x [batch, length, 3, heads, width]: queries, keys and values of each place.
+//
+// A workgroup of 64 is one place of one head; what it weighs other places with is in its memory.
+struct Params {
+    batch: u32,
+    heads: u32,
+    length: u32,
+    width: u32,
+    scale: f32,
+}
+
+override CAUSAL: bool = false;
+
+const QUERY: u32 = 0u;
+const KEY: u32 = 1u;
+const VALUE: u32 = 2u;
+
+struct Place {
+    batch: u32,
+    head: u32,
+    at: u32,
+    inside: bool,
+}
+
+fn place_of(group: vec3<u32>, groups: vec3<u32>) -> Place {
+    let i = group.y * groups.x + group.x;
+    let row = i / params.length;
+    let batch = row / params.heads;
+    return Place(batch, row - batch * params.heads, i - row * params.length, batch < params.batch);
+}
+
+// Where the query, key or value of place `at` begins in x.
+fn part(p: Place, at: u32, which: u32) -> u32 {
+    return (((p.batch * params.length + at) * 3u + which) * params.heads + p.head) * params.width;
+}
+
+// Where place `at` begins in a result [batch, length, heads, width].
+fn result(p: Place, at: u32) -> u32 {
+    return ((p.batch * params.length + at) * params.heads + p.head) * params.width;
+}
+
+// One past the last place that a query sees.
+fn sees(at: u32) -> u32 {
+    return select(params.length, at + 1u, CAUSAL);
+}

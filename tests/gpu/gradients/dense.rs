@@ -1,0 +1,78 @@
+//! Layers of matrices.
+use secateur::graph::Graph;
+use secateur::kernels::Activation;
+use secateur::nn::Network;
+
+use super::{Case, classifier};
+
+fn layers(activation: Activation, batch: u32, widths: &[u32], masked: bool) -> Network {
+    let mut graph = Graph::default();
+    let (features, labels) = (graph.features(batch, widths[0]), graph.labels(batch));
+    let mut x = features;
+    for (i, pair) in widths.windows(2).enumerate() {
+        let mut w = graph.parameter(format!("fc{i}.weight"), [pair[0], pair[1]]).unwrap();
+        if masked {
+            w = graph.apply_mask(w).unwrap();
+        }
+        let b = graph.parameter(format!("fc{i}.bias"), [pair[1]]).unwrap();
+        let last = i + 2 == widths.len();
+        let activation = if last { Activation::Identity } else { activation };
+        x = graph.linear(x, w, Some(b), activation).unwrap();
+    }
+    let classes = widths[widths.len() - 1];
+    classifier(graph, [features, labels, x], classes)
+}
+
+#[test]
+fn tanh_layers() {
+    Case::new(layers(Activation::Tanh, 5, &[7, 11, 6, 3], false), 5, 66, 1).check();
+}
+
+#[test]
+fn relu_layers_with_a_partial_batch() {
+    Case::new(layers(Activation::Relu, 9, &[5, 33, 4], false), 6, 99, 2).check();
+}
+
+#[test]
+fn masked_layers() {
+    Case::new(layers(Activation::Tanh, 4, &[9, 10, 5], true), 4, 40, 3).check();
+}
+
+#[test]
+fn log_loss_of_one_logit() {
+    let mut graph = Graph::default();
+    let (features, labels) = (graph.features(8, 4), graph.labels(8));
+    let w = graph.parameter("fc.weight", [4, 1]).unwrap();
+    let b = graph.parameter("fc.bias", [1]).unwrap();
+    let z = graph.linear(features, w, Some(b), Activation::Identity).unwrap();
+    let loss = graph.log_loss(z, labels, 1e-7).unwrap();
+    let correct = graph.correct(z, labels).unwrap();
+    let classes = 2;
+    let network = Network {
+        name: "test".into(),
+        graph,
+        features,
+        labels,
+        loss,
+        losses: vec![],
+        correct,
+        classes,
+    };
+    Case::new(network, 8, 32, 4).check();
+}
+
+/// A tensor that is used twice: its gradient is a sum, and its gate cannot be fused.
+#[test]
+fn a_residual_connection() {
+    let mut graph = Graph::default();
+    let (features, labels) = (graph.features(6, 5), graph.labels(6));
+    let w0 = graph.parameter("in.weight", [5, 8]).unwrap();
+    let w1 = graph.parameter("mid.weight", [8, 8]).unwrap();
+    let w2 = graph.parameter("out.weight", [8, 3]).unwrap();
+    let x = graph.linear(features, w0, None, Activation::Tanh).unwrap();
+    let y = graph.linear(x, w1, None, Activation::Tanh).unwrap();
+    let sum = graph.add(x, y).unwrap();
+    let z = graph.linear(sum, w2, None, Activation::Identity).unwrap();
+    let network = classifier(graph, [features, labels, z], 3);
+    Case::new(network, 6, 48, 5).check();
+}
