@@ -108,7 +108,15 @@ impl Graph {
             return Err(Error::argument(name, "a parameter of this name is there already"));
         }
         let tensor = self.push(Op::Parameter, vec![], shape.clone(), &name);
-        self.parameters.push(Parameter { name, shape, tensor, masked: false, trainable, init });
+        self.parameters.push(Parameter {
+            name,
+            shape,
+            tensor,
+            masked: false,
+            trainable,
+            init,
+            decay: 0.0,
+        });
         Ok(tensor)
     }
 
@@ -129,6 +137,24 @@ impl Graph {
             })?;
         parameter.masked = true;
         Ok(weight)
+    }
+
+    /// Gives `weight` a decay of its own, whatever the optimizer's: the gradient of `decay / 2 * sum of weight^2`,
+    /// upstream's `weights_regularizer`, which sees the weight without its mask.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a decay below 0, [`Error::Shape`] unless `weight` is trainable.
+    pub fn weight_decay(&mut self, weight: Tensor, decay: f32) -> Result<()> {
+        if !(decay.is_finite() && decay >= 0.0) {
+            return Err(Error::argument("weight_decay", format!("{decay} must be at least 0")));
+        }
+        let parameter = self.parameters.iter_mut().find(|p| p.tensor == weight && p.trainable);
+        let parameter = parameter.ok_or_else(|| {
+            let name = &self.nodes[weight.0].name;
+            Error::shape("weight_decay", format!("{name} is not a trainable parameter"))
+        })?;
+        parameter.decay = decay;
+        Ok(())
     }
 
     /// Trainable tensors and statistics, in the order of their declaration.

@@ -223,4 +223,6 @@ pub struct Parameter {
     pub trainable: bool,
     /// Its first values.
     pub init: Init,
+    /// Weight decay of its own, added to its gradient as `decay * weight`.
+    pub decay: f32,
 }

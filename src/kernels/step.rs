@@ -15,6 +15,10 @@ crate::uniform! {
         share: f32,
         /// Random bits of this step, for dropout.
         noise: u32,
+        /// Share of the running averages of weights that stays; 0 starts new averages.
+        average_decay: f32,
+        /// 1 where the rows go on from those of the batch before, so that recurrent layers carry their state.
+        follows: u32,
     }
 }
 

@@ -206,7 +206,7 @@ impl Optimizer {
             Self::Sgd { .. } | Self::Momentum { .. } => (1.0, 1.0),
         };
         let learning_rate = self.learning_rate();
-        Step { rows, learning_rate, correction1, correction2, share: 1.0, noise: 0 }
+        Step { rows, learning_rate, correction1, correction2, share: 1.0, ..Step::default() }
     }
 
     /// Appends the update of one parameter to `plan`.
