@@ -16,6 +16,8 @@ struct Params {
     k: u32,
     k_begin: u32,
     k_end: u32,
+    a_begin: u32, // where the matrices begin in a and c
+    c_begin: u32,
 }
 
 override TRANS_A: bool = false;
@@ -31,9 +33,9 @@ fn term_of(k: u32) -> u32 {
 
 fn load_a(i: u32, k: u32) -> f32 {
     if TRANS_A {
-        return a[k * params.m + i];
+        return a[params.a_begin + k * params.m + i];
     }
-    return a[i * params.k + k];
+    return a[params.a_begin + i * params.k + k];
 }
 
 fn load_b(k: u32, j: u32) -> f32 {
@@ -48,7 +50,7 @@ fn load_b(k: u32, j: u32) -> f32 {
 }
 
 fn place_of(i: u32, j: u32) -> u32 {
-    return i * params.n + j;
+    return params.c_begin + i * params.n + j;
 }
 
 fn unit_of(j: u32) -> u32 {

@@ -144,7 +144,8 @@ fn matmul(criterion: &mut Criterion, gpu: &Gpu, sizes: &[u32]) -> Result<()> {
                 let [a, b, c] = ["a", "b", "c"].map(|name| plan.persistent(name, n * n));
                 inputs = [Some(a), Some(b)];
                 let (activation, mask, bias, gate) = (Activation::Identity, None, None, None);
-                Matmul { form, a, b, mask, bias, activation, gate, c, m: n, n, k: n }.push(plan)
+                Matmul { form, a, b, mask, bias, activation, gate, c, m: n, n, k: n, begin: [0; 2] }
+                    .push(plan)
             })?;
             for slot in inputs.into_iter().flatten() {
                 plan.program.upload(gpu, slot, &noise(n * n));

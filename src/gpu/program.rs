@@ -12,6 +12,8 @@ use crate::{Error, Result};
 
 /// Uniforms of all launches share one buffer; this is the largest offset alignment of any adapter.
 const UNIFORM_STRIDE: usize = 256;
+/// More than any shader asks to be behind an operand: one element.
+const IDLE_BYTES: u64 = 256;
 
 /// A sequence of phases with every handle already made. Nothing in it changes after it is built.
 #[derive(Debug)]
@@ -88,17 +90,17 @@ impl Program {
         gpu.within_budget(at.bytes())?;
         let buffers = allocate(&builder, &at, gpu)?;
         let uniforms = upload_uniforms(&builder.launches, gpu)?;
+        let idle = idle(gpu)?;
         let launches = builder
             .launches
             .iter()
             .enumerate()
             .map(|(i, launch)| {
                 let slots = launch.operands.iter().map(|&(_, _, slot)| slot);
-                let used = slots.clone().flatten().next().expect("a launch binds a slot");
-                let buffer = |slot: Option<Slot>| {
-                    // An operand left alone still needs something behind it: a read slot does no harm.
-                    let slot = slot.unwrap_or(used);
-                    (&buffers[at.home[slot.id as usize]], u64::from(slot.words) * 4)
+                // An operand left alone still needs something behind it, and nothing that is written may be read.
+                let buffer = |slot: Option<Slot>| match slot {
+                    Some(slot) => (&buffers[at.home[slot.id as usize]], u64::from(slot.words) * 4),
+                    None => (&idle, IDLE_BYTES),
                 };
                 ready(launch, slots.map(buffer).collect(), (&uniforms, i * UNIFORM_STRIDE), gpu)
             })
@@ -220,6 +222,19 @@ fn allocate(builder: &PlanBuilder, at: &Assignment, gpu: &Gpu) -> Result<Vec<wgp
             gpu.scoped(|| gpu.device.create_buffer(&descriptor), no_memory)
         })
         .collect()
+}
+
+/// What stands for operands that launches leave alone.
+fn idle(gpu: &Gpu) -> Result<wgpu::Buffer> {
+    let descriptor = wgpu::BufferDescriptor {
+        label: Some("idle"),
+        size: IDLE_BYTES,
+        usage: wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    };
+    let no_memory =
+        || Error::OutOfMemory { tensor: "operands left alone".to_owned(), bytes: IDLE_BYTES };
+    gpu.scoped(|| gpu.device.create_buffer(&descriptor), no_memory)
 }
 
 fn upload_uniforms(launches: &[Launch], gpu: &Gpu) -> Result<wgpu::Buffer> {

@@ -78,6 +78,7 @@ impl Backward<'_> {
             (Op::Pool { .. } | Op::Lrn { .. }, _) => self.pool(tensor, gradient),
             (Op::Normalise { .. } | Op::BatchNormalise { .. }, _) => self.norm(tensor, gradient),
             (Op::Embedding | Op::Attention { .. }, _) => self.sequence(tensor, gradient),
+            (Op::Lstm { .. } | Op::Gru { .. }, _) => self.recurrent(tensor, gradient),
             (op, _) => {
                 let message = format!("{} has no gradient rule", node.name);
                 return Err(Error::shape(op.name(), message));

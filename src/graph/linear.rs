@@ -50,12 +50,16 @@ impl Graph {
     /// How often the forward pass multiplies with each weight of `weight` for one row of a batch of `rows`.
     pub fn uses_of(&self, weight: Tensor, rows: u32) -> u64 {
         let uses = |n: &super::Node| {
-            if n.inputs.get(1) != Some(&weight) {
-                return 0;
-            }
+            let place = n.inputs.iter().position(|&input| input == weight);
             let elements = u64::from(n.shape.elements().unwrap_or(0));
-            match n.op {
-                Op::Matmul { form: Form::NN, .. } | Op::Conv2d { form: Form::NN, .. } => {
+            match (n.op, place) {
+                // Once at each place of a sequence.
+                (Op::Lstm { shape: super::Lstm { length, .. } }, Some(1..)) => length.into(),
+                (Op::Gru { shape: super::Gru { length, .. } }, Some(1..)) => length.into(),
+                (
+                    Op::Matmul { form: Form::NN, .. } | Op::Conv2d { form: Form::NN, .. },
+                    Some(1),
+                ) => {
                     let outputs = n.shape.dims().last().copied().unwrap_or(1).max(1);
                     elements / u64::from(outputs) / u64::from(rows.max(1))
                 }

@@ -1,4 +1,5 @@
 //! From graph to launches: only what the wanted tensors need, gates fused into the products before them.
+use super::recurrent::Tape;
 use super::{Graph, Node, Op, Tensor};
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
@@ -69,6 +70,7 @@ pub fn lower(
         mode,
         slots: homes.slots.clone(),
         loss_gradients: vec![None; graph.nodes.len()],
+        tapes: vec![None; graph.nodes.len()],
         uses,
     };
     for (i, _) in live.iter().enumerate().filter(|(_, live)| **live) {
@@ -97,6 +99,8 @@ pub(super) struct Lowering<'a> {
     slots: Vec<Option<Slot>>,
     /// Second output of each loss.
     loss_gradients: Vec<Option<Slot>>,
+    /// What each recurrent layer leaves to its gradients.
+    pub(super) tapes: Vec<Option<Tape>>,
     /// Readers of each node.
     uses: Vec<usize>,
 }
@@ -136,6 +140,14 @@ impl Lowering<'_> {
                 | Op::AttentionGradient { .. },
                 _,
             ) => self.sequence(tensor),
+            (
+                Op::Lstm { .. }
+                | Op::LstmGradient { .. }
+                | Op::Gru { .. }
+                | Op::GruGradient { .. }
+                | Op::RecurrentGradient { .. },
+                _,
+            ) => self.recurrent(tensor),
             (Op::ColumnSum, &[x]) => {
                 let columns = self.elements(tensor)?;
                 let rows = self.elements(x)? / columns.max(1);
@@ -209,7 +221,8 @@ impl Lowering<'_> {
                 let [m, n] = self.matrix(tensor)?;
                 let [rows, columns] = self.matrix(tensor_a)?;
                 let k = if form == Form::TN { rows } else { columns };
-                Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k }.push(self.plan)
+                Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin: [0; 2] }
+                    .push(self.plan)
             }
             op => Err(Error::shape(op.name(), format!("{} is no product", node.name))),
         }

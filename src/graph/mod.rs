@@ -10,6 +10,7 @@ mod lower;
 mod node;
 mod norm;
 mod pool;
+mod recurrent;
 mod sequence;
 mod shape;
 
@@ -18,6 +19,7 @@ pub use conv2d::{Conv2dOptions, Padding};
 pub use lower::{Homes, Mode, lower};
 pub use node::{Init, Node, Op, Parameter};
 pub use pool::PoolOptions;
+pub use recurrent::{Gru, GruWeights, Lstm, LstmOptions, LstmWeights};
 pub use shape::Shape;
 
 use crate::{Error, Result};
@@ -116,6 +118,7 @@ impl Graph {
             trainable,
             init,
             decay: 0.0,
+            carried: false,
         });
         Ok(tensor)
     }

@@ -1,5 +1,5 @@
 //! What a graph is made of.
-use super::{Shape, Tensor};
+use super::{Gru, Lstm, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::kernels::{Activation, Columns, Convolution, Form, Heads, Lrn, Pooling, Rows};
@@ -124,6 +124,31 @@ pub enum Op {
         /// Extents.
         shape: Heads,
     },
+    /// Inputs `x`, the weights, the states: an LSTM over a sequence.
+    Lstm {
+        /// Extents and constants.
+        shape: Lstm,
+    },
+    /// Inputs `gradient`, the LSTM, its weights: gradient of that by `x`.
+    LstmGradient {
+        /// Extents and constants.
+        shape: Lstm,
+    },
+    /// Inputs `x`, the weights, the state: a GRU over a sequence.
+    Gru {
+        /// Extents.
+        shape: Gru,
+    },
+    /// Inputs `gradient`, the GRU, its weights: gradient of that by `x`.
+    GruGradient {
+        /// Extents.
+        shape: Gru,
+    },
+    /// Input the gradient by `x` of a recurrent layer: that by one of its weights.
+    RecurrentGradient {
+        /// Which of them.
+        of: usize,
+    },
     /// Inputs `logits`, `labels`: loss of each row over the number of rows.
     SoftmaxCrossEntropy {
         /// Share of the target that is spread over all classes.
@@ -170,6 +195,11 @@ impl Op {
             Self::EmbeddingGradient => "embedding_gradient",
             Self::Attention { .. } => "attention",
             Self::AttentionGradient { .. } => "attention_gradient",
+            Self::Lstm { .. } => "lstm",
+            Self::LstmGradient { .. } => "lstm_gradient",
+            Self::Gru { .. } => "gru",
+            Self::GruGradient { .. } => "gru_gradient",
+            Self::RecurrentGradient { .. } => "recurrent_gradient",
             Self::SoftmaxCrossEntropy { .. } => "softmax_cross_entropy",
             Self::LogLoss { .. } => "log_loss",
             Self::LossGradient => "loss_gradient",
@@ -223,6 +253,8 @@ pub struct Parameter {
     pub trainable: bool,
     /// Its first values.
     pub init: Init,
+    /// Whether it is a state that goes on from batch to batch, no part of the model.
+    pub carried: bool,
     /// Weight decay of its own, added to its gradient as `decay * weight`.
     pub decay: f32,
 }

@@ -40,6 +40,8 @@ pub struct Matmul {
     pub n: u32,
     /// Terms of each sum.
     pub k: u32,
+    /// Where the matrices begin in `a` and `c`: those of one time of many.
+    pub begin: [u32; 2],
 }
 
 crate::uniform! {
@@ -55,6 +57,10 @@ crate::uniform! {
         k_begin: u32,
         /// One past the last term of this launch.
         k_end: u32,
+        /// Where the matrix begins in `a`.
+        a_begin: u32,
+        /// Where the matrix begins in `c`.
+        c_begin: u32,
     }
 }
 
@@ -74,7 +80,8 @@ impl Product for Matmul {
     }
 
     fn params_of(&self, k_begin: u32, k_end: u32) -> MatmulParams {
-        MatmulParams { m: self.m, n: self.n, k: self.k, k_begin, k_end }
+        let &Self { m, n, k, begin: [a_begin, c_begin], .. } = self;
+        MatmulParams { m, n, k, k_begin, k_end, a_begin, c_begin }
     }
 
     fn bare(self) -> Self {
@@ -108,13 +115,14 @@ impl Kernel for Matmul {
 
     fn bind(&self) -> Vec<Bound> {
         let [m, n, k] = [self.m, self.n, self.k].map(u64::from);
+        let [a_begin, c_begin] = self.begin.map(u64::from);
         vec![
-            self.a.needs(m * k),
+            self.a.needs(a_begin + m * k),
             self.b.needs(k * n),
             self.mask.map_or(Bound::NONE, |s| s.needs((k * n).div_ceil(32))),
             self.bias.map_or(Bound::NONE, |s| s.needs(n)),
-            self.gate.map_or(Bound::NONE, |(s, _)| s.needs(m * n)),
-            self.c.needs(m * n),
+            self.gate.map_or(Bound::NONE, |(s, _)| s.needs(c_begin + m * n)),
+            self.c.needs(c_begin + m * n),
         ]
     }
 

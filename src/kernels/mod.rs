@@ -18,11 +18,13 @@ mod correct;
 mod dropout;
 mod embedding;
 mod gate;
+mod gru;
 mod histogram_threshold;
 mod input_norm;
 mod kept_energy;
 mod log_loss;
 mod lrn;
+mod lstm;
 mod magnitude_peak;
 mod mask;
 mod mask_begin;
@@ -34,11 +36,15 @@ mod moving_average;
 mod mul;
 mod nm_mask;
 mod normalise;
+mod peephole_gradient;
 mod pool;
 mod pool_gradient;
 mod product;
+mod projection_gradient;
 mod random;
 mod random_score;
+mod rearrange;
+mod recurrent;
 mod running_mean;
 mod saliency;
 mod selftest;
@@ -89,6 +95,10 @@ pub use embedding::{
     embedding_gradient_reference, embedding_reference,
 };
 pub use gate::{Gate, GateParams, gate_reference};
+pub use gru::{
+    Gru, GruGradient, GruParams, GruReset, GruResetGradient, GruStep, gru_gradient_reference,
+    gru_reference,
+};
 pub use histogram_threshold::{HistogramThreshold, histogram_threshold_reference};
 pub use input_norm::{InputNorm, InputNormParams, input_norm_reference};
 pub use kept_energy::{KeptEnergy, KeptEnergyParams, kept_energy_reference};
@@ -96,6 +106,10 @@ pub use log_loss::{LogLoss, LogLossParams, log_loss_reference};
 pub use lrn::{
     Lrn, LrnApply, LrnGradient, LrnScale, lrn_gradient_reference, lrn_reference,
     lrn_scale_reference,
+};
+pub use lstm::{
+    Lstm, LstmGradient, LstmGradientParams, LstmParams, LstmStep, lstm_gradient_reference,
+    lstm_reference,
 };
 pub use magnitude_peak::{MagnitudePeak, MagnitudePeakParams};
 pub use mask::{MASK_STATE_WORDS, MaskState, Pruned, bit, mask_words, ones};
@@ -113,10 +127,14 @@ pub use normalise::{
     Normalise, NormaliseGradient, Rows, RowsParams, normalise_gradient_reference,
     normalise_reference,
 };
+pub use peephole_gradient::{PeepholeGradient, PeepholeGradientParams};
 pub use pool::{Pool, pool_reference};
 pub use pool_gradient::{PoolGradient, pool_gradient_reference};
+pub use projection_gradient::{ProjectionGradient, ProjectionGradientParams};
 pub use random::{mix_bits, random_bits};
 pub use random_score::{RandomScore, RandomScoreParams, random_score_reference};
+pub use rearrange::{Places, Rearrange, RearrangeParams, rearrange_reference};
+pub use recurrent::Stride;
 pub use running_mean::{RunningMean, RunningMeanParams, running_mean_reference};
 pub use saliency::{Saliency, SaliencyParams, saliency_reference};
 pub use selftest::{Check, LoopProbe, LoopProbeParams, selftest};
@@ -164,6 +182,10 @@ macro_rules! for_each_kernel {
         $visit!(Embedding, EmbeddingParams);
         $visit!(EmbeddingGradient, EmbeddingGradientParams);
         $visit!(Gate, GateParams);
+        $visit!(Gru, GruParams);
+        $visit!(GruGradient, GruParams);
+        $visit!(GruReset, GruParams);
+        $visit!(GruResetGradient, GruParams);
         $visit!(InputNorm, InputNormParams);
         $visit!(KeptEnergy, KeptEnergyParams);
         $visit!(LogLoss, LogLossParams);
@@ -171,6 +193,8 @@ macro_rules! for_each_kernel {
         $visit!(LrnApply, Lrn);
         $visit!(LrnGradient, Lrn);
         $visit!(LrnScale, Lrn);
+        $visit!(Lstm, LstmParams);
+        $visit!(LstmGradient, LstmGradientParams);
         $visit!(MagnitudePeak, MagnitudePeakParams);
         $visit!(MaskBegin, MaskBeginParams);
         $visit!(Matmul, MatmulParams);
@@ -183,9 +207,12 @@ macro_rules! for_each_kernel {
         $visit!(NmMask, NmMaskParams);
         $visit!(Normalise, RowsParams);
         $visit!(NormaliseGradient, RowsParams);
+        $visit!(PeepholeGradient, PeepholeGradientParams);
         $visit!(Pool, WindowParams);
         $visit!(PoolGradient, WindowParams);
+        $visit!(ProjectionGradient, ProjectionGradientParams);
         $visit!(RandomScore, RandomScoreParams);
+        $visit!(Rearrange, RearrangeParams);
         $visit!(RunningMean, RunningMeanParams);
         $visit!(Saliency, SaliencyParams);
         $visit!(Sgd, SgdParams);

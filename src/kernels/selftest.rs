@@ -86,8 +86,21 @@ fn products(gpu: &Gpu) -> Result<Result<String, String>> {
     let phase = plan.phase("selftest");
     let form = Form::NN;
     let activation = Activation::Identity;
-    Matmul { form, a, b, mask: None, bias: None, activation, gate: None, c, m, n, k }
-        .push(&mut plan)?;
+    Matmul {
+        form,
+        a,
+        b,
+        mask: None,
+        bias: None,
+        activation,
+        gate: None,
+        c,
+        m,
+        n,
+        k,
+        begin: [0; 2],
+    }
+    .push(&mut plan)?;
     let program = plan.build(gpu)?;
     // Small integers: exact in any order of summation.
     let values =

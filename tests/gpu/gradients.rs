@@ -2,6 +2,7 @@
 mod convolutions;
 mod dense;
 mod images;
+mod recurrent;
 mod sequences;
 
 use secateur::graph::{Graph, Mode, Tensor, gradients};

@@ -1,4 +1,6 @@
 //! A graph evaluated on the host in f64, if asked for with roundings as f32 arithmetic makes them.
+mod recurrent;
+
 use secateur::graph::{Graph, Mode, Node, Op, Tensor};
 use secateur::kernels::*;
 
@@ -115,6 +117,21 @@ fn apply(
         }
         Op::Attention { shape } => attention_reference(&shape, input(0)),
         Op::AttentionGradient { shape } => attention_gradient_reference(&shape, input(1), input(0)),
+        Op::Lstm { shape } => {
+            recurrent::lstm(&shape, inputs, given.step.follows != 0, None).remove(0)
+        }
+        Op::Gru { shape } => {
+            recurrent::gru(&shape, inputs, given.step.follows != 0, None).remove(0)
+        }
+        Op::LstmGradient { .. } | Op::GruGradient { .. } => {
+            recurrent_gradients(graph, node, given, inputs, values).swap_remove(0)
+        }
+        Op::RecurrentGradient { of } => {
+            let of_x = &graph.nodes()[node.inputs[0].index()];
+            let inputs: Vec<Vec<f64>> =
+                of_x.inputs.iter().map(|i| values[i.index()].clone()).collect();
+            recurrent_gradients(graph, of_x, given, &inputs, values).swap_remove(1 + of)
+        }
         Op::SoftmaxCrossEntropy { .. } | Op::LogLoss { .. } => loss(node, input(0), given).0,
         Op::LossGradient => {
             let losses = &graph.nodes()[node.inputs[0].index()];
@@ -123,6 +140,27 @@ fn apply(
         // No gradient goes through it.
         Op::Correct => Vec::new(),
         Op::Features | Op::Labels | Op::Parameter => unreachable!(),
+    }
+}
+
+/// Gradients of a recurrent layer by x and by its weights, for the node of that by x.
+fn recurrent_gradients(
+    graph: &Graph,
+    node: &Node,
+    given: &Given<'_>,
+    inputs: &[Vec<f64>],
+    values: &[Vec<f64>],
+) -> Vec<Vec<f64>> {
+    let layer = &graph.nodes()[node.inputs[1].index()];
+    let mut operands: Vec<Vec<f64>> =
+        layer.inputs.iter().map(|i| values[i.index()].clone()).collect();
+    // As rounded for this node.
+    operands[1..].iter_mut().zip(&inputs[2..]).for_each(|(to, from)| to.clone_from(from));
+    let (follows, gradient) = (given.step.follows != 0, Some(inputs[0].as_slice()));
+    match layer.op {
+        Op::Lstm { shape } => recurrent::lstm(&shape, &operands, follows, gradient),
+        Op::Gru { shape } => recurrent::gru(&shape, &operands, follows, gradient),
+        _ => unreachable!(),
     }
 }
 

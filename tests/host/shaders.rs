@@ -1,4 +1,6 @@
 //! Every kernel's Rust declaration against its WGSL.
+mod recurrent;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -219,7 +221,8 @@ fn everything() -> PlanBuilder {
     let activation = Activation::Tanh;
     for (form, k) in [(Form::TN, 40_000), (Form::NT, 1)] {
         let (mask, bias, gate) = (Some(mask), Some(bias), Some((gate, activation)));
-        let product = Matmul { form, a, b, mask, bias, activation, gate, c, m: 1, n: 1, k };
+        let product =
+            Matmul { form, a, b, mask, bias, activation, gate, c, m: 1, n: 1, k, begin: [0; 2] };
         product.push(&mut plan).unwrap();
     }
     let [size, stride, pad] = [[1, 1], [1, 1], [0, 0]];
@@ -297,6 +300,7 @@ fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [secateur::gpu::Slot; 4], sha
     EmbeddingGradient { tokens, gradient: b, out: c, places, rows, columns }.push(plan).unwrap();
     let shape = Heads { batch: 1, heads: 1, length: 1, width: 1, causal: true };
     plan.push(Attention { shape, x: a, out: c }).unwrap();
+    recurrent::variants(plan, [a, b, mask, c]);
     let (x, gradient, rows) = (a, b, mask);
     plan.push(AttentionQueryGradient { shape, x, gradient, rows, out: c }).unwrap();
     plan.push(AttentionKeyGradient { shape, x, gradient, rows, out: c }).unwrap();

@@ -85,7 +85,8 @@ fn run(gpu: &Gpu, parts: &[Parts], inputs: &Inputs, size: [usize; 3]) -> Vec<Vec
         let (form, activation) = (part.form, part.activation);
         let (mask, bias) = (part.masked.then_some(mask), part.bias.then_some(bias));
         let gate = part.gate.map(|activation| (gate, activation));
-        let product = Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k };
+        let product =
+            Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin: [0; 2] };
         product.push(&mut rig.plan).unwrap_or_else(|e| panic!("{e}"));
         c
     };

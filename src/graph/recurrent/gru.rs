@@ -1,0 +1,253 @@
+//! GRU: upstream's `GRUCell` with masks, unrolled.
+use super::super::lower::{Lowering, Mode};
+use super::super::{Graph, Op, Shape, Tensor};
+use super::{by_rows, by_times, one_time};
+use crate::gpu::Slot;
+use crate::kernels::{
+    Activation, ColumnSum, Form, GruGradient, GruReset, GruResetGradient, GruStep, Matmul,
+    Rearrange,
+};
+use crate::{Error, Result};
+
+/// Operands of [`Graph::gru`]; both kernels may have masks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GruWeights {
+    /// `[width + units, 2 * units]`: rows of x, then of the state; columns of the gates r and z.
+    pub gates: Tensor,
+    /// `[2 * units]`; upstream begins with 1.
+    pub gates_bias: Tensor,
+    /// `[width + units, units]`
+    pub candidate: Tensor,
+    /// `[units]`
+    pub candidate_bias: Tensor,
+    /// [`Graph::carried`] `[batch, units]`.
+    pub state: Tensor,
+}
+
+/// How many of the operands are weights.
+pub(super) const WEIGHTS: usize = 4;
+
+/// Extents of a GRU over a batch of sequences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gru {
+    /// Sequences.
+    pub rows: u32,
+    /// Places of each.
+    pub length: u32,
+    /// Features of a place.
+    pub width: u32,
+    /// Units.
+    pub units: u32,
+}
+
+/// What the forward pass leaves.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Tape {
+    /// `[length + 1, rows, width + units]`: what the gates' kernel is multiplied with.
+    inputs: Slot,
+    /// `[length, rows, width + units]`: what the candidate's kernel is multiplied with.
+    resets: Slot,
+    gates: Slot,
+    candidates: Slot,
+}
+
+/// What the backward pass leaves to the gradients of the weights.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct GradientTape {
+    shape: Gru,
+    forward: Tape,
+    of_gates: Slot,
+    of_candidates: Slot,
+}
+
+impl Gru {
+    fn stride(&self) -> u32 {
+        self.width + self.units
+    }
+
+    fn step(&self, time: u32) -> GruStep {
+        let &Self { rows, units, width, length } = self;
+        GruStep { rows, units, width, length, time }
+    }
+}
+
+impl Graph {
+    /// A GRU over `x [batch, length, width]`: its states `[batch, length, units]`:
+    /// `h = z h + (1 - z) tanh([x, r h] candidate + bias)`, with `r, z = sigmoid([x, h] gates + bias)`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] names the operand that does not fit.
+    pub fn gru(&mut self, x: Tensor, weights: GruWeights) -> Result<Tensor> {
+        let [rows, length, width] = self.sequence("gru", x)?;
+        let GruWeights { gates, gates_bias, candidate, candidate_bias, state } = weights;
+        let units = self.shape(candidate).dims().last().copied().unwrap_or(0);
+        if units == 0 || length == 0 {
+            let message = format!(
+                "candidate {} needs a column a unit, x {} a place or more",
+                self.shape(candidate),
+                self.shape(x)
+            );
+            return Err(Error::shape("gru", message));
+        }
+        let stride = width + units;
+        for (name, tensor, want) in [
+            ("gates", gates, vec![stride, 2 * units]),
+            ("gates_bias", gates_bias, vec![2 * units]),
+            ("candidate", candidate, vec![stride, units]),
+            ("candidate_bias", candidate_bias, vec![units]),
+            ("state", state, vec![rows, units]),
+        ] {
+            self.check_operand("gru", name, tensor, &want)?;
+        }
+        let shape = Gru { rows, length, width, units };
+        let name = self.layer_of(candidate);
+        let inputs = vec![x, gates, gates_bias, candidate, candidate_bias, state];
+        Ok(self.push(Op::Gru { shape }, inputs, Shape::new([rows, length, units]), &name))
+    }
+}
+
+impl Lowering<'_> {
+    pub(super) fn gru(&mut self, tensor: Tensor, shape: Gru) -> Result<()> {
+        let Gru { rows, length, width, units } = shape;
+        let stride = shape.stride();
+        let nodes = self.graph.nodes[tensor.0].inputs.clone();
+        let &[x, gates_kernel, gates_bias, candidate, candidate_bias, state] =
+            self.slots_of(&nodes)?.as_slice()
+        else {
+            return Err(self.lacks(tensor));
+        };
+        let inputs = self.tape(tensor, "inputs", &[length + 1, rows, stride])?;
+        let resets = self.tape(tensor, "resets", &[length, rows, stride])?;
+        let gates = self.tape(tensor, "gates", &[length, rows, 2 * units])?;
+        let candidates = self.tape(tensor, "candidates", &[length, rows, units])?;
+        let sequence = [rows, length, width];
+        for out in [inputs, resets] {
+            self.rearrange([x, out], sequence, [by_rows(sequence), by_times(rows, stride, 0)])?;
+        }
+        let (limit, adds, resumes) = (None, false, Some(self.homes.step));
+        let (from, to) = (one_time(units, 0), one_time(stride, width));
+        let (extents, x, out) = ([1, rows, units], state, inputs);
+        self.plan.push(Rearrange { x, out, extents, from, to, limit, adds, resumes })?;
+        let product = Matmul {
+            form: Form::NN,
+            a: inputs,
+            b: gates_kernel,
+            mask: self.homes.masks[nodes[1].index()],
+            bias: Some(gates_bias),
+            activation: Activation::Identity,
+            gate: None,
+            c: gates,
+            m: rows,
+            n: 2 * units,
+            k: stride,
+            begin: [0; 2],
+        };
+        let (mask, bias) = (self.homes.masks[nodes[3].index()], Some(candidate_bias));
+        let second =
+            Matmul { a: resets, b: candidate, mask, bias, c: candidates, n: units, ..product };
+        for time in 0..length {
+            let [at, from] = [time * rows * units, time * rows * stride];
+            let step = shape.step(time);
+            Matmul { begin: [from, 2 * at], ..product }.push(self.plan)?;
+            self.plan.push(GruReset { step, inputs, gates, resets })?;
+            Matmul { begin: [from, at], ..second }.push(self.plan)?;
+            self.plan.push(crate::kernels::Gru { step, gates, candidates, inputs })?;
+        }
+        let y = self.output(tensor)?;
+        let sequence = [rows, length, units];
+        let from = by_times(rows, stride, rows * stride + width);
+        self.rearrange([inputs, y], sequence, [from, by_rows(sequence)])?;
+        if self.mode != Mode::Look {
+            let from = one_time(stride, length * rows * stride + width);
+            self.rearrange([inputs, state], [1, rows, units], [from, one_time(units, 0)])?;
+        }
+        self.tapes[tensor.0] = Some(super::Tape::Gru(Tape { inputs, resets, gates, candidates }));
+        Ok(())
+    }
+
+    pub(super) fn gru_gradient(&mut self, tensor: Tensor, shape: Gru) -> Result<()> {
+        let Gru { rows, length, width, units } = shape;
+        let stride = shape.stride();
+        let nodes = self.graph.nodes[tensor.0].inputs.clone();
+        let gradient = self.slot(nodes[0])?;
+        let Some(super::Tape::Gru(forward)) = self.tapes[nodes[1].0].clone() else {
+            return Err(self.lacks(tensor));
+        };
+        let Tape { inputs, gates, candidates, .. } = forward;
+        let carry = self.tape(tensor, "carry", &[rows, units])?;
+        let of_gates = self.tape(tensor, "of_gates", &[length, rows, 2 * units])?;
+        let of_candidates = self.tape(tensor, "of_candidates", &[length, rows, units])?;
+        // What the products send back to x and to the state, or to the state after its reset.
+        let returned = self.tape(tensor, "returned", &[length, rows, stride])?;
+        let of_resets = self.tape(tensor, "of_resets", &[length, rows, stride])?;
+        let product = Matmul {
+            form: Form::NT,
+            a: of_gates,
+            b: self.slot(nodes[2])?,
+            mask: self.homes.masks[nodes[2].index()],
+            bias: None,
+            activation: Activation::Identity,
+            gate: None,
+            c: returned,
+            m: rows,
+            n: stride,
+            k: 2 * units,
+            begin: [0; 2],
+        };
+        let (b, mask) = (self.slot(nodes[4])?, self.homes.masks[nodes[4].index()]);
+        let first = Matmul { a: of_candidates, b, mask, c: of_resets, k: units, ..product };
+        for time in (0..length).rev() {
+            let [at, to] = [time * rows * units, time * rows * stride];
+            let step = shape.step(time);
+            let recurrent = (time + 1 < length).then_some(returned);
+            self.plan.push(GruGradient {
+                step,
+                gradient,
+                recurrent,
+                gates,
+                candidates,
+                inputs,
+                carry,
+                of_gates,
+                of_candidates,
+            })?;
+            Matmul { begin: [at, to], ..first }.push(self.plan)?;
+            let recurrent = of_resets;
+            self.plan.push(GruResetGradient { step, recurrent, gates, inputs, carry, of_gates })?;
+            Matmul { begin: [2 * at, to], ..product }.push(self.plan)?;
+        }
+        let of_x = self.output(tensor)?;
+        let extents = [rows, length, width];
+        let (from, to) = (by_times(rows, stride, 0), by_rows(extents));
+        for (x, adds) in [(returned, false), (of_resets, true)] {
+            let (out, limit, resumes) = (of_x, None, None);
+            self.plan.push(Rearrange { x, out, extents, from, to, limit, adds, resumes })?;
+        }
+        let tape = GradientTape { shape, forward, of_gates, of_candidates };
+        self.tapes[tensor.0] = Some(super::Tape::GruGradient(tape));
+        Ok(())
+    }
+
+    /// Gradient of the `of`-th of gates' kernel and bias, candidate's kernel and bias.
+    pub(super) fn gru_weight_gradient(
+        &mut self,
+        tensor: Tensor,
+        of: usize,
+        tape: GradientTape,
+    ) -> Result<()> {
+        let GradientTape { shape, forward, of_gates, of_candidates } = tape;
+        let rows = shape.length * shape.rows;
+        let out = self.output(tensor)?;
+        let (a, x, columns) = match of {
+            0 | 1 => (forward.inputs, of_gates, 2 * shape.units),
+            _ => (forward.resets, of_candidates, shape.units),
+        };
+        if of % 2 == 1 {
+            return ColumnSum { x, out, rows, columns }.push(self.plan);
+        }
+        let (m, n, k, begin) = (shape.stride(), columns, rows, [0; 2]);
+        let (form, activation) = (Form::TN, Activation::Identity);
+        let (b, c, mask, bias, gate) = (x, out, None, None, None);
+        Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin }.push(self.plan)
+    }
+}

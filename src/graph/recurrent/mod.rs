@@ -1,0 +1,130 @@
+//! Recurrent layers: a whole sequence is one node, unrolled into launches when it is lowered.
+//!
+//! The state after the last place of a batch is kept; a batch whose rows go on from those of the one before
+//! ([`crate::kernels::Step::follows`]) begins with it, any other with zeros: truncated backpropagation through time.
+mod gru;
+mod lstm;
+mod lstm_gradient;
+
+use super::autodiff::Backward;
+use super::lower::Lowering;
+use super::{Graph, Op, Shape, Tensor};
+use crate::gpu::Slot;
+use crate::kernels::{Places, Rearrange};
+use crate::{Error, Result};
+
+pub use gru::{Gru, GruWeights};
+pub use lstm::{Lstm, LstmOptions, LstmWeights};
+
+/// What the forward pass leaves to the backward pass, and that to the gradients of the weights.
+#[derive(Debug, Clone)]
+pub(super) enum Tape {
+    Lstm(lstm::Tape),
+    LstmGradient(lstm_gradient::GradientTape),
+    Gru(gru::Tape),
+    GruGradient(gru::GradientTape),
+}
+
+impl Graph {
+    /// A tensor that goes on from batch to batch, `[batch, ...]`, zero at first: the state of a recurrent layer. It is in
+    /// checkpoints, and no part of the model.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a name that is taken.
+    pub fn carried(&mut self, name: impl Into<String>, shape: impl Into<Shape>) -> Result<Tensor> {
+        let tensor = self.statistic(name, shape, super::Init::Constant(0.0))?;
+        if let Some(parameter) = self.parameters.last_mut() {
+            parameter.carried = true;
+        }
+        Ok(tensor)
+    }
+
+    /// Rows, places and features of `x`.
+    fn sequence(&self, op: &str, x: Tensor) -> Result<[u32; 3]> {
+        let xs = self.shape(x);
+        <[u32; 3]>::try_from(xs.dims()).map_err(|_| {
+            let message = format!("x {xs} has rank {}, not 3: [batch, length, width]", xs.rank());
+            Error::shape(op, message)
+        })
+    }
+
+    fn check_operand(&self, op: &str, name: &str, tensor: Tensor, want: &[u32]) -> Result<()> {
+        let shape = self.shape(tensor);
+        match shape.dims() == want {
+            true => Ok(()),
+            false => Err(Error::shape(op, format!("{name} {shape} must be {want:?}"))),
+        }
+    }
+}
+
+impl Backward<'_> {
+    pub(super) fn recurrent(&mut self, tensor: Tensor, gradient: Tensor) {
+        let node = self.graph.nodes[tensor.0].clone();
+        let (op, weights) = match node.op {
+            Op::Lstm { shape } => (Op::LstmGradient { shape }, shape.weights()),
+            Op::Gru { shape } => (Op::GruGradient { shape }, gru::WEIGHTS),
+            _ => return,
+        };
+        let x = node.inputs[0];
+        let operands = &node.inputs[1..=weights];
+        let inputs = [&[gradient, tensor], operands].concat();
+        // Its launches are also what the gradients of the weights read.
+        let of_x = self.like(op, inputs, x);
+        self.pass(x, of_x);
+        for (of, &weight) in operands.iter().enumerate() {
+            self.send(weight, Op::RecurrentGradient { of }, vec![of_x]);
+        }
+    }
+}
+
+impl Lowering<'_> {
+    pub(super) fn recurrent(&mut self, tensor: Tensor) -> Result<()> {
+        let node = &self.graph.nodes[tensor.0];
+        match node.op {
+            Op::Lstm { shape } => self.lstm(tensor, shape),
+            Op::LstmGradient { shape } => self.lstm_gradient(tensor, shape),
+            Op::Gru { shape } => self.gru(tensor, shape),
+            Op::GruGradient { shape } => self.gru_gradient(tensor, shape),
+            Op::RecurrentGradient { of } => match self.tapes[node.inputs[0].0].clone() {
+                Some(Tape::LstmGradient(tape)) => self.lstm_weight_gradient(tensor, of, tape),
+                Some(Tape::GruGradient(tape)) => self.gru_weight_gradient(tensor, of, tape),
+                _ => Err(self.lacks(tensor)),
+            },
+            _ => Err(self.lacks(tensor)),
+        }
+    }
+
+    fn rearrange(
+        &mut self,
+        [x, out]: [Slot; 2],
+        extents: [u32; 3],
+        [from, to]: [Places; 2],
+    ) -> Result<()> {
+        let (limit, adds, resumes) = (None, false, None);
+        self.plan.push(Rearrange { x, out, extents, from, to, limit, adds, resumes })
+    }
+
+    /// Scratch of a layer, `words` as 64 bits.
+    fn tape(&mut self, tensor: Tensor, what: &str, dims: &[u32]) -> Result<Slot> {
+        let name = format!("{}.{what}", self.graph.nodes[tensor.0].name);
+        let words = Shape::new(dims)
+            .elements()
+            .ok_or_else(|| Error::shape(&name, format!("{dims:?} has 2^32 elements or more")))?;
+        Ok(self.plan.scratch(name, words))
+    }
+}
+
+/// `[rows, length, width]` as it is.
+fn by_rows([_, length, width]: [u32; 3]) -> Places {
+    Places { begin: 0, outer: length * width, inner: width }
+}
+
+/// Rows and times of a tensor with the times outermost, `stride` elements a row, from `begin` on.
+fn by_times(rows: u32, stride: u32, begin: u32) -> Places {
+    Places { begin, outer: stride, inner: rows * stride }
+}
+
+/// The rows of one time, `stride` elements each, from `begin` on.
+fn one_time(stride: u32, begin: u32) -> Places {
+    Places { begin, outer: 0, inner: stride }
+}

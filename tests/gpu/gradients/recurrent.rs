@@ -1,0 +1,164 @@
+//! LSTM and GRU.
+use secateur::graph::{Graph, GruWeights, LstmOptions, LstmWeights, Tensor};
+use secateur::kernels::{Activation, Step};
+use secateur::nn::Network;
+
+use super::Case;
+
+const BATCH: u32 = 3;
+const VOCABULARY: u32 = 7;
+const WIDTH: u32 = 4;
+
+/// Tokens of `places` places through an embedding, `between`, and a layer; a label for each.
+fn around(places: u32, between: impl Fn(&mut Graph, Tensor) -> Tensor) -> Network {
+    let mut graph = Graph::default();
+    let (features, labels) = (graph.features(BATCH, places), graph.place_labels(BATCH, places));
+    let table = graph.parameter("embed.weight", [VOCABULARY, WIDTH]).unwrap();
+    let x = graph.embedding(features, table).unwrap();
+    let x = between(&mut graph, x);
+    let width = *graph.shape(x).dims().last().unwrap();
+    let w = graph.parameter("head.weight", [width, VOCABULARY]).unwrap();
+    let logits = graph.linear(x, w, None, Activation::Identity).unwrap();
+    let loss = graph.softmax_cross_entropy(logits, labels).unwrap();
+    let correct = graph.correct(logits, labels).unwrap();
+    let (name, classes) = ("test".into(), VOCABULARY);
+    Network { name, graph, features, labels, loss, losses: vec![], correct, classes }
+}
+
+/// Units, whether with peepholes, outputs of a projection, and constants.
+type Variant = (u32, bool, Option<u32>, LstmOptions);
+
+fn lstm(graph: &mut Graph, x: Tensor, name: &str, variant: Variant) -> Tensor {
+    let (units, peepholes, projection, options) = variant;
+    let width = *graph.shape(x).dims().last().unwrap();
+    let outputs = projection.unwrap_or(units);
+    let kernel = graph.parameter(format!("{name}.weight"), [width + outputs, 4 * units]).unwrap();
+    let kernel = graph.apply_mask(kernel).unwrap();
+    let weights = LstmWeights {
+        kernel,
+        bias: graph.parameter(format!("{name}.bias"), [4 * units]).unwrap(),
+        peepholes: peepholes
+            .then(|| graph.parameter(format!("{name}.peepholes"), [3, units]).unwrap()),
+        projection: projection.map(|outputs| {
+            let p = graph.parameter(format!("{name}.projection"), [units, outputs]).unwrap();
+            graph.apply_mask(p).unwrap()
+        }),
+        outputs: graph.carried(format!("{name}.h"), [BATCH, outputs]).unwrap(),
+        cells: graph.carried(format!("{name}.c"), [BATCH, units]).unwrap(),
+    };
+    graph.lstm(x, weights, options).unwrap()
+}
+
+fn gru(graph: &mut Graph, x: Tensor, name: &str, units: u32) -> Tensor {
+    let width = *graph.shape(x).dims().last().unwrap();
+    let mut weight = |part: &str, columns| {
+        let w = graph.parameter(format!("{name}.{part}.weight"), [width + units, columns]).unwrap();
+        let w = graph.apply_mask(w).unwrap();
+        (w, graph.parameter(format!("{name}.{part}.bias"), [columns]).unwrap())
+    };
+    let (gates, gates_bias) = weight("gates", 2 * units);
+    let (candidate, candidate_bias) = weight("candidate", units);
+    let state = graph.carried(format!("{name}.h"), [BATCH, units]).unwrap();
+    let weights = GruWeights { gates, gates_bias, candidate, candidate_bias, state };
+    graph.gru(x, weights).unwrap()
+}
+
+/// Whole batches and partial ones, from zeros and from a state.
+fn check(network: Network, terms: usize, seed: u64, differences: bool) {
+    for (rows, follows) in [(3, 0), (2, 1)] {
+        let case = Case::new(network.clone(), rows, terms, seed).tokens(VOCABULARY);
+        let case = Case { step: Step { follows, ..case.step }, ..case };
+        if differences {
+            case.check_differences();
+        }
+        case.check_device();
+    }
+}
+
+#[test]
+fn lstm_as_upstreams_cells() {
+    let plain = LstmOptions::default();
+    // Clips that some cells and outputs meet, and others do not.
+    let clipped = LstmOptions { cell_clip: Some(0.3), projection_clip: Some(0.2), ..plain };
+    let variants: [Variant; 6] = [
+        (5, false, None, plain),
+        (1, true, None, LstmOptions { forget_bias: 0.0, ..plain }),
+        (5, true, None, plain),
+        (7, false, Some(3), plain),
+        (3, true, Some(6), clipped),
+        (4, false, None, clipped),
+    ];
+    for (i, variant) in variants.into_iter().enumerate() {
+        for places in [1, 4] {
+            let network = around(places, |graph, x| lstm(graph, x, "lstm1", variant));
+            check(network, 100, i as u64, true);
+        }
+    }
+}
+
+#[test]
+fn two_layers_of_lstm() {
+    let network = around(5, |graph, x| {
+        let x = lstm(graph, x, "lstm1", (5, false, None, LstmOptions::default()));
+        lstm(graph, x, "lstm2", (4, true, Some(3), LstmOptions::default()))
+    });
+    check(network, 200, 9, true);
+}
+
+#[test]
+fn gru_as_upstreams_cell() {
+    for (i, units) in [1, 5, 6].into_iter().enumerate() {
+        for places in [1, 4] {
+            let network = around(places, |graph, x| gru(graph, x, "gru1", units));
+            check(network, 100, i as u64, true);
+        }
+    }
+    let network = around(5, |graph, x| {
+        let x = gru(graph, x, "gru1", 5);
+        gru(graph, x, "gru2", 4)
+    });
+    check(network, 200, 9, true);
+}
+
+/// Sizes past a workgroup and a tile.
+#[test]
+fn wide_layers() {
+    let network = around(3, |graph, x| {
+        let x = lstm(graph, x, "lstm1", (90, true, Some(70), LstmOptions::default()));
+        gru(graph, x, "gru1", 91)
+    });
+    check(network, 5000, 3, false);
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let mut graph = Graph::default();
+    let features = graph.features(BATCH, 8);
+    let x = graph.reshape(features, [BATCH, 2, 4]).unwrap();
+    let weights = LstmWeights {
+        kernel: graph.parameter("lstm.weight", [9, 20]).unwrap(),
+        bias: graph.parameter("lstm.bias", [20]).unwrap(),
+        peepholes: None,
+        projection: None,
+        outputs: graph.carried("h", [BATCH, 5]).unwrap(),
+        cells: graph.carried("c", [BATCH, 5]).unwrap(),
+    };
+    let plain = LstmOptions::default();
+    assert!(graph.lstm(x, weights, plain).is_ok());
+    let other = graph.parameter("other", [7, 3]).unwrap();
+    let mut refused = |weights: LstmWeights, options, what: &str| {
+        let error = graph.lstm(x, weights, options).unwrap_err().to_string();
+        assert!(error.contains(what), "{error} lacks {what}");
+    };
+    refused(LstmWeights { kernel: other, ..weights }, plain, "needs 4 columns a unit");
+    refused(LstmWeights { bias: other, ..weights }, plain, "bias [7, 3] must be [20]");
+    refused(LstmWeights { cells: other, ..weights }, plain, "cells [7, 3] must be [3, 5]");
+    let peepholes = Some(other);
+    refused(LstmWeights { peepholes, ..weights }, plain, "peepholes [7, 3] must be [3, 5]");
+    let projection = Some(other);
+    refused(LstmWeights { projection, ..weights }, plain, "kernel [9, 20] must be [7, 20]");
+    let clip = LstmOptions { cell_clip: Some(0.0), ..plain };
+    refused(weights, clip, "`cell_clip`: 0 must be above 0");
+    let error = graph.lstm(features, weights, plain).unwrap_err().to_string();
+    assert!(error.contains("x [3, 8] has rank 2, not 3"), "{error}");
+}
