@@ -138,9 +138,9 @@ pub enum Op {
         /// Added inside the logarithms.
         epsilon: f32,
     },
-    /// Inputs `predictions`, `targets`: loss of each row over the number of rows.
+    /// Inputs `predictions`, `targets`: loss of each row over the numbers of rows and of their elements.
     SquaredError,
-    /// Inputs `logits`, `targets`: loss of each row over the number of rows.
+    /// Inputs `logits`, `targets`: loss of each row over the numbers of rows and of their elements.
     SigmoidCrossEntropy,
     /// Input the losses of a loss: gradient of their sum by its first input. The loss's launch writes it.
     LossGradient,

@@ -1,6 +1,6 @@
 //! Losses against targets, and softmax.
 use secateur::gpu::PlanBuilder;
-use secateur::graph::{Graph, Homes, Mode, Tensor, lower};
+use secateur::graph::{Graph, Homes, Mode, Tensor, gradients, lower};
 use secateur::kernels::{Activation, STEP_WORDS};
 use secateur::nn::Network;
 
@@ -16,7 +16,10 @@ fn network(
 ) -> Network {
     let mut graph = Graph::default();
     let features = graph.features(BATCH, 6);
-    let labels = wide.map_or_else(|| graph.labels(BATCH), |width| graph.targets(BATCH, width));
+    let labels = match wide {
+        Some(width) => graph.targets(BATCH, width),
+        None => graph.labels(BATCH),
+    };
     let targets = if wide.is_some() { labels } else { features };
     let width = wide.unwrap_or(6);
     let mut x = features;
@@ -57,6 +60,24 @@ fn sigmoid_cross_entropy_of_several_labels() {
     for (i, width) in [1, 7, 70].into_iter().enumerate() {
         let network = network(Some(width), |graph, x, t| graph.sigmoid_cross_entropy(x, t));
         Case::new(network, 3, 60, i as u64).targets().check();
+    }
+}
+
+/// Targets that are computed stand still.
+#[test]
+fn no_gradient_goes_through_targets() {
+    for loss in [Graph::mean_squared_error, Graph::sigmoid_cross_entropy] {
+        let mut graph = Graph::default();
+        let features = graph.features(2, 3);
+        let layer = |graph: &mut Graph, name: &str| {
+            let w = graph.parameter(name, [3, 4]).unwrap();
+            graph.linear(features, w, None, Activation::Sigmoid).unwrap()
+        };
+        let [x, targets] = ["student.weight", "teacher.weight"].map(|n| layer(&mut graph, n));
+        let loss = loss(&mut graph, x, targets).unwrap();
+        let moved: Vec<bool> =
+            gradients(&mut graph, loss).unwrap().iter().map(Option::is_some).collect();
+        assert_eq!(moved, [true, false]);
     }
 }
 

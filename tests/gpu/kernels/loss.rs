@@ -147,7 +147,7 @@ fn log_loss_is_inside_its_bounds() {
 }
 
 /// Rows and columns around the sizes of workgroups and of their grid.
-const ROWS: [(usize, usize); 11] = [
+const ROWS: [(usize, usize); 12] = [
     (1, 1),
     (2, 31),
     (3, 32),
@@ -159,6 +159,7 @@ const ROWS: [(usize, usize); 11] = [
     (2, 1000),
     (3, 70_001),
     (70_001, 2),
+    (33, 1),
 ];
 
 /// Most roundings of one term in a sum over a row: those of its lane, then those of the tree.
@@ -231,10 +232,10 @@ fn sigmoid_cross_entropy_is_inside_its_bounds() {
         for rows in [batch, batch / 2] {
             let mut noise = Noise::new(columns as u64);
             let z = noise.floats(batch * columns, [1.0, 30.0, 1e4][at % 3]);
-            // Every fourth target is 0, and every fourth 1.
-            let t: Vec<f32> = (noise.floats(batch * columns, 1.0).iter())
-                .map(|t| (t + 0.5).clamp(0.0, 1.0))
-                .collect();
+            // Every fourth target is 0 and every fourth 1; or all are near 1, where a large logit may cancel.
+            let t = noise.floats(batch * columns, 1.0);
+            let near = |t: &f32| if at % 2 == 1 { 1.0 - t.abs() / 1024.0 } else { t + 0.5 };
+            let t: Vec<f32> = t.iter().map(|t| near(t).clamp(0.0, 1.0)).collect();
             let (losses, gradient) =
                 against_targets(gpu, [&z, &t], [batch, rows], |[z, t, step, losses, gradient]| {
                     let (batch, columns) = (batch as u32, columns as u32);
