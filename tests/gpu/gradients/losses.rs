@@ -38,7 +38,7 @@ fn network(
 #[test]
 fn an_autoencoder_of_its_features() {
     for rows in [3, BATCH as usize] {
-        let network = network(None, |graph, x, targets| graph.mean_squared_error(x, targets));
+        let network = network(None, Graph::mean_squared_error);
         Case::new(network, rows, 60, rows as u64).check();
     }
 }
@@ -58,7 +58,7 @@ fn squared_errors_of_targets() {
 #[test]
 fn sigmoid_cross_entropy_of_several_labels() {
     for (i, width) in [1, 7, 70].into_iter().enumerate() {
-        let network = network(Some(width), |graph, x, t| graph.sigmoid_cross_entropy(x, t));
+        let network = network(Some(width), Graph::sigmoid_cross_entropy);
         Case::new(network, 3, 60, i as u64).targets().check();
     }
 }
