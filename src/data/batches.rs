@@ -10,7 +10,8 @@ use std::sync::Arc;
 pub struct Batch {
     /// Features, batch size x width in row-major order; zero from row [`rows`](Self::rows) on.
     pub features: Vec<f32>,
-    /// Classes, one per row of the batch size; zero from row [`rows`](Self::rows) on.
+    /// Classes, one per row of the batch size, or `f32::to_bits` of the targets, batch size x their width, where the
+    /// network was built of [`Graph::targets`](crate::graph::Graph::targets); zero from row [`rows`](Self::rows) on.
     pub labels: Vec<u32>,
     /// Number of valid rows: the batch size, or less in the last batch of an epoch.
     pub rows: usize,

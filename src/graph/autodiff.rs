@@ -7,10 +7,19 @@ use crate::{Error, Result};
 /// `None` for a parameter that does not reach the loss.
 ///
 /// # Errors
-/// [`Error::Shape`] unless `loss` comes from [`Graph::softmax_cross_entropy`] or [`Graph::log_loss`].
+/// [`Error::Shape`] unless `loss` comes from [`Graph::softmax_cross_entropy`], [`Graph::log_loss`],
+/// [`Graph::mean_squared_error`] or [`Graph::sigmoid_cross_entropy`].
 pub fn gradients(graph: &mut Graph, loss: Tensor) -> Result<Vec<Option<Tensor>>> {
     let losses = graph.nodes[loss.0].inputs.first().copied();
-    let is_loss = |op| matches!(op, Op::SoftmaxCrossEntropy { .. } | Op::LogLoss { .. });
+    let is_loss = |op| {
+        matches!(
+            op,
+            Op::SoftmaxCrossEntropy { .. }
+                | Op::LogLoss { .. }
+                | Op::SquaredError
+                | Op::SigmoidCrossEntropy
+        )
+    };
     let Some(losses) = losses.filter(|l| is_loss(graph.nodes[l.0].op)) else {
         let name = &graph.nodes[loss.0].name;
         return Err(Error::shape("gradients", format!("{name} is not the mean of a loss")));
@@ -76,7 +85,9 @@ impl Backward<'_> {
             // The same elements are left out.
             (Op::Dropout { .. }, &[x]) => self.send(x, node.op, vec![gradient]),
             (Op::Pool { .. } | Op::Lrn { .. }, _) => self.pool(tensor, gradient),
-            (Op::Normalise { .. } | Op::BatchNormalise { .. }, _) => self.norm(tensor, gradient),
+            (Op::Normalise { .. } | Op::Softmax | Op::BatchNormalise { .. }, _) => {
+                self.norm(tensor, gradient);
+            }
             (Op::Embedding | Op::Attention { .. }, _) => self.sequence(tensor, gradient),
             (Op::Lstm { .. } | Op::Gru { .. }, _) => self.recurrent(tensor, gradient),
             (op, _) => {

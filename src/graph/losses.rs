@@ -1,5 +1,5 @@
 //! Losses of a graph, and the count of right rows.
-use super::{Graph, Op, Shape, Tensor};
+use super::{Graph, LABELS, Op, Shape, TARGETS, Tensor};
 use crate::{Error, Result};
 
 impl Graph {
@@ -43,6 +43,54 @@ impl Graph {
         }
     }
 
+    /// Mean squared error `[1]` of `predictions [batch, ...]` against `targets` of the same shape, over the elements of
+    /// the valid rows. Targets are what [`Graph::targets`] makes, the features themselves for an autoencoder, or any
+    /// tensor: no gradient goes through them.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the shapes differ or have no axes, or the targets are class numbers.
+    pub fn mean_squared_error(&mut self, predictions: Tensor, targets: Tensor) -> Result<Tensor> {
+        self.against_targets(Op::SquaredError, "predictions", predictions, targets)
+    }
+
+    /// Mean binary cross-entropy `[1]` of the sigmoid of `logits [batch, n]` against `targets [batch, n]` in 0 to 1,
+    /// over the elements of the valid rows: of several labels at once, none of which excludes another. Computed as
+    /// `max(z, 0) - z t + ln(1 + exp(-|z|))`, which no logit overflows. No gradient goes through the targets.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the shapes differ or are not of rank 2, or the targets are class numbers.
+    pub fn sigmoid_cross_entropy(&mut self, logits: Tensor, targets: Tensor) -> Result<Tensor> {
+        let zs = self.shape(logits);
+        if zs.rank() != 2 {
+            let message = format!("logits {zs} have rank {}, not 2", zs.rank());
+            return Err(Error::shape("sigmoid_cross_entropy", message));
+        }
+        self.against_targets(Op::SigmoidCrossEntropy, "logits", logits, targets)
+    }
+
+    fn against_targets(&mut self, op: Op, is: &str, x: Tensor, targets: Tensor) -> Result<Tensor> {
+        let (name, xs, ts) = (op.name(), self.shape(x), self.shape(targets));
+        let &[batch, ..] = xs.dims() else {
+            return Err(Error::shape(name, format!("{is} {xs} have no axes, need rank 1 or more")));
+        };
+        if xs != ts {
+            return Err(Error::shape(name, format!("{is} {xs} and targets {ts} differ")));
+        }
+        if self.holds(targets, LABELS) {
+            let message = format!("targets {ts} are class numbers; make them by Graph::targets");
+            return Err(Error::shape(name, message));
+        }
+        let losses = self.push(op, vec![x, targets], Shape::new([batch]), "losses");
+        Ok(self.push(Op::ColumnSum, vec![losses], Shape::new([1]), "loss"))
+    }
+
+    /// Whether `tensor` is the host's input of this name: the words of class numbers and those of targets are the
+    /// same operation.
+    fn holds(&self, tensor: Tensor, name: &str) -> bool {
+        let node = &self.nodes[tensor.0];
+        node.op == Op::Labels && node.name == name
+    }
+
     fn loss(&mut self, op: Op, logits: Tensor, labels: Tensor) -> Result<Tensor> {
         let rows = self.check_logits(op.name(), logits, labels)?;
         let losses = self.push(op, vec![logits, labels], Shape::new([rows]), "losses");
@@ -62,6 +110,10 @@ impl Graph {
     /// Rows of the logits, one for each label.
     fn check_logits(&self, op: &str, logits: Tensor, labels: Tensor) -> Result<u32> {
         let (zs, ys) = (self.shape(logits), self.shape(labels));
+        if self.holds(labels, TARGETS) {
+            let message = format!("labels {ys} are f32 targets, must be class numbers");
+            return Err(Error::shape(op, message));
+        }
         match (zs.dims(), ys.elements()) {
             ([leading @ .., _], Some(rows)) if leading == ys.dims() => Ok(rows),
             _ => Err(Error::shape(op, format!("logits {zs} and labels {ys} differ in rows"))),

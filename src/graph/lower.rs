@@ -3,7 +3,8 @@ use super::recurrent::Tape;
 use super::{Graph, Node, Op, Tensor};
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
-    Activation, ColumnSum, Conv2d, Correct, Form, LogLoss, Matmul, SoftmaxCrossEntropy,
+    Activation, ColumnSum, Conv2d, Correct, Form, LogLoss, Matmul, SigmoidCrossEntropy,
+    SoftmaxCrossEntropy, SquaredError,
 };
 use crate::{Error, Result};
 
@@ -128,6 +129,8 @@ impl Lowering<'_> {
             (
                 Op::Normalise { .. }
                 | Op::NormaliseGradient { .. }
+                | Op::Softmax
+                | Op::SoftmaxGradient
                 | Op::Moments { .. }
                 | Op::BatchNormalise { .. }
                 | Op::BatchNormaliseGradient { .. },
@@ -155,9 +158,13 @@ impl Lowering<'_> {
                 let out = self.output(tensor)?;
                 ColumnSum { x, out, rows, columns }.push(self.plan)
             }
-            (Op::SoftmaxCrossEntropy { .. } | Op::LogLoss { .. }, &[logits, labels]) => {
-                self.loss(tensor, logits, labels)
-            }
+            (
+                Op::SoftmaxCrossEntropy { .. }
+                | Op::LogLoss { .. }
+                | Op::SquaredError
+                | Op::SigmoidCrossEntropy,
+                &[logits, labels],
+            ) => self.loss(tensor, logits, labels),
             (Op::LossGradient, &[losses]) => {
                 self.slots[tensor.0] = self.loss_gradients[losses.0];
                 Ok(())
@@ -235,7 +242,28 @@ impl Lowering<'_> {
         self.loss_gradients[tensor.0] = Some(gradient);
         let (logits, labels, step) = (self.slot(logits)?, self.slot(labels)?, self.homes.step);
         let losses = self.output(tensor)?;
+        // Where there are targets, a row is all that belongs to one of the batch.
+        let rows = self.elements(tensor)?;
+        let columns = batch * classes / rows.max(1);
         match self.graph.nodes[tensor.0].op {
+            Op::SquaredError => self.plan.push(SquaredError {
+                predictions: logits,
+                targets: labels,
+                step,
+                losses,
+                gradient,
+                batch: rows,
+                columns,
+            }),
+            Op::SigmoidCrossEntropy => self.plan.push(SigmoidCrossEntropy {
+                logits,
+                targets: labels,
+                step,
+                losses,
+                gradient,
+                batch: rows,
+                columns,
+            }),
             Op::LogLoss { epsilon } => {
                 self.plan.push(LogLoss { logits, labels, step, losses, gradient, batch, epsilon })
             }

@@ -35,6 +35,11 @@ impl Tensor {
     }
 }
 
+/// Name of class numbers that the host writes.
+const LABELS: &str = "labels";
+/// Name of f32 targets that the host writes in their place.
+const TARGETS: &str = "targets";
+
 /// Nodes in order: each reads only earlier ones.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
@@ -50,12 +55,19 @@ impl Graph {
 
     /// The batch's labels `[batch]`, class numbers written by the host before each step.
     pub fn labels(&mut self, batch: u32) -> Tensor {
-        self.push(Op::Labels, vec![], Shape::new([batch]), "labels")
+        self.push(Op::Labels, vec![], Shape::new([batch]), LABELS)
     }
 
     /// Labels `[batch, places]`: one for each place of a sequence.
     pub fn place_labels(&mut self, batch: u32, places: u32) -> Tensor {
-        self.push(Op::Labels, vec![], Shape::new([batch, places]), "labels")
+        self.push(Op::Labels, vec![], Shape::new([batch, places]), LABELS)
+    }
+
+    /// Targets `[batch, width]` of [`mean_squared_error`](Self::mean_squared_error) and
+    /// [`sigmoid_cross_entropy`](Self::sigmoid_cross_entropy), written by the host before each step in the place of
+    /// labels: [`Batch::labels`](crate::data::Batch::labels) then holds `f32::to_bits` of each, `batch * width` words.
+    pub fn targets(&mut self, batch: u32, width: u32) -> Tensor {
+        self.push(Op::Labels, vec![], Shape::new([batch, width]), TARGETS)
     }
 
     /// A trainable tensor, with the initial values of its rank: [`Init::Glorot`] for rank 2 and more, else 0.

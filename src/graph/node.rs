@@ -9,7 +9,7 @@ use crate::kernels::{Activation, Columns, Convolution, Form, Heads, Lrn, Pooling
 pub enum Op {
     /// Written by the host.
     Features,
-    /// Written by the host.
+    /// Written by the host: class numbers, or the bits of f32 targets.
     Labels,
     /// A trainable tensor.
     Parameter,
@@ -93,6 +93,10 @@ pub enum Op {
         /// Extents and constants.
         rows: Rows,
     },
+    /// Input `x`: softmax of each row.
+    Softmax,
+    /// Inputs `gradient`, `y`: gradient of that by its input, for its result `y`.
+    SoftmaxGradient,
     /// Input `x`: means and variances of its columns.
     Moments {
         /// Extents.
@@ -159,7 +163,11 @@ pub enum Op {
         /// Added inside the logarithms.
         epsilon: f32,
     },
-    /// Input the losses of a loss: gradient of their sum by the logits. The loss's launch writes it.
+    /// Inputs `predictions`, `targets`: loss of each row over the numbers of rows and of their elements.
+    SquaredError,
+    /// Inputs `logits`, `targets`: loss of each row over the numbers of rows and of their elements.
+    SigmoidCrossEntropy,
+    /// Input the losses of a loss: gradient of their sum by its first input. The loss's launch writes it.
     LossGradient,
     /// Inputs `logits`, `labels`: 1 for each row that is right.
     Correct,
@@ -188,6 +196,8 @@ impl Op {
             Self::LrnGradient { .. } => "lrn_gradient",
             Self::Normalise { .. } => "normalise",
             Self::NormaliseGradient { .. } => "normalise_gradient",
+            Self::Softmax => "softmax",
+            Self::SoftmaxGradient => "softmax_gradient",
             Self::Moments { .. } => "moments",
             Self::BatchNormalise { .. } => "batch_normalise",
             Self::BatchNormaliseGradient { .. } => "batch_normalise_gradient",
@@ -202,6 +212,8 @@ impl Op {
             Self::RecurrentGradient { .. } => "recurrent_gradient",
             Self::SoftmaxCrossEntropy { .. } => "softmax_cross_entropy",
             Self::LogLoss { .. } => "log_loss",
+            Self::SquaredError => "squared_error",
+            Self::SigmoidCrossEntropy => "sigmoid_cross_entropy",
             Self::LossGradient => "loss_gradient",
             Self::Correct => "correct",
         }

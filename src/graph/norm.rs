@@ -1,10 +1,10 @@
-//! Layer, RMS and batch normalisation.
+//! Layer, RMS and batch normalisation, and softmax.
 use super::autodiff::Backward;
 use super::lower::{Lowering, Mode};
 use super::{Graph, Op, Shape, Tensor};
 use crate::kernels::{
     BatchNormalise, BatchNormaliseGradient, Columns, Moments, MovingAverage, Normalise,
-    NormaliseGradient, Rows,
+    NormaliseGradient, Rows, Softmax, SoftmaxGradient,
 };
 use crate::{Error, Result};
 
@@ -21,6 +21,23 @@ impl Graph {
         let rows = Rows { rows: xs.elements().unwrap_or(0) / columns, columns, epsilon, centred };
         let name = format!("{}.norm", self.nodes[x.0].name);
         Ok(self.push(Op::Normalise { rows }, vec![x], xs, &name))
+    }
+
+    /// Softmax (Bridle 1990) of each row of `x [..., columns]`: `exp(x)` over the row's sum of them, shifted by the
+    /// row's largest, so that no exp overflows.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an `x` without axes.
+    pub fn softmax(&mut self, x: Tensor) -> Result<Tensor> {
+        let xs = self.shape(x).clone();
+        if xs.rank() == 0 {
+            return Err(Error::shape(
+                "softmax",
+                format!("x {xs} has no axes, needs rank 1 or more"),
+            ));
+        }
+        let name = format!("{}.softmax", self.nodes[x.0].name);
+        Ok(self.push(Op::Softmax, vec![x], xs, &name))
     }
 
     /// Batch norm (Ioffe and Szegedy 2015) of each channel of `x [batch, ..., channels]`, without scale and shift. In
@@ -74,6 +91,7 @@ impl Backward<'_> {
             (Op::Normalise { rows }, &[x]) => {
                 self.send(x, Op::NormaliseGradient { rows }, vec![gradient, x]);
             }
+            (Op::Softmax, &[x]) => self.send(x, Op::SoftmaxGradient, vec![gradient, tensor]),
             // It stands for the way through the moments too.
             (Op::BatchNormalise { shape, .. }, &[x, moments, _]) if self.needs(x) => {
                 let products = self.like(Op::Mul, vec![gradient, tensor], tensor);
@@ -117,6 +135,14 @@ impl Lowering<'_> {
             (Op::Normalise { rows }, &[x]) => self.plan.push(Normalise { rows, x, y: out }),
             (Op::NormaliseGradient { rows }, &[gradient, x]) => {
                 self.plan.push(NormaliseGradient { rows, gradient, x, out })
+            }
+            (Op::Softmax, &[x]) => {
+                let [rows, columns] = self.matrix(tensor)?;
+                self.plan.push(Softmax { x, y: out, rows, columns })
+            }
+            (Op::SoftmaxGradient, &[gradient, y]) => {
+                let [rows, columns] = self.matrix(tensor)?;
+                self.plan.push(SoftmaxGradient { gradient, y, out, rows, columns })
             }
             (Op::Moments { shape }, &[x]) => self.plan.push(Moments { shape, x, step, out }),
             (

@@ -11,7 +11,7 @@ pub struct Network {
     pub graph: Graph,
     /// `[batch, width]`
     pub features: Tensor,
-    /// `[batch]`
+    /// `[batch]`, `[batch, places]`, or the `[batch, width]` of [`Graph::targets`].
     pub labels: Tensor,
     /// Mean loss `[1]`.
     pub loss: Tensor,

@@ -2,6 +2,7 @@
 mod convolutions;
 mod dense;
 mod images;
+mod losses;
 mod recurrent;
 mod sequences;
 
@@ -50,6 +51,12 @@ impl Case {
     fn tokens(self, vocabulary: u32) -> Self {
         let tokens = Noise::new(3).below(self.features.len(), vocabulary);
         Self { features: tokens.iter().map(|&t| t as f32).collect(), ..self }
+    }
+
+    /// Labels that are targets in 0 to 1.
+    fn targets(self) -> Self {
+        let targets = Noise::new(4).floats(self.labels.len(), 0.5);
+        Self { labels: targets.iter().map(|t| (t + 0.5).to_bits()).collect(), ..self }
     }
 
     fn evaluate(

@@ -43,6 +43,9 @@ pub fn evaluate(
         }
         let mut value = match node.op {
             Op::Features => given.features.iter().map(|&x| x.into()).collect(),
+            Op::Labels if node.name == "targets" => {
+                given.labels.iter().map(|&t| f32::from_bits(t).into()).collect()
+            }
             Op::Labels => given.labels.iter().map(|&y| y.into()).collect(),
             Op::Parameter => {
                 let (values, mask) = parameter.next().unwrap();
@@ -96,6 +99,11 @@ fn apply(
         Op::LrnGradient { lrn } => lrn_gradient_reference(&lrn, input(0), input(1)),
         Op::Normalise { rows } => normalise_reference(&rows, input(0)),
         Op::NormaliseGradient { rows } => normalise_gradient_reference(&rows, input(0), input(1)),
+        Op::Softmax => softmax_reference(input(0), *node.shape.dims().last().unwrap() as usize),
+        Op::SoftmaxGradient => {
+            let columns = *node.shape.dims().last().unwrap() as usize;
+            softmax_gradient_reference(input(0), input(1), columns)
+        }
         Op::Moments { shape } => moments_reference(&shape, input(0), given.step.rows),
         Op::BatchNormalise { shape, .. } => {
             batch_normalise_reference(&shape, input(0), input(if evaluates { 2 } else { 1 }))
@@ -132,10 +140,21 @@ fn apply(
                 of_x.inputs.iter().map(|i| values[i.index()].clone()).collect();
             recurrent_gradients(graph, of_x, given, &inputs, values).swap_remove(1 + of)
         }
+        Op::SquaredError => squared_error_reference(input(0), input(1), given.batch, &given.step).0,
+        Op::SigmoidCrossEntropy => {
+            sigmoid_cross_entropy_reference(input(0), input(1), given.batch, &given.step).0
+        }
         Op::SoftmaxCrossEntropy { .. } | Op::LogLoss { .. } => loss(node, input(0), given).0,
         Op::LossGradient => {
             let losses = &graph.nodes()[node.inputs[0].index()];
-            loss(losses, &values[losses.inputs[0].index()], given).1
+            let [x, y] = [0, 1].map(|i| values[losses.inputs[i].index()].as_slice());
+            match losses.op {
+                Op::SquaredError => squared_error_reference(x, y, given.batch, &given.step).1,
+                Op::SigmoidCrossEntropy => {
+                    sigmoid_cross_entropy_reference(x, y, given.batch, &given.step).1
+                }
+                _ => loss(losses, x, given).1,
+            }
         }
         // No gradient goes through it.
         Op::Correct => Vec::new(),
