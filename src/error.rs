@@ -1,4 +1,5 @@
 //! The crate's one error type: each message names the thing, both numbers, and the way out.
+use std::any::Any;
 use std::path::PathBuf;
 
 /// Result with the crate's [`Error`].
@@ -168,6 +169,13 @@ impl Error {
     /// An [`Error::File`].
     pub fn file(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
         Self::File { path: path.into(), message: message.into() }
+    }
+
+    /// An [`Error::Panicked`], by what `catch_unwind` caught.
+    pub(crate) fn panicked(what: &'static str, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Self::Panicked { what, message: text.unwrap_or("no message").to_owned() }
     }
 
     /// Turns an [`std::io::Error`] into an [`Error::Io`], for `map_err`.

@@ -273,8 +273,8 @@ impl BatchSource for Timed<'_> {
         self.batches.batch_size()
     }
 
-    fn width(&self) -> usize {
-        self.batches.width()
+    fn shape(&self) -> &[usize] {
+        self.batches.shape()
     }
 
     fn classes(&self) -> u32 {

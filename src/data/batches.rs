@@ -1,60 +1,7 @@
-//! Batches of a data set, in file order or shuffled anew for each epoch.
-use super::{Dataset, permutation};
+//! Batches of a data set: in file order, shuffled anew for each epoch, or in streams.
+use super::{Batch, BatchSource, Cursor, Dataset, permutation};
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// What one step consumes. Start from `Batch::default()` and let a source refill it: the buffers
-/// are allocated by the first batch and reused by the others.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Batch {
-    /// Features, batch size x width in row-major order; zero from row [`rows`](Self::rows) on.
-    pub features: Vec<f32>,
-    /// Classes, one per row of the batch size, or `f32::to_bits` of the targets, batch size x their width, where the
-    /// network was built of [`Graph::targets`](crate::graph::Graph::targets); zero from row [`rows`](Self::rows) on.
-    pub labels: Vec<u32>,
-    /// Number of valid rows: the batch size, or less in the last batch of an epoch.
-    pub rows: usize,
-    /// Epoch that the rows belong to, from 0.
-    pub epoch: u64,
-}
-
-/// A position between two batches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cursor {
-    /// Epoch of the next batch, from 0.
-    pub epoch: u64,
-    /// Rows of that epoch that were already given.
-    pub row: u64,
-}
-
-/// Where batches come from.
-pub trait BatchSource {
-    /// Rows in every batch, padding included.
-    fn batch_size(&self) -> usize;
-
-    /// Features per row.
-    fn width(&self) -> usize;
-
-    /// Number of classes; every label is below it.
-    fn classes(&self) -> u32;
-
-    /// Fills `batch`, whatever it held; at the end of the data gives `false`, and a `batch` of 0
-    /// valid rows.
-    ///
-    /// # Errors
-    /// What the source meets on reading; [`Batches`] meets nothing.
-    fn next_batch(&mut self, batch: &mut Batch) -> Result<bool>;
-
-    /// Position of the next batch.
-    fn cursor(&self) -> Cursor;
-
-    /// Goes to `cursor`: the batches from there on are those of a source that went the whole way.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] when no batch of this source starts there; the source stays where it is.
-    fn seek(&mut self, cursor: Cursor) -> Result<()>;
-}
 
 /// Batches of a [`Dataset`] in memory.
 #[derive(Clone, Debug)]
@@ -62,10 +9,12 @@ pub struct Batches {
     dataset: Arc<Dataset>,
     batch_size: usize,
     seed: Option<u64>,
+    augment: bool,
+    streams: bool,
     drop_last: bool,
     epochs: Option<u64>,
     epoch: u64,
-    /// Below [`Self::epoch_rows`].
+    /// Below [`Self::epoch_rows`], and in streams a multiple of the batch size.
     row: usize,
     /// An epoch and its order, where shuffled.
     order: Option<(u64, Vec<u32>)>,
@@ -84,13 +33,42 @@ impl Batches {
         seed: Option<u64>,
     ) -> Result<Self> {
         let dataset = dataset.into();
-        let max = MAX_FEATURES / dataset.width();
+        let max = MAX_FEATURES / dataset.width().max(dataset.places());
         if !(1..=max).contains(&batch_size) {
             let message = format!("{batch_size}; for {} it is 1 to {max}", dataset.name());
             return Err(Error::argument("batch_size", message));
         }
-        let (epochs, drop_last) = (None, false);
-        Ok(Self { dataset, batch_size, seed, drop_last, epochs, epoch: 0, row: 0, order: None })
+        Ok(Self {
+            dataset,
+            batch_size,
+            seed,
+            augment: false,
+            streams: false,
+            drop_last: false,
+            epochs: None,
+            epoch: 0,
+            row: 0,
+            order: None,
+        })
+    }
+
+    /// Whether to give a random version of each image ([`Images::augment`](super::Images::augment)),
+    /// a function of seed, epoch and row of the data set. Without a seed, or for rows that have no
+    /// such versions, they are given as they are.
+    pub fn augment(mut self, augment: bool) -> Self {
+        self.augment = augment;
+        self
+    }
+
+    /// Whether to give the rows in streams, without a shuffle, and go back to the start. For rows
+    /// that go on from each other, as those of a text: R of them in batches of B are cut into B
+    /// streams of ceil(R / B) consecutive rows, and batch t has row t of each stream. The last
+    /// streams may be shorter, or empty: later batches are partial then. With
+    /// [`drop_last`](Self::drop_last) the streams have floor(R / B) rows, and the rest is left out.
+    pub fn streams(mut self, streams: bool) -> Self {
+        self.streams = streams;
+        (self.epoch, self.row) = (0, 0);
+        self
     }
 
     /// Whether to leave out the partial batch at the end of each epoch, and go back to the start.
@@ -119,10 +97,26 @@ impl Batches {
         self
     }
 
-    /// Rows given in one epoch.
+    /// Rows given in one epoch; in streams a partial batch counts as a whole one.
     fn epoch_rows(&self) -> usize {
-        let rows = self.dataset.rows();
-        if self.drop_last { rows - rows % self.batch_size } else { rows }
+        let (rows, size) = (self.dataset.rows(), self.batch_size);
+        match (self.drop_last, self.streams) {
+            (true, _) => rows - rows % size,
+            (false, true) => rows.next_multiple_of(size),
+            (false, false) => rows,
+        }
+    }
+
+    /// Rows of the data set that the next batch gives, by place in the epoch and step between them.
+    fn next_rows(&self) -> impl Iterator<Item = usize> + use<> {
+        let (rows, size) = (self.dataset.rows(), self.batch_size);
+        let (first, step, end) = if self.streams {
+            // Streams that have ended are the last ones: the rest is a prefix of the batch.
+            (self.row / size, self.epoch_rows() / size, rows)
+        } else {
+            (self.row, 1, self.epoch_rows())
+        };
+        (first..end).step_by(step).take(size)
     }
 }
 
@@ -131,8 +125,12 @@ impl BatchSource for Batches {
         self.batch_size
     }
 
-    fn width(&self) -> usize {
-        self.dataset.width()
+    fn shape(&self) -> &[usize] {
+        self.dataset.feature_shape()
+    }
+
+    fn places(&self) -> usize {
+        self.dataset.places()
     }
 
     fn classes(&self) -> u32 {
@@ -144,27 +142,36 @@ impl BatchSource for Batches {
         if self.epochs.is_some_and(|epochs| self.epoch >= epochs) {
             return Ok(false);
         }
-        if let Some(seed) = self.seed
+        let seed = self.seed.filter(|_| !self.streams);
+        if let Some(seed) = seed
             && self.order.as_ref().is_none_or(|&(epoch, _)| epoch != self.epoch)
         {
             let order = permutation(self.dataset.rows(), seed, self.epoch);
             self.order = Some((self.epoch, order));
         }
+        let order = self.order.as_ref().filter(|_| seed.is_some());
+        let augment = self.seed.filter(|_| self.augment);
 
-        let width = self.dataset.width();
-        let end = self.epoch_rows().min(self.row + self.batch_size);
+        let (width, places) = (self.dataset.width(), self.dataset.places());
         batch.epoch = self.epoch;
-        batch.rows = end - self.row;
+        batch.follows = self.streams && self.row > 0;
         batch.features.resize(self.batch_size * width, 0.0);
-        batch.labels.resize(self.batch_size, 0);
-        for (k, row) in (self.row..end).enumerate() {
-            let i = self.order.as_ref().map_or(row, |(_, order)| order[row] as usize);
-            self.dataset.write_row(i, &mut batch.features[k * width..][..width]);
-            batch.labels[k] = self.dataset.label(i);
+        batch.labels.resize(self.batch_size * places, 0);
+        for row in self.next_rows() {
+            let (i, k) = (order.map_or(row, |(_, order)| order[row] as usize), batch.rows);
+            let features = &mut batch.features[k * width..][..width];
+            match augment {
+                Some(seed) => self.dataset.write_random_row(i, seed, self.epoch, features),
+                None => self.dataset.write_row(i, features),
+            }
+            let labels = &mut batch.labels[k * places..][..places];
+            labels.iter_mut().zip(self.dataset.labels(i)).for_each(|(to, label)| *to = label);
+            batch.rows += 1;
         }
         batch.features[batch.rows * width..].fill(0.0);
-        batch.labels[batch.rows..].fill(0);
+        batch.labels[batch.rows * places..].fill(0);
 
+        let end = self.epoch_rows().min(self.row + self.batch_size);
         self.row = end;
         if end == self.epoch_rows() {
             (self.epoch, self.row) = (self.epoch.saturating_add(1), 0);

@@ -1,9 +1,8 @@
 //! Data sets in the IDX file format of MNIST, plain or gzipped.
+use super::file::{find, refused};
 use super::{Dataset, Split};
 use crate::{Error, Result};
-use flate2::read::MultiGzDecoder;
-use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -110,35 +109,13 @@ impl Idx {
 /// First word of a file of unsigned bytes; its last byte is the number of dimensions.
 const MAGIC_BYTES: u32 = 0x0800;
 
-/// Opens `name` or else `name.gz`, and decompresses the latter.
 fn open(dir: &Path, name: &str) -> Result<(PathBuf, Box<dyn Read>)> {
-    let plain = dir.join(name);
-    match File::open(&plain) {
-        Ok(file) => return Ok((plain, Box::new(BufReader::new(file)))),
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(Error::io("open", plain)(error)),
-    }
-    let gzipped = dir.join(format!("{name}.gz"));
-    match File::open(&gzipped) {
-        Ok(file) => Ok((gzipped, Box::new(MultiGzDecoder::new(BufReader::new(file))))),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let message = format!(
-                "has neither {name} nor {name}.gz; the folder should hold train-images-idx3-ubyte, \
-                 train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, \
-                 each plain or with .gz"
-            );
-            Err(Error::file(dir, message))
-        }
-        Err(error) => Err(Error::io("open", gzipped)(error)),
-    }
-}
-
-/// Tells bad contents (as the decoder reports them) from a refusal of the operating system.
-fn refused(path: &Path) -> impl FnOnce(io::Error) -> Error {
-    move |error| match error.kind() {
-        ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
-            Error::file(path, format!("not a whole gzip file: {error}; download it again"))
-        }
-        _ => Error::io("read", path)(error),
-    }
+    find(dir, name)?.ok_or_else(|| {
+        let message = format!(
+            "has neither {name} nor {name}.gz; the folder should hold train-images-idx3-ubyte, \
+             train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, \
+             each plain or with .gz"
+        );
+        Error::file(dir, message)
+    })
 }

@@ -16,7 +16,7 @@ pub fn permutation(n: usize, seed: u64, stream: u64) -> Vec<u32> {
 }
 
 /// A number in `0..=max`, each equally likely: draws from the uneven end of the range are rejected.
-fn draw(rng: &mut ChaCha8Rng, max: u64) -> u64 {
+pub(super) fn draw(rng: &mut ChaCha8Rng, max: u64) -> u64 {
     let bound = max + 1;
     let uneven = bound.wrapping_neg() % bound;
     loop {

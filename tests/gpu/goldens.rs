@@ -69,8 +69,8 @@ impl BatchSource for Recorded {
     fn batch_size(&self) -> usize {
         16
     }
-    fn width(&self) -> usize {
-        4
+    fn shape(&self) -> &[usize] {
+        &[4]
     }
     fn classes(&self) -> u32 {
         2

@@ -22,8 +22,8 @@ impl BatchSource for Breaks {
         self.0.batch_size()
     }
 
-    fn width(&self) -> usize {
-        self.0.width()
+    fn shape(&self) -> &[usize] {
+        self.0.shape()
     }
 
     fn classes(&self) -> u32 {

@@ -36,7 +36,8 @@ proptest! {
 fn batches_keep_file_order_and_pad_the_last() {
     let mut source = Batches::new(counting(5), 2, None).unwrap().epochs(Some(2));
     assert_eq!((source.batch_size(), source.width(), source.classes()), (2, 2, 2));
-    let mut batch = Batch { features: vec![7.0; 9], labels: vec![7; 9], rows: 9, epoch: 9 };
+    let mut batch =
+        Batch { features: vec![7.0; 9], labels: vec![7; 9], rows: 9, epoch: 9, follows: true };
     for epoch in 0..2 {
         let wanted = [
             ([0.0, 100.0, 1.0, 101.0], [0, 1], 2),
@@ -46,7 +47,7 @@ fn batches_keep_file_order_and_pad_the_last() {
         for (features, labels, rows) in wanted {
             assert!(source.next_batch(&mut batch).unwrap());
             let (features, labels) = (features.to_vec(), labels.to_vec());
-            assert_eq!(batch, Batch { features, labels, rows, epoch });
+            assert_eq!(batch, Batch { features, labels, rows, epoch, follows: false });
         }
     }
     assert!(!source.next_batch(&mut batch).unwrap());

@@ -1,0 +1,68 @@
+//! What a step consumes, and where it comes from.
+use crate::Result;
+use serde::{Deserialize, Serialize};
+
+/// What one step consumes. Start from `Batch::default()` and let a source refill it: the buffers
+/// are allocated by the first batch and reused by the others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// Features, batch size x width in row-major order; zero from row [`rows`](Self::rows) on.
+    pub features: Vec<f32>,
+    /// Classes, batch size x places in row-major order; zero from row [`rows`](Self::rows) on.
+    pub labels: Vec<u32>,
+    /// Number of valid rows: the batch size, or less in the last batch of an epoch.
+    pub rows: usize,
+    /// Epoch that the rows belong to, from 0.
+    pub epoch: u64,
+    /// Whether each row goes on from the same row of the batch before, as the rows of streams do;
+    /// never in the first batch of an epoch.
+    pub follows: bool,
+}
+
+/// A position between two batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Epoch of the next batch, from 0.
+    pub epoch: u64,
+    /// Rows of that epoch that were already given. In streams a partial batch counts as a whole one.
+    pub row: u64,
+}
+
+/// Where batches come from.
+pub trait BatchSource {
+    /// Rows in every batch, padding included.
+    fn batch_size(&self) -> usize;
+
+    /// Shape of a row's features, for instance `[28, 28]`.
+    fn shape(&self) -> &[usize];
+
+    /// Features per row: the product of [`shape`](Self::shape).
+    fn width(&self) -> usize {
+        self.shape().iter().product()
+    }
+
+    /// Labels per row.
+    fn places(&self) -> usize {
+        1
+    }
+
+    /// Number of classes; every label is below it.
+    fn classes(&self) -> u32;
+
+    /// Fills `batch`, whatever it held; at the end of the data gives `false`, and a `batch` of 0
+    /// valid rows.
+    ///
+    /// # Errors
+    /// What the source meets on reading; [`Batches`](super::Batches) meets nothing.
+    fn next_batch(&mut self, batch: &mut Batch) -> Result<bool>;
+
+    /// Position of the next batch.
+    fn cursor(&self) -> Cursor;
+
+    /// Goes to `cursor`: the batches from there on are those of a source that went the whole way.
+    ///
+    /// # Errors
+    /// [`Error::Argument`](crate::Error::Argument) when no batch of this source starts there; the
+    /// source stays where it is.
+    fn seek(&mut self, cursor: Cursor) -> Result<()>;
+}

@@ -1,0 +1,52 @@
+//! Texts for character models.
+use super::{Dataset, Split};
+use crate::{Error, Result};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Reads a text file in windows of `length` characters ([`Dataset::text`]), the first 90 % to train
+/// on and the rest to test.
+///
+/// Both halves share one alphabet: the distinct characters of the file in order, at most 256. A file
+/// that is not UTF-8 is one of bytes, its characters U+0000 to U+00FF.
+///
+/// # Errors
+/// [`Error::File`] for a text with more distinct characters, with fewer than 2, or shorter than
+/// `10 * length + 1`, which fills a window of either half; [`Error::Argument`] for a `length` of 0;
+/// [`Error::Io`] when the operating system refuses to read it.
+pub fn text(path: &Path, length: usize) -> Result<Split> {
+    if length == 0 {
+        return Err(Error::argument("length", "0; a window has 1 character or more"));
+    }
+    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+    let characters: Vec<char> = match str::from_utf8(&bytes) {
+        Ok(text) => text.chars().collect(),
+        Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),
+    };
+    let alphabet: Vec<char> =
+        characters.iter().copied().collect::<BTreeSet<char>>().into_iter().collect();
+    if !(2..=256).contains(&alphabet.len()) {
+        let message = format!(
+            "has {} distinct characters, must be 2 to 256; replace the rare ones",
+            alphabet.len()
+        );
+        return Err(Error::file(path, message));
+    }
+    let (found, needed) = (characters.len(), length.saturating_mul(10).saturating_add(1));
+    if found < needed {
+        let message = format!(
+            "has {found} characters, windows of {length} need {needed}, a tenth of them to test; \
+             make the windows shorter"
+        );
+        return Err(Error::file(path, message));
+    }
+    let number = |c: &char| alphabet.binary_search(c).unwrap_or(0) as u8;
+    let tokens: Vec<u8> = characters.iter().map(number).collect();
+    // In 64 bits also where `usize` has 32.
+    let (train, test) = tokens.split_at((found as u64 * 9 / 10) as usize);
+    let alphabet: Arc<[char]> = alphabet.into();
+    let half = |tokens| Dataset::text("text", tokens, Arc::clone(&alphabet), length).map(Arc::new);
+    Ok(Split { train: half(train)?, test: half(test)? })
+}
