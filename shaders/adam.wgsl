@@ -1,5 +1,5 @@
 // Adam with bias correction (Kingma and Ba 2015, algorithm 1) and decoupled weight decay (Loshchilov
-// and Hutter 2019), with the mask applied in the same pass:
+// and Hutter 2019), with the mask applied in the same pass: g += l2 w,
 // m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2, w -= rate * (m / c1 / (sqrt(v / c2) + e) + decay * w).
 
 @group(0) @binding(0) var<storage, read> gradient: array<f32>;
@@ -16,6 +16,7 @@ struct Params {
     beta2: f32,
     epsilon: f32,
     decay: f32,
+    l2: f32,
 }
 
 @compute @workgroup_size(256)
@@ -40,6 +41,7 @@ fn main(
         }
     }
     let w = weights[i];
+    g += params.l2 * w;
     let m = params.beta1 * first[i] + (1.0 - params.beta1) * g;
     let v = params.beta2 * second[i] + (1.0 - params.beta2) * g * g;
     first[i] = m;

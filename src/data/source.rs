@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Batch {
     /// Features, batch size x width in row-major order; zero from row [`rows`](Self::rows) on.
     pub features: Vec<f32>,
-    /// Classes, batch size x places in row-major order; zero from row [`rows`](Self::rows) on.
+    /// Classes, batch size x places in row-major order, or for a network with targets those, as `f32::to_bits`; zero
+    /// from row [`rows`](Self::rows) on.
     pub labels: Vec<u32>,
     /// Number of valid rows: the batch size, or less in the last batch of an epoch.
     pub rows: usize,

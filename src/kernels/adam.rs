@@ -28,6 +28,8 @@ pub struct Adam {
     pub epsilon: f32,
     /// Decoupled weight decay (AdamW); 0 is Adam.
     pub decay: f32,
+    /// Coupled weight decay, which passes through the moments.
+    pub l2: f32,
 }
 
 crate::uniform! {
@@ -43,6 +45,8 @@ crate::uniform! {
         epsilon: f32,
         /// Decoupled weight decay (AdamW); 0 is Adam.
         decay: f32,
+        /// Coupled weight decay.
+        l2: f32,
     }
 }
 
@@ -83,6 +87,7 @@ impl Kernel for Adam {
             beta2: self.beta2,
             epsilon: self.epsilon,
             decay: self.decay,
+            l2: self.l2,
         }
     }
 
@@ -103,8 +108,8 @@ pub fn adam_reference(
     params: &AdamParams,
     step: &Step,
 ) -> Vec<[f64; 3]> {
-    let [beta1, beta2, epsilon, decay] =
-        [params.beta1, params.beta2, params.epsilon, params.decay].map(f64::from);
+    let [beta1, beta2, epsilon] = [params.beta1, params.beta2, params.epsilon].map(f64::from);
+    let [decay, l2] = [params.decay, params.l2].map(f64::from);
     let [rate, c1, c2] = [step.learning_rate, step.correction1, step.correction2].map(f64::from);
     let one = |i: usize| {
         let [w, mut g, m, v] = [weights[i], gradient[i], first[i], second[i]].map(f64::from);
@@ -114,6 +119,7 @@ pub fn adam_reference(
             Some((words, Pruned::Revive)) if !bit(words, i) => g = 0.0,
             _ => {}
         }
+        g += l2 * w;
         let m = beta1 * m + (1.0 - beta1) * g;
         let v = beta2 * v + (1.0 - beta2) * g * g;
         [w - rate * (m / c1 / ((v / c2).sqrt() + epsilon) + decay * w), m, v]

@@ -1,6 +1,7 @@
 //! Floor 2: the kernels. One file each, named as its WGSL file, with a host reference in f64 beside it.
 mod activate;
 mod activation;
+mod adagrad;
 mod adam;
 mod add;
 mod apply_mask;
@@ -12,16 +13,19 @@ mod block_mask;
 mod block_pool;
 mod change;
 mod change_norm;
+mod clip_gradient;
 mod column_sum;
 mod conv2d;
 mod correct;
 mod dropout;
 mod embedding;
 mod gate;
+mod gradient_norm;
 mod gru;
 mod histogram_threshold;
 mod input_norm;
 mod kept_energy;
+mod lion;
 mod log_loss;
 mod lrn;
 mod lstm;
@@ -45,6 +49,7 @@ mod random;
 mod random_score;
 mod rearrange;
 mod recurrent;
+mod rmsprop;
 mod running_mean;
 mod saliency;
 mod selftest;
@@ -65,10 +70,12 @@ mod unit_floor;
 mod unit_mask;
 mod unit_peak;
 mod wanda;
+mod weight_average;
 mod window;
 
 pub use activate::{Activate, ActivateParams, activate_reference};
 pub use activation::Activation;
+pub use adagrad::{Adagrad, AdagradParams, adagrad_reference};
 pub use adam::{Adam, AdamParams, adam_reference};
 pub use add::{Add, AddParams, add_reference};
 pub use apply_mask::{ApplyMask, ApplyMaskParams, apply_mask_reference};
@@ -89,6 +96,7 @@ pub use block_pool::{
 };
 pub use change::{Change, ChangeParams, change_reference};
 pub use change_norm::{ChangeNorm, ChangeNormParams, change_norm_reference};
+pub use clip_gradient::{ClipGradient, ClipGradientParams, clip_gradient_reference};
 pub use column_sum::{ColumnSum, ColumnSumParams, column_sum_reference};
 pub use conv2d::{Conv2d, Conv2dParams, Convolution, conv2d_reference};
 pub use correct::{Correct, CorrectParams, correct_reference};
@@ -98,6 +106,7 @@ pub use embedding::{
     embedding_gradient_reference, embedding_reference,
 };
 pub use gate::{Gate, GateParams, gate_reference};
+pub use gradient_norm::{GradientNorm, GradientNormParams, gradient_norm_reference};
 pub use gru::{
     Gru, GruGradient, GruParams, GruReset, GruResetGradient, GruStep, gru_gradient_reference,
     gru_reference,
@@ -105,6 +114,7 @@ pub use gru::{
 pub use histogram_threshold::{HistogramThreshold, histogram_threshold_reference};
 pub use input_norm::{InputNorm, InputNormParams, input_norm_reference};
 pub use kept_energy::{KeptEnergy, KeptEnergyParams, kept_energy_reference};
+pub use lion::{Lion, LionParams, lion_reference};
 pub use log_loss::{LogLoss, LogLossParams, log_loss_reference};
 pub use lrn::{
     Lrn, LrnApply, LrnGradient, LrnScale, lrn_gradient_reference, lrn_reference,
@@ -138,6 +148,7 @@ pub use random::{mix_bits, random_bits};
 pub use random_score::{RandomScore, RandomScoreParams, random_score_reference};
 pub use rearrange::{Places, Rearrange, RearrangeParams, rearrange_reference};
 pub use recurrent::Stride;
+pub use rmsprop::{RmsProp, RmsPropParams, rmsprop_reference};
 pub use running_mean::{RunningMean, RunningMeanParams, running_mean_reference};
 pub use saliency::{Saliency, SaliencyParams, saliency_reference};
 pub use selftest::{Check, LoopProbe, LoopProbeParams, selftest};
@@ -164,6 +175,7 @@ pub use unit_floor::{UnitFloor, UnitFloorParams, unit_floor_reference};
 pub use unit_mask::{UnitMask, UnitMaskParams};
 pub use unit_peak::{UnitPeak, UnitPeakParams, unit_peak_reference};
 pub use wanda::{Wanda, WandaParams, wanda_reference};
+pub use weight_average::{WeightAverage, WeightAverageParams, weight_average_reference};
 pub use window::{Pooling, WindowParams};
 
 /// Calls `$visit!(Kernel, Params)` for every kernel: the list that the tests walk.
@@ -171,6 +183,7 @@ pub use window::{Pooling, WindowParams};
 macro_rules! for_each_kernel {
     ($visit:ident) => {
         $visit!(Activate, ActivateParams);
+        $visit!(Adagrad, AdagradParams);
         $visit!(Adam, AdamParams);
         $visit!(Add, AddParams);
         $visit!(ApplyMask, ApplyMaskParams);
@@ -185,6 +198,7 @@ macro_rules! for_each_kernel {
         $visit!(BlockPool, BlocksParams);
         $visit!(Change, ChangeParams);
         $visit!(ChangeNorm, ChangeNormParams);
+        $visit!(ClipGradient, ClipGradientParams);
         $visit!(ColumnSum, ColumnSumParams);
         $visit!(Conv2d, Conv2dParams);
         $visit!(Correct, CorrectParams);
@@ -192,12 +206,14 @@ macro_rules! for_each_kernel {
         $visit!(Embedding, EmbeddingParams);
         $visit!(EmbeddingGradient, EmbeddingGradientParams);
         $visit!(Gate, GateParams);
+        $visit!(GradientNorm, GradientNormParams);
         $visit!(Gru, GruParams);
         $visit!(GruGradient, GruParams);
         $visit!(GruReset, GruParams);
         $visit!(GruResetGradient, GruParams);
         $visit!(InputNorm, InputNormParams);
         $visit!(KeptEnergy, KeptEnergyParams);
+        $visit!(Lion, LionParams);
         $visit!(LogLoss, LogLossParams);
         $visit!(LoopProbe, LoopProbeParams);
         $visit!(LrnApply, Lrn);
@@ -222,6 +238,7 @@ macro_rules! for_each_kernel {
         $visit!(PoolGradient, WindowParams);
         $visit!(ProjectionGradient, ProjectionGradientParams);
         $visit!(RandomScore, RandomScoreParams);
+        $visit!(RmsProp, RmsPropParams);
         $visit!(Rearrange, RearrangeParams);
         $visit!(RunningMean, RunningMeanParams);
         $visit!(Saliency, SaliencyParams);
@@ -241,5 +258,6 @@ macro_rules! for_each_kernel {
         $visit!(UnitMask, UnitMaskParams);
         $visit!(UnitPeak, UnitPeakParams);
         $visit!(Wanda, WandaParams);
+        $visit!(WeightAverage, WeightAverageParams);
     };
 }

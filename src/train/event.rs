@@ -50,7 +50,7 @@ pub struct StepEvent {
     pub loss: f32,
     /// Share of right rows in the batch.
     pub accuracy: f64,
-    /// Learning rate.
+    /// Learning rate of this step, as scheduled.
     pub learning_rate: f32,
     /// Seconds since the step before was submitted, mask update included.
     pub seconds: f64,

@@ -2,9 +2,9 @@
 use super::variables::Variable;
 use crate::gpu::{Phase, PlanBuilder, Slot};
 use crate::graph::{Graph, Homes, Mode, Parameter, Tensor, gradients, lower};
-use crate::kernels::{RunningMean, STEP_WORDS};
+use crate::kernels::{RunningMean, STEP_WORDS, WeightAverage};
 use crate::nn::Network;
-use crate::optim::{Optimizer, Update};
+use crate::optim::{Training, Update};
 use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Score, Targets};
 use crate::{Error, Result};
 
@@ -16,10 +16,10 @@ use crate::{Error, Result};
 /// what does not fit.
 pub fn plan(
     network: &Network,
-    optimizer: &Optimizer,
+    training: impl Into<Training>,
     mask_update_op: &MaskUpdateOp,
 ) -> Result<PlanBuilder> {
-    Ok(Plans::new(network, optimizer, mask_update_op, false)?.plan)
+    Ok(Plans::new(network, &training.into(), mask_update_op, false)?.plan)
 }
 
 /// Slots that the host writes before each step.
@@ -58,7 +58,10 @@ pub(super) struct Plans {
     pub(super) mask_update: Option<(Phase, MaskUpdate)>,
     /// A train step that leaves the weights, where the mask updates rank by what it leaves.
     pub(super) calibrate: Option<Phase>,
+    /// By the averages of the weights where there are any.
     pub(super) evaluate: Phase,
+    /// By the weights themselves, where `evaluate` is not.
+    pub(super) evaluate_raw: Option<Phase>,
     pub(super) inputs: Inputs,
 }
 
@@ -67,7 +70,7 @@ impl Plans {
     /// take as many bytes as the parameters.
     pub(super) fn new(
         network: &Network,
-        optimizer: &Optimizer,
+        training: &Training,
         mask_update_op: &MaskUpdateOp,
         accumulates: bool,
     ) -> Result<Self> {
@@ -77,6 +80,7 @@ impl Plans {
         let mut plan = PlanBuilder::default();
         let step = plan.persistent("step", STEP_WORDS);
         let mut graph = network.graph.clone();
+        let multipliers = multipliers(training, &graph)?;
         let own = (String::new(), network.loss);
         let losses: Vec<_> = [own].into_iter().chain(network.losses.iter().cloned()).collect();
         for (i, (name, _)) in losses.iter().enumerate().skip(1) {
@@ -106,7 +110,7 @@ impl Plans {
             .iter()
             .map(|p| {
                 let prunes = targets.as_ref().is_some_and(|t| t.prunes(&p.name));
-                Variable::declare(p, optimizer, spec.filter(|_| prunes), &mut plan, &mut homes)
+                Variable::declare(p, training, spec.filter(|_| prunes), &mut plan, &mut homes)
             })
             .collect::<Result<_>>()?;
         if spec.is_some_and(PruningSpec::needs_gradients) {
@@ -139,7 +143,8 @@ impl Plans {
             graph: &graph,
             homes: &homes,
             plan,
-            optimizer,
+            training,
+            multipliers,
             variables: &variables,
             step,
             score,
@@ -175,11 +180,36 @@ impl Plans {
             _ => None,
         };
 
-        let evaluate = plan.phase("evaluate");
-        lower(&graph, &mut plan, &homes, &[network.loss, network.correct], Mode::Evaluate)?;
-        let inputs = Inputs { features, labels, step };
-        Ok(Self { plan, variables, objectives, mask_update, calibrate, evaluate, inputs })
+        let mut averages = homes.clone();
+        for (p, v) in graph.parameters().iter().zip(&variables) {
+            v.average().into_iter().for_each(|average| averages.set(p.tensor, average));
+        }
+        let mut evaluation = |name: &str, homes| {
+            let phase = plan.phase(name);
+            lower(&graph, &mut plan, homes, &outputs, Mode::Evaluate).map(|_| phase)
+        };
+        let evaluate = evaluation("evaluate", &averages)?;
+        let evaluate_raw = training.average.map(|_| evaluation("evaluate_raw", &homes));
+        Ok(Self {
+            plan,
+            objectives,
+            mask_update,
+            calibrate,
+            evaluate,
+            evaluate_raw: evaluate_raw.transpose()?,
+            variables,
+            inputs: Inputs { features, labels, step },
+        })
     }
+}
+
+/// Of each parameter the factor on its gradient; statistics have none.
+fn multipliers(training: &Training, graph: &Graph) -> Result<Vec<f32>> {
+    let trainable = || graph.parameters().iter().filter(|p| p.trainable);
+    let names: Vec<&str> = trainable().map(|p| p.name.as_str()).collect();
+    let mut factors = training.multipliers(&names)?.into_iter();
+    let factor = |p: &Parameter| if p.trainable { factors.next() } else { None };
+    Ok(graph.parameters().iter().map(factor).map(|factor| factor.unwrap_or(1.0)).collect())
 }
 
 /// `phase`, or `phase/name` for an objective with a name.
@@ -191,7 +221,9 @@ struct Planning<'a> {
     graph: &'a Graph,
     homes: &'a Homes,
     plan: PlanBuilder,
-    optimizer: &'a Optimizer,
+    training: &'a Training,
+    /// Of the variables, the factors on their gradients.
+    multipliers: Vec<f32>,
     variables: &'a [Variable],
     step: Slot,
     score: Score,
@@ -287,21 +319,30 @@ impl Planning<'_> {
         Ok(())
     }
 
-    /// Pushes the optimizer's kernel for each parameter that has a gradient, and its score's.
+    /// Pushes the optimizer's kernel for each parameter that has a gradient, its score's before and what clips it between
+    /// them; then every parameter's average, so that all are of as many steps.
     fn update(&mut self, gradients: &[Option<Slot>]) -> Result<()> {
         self.score(gradients)?;
-        for (variable, gradient) in self.variables.iter().zip(gradients) {
-            let &Some(gradient) = gradient else { continue };
-            let update = Update {
+        let moved = self.variables.iter().zip(gradients).zip(&self.multipliers);
+        let update = |((variable, gradient), &multiplier): ((&Variable, &Option<Slot>), &f32)| {
+            Some(Update {
+                name: variable.name.clone(),
                 weights: variable.weights,
-                gradient,
+                gradient: (*gradient)?,
+                multiplier,
                 mask: variable.mask.map(|m| (m.bits, m.pruned)),
                 slots: variable.slots.iter().map(|&(_, slot)| slot).collect(),
                 step: self.step,
                 len: variable.len,
                 decays: variable.shape.rank() >= 2,
-            };
-            self.optimizer.push(&mut self.plan, &update)?;
+                decay: variable.decay,
+            })
+        };
+        self.training.push(&mut self.plan, moved.filter_map(update).collect())?;
+        for v in self.variables {
+            let Some(average) = v.average() else { continue };
+            let (weights, step, len) = (v.weights, self.step, v.len);
+            self.plan.push(WeightAverage { weights, step, average, len })?;
         }
         Ok(())
     }

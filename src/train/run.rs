@@ -246,7 +246,7 @@ impl<'s, 'a> Run<'s, 'a> {
             step,
             loss: result.loss,
             accuracy: result.accuracy,
-            learning_rate: self.supervisor.train_op.optimizer.learning_rate(),
+            learning_rate: self.supervisor.train_op.training.learning_rate(step),
             seconds: seconds.as_secs_f64(),
             masks,
         };

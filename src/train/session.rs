@@ -9,7 +9,7 @@ use crate::data::{Batch, BatchSource, Batches, Dataset};
 use crate::gpu::{Encoder, Gpu, Memory, Phase, Program, ReadbackRing};
 use crate::kernels::{Step, ones, random_bits};
 use crate::nn::{Network, initial_values};
-use crate::optim::Optimizer;
+use crate::optim::Training;
 use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, Score};
 use crate::{Error, Result};
 
@@ -20,7 +20,7 @@ pub struct Session {
     pub(super) program: Program,
     pub(super) variables: Vec<Variable>,
     pub(super) network: String,
-    pub(super) optimizer: Optimizer,
+    pub(super) training: Training,
     seed: u64,
     pub(super) objectives: Vec<Objective>,
     pub(super) mask_update: Option<(Phase, MaskUpdate)>,
@@ -32,6 +32,8 @@ pub struct Session {
     /// Names of parameters that nothing has given a value.
     pub(super) uninitialised: Vec<String>,
     evaluate: Phase,
+    /// By the weights themselves, where `evaluate` is by their averages.
+    evaluate_raw: Option<Phase>,
     batch: usize,
     classes: u32,
 }
@@ -54,12 +56,13 @@ impl Session {
     pub fn new(
         gpu: &Gpu,
         network: &Network,
-        optimizer: Optimizer,
+        training: impl Into<Training>,
         mask_update_op: &MaskUpdateOp,
         seed: u64,
     ) -> Result<Self> {
-        let plans = Plans::new(network, &optimizer, mask_update_op, false)?;
-        let mut session = Self::build(gpu, network, optimizer, plans, seed)?;
+        let training = training.into();
+        let plans = Plans::new(network, &training, mask_update_op, false)?;
+        let mut session = Self::build(gpu, network, training, plans, seed)?;
         session.initialise(network, seed);
         Ok(session)
     }
@@ -68,18 +71,27 @@ impl Session {
     pub(super) fn build(
         gpu: &Gpu,
         network: &Network,
-        optimizer: Optimizer,
+        training: Training,
         plans: Plans,
         seed: u64,
     ) -> Result<Self> {
-        let Plans { plan, variables, objectives, mask_update, calibrate, evaluate, inputs } = plans;
+        let Plans {
+            plan,
+            variables,
+            objectives,
+            mask_update,
+            calibrate,
+            evaluate,
+            evaluate_raw,
+            inputs,
+        } = plans;
         let program = plan.build(gpu)?;
         let pruned = variables.iter().filter(|v| v.mask.is_some()).count();
         let this = Self {
             gpu: gpu.clone(),
             program,
             network: network.name.clone(),
-            optimizer,
+            training,
             seed,
             objectives,
             mask_update,
@@ -89,6 +101,7 @@ impl Session {
             steps: Steps::new(gpu, pruned)?,
             uninitialised: variables.iter().map(|v| v.name.clone()).collect(),
             evaluate,
+            evaluate_raw,
             batch: network.graph.shape(network.features).dims()[0] as usize,
             classes: network.classes,
             variables,
@@ -105,7 +118,10 @@ impl Session {
     pub(super) fn initialise(&mut self, network: &Network, seed: u64) {
         for (i, parameter) in (0..).zip(network.graph.parameters()) {
             let values = initial_values(parameter, seed, i);
-            self.program.upload(&self.gpu, self.variables[i as usize].weights, &values);
+            let v = &self.variables[i as usize];
+            for slot in [Some(v.weights), v.average()].into_iter().flatten() {
+                self.program.upload(&self.gpu, slot, &values);
+            }
         }
         self.uninitialised.clear();
     }
@@ -115,11 +131,24 @@ impl Session {
         &self.gpu
     }
 
-    /// Loss and accuracy on all rows of `dataset`, with the weights as they are now.
+    /// Loss and accuracy on all rows of `dataset`, with the weights as they are now, or with their averages where
+    /// [`Training::average`] keeps them.
     ///
     /// # Errors
     /// [`Error::Shape`] when the data set does not fit the network.
     pub fn evaluate(&self, dataset: &Arc<Dataset>) -> Result<Evaluation> {
+        self.evaluate_by(self.evaluate, dataset)
+    }
+
+    /// As [`evaluate`](Self::evaluate), never with averages.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub fn evaluate_raw(&self, dataset: &Arc<Dataset>) -> Result<Evaluation> {
+        self.evaluate_by(self.evaluate_raw.unwrap_or(self.evaluate), dataset)
+    }
+
+    fn evaluate_by(&self, phase: Phase, dataset: &Arc<Dataset>) -> Result<Evaluation> {
         let [_, width, _] = self.takes();
         if dataset.width() != width {
             let (name, have) = (dataset.name(), dataset.width());
@@ -146,7 +175,7 @@ impl Session {
         while batches.next_batch(&mut batch)? {
             self.upload_batch(&batch, self.scalars(1, batch.rows));
             let mut encoder = Encoder::new(gpu);
-            self.program.encode(self.evaluate, &mut encoder);
+            self.program.encode(phase, &mut encoder);
             ring.copy(gpu, &mut encoder, &self.program, &self.objectives[0].outputs)?;
             encoder.submit()?;
             rows.push_back(batch.rows);
@@ -187,7 +216,7 @@ impl Session {
         // Both halves of both: a run of 2^32 steps, or another seed, draws other noise.
         let words = [self.seed, global_step].map(|n| [n as u32, (n >> 32) as u32]).concat();
         let noise = words.into_iter().fold(0, random_bits);
-        Step { noise, ..self.optimizer.step(global_step, rows as u32) }
+        Step { noise, ..self.training.step(global_step, rows as u32) }
     }
 
     /// Writes a batch and its step's scalars, for the next submission to see.

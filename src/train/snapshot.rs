@@ -211,7 +211,7 @@ impl Session {
         Ok(())
     }
 
-    /// Replaces the weights of the parameter `name`; its mask stays, and in the mode `zero` the
+    /// Replaces the weights of the parameter `name`, and their average where there is one; its mask stays, and in the mode `zero` the
     /// pruned ones stay zero.
     ///
     /// # Errors
@@ -224,14 +224,16 @@ impl Session {
             let message = format!("{have} values for {shape}, which takes {}", v.len);
             return Err(Error::shape(name, message));
         }
-        match v.mask.filter(|m| m.pruned == Pruned::Zero) {
+        let values = match v.mask.filter(|m| m.pruned == Pruned::Zero) {
             // In this mode nothing else keeps pruned weights out of the products.
             Some(mask) => {
                 let bits: Vec<u32> = self.program.download(&self.gpu, mask.bits)?;
-                let values = apply_mask_reference(&bits, values);
-                self.program.upload(&self.gpu, v.weights, &values);
+                Cow::Owned(apply_mask_reference(&bits, values))
             }
-            None => self.program.upload(&self.gpu, v.weights, values),
+            None => Cow::Borrowed(values),
+        };
+        for slot in [Some(v.weights), v.average()].into_iter().flatten() {
+            self.program.upload(&self.gpu, slot, &values);
         }
         self.uninitialised.retain(|other| other != name);
         Ok(())

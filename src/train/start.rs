@@ -7,6 +7,7 @@ use super::summary::Hparam;
 use super::supervisor::Supervisor;
 use super::train_op::TrainOp;
 use crate::data::Cursor;
+use crate::optim::{Multiplier, Training};
 use crate::{Error, Result};
 
 /// Where a run goes on from.
@@ -21,8 +22,8 @@ impl Supervisor<'_> {
     pub(super) fn session(&mut self) -> Result<(Session, State)> {
         let plans = self.train_op.plans(&self.mask_update_op)?;
         let (gpu, network) = (&self.train_op.gpu, &self.train_op.network);
-        let (optimizer, seed) = (self.train_op.optimizer, self.train_op.seed);
-        let mut session = Session::build(gpu, network, optimizer, plans, seed)?;
+        let (training, seed) = (self.train_op.training.clone(), self.train_op.seed);
+        let mut session = Session::build(gpu, network, training, plans, seed)?;
         let newest = self.logdir.as_ref().map(|l| checkpoint::newest(&l.path)).transpose()?;
         let state = match newest.flatten() {
             Some(found) => self.restore(&mut session, &found)?,
@@ -97,15 +98,31 @@ impl Supervisor<'_> {
 
     /// What TensorBoard compares runs by.
     pub(super) fn hparams(&self) -> Vec<(String, Hparam)> {
-        let TrainOp { network, batches, seed, optimizer, .. } = &self.train_op;
+        let TrainOp { network, batches, seed, training, .. } = &self.train_op;
         let mut all = vec![
             ("model".to_owned(), Hparam::Text(network.name.clone())),
             ("batch".to_owned(), Hparam::Number(batches.batch_size() as f64)),
             ("seed".to_owned(), Hparam::Number(*seed as f64)),
         ];
-        let optimizer = serde_json::to_value(optimizer);
+        let Training { optimizer, schedule, clip, multipliers, average } = training;
+        all.extend(
+            average.map(|decay| ("average".to_owned(), Hparam::Number(shortest(decay.into())))),
+        );
+        for Multiplier { name, factor } in multipliers {
+            all.push((format!("multipliers.{name}"), Hparam::Number(shortest(f64::from(*factor)))));
+        }
+        let [optimizer, schedule, clip] = [
+            serde_json::to_value(optimizer),
+            serde_json::to_value(schedule),
+            serde_json::to_value(clip),
+        ];
         let pruning = self.mask_update_op.spec().map(serde_json::to_value);
-        for (prefix, fields) in [("optimizer", Some(optimizer)), ("pruning", pruning)] {
+        for (prefix, fields) in [
+            ("optimizer", Some(optimizer)),
+            ("schedule", Some(schedule)),
+            ("clip", Some(clip)),
+            ("pruning", pruning),
+        ] {
             let Some(Ok(serde_json::Value::Object(fields))) = fields else { continue };
             for (name, value) in fields {
                 let value = match value {

@@ -1,9 +1,9 @@
-//! What a step computes: network, optimizer and where the batches come from.
+//! What a step computes: network, optimizer with what belongs to it, and where the batches come from.
 use super::plans::Plans;
 use crate::data::BatchSource;
 use crate::gpu::Gpu;
 use crate::nn::{Model, Network};
-use crate::optim::Optimizer;
+use crate::optim::Training;
 use crate::prune::MaskUpdateOp;
 use crate::{Error, Result};
 
@@ -11,40 +11,43 @@ use crate::{Error, Result};
 pub struct TrainOp<'a> {
     pub(super) gpu: Gpu,
     pub(super) network: Network,
-    pub(super) optimizer: Optimizer,
+    pub(super) training: Training,
     pub(super) batches: Box<dyn BatchSource + 'a>,
     pub(super) seed: u64,
     accumulates: bool,
 }
 
 impl<'a> TrainOp<'a> {
-    /// `model` for the batches of `batches`, with initial weights by `seed`.
+    /// `model` for the batches of `batches`, with initial weights by `seed`; `training` is an [`Optimizer`](crate::Optimizer)
+    /// or a [`Training`].
     ///
     /// # Errors
     /// [`Error::Argument`] names the size or hyperparameter that is out of its range.
     pub fn new(
         gpu: &Gpu,
         model: &Model,
-        optimizer: Optimizer,
+        training: impl Into<Training>,
         batches: impl BatchSource + 'a,
         seed: u64,
     ) -> Result<Self> {
         let network = model.network(batches.batch_size(), batches.width(), batches.classes())?;
-        Self::from_network(gpu, network, optimizer, batches, seed)
+        Self::from_network(gpu, network, training, batches, seed)
     }
 
     /// A network made by hand.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the batches do not fit its features.
+    /// [`Error::Argument`] names the setting that is out of its range, [`Error::Shape`] says that the batches do not fit
+    /// its features.
     pub fn from_network(
         gpu: &Gpu,
         network: Network,
-        optimizer: Optimizer,
+        training: impl Into<Training>,
         batches: impl BatchSource + 'a,
         seed: u64,
     ) -> Result<Self> {
-        optimizer.validate()?;
+        let training = training.into();
+        training.validate()?;
         let features = network.graph.shape(network.features);
         let batch = (batches.batch_size(), batches.width());
         let dims: Vec<usize> = features.dims().iter().map(|&d| d as usize).collect();
@@ -58,7 +61,7 @@ impl<'a> TrainOp<'a> {
             return Err(Error::shape(&network.name, message));
         }
         let (gpu, batches, accumulates) = (gpu.clone(), Box::new(batches), false);
-        Ok(Self { gpu, network, optimizer, batches, seed, accumulates })
+        Ok(Self { gpu, network, training, batches, seed, accumulates })
     }
 
     /// Makes room for [`StepContext::accumulate`](super::StepContext::accumulate): as many bytes as
@@ -68,6 +71,6 @@ impl<'a> TrainOp<'a> {
     }
 
     pub(super) fn plans(&self, mask_update_op: &MaskUpdateOp) -> Result<Plans> {
-        Plans::new(&self.network, &self.optimizer, mask_update_op, self.accumulates)
+        Plans::new(&self.network, &self.training, mask_update_op, self.accumulates)
     }
 }

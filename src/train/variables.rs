@@ -4,7 +4,7 @@ use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::graph::{Homes, Parameter, Shape};
 use crate::kernels::{MASK_STATE_WORDS, Pruned, mask_words};
-use crate::optim::Optimizer;
+use crate::optim::{AVERAGE, Training};
 use crate::prune::{PrunedTensor, PruningSpec, Score};
 
 /// A trainable tensor with everything that belongs to it.
@@ -14,7 +14,9 @@ pub(super) struct Variable {
     pub(super) shape: Shape,
     pub(super) len: u32,
     pub(super) weights: Slot,
-    /// The optimizer's tensors, by name.
+    /// Weight decay of its own.
+    pub(super) decay: f32,
+    /// The optimizer's tensors, by name, and the average of the weights behind them.
     pub(super) slots: Vec<(&'static str, Slot)>,
     pub(super) mask: Option<Mask>,
     /// The last gradient, where mask updates read it.
@@ -42,7 +44,7 @@ impl Variable {
     /// `spec` prunes it.
     pub(super) fn declare(
         parameter: &Parameter,
-        optimizer: &Optimizer,
+        training: &Training,
         spec: Option<&PruningSpec>,
         plan: &mut PlanBuilder,
         homes: &mut Homes,
@@ -53,8 +55,8 @@ impl Variable {
         })?;
         let weights = plan.persistent(&name, len);
         homes.set(parameter.tensor, weights);
-        let slots = if parameter.trainable { optimizer.slots() } else { &[] }.iter();
-        let slots = slots.map(|&s| (s, plan.persistent(format!("{name}/{s}"), len))).collect();
+        let slots = if parameter.trainable { training.slots() } else { Vec::new() }.into_iter();
+        let slots = slots.map(|s| (s, plan.persistent(format!("{name}/{s}"), len))).collect();
         let mask = spec.map(|spec| Mask {
             bits: plan.persistent(format!("{name}/mask"), mask_words(len)),
             state: plan.persistent(format!("{name}/threshold"), MASK_STATE_WORDS),
@@ -72,7 +74,13 @@ impl Variable {
         if let Some(mask) = mask.filter(|m| m.pruned != Pruned::Zero) {
             homes.set_mask(parameter.tensor, mask.bits);
         }
-        Ok(Self { name, shape, len, weights, slots, mask, gradient: None, score_slots })
+        let decay = parameter.decay;
+        Ok(Self { name, shape, len, weights, decay, slots, mask, gradient: None, score_slots })
+    }
+
+    /// Where its average is, if there is one.
+    pub(super) fn average(&self) -> Option<Slot> {
+        self.slots.iter().find(|(name, _)| *name == AVERAGE).map(|&(_, slot)| slot)
     }
 
     /// As the mask update sees it; `None` when it is not pruned.

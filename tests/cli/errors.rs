@@ -21,7 +21,7 @@ fn wrong_usage_is_named() {
         ("train --data mnist:nowhere", &["nowhere"]),
         ("train --model vgg", &["vgg", "mlp:"]),
         ("train --model mlp:0", &["`0` in `mlp:0`"]),
-        ("train --optimizer adagrad", &["adagrad", "adamw"]),
+        ("train --optimizer adagad", &["adagad", "adamw", "adagrad"]),
         ("train --pruning target_sparcity=0.9", &["target_sparcity", "`target_sparsity`?"]),
         ("train --pruning target_sparsity=1.5", &["target_sparsity", "1.5"]),
         ("train --pruning pruning_frequency=ten", &["pruning_frequency", "ten"]),

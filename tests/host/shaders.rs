@@ -262,8 +262,14 @@ fn everything() -> PlanBuilder {
         beta2,
         epsilon,
         decay,
+        l2: 0.0,
     })
     .unwrap();
+    how_weights_move(
+        &mut plan,
+        [gradient, mask.map_or(step, |(bits, _)| bits), step],
+        [weights, first, second],
+    );
     let (protect, mask_state) = (Some(bias), first);
     let tensor = Ranked { values: weights, protect, scores: true, mask_state, mask: gate, len };
     let selection = Selection { counts: a, selection: 0, histogram: b, state: c };
@@ -283,6 +289,40 @@ fn everything() -> PlanBuilder {
     .unwrap();
     plan.push(BinCount { values: a, peak: b, bins: c, nbins: 2, len }).unwrap();
     plan
+}
+
+/// The optimizers that differ from Adam in their operands, and what clips gradients.
+fn how_weights_move(
+    plan: &mut PlanBuilder,
+    [gradient, mask, step]: [secateur::gpu::Slot; 3],
+    [weights, first, second]: [secateur::gpu::Slot; 3],
+) {
+    let (bits, mask, len) = (Some(mask), Some((mask, Pruned::Zero)), 1);
+    let [decay, momentum, epsilon, initial, l2] = [0.5; 5];
+    let (mean_square, velocity) = (first, second);
+    plan.push(RmsProp {
+        gradient,
+        mask,
+        step,
+        weights,
+        mean_square,
+        velocity,
+        len,
+        decay,
+        momentum,
+        epsilon,
+        l2,
+    })
+    .unwrap();
+    let squares = first;
+    plan.push(Adagrad { gradient, mask, step, weights, squares, len, initial, epsilon, l2 })
+        .unwrap();
+    let (beta1, beta2) = (0.9, 0.99);
+    plan.push(Lion { gradient, mask, step, weights, first, len, beta1, beta2, decay, l2 }).unwrap();
+    let (partials, value, multiplier, norm) = (second, Some(1.0), 1.0, Some((first, 1.0)));
+    plan.push(GradientNorm { gradient, mask: bits, partials, first: 0, len, multiplier, value })
+        .unwrap();
+    plan.push(ClipGradient { gradient, norm, len, multiplier, value }).unwrap();
 }
 
 /// The variants of what layers are made of.

@@ -1,4 +1,4 @@
-//! `sgd`, `momentum` and `adam` in every mode of pruning, over several steps.
+//! `sgd`, `momentum`, `adam`, `rmsprop`, `adagrad` and `lion` in every mode of pruning, over several steps.
 //!
 //! Each step is compared with the reference from the state that the device had before it, so that
 //! bounds are those of one step.
@@ -163,6 +163,7 @@ impl Optimizer<2> for Heavy {
 
 struct Adaptive {
     decay: f32,
+    l2: f32,
 }
 
 const EPSILON: f32 = 1e-8;
@@ -170,7 +171,8 @@ const EPSILON: f32 = 1e-8;
 impl Optimizer<3> for Adaptive {
     fn push(&self, rig: &mut Rig, case: &Case, [weights, first, second]: [Slot; 3]) {
         let (gradient, mask, step, len) = (case.gradient.0, case.mask(), case.step, case.len());
-        let (beta1, beta2, epsilon, decay) = (BETA1, BETA2, EPSILON, self.decay);
+        let (beta1, beta2, epsilon) = (BETA1, BETA2, EPSILON);
+        let Self { decay, l2 } = *self;
         rig.push(Adam {
             gradient,
             mask,
@@ -183,27 +185,146 @@ impl Optimizer<3> for Adaptive {
             beta2,
             epsilon,
             decay,
+            l2,
         });
     }
 
     fn want(&self, case: &Case, [w, m, v]: &[Vec<f32>; 3], step: &Step) -> Vec<[f64; 3]> {
-        let (len, beta1, beta2, epsilon, decay) = (case.len(), BETA1, BETA2, EPSILON, self.decay);
-        let params = AdamParams { len, beta1, beta2, epsilon, decay };
+        let (len, beta1, beta2, epsilon) = (case.len(), BETA1, BETA2, EPSILON);
+        let Self { decay, l2 } = *self;
+        let params = AdamParams { len, beta1, beta2, epsilon, decay, l2 };
         adam_reference((w, &case.gradient.1), (m, v), case.words(), &params, step)
     }
 
     /// Moments: three and four roundings. The move divides twice and takes a root: 2.5 units of 2 u
     /// for a division, and for a root, being an inverse of an inverse root, 2 + 2.5 units; with the
-    /// moments' errors and the sums that is under 32 roundings.
+    /// moments' errors and the sums that is under 32 roundings. A coupled decay adds two to the gradient, which is
+    /// squared: as many again.
     fn bounds(&self, [w, m, v]: [f64; 3], g: f64, step: &Step) -> [f64; 3] {
         let [beta1, beta2] = [BETA1, BETA2].map(f64::from);
         let [rate, c1, c2] =
             [step.learning_rate, step.correction1, step.correction2].map(f64::from);
+        let times = if self.l2 == 0.0 { U } else { 2.0 * U };
+        let g = g.abs() + f64::from(self.l2) * w.abs();
         let (m, v) = (beta1 * m.abs() + (1.0 - beta1) * g.abs(), beta2 * v + (1.0 - beta2) * g * g);
         // A pruned weight has no gradient, which makes its root, and so the quotient, smaller than v's.
         let root = (beta2 * v / c2).sqrt() + f64::from(EPSILON);
         let moved = rate * (m / c1 / root + f64::from(self.decay) * w.abs());
-        [U * (4.0 * w.abs() + 32.0 * moved), 4.0 * U * m, 4.0 * U * v]
+        [times * (4.0 * w.abs() + 32.0 * moved), 4.0 * times * m, 4.0 * times * v]
+    }
+}
+
+struct MeanSquare {
+    momentum: f32,
+    l2: f32,
+}
+
+impl MeanSquare {
+    fn params(&self, len: u32) -> RmsPropParams {
+        let Self { momentum, l2 } = *self;
+        RmsPropParams { len, decay: BETA1, momentum, epsilon: EPSILON, l2 }
+    }
+}
+
+impl Optimizer<3> for MeanSquare {
+    fn push(&self, rig: &mut Rig, case: &Case, [weights, mean_square, velocity]: [Slot; 3]) {
+        let (gradient, mask, step) = (case.gradient.0, case.mask(), case.step);
+        let RmsPropParams { len, decay, momentum, epsilon, l2 } = self.params(case.len());
+        rig.push(RmsProp {
+            gradient,
+            mask,
+            step,
+            weights,
+            mean_square,
+            velocity,
+            len,
+            decay,
+            momentum,
+            epsilon,
+            l2,
+        });
+    }
+
+    fn want(&self, case: &Case, [w, s, v]: &[Vec<f32>; 3], step: &Step) -> Vec<[f64; 3]> {
+        let params = self.params(case.len());
+        rmsprop_reference((w, &case.gradient.1), (s, v), case.words(), &params, step)
+    }
+
+    /// As Adam's with a coupled decay. What a root is taken of is at least what was there before.
+    fn bounds(&self, [w, s, v]: [f64; 3], g: f64, step: &Step) -> [f64; 3] {
+        let [decay, momentum, epsilon, l2] =
+            [BETA1, self.momentum, EPSILON, self.l2].map(f64::from);
+        let g = g.abs() + l2 * w.abs();
+        let moved = f64::from(step.learning_rate) * g / (decay * s + epsilon).sqrt();
+        let moved = momentum * v.abs() + moved;
+        [8.0 * U * w.abs() + 64.0 * U * moved, 8.0 * U * (s + g * g), 64.0 * U * moved]
+    }
+}
+
+struct Summed {
+    initial: f32,
+    epsilon: f32,
+    l2: f32,
+}
+
+impl Optimizer<2> for Summed {
+    fn push(&self, rig: &mut Rig, case: &Case, [weights, squares]: [Slot; 2]) {
+        let (gradient, mask, step, len) = (case.gradient.0, case.mask(), case.step, case.len());
+        let Self { initial, epsilon, l2 } = *self;
+        rig.push(Adagrad { gradient, mask, step, weights, squares, len, initial, epsilon, l2 });
+    }
+
+    fn want(&self, case: &Case, [w, s]: &[Vec<f32>; 2], step: &Step) -> Vec<[f64; 2]> {
+        let Self { initial, epsilon, l2 } = *self;
+        let params = AdagradParams { len: case.len(), initial, epsilon, l2 };
+        adagrad_reference((w, &case.gradient.1, s), case.words(), &params, step)
+    }
+
+    /// As RMSProp's.
+    fn bounds(&self, [w, s]: [f64; 2], g: f64, step: &Step) -> [f64; 2] {
+        let [initial, epsilon, l2] = [self.initial, self.epsilon, self.l2].map(f64::from);
+        let g = g.abs() + l2 * w.abs();
+        let moved = f64::from(step.learning_rate) * g / ((initial + s).sqrt() + epsilon);
+        [8.0 * U * w.abs() + 64.0 * U * moved, 8.0 * U * (s + g * g)]
+    }
+}
+
+struct Signs {
+    decay: f32,
+    l2: f32,
+}
+
+impl Signs {
+    fn params(&self, len: u32) -> LionParams {
+        let Self { decay, l2 } = *self;
+        LionParams { len, beta1: BETA1, beta2: BETA2, decay, l2 }
+    }
+}
+
+impl Optimizer<2> for Signs {
+    fn push(&self, rig: &mut Rig, case: &Case, [weights, first]: [Slot; 2]) {
+        let (gradient, mask, step) = (case.gradient.0, case.mask(), case.step);
+        let LionParams { len, beta1, beta2, decay, l2 } = self.params(case.len());
+        rig.push(Lion { gradient, mask, step, weights, first, len, beta1, beta2, decay, l2 });
+    }
+
+    fn want(&self, case: &Case, [w, m]: &[Vec<f32>; 2], step: &Step) -> Vec<[f64; 2]> {
+        let params = self.params(case.len());
+        lion_reference((w, &case.gradient.1, m), case.words(), &params, step)
+    }
+
+    /// Four roundings each, and two more to the gradient. Where the direction is within its own error of 0, its sign is
+    /// any.
+    fn bounds(&self, [w, m]: [f64; 2], g: f64, step: &Step) -> [f64; 2] {
+        let [beta1, beta2, decay, l2] = [BETA1, BETA2, self.decay, self.l2].map(f64::from);
+        let size = g.abs() + l2 * w.abs();
+        let direction = beta1 * m + (1.0 - beta1) * (g + l2 * w);
+        let open = direction.abs() <= 8.0 * U * (beta1 * m.abs() + (1.0 - beta1) * size);
+        let rate = f64::from(step.learning_rate);
+        let turned = if open { 2.0 * rate } else { 0.0 };
+        let moved = rate * (1.0 + decay * w.abs());
+        let mean = beta2 * m.abs() + (1.0 - beta2) * size;
+        [4.0 * U * (w.abs() + moved) + turned, 8.0 * U * mean]
     }
 }
 
@@ -220,6 +341,25 @@ fn momentum_agrees() {
 
 #[test]
 fn adam_agrees() {
-    steps_agree(&Adaptive { decay: 0.0 });
-    steps_agree(&Adaptive { decay: 0.01 });
+    steps_agree(&Adaptive { decay: 0.0, l2: 0.0 });
+    steps_agree(&Adaptive { decay: 0.01, l2: 0.0 });
+    steps_agree(&Adaptive { decay: 0.01, l2: 0.1 });
+}
+
+#[test]
+fn rmsprop_agrees() {
+    steps_agree(&MeanSquare { momentum: 0.0, l2: 0.0 });
+    steps_agree(&MeanSquare { momentum: 0.9, l2: 0.1 });
+}
+
+#[test]
+fn adagrad_agrees() {
+    steps_agree(&Summed { initial: 0.1, epsilon: 0.0, l2: 0.0 });
+    steps_agree(&Summed { initial: 0.0, epsilon: 0.1, l2: 0.1 });
+}
+
+#[test]
+fn lion_agrees() {
+    steps_agree(&Signs { decay: 0.0, l2: 0.0 });
+    steps_agree(&Signs { decay: 0.01, l2: 0.1 });
 }

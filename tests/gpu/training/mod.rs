@@ -10,13 +10,14 @@ mod start;
 mod step_fn;
 mod summaries;
 mod trace;
+mod weights;
 
 use std::sync::Arc;
 
 use secateur::data::{Batches, Dataset};
 use secateur::kernels::Pruned;
 use secateur::nn::Model;
-use secateur::optim::Optimizer;
+use secateur::optim::{Optimizer, Training};
 use secateur::prune::{MaskUpdateOp, Pruning, PruningSpec, pruned_count};
 use secateur::train::{Event, StepEvent, TrainOp, TrainOptions, TrainOutcome, train};
 use secateur::{Error, Gpu};
@@ -57,9 +58,9 @@ pub fn pruning(pruned: Pruned) -> MaskUpdateOp {
     Pruning::new(spec(pruned)).unwrap().conditional_mask_update_op()
 }
 
-pub fn train_op(gpu: &Gpu, optimizer: Optimizer) -> TrainOp<'static> {
+pub fn train_op(gpu: &Gpu, training: impl Into<Training>) -> TrainOp<'static> {
     let batches = Batches::new(blobs(), 16, Some(SEED)).unwrap();
-    TrainOp::new(gpu, &Model::mlp(&MODEL), optimizer, batches, SEED).unwrap()
+    TrainOp::new(gpu, &Model::mlp(&MODEL), training, batches, SEED).unwrap()
 }
 
 pub fn steps(number: u64) -> TrainOptions<'static> {
@@ -69,7 +70,16 @@ pub fn steps(number: u64) -> TrainOptions<'static> {
 /// Trains `steps` steps without files.
 pub fn run(
     gpu: &'static Gpu,
-    optimizer: Optimizer,
+    training: impl Into<Training>,
+    mask_update_op: MaskUpdateOp,
+    steps: u64,
+) -> (TrainOutcome, Vec<StepEvent>) {
+    run_op(train_op(gpu, training), mask_update_op, steps)
+}
+
+/// As [`run`], of any network.
+pub fn run_op(
+    train_op: TrainOp<'_>,
     mask_update_op: MaskUpdateOp,
     steps: u64,
 ) -> (TrainOutcome, Vec<StepEvent>) {
@@ -83,7 +93,7 @@ pub fn run(
         })),
         ..Default::default()
     };
-    let outcome = train(train_op(gpu, optimizer), None, mask_update_op, options).unwrap();
+    let outcome = train(train_op, None, mask_update_op, options).unwrap();
     (outcome, events)
 }
 
