@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use secateur::data::Split;
 use secateur::gpu::Gpu;
-use secateur::nn::Model;
+use secateur::nn::{Input, Model};
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
 use secateur::train::Session;
@@ -51,7 +51,7 @@ impl Trained {
     pub fn session(&self, gpu: &Gpu, data: &Split, op: &MaskUpdateOp) -> Result<Session> {
         // Gradient descent keeps no tensors of its own, and nothing here takes a step.
         let optimizer = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
-        let network = self.model.network(BATCH, data.test.width(), data.test.classes())?;
+        let network = self.model.network(BATCH, &Input::from(&*data.test))?;
         let mut session = Session::new(gpu, &network, optimizer, op, 0)?;
         for (name, values) in &self.tensors {
             session.set_weights(name, values)?;

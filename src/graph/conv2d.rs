@@ -1,10 +1,13 @@
 //! Convolutions of a graph: their extents by shapes and options.
+use serde::{Deserialize, Serialize};
+
 use super::{Graph, Op, Shape, Tensor};
 use crate::kernels::{Activation, Convolution, Form};
 use crate::{Error, Result};
 
 /// How many zeros an image is given at its edges.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Padding {
     /// TensorFlow's: one output for each stride begun, the odd row or column of zeros behind.
     #[default]

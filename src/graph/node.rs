@@ -244,6 +244,8 @@ pub enum Init {
     He,
     /// All the same.
     Constant(f32),
+    /// Means 0 and variances 1, for `[2, channels]` running statistics.
+    Moments,
     /// Normal with this standard deviation around 0.
     Normal(f32),
     /// Normal with this standard deviation around 0, drawn again where it is more than two of them away.

@@ -17,6 +17,7 @@ pub fn initial_values(parameter: &Parameter, seed: u64, index: u64) -> Vec<f32> 
     let mut uniform = |bound: f64| (0..len).map(|_| (unit(&mut rng) * bound) as f32).collect();
     match parameter.init {
         Init::Constant(value) => vec![value; len],
+        Init::Moments => (0..len).map(|i| if i < len / 2 { 0.0 } else { 1.0 }).collect(),
         Init::Glorot => uniform((6.0 / (inputs + outputs)).sqrt()),
         Init::He => uniform((6.0 / inputs).sqrt()),
         Init::Normal(deviation) => {

@@ -1,24 +1,55 @@
-//! Models by name.
+//! Models: by name, or as layers.
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Network;
-use crate::graph::Graph;
-use crate::kernels::Activation;
+use super::layers::{Build, Builder, Layer};
+use super::{Input, Network, zoo};
+use crate::graph::Shape;
 use crate::{Error, Result};
 
-/// A model by name; its input width and classes come from the data. As text: `mlp:300-100`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// A model; its input and its classes come from the data. As text its name, `mlp:300-100`; in a recipe that or an array of
+/// layers.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Model {
-    /// Fully connected layers with ReLU between them, named `fc1`, `fc2`, ...
+    /// `mlp:WIDTH-WIDTH-...`: fully connected layers with ReLU between them, named `fc1`, `fc2`, ...
     Mlp {
         /// Width of each hidden layer.
         hidden: Vec<u32>,
     },
+    /// `lenet5`: Caffe's, which Han et al. 2015 prune.
+    Lenet5,
+    /// `cifar10`: upstream's example.
+    Cifar10,
+    /// `charlstm:UNITSxDEPTH`: a language model of characters.
+    CharLstm {
+        /// Units of each layer, and width of the embedding.
+        units: u32,
+        /// Layers.
+        depth: u32,
+    },
+    /// `chargpt:WIDTHxBLOCKSxHEADS`: a language model of characters.
+    CharGpt {
+        /// Channels.
+        width: u32,
+        /// Blocks.
+        blocks: u32,
+        /// Heads of each block's attention.
+        heads: u32,
+    },
+    /// Layers of one's own, the last of which gives the logits.
+    Layers(Vec<Layer>),
 }
+
+/// What models can be called.
+const KNOWN: &str =
+    "mlp:WIDTH-WIDTH-..., lenet5, cifar10, charlstm:UNITSxDEPTH, chargpt:WIDTHxBLOCKSxHEADS";
+
+/// Before the layers of a model without a name, in files.
+const LAYERS: &str = "layers:";
 
 impl Model {
     /// Fully connected layers with these hidden widths and ReLU between them.
@@ -26,44 +57,77 @@ impl Model {
         Self::Mlp { hidden: hidden.to_vec() }
     }
 
-    /// The graph for batches of `batch` rows of `width` features in `classes` classes. Every
-    /// weight matrix has a mask; biases have none.
+    /// What it is made of.
+    pub fn layers(&self) -> Vec<Layer> {
+        match self {
+            Self::Mlp { hidden } => zoo::mlp(hidden),
+            Self::Lenet5 => zoo::lenet5(),
+            Self::Cifar10 => zoo::cifar10(),
+            &Self::CharLstm { units, depth } => zoo::charlstm(units, depth),
+            &Self::CharGpt { width, blocks, heads } => zoo::chargpt(width, blocks, heads),
+            Self::Layers(layers) => layers.clone(),
+        }
+    }
+
+    /// The graph for batches of `batch` rows of `input`, its loss the mean softmax cross-entropy over rows and places.
     ///
     /// # Errors
-    /// [`Error::Argument`] when a size is 0 or too large.
-    pub fn network(&self, batch: usize, width: usize, classes: u32) -> Result<Network> {
-        let Self::Mlp { hidden } = self;
+    /// [`Error::Argument`] when a size is 0 or too large, [`Error::Shape`] when a layer does not fit what is before it, or
+    /// the last one the labels.
+    pub fn network(&self, batch: usize, input: &Input) -> Result<Network> {
         let size = |name: &str, value: usize| {
             u32::try_from(value)
                 .ok()
                 .filter(|&v| v > 0)
                 .ok_or_else(|| Error::argument(name, format!("{value} must be 1 to {}", u32::MAX)))
         };
-        let (batch, width) = (size("batch", batch)?, size("width", width)?);
-        let mut graph = Graph::default();
-        let (features, labels) = (graph.features(batch, width), graph.labels(batch));
-        let (mut x, mut inputs) = (features, width);
-        for (i, &outputs) in hidden.iter().chain([&classes]).enumerate() {
-            let weight = graph.parameter(format!("fc{}.weight", i + 1), [inputs, outputs])?;
-            let weight = graph.apply_mask(weight)?;
-            let bias = graph.parameter(format!("fc{}.bias", i + 1), [outputs])?;
-            let last = i == hidden.len();
-            let activation = if last { Activation::Identity } else { Activation::Relu };
-            x = graph.linear(x, weight, Some(bias), activation)?;
-            inputs = outputs;
+        let shape = input.shape.iter().map(|&d| size("shape", d)).collect::<Result<Vec<_>>>()?;
+        let width = size("width", input.shape.iter().product())?;
+        let (batch, places) = (size("batch", batch)?, size("places", input.places)?);
+        let mut builder = Builder::new(batch, input.classes);
+        let features = builder.graph.features(batch, width);
+        let labels = match places {
+            1 => builder.graph.labels(batch),
+            _ => builder.graph.place_labels(batch, places),
+        };
+        let x = match *shape.as_slice() {
+            [_] | [] => features,
+            // Images of one colour.
+            [height, width] => builder.graph.reshape(features, [batch, height, width, 1])?,
+            ref dims => builder.graph.reshape(features, Shape::new([&[batch], dims].concat()))?,
+        };
+        let layers = self.layers();
+        let logits = layers.iter().try_fold(x, |x, layer| layer.build(&mut builder, x))?;
+        let mut graph = builder.graph;
+        let have = graph.shape(logits).dims().last().copied().unwrap_or(0);
+        if have != input.classes {
+            let message =
+                format!("the last layer has {have} outputs for {} classes", input.classes);
+            return Err(Error::shape("model", message));
         }
-        let loss = graph.softmax_cross_entropy(x, labels)?;
-        let correct = graph.correct(x, labels)?;
-        let (name, losses) = (self.to_string(), Vec::new());
+        let loss = graph.softmax_cross_entropy(logits, labels)?;
+        let correct = graph.correct(logits, labels)?;
+        let (name, losses, classes) = (self.to_string(), Vec::new(), input.classes);
         Ok(Network { name, graph, features, labels, loss, losses, correct, classes })
     }
 }
 
 impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Mlp { hidden } = self;
-        let widths: Vec<String> = hidden.iter().map(u32::to_string).collect();
-        write!(f, "mlp:{}", widths.join("-"))
+        match self {
+            Self::Mlp { hidden } => {
+                let widths: Vec<String> = hidden.iter().map(u32::to_string).collect();
+                write!(f, "mlp:{}", widths.join("-"))
+            }
+            Self::Lenet5 => f.write_str("lenet5"),
+            Self::Cifar10 => f.write_str("cifar10"),
+            Self::CharLstm { units, depth } => write!(f, "charlstm:{units}x{depth}"),
+            Self::CharGpt { width, blocks, heads } => write!(f, "chargpt:{width}x{blocks}x{heads}"),
+            Self::Layers(layers) => {
+                let json = serde_json::to_string(layers).map_err(|_| fmt::Error)?;
+                write!(f, "{LAYERS}{json}")
+            }
+        }
     }
 }
 
@@ -71,30 +135,63 @@ impl FromStr for Model {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let widths = text.strip_prefix("mlp:").ok_or_else(|| {
-            let message = format!("`{text}` is not a model; known: mlp:WIDTH-WIDTH-...");
-            Error::argument("model", message)
-        })?;
-        let width = |w: &str| {
+        if let Some(json) = text.strip_prefix(LAYERS) {
+            let layers = serde_json::from_str(json);
+            return layers.map(Self::Layers).map_err(|e| Error::argument("model", e.to_string()));
+        }
+        let (name, sizes) = text.split_once(':').unwrap_or((text, ""));
+        let separator = if name == "mlp" { '-' } else { 'x' };
+        let size = |w: &str| {
             w.parse().ok().filter(|&w| w > 0).ok_or_else(|| {
                 let message = format!("`{w}` in `{text}` is not a width of 1 or more");
                 Error::argument("model", message)
             })
         };
-        Ok(Self::Mlp { hidden: widths.split('-').map(width).collect::<Result<_>>()? })
+        let sizes = match sizes {
+            "" => Vec::new(),
+            _ => sizes.split(separator).map(size).collect::<Result<Vec<u32>>>()?,
+        };
+        match (name, sizes.as_slice()) {
+            ("mlp", [_, ..]) => Ok(Self::Mlp { hidden: sizes }),
+            ("lenet5", []) => Ok(Self::Lenet5),
+            ("cifar10", []) => Ok(Self::Cifar10),
+            ("charlstm", &[units]) => Ok(Self::CharLstm { units, depth: 1 }),
+            ("charlstm", &[units, depth]) => Ok(Self::CharLstm { units, depth }),
+            ("chargpt", &[width, blocks, heads]) => Ok(Self::CharGpt { width, blocks, heads }),
+            _ => Err(Error::argument("model", format!("`{text}` is not a model; known: {KNOWN}"))),
+        }
     }
 }
 
-impl TryFrom<String> for Model {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
+impl Serialize for Model {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Layers(layers) => layers.serialize(serializer),
+            named => serializer.collect_str(named),
+        }
     }
 }
 
-impl From<Model> for String {
-    fn from(model: Model) -> Self {
-        model.to_string()
+impl<'de> Deserialize<'de> for Model {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ModelVisitor)
+    }
+}
+
+struct ModelVisitor;
+
+impl<'de> Visitor<'de> for ModelVisitor {
+    type Value = Model;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a model ({KNOWN}) or an array of layers")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Model, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, layers: A) -> Result<Model, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(layers)).map(Model::Layers)
     }
 }

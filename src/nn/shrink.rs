@@ -33,7 +33,10 @@ pub struct Shrunk {
 /// # Errors
 /// [`Error::Shape`] for layers that do not fit the model.
 pub fn shrink(model: &Model, layers: &[Dense]) -> Result<Shrunk> {
-    let Model::Mlp { hidden } = model;
+    let Model::Mlp { hidden } = model else {
+        let message = format!("knows fully connected networks (mlp:...), not {model}");
+        return Err(Error::shape("shrink", message));
+    };
     check(hidden, layers)?;
     let mut work = Work {
         layers: layers.to_vec(),

@@ -180,6 +180,11 @@ impl Plans {
             _ => None,
         };
 
+        // Evaluation goes through its own states: training finds its own where it left them.
+        for p in graph.parameters().iter().filter(|p| p.carried) {
+            let words = p.shape.elements().unwrap_or(0);
+            homes.set(p.tensor, plan.persistent(format!("{}/evaluation", p.name), words));
+        }
         let mut averages = homes.clone();
         for (p, v) in graph.parameters().iter().zip(&variables) {
             v.average().into_iter().for_each(|average| averages.set(p.tensor, average));

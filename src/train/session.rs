@@ -99,7 +99,11 @@ impl Session {
             has_seen_batches: false,
             inputs,
             steps: Steps::new(gpu, pruned)?,
-            uninitialised: variables.iter().map(|v| v.name.clone()).collect(),
+            uninitialised: variables
+                .iter()
+                .filter(|v| !v.carried)
+                .map(|v| v.name.clone())
+                .collect(),
             evaluate,
             evaluate_raw,
             batch: network.graph.shape(network.features).dims()[0] as usize,

@@ -102,7 +102,8 @@ impl Layout {
                 optimizer.push(Tensor { name, shape, data });
             }
             let Some(mask) = v.mask else {
-                model.push(f32s(v.name.clone(), raw));
+                let to = if v.carried { &mut optimizer } else { &mut model };
+                to.push(f32s(v.name.clone(), raw));
                 continue;
             };
             let bits: Vec<u32> = bytemuck::pod_collect_to_vec(next(mask.bits));

@@ -2,7 +2,7 @@
 use super::plans::Plans;
 use crate::data::BatchSource;
 use crate::gpu::Gpu;
-use crate::nn::{Model, Network};
+use crate::nn::{Input, Model, Network};
 use crate::optim::Training;
 use crate::prune::MaskUpdateOp;
 use crate::{Error, Result};
@@ -30,7 +30,7 @@ impl<'a> TrainOp<'a> {
         batches: impl BatchSource + 'a,
         seed: u64,
     ) -> Result<Self> {
-        let network = model.network(batches.batch_size(), batches.width(), batches.classes())?;
+        let network = model.network(batches.batch_size(), &Input::of(&batches))?;
         Self::from_network(gpu, network, training, batches, seed)
     }
 

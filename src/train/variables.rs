@@ -19,6 +19,8 @@ pub(super) struct Variable {
     /// The optimizer's tensors, by name, and the average of the weights behind them.
     pub(super) slots: Vec<(&'static str, Slot)>,
     pub(super) mask: Option<Mask>,
+    /// Whether it is a state that goes on from batch to batch: in checkpoints, and no part of the model.
+    pub(super) carried: bool,
     /// The last gradient, where mask updates read it.
     pub(super) gradient: Option<Slot>,
     /// The score's tensors, by name.
@@ -75,7 +77,18 @@ impl Variable {
             homes.set_mask(parameter.tensor, mask.bits);
         }
         let decay = parameter.decay;
-        Ok(Self { name, shape, len, weights, decay, slots, mask, gradient: None, score_slots })
+        Ok(Self {
+            name,
+            shape,
+            len,
+            weights,
+            decay,
+            slots,
+            mask,
+            gradient: None,
+            score_slots,
+            carried: parameter.carried,
+        })
     }
 
     /// Where its average is, if there is one.

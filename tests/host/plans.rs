@@ -8,7 +8,7 @@ use secateur::prune::{Pruning, PruningSpec};
 
 /// The plan of a run with masks.
 fn plan(optimizer: Optimizer, pruned: Pruned) -> String {
-    let network = Model::mlp(&[40]).network(32, 16, 4).unwrap();
+    let network = Model::mlp(&[40]).network(32, &secateur::nn::Input::flat(16, 4)).unwrap();
     let spec = PruningSpec { pruned, ..Default::default() };
     let mask_update_op = Pruning::new(spec).unwrap().conditional_mask_update_op();
     secateur::train::plan(&network, &optimizer, &mask_update_op).unwrap().to_string()

@@ -108,7 +108,7 @@ fn a_dense_checkpoint_warm_starts_a_masked_network() {
     let mut losses = Vec::new();
     let optimizer = Optimizer::adam(0.01);
     go(gpu, folder.path(), optimizer, MaskUpdateOp::none(), 5, &mut losses);
-    let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
+    let network = Model::mlp(&MODEL).network(16, &secateur::nn::Input::flat(6, 3)).unwrap();
     let mut session =
         Session::new(gpu, &network, optimizer, &pruning(Pruned::Revive), SEED + 1).unwrap();
     let found = newest(folder.path()).unwrap().unwrap();
@@ -153,7 +153,7 @@ fn a_run_can_go_on_in_another_mode() {
     let folder = tempfile::tempdir().unwrap();
     let (optimizer, mut losses) = (Optimizer::adam(0.01), Vec::new());
     go(gpu, folder.path(), optimizer, pruning(Pruned::Revive), 12, &mut losses);
-    let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
+    let network = Model::mlp(&MODEL).network(16, &secateur::nn::Input::flat(6, 3)).unwrap();
     let found = newest(folder.path()).unwrap().unwrap();
     let evaluate = |mode| {
         let mut session = Session::new(gpu, &network, optimizer, &pruning(mode), SEED).unwrap();
@@ -177,7 +177,7 @@ fn a_tensor_of_another_shape_is_refused_and_named() {
     let mut found = newest(folder.path()).unwrap().unwrap();
     let turned = found.model.iter_mut().find(|t| t.name == "fc1.weight").unwrap();
     turned.shape.reverse();
-    let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
+    let network = Model::mlp(&MODEL).network(16, &secateur::nn::Input::flat(6, 3)).unwrap();
     let mut session = Session::new(gpu, &network, optimizer, &MaskUpdateOp::none(), SEED).unwrap();
     let before = session.weights("fc3.weight").unwrap();
     let error = session.restore(&found).unwrap_err().to_string();
@@ -198,7 +198,7 @@ fn a_mask_that_does_not_fit_is_refused_and_named() {
     let mask = found.optimizer.iter_mut().find(|t| t.name == "fc2.weight/mask").unwrap();
     let TensorData::U32(words) = &mut mask.data else { panic!("masks are u32") };
     words.pop();
-    let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
+    let network = Model::mlp(&MODEL).network(16, &secateur::nn::Input::flat(6, 3)).unwrap();
     let mut session = Session::new(gpu, &network, optimizer, &pruning(Pruned::Zero), SEED).unwrap();
     let error = session.restore(&found).unwrap_err().to_string();
     assert!(error.contains("fc2.weight/mask does not fit"), "{error}");

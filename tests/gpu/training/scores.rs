@@ -23,7 +23,7 @@ fn op(text: &str) -> MaskUpdateOp {
 }
 
 fn session(op: &MaskUpdateOp) -> Option<Session> {
-    let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
+    let network = Model::mlp(&MODEL).network(16, &secateur::nn::Input::flat(6, 3)).unwrap();
     Some(Session::new(gpu()?, &network, Optimizer::adam(0.01), op, SEED).unwrap())
 }
 

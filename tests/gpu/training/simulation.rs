@@ -194,7 +194,7 @@ impl Host {
 }
 
 fn network() -> Network {
-    Model::mlp(&MODEL).network(16, 6, 3).unwrap()
+    Model::mlp(&MODEL).network(16, &secateur::nn::Input::flat(6, 3)).unwrap()
 }
 
 /// With decays of two parameters' own, one of them a bias.

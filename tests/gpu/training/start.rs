@@ -67,7 +67,8 @@ fn wrong_initial_values_are_named() {
 fn a_network_must_fit_its_batches() {
     let Some(gpu) = gpu() else { return };
     let made = |batch, width, classes, lr| {
-        let network = Model::mlp(&MODEL).network(batch, width, classes).unwrap();
+        let network =
+            Model::mlp(&MODEL).network(batch, &secateur::nn::Input::flat(width, classes)).unwrap();
         let batches = Batches::new(blobs(), 16, Some(SEED)).unwrap();
         TrainOp::from_network(gpu, network, Optimizer::adam(lr), batches, SEED).map(|_| ())
     };

@@ -1,0 +1,56 @@
+//! A graph on its way from the batch's features to the logits.
+use std::collections::BTreeMap;
+
+use crate::Result;
+use crate::graph::{Graph, Init, Shape, Tensor};
+
+/// What layers append to.
+#[derive(Debug)]
+pub struct Builder {
+    /// The graph so far.
+    pub graph: Graph,
+    /// Rows of a batch.
+    pub batch: u32,
+    /// Classes of the data, or tokens of its alphabet.
+    pub classes: u32,
+    /// How many layers of each kind have a name.
+    named: BTreeMap<&'static str, u32>,
+}
+
+impl Builder {
+    pub(in crate::nn) fn new(batch: u32, classes: u32) -> Self {
+        Self { graph: Graph::default(), batch, classes, named: BTreeMap::new() }
+    }
+
+    /// `name`, or the next of its kind: `fc1`, `fc2`, ...
+    pub fn name(&mut self, name: Option<&str>, kind: &'static str) -> String {
+        let number = self.named.entry(kind).or_default();
+        *number += 1;
+        name.map_or_else(|| format!("{kind}{number}"), str::to_owned)
+    }
+
+    /// A weight that a pruning may mask.
+    ///
+    /// # Errors
+    /// [`crate::Error::Argument`] for a name that is taken.
+    pub fn weight(
+        &mut self,
+        name: &str,
+        shape: impl Into<Shape>,
+        init: Init,
+        masked: bool,
+    ) -> Result<Tensor> {
+        let weight = self.graph.parameter_with(format!("{name}.weight"), shape, init)?;
+        if masked { self.graph.apply_mask(weight) } else { Ok(weight) }
+    }
+
+    /// Extents of `x`.
+    pub fn dims(&self, x: Tensor) -> Vec<u32> {
+        self.graph.shape(x).dims().to_vec()
+    }
+
+    /// Last extent of `x`: features of a row or place, channels of an image.
+    pub fn width(&self, x: Tensor) -> u32 {
+        self.graph.shape(x).dims().last().copied().unwrap_or(1)
+    }
+}

@@ -1,0 +1,107 @@
+//! Layers by name: what a recipe declares, and what the models of the zoo are made of. One file a layer.
+mod activation;
+mod attention;
+mod builder;
+mod conv;
+mod dropout;
+mod embedding;
+mod flatten;
+mod gru;
+mod linear;
+mod lstm;
+mod norm;
+mod pool;
+mod residual;
+mod unit;
+
+pub use activation::Activate;
+pub use attention::Attention;
+pub use builder::Builder;
+pub use conv::Conv;
+pub use dropout::Dropout;
+pub use embedding::Embedding;
+pub use flatten::Flatten;
+pub use gru::Gru;
+pub use linear::Linear;
+pub use lstm::Lstm;
+pub use norm::{BatchNorm, LayerNorm, LocalResponseNorm, RmsNorm, Softmax};
+pub use pool::{GlobalMeanPool, Pool};
+pub use residual::Residual;
+pub use unit::Normalizer;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::graph::Tensor;
+
+/// What a layer's struct knows: how to continue a graph.
+pub trait Build {
+    /// Appends the layer to the builder's graph and returns its output.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] when `x` does not fit, [`crate::Error::Argument`] for a setting out of its range or a name
+    /// that is taken.
+    fn build(&self, builder: &mut Builder, x: Tensor) -> Result<Tensor>;
+}
+
+macro_rules! layers {
+    ($($(#[$meta:meta])* $kind:ident),+ $(,)?) => {
+        /// A layer; in a recipe a table with its `kind`, in snake case, and its settings.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "kind", rename_all = "snake_case")]
+        pub enum Layer {
+            $($(#[$meta])* $kind($kind)),+
+        }
+
+        impl Build for Layer {
+            fn build(&self, builder: &mut Builder, x: Tensor) -> Result<Tensor> {
+                match self {
+                    $(Self::$kind(layer) => layer.build(builder, x)),+
+                }
+            }
+        }
+
+        $(impl From<$kind> for Layer {
+            fn from(layer: $kind) -> Self {
+                Self::$kind(layer)
+            }
+        })+
+    };
+}
+
+layers! {
+    /// Element by element.
+    Activate,
+    /// Multi-head attention with its projections.
+    Attention,
+    /// Batch normalisation with scale and shift.
+    BatchNorm,
+    /// A convolution of images or sequences.
+    Conv,
+    /// Elements left out at random.
+    Dropout,
+    /// Rows of a table by tokens.
+    Embedding,
+    /// All axes but the first as one.
+    Flatten,
+    /// Means over images.
+    GlobalMeanPool,
+    /// Gated recurrent units.
+    Gru,
+    /// Layer normalisation with scale and shift.
+    LayerNorm,
+    /// Fully connected over the last axis.
+    Linear,
+    /// Local response normalisation.
+    LocalResponseNorm,
+    /// Long short-term memory.
+    Lstm,
+    /// Windows of images, pooled.
+    Pool,
+    /// Layers beside a connection that leaps over them.
+    Residual,
+    /// RMS normalisation with a scale.
+    RmsNorm,
+    /// Softmax over the last axis.
+    Softmax,
+}
