@@ -12,7 +12,7 @@ use secateur::optim::Optimizer;
 use secateur::prune::{MaskUpdateOp, Pruning, PruningSpec, Score};
 use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::train::{
-    Event, Session, StepContext, StepEvent, StepReturn, TrainOp, TrainOptions, train,
+    Event, Session, StepContext, StepEvent, StepReturn, TrainOp, TrainOptions, TrainStepFn, train,
 };
 
 use super::{MODEL, SEED, pruning};
@@ -71,18 +71,23 @@ fn assert_is(found: (f64, f64), wanted: (f64, f64), what: &str) {
     assert_eq!(found.1, wanted.1, "{what}: accuracy");
 }
 
-/// What each step of `options` reports; a rate that moves no weight.
-fn events(gpu: &Gpu, mut options: TrainOptions<'_>) -> Vec<StepEvent> {
+/// What each step of an epoch, or the first by a function, reports; at a rate that moves no weight.
+fn events(gpu: &Gpu, train_step_fn: Option<TrainStepFn<'_>>) -> Vec<StepEvent> {
     let batches = Batches::new(letters(), BATCH, None).unwrap().streams(true).epochs(Some(1));
     let optimizer = Optimizer::Sgd { lr: 1e-30, weight_decay: 0.0 };
     let op = TrainOp::from_network(gpu, bigrams(), optimizer, batches, SEED).unwrap();
     let mut events = Vec::new();
-    options.init_feed_dict = vec![("table".into(), table())];
-    options.on_event = Some(Box::new(|event| {
-        if let Event::Step(step) = event {
-            events.push(step.clone());
-        }
-    }));
+    let options = TrainOptions {
+        number_of_steps: train_step_fn.is_some().then_some(1),
+        train_step_fn,
+        init_feed_dict: vec![("table".into(), table())],
+        on_event: Some(Box::new(|event| {
+            if let Event::Step(step) = event {
+                events.push(step.clone());
+            }
+        })),
+        ..Default::default()
+    };
     train(op.accumulate_gradients(), None, MaskUpdateOp::none(), options).unwrap();
     events
 }
@@ -92,7 +97,7 @@ fn losses_and_accuracies_are_means_over_the_places() {
     let Some(gpu) = gpu() else { return };
     let data = letters();
     let batches: [&[usize]; 3] = [&[0, 3, 6, 9], &[1, 4, 7], &[2, 5, 8]];
-    let found = events(gpu, TrainOptions::default());
+    let found = events(gpu, None);
     assert_eq!(found.len(), 3);
     for (event, windows) in found.iter().zip(batches) {
         let wanted = reference(&data, windows);
@@ -104,12 +109,7 @@ fn losses_and_accuracies_are_means_over_the_places() {
         context.apply()?;
         Ok(StepReturn::default())
     };
-    let options = TrainOptions {
-        number_of_steps: Some(1),
-        train_step_fn: Some(Box::new(two)),
-        ..Default::default()
-    };
-    let found = events(gpu, options);
+    let found = events(gpu, Some(Box::new(two)));
     let wanted = reference(&data, &batches[..2].concat());
     assert_is((found[0].loss.into(), found[0].accuracy), wanted, "two batches in a step");
 
