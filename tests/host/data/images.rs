@@ -229,7 +229,7 @@ fn without_seed_or_versions_rows_are_as_they_are() {
 }
 
 #[test]
-fn a_crop_must_fit() {
+fn a_crop_must_fit_and_ranges_be_some() {
     let new = |shape: &[usize], crop| {
         let bytes = shape.iter().product();
         let data = Dataset::new("d", shape, 2, 1.0, vec![0; bytes], vec![1]).unwrap();
@@ -240,4 +240,15 @@ fn a_crop_must_fit() {
     fails(new(&[4, 5, 1], [0, 5]), &["crop 0 x 5"]);
     fails(new(&[20], [4, 5]), &["[20] is no image"]);
     assert_eq!(new(&[4, 5, 1], [4, 5]).unwrap().feature_shape(), [4, 5, 1]);
+
+    let new = |brightness, contrast| {
+        let data = Dataset::new("d", &[1, 1, 1], 2, 1.0, vec![0], vec![1]).unwrap();
+        let augment = Some(Augment { flip: false, brightness, contrast });
+        data.with_images(Images { crop: [1, 1], standardise: false, augment })
+    };
+    fails(new(-1.0, [1.0, 1.0]), &["`brightness`: -1"]);
+    fails(new(f32::INFINITY, [1.0, 1.0]), &["`brightness`: inf"]);
+    fails(new(0.0, [1.5, 0.5]), &["`contrast`: 1.5 to 0.5"]);
+    fails(new(0.0, [f32::NAN, 0.5]), &["`contrast`: NaN to 0.5"]);
+    new(0.0, [0.5, 0.5]).unwrap();
 }
