@@ -77,9 +77,13 @@ sparsity_function_begin_step=936,sparsity_function_end_step=6552\"
 pub struct Train {
     /// A recipe; options given besides it win over what it says.
     pub recipe: Option<PathBuf>,
-    /// `digits`, `mnist:DIR` or `fashion-mnist:DIR`.
+    /// `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR` (a folder or a file of records; images
+    /// are cropped, flipped and changed at random) or `text:FILE` (characters, in streams).
     #[arg(long)]
     pub data: Option<String>,
+    /// With text, characters in a window, 64 by default.
+    #[arg(long)]
+    pub length: Option<usize>,
     /// `mlp:WIDTH-WIDTH-...`: hidden layers with ReLU between them.
     #[arg(long)]
     pub model: Option<Model>,
@@ -131,9 +135,12 @@ pub struct Train {
 pub struct Eval {
     /// A checkpoint, a logdir (its newest valid checkpoint), or a file that `export` wrote.
     pub checkpoint: PathBuf,
-    /// `digits`, `mnist:DIR` or `fashion-mnist:DIR`; the recipe's by default.
+    /// `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR` or `text:FILE`; the recipe's by default.
     #[arg(long)]
     pub data: Option<String>,
+    /// With text, characters in a window; the recipe's by default, or 64.
+    #[arg(long)]
+    pub length: Option<usize>,
     /// Exit with 1 when the test accuracy is below this fraction.
     #[arg(long)]
     pub min_test_accuracy: Option<f64>,
@@ -197,10 +204,13 @@ pub struct Prune {
     /// weight, and N:M runs along the inputs.
     #[arg(long, default_value = "magnitude", value_parser = score)]
     pub score: Score,
-    /// With such a score, the data: `digits`, `mnist:DIR` or `fashion-mnist:DIR`; the recipe's by
-    /// default.
+    /// With such a score, the data: `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR` or
+    /// `text:FILE`; the recipe's by default.
     #[arg(long)]
     pub data: Option<String>,
+    /// With text, characters in a window; the recipe's by default, or 64.
+    #[arg(long)]
+    pub length: Option<usize>,
     /// With such a score, how many training rows are run through the network.
     #[arg(long, default_value_t = 1024)]
     pub rows: usize,

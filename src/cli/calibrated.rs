@@ -30,11 +30,14 @@ pub fn prune(gpu: &Gpu, args: &Prune, options: &Options) -> Result<Report> {
         .with_context(|| format!("--score {:?} needs a trained network", args.score))?;
     let names: Vec<&str> = trained.tensors.iter().map(|(name, _)| name.as_str()).collect();
     options.check_matches(&names, names.len())?;
-    let data = data::open(&trained.data(args.data.as_ref())?)?;
+    let length = trained.length(args.length);
+    let data = data::open(&trained.data(args.data.as_ref())?, length)?;
     let op = Pruning::new(spec(args, options, &names))?.mask_update_op();
     let mut session = trained.session(gpu, &data, &op)?;
     let rows = Arc::new(data.train.head(args.rows)?);
-    let mut batches = Batches::new(rows, trained::BATCH, None)?.epochs(Some(1));
+    let streams = rows.is_text();
+    let batches = Batches::new(rows, trained::BATCH, None)?.epochs(Some(1));
+    let mut batches = batches.streams(streams);
     session.calibrate(&mut batches)?;
     let masks = session.update_masks(options.sparsity)?;
 

@@ -2,19 +2,28 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use secateur::data::{Split, digits, idx_folder};
+use secateur::data::{Split, cifar10, digits, idx_folder, text};
 use secateur::gpu::{Gpu, GpuOptions};
 
 use super::args::Common;
 
-/// `digits`, `mnist:DIR` or `fashion-mnist:DIR`.
-pub fn open(name: &str) -> Result<Split> {
+/// Characters in a window of a text, where nothing says how many.
+pub const LENGTH: usize = 64;
+
+/// `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR`, or `text:FILE` in windows of `length`
+/// characters.
+pub fn open(name: &str, length: usize) -> Result<Split> {
     match name.split_once(':') {
         None if name == "digits" => Ok(digits()),
         Some((set @ ("mnist" | "fashion-mnist"), dir)) if !dir.is_empty() => {
             Ok(idx_folder(Path::new(dir), set)?)
         }
-        _ => bail!("--data `{name}` is not one of digits, mnist:DIR, fashion-mnist:DIR"),
+        Some(("cifar10", path)) if !path.is_empty() => Ok(cifar10(Path::new(path))?),
+        Some(("text", path)) if !path.is_empty() => Ok(text(Path::new(path), length)?),
+        _ => bail!(
+            "--data `{name}` is not one of digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, \
+             text:FILE"
+        ),
     }
 }
 

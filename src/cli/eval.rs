@@ -23,7 +23,7 @@ struct Report {
 pub fn run(args: &Eval) -> Result<Verdict> {
     let trained = trained::load(&args.checkpoint)?;
     let data_name = trained.data(args.data.as_ref())?;
-    let data = data::open(&data_name)?;
+    let data = data::open(&data_name, trained.length(args.length))?;
     let gpu = data::gpu(&args.common)?;
     let session = trained.session(&gpu, &data, &MaskUpdateOp::none())?;
     let evaluation = session.evaluate(&data.test)?;

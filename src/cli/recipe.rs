@@ -9,13 +9,17 @@ use secateur::prune::PruningSpec;
 use serde::{Deserialize, Serialize};
 
 use super::args::{Pruning, Train};
+use super::data::LENGTH;
 
 /// What to train, on what, and how. A logdir holds the recipe of its run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// `digits`, `mnist:DIR` or `fashion-mnist:DIR`.
+    /// `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR` or `text:FILE`.
     pub data: String,
+    /// Characters in a window of a text; other data have no windows.
+    #[serde(default = "default_length")]
+    pub length: usize,
     pub model: Model,
     /// Rows in a batch.
     pub batch: usize,
@@ -51,8 +55,9 @@ impl Recipe {
             recipe.pruning = None;
             recipe.trace_every_n_steps = None;
         }
-        let Train { data, model, steps, batch, seed, trace_every_n_steps, .. } = args;
+        let Train { data, length, model, steps, batch, seed, trace_every_n_steps, .. } = args;
         set(&mut recipe.data, data.as_ref());
+        set(&mut recipe.length, length.as_ref());
         set(&mut recipe.model, model.as_ref());
         set(&mut recipe.steps, steps.as_ref());
         set(&mut recipe.batch, batch.as_ref());
@@ -84,6 +89,10 @@ impl Recipe {
             .and_then(|()| fs::write(&path, text))
             .with_context(|| format!("cannot write {}", path.display()))
     }
+}
+
+fn default_length() -> usize {
+    LENGTH
 }
 
 fn set<T: Clone>(field: &mut T, value: Option<&T>) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use secateur::data::{Batches, Dataset, Split};
+use secateur::data::{Batches, Dataset, Prefetch, Split};
 use secateur::gpu::Gpu;
 use secateur::prune::{LayerSparsity, MaskUpdateOp, Pruning, total_sparsity};
 use secateur::train::{End, Event, TrainOp, TrainOptions, TrainOutcome, train};
@@ -39,7 +39,7 @@ struct Report {
 pub fn run(args: &Train) -> Result<Verdict> {
     let recipe = Recipe::of(args)?;
     let pruning = recipe.pruning.clone().map(Pruning::new).transpose()?;
-    let data = data::open(&recipe.data)?;
+    let data = data::open(&recipe.data, recipe.length)?;
     let mut gpu = data::gpu(&args.common)?;
     let mask_update_op =
         pruning.as_ref().map_or_else(MaskUpdateOp::none, Pruning::conditional_mask_update_op);
@@ -108,6 +108,7 @@ fn train_one(
     let &Job { recipe, logdir, label, trace } = job;
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
+    let batches = Prefetch::new(batches.augment(true).streams(train_set.is_text()));
     let train_op = TrainOp::new(gpu, &recipe.model, recipe.optimizer, batches, recipe.seed)?;
     let mut progress = Progress::new(label, recipe.steps);
     let mut written = Ok(());

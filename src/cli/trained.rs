@@ -10,6 +10,7 @@ use secateur::prune::MaskUpdateOp;
 use secateur::train::Session;
 use secateur::train::checkpoint::{self, Checkpoint, Tensor, TensorData};
 
+use super::data::LENGTH;
 use super::export;
 use super::recipe::Recipe;
 
@@ -68,6 +69,16 @@ impl Trained {
             }
             (None, Some(_)) => Ok(recipe_beside(&self.path)?.data),
         }
+    }
+
+    /// Characters in a window of its text, where `asked` does not say how many: as in the recipe
+    /// beside it, if there is one.
+    pub fn length(&self, asked: Option<usize>) -> usize {
+        let of_recipe = || {
+            self.global_step?;
+            Some(recipe_beside(&self.path).ok()?.length)
+        };
+        asked.or_else(of_recipe).unwrap_or(LENGTH)
     }
 }
 

@@ -158,7 +158,8 @@ impl Dataset {
     /// The same rows as images: read as `images` says, in the shape of its crop.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless rows are `[height, width, channels]`, and the crop fits into that.
+    /// [`Error::Shape`] unless rows are `[height, width, channels]`, and the crop fits into that;
+    /// [`Error::Argument`] for a brightness or a contrast that is no range.
     pub fn with_images(self, images: Images) -> Result<Self> {
         let feature_shape = images.shape_of(&self.name, &self.stored_shape)?;
         Ok(Self { feature_shape, images: Some(images), ..self })

@@ -42,9 +42,19 @@ pub(super) struct Draws {
 }
 
 impl Images {
-    /// Shape of what is seen of images of shape `stored`.
+    /// Shape of what is seen of images of shape `stored`, which must fit, as the ranges must be some.
     pub(super) fn shape_of(&self, name: &str, stored: &[usize]) -> Result<Vec<usize>> {
         let [height, width] = self.crop;
+        if let Some(Augment { brightness, contrast: [least, most], .. }) = self.augment {
+            if !(brightness.is_finite() && brightness >= 0.0) {
+                let message = format!("{brightness}; must be finite and at least 0");
+                return Err(Error::argument("brightness", message));
+            }
+            if !(least.is_finite() && most.is_finite() && least <= most) {
+                let message = format!("{least} to {most}; must be finite, the least first");
+                return Err(Error::argument("contrast", message));
+            }
+        }
         match *stored {
             [h, w, channels] if (1..=h).contains(&height) && (1..=w).contains(&width) => {
                 Ok(vec![height, width, channels])

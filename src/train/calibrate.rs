@@ -29,6 +29,7 @@ impl Session {
             );
             return Err(Error::shape("calibrate", message));
         }
+        self.check_places("calibrate", batches.places())?;
         let (mut batch, mut rows) = (Batch::default(), 0);
         while batches.next_batch(&mut batch)? {
             self.upload_batch(&batch, self.scalars(1, batch.rows));

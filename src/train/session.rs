@@ -43,7 +43,7 @@ pub struct Session {
 pub struct Evaluation {
     /// Mean loss.
     pub loss: f64,
-    /// Share of right rows.
+    /// Share of right rows, or of right places where rows have several labels.
     pub accuracy: f64,
 }
 
@@ -87,6 +87,8 @@ impl Session {
         } = plans;
         let program = plan.build(gpu)?;
         let pruned = variables.iter().filter(|v| v.mask.is_some()).count();
+        let batch = network.batch() as usize;
+        let places = inputs.labels.words as usize / batch;
         let this = Self {
             gpu: gpu.clone(),
             program,
@@ -98,7 +100,7 @@ impl Session {
             calibrate,
             has_seen_batches: false,
             inputs,
-            steps: Steps::new(gpu, pruned)?,
+            steps: Steps::new(gpu, pruned, places)?,
             uninitialised: variables
                 .iter()
                 .filter(|v| !v.carried)
@@ -106,7 +108,7 @@ impl Session {
                 .collect(),
             evaluate,
             evaluate_raw,
-            batch: network.graph.shape(network.features).dims()[0] as usize,
+            batch,
             classes: network.classes,
             variables,
         };
@@ -136,7 +138,7 @@ impl Session {
     }
 
     /// Loss and accuracy on all rows of `dataset`, with the weights as they are now, or with their averages where
-    /// [`Training::average`] keeps them.
+    /// [`Training::average`] keeps them: in file order, those of a text in streams ([`Batches::streams`]).
     ///
     /// # Errors
     /// [`Error::Shape`] when the data set does not fit the network.
@@ -164,7 +166,9 @@ impl Session {
             let message = format!("{name} has {have} classes, the network tells {most} apart");
             return Err(Error::shape("evaluate", message));
         }
-        let mut batches = Batches::new(Arc::clone(dataset), self.batch, None)?.epochs(Some(1));
+        self.check_places("evaluate", dataset.places())?;
+        let batches = Batches::new(Arc::clone(dataset), self.batch, None)?.epochs(Some(1));
+        let mut batches = batches.streams(dataset.is_text());
         let gpu = &self.gpu;
         let mut ring = ReadbackRing::new(gpu, 8, STEPS_IN_FLIGHT)?;
         let (mut batch, mut rows) = (Batch::default(), VecDeque::new());
@@ -186,8 +190,9 @@ impl Session {
             add(&mut rows, ring.ready(gpu)?);
         }
         add(&mut rows, ring.wait(gpu)?);
-        let total = dataset.rows() as f64;
-        Ok(Evaluation { loss: loss / total, accuracy: correct / total })
+        let rows = dataset.rows() as f64;
+        let accuracy = correct / (rows * self.places() as f64);
+        Ok(Evaluation { loss: loss / rows, accuracy })
     }
 
     /// The plans as text: what is launched, on which buffers.
@@ -210,6 +215,21 @@ impl Session {
         [self.batch, width, self.classes as usize]
     }
 
+    /// Labels of a row.
+    pub(super) fn places(&self) -> usize {
+        self.inputs.labels.words as usize / self.batch
+    }
+
+    /// That rows of `places` labels are what the network answers, for `op`.
+    pub(super) fn check_places(&self, op: &str, places: usize) -> Result<()> {
+        if places == self.places() {
+            return Ok(());
+        }
+        let answers = self.places();
+        let message = format!("rows have {places} labels, the network gives {answers} answers");
+        Err(Error::shape(op, message))
+    }
+
     /// What ranks the pruned weights, where any are.
     pub(super) fn score(&self) -> Option<Score> {
         self.variables.iter().find_map(|v| v.mask).map(|mask| mask.score)
@@ -223,11 +243,13 @@ impl Session {
         Step { noise, ..self.training.step(global_step, rows as u32) }
     }
 
-    /// Writes a batch and its step's scalars, for the next submission to see.
+    /// Writes a batch and its step's scalars, for the next submission to see. Whether it follows the
+    /// batch before is the batch's to say.
     pub(super) fn upload_batch(&self, batch: &Batch, scalars: Step) {
         let Inputs { features, labels, step } = self.inputs;
         self.program.upload(&self.gpu, features, &batch.features);
         self.program.upload(&self.gpu, labels, &batch.labels);
-        self.program.upload(&self.gpu, step, &[scalars]);
+        let follows = batch.follows.into();
+        self.program.upload(&self.gpu, step, &[Step { follows, ..scalars }]);
     }
 }

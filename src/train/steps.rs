@@ -19,7 +19,7 @@ pub struct StepResult {
     pub step: u64,
     /// Mean loss over the step's rows, each before the update that it led to.
     pub loss: f32,
-    /// Share of right rows.
+    /// Share of right rows, or of right places where rows have several labels.
     pub accuracy: f64,
     /// The mask update after it, if one was due: sparsity asked for, and what it did to each pruned
     /// variable.
@@ -51,6 +51,8 @@ pub(super) struct Steps {
     in_flight: VecDeque<InFlight>,
     /// What has arrived of the step in hand.
     partial: Partial,
+    /// Labels of a row.
+    places: usize,
     arrived: Vec<StepResult>,
     /// A part that changes weights is submitted, and the step is not complete.
     torn: bool,
@@ -105,8 +107,8 @@ impl Partial {
 }
 
 impl Steps {
-    /// For a session with `pruned` pruned variables.
-    pub(super) fn new(gpu: &Gpu, pruned: usize) -> Result<Self> {
+    /// For a session with `pruned` pruned variables, on rows of `places` labels.
+    pub(super) fn new(gpu: &Gpu, pruned: usize, places: usize) -> Result<Self> {
         let bytes = 4 * (2 + pruned as u64 * SELECTED_WORDS as u64);
         Ok(Self {
             trace: None,
@@ -114,6 +116,7 @@ impl Steps {
             open: None,
             in_flight: VecDeque::new(),
             partial: Partial::default(),
+            places,
             arrived: Vec::new(),
             torn: false,
         })
@@ -147,7 +150,7 @@ impl Steps {
             self.arrived.push(StepResult {
                 step,
                 loss: loss.unwrap_or_else(|| partial.loss()),
-                accuracy: partial.correct / partial.rows.max(1.0),
+                accuracy: partial.correct / (partial.rows * self.places as f64).max(1.0),
                 mask_update: asked.map(|sparsity| (sparsity, all())),
                 submitted,
             });

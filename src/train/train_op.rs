@@ -38,7 +38,7 @@ impl<'a> TrainOp<'a> {
     ///
     /// # Errors
     /// [`Error::Argument`] names the setting that is out of its range, [`Error::Shape`] says that the batches do not fit
-    /// its features.
+    /// its features or labels.
     pub fn from_network(
         gpu: &Gpu,
         network: Network,
@@ -53,6 +53,15 @@ impl<'a> TrainOp<'a> {
         let dims: Vec<usize> = features.dims().iter().map(|&d| d as usize).collect();
         if dims != [batch.0, batch.1] {
             let message = format!("features {features} do not fit batches of {batch:?}");
+            return Err(Error::shape(&network.name, message));
+        }
+        let (labels, places) = (network.graph.shape(network.labels), batches.places());
+        if labels.elements().map(|n| n as usize) != batch.0.checked_mul(places) {
+            let message = format!(
+                "labels {labels} do not fit batches of {} x {places}; a row of the data has \
+                 {places}, choose a model that answers as many",
+                batch.0
+            );
             return Err(Error::shape(&network.name, message));
         }
         if batches.classes() > network.classes {

@@ -1,6 +1,7 @@
 //! The command line as users run it: each test in a temporary folder of its own.
 #[cfg(target_os = "linux")]
 mod cache;
+mod data;
 mod errors;
 mod export;
 mod files;

@@ -17,7 +17,7 @@ fn idx_file(sizes: &[u32], data: &[u8]) -> Vec<u8> {
     file
 }
 
-fn gzip(data: &[u8]) -> Vec<u8> {
+pub fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(data).unwrap();
     encoder.finish().unwrap()
