@@ -41,24 +41,27 @@ fn each_setting_launches_its_own() {
     let launches = |training: Training| {
         let plan = plan(training, Pruned::Zero);
         let count = |kernel| plan.lines().filter(|l| l.trim_start().starts_with(kernel)).count();
-        ["gradient_norm", "clip_gradient", "weight_average"].map(count)
+        ["gradient_norm", "clip_value", "clip_norm", "weight_average"].map(count)
     };
     let adam = || Training::from(Optimizer::adam(0.1));
     let clip = |clip| launches(Training { clip, ..adam() });
     let none = Clip::default();
     // Four parameters.
-    assert_eq!(launches(adam()), [0, 0, 0]);
-    assert_eq!(clip(Clip { value: Some(1.0), ..none }), [0, 4, 0]);
-    assert_eq!(clip(Clip { norm: Some(1.0), ..none }), [4, 4, 0]);
-    assert_eq!(clip(Clip { global_norm: Some(1.0), ..none }), [4, 4, 0]);
-    assert_eq!(clip(Clip { value: Some(1.0), norm: Some(1.0), global_norm: Some(1.0) }), [8, 8, 0]);
-    assert_eq!(launches(Training { average: Some(0.9), ..adam() }), [0, 0, 4]);
+    assert_eq!(launches(adam()), [0, 0, 0, 0]);
+    assert_eq!(clip(Clip { value: Some(1.0), ..none }), [0, 4, 0, 0]);
+    assert_eq!(clip(Clip { norm: Some(1.0), ..none }), [4, 0, 4, 0]);
+    assert_eq!(clip(Clip { global_norm: Some(1.0), ..none }), [4, 0, 4, 0]);
+    assert_eq!(
+        clip(Clip { value: Some(1.0), norm: Some(1.0), global_norm: Some(1.0) }),
+        [8, 4, 8, 0]
+    );
+    assert_eq!(launches(Training { average: Some(0.9), ..adam() }), [0, 0, 0, 4]);
     let multiplier = |factor| {
         let multipliers = vec![Multiplier { name: "bias".into(), factor }];
         launches(Training { multipliers, ..adam() })
     };
-    assert_eq!(multiplier(0.5), [0, 2, 0]);
-    assert_eq!(multiplier(1.0), [0, 0, 0]);
+    assert_eq!(multiplier(0.5), [0, 2, 0, 0]);
+    assert_eq!(multiplier(1.0), [0; 4]);
 }
 
 /// A tensor used twice gets a sum of gradients, and no product is fused with its gate.
