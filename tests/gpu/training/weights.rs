@@ -2,14 +2,16 @@
 use std::cell::RefCell;
 
 use secateur::Error;
-use secateur::kernels::Pruned;
-use secateur::nn::Model;
+use secateur::data::Batches;
+use secateur::graph::{Graph, Init};
+use secateur::kernels::{Activation, Pruned};
+use secateur::nn::{Model, Network};
 use secateur::optim::{AVERAGE, Decay, Multiplier, Optimizer, Schedule, Training};
 use secateur::prune::MaskUpdateOp;
 use secateur::train::checkpoint::{TensorData, newest};
-use secateur::train::{Session, StepReturn, TrainOptions, train};
+use secateur::train::{Session, StepReturn, TrainOp, TrainOptions, train};
 
-use super::{MODEL, SEED, blobs, pruning, run, steps, train_op};
+use super::{MODEL, SEED, blobs, pruning, run, run_op, steps, train_op};
 use crate::common::{Tol, U, gpu};
 
 const NAMES: [&str; 4] = ["fc1.weight", "fc1.bias", "fc2.weight", "fc3.bias"];
@@ -102,6 +104,58 @@ fn an_average_begins_as_the_weights() {
     assert_eq!(session.evaluate(&blobs()).unwrap(), session.evaluate_raw(&blobs()).unwrap());
     let plain = Session::new(gpu, &network, Optimizer::adam(0.01), &none, SEED).unwrap();
     assert_eq!(plain.average("fc1.weight").unwrap(), plain.weights("fc1.weight").unwrap());
+}
+
+/// A run that kept none goes on with some.
+#[test]
+fn averages_begin_as_the_weights_of_a_checkpoint_without_them() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for mode in [Pruned::Zero, Pruned::Revive] {
+        let logdir = folder.path().join(format!("{mode:?}"));
+        let op = train_op(gpu, Optimizer::adam(0.01));
+        train(op, Some(&logdir), pruning(mode), steps(8)).unwrap();
+        let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
+        let training = averaged(Optimizer::adam(0.01));
+        let mut session = Session::new(gpu, &network, &training, &pruning(mode), SEED).unwrap();
+        session.restore(&newest(&logdir).unwrap().unwrap()).unwrap();
+        let [average, weights] = [session.average("fc1.weight"), session.weights("fc1.weight")];
+        assert_eq!(average.unwrap(), weights.unwrap());
+        let outcome =
+            train(train_op(gpu, training), Some(&logdir), pruning(mode), steps(12)).unwrap();
+        let session = outcome.session;
+        assert_ne!(session.average("fc1.bias").unwrap(), session.weights("fc1.bias").unwrap());
+    }
+}
+
+/// Two weights that are added have one gradient, which a clip in place must not reach twice.
+#[test]
+fn a_gradient_of_two_weights_is_clipped_for_each() {
+    let Some(gpu) = gpu() else { return };
+    let moves = |training: Training| {
+        let mut graph = Graph::default();
+        let (features, labels) = (graph.features(16, 6), graph.labels(16));
+        let zero = Init::Constant(0.0);
+        let [a, b] = ["a", "b"].map(|name| graph.parameter_with(name, [6, 3], zero).unwrap());
+        let sum = graph.add(a, b).unwrap();
+        let logits = graph.linear(features, sum, None, Activation::Identity).unwrap();
+        let loss = graph.softmax_cross_entropy(logits, labels).unwrap();
+        let correct = graph.correct(logits, labels).unwrap();
+        let (name, losses, classes) = ("two".into(), Vec::new(), 3);
+        let network = Network { name, graph, features, labels, loss, losses, correct, classes };
+        let batches = Batches::new(blobs(), 16, Some(SEED)).unwrap();
+        let op = TrainOp::from_network(gpu, network, training, batches, SEED).unwrap();
+        let (outcome, _) = run_op(op, MaskUpdateOp::none(), 1);
+        ["a", "b"].map(|name| outcome.session.weights(name).unwrap())
+    };
+    let sgd = || Training::from(Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 });
+    let [plain, same] = moves(sgd());
+    assert!(plain.iter().all(|w| *w != 0.0) && plain == same);
+    let multipliers = ["a", "b"].map(|name| Multiplier { name: name.into(), factor: 0.5 }).to_vec();
+    let half: Vec<f32> = plain.iter().map(|w| w * 0.5).collect();
+    assert_eq!(moves(Training { multipliers, ..sgd() }), [half.clone(), half.clone()]);
+    let multipliers = vec![Multiplier { name: "b".into(), factor: 0.5 }];
+    assert_eq!(moves(Training { multipliers, ..sgd() }), [plain, half]);
 }
 
 /// What a factor of 0 is for does not move, and everything else does.
