@@ -1,4 +1,4 @@
-// partials[first + c] = sum of g^2 over chunk c of 8,192 elements, with g the clipped gradient, 0 where pruned.
+// partials[first + c] = sum of g^2 over chunk c of 8,192 elements g of a gradient, those of pruned weights left out.
 //
 // Each invocation takes every 256th element of the chunk in order, then a fixed tree adds the 256 sums.
 
@@ -10,8 +10,6 @@
 struct Params {
     len: u32,
     first: u32,
-    multiplier: f32,
-    value: f32,
 }
 
 override MASKED: bool = false;
@@ -27,8 +25,7 @@ fn main(
     for (var n = 0u; n < 32u; n += 1u) {
         let i = group.x * 8192u + n * 256u + local;
         if i < params.len && (!MASKED || bit(mask[i / 32u], i)) {
-            let g = clipped(gradient[i], params.multiplier, params.value);
-            sum += g * g;
+            sum += gradient[i] * gradient[i];
         }
     }
     sums[local] = sum;

@@ -17,6 +17,6 @@ pub use data::{Batches, digits};
 pub use error::{Error, Result};
 pub use gpu::{Gpu, GpuOptions};
 pub use nn::Model;
-pub use optim::Optimizer;
+pub use optim::{Optimizer, Training};
 pub use prune::{MaskUpdateOp, Pruning, PruningSpec};
 pub use train::{Session, TrainOp, TrainOptions, TrainOutcome, train};

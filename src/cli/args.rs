@@ -93,12 +93,18 @@ pub struct Train {
     /// Rows in a batch.
     #[arg(long)]
     pub batch: Option<usize>,
-    /// `sgd`, `momentum`, `adam` or `adamw`.
+    /// `sgd`, `momentum`, `adam`, `adamw`, `rmsprop`, `adagrad` or `lion`.
     #[arg(long)]
     pub optimizer: Option<String>,
     /// Learning rate.
     #[arg(long)]
     pub lr: Option<f32>,
+    /// Largest L2 norm of all gradients together; longer ones are scaled to it.
+    #[arg(long)]
+    pub clip_norm: Option<f32>,
+    /// Evaluate by an average of the weights of which this share stays at a step, like 0.9999.
+    #[arg(long)]
+    pub average: Option<f32>,
     /// Seed of initial weights and data order.
     #[arg(long)]
     pub seed: Option<u64>,

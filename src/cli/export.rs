@@ -3,11 +3,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize_to_file};
 use secateur::nn::{Dense, Model, shrink};
-use secateur::train::checkpoint::{Checkpoint, TensorData};
 use serde::Serialize;
 
 use super::args::Export;
@@ -39,7 +38,7 @@ pub fn run(args: &Export) -> Result<Verdict> {
     ensure!(!there, "{name} is there already; choose another name, or --force");
     let found = trained::find(&args.checkpoint)?;
     let mut model: Model = found.manifest.model.parse()?;
-    let mut layers = layers(&found)?;
+    let mut layers = layers(&found.path, trained::tensors(&found)?)?;
     let mut whole_model = None;
     if args.shrink {
         let small = shrink(&model, &layers)?;
@@ -74,16 +73,13 @@ pub fn run(args: &Export) -> Result<Verdict> {
     Ok(Verdict::Done)
 }
 
-/// The layers of a checkpoint, `fc1` first.
-fn layers(found: &Checkpoint) -> Result<Vec<Dense>> {
-    let get = |name: String| {
-        let tensor = found.model.iter().find(|t| t.name == name);
-        match tensor.map(|t| &t.data) {
-            Some(TensorData::F32(values)) => Ok(values.clone()),
-            _ => bail!("{}: {name} is missing", found.path.display()),
-        }
+/// The layers of the checkpoint at `path`, `fc1` first.
+fn layers(path: &Path, tensors: Tensors) -> Result<Vec<Dense>> {
+    let count = tensors.iter().filter(|(name, _)| name.ends_with(".weight")).count();
+    let mut tensors: HashMap<String, Vec<f32>> = tensors.into_iter().collect();
+    let mut get = |name: String| {
+        tensors.remove(&name).with_context(|| format!("{}: {name} is missing", path.display()))
     };
-    let count = found.model.iter().filter(|t| t.name.ends_with(".weight")).count();
     let layer = |i: usize| {
         let weight = get(format!("fc{i}.weight"))?;
         Ok(Dense { weight, bias: get(format!("fc{i}.bias"))? })

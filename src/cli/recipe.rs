@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use secateur::nn::Model;
-use secateur::optim::Optimizer;
+use secateur::optim::{Clip, Multiplier, Optimizer, Schedule, Training};
 use secateur::prune::PruningSpec;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,16 @@ pub struct Recipe {
     pub seed: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_every_n_steps: Option<u64>,
+    /// Decay of an average of the weights to evaluate by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<f32>,
     pub optimizer: Optimizer,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub schedule: Schedule,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub clip: Clip,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub multipliers: Vec<Multiplier>,
     /// Left out: dense training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pruning: Option<PruningSpec>,
@@ -73,7 +82,20 @@ impl Recipe {
             Some(name) => Optimizer::named(name, lr)?,
             None => recipe.optimizer.with_learning_rate(lr),
         };
+        recipe.average = args.average.or(recipe.average);
+        recipe.clip.global_norm = args.clip_norm.or(recipe.clip.global_norm);
         Ok(recipe)
+    }
+
+    /// Everything that decides how weights move.
+    pub fn training(&self) -> Training {
+        Training {
+            optimizer: self.optimizer,
+            schedule: self.schedule.clone(),
+            clip: self.clip,
+            multipliers: self.multipliers.clone(),
+            average: self.average,
+        }
     }
 
     pub fn read(path: &Path) -> Result<Self> {
@@ -93,6 +115,10 @@ impl Recipe {
 
 fn default_length() -> usize {
     LENGTH
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn set<T: Clone>(field: &mut T, value: Option<&T>) {

@@ -47,7 +47,7 @@ pub fn run(args: &Train) -> Result<Verdict> {
         Some(logdir) => logdir.clone(),
         None => {
             // Refused before there is a folder.
-            recipe.optimizer.validate()?;
+            recipe.training().validate()?;
             mask_update_op.check_fires(0, recipe.steps, 0)?;
             new_logdir(&recipe.data)?
         }
@@ -109,7 +109,7 @@ fn train_one(
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
     let batches = Prefetch::new(batches.augment(true).streams(train_set.is_text()));
-    let train_op = TrainOp::new(gpu, &recipe.model, recipe.optimizer, batches, recipe.seed)?;
+    let train_op = TrainOp::new(gpu, &recipe.model, recipe.training(), batches, recipe.seed)?;
     let mut progress = Progress::new(label, recipe.steps);
     let mut written = Ok(());
     let terminal = std::io::stderr().is_terminal();

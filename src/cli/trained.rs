@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use secateur::data::Split;
 use secateur::gpu::Gpu;
+use secateur::kernels::apply_mask_reference;
 use secateur::nn::{Input, Model};
-use secateur::optim::Optimizer;
+use secateur::optim::{AVERAGE, Optimizer};
 use secateur::prune::MaskUpdateOp;
 use secateur::train::Session;
 use secateur::train::checkpoint::{self, Checkpoint, Tensor, TensorData};
@@ -35,16 +36,37 @@ pub fn load(path: &Path) -> Result<Trained> {
         return Ok(Trained { path: path.to_owned(), global_step: None, model, tensors });
     }
     let found = find(path)?;
-    let f32s = |tensor: Tensor| match tensor.data {
-        TensorData::F32(values) => Ok((tensor.name, values)),
-        TensorData::U32(_) => bail!("{}: {} is not f32", found.path.display(), tensor.name),
-    };
     Ok(Trained {
         global_step: Some(found.manifest.global_step),
         model: found.manifest.model.parse()?,
-        tensors: found.model.into_iter().map(f32s).collect::<Result<_>>()?,
+        tensors: tensors(&found)?,
         path: found.path.clone(),
     })
+}
+
+/// What the run itself evaluates by: each parameter's effective values, or where it keeps averages of them, those under
+/// the mask.
+pub fn tensors(found: &Checkpoint) -> Result<export::Tensors> {
+    let beside = |t: &Tensor, slot: &str| {
+        let name = format!("{}/{slot}", t.name);
+        found.optimizer.iter().find(|t| t.name == name).map(|t| &t.data)
+    };
+    let one = |t: &Tensor| {
+        let TensorData::F32(values) = &t.data else {
+            bail!("{}: {} is not f32", found.path.display(), t.name)
+        };
+        let values = match (beside(t, AVERAGE), beside(t, "mask")) {
+            (Some(TensorData::F32(average)), Some(TensorData::U32(bits)))
+                if bits.len() == average.len().div_ceil(32) =>
+            {
+                apply_mask_reference(bits, average)
+            }
+            (Some(TensorData::F32(average)), _) => average.clone(),
+            _ => values.clone(),
+        };
+        Ok((t.name.clone(), values))
+    };
+    found.model.iter().map(one).collect()
 }
 
 impl Trained {

@@ -3,8 +3,8 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::{Update, check};
-use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{Activate, Activation, ClipGradient, ColumnSum, GradientNorm};
+use crate::gpu::PlanBuilder;
+use crate::kernels::{Activate, Activation, ClipNorm, ClipValue, ColumnSum, GradientNorm};
 use crate::{Error, Result};
 
 /// Bounds on gradients, applied in this order, after the [multipliers](Multiplier). They see the gradients of the loss,
@@ -54,6 +54,9 @@ impl Clip {
 
     /// Appends what clips the gradients of `all` to `plan`: nothing where nothing is asked for.
     ///
+    /// In place, though mask updates may read the gradient later, and means of several batches live there: those rank by
+    /// what the optimizer saw, and a mean is begun anew after it has been applied.
+    ///
     /// # Errors
     /// [`Error::Plan`] from the kernels.
     pub(super) fn push(&self, plan: &mut PlanBuilder, all: &mut [Update]) -> Result<()> {
@@ -61,62 +64,38 @@ impl Clip {
             return Ok(());
         }
         part(plan, all)?;
-        let mut value = self.value;
+        let value = self.value;
+        for u in all.iter().filter(|u| value.is_some() || u.multiplier != 1.0) {
+            let &Update { gradient, len, multiplier, .. } = u;
+            plan.push(ClipValue { gradient, len, multiplier, value })?;
+        }
         if let Some(bound) = self.norm {
-            for u in &mut *all {
-                let rows = GradientNorm::chunks(u.len);
-                let squares = plan.scratch(format!("{}.squares", u.name), rows);
-                push_norm(plan, u, squares, 0, value)?;
-                let norm = Some((push_sum(plan, squares, &u.name)?, bound));
-                push_clip(plan, u, value, norm)?;
-                u.multiplier = 1.0;
-            }
-            value = None;
-        }
-        let mut global = None;
-        if let Some(bound) = self.global_norm.filter(|_| !all.is_empty()) {
-            let rows = all.iter().map(|u| GradientNorm::chunks(u.len)).sum();
-            let (squares, mut first) = (plan.scratch("clip.squares", rows), 0);
             for u in &*all {
-                push_norm(plan, u, squares, first, value)?;
-                first += GradientNorm::chunks(u.len);
+                scale(plan, &u.name, std::slice::from_ref(u), bound)?;
             }
-            global = Some((push_sum(plan, squares, "clip")?, bound));
         }
-        let left = |u: &&Update| global.is_some() || value.is_some() || u.multiplier != 1.0;
-        all.iter().filter(left).try_for_each(|u| push_clip(plan, u, value, global))
+        match self.global_norm {
+            Some(bound) if !all.is_empty() => scale(plan, "clip", all, bound),
+            _ => Ok(()),
+        }
     }
 }
 
-fn push_norm(
-    plan: &mut PlanBuilder,
-    update: &Update,
-    partials: Slot,
-    first: u32,
-    value: Option<f32>,
-) -> Result<()> {
-    let &Update { gradient, mask, len, multiplier, .. } = update;
-    let mask = mask.map(|(bits, _)| bits);
-    plan.push(GradientNorm { gradient, mask, partials, first, len, multiplier, value })
-}
-
-/// The slot with the sum of `squares`.
-fn push_sum(plan: &mut PlanBuilder, squares: Slot, name: &str) -> Result<Slot> {
-    let out = plan.scratch(format!("{name}.square"), 1);
-    ColumnSum { x: squares, out, rows: squares.words, columns: 1 }.push(plan)?;
-    Ok(out)
-}
-
-fn push_clip(
-    plan: &mut PlanBuilder,
-    update: &Update,
-    value: Option<f32>,
-    norm: Option<(Slot, f32)>,
-) -> Result<()> {
-    // In place, though mask updates may read the gradient later, and running means live there: they rank by what the
-    // optimizer saw, and a mean is begun anew after it has been applied.
-    let &Update { gradient, len, multiplier, .. } = update;
-    plan.push(ClipGradient { gradient, norm, len, multiplier, value })
+/// Appends what scales the gradients of `all` to the norm `bound` together.
+fn scale(plan: &mut PlanBuilder, name: &str, all: &[Update], bound: f32) -> Result<()> {
+    let rows = all.iter().map(|u| GradientNorm::chunks(u.len)).sum();
+    let (partials, mut first) = (plan.scratch(format!("{name}.squares"), rows), 0);
+    for &Update { gradient, mask, len, .. } in all {
+        let mask = mask.map(|(bits, _)| bits);
+        plan.push(GradientNorm { gradient, mask, partials, first, len })?;
+        first += GradientNorm::chunks(len);
+    }
+    let square = plan.scratch(format!("{name}.square"), 1);
+    ColumnSum { x: partials, out: square, rows, columns: 1 }.push(plan)?;
+    for &Update { gradient, len, .. } in all {
+        plan.push(ClipNorm { gradient, square, len, bound })?;
+    }
+    Ok(())
 }
 
 /// Gives each gradient that is also that of a parameter before (a sum of two hands its own on to both) a copy.

@@ -1,6 +1,7 @@
 //! What a session's tensors hold: weights, masks, thresholds, sparsities. Each call waits for the device.
 use super::session::Session;
 use super::variables::{Mask, Variable};
+use crate::gpu::Slot;
 use crate::kernels::{MaskState, Pruned, apply_mask_reference};
 use crate::prune::LayerSparsity;
 use crate::{Error, Result};
@@ -92,7 +93,23 @@ impl Session {
     /// [`Error::Argument`] for a name that the network does not have.
     pub fn weights(&self, name: &str) -> Result<Vec<f32>> {
         let v = self.variable(name)?;
-        let raw: Vec<f32> = self.program.download(&self.gpu, v.weights)?;
+        self.effective(v, v.weights)
+    }
+
+    /// What [`evaluate`](Self::evaluate) uses for the parameter `name`: the average of its weights where
+    /// [`Training::average`](crate::optim::Training::average) keeps one, or the weights; pruned ones are zero. Waits for
+    /// the device.
+    ///
+    /// # Errors
+    /// As [`weights`](Self::weights).
+    pub fn average(&self, name: &str) -> Result<Vec<f32>> {
+        let v = self.variable(name)?;
+        self.effective(v, v.average().unwrap_or(v.weights))
+    }
+
+    /// The values at `slot`, which belong to the weights of `v`, under its mask.
+    fn effective(&self, v: &Variable, slot: Slot) -> Result<Vec<f32>> {
+        let raw: Vec<f32> = self.program.download(&self.gpu, slot)?;
         match v.mask.filter(|m| m.pruned != Pruned::Zero) {
             Some(mask) => {
                 let bits: Vec<u32> = self.program.download(&self.gpu, mask.bits)?;

@@ -7,6 +7,7 @@ use super::session::Session;
 use super::variables::Variable;
 use crate::gpu::Slot;
 use crate::kernels::{MaskState, Pruned, apply_mask_reference, ones};
+use crate::optim::AVERAGE;
 use crate::{Error, Result};
 
 /// The tensors of a checkpoint's two files.
@@ -134,7 +135,7 @@ impl Session {
     }
 
     /// Puts a checkpoint on the device. A checkpoint without masks warm-starts a masked network:
-    /// masks that are not there keep everything, and what a score keeps begins at 0.
+    /// masks that are not there keep everything, what a score keeps begins at 0, and averages begin as the weights.
     ///
     /// # Errors
     /// [`Error::File`] names the tensor that is missing or has another shape; then nothing has
@@ -161,9 +162,13 @@ impl Session {
             let keeps_raw = v.mask.is_some_and(|m| m.pruned != Pruned::Zero);
             let has_raw = keeps_raw && find(&raw).is_some();
             let weights = if has_raw { &raw } else { &v.name };
-            uploads.push((v.weights, f32s(weights, v)?));
+            let values = f32s(weights, v)?;
+            uploads.push((v.weights, values));
             for &(slot, at) in &v.slots {
-                uploads.push((at, f32s(&format!("{}/{slot}", v.name), v)?));
+                let name = format!("{}/{slot}", v.name);
+                // A run that kept no averages: they begin as the weights.
+                let begins = slot == AVERAGE && find(&name).is_none();
+                uploads.push((at, if begins { values } else { f32s(&name, v)? }));
             }
             for &(slot, at) in &v.score_slots {
                 let (name, words) = (format!("{}/{slot}", v.name), at.words as usize);

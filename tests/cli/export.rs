@@ -49,3 +49,44 @@ fn refusals_say_the_way_out() {
     folder.run("prune a.safetensors -o c.safetensors --sparsity 0.5").ok();
     folder.run("eval c.safetensors --data digits").ok();
 }
+
+/// What `train` reports is by the averages, and so is what `eval` and `export` make of its checkpoint.
+#[test]
+fn averages_are_what_is_evaluated_and_exported() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    folder.write(
+        "averaged.toml",
+        "data = 'digits'\nmodel = 'mlp:25-5'\nbatch = 64\nsteps = 45\n\
+         optimizer = { name = 'rmsprop', lr = 0.02 }\nclip = { norm = 0.5 }\n\
+         multipliers = [{ name = 'bias', factor = 2.0 }]\n\
+         [schedule]\nwarmup_steps = 5\ndecay = { name = 'cosine', steps = 90 }\n",
+    );
+    for mode in ["zero", "revive"] {
+        let args = format!(
+            "train averaged.toml --average 0.99 --clip-norm 2 --logdir {mode} --json \
+             --pruning target_sparsity=0.6,pruning_frequency=10,pruned={mode}"
+        );
+        let trained = folder.run(&args).json();
+        let eval = |what: &str| {
+            let report = folder.run(&format!("eval {what} --data digits --json")).json();
+            (report["test_accuracy"].clone(), report["test_loss"].clone())
+        };
+        let (accuracy, loss) = eval(mode);
+        assert_eq!(accuracy, trained["test_accuracy"], "{mode}");
+        folder.run(&format!("export {mode} -o {mode}.safetensors")).ok();
+        assert_eq!(eval(&format!("{mode}.safetensors")), (accuracy, loss.clone()), "{mode}");
+        // Without an average the same weights are evaluated as they are.
+        let again =
+            folder.run(&args.replace(" --average 0.99", "").replace("--logdir ", "--logdir raw-"));
+        again.json();
+        assert_ne!(eval(&format!("raw-{mode}")).1, loss, "{mode}");
+        // The logdir's recipe is the run.
+        let recipe = String::from_utf8(folder.read(&format!("{mode}/recipe.toml"))).unwrap();
+        for part in ["average = 0.99", "warmup_steps = 5", "global_norm = 2", "norm = 0.5", "bias"]
+        {
+            assert!(recipe.contains(part), "{recipe}");
+        }
+        let report = folder.run(&format!("train {mode}/recipe.toml --logdir {mode} --json")).json();
+        assert_eq!(report["test_accuracy"], trained["test_accuracy"]);
+    }
+}

@@ -10,3 +10,4 @@ mod shaders;
 mod shrink;
 mod summary;
 mod timeline;
+mod training;

@@ -2,16 +2,16 @@
 use secateur::gpu::PlanBuilder;
 use secateur::graph::{Graph, Homes, Mode, Tensor, gradients, lower};
 use secateur::kernels::{Activation, Pruned, STEP_WORDS};
-use secateur::nn::Model;
-use secateur::optim::Optimizer;
+use secateur::nn::{Input, Model};
+use secateur::optim::{Clip, Multiplier, Optimizer, Training};
 use secateur::prune::{Pruning, PruningSpec};
 
 /// The plan of a run with masks.
-fn plan(optimizer: Optimizer, pruned: Pruned) -> String {
-    let network = Model::mlp(&[40]).network(32, &secateur::nn::Input::flat(16, 4)).unwrap();
+fn plan(training: impl Into<Training>, pruned: Pruned) -> String {
+    let network = Model::mlp(&[40]).network(32, &Input::flat(16, 4)).unwrap();
     let spec = PruningSpec { pruned, ..Default::default() };
     let mask_update_op = Pruning::new(spec).unwrap().conditional_mask_update_op();
-    secateur::train::plan(&network, &optimizer, &mask_update_op).unwrap().to_string()
+    secateur::train::plan(&network, training, &mask_update_op).unwrap().to_string()
 }
 
 #[test]
@@ -23,6 +23,45 @@ fn mlp_with_adam_and_zeroed_weights() {
 fn mlp_with_sgd_and_revived_weights() {
     let sgd = Optimizer::Sgd { lr: 0.1, weight_decay: 0.0 };
     insta::assert_snapshot!(plan(sgd, Pruned::Revive));
+}
+
+/// Norms and clips between gradients and optimizers, averages behind them, and evaluation by those.
+#[test]
+fn mlp_with_clipped_gradients_and_averages() {
+    let clip = Clip { value: None, norm: Some(1.0), global_norm: Some(2.0) };
+    let multipliers = vec![Multiplier { name: "fc2.weight".into(), factor: 0.5 }];
+    let rmsprop = Optimizer::named("rmsprop", 0.01).unwrap();
+    let training = Training { clip, multipliers, average: Some(0.99), ..rmsprop.into() };
+    insta::assert_snapshot!(plan(training, Pruned::Revive));
+}
+
+/// Only what is asked for is launched.
+#[test]
+fn each_setting_launches_its_own() {
+    let launches = |training: Training| {
+        let plan = plan(training, Pruned::Zero);
+        let count = |kernel| plan.lines().filter(|l| l.trim_start().starts_with(kernel)).count();
+        ["gradient_norm", "clip_value", "clip_norm", "weight_average"].map(count)
+    };
+    let adam = || Training::from(Optimizer::adam(0.1));
+    let clip = |clip| launches(Training { clip, ..adam() });
+    let none = Clip::default();
+    // Four parameters.
+    assert_eq!(launches(adam()), [0, 0, 0, 0]);
+    assert_eq!(clip(Clip { value: Some(1.0), ..none }), [0, 4, 0, 0]);
+    assert_eq!(clip(Clip { norm: Some(1.0), ..none }), [4, 0, 4, 0]);
+    assert_eq!(clip(Clip { global_norm: Some(1.0), ..none }), [4, 0, 4, 0]);
+    assert_eq!(
+        clip(Clip { value: Some(1.0), norm: Some(1.0), global_norm: Some(1.0) }),
+        [8, 4, 8, 0]
+    );
+    assert_eq!(launches(Training { average: Some(0.9), ..adam() }), [0, 0, 0, 4]);
+    let multiplier = |factor| {
+        let multipliers = vec![Multiplier { name: "bias".into(), factor }];
+        launches(Training { multipliers, ..adam() })
+    };
+    assert_eq!(multiplier(0.5), [0, 2, 0, 0]);
+    assert_eq!(multiplier(1.0), [0; 4]);
 }
 
 /// A tensor used twice gets a sum of gradients, and no product is fused with its gate.

@@ -319,10 +319,9 @@ fn how_weights_move(
         .unwrap();
     let (beta1, beta2) = (0.9, 0.99);
     plan.push(Lion { gradient, mask, step, weights, first, len, beta1, beta2, decay, l2 }).unwrap();
-    let (partials, value, multiplier, norm) = (second, Some(1.0), 1.0, Some((first, 1.0)));
-    plan.push(GradientNorm { gradient, mask: bits, partials, first: 0, len, multiplier, value })
-        .unwrap();
-    plan.push(ClipGradient { gradient, norm, len, multiplier, value }).unwrap();
+    let (partials, value, multiplier) = (second, Some(1.0), 1.0);
+    plan.push(GradientNorm { gradient, mask: bits, partials, first: 0, len }).unwrap();
+    plan.push(ClipValue { gradient, len, multiplier, value }).unwrap();
 }
 
 /// The variants of what layers are made of.

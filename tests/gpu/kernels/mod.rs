@@ -1,5 +1,6 @@
 //! Every kernel against its host reference, and the device's own promises.
 mod changes;
+mod clipping;
 mod conv2d;
 mod elementwise;
 mod histogram_threshold;

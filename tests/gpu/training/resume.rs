@@ -5,7 +5,7 @@ use std::path::Path;
 use secateur::Error;
 use secateur::kernels::Pruned;
 use secateur::nn::Model;
-use secateur::optim::Optimizer;
+use secateur::optim::{Clip, Decay, Multiplier, Optimizer, Schedule, Training};
 use secateur::prune::{MaskUpdateOp, pruned_count};
 use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, TensorData, newest};
 use secateur::train::{Event, Session, TrainOptions, TrainOutcome, train};
@@ -16,7 +16,7 @@ use crate::common::gpu;
 fn go(
     gpu: &secateur::Gpu,
     logdir: &Path,
-    optimizer: Optimizer,
+    training: impl Into<Training>,
     op: MaskUpdateOp,
     steps: u64,
     losses: &mut Vec<u32>,
@@ -30,7 +30,7 @@ fn go(
         })),
         ..Default::default()
     };
-    train(train_op(gpu, optimizer), Some(logdir), op, options).unwrap()
+    train(train_op(gpu, training), Some(logdir), op, options).unwrap()
 }
 
 /// Bytes of the two tensor files of the newest checkpoint.
@@ -39,24 +39,40 @@ fn files(logdir: &Path) -> [Vec<u8>; 2] {
     [MODEL_FILE, OPTIMIZER_FILE].map(|f| fs::read(path.join(f)).unwrap())
 }
 
+/// A schedule that changes at the step where the run is parted and after it, every clip, and an average.
+fn everything(optimizer: Optimizer) -> Training {
+    let decay = Decay::Exponential { decay_steps: 5, rate: 0.5, staircase: false };
+    Training {
+        schedule: Schedule { warmup_steps: 12, decay },
+        clip: Clip { value: Some(0.02), norm: Some(0.04), global_norm: Some(0.06) },
+        multipliers: vec![Multiplier { name: "fc2".into(), factor: 0.5 }],
+        average: Some(0.99),
+        ..optimizer.into()
+    }
+}
+
 /// 52 rows in batches of 16: step 9 ends inside the third epoch; masks change at 3, 6, ... 15, 16.
 #[test]
 fn k_steps_and_k_more_are_2k_steps() {
     let Some(gpu) = gpu() else { return };
     let momentum =
         Optimizer::Momentum { lr: 0.05, momentum: 0.9, nesterov: false, weight_decay: 0.01 };
-    for (optimizer, mode) in [
-        (Optimizer::adam(0.01), Pruned::Zero),
-        (momentum, Pruned::Revive),
-        (Optimizer::named("adamw", 0.01).unwrap(), Pruned::Freeze),
+    let named = |name| Optimizer::named(name, 0.01).unwrap();
+    for (training, mode) in [
+        (Optimizer::adam(0.01).into(), Pruned::Zero),
+        (momentum.into(), Pruned::Revive),
+        (named("adamw").into(), Pruned::Freeze),
+        (everything(named("rmsprop")), Pruned::Zero),
+        (everything(named("adagrad")), Pruned::Revive),
+        (everything(named("lion")), Pruned::Freeze),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let [straight, halves] = ["straight", "halves"].map(|name| folder.path().join(name));
         let (mut all, mut parts) = (Vec::new(), Vec::new());
-        go(gpu, &straight, optimizer, pruning(mode), 18, &mut all);
-        go(gpu, &halves, optimizer, pruning(mode), 9, &mut parts);
+        go(gpu, &straight, &training, pruning(mode), 18, &mut all);
+        go(gpu, &halves, &training, pruning(mode), 9, &mut parts);
         assert_ne!(files(&straight), files(&halves), "step 9 is not step 18");
-        let outcome = go(gpu, &halves, optimizer, pruning(mode), 18, &mut parts);
+        let outcome = go(gpu, &halves, &training, pruning(mode), 18, &mut parts);
         assert_eq!((outcome.steps, outcome.global_step), (9, 18));
         assert_eq!(all, parts, "{mode:?}: losses");
         assert!(files(&straight) == files(&halves), "{mode:?}: weights, slots, masks");

@@ -3,8 +3,8 @@ use secateur::data::{Batch, BatchSource, Batches};
 use secateur::graph::{Graph, Mode, Tensor, gradients};
 use secateur::kernels::{
     AdagradParams, AdamParams, LionParams, Pruned, RmsPropParams, Step, adagrad_reference,
-    adam_reference, clip_gradient_reference, gradient_norm_reference, lion_reference,
-    momentum_reference, ones, rmsprop_reference, sgd_reference, topk_reference,
+    adam_reference, clip_norm_reference, clip_value_reference, gradient_norm_reference,
+    lion_reference, momentum_reference, ones, rmsprop_reference, sgd_reference, topk_reference,
     unit_floor_reference, unit_peak_reference,
 };
 use secateur::nn::{Model, Network, initial_values};
@@ -82,15 +82,15 @@ impl Host {
         let floats = |g: Vec<f64>| g.into_iter().map(|g| g as f32).collect();
         let mut total = 0.0;
         for ((g, factor), mask) in gradients.iter_mut().zip(factors).zip(&self.masks) {
-            let mask = mask.as_deref();
-            let square = gradient_norm_reference(g, mask, factor, value);
-            let norm = norm.map(|bound| (square, bound));
-            *g = floats(clip_gradient_reference(g, factor, value, norm));
-            total += gradient_norm_reference(g, mask, 1.0, None);
+            *g = floats(clip_value_reference(g, factor, value));
+            let square = |g: &[f32]| gradient_norm_reference(g, mask.as_deref());
+            if let Some(bound) = norm {
+                *g = floats(clip_norm_reference(g, square(g), bound));
+            }
+            total += square(g);
         }
-        let global = global_norm.map(|bound| (total, bound));
-        for g in gradients {
-            *g = floats(clip_gradient_reference(g, 1.0, None, global));
+        for (g, bound) in gradients.iter_mut().flat_map(|g| global_norm.map(|bound| (g, bound))) {
+            *g = floats(clip_norm_reference(g, total, bound));
         }
     }
 

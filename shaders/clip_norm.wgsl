@@ -1,4 +1,4 @@
-// g = clipped(g) * bound / max(norm, bound), where square holds norm^2; without NORM only g = clipped(g).
+// g = g * bound / max(norm, bound), where square holds norm^2.
 
 @group(0) @binding(0) var<storage, read> square: array<f32>;
 @group(0) @binding(1) var<storage, read_write> gradient: array<f32>;
@@ -6,12 +6,8 @@
 
 struct Params {
     len: u32,
-    multiplier: f32,
-    value: f32,
     bound: f32,
 }
-
-override NORM: bool = false;
 
 @compute @workgroup_size(256)
 fn main(
@@ -22,13 +18,9 @@ fn main(
     if i >= params.len {
         return;
     }
-    var g = clipped(gradient[i], params.multiplier, params.value);
-    if NORM {
-        let norm = sqrt(square[0]);
-        // A gradient within the bound stays the same to the bit.
-        if norm > params.bound {
-            g *= params.bound / norm;
-        }
+    let norm = sqrt(square[0]);
+    // A gradient within the bound stays the same to the bit.
+    if norm > params.bound {
+        gradient[i] *= params.bound / norm;
     }
-    gradient[i] = g;
 }
