@@ -99,11 +99,17 @@ impl Model {
         let layers = self.layers();
         let logits = layers.iter().try_fold(x, |x, layer| layer.build(&mut builder, x))?;
         let mut graph = builder.graph;
-        let have = graph.shape(logits).dims().last().copied().unwrap_or(0);
-        if have != input.classes {
-            let message =
-                format!("the last layer has {have} outputs for {} classes", input.classes);
-            return Err(Error::shape("model", message));
+        let (have, answers) = match *graph.shape(logits).dims() {
+            [_, ref places @ .., have] => (have, places.iter().product()),
+            _ => (0, 0),
+        };
+        if (have, answers) != (input.classes, places) {
+            let classes = input.classes;
+            let message = format!(
+                "the last layer gives {answers} answers a row, among {have} classes; \
+                 the data has {places} labels a row, of {classes} classes"
+            );
+            return Err(Error::shape(self.to_string(), message));
         }
         let loss = graph.softmax_cross_entropy(logits, labels)?;
         let correct = graph.correct(logits, labels)?;

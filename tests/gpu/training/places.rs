@@ -133,11 +133,12 @@ fn another_number_of_places_is_refused_and_named() {
     let streams = || Batches::new(letters(), BATCH, None).unwrap().epochs(Some(1));
     let optimizer = Optimizer::adam(0.01);
     let op = TrainOp::new(gpu, &Model::mlp(&[5]), optimizer, streams(), SEED);
-    refused(op.err().unwrap(), &["mlp:5: labels [4]", "batches of 4 x 3"]);
+    refused(op.err().unwrap(), &["mlp:5: ", "1 answers a row", "3 labels a row"]);
 
     let spec = PruningSpec { target_sparsity: 0.5, score: Score::Wanda, ..Default::default() };
     let op = Pruning::new(spec).unwrap().mask_update_op();
-    let network = Model::mlp(&[5]).network(BATCH, LENGTH, LETTERS).unwrap();
+    let network =
+        Model::mlp(&[5]).network(BATCH, &secateur::nn::Input::flat(LENGTH, LETTERS)).unwrap();
     let mut session = Session::new(gpu, &network, optimizer, &op, SEED).unwrap();
     let both = ["rows have 3 labels", "gives 1 answers"];
     refused(session.evaluate(&letters()).unwrap_err(), &both);
