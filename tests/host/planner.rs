@@ -26,7 +26,7 @@ fn the_text_names_everything() {
     plan.phase("update");
     plan.push(Sgd { gradient: g, mask: None, step, weights: w, len: 300, decay: 0.0 }).unwrap();
     let want = "\
-2 launches, 4 slots in 4 buffers; 2424 B persistent, 1200 B scratch shared by 1200 B
+2 launches, 4 slots in 4 buffers; 2432 B persistent, 1200 B scratch shared by 1200 B
 train:
   add                    x=w@b0 y=g@b1 ->out=t@b3  grid 2x1x1
 update:

@@ -5,10 +5,10 @@ use secateur::data::Batches;
 use secateur::graph::{Graph, Init};
 use secateur::kernels::{Activation, Pruned};
 use secateur::nn::{Model, Network};
-use secateur::optim::{AVERAGE, Decay, Multiplier, Optimizer, Schedule, Training};
+use secateur::optim::{AVERAGE, Clip, Decay, Multiplier, Optimizer, Schedule, Training};
 use secateur::prune::MaskUpdateOp;
 use secateur::train::checkpoint::{TensorData, newest};
-use secateur::train::{Session, StepReturn, TrainOp, TrainOptions, train};
+use secateur::train::{Session, StepReturn, TrainOp, TrainOptions, TrainStepFn, train};
 use secateur::{Error, Gpu};
 
 use super::{MODEL, SEED, blobs, pruning, run, run_op, steps, train_op};
@@ -131,6 +131,40 @@ fn averages_begin_as_the_weights_of_a_checkpoint_without_them() {
             train(train_op(gpu, training), Some(&logdir), pruning(mode), steps(12)).unwrap();
         let session = outcome.session;
         assert_ne!(session.average("fc1.bias").unwrap(), session.weights("fc1.bias").unwrap());
+    }
+}
+
+/// How far all weights move together in a step of rate 1 is the norm that was asked for, of one batch and of several.
+#[test]
+fn a_step_is_as_long_as_its_clip() {
+    let Some(gpu) = gpu() else { return };
+    let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
+    for (batches, bound) in [(1, 0.01f32), (2, 0.01), (2, 0.02)] {
+        let clip = Clip { global_norm: Some(bound), ..Default::default() };
+        let sgd = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
+        let training = Training { clip, ..sgd.into() };
+        let options = TrainOptions {
+            train_step_fn: (batches > 1).then(|| -> TrainStepFn<'_> {
+                Box::new(|context| {
+                    for _ in 0..batches {
+                        context.accumulate()?;
+                    }
+                    context.apply().map(|()| StepReturn::default())
+                })
+            }),
+            ..steps(1)
+        };
+        let none = MaskUpdateOp::none;
+        let before = Session::new(gpu, &network, &training, &none(), SEED).unwrap();
+        let op = train_op(gpu, training).accumulate_gradients();
+        let after = train(op, None, none(), options).unwrap().session;
+        let mut square = 0.0;
+        for p in network.graph.parameters() {
+            let [a, b] = [&before, &after].map(|s| s.weights(&p.name).unwrap());
+            square += a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+        }
+        let bound = f64::from(bound);
+        assert!((square.sqrt() - bound).abs() < 1e-4 * bound, "{batches}: {}", square.sqrt());
     }
 }
 
