@@ -222,7 +222,7 @@ struct MeanSquare {
 impl MeanSquare {
     fn params(&self, len: u32) -> RmsPropParams {
         let Self { momentum, l2 } = *self;
-        RmsPropParams { len, decay: BETA1, momentum, epsilon: EPSILON, l2 }
+        RmsPropParams { len, decay: BETA1, momentum, epsilon: 0.01, l2 }
     }
 }
 
@@ -252,8 +252,7 @@ impl Optimizer<3> for MeanSquare {
 
     /// As Adam's with a coupled decay. What a root is taken of is at least what was there before.
     fn bounds(&self, [w, s, v]: [f64; 3], g: f64, step: &Step) -> [f64; 3] {
-        let [decay, momentum, epsilon, l2] =
-            [BETA1, self.momentum, EPSILON, self.l2].map(f64::from);
+        let [decay, momentum, epsilon, l2] = [BETA1, self.momentum, 0.01, self.l2].map(f64::from);
         let g = g.abs() + l2 * w.abs();
         let moved = f64::from(step.learning_rate) * g / (decay * s + epsilon).sqrt();
         let moved = momentum * v.abs() + moved;

@@ -1,15 +1,15 @@
 //! What a run does to its weights: averages of them, multipliers, rates by step.
 use std::cell::RefCell;
 
-use secateur::Error;
 use secateur::data::Batches;
 use secateur::graph::{Graph, Init};
 use secateur::kernels::{Activation, Pruned};
 use secateur::nn::{Model, Network};
-use secateur::optim::{AVERAGE, Decay, Multiplier, Optimizer, Schedule, Training};
+use secateur::optim::{AVERAGE, Clip, Decay, Multiplier, Optimizer, Schedule, Training};
 use secateur::prune::MaskUpdateOp;
 use secateur::train::checkpoint::{TensorData, newest};
-use secateur::train::{Session, StepReturn, TrainOp, TrainOptions, train};
+use secateur::train::{Session, StepReturn, TrainOp, TrainOptions, TrainStepFn, train};
+use secateur::{Error, Gpu};
 
 use super::{MODEL, SEED, blobs, pruning, run, run_op, steps, train_op};
 use crate::common::{Tol, U, gpu};
@@ -21,10 +21,16 @@ fn averaged(optimizer: Optimizer) -> Training {
     Training { average: Some(DECAY), ..optimizer.into() }
 }
 
-/// The same fold over the weights after each step; a mask update sets averages to zero with the weights.
+/// After 3 steps how it begins is still in it.
 #[test]
 fn an_average_is_the_fold_of_the_weights() {
     let Some(gpu) = gpu() else { return };
+    for number in [3, 14] {
+        averages_after(gpu, number);
+    }
+}
+
+fn averages_after(gpu: &Gpu, number: u64) {
     let folder = tempfile::tempdir().unwrap();
     let seen: RefCell<Vec<Vec<Vec<f32>>>> = RefCell::default();
     let options = TrainOptions {
@@ -35,7 +41,7 @@ fn an_average_is_the_fold_of_the_weights() {
             seen.borrow_mut().push(all.into_iter().collect::<Result<_, _>>()?);
             Ok(StepReturn::default())
         })),
-        ..steps(14)
+        ..steps(number)
     };
     let op = train_op(gpu, averaged(Optimizer::adam(0.01)));
     let outcome = train(op, Some(folder.path()), MaskUpdateOp::none(), options).unwrap();
@@ -52,7 +58,7 @@ fn an_average_is_the_fold_of_the_weights() {
         let slot = format!("{name}/{AVERAGE}");
         let tensor = found.optimizer.iter().find(|t| t.name == slot).unwrap();
         let TensorData::F32(got) = &tensor.data else { panic!("averages are f32") };
-        // A few roundings of values below 2 at each of 14 steps, of which earlier ones fade.
+        // A few roundings of values below 2 at each step, of which earlier ones fade.
         Tol::Within(&vec![16.0 * U; want.len()]).check(got, &want).unwrap();
         assert_eq!(&outcome.session.average(name).unwrap(), got);
         assert_ne!(got, seen.borrow().last().unwrap().get(i).unwrap(), "{name} has moved since");
@@ -125,6 +131,40 @@ fn averages_begin_as_the_weights_of_a_checkpoint_without_them() {
             train(train_op(gpu, training), Some(&logdir), pruning(mode), steps(12)).unwrap();
         let session = outcome.session;
         assert_ne!(session.average("fc1.bias").unwrap(), session.weights("fc1.bias").unwrap());
+    }
+}
+
+/// How far all weights move together in a step of rate 1 is the norm that was asked for, of one batch and of several.
+#[test]
+fn a_step_is_as_long_as_its_clip() {
+    let Some(gpu) = gpu() else { return };
+    let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
+    for (batches, bound) in [(1, 0.01f32), (2, 0.01), (2, 0.02)] {
+        let clip = Clip { global_norm: Some(bound), ..Default::default() };
+        let sgd = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
+        let training = Training { clip, ..sgd.into() };
+        let options = TrainOptions {
+            train_step_fn: (batches > 1).then(|| -> TrainStepFn<'_> {
+                Box::new(|context| {
+                    for _ in 0..batches {
+                        context.accumulate()?;
+                    }
+                    context.apply().map(|()| StepReturn::default())
+                })
+            }),
+            ..steps(1)
+        };
+        let none = MaskUpdateOp::none;
+        let before = Session::new(gpu, &network, &training, &none(), SEED).unwrap();
+        let op = train_op(gpu, training).accumulate_gradients();
+        let after = train(op, None, none(), options).unwrap().session;
+        let mut square = 0.0;
+        for p in network.graph.parameters() {
+            let [a, b] = [&before, &after].map(|s| s.weights(&p.name).unwrap());
+            square += a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+        }
+        let bound = f64::from(bound);
+        assert!((square.sqrt() - bound).abs() < 1e-4 * bound, "{batches}: {}", square.sqrt());
     }
 }
 
