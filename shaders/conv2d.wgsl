@@ -41,89 +41,151 @@ const WEIGHT: u32 = 2u;
 
 override FORM: u32 = FORWARD;
 
-// A place in an image: the image's first pixel, and where in it, before the padding is taken off.
-struct Pixel {
-    image: u32,
+// Where FORM is INPUT and strides are more than 1: not every sum of places is one of a.
+override STRIDED: bool = false;
+
+// Extents of the images that a holds, and its channels.
+fn size() -> vec3<u32> {
+    if FORM == INPUT {
+        return vec3(params.out_height, params.out_width, params.outputs);
+    }
+    return vec3(params.height, params.width, params.channels);
+}
+
+// A row's share of a place in a; a term's is added. Numbers below 0 are large ones, and sums wrap back.
+struct Row {
+    offset: u32,
     y: u32,
     x: u32,
-    channel: u32,
-}
-
-// A place in the kernel and a channel of a, in units of a's pixels.
-fn tap_of(k: u32, channels: u32) -> Pixel {
-    let tap = k / channels;
-    let ky = tap / params.kernel_width;
-    let kx = tap - ky * params.kernel_width;
-    return Pixel(0u, ky * params.dilation_y, kx * params.dilation_x, k - tap * channels);
-}
-
-fn pixel_of(i: u32, height: u32, width: u32) -> Pixel {
-    let row = i / width;
-    let image = row / height;
-    return Pixel(image, row - image * height, i - row * width, 0u);
-}
-
-fn strided(p: Pixel) -> Pixel {
-    return Pixel(p.image, p.y * params.stride_y, p.x * params.stride_x, 0u);
-}
-
-fn row_of(i: u32) -> Pixel {
-    switch FORM {
-        case INPUT: { return pixel_of(i, params.height, params.width); }
-        case WEIGHT: { return tap_of(i, params.channels); }
-        default: { return strided(pixel_of(i, params.out_height, params.out_width)); }
-    }
+    image: u32,
 }
 
 struct Term {
     k: u32,
-    at: Pixel,
+    outer: u32, // tap of the kernel, or image
+    channel: u32,
+    y: u32, // of the tap, or of the first pixel that a result's kernel meets
+    x: u32,
+    offset: u32,
+}
+
+fn offset_of(y: u32, x: u32) -> u32 {
+    let s = size();
+    return (y * s.y + x) * params.groups * s.z;
+}
+
+fn new_row(image: u32, y: u32, x: u32, channel: u32) -> Row {
+    let s = size();
+    return Row(offset_of(image * s.x + y, x) + channel_group * s.z + channel, y, x, image);
+}
+
+fn row_of(i: u32) -> Row {
+    if FORM == WEIGHT {
+        let tap = i / params.channels;
+        let ky = tap / params.kernel_width;
+        let kx = tap - ky * params.kernel_width;
+        return new_row(0u, ky * params.dilation_y, kx * params.dilation_x, i - tap * params.channels);
+    }
+    let width = select(params.out_width, params.width, FORM == INPUT);
+    let height = select(params.out_height, params.height, FORM == INPUT);
+    let row = i / width;
+    let image = row / height;
+    let y = row - image * height;
+    let x = i - row * width;
+    if FORM == INPUT {
+        return new_row(image, y + params.pad_y, x + params.pad_x, 0u);
+    }
+    return new_row(image, y * params.stride_y - params.pad_y, x * params.stride_x - params.pad_x, 0u);
+}
+
+fn new_term(k: u32, outer: u32, channel: u32, y: u32, x: u32) -> Term {
+    switch FORM {
+        case INPUT: { return Term(k, outer, channel, y, x, channel - offset_of(y, x)); }
+        case WEIGHT: {
+            return Term(k, outer, channel, y, x, offset_of(outer * params.height + y, x));
+        }
+        default: { return Term(k, outer, channel, y, x, offset_of(y, x) + channel); }
+    }
 }
 
 fn term_of(k: u32) -> Term {
-    switch FORM {
-        case INPUT: { return Term(k, tap_of(k, params.outputs)); }
-        case WEIGHT: { return Term(k, strided(pixel_of(k, params.out_height, params.out_width))); }
-        default: { return Term(k, tap_of(k, params.channels)); }
+    if FORM == WEIGHT {
+        let row = k / params.out_width;
+        let image = row / params.out_height;
+        let oy = row - image * params.out_height;
+        let ox = k - row * params.out_width;
+        let y = oy * params.stride_y - params.pad_y;
+        return new_term(k, image, 0u, y, ox * params.stride_x - params.pad_x);
     }
+    let channels = size().z;
+    let tap = k / channels;
+    let ky = tap / params.kernel_width;
+    let kx = tap - ky * params.kernel_width;
+    return new_term(k, tap, k - tap * channels, ky * params.dilation_y, kx * params.dilation_x);
 }
 
-// Where FORM is INPUT: the output pixel that the tap reaches from the input pixel, if there is one.
-fn load_output(row: Pixel, tap: Pixel) -> f32 {
-    let y = row.y + params.pad_y - tap.y;
-    let x = row.x + params.pad_x - tap.x;
-    let oy = y / params.stride_y;
-    let ox = x / params.stride_x;
-    // A negative number is a large one.
-    let inside = y < 0x80000000u && x < 0x80000000u && oy < params.out_height
-        && ox < params.out_width && oy * params.stride_y == y && ox * params.stride_x == x;
-    if !inside {
+// As term_of(t.k + 1), without a division.
+fn next_term(t: Term) -> Term {
+    if FORM == WEIGHT {
+        var image = t.outer;
+        var y = t.y;
+        var x = t.x + params.stride_x;
+        if x == params.out_width * params.stride_x - params.pad_x {
+            x = 0u - params.pad_x;
+            y += params.stride_y;
+            if y == params.out_height * params.stride_y - params.pad_y {
+                y = 0u - params.pad_y;
+                image += 1u;
+            }
+        }
+        return new_term(t.k + 1u, image, 0u, y, x);
+    }
+    var tap = t.outer;
+    var channel = t.channel + 1u;
+    var y = t.y;
+    var x = t.x;
+    if channel == size().z {
+        channel = 0u;
+        tap += 1u;
+        x += params.dilation_x;
+        if x == params.kernel_width * params.dilation_x {
+            x = 0u;
+            y += params.dilation_y;
+        }
+    }
+    return new_term(t.k + 1u, tap, channel, y, x);
+}
+
+fn load_a(row: Row, t: Term) -> f32 {
+    let s = size();
+    var y = row.y + t.y;
+    var x = row.x + t.x;
+    if FORM == INPUT {
+        y = row.y - t.y;
+        x = row.x - t.x;
+    }
+    if FORM == INPUT && STRIDED {
+        let oy = y / params.stride_y;
+        let ox = x / params.stride_x;
+        // A negative number is a large one.
+        let inside = y < 0x80000000u && x < 0x80000000u && oy < s.x && ox < s.y
+            && oy * params.stride_y == y && ox * params.stride_x == x;
+        if !inside {
+            return 0.0;
+        }
+        return a[offset_of(row.image * s.x + oy, ox) + channel_group * s.z + t.channel];
+    }
+    if y >= s.x || x >= s.y {
         return 0.0;
     }
-    let pixel = (row.image * params.out_height + oy) * params.out_width + ox;
-    return a[(pixel * params.groups + channel_group) * params.outputs + tap.channel];
+    return a[row.offset + t.offset];
 }
 
-fn load_a(row: Pixel, term: Term) -> f32 {
+fn load_b(t: Term, j: u32) -> f32 {
+    var at = (t.k * params.groups + channel_group) * params.outputs + j;
     if FORM == INPUT {
-        return load_output(row, term.at);
-    }
-    let y = row.y + term.at.y - params.pad_y;
-    let x = row.x + term.at.x - params.pad_x;
-    if y >= params.height || x >= params.width {
-        return 0.0;
-    }
-    let pixel = ((row.image + term.at.image) * params.height + y) * params.width + x;
-    let channel = row.channel + term.at.channel;
-    return a[(pixel * params.groups + channel_group) * params.channels + channel];
-}
-
-fn load_b(term: Term, j: u32) -> f32 {
-    var at = (term.k * params.groups + channel_group) * params.outputs + j;
-    if FORM == INPUT {
-        let tap = term.k / params.outputs;
-        at = ((tap * params.channels + j) * params.groups + channel_group) * params.outputs
-            + term.at.channel;
+        at = ((t.outer * params.channels + j) * params.groups + channel_group) * params.outputs
+            + t.channel;
     }
     if MASKED && !bit(mask[at / 32u], at) {
         return 0.0;

@@ -31,6 +31,10 @@ fn term_of(k: u32) -> u32 {
     return k;
 }
 
+fn next_term(k: u32) -> u32 {
+    return k + 1u;
+}
+
 fn load_a(i: u32, k: u32) -> f32 {
     if TRANS_A {
         return a[params.a_begin + k * params.m + i];

@@ -1,6 +1,7 @@
 // c = activation(sum over the terms t of a(i, t) b(t, j), + bias) * slope(gate), for the file that has
-// a, b and the places in c: `row_of`, `term_of`, `load_a`, `load_b`, `place_of`, `unit_of`.
+// a, b and the places in c: `row_of`, `term_of`, `next_term`, `load_a`, `load_b`, `place_of`, `unit_of`.
 //
+// A workgroup is LANES x 64 / LANES invocations, by how many columns there are to share.
 // Each invocation keeps an 8 x 4 block of c in registers; rows and columns past the edge are clamped
 // while loading and skipped while storing, so that the inner loop has no branch of its own.
 override MASKED: bool = false;
@@ -8,6 +9,8 @@ override BIAS: bool = false;
 override ACTIVATION: u32 = IDENTITY;
 override GATE: u32 = IDENTITY;
 override ACCUMULATE: bool = false;
+override LANES: u32 = 16u;
+override LANE_ROWS: u32 = 4u;
 
 // The third axis of the grid: groups of channels, where there are any.
 var<private> channel_group: u32;
@@ -38,14 +41,14 @@ fn store_row(i: u32, j: vec4<u32>, sum: vec4<f32>) {
     store(i, j.w, sum.w);
 }
 
-@compute @workgroup_size(16, 4)
+@compute @workgroup_size(LANES, LANE_ROWS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
     channel_group = group.z;
-    let i = group.y * 32u + local.y * 8u;
-    let j = group.x * 64u + local.x + vec4(0u, 16u, 32u, 48u);
+    let i = (group.y * LANE_ROWS + local.y) * 8u;
+    let j = group.x * LANES * 4u + local.x + vec4(0u, 1u, 2u, 3u) * LANES;
     let last = params.m - 1u;
     let i0 = row_of(min(i, last));
     let i1 = row_of(min(i + 1u, last));
@@ -65,8 +68,8 @@ fn main(
     var s5 = vec4<f32>();
     var s6 = vec4<f32>();
     var s7 = vec4<f32>();
+    var t = term_of(params.k_begin);
     for (var k = params.k_begin; k < params.k_end; k += 1u) {
-        let t = term_of(k);
         let row = vec4(load_b(t, jj.x), load_b(t, jj.y), load_b(t, jj.z), load_b(t, jj.w));
         s0 = fma(vec4(load_a(i0, t)), row, s0);
         s1 = fma(vec4(load_a(i1, t)), row, s1);
@@ -76,6 +79,7 @@ fn main(
         s5 = fma(vec4(load_a(i5, t)), row, s5);
         s6 = fma(vec4(load_a(i6, t)), row, s6);
         s7 = fma(vec4(load_a(i7, t)), row, s7);
+        t = next_term(t);
     }
     store_row(i, j, s0);
     store_row(i + 1u, j, s1);

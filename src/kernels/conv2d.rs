@@ -1,5 +1,5 @@
 //! `conv2d`: a convolution and its gradients, as products whose patches are never in memory.
-use super::product::{self, Product, TILE};
+use super::product::{self, Product};
 use super::{Activation, Form, bit};
 use crate::Result;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, read, write};
@@ -319,6 +319,7 @@ impl Kernel for Conv2d {
         };
         [
             ("FORM", form),
+            ("STRIDED", f64::from(u8::from(self.form == Form::NT && self.shape.stride != [1, 1]))),
             ("MASKED", f64::from(u8::from(self.mask.is_some()))),
             ("BIAS", f64::from(u8::from(self.bias.is_some()))),
             ("ACTIVATION", self.activation.code()),
@@ -326,12 +327,14 @@ impl Kernel for Conv2d {
         ]
         .into_iter()
         .filter(|&(_, value)| value != 0.0)
+        .chain(product::lanes(self.product()[1]))
         .collect()
     }
 
     fn grid(&self) -> [u32; 3] {
         let [m, n, _] = self.product();
-        [n.div_ceil(TILE[1]), m.div_ceil(TILE[0]), self.shape.groups]
+        let [rows, columns] = product::tile(n);
+        [n.div_ceil(columns), m.div_ceil(rows), self.shape.groups]
     }
 
     fn check(&self) -> Result<(), String> {

@@ -1,5 +1,5 @@
 //! `matmul`: the three products that training needs, with mask, bias and activation in one pass.
-use super::product::{self, Product, TILE};
+use super::product::{self, Product};
 use super::{Activation, bit, mask_words};
 use crate::Result;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, read, write};
@@ -143,11 +143,13 @@ impl Kernel for Matmul {
         ]
         .into_iter()
         .filter(|&(_, value)| value != 0.0)
+        .chain(product::lanes(self.n))
         .collect()
     }
 
     fn grid(&self) -> [u32; 3] {
-        [self.n.div_ceil(TILE[1]), self.m.div_ceil(TILE[0]), 1]
+        let [rows, columns] = product::tile(self.n);
+        [self.n.div_ceil(columns), self.m.div_ceil(rows), 1]
     }
 
     fn check(&self) -> Result<(), String> {

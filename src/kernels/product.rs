@@ -2,8 +2,27 @@
 use crate::Result;
 use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder};
 
-/// Rows and columns of the result that one workgroup computes.
-pub(super) const TILE: [u32; 2] = [32, 64];
+/// Invocations of a workgroup side by side, of 64: each has four columns, so that few columns leave few idle.
+fn lanes_of(columns: u32) -> u32 {
+    match columns {
+        0..=16 => 4,
+        17..=32 => 8,
+        _ => 16,
+    }
+}
+
+/// Rows and columns of the result that one workgroup computes, where it has `columns`. Each sum is the same in any.
+pub(super) fn tile(columns: u32) -> [u32; 2] {
+    let lanes = lanes_of(columns);
+    [64 / lanes * 8, lanes * 4]
+}
+
+/// The constants that say so, where they differ from the WGSL's.
+pub(super) fn lanes(columns: u32) -> impl Iterator<Item = (&'static str, f64)> {
+    let lanes = lanes_of(columns);
+    let all = [("LANES", lanes), ("LANE_ROWS", 64 / lanes)];
+    all.into_iter().filter(move |_| lanes != 16).map(|(name, value)| (name, value.into()))
+}
 
 /// A kernel on `shaders/common/product.wgsl`.
 pub(super) trait Product: Kernel + Copy {

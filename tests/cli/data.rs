@@ -47,7 +47,7 @@ fn a_text_needs_a_model_that_answers_each_place() {
     let train = "train --data text:some.txt --model mlp:4 --steps 5 --batch 4";
     let places = |length: &str, places: &str| {
         let run = folder.run(&format!("{train}{length} --logdir run"));
-        run.fails(2, &["mlp:4", &format!("batches of 4 x {places}"), "choose a model"]);
+        run.fails(2, &["mlp:4", "gives 1 answers a row", &format!("has {places} labels a row")]);
     };
     places(" --length 8", "8");
     folder.write(
@@ -56,7 +56,7 @@ fn a_text_needs_a_model_that_answers_each_place() {
                   steps = 1\noptimizer = { name = 'sgd', lr = 0.1 }\n",
     );
     let run = folder.run("train recipe.toml --logdir run");
-    run.fails(2, &["batches of 4 x 16"]);
+    run.fails(2, &["the data has 16 labels a row"]);
     // 378 characters hold no window of 64 in their last tenth.
     folder.run(&format!("{train} --logdir run")).fails(2, &["378 characters", "of 64 need 641"]);
 }

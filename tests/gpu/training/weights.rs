@@ -138,7 +138,7 @@ fn averages_begin_as_the_weights_of_a_checkpoint_without_them() {
 #[test]
 fn a_step_is_as_long_as_its_clip() {
     let Some(gpu) = gpu() else { return };
-    let network = Model::mlp(&MODEL).network(16, 6, 3).unwrap();
+    let network = Model::mlp(&MODEL).network(16, &secateur::nn::Input::flat(6, 3)).unwrap();
     for (batches, bound) in [(1, 0.01f32), (2, 0.01), (2, 0.02)] {
         let clip = Clip { global_norm: Some(bound), ..Default::default() };
         let sgd = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
