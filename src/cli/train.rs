@@ -159,7 +159,11 @@ fn report(
         backend: adapter.backend.clone(),
         global_step: outcome.global_step,
         loss: outcome.loss,
-        train_accuracy: outcome.session.evaluate(&data.train)?.accuracy,
+        // As many rows as the test set has: a forward pass over all of them can take longer than the run.
+        train_accuracy: outcome
+            .session
+            .evaluate(&Arc::new(data.train.head(data.test.rows())?))?
+            .accuracy,
         test_accuracy: outcome.session.evaluate(&data.test)?.accuracy,
         dense_test_accuracy,
         sparsity: total_sparsity(&layers),

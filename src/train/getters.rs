@@ -65,13 +65,13 @@ impl Session {
 }
 
 impl Session {
-    /// What is left of each weight matrix, counting real zeros; waits for the device.
+    /// What is left of each weight that a pruning may mask, counting real zeros; waits for the device.
     ///
     /// # Errors
     /// [`Error::DeviceLost`].
     pub fn layers(&self) -> Result<Vec<LayerSparsity>> {
-        let matrices = self.variables.iter().filter(|v| v.shape.rank() >= 2);
-        matrices
+        let maskable = self.variables.iter().filter(|v| v.maskable);
+        maskable
             .map(|v| {
                 let weights = self.weights(&v.name)?;
                 let nonzero = weights.iter().filter(|&&w| w != 0.0).count() as u64;

@@ -19,6 +19,8 @@ pub(super) struct Variable {
     /// The optimizer's tensors, by name, and the average of the weights behind them.
     pub(super) slots: Vec<(&'static str, Slot)>,
     pub(super) mask: Option<Mask>,
+    /// Whether a pruning may give it a mask.
+    pub(super) maskable: bool,
     /// Whether it is a state that goes on from batch to batch: in checkpoints, and no part of the model.
     pub(super) carried: bool,
     /// The last gradient, where mask updates read it.
@@ -87,6 +89,7 @@ impl Variable {
             mask,
             gradient: None,
             score_slots,
+            maskable: parameter.masked,
             carried: parameter.carried,
         })
     }
