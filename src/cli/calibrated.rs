@@ -5,7 +5,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use secateur::data::Batches;
 use secateur::gpu::Gpu;
-use secateur::nn::Dense;
 use secateur::oneshot::{Options, Report, TensorReport};
 use secateur::prune::{LayerSparsity, Pruning, PruningSpec};
 use secateur::train::{MaskSparsity, Session};
@@ -28,7 +27,7 @@ pub fn prune(gpu: &Gpu, args: &Prune, options: &Options) -> Result<Report> {
 
     let trained = trained::load(&args.input)
         .with_context(|| format!("--score {:?} needs a trained network", args.score))?;
-    let names: Vec<&str> = trained.tensors.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = trained.weights.iter().map(|w| w.name.as_str()).collect();
     options.check_matches(&names, names.len())?;
     let length = trained.length(args.length);
     let data = data::open(&trained.data(args.data.as_ref())?, length)?;
@@ -41,13 +40,11 @@ pub fn prune(gpu: &Gpu, args: &Prune, options: &Options) -> Result<Report> {
     session.calibrate(&mut batches)?;
     let masks = session.update_masks(options.sparsity)?;
 
-    let count = names.iter().filter(|name| name.ends_with(".weight")).count();
-    let layer = |i: usize| -> Result<Dense> {
-        let weight = session.weights(&format!("fc{i}.weight"))?;
-        Ok(Dense { weight, bias: session.weights(&format!("fc{i}.bias"))? })
-    };
-    let layers: Vec<Dense> = (1..=count).map(layer).collect::<Result<_>>()?;
-    export::write(&args.output, &trained.model, &layers)?;
+    let mut weights = trained.weights;
+    for w in &mut weights {
+        w.values = session.weights(&w.name)?;
+    }
+    export::write(&args.output, &trained.model, &weights)?;
     let tensors = reports(&session, &masks.tensors)?;
     Ok(Report { sparsity: masks.sparsity(), tensors })
 }

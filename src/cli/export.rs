@@ -38,15 +38,15 @@ pub fn run(args: &Export) -> Result<Verdict> {
     ensure!(!there, "{name} is there already; choose another name, or --force");
     let found = trained::find(&args.checkpoint)?;
     let mut model: Model = found.manifest.model.parse()?;
-    let mut layers = layers(&found.path, trained::tensors(&found)?)?;
+    let mut weights = trained::weights(&found)?;
     let mut whole_model = None;
     if args.shrink {
-        let small = shrink(&model, &layers)?;
+        let small = shrink(&model, &dense_layers(&found.path, weights)?)?;
         whole_model = Some(model.to_string());
-        (model, layers) = (small.model, small.layers);
+        (model, weights) = (small.model, named(small.layers));
     }
-    write(&args.output, &model, &layers)?;
-    let values = || layers.iter().flat_map(|l| l.weight.iter().chain(&l.bias));
+    write(&args.output, &model, &weights)?;
+    let values = || weights.iter().flat_map(|w| &w.values);
     let report = Report {
         checkpoint: found.path,
         output: args.output.clone(),
@@ -73,12 +73,22 @@ pub fn run(args: &Export) -> Result<Verdict> {
     Ok(Verdict::Done)
 }
 
-/// The layers of the checkpoint at `path`, `fc1` first.
-fn layers(path: &Path, tensors: Tensors) -> Result<Vec<Dense>> {
-    let count = tensors.iter().filter(|(name, _)| name.ends_with(".weight")).count();
-    let mut tensors: HashMap<String, Vec<f32>> = tensors.into_iter().collect();
+/// A parameter on the host.
+pub struct Weights {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub values: Vec<f32>,
+}
+
+/// The layers of a fully connected network, `fc1` first.
+fn dense_layers(path: &Path, weights: Vec<Weights>) -> Result<Vec<Dense>> {
+    let count = weights.iter().filter(|w| w.name.ends_with(".weight")).count();
+    let mut weights: HashMap<String, Vec<f32>> =
+        weights.into_iter().map(|w| (w.name, w.values)).collect();
     let mut get = |name: String| {
-        tensors.remove(&name).with_context(|| format!("{}: {name} is missing", path.display()))
+        weights.remove(&name).with_context(|| {
+            format!("{}: {name} is missing; --shrink knows mlp:... only", path.display())
+        })
     };
     let layer = |i: usize| {
         let weight = get(format!("fc{i}.weight"))?;
@@ -87,17 +97,23 @@ fn layers(path: &Path, tensors: Tensors) -> Result<Vec<Dense>> {
     (1..=count).map(layer).collect()
 }
 
-pub fn write(path: &Path, model: &Model, layers: &[Dense]) -> Result<()> {
+fn named(layers: Vec<Dense>) -> Vec<Weights> {
+    let both = |(i, Dense { weight, bias }): (usize, Dense)| {
+        let outputs = bias.len();
+        let shape = vec![weight.len() / outputs, outputs];
+        [
+            Weights { name: format!("fc{i}.weight"), shape, values: weight },
+            Weights { name: format!("fc{i}.bias"), shape: vec![outputs], values: bias },
+        ]
+    };
+    (1..).zip(layers).flat_map(both).collect()
+}
+
+pub fn write(path: &Path, model: &Model, weights: &[Weights]) -> Result<()> {
     let mut views = Vec::new();
-    for (i, layer) in (1..).zip(layers) {
-        let outputs = layer.bias.len();
-        let shape = vec![layer.weight.len() / outputs, outputs];
-        for (kind, shape, values) in
-            [("weight", shape, &layer.weight), ("bias", vec![outputs], &layer.bias)]
-        {
-            let view = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(values))?;
-            views.push((format!("fc{i}.{kind}"), view));
-        }
+    for w in weights {
+        let bytes = bytemuck::cast_slice(&w.values);
+        views.push((w.name.as_str(), TensorView::new(Dtype::F32, w.shape.clone(), bytes)?));
     }
     let metadata = HashMap::from([(MODEL.to_owned(), model.to_string())]);
     // Whole or not at all.
@@ -112,11 +128,8 @@ pub fn write(path: &Path, model: &Model, layers: &[Dense]) -> Result<()> {
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Parameters by name.
-pub type Tensors = Vec<(String, Vec<f32>)>;
-
-/// Model and tensors of a file that `export` wrote.
-pub fn read(path: &Path) -> Result<(Model, Tensors)> {
+/// Model and weights of a file that `export` wrote.
+pub fn read(path: &Path) -> Result<(Model, Vec<Weights>)> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let name = path.display();
     let (_, metadata) = SafeTensors::read_metadata(&bytes)
@@ -127,7 +140,8 @@ pub fn read(path: &Path) -> Result<(Model, Tensors)> {
     let file = SafeTensors::deserialize(&bytes)?;
     let values = |(name, view): (String, TensorView<'_>)| {
         ensure!(view.dtype() == Dtype::F32, "{name} is {:?}, must be f32", view.dtype());
-        Ok((name, bytemuck::pod_collect_to_vec(view.data())))
+        let (shape, values) = (view.shape().to_vec(), bytemuck::pod_collect_to_vec(view.data()));
+        Ok(Weights { name, shape, values })
     };
     Ok((model.parse()?, file.tensors().into_iter().map(values).collect::<Result<_>>()?))
 }

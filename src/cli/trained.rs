@@ -12,7 +12,7 @@ use secateur::train::Session;
 use secateur::train::checkpoint::{self, Checkpoint, Tensor, TensorData};
 
 use super::data::LENGTH;
-use super::export;
+use super::export::{self, Weights};
 use super::recipe::Recipe;
 
 /// Rows in a batch.
@@ -25,28 +25,28 @@ pub struct Trained {
     /// Of a checkpoint.
     pub global_step: Option<u64>,
     pub model: Model,
-    /// Effective parameters by name.
-    pub tensors: export::Tensors,
+    /// Effective parameters.
+    pub weights: Vec<Weights>,
 }
 
 /// The checkpoint or the exported file at `path`, or the newest checkpoint of the logdir there.
 pub fn load(path: &Path) -> Result<Trained> {
     if path.is_file() {
-        let (model, tensors) = export::read(path)?;
-        return Ok(Trained { path: path.to_owned(), global_step: None, model, tensors });
+        let (model, weights) = export::read(path)?;
+        return Ok(Trained { path: path.to_owned(), global_step: None, model, weights });
     }
     let found = find(path)?;
     Ok(Trained {
         global_step: Some(found.manifest.global_step),
         model: found.manifest.model.parse()?,
-        tensors: tensors(&found)?,
+        weights: weights(&found)?,
         path: found.path.clone(),
     })
 }
 
 /// What the run itself evaluates by: each parameter's effective values, or where it keeps averages of them, those under
 /// the mask.
-pub fn tensors(found: &Checkpoint) -> Result<export::Tensors> {
+pub fn weights(found: &Checkpoint) -> Result<Vec<Weights>> {
     let beside = |t: &Tensor, slot: &str| {
         let name = format!("{}/{slot}", t.name);
         found.optimizer.iter().find(|t| t.name == name).map(|t| &t.data)
@@ -64,7 +64,7 @@ pub fn tensors(found: &Checkpoint) -> Result<export::Tensors> {
             (Some(TensorData::F32(average)), _) => average.clone(),
             _ => values.clone(),
         };
-        Ok((t.name.clone(), values))
+        Ok(Weights { name: t.name.clone(), shape: t.shape.clone(), values })
     };
     found.model.iter().map(one).collect()
 }
@@ -75,8 +75,13 @@ impl Trained {
         // Gradient descent keeps no tensors of its own, and nothing here takes a step.
         let optimizer = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
         let network = self.model.network(BATCH, &Input::from(&*data.test))?;
+        let has = |name: &str| self.weights.iter().any(|w| w.name == name);
+        let mut needed = network.graph.parameters().iter().filter(|p| !p.carried);
+        if let Some(missing) = needed.find(|p| !has(&p.name)) {
+            bail!("{}: {} of {} is missing", self.path.display(), missing.name, self.model);
+        }
         let mut session = Session::new(gpu, &network, optimizer, op, 0)?;
-        for (name, values) in &self.tensors {
+        for Weights { name, values, .. } in &self.weights {
             session.set_weights(name, values)?;
         }
         Ok(session)
