@@ -86,10 +86,6 @@ impl Model {
         let (batch, places) = (size("batch", batch)?, size("places", input.places)?);
         let mut builder = Builder::new(batch, input.classes);
         let features = builder.graph.features(batch, width);
-        let labels = match places {
-            1 => builder.graph.labels(batch),
-            _ => builder.graph.place_labels(batch, places),
-        };
         let x = match *shape.as_slice() {
             [_] | [] => features,
             // Images of one colour.
@@ -111,6 +107,10 @@ impl Model {
             );
             return Err(Error::shape(self.to_string(), message));
         }
+        let labels = match graph.shape(logits).rank() {
+            2 => graph.labels(batch),
+            _ => graph.place_labels(batch, places),
+        };
         let loss = graph.softmax_cross_entropy(logits, labels)?;
         let correct = graph.correct(logits, labels)?;
         let (name, losses, classes) = (self.to_string(), Vec::new(), input.classes);

@@ -1,4 +1,5 @@
 //! Whole runs: against a host simulation, twice the same bits, and what pruning leaves behind.
+mod layers;
 mod options;
 mod places;
 mod pruning;
