@@ -10,6 +10,7 @@ mod loss;
 mod matmul;
 mod optimizers;
 mod patterns;
+mod recurrent;
 mod scores;
 mod sequences;
 mod topk;
