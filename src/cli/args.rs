@@ -71,7 +71,8 @@ Examples:
   secateur train --data mnist:DIR --model mlp:300-100 --steps 9360 --batch 128 --lr 0.001 \\
     --pruning \"target_sparsity=0.9,pruning_frequency=100,\\
 sparsity_function_begin_step=936,sparsity_function_end_step=6552\"
-  secateur train recipes/fashion-mnist.toml --data fashion-mnist:DIR --logdir logs/fashion";
+  secateur train recipes/fashion-mnist.toml --data fashion-mnist:DIR --logdir logs/fashion
+  secateur train recipes/charlstm.toml --data text:FILE --baseline";
 
 #[derive(Debug, Default, ClapArgs)]
 pub struct Train {
@@ -84,7 +85,9 @@ pub struct Train {
     /// With text, characters in a window, 64 by default.
     #[arg(long)]
     pub length: Option<usize>,
-    /// `mlp:WIDTH-WIDTH-...`: hidden layers with ReLU between them.
+    /// `mlp:WIDTH-WIDTH-...`: hidden layers with ReLU between them; `lenet5`; `cifar10`;
+    /// `charlstm:UNITSxDEPTH` and `chargpt:WIDTHxBLOCKSxHEADS` for texts. A recipe may declare any
+    /// stack of layers: docs/layers.md.
     #[arg(long)]
     pub model: Option<Model>,
     /// Global step to stop at.
@@ -147,6 +150,10 @@ pub struct Eval {
     /// With text, characters in a window; the recipe's by default, or 64.
     #[arg(long)]
     pub length: Option<usize>,
+    /// Rows in a batch. Of a text they are streams side by side, and states go on along each: the
+    /// recipe's number by default, else 256.
+    #[arg(long)]
+    pub batch: Option<usize>,
     /// Exit with 1 when the test accuracy is below this fraction.
     #[arg(long)]
     pub min_test_accuracy: Option<f64>,

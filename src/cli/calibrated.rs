@@ -32,10 +32,11 @@ pub fn prune(gpu: &Gpu, args: &Prune, options: &Options) -> Result<Report> {
     let length = trained.length(args.length);
     let data = data::open(&trained.data(args.data.as_ref())?, length)?;
     let op = Pruning::new(spec(args, options, &names))?.mask_update_op();
-    let mut session = trained.session(gpu, &data, &op)?;
+    let batch = trained.batch(None, &data);
+    let mut session = trained.session(gpu, &data, batch, &op)?;
     let rows = Arc::new(data.train.head(args.rows)?);
     let streams = rows.is_text();
-    let batches = Batches::new(rows, trained::BATCH, None)?.epochs(Some(1));
+    let batches = Batches::new(rows, batch, None)?.epochs(Some(1));
     let mut batches = batches.streams(streams);
     session.calibrate(&mut batches)?;
     let masks = session.update_masks(options.sparsity)?;

@@ -25,7 +25,8 @@ pub fn run(args: &Eval) -> Result<Verdict> {
     let data_name = trained.data(args.data.as_ref())?;
     let data = data::open(&data_name, trained.length(args.length))?;
     let gpu = data::gpu(&args.common)?;
-    let session = trained.session(&gpu, &data, &MaskUpdateOp::none())?;
+    let session =
+        trained.session(&gpu, &data, trained.batch(args.batch, &data), &MaskUpdateOp::none())?;
     let evaluation = session.evaluate(&data.test)?;
     let report = Report {
         adapter: gpu.report().name.clone(),

@@ -16,7 +16,7 @@ use super::export::{self, Weights};
 use super::recipe::Recipe;
 
 /// Rows in a batch.
-pub const BATCH: usize = 256;
+const BATCH: usize = 256;
 
 /// A network that was trained.
 pub struct Trained {
@@ -70,11 +70,17 @@ pub fn weights(found: &Checkpoint) -> Result<Vec<Weights>> {
 }
 
 impl Trained {
-    /// A session of it for batches of `data`, with the masks of `op`.
-    pub fn session(&self, gpu: &Gpu, data: &Split, op: &MaskUpdateOp) -> Result<Session> {
+    /// A session of it for batches of `batch` rows of `data`, with the masks of `op`.
+    pub fn session(
+        &self,
+        gpu: &Gpu,
+        data: &Split,
+        batch: usize,
+        op: &MaskUpdateOp,
+    ) -> Result<Session> {
         // Gradient descent keeps no tensors of its own, and nothing here takes a step.
         let optimizer = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
-        let network = self.model.network(BATCH, &Input::from(&*data.test))?;
+        let network = self.model.network(batch, &Input::from(&*data.test))?;
         let has = |name: &str| self.weights.iter().any(|w| w.name == name);
         let mut needed = network.graph.parameters().iter().filter(|p| !p.carried);
         if let Some(missing) = needed.find(|p| !has(&p.name)) {
@@ -96,6 +102,16 @@ impl Trained {
             }
             (None, Some(_)) => Ok(recipe_beside(&self.path)?.data),
         }
+    }
+
+    /// Rows in a batch of `data`, where `asked` does not say how many. Of a text they are streams side by side, each of which
+    /// begins with empty states: as many as in the recipe beside it, if there is one.
+    pub fn batch(&self, asked: Option<usize>, data: &Split) -> usize {
+        let of_recipe = || {
+            self.global_step.filter(|_| data.test.is_text())?;
+            Some(recipe_beside(&self.path).ok()?.batch)
+        };
+        asked.or_else(of_recipe).unwrap_or(BATCH)
     }
 
     /// Characters in a window of its text, where `asked` does not say how many: as in the recipe

@@ -7,6 +7,7 @@ mod export;
 mod files;
 mod folder;
 mod inspect;
+mod models;
 mod prune;
 #[cfg(unix)]
 mod signals;
