@@ -2,6 +2,7 @@
 mod convolutions;
 mod dense;
 mod images;
+mod layers;
 mod losses;
 mod recurrent;
 mod sequences;

@@ -45,12 +45,17 @@ pub trait Build {
 }
 
 macro_rules! layers {
-    ($($(#[$meta:meta])* $kind:ident),+ $(,)?) => {
-        /// A layer; in a recipe a table with its `kind`, in snake case, and its settings.
+    ($($(#[$meta:meta])* $kind:ident = $name:literal),+ $(,)?) => {
+        /// A layer; in a recipe a table with its `kind` and its settings.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        #[serde(tag = "kind", rename_all = "snake_case")]
+        #[serde(tag = "kind")]
         pub enum Layer {
-            $($(#[$meta])* $kind($kind)),+
+            $($(#[$meta])* #[serde(rename = $name)] $kind($kind)),+
+        }
+
+        impl Layer {
+            /// Every `kind`.
+            pub const KINDS: &'static [&'static str] = &[$($name),+];
         }
 
         impl Build for Layer {
@@ -71,37 +76,37 @@ macro_rules! layers {
 
 layers! {
     /// Element by element.
-    Activate,
+    Activate = "activate",
     /// Multi-head attention with its projections.
-    Attention,
+    Attention = "attention",
     /// Batch normalisation with scale and shift.
-    BatchNorm,
+    BatchNorm = "batch_norm",
     /// A convolution of images or sequences.
-    Conv,
+    Conv = "conv",
     /// Elements left out at random.
-    Dropout,
+    Dropout = "dropout",
     /// Rows of a table by tokens.
-    Embedding,
+    Embedding = "embedding",
     /// All axes but the first as one.
-    Flatten,
+    Flatten = "flatten",
     /// Means over images.
-    GlobalMeanPool,
+    GlobalMeanPool = "global_mean_pool",
     /// Gated recurrent units.
-    Gru,
+    Gru = "gru",
     /// Layer normalisation with scale and shift.
-    LayerNorm,
+    LayerNorm = "layer_norm",
     /// Fully connected over the last axis.
-    Linear,
+    Linear = "linear",
     /// Local response normalisation.
-    LocalResponseNorm,
+    LocalResponseNorm = "local_response_norm",
     /// Long short-term memory.
-    Lstm,
+    Lstm = "lstm",
     /// Windows of images, pooled.
-    Pool,
+    Pool = "pool",
     /// Layers beside a connection that leaps over them.
-    Residual,
+    Residual = "residual",
     /// RMS normalisation with a scale.
-    RmsNorm,
+    RmsNorm = "rms_norm",
     /// Softmax over the last axis.
-    Softmax,
+    Softmax = "softmax",
 }
