@@ -1,5 +1,5 @@
 //! Workloads: one dense product of each form that training needs; one train step of the classic
-//! LeNet-300-100 on made-up data; the selection of 90 % of 10^5 to 10^7 weights; whole mask updates
+//! LeNet-300-100, of convolutions, an LSTM and a transformer on made-up data (see `train_step`); the selection of 90 % of 10^5 to 10^7 weights; whole mask updates
 //! of 10^6 weights by each score and pattern (see `mask_update`); what the host pays to replay a plan;
 //! what a checkpoint costs (see `checkpoint`); and, as control, the sum of two vectors of 2^20
 //! elements (12 MiB moved), which depends on nothing that this crate could do better.
@@ -20,23 +20,19 @@
 //! `cargo bench` measures; `cargo test --benches` runs each benchmark once at a tiny size.
 mod checkpoint;
 mod mask_update;
+mod train_step;
 
-use std::cell::Cell;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
-use secateur::data::{Batch, BatchSource, Cursor, Dataset};
 use secateur::gpu::{Encoder, Kernel, Phase, PlanBuilder, Program, Slot};
 use secateur::kernels::{
     Activation, Add, Form, MASK_STATE_WORDS, Matmul, Ranked, Selection, TOPK_STATE_WORDS,
     mask_words,
 };
-use secateur::{
-    Batches, Error, Gpu, GpuOptions, MaskUpdateOp, Model, Optimizer, Pruning, PruningSpec, Result,
-    TrainOp, TrainOptions, train,
-};
+use secateur::{Error, Gpu, GpuOptions, Result};
 
 fn main() -> Result<()> {
     let gpu = match Gpu::open(&GpuOptions::from_env()?) {
@@ -62,8 +58,7 @@ fn main() -> Result<()> {
     let [rows, columns] = if tiny { [33, 7] } else { [1000, 1000] };
     mask_update::mask_update(&mut criterion, &gpu, rows, columns)?;
     plan_replay(&mut criterion, &gpu)?;
-    let hidden: &[u32] = if tiny { &[8] } else { &[300, 100] };
-    train_step(&mut criterion, &gpu, &Model::mlp(hidden))?;
+    train_step::train_step(&mut criterion, &gpu, tiny)?;
     // 266,200 and 10,014,720 weights.
     let (small, large): (&[u32], &[u32]) = (&[300, 100], &[2048, 2048, 2048]);
     let small = ("270K", if tiny { &[8][..] } else { small });
@@ -208,93 +203,4 @@ fn plan_replay(criterion: &mut Criterion, gpu: &Gpu) -> Result<()> {
     });
     group.finish();
     Ok(())
-}
-
-/// Steps of batch 128 on 784 inputs and 10 classes, dense and with nine tenths of the weights masked.
-fn train_step(criterion: &mut Criterion, gpu: &Gpu, model: &Model) -> Result<()> {
-    let mut group = criterion.benchmark_group("train step");
-    for (name, optimizer) in
-        [("sgd", Optimizer::Sgd { lr: 1e-3, weight_decay: 0.0 }), ("adam", Optimizer::adam(1e-3))]
-    {
-        for masked in [false, true] {
-            let id = BenchmarkId::new(name, if masked { "masked" } else { "dense" });
-            group.bench_function(id, |b| {
-                b.iter_custom(|steps| {
-                    run(gpu, model, optimizer, masked, steps).unwrap_or_else(|e| panic!("{e}"))
-                });
-            });
-        }
-    }
-    group.finish();
-    Ok(())
-}
-
-/// Time of `steps` steps. The step before them, with compilation and the mask update, is left out.
-fn run(
-    gpu: &Gpu,
-    model: &Model,
-    optimizer: Optimizer,
-    masked: bool,
-    steps: u64,
-) -> Result<Duration> {
-    const ROWS: usize = 1024;
-    let features = (0..ROWS * 784).map(|i| (i * i % 251) as u8).collect();
-    let labels = (0..ROWS).map(|i| (i % 10) as u8).collect();
-    let dataset = Dataset::new("made-up", &[784], 10, 1.0 / 255.0, features, labels)?;
-    let mask_update_op = match masked {
-        false => MaskUpdateOp::none(),
-        true => Pruning::new(PruningSpec {
-            target_sparsity: 0.9,
-            sparsity_function_end_step: 1,
-            end_pruning_step: 1,
-            ..Default::default()
-        })?
-        .conditional_mask_update_op(),
-    };
-    let begin = Cell::new(None);
-    let batches = Batches::new(dataset, 128, Some(1))?;
-    let batches = Timed { batches, gpu, asked: 0, begin: &begin };
-    let options = TrainOptions { number_of_steps: Some(steps + 1), ..Default::default() };
-    let train_op = TrainOp::new(gpu, model, optimizer, batches, 1)?;
-    let _outcome = train(train_op, None, mask_update_op, options)?;
-    Ok(begin.get().map_or(Duration::ZERO, |begin: Instant| begin.elapsed()))
-}
-
-/// Batches that note when the second step begins, the first being done.
-struct Timed<'a> {
-    batches: Batches,
-    gpu: &'a Gpu,
-    asked: u64,
-    begin: &'a Cell<Option<Instant>>,
-}
-
-impl BatchSource for Timed<'_> {
-    fn batch_size(&self) -> usize {
-        self.batches.batch_size()
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.batches.shape()
-    }
-
-    fn classes(&self) -> u32 {
-        self.batches.classes()
-    }
-
-    fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {
-        self.asked += 1;
-        if self.asked == 2 {
-            self.gpu.wait()?;
-            self.begin.set(Some(Instant::now()));
-        }
-        self.batches.next_batch(batch)
-    }
-
-    fn cursor(&self) -> Cursor {
-        self.batches.cursor()
-    }
-
-    fn seek(&mut self, cursor: Cursor) -> Result<()> {
-        self.batches.seek(cursor)
-    }
 }

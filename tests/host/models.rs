@@ -92,7 +92,7 @@ fn names_and_layers_survive_text() {
 #[test]
 fn what_does_not_fit_is_named() {
     let refused = |result: secateur::Result<secateur::nn::Network>, what: &[&str]| {
-        let error = result.err().expect("refused").to_string();
+        let error = result.expect_err("refused").to_string();
         what.iter().for_each(|what| assert!(error.contains(what), "{error} lacks {what}"));
     };
     refused(Model::Lenet5.network(2, &image([8, 8, 1])), &["conv2d", "[5, 5]", "[2, 2]"]);
