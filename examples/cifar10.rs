@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use secateur::data::{Augment, Dataset, Images, Prefetch, Split, cifar10};
 use secateur::optim::{Decay, Schedule, Training};
+use secateur::prune::LayerSparsity;
 use secateur::{
     Batches, Gpu, GpuOptions, Model, Optimizer, Pruning, Result, TrainOp, TrainOptions, train,
 };
@@ -41,7 +42,7 @@ fn main() -> Result<()> {
         evaluation.accuracy, evaluation.loss
     );
     let layers = outcome.session.layers()?;
-    let total: u64 = layers.iter().map(|layer| layer.total()).sum();
+    let total: u64 = layers.iter().map(LayerSparsity::total).sum();
     let left: u64 = layers.iter().map(|layer| layer.nonzero).sum();
     println!("{left} of {total} weights left");
     assert_eq!(total, 1_067_584, "upstream's count");
