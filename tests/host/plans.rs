@@ -2,9 +2,10 @@
 use secateur::gpu::PlanBuilder;
 use secateur::graph::{Graph, Homes, Mode, Tensor, gradients, lower};
 use secateur::kernels::{Activation, Pruned, STEP_WORDS};
+use secateur::nn::layers::{Embedding, Gru, Linear, Lstm};
 use secateur::nn::{Input, Model};
 use secateur::optim::{Clip, Multiplier, Optimizer, Training};
-use secateur::prune::{Pruning, PruningSpec};
+use secateur::prune::{Pruning, PruningSpec, Score};
 
 /// The plan of a run with masks.
 fn plan(training: impl Into<Training>, pruned: Pruned) -> String {
@@ -103,4 +104,32 @@ fn long_sums_are_split() {
     plan.phase("forward");
     lower(&graph, &mut plan, &homes, &[loss], Mode::Train).unwrap();
     insta::assert_snapshot!(plan.to_string());
+}
+
+/// Training leaves the states of its last place for the next batch, evaluation in slots of its own, a look at the
+/// gradients nowhere.
+#[test]
+fn each_phase_has_its_states() {
+    let input = Input { shape: vec![3], places: 3, classes: 5 };
+    let layers = vec![
+        Embedding::new(4, false).into(),
+        Lstm::new(4).into(),
+        Gru::new(4).into(),
+        Linear::logits().into(),
+    ];
+    let network = Model::Layers(layers).network(2, &input).unwrap();
+    let spec = PruningSpec { score: Score::Saliency, ..Default::default() };
+    let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
+    let plan = secateur::train::plan(&network, Optimizer::adam(0.1), &op).unwrap().to_string();
+    let states = ["lstm1.h", "lstm1.c", "gru1.h"];
+    let written = |phase: &str, suffix: &str| {
+        let lines = plan.lines().skip_while(|l| *l != format!("{phase}:")).skip(1);
+        let phase: Vec<_> = lines.take_while(|l| l.starts_with("  ")).collect();
+        assert!(!phase.is_empty());
+        states.map(|s| phase.iter().any(|l| l.contains(&format!("->out={s}{suffix}@"))))
+    };
+    assert_eq!(written("train", ""), [true; 3]);
+    assert_eq!(written("calibrate", ""), [false; 3]);
+    assert_eq!(written("evaluate", ""), [false; 3]);
+    assert_eq!(written("evaluate", "/evaluation"), [true; 3]);
 }
