@@ -1,5 +1,6 @@
 //! Workloads: one dense product of each form that training needs; one train step of the classic
-//! LeNet-300-100, of convolutions, an LSTM and a transformer on made-up data (see `train_step`); the selection of 90 % of 10^5 to 10^7 weights; whole mask updates
+//! LeNet-300-100, of convolutions, an LSTM and a transformer on made-up data (see `train_step`); the
+//! selection of 90 % of 10^5 to 10^7 weights; whole mask updates
 //! of 10^6 weights by each score and pattern (see `mask_update`); what the host pays to replay a plan;
 //! what a checkpoint costs (see `checkpoint`); and, as control, the sum of two vectors of 2^20
 //! elements (12 MiB moved), which depends on nothing that this crate could do better.

@@ -247,7 +247,7 @@ impl Lowering<'_> {
         let columns = batch * classes / rows.max(1);
         match self.graph.nodes[tensor.0].op {
             Op::SquaredError => self.plan.push(SquaredError {
-                predictions: logits,
+                x: logits,
                 targets: labels,
                 step,
                 losses,
@@ -256,7 +256,7 @@ impl Lowering<'_> {
                 columns,
             }),
             Op::SigmoidCrossEntropy => self.plan.push(SigmoidCrossEntropy {
-                logits,
+                x: logits,
                 targets: labels,
                 step,
                 losses,

@@ -55,11 +55,10 @@ mod running_mean;
 mod saliency;
 mod selftest;
 mod sgd;
-mod sigmoid_cross_entropy;
 mod softmax;
 mod softmax_cross_entropy;
-mod squared_error;
 mod step;
+mod target_loss;
 mod threshold_mask;
 mod topk;
 mod topk_histogram;
@@ -155,17 +154,17 @@ pub use running_mean::{RunningMean, RunningMeanParams, running_mean_reference};
 pub use saliency::{Saliency, SaliencyParams, saliency_reference};
 pub use selftest::{Check, LoopProbe, LoopProbeParams, selftest};
 pub use sgd::{Sgd, SgdParams, sgd_reference};
-pub use sigmoid_cross_entropy::{
-    SigmoidCrossEntropy, SigmoidCrossEntropyParams, sigmoid_cross_entropy_reference,
-};
 pub use softmax::{
     Softmax, SoftmaxGradient, SoftmaxParams, softmax_gradient_reference, softmax_reference,
 };
 pub use softmax_cross_entropy::{
     SoftmaxCrossEntropy, SoftmaxCrossEntropyParams, softmax_cross_entropy_reference,
 };
-pub use squared_error::{SquaredError, SquaredErrorParams, squared_error_reference};
 pub use step::{STEP_WORDS, Step};
+pub use target_loss::{
+    SigmoidCrossEntropy, SquaredError, TargetLossParams, sigmoid_cross_entropy_reference,
+    squared_error_reference,
+};
 pub use threshold_mask::{ThresholdMask, ThresholdMaskParams};
 pub use topk::{Ranked, Selection, TOPK_STATE_WORDS, TopkState, topk_reference};
 pub use topk_histogram::{TopkHistogram, TopkHistogramParams};
@@ -246,11 +245,11 @@ macro_rules! for_each_kernel {
         $visit!(RunningMean, RunningMeanParams);
         $visit!(Saliency, SaliencyParams);
         $visit!(Sgd, SgdParams);
-        $visit!(SigmoidCrossEntropy, SigmoidCrossEntropyParams);
+        $visit!(SigmoidCrossEntropy, TargetLossParams);
         $visit!(Softmax, SoftmaxParams);
         $visit!(SoftmaxCrossEntropy, SoftmaxCrossEntropyParams);
         $visit!(SoftmaxGradient, SoftmaxParams);
-        $visit!(SquaredError, SquaredErrorParams);
+        $visit!(SquaredError, TargetLossParams);
         $visit!(ThresholdMask, ThresholdMaskParams);
         $visit!(TopkHistogram, TopkHistogramParams);
         $visit!(TopkMask, TopkMaskParams);

@@ -1,4 +1,5 @@
 //! Gradients: central differences against the gradient graph in f64, and that against the device.
+mod cells;
 mod convolutions;
 mod dense;
 mod images;

@@ -239,7 +239,9 @@ fn everything() -> PlanBuilder {
         groups: 1,
     };
     let (masked, gated, form) = (Some(mask), Some((gate, activation)), Form::NT);
-    Conv2d { form, shape, a, b, mask: masked, bias: Some(bias), activation, gate: gated, c }
+    let strided = Convolution { stride: [2, 1], ..shape };
+    let bias_of = Some(bias);
+    Conv2d { form, shape: strided, a, b, mask: masked, bias: bias_of, activation, gate: gated, c }
         .push(&mut plan)
         .unwrap();
     plan.push(Gate { gradient: a, output: b, activation, out: c, len: 1 }).unwrap();

@@ -206,7 +206,7 @@ fn squared_error_is_inside_its_bounds() {
                 against_targets(gpu, [&x, &t], [batch, rows], |[x, t, step, losses, gradient]| {
                     let (batch, columns) = (batch as u32, columns as u32);
                     let (predictions, targets) = (x, t);
-                    SquaredError { predictions, targets, step, losses, gradient, batch, columns }
+                    SquaredError { x: predictions, targets, step, losses, gradient, batch, columns }
                 });
             let want = squared_error_reference(&wide(&x), &wide(&t), batch, &step(rows));
             // Nothing cancels but in the difference, which is rounded once: its square, the sum, and the product with
@@ -240,7 +240,15 @@ fn sigmoid_cross_entropy_is_inside_its_bounds() {
                 against_targets(gpu, [&z, &t], [batch, rows], |[z, t, step, losses, gradient]| {
                     let (batch, columns) = (batch as u32, columns as u32);
                     let (logits, targets) = (z, t);
-                    SigmoidCrossEntropy { logits, targets, step, losses, gradient, batch, columns }
+                    SigmoidCrossEntropy {
+                        x: logits,
+                        targets,
+                        step,
+                        losses,
+                        gradient,
+                        batch,
+                        columns,
+                    }
                 });
             let (zs, ts) = (wide(&z), wide(&t));
             let want = sigmoid_cross_entropy_reference(&zs, &ts, batch, &step(rows));
