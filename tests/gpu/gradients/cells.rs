@@ -122,7 +122,7 @@ fn on_device((mut graph, values, y): Cell) -> Option<Vec<Vec<f32>>> {
         let empty = vec![9.0; slot.words as usize];
         program.upload(gpu, slot, given.map_or(&empty, |(_, values)| values));
         if let Some(mask) = mask {
-            let kept = |i: u32| u32::from(i % 3 != 0);
+            let kept = |i: u32| u32::from(!i.is_multiple_of(3));
             let word = |w: u32| (0..32).fold(0, |bits, b| bits | kept(w * 32 + b) << b);
             program.upload(gpu, mask, &(0..mask.words).map(word).collect::<Vec<u32>>());
         }
