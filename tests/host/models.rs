@@ -1,5 +1,6 @@
 //! Models by name and by layers: their weights, their text, what does not fit.
-use secateur::graph::Graph;
+use secateur::graph::{Graph, Op};
+use secateur::kernels::Activation;
 use secateur::nn::layers::*;
 use secateur::nn::{Input, Model};
 
@@ -87,6 +88,18 @@ fn names_and_layers_survive_text() {
         assert_eq!(back.remove("model").unwrap(), layers, "{toml}");
     }
     assert_eq!("charlstm:64".parse::<Model>().unwrap().to_string(), "charlstm:64x1");
+}
+
+/// The input of the layers is added to what they make of it.
+#[test]
+fn a_residual_leaps_over_its_layers() {
+    let layers = vec![Linear { activation: Activation::Identity, ..Linear::new(4) }.into()];
+    let model = Model::Layers(vec![Residual { layers }.into()]);
+    let network = model.network(2, &Input::flat(4, 4)).unwrap();
+    let nodes = network.graph.nodes();
+    let sum = nodes.iter().find(|n| n.op == Op::Add).expect("a sum");
+    assert_eq!(sum.inputs[0], network.features);
+    assert!(matches!(nodes[sum.inputs[1].index()].op, Op::Matmul { .. }));
 }
 
 #[test]

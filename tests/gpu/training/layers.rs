@@ -220,7 +220,7 @@ fn states_go_on_from_window_to_window() {
     assert!((streams - windows).abs() > 1e-5, "{streams} and {windows}");
 }
 
-/// States are in checkpoints, and no part of the model: another batch size can evaluate it.
+/// States are in the optimizer's file of a checkpoint, and no part of the model.
 #[test]
 fn states_are_no_part_of_the_model() {
     let Some(gpu) = gpu() else { return };
