@@ -23,26 +23,28 @@ struct Params {
 override TRANS_A: bool = false;
 override TRANS_B: bool = false;
 
+alias Term = u32;
+
 fn row_of(i: u32) -> u32 {
     return i;
 }
 
-fn term_of(k: u32) -> u32 {
+fn term_of(k: u32) -> Term {
     return k;
 }
 
-fn next_term(k: u32) -> u32 {
+fn next_term(k: Term) -> Term {
     return k + 1u;
 }
 
-fn load_a(i: u32, k: u32) -> f32 {
+fn load_a(i: u32, k: Term) -> f32 {
     if TRANS_A {
         return a[params.a_begin + k * params.m + i];
     }
     return a[params.a_begin + i * params.k + k];
 }
 
-fn load_b(k: u32, j: u32) -> f32 {
+fn load_b(k: Term, j: u32) -> f32 {
     var at = k * params.n + j;
     if TRANS_B {
         at = j * params.k + k;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use etcetera::BaseStrategy;
 use serde::Serialize;
 
+use super::target::Target;
 use crate::{Error, Result};
 
 /// How to choose an adapter. `Default` takes the fastest one there is.
@@ -190,6 +191,8 @@ pub struct AdapterReport {
     pub timestamps: bool,
     /// Subgroup operations.
     pub subgroups: bool,
+    /// Fewest and most invocations of a subgroup.
+    pub subgroup_size: [u32; 2],
     /// 16-bit floats in shaders.
     pub f16: bool,
     /// Compiled pipelines can be kept on disk.
@@ -197,6 +200,13 @@ pub struct AdapterReport {
 }
 
 impl AdapterReport {
+    /// What plans for a device of this adapter may count on.
+    pub fn target(&self) -> Target {
+        let [least, most] = self.subgroup_size;
+        let subgroup = (self.subgroups && least == most).then_some(most);
+        Target { software: self.kind == AdapterKind::Software, subgroup }
+    }
+
     /// Of a device that is opened within `limits`.
     pub(super) fn of(adapter: &wgpu::Adapter, limits: &wgpu::Limits) -> Self {
         let (info, has) = (adapter.get_info(), adapter.features());
@@ -210,6 +220,7 @@ impl AdapterReport {
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             timestamps: has.contains(wgpu::Features::TIMESTAMP_QUERY),
             subgroups: has.contains(wgpu::Features::SUBGROUP),
+            subgroup_size: [info.subgroup_min_size, info.subgroup_max_size],
             f16: has.contains(wgpu::Features::SHADER_F16),
             pipeline_cache: has.contains(wgpu::Features::PIPELINE_CACHE),
         }

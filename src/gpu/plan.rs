@@ -3,6 +3,7 @@ use std::fmt;
 
 use super::kernel::{Access, Kernel, Slot};
 use super::planner::{self, Assignment, Life, Memory};
+use super::target::Target;
 use crate::{Error, Result};
 
 /// WebGPU's default limit of storage bindings in one shader.
@@ -15,6 +16,7 @@ pub struct Phase(pub(super) usize);
 /// Collects phases, launches and slots; no GPU is touched until [`build`](Self::build).
 #[derive(Debug, Default)]
 pub struct PlanBuilder {
+    target: Target,
     pub(super) slots: Vec<SlotInfo>,
     pub(super) phases: Vec<PhaseInfo>,
     pub(super) launches: Vec<Launch>,
@@ -41,6 +43,8 @@ pub(super) struct PhaseInfo {
 #[derive(Debug)]
 pub(super) struct Launch {
     pub(super) name: &'static str,
+    /// Name of the kernel's variant, where it is one.
+    variant: Option<&'static str>,
     pub(super) wgsl: &'static str,
     pub(super) constants: Vec<(&'static str, u64)>,
     /// Operand name, access, slot; `None` where the launch leaves the operand alone.
@@ -50,6 +54,16 @@ pub(super) struct Launch {
 }
 
 impl PlanBuilder {
+    /// An empty plan for what `target` says; `default()` is one for any device.
+    pub fn new(target: Target) -> Self {
+        Self { target, ..Self::default() }
+    }
+
+    /// What the plan is for: kernels choose their variants by it.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
     /// A slot that keeps its contents from step to step: weights, masks, optimizer slots, inputs.
     pub fn persistent(&mut self, name: impl Into<String>, words: u32) -> Slot {
         self.slot(name.into(), words, true)
@@ -135,9 +149,11 @@ impl PlanBuilder {
             info.span = Some((info.span.map_or(at, |(first, _)| first), at));
             info.phase = phase;
         }
+        let variant = kernel.variant();
         self.launches.push(Launch {
             name: K::NAME,
-            wgsl: K::WGSL,
+            variant: variant.map(|v| v.name),
+            wgsl: variant.map_or(K::WGSL, |v| v.wgsl),
             constants: kernel.constants().into_iter().map(|(n, v)| (n, v.to_bits())).collect(),
             operands: K::OPERANDS
                 .iter()
@@ -206,6 +222,9 @@ impl fmt::Display for PlanBuilder {
                 }
                 for (name, bits) in &launch.constants {
                     write!(f, " {name}:{}", f64::from_bits(*bits))?;
+                }
+                if let Some(variant) = launch.variant {
+                    write!(f, " ({variant})")?;
                 }
                 let [x, y, z] = launch.grid;
                 writeln!(f, "  grid {x}x{y}x{z}")?;

@@ -1,6 +1,6 @@
 //! The phases of a run as launches: train, mask update, evaluate. Decided without a device.
 use super::variables::Variable;
-use crate::gpu::{Phase, PlanBuilder, Slot};
+use crate::gpu::{Phase, PlanBuilder, Slot, Target};
 use crate::graph::{Graph, Homes, Mode, Parameter, Tensor, gradients, lower};
 use crate::kernels::{RunningMean, STEP_WORDS, WeightAverage};
 use crate::nn::Network;
@@ -8,7 +8,7 @@ use crate::optim::{Training, Update};
 use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Score, Targets};
 use crate::{Error, Result};
 
-/// The plan of a run, without a device: its text says what is launched, [`PlanBuilder::memory`] how
+/// The plan of a run on a device that `target` says, without that device: its text says what is launched, [`PlanBuilder::memory`] how
 /// many bytes it will take.
 ///
 /// # Errors
@@ -18,8 +18,9 @@ pub fn plan(
     network: &Network,
     training: impl Into<Training>,
     mask_update_op: &MaskUpdateOp,
+    target: Target,
 ) -> Result<PlanBuilder> {
-    Ok(Plans::new(network, &training.into(), mask_update_op, false)?.plan)
+    Ok(Plans::new(network, &training.into(), mask_update_op, false, target)?.plan)
 }
 
 /// Slots that the host writes before each step.
@@ -73,11 +74,12 @@ impl Plans {
         training: &Training,
         mask_update_op: &MaskUpdateOp,
         accumulates: bool,
+        target: Target,
     ) -> Result<Self> {
         let spec = mask_update_op.spec();
         let batch = network.batch();
         let targets = spec.map(|spec| Targets::of(spec, &network.graph, batch)).transpose()?;
-        let mut plan = PlanBuilder::default();
+        let mut plan = PlanBuilder::new(target);
         let step = plan.persistent("step", STEP_WORDS);
         let mut graph = network.graph.clone();
         let multipliers = multipliers(training, &graph)?;

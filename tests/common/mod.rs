@@ -8,7 +8,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 
 use secateur::Error;
-use secateur::gpu::{Gpu, GpuOptions};
+use secateur::gpu::{Gpu, GpuOptions, Target};
 
 pub use noise::Noise;
 pub use rig::{Bench, Rig};
@@ -22,6 +22,16 @@ pub use tolerance::{Tol, U};
 pub fn gpu() -> Option<&'static Gpu> {
     static GPU: OnceLock<Option<Gpu>> = OnceLock::new();
     GPU.get_or_init(open).as_ref()
+}
+
+/// Runs `work` for each target that chooses other variants on `gpu`: all must give the same bits.
+pub fn every_target<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> T {
+    let portable = work(Target::default());
+    let own = gpu.report().target();
+    if own != Target::default() {
+        assert!(work(own) == portable, "{own:?} gives other bits than {:?}", Target::default());
+    }
+    portable
 }
 
 fn open() -> Option<Gpu> {

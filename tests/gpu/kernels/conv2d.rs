@@ -1,11 +1,11 @@
 //! `conv2d` and its gradients: every geometry against a sum over pixel pairs, and TensorFlow 1.9's.
 use std::path::Path;
 
-use secateur::gpu::Gpu;
+use secateur::gpu::{Gpu, Target};
 use secateur::kernels::*;
 use serde_json::Value;
 
-use crate::common::{Noise, Rig, Tol, U, gpu};
+use crate::common::{Noise, Rig, Tol, U, every_target, gpu};
 
 const FORMS: [Form; 3] = [Form::NN, Form::NT, Form::TN];
 
@@ -101,8 +101,13 @@ fn inputs(s: &Convolution, form: Form, values: impl Fn(u64, usize) -> Vec<f32>) 
     Inputs { a: values(1, a), b: values(2, b), mask, bias, gate: values(4, len), len }
 }
 
+/// The result in every variant.
 fn run(gpu: &Gpu, s: &Convolution, parts: Parts, i: &Inputs) -> Vec<f32> {
-    let mut rig = Rig::new(gpu);
+    every_target(gpu, |target| run_for(gpu, target, s, parts, i))
+}
+
+fn run_for(gpu: &Gpu, target: Target, s: &Convolution, parts: Parts, i: &Inputs) -> Vec<f32> {
+    let mut rig = Rig::for_target(gpu, target);
     let (a, b) = (rig.slot("a", &i.a), rig.slot("b", &i.b));
     let (mask, bias) = (rig.slot("mask", &i.mask), rig.slot("bias", &i.bias));
     let (gate, c) = (rig.slot("gate", &i.gate), rig.output("c", i.len));

@@ -1,8 +1,8 @@
 //! `matmul` in all forms and with everything that it does in the same pass.
-use secateur::gpu::{Gpu, Slot};
+use secateur::gpu::{Gpu, Slot, Target};
 use secateur::kernels::*;
 
-use crate::common::{Noise, Rig, Tol, U, gpu};
+use crate::common::{Noise, Rig, Tol, U, every_target, gpu};
 
 const FORMS: [Form; 3] = [Form::NN, Form::NT, Form::TN];
 const SIZES: [usize; 7] = [1, 3, 31, 33, 64, 65, 100];
@@ -73,9 +73,19 @@ impl Parts {
     }
 }
 
-/// Results of `parts` over the same inputs.
+/// Results of `parts` over the same inputs, in every variant.
 fn run(gpu: &Gpu, parts: &[Parts], inputs: &Inputs, size: [usize; 3]) -> Vec<Vec<f32>> {
-    let mut rig = Rig::new(gpu);
+    every_target(gpu, |target| run_for(gpu, target, parts, inputs, size))
+}
+
+fn run_for(
+    gpu: &Gpu,
+    target: Target,
+    parts: &[Parts],
+    inputs: &Inputs,
+    size: [usize; 3],
+) -> Vec<Vec<f32>> {
+    let mut rig = Rig::for_target(gpu, target);
     let (a, b) = (rig.slot("a", &inputs.a), rig.slot("b", &inputs.b));
     let (mask, bias) = (rig.slot("mask", &inputs.mask), rig.slot("bias", &inputs.bias));
     let gate = rig.slot("gate", &inputs.gate);
