@@ -1,5 +1,5 @@
 //! `conv2d`: a convolution and its gradients, as products whose patches are never in memory.
-use super::product::{self, Product, Sums};
+use super::product::{self, Product, Sums, texts};
 use super::{Activation, Form, bit};
 use crate::Result;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant, read, write};
@@ -309,23 +309,8 @@ impl Product for Conv2d {
 
 impl Kernel for Conv2d {
     const NAME: &'static str = "conv2d";
-    const WGSL: &'static str = crate::wgsl!(
-        "common/bits.wgsl",
-        "common/activation.wgsl",
-        "common/product.wgsl",
-        "common/product_blocks.wgsl",
-        "conv2d.wgsl"
-    );
-    const VARIANTS: &'static [Variant] = &[Variant {
-        name: "lanes",
-        wgsl: crate::wgsl!(
-            "common/bits.wgsl",
-            "common/activation.wgsl",
-            "common/product.wgsl",
-            "common/product_lanes.wgsl",
-            "conv2d.wgsl"
-        ),
-    }];
+    const WGSL: &'static str = texts!("common/product_blocks.wgsl", "conv2d.wgsl");
+    const VARIANTS: &'static [Variant] = texts!(variants, "conv2d.wgsl");
     const OPERANDS: &'static [Operand] =
         &[read("a"), read("b"), read("mask"), read("bias"), read("gate"), write("c")];
     type Params = Conv2dParams;
@@ -347,7 +332,7 @@ impl Kernel for Conv2d {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        [self.meaning(), Sums::Blocks.constants(self.product()[1])].concat()
+        [self.meaning(), Sums::Blocks.constants(self.extents())].concat()
     }
 
     fn grid(&self) -> [u32; 3] {

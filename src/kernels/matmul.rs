@@ -1,5 +1,5 @@
 //! `matmul`: the three products that training needs, with mask, bias and activation in one pass.
-use super::product::{self, Product, Sums};
+use super::product::{self, Product, Sums, texts};
 use super::{Activation, bit, mask_words};
 use crate::Result;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant, read, write};
@@ -123,23 +123,8 @@ impl Product for Matmul {
 
 impl Kernel for Matmul {
     const NAME: &'static str = "matmul";
-    const WGSL: &'static str = crate::wgsl!(
-        "common/bits.wgsl",
-        "common/activation.wgsl",
-        "common/product.wgsl",
-        "common/product_blocks.wgsl",
-        "matmul.wgsl"
-    );
-    const VARIANTS: &'static [Variant] = &[Variant {
-        name: "lanes",
-        wgsl: crate::wgsl!(
-            "common/bits.wgsl",
-            "common/activation.wgsl",
-            "common/product.wgsl",
-            "common/product_lanes.wgsl",
-            "matmul.wgsl"
-        ),
-    }];
+    const WGSL: &'static str = texts!("common/product_blocks.wgsl", "matmul.wgsl");
+    const VARIANTS: &'static [Variant] = texts!(variants, "matmul.wgsl");
     const OPERANDS: &'static [Operand] =
         &[read("a"), read("b"), read("mask"), read("bias"), read("gate"), write("c")];
     type Params = MatmulParams;
@@ -162,7 +147,7 @@ impl Kernel for Matmul {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        [self.meaning(), Sums::Blocks.constants(self.n)].concat()
+        [self.meaning(), Sums::Blocks.constants(self.extents())].concat()
     }
 
     fn grid(&self) -> [u32; 3] {

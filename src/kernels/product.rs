@@ -9,37 +9,89 @@ pub(super) enum Sums {
     Blocks,
     /// `product_lanes.wgsl`.
     Lanes,
+    /// `product_tiles.wgsl`.
+    Tiles,
 }
 
 impl Sums {
     fn of(target: Target) -> Self {
-        let broadcasts = target.software && target.subgroup == Some(LANES);
-        if broadcasts { Self::Lanes } else { Self::Blocks }
+        match target {
+            Target { software: true, subgroup: Some(LANES) } => Self::Lanes,
+            Target { software: true, .. } => Self::Blocks,
+            Target { software: false, .. } => Self::Tiles,
+        }
     }
 
     /// The grid for so many rows, columns and groups.
-    pub(super) fn grid(self, [rows, columns, groups]: [u32; 3]) -> [u32; 3] {
+    pub(super) fn grid(self, extents: [u32; 3]) -> [u32; 3] {
+        let [rows, columns, groups] = extents;
         let [height, width] = match self {
             Self::Blocks => [64 / block_lanes(columns) * 8, block_lanes(columns) * 4],
             Self::Lanes => [8 * 16, LANES * lane_columns(columns)],
+            Self::Tiles => [Tile::of(extents).extent(); 2],
         };
         [columns.div_ceil(width), rows.div_ceil(height), groups]
     }
 
     /// The constants that say so, where they differ from the WGSL's.
-    pub(super) fn constants(self, columns: u32) -> Vec<(&'static str, f64)> {
-        match self {
+    pub(super) fn constants(self, extents: [u32; 3]) -> Vec<(&'static str, f64)> {
+        let columns = extents[1];
+        let all: &[(&str, u32, u32)] = match self {
             Self::Blocks => {
                 let lanes = block_lanes(columns);
-                let all = [("LANES", lanes), ("LANE_ROWS", 64 / lanes)];
-                let named = all.into_iter().filter(|_| lanes != 16);
-                named.map(|(name, value)| (name, value.into())).collect()
+                &[("LANES", lanes, 16), ("LANE_ROWS", 64 / lanes, 4)]
             }
-            Self::Lanes => {
-                let of_a_lane = Some(lane_columns(columns)).filter(|&n| n != 4);
-                of_a_lane.map(|n| ("COLUMNS", n.into())).into_iter().collect()
+            Self::Lanes => &[("COLUMNS", lane_columns(columns), 4)],
+            Self::Tiles => {
+                let &Tile { side, fours, depth } = Tile::of(extents);
+                &[("SIDE", side, 16), ("FOURS", fours, 1), ("DEPTH", depth, 16)]
             }
+        };
+        let differs = all.iter().filter(|(_, value, default)| value != default);
+        differs.map(|&(name, value, _)| (name, value.into())).collect()
+    }
+
+    /// Its place among a kernel's variants.
+    fn variant<K: Kernel>(self) -> Option<&'static Variant> {
+        match self {
+            Self::Blocks => None,
+            Self::Lanes => Some(&K::VARIANTS[0]),
+            Self::Tiles => Some(&K::VARIANTS[1]),
         }
+    }
+}
+
+/// The square that a workgroup computes where it has tiles in its memory.
+struct Tile {
+    /// Invocations in each direction.
+    side: u32,
+    /// Fours of rows, and of columns, of an invocation.
+    fours: u32,
+    /// Terms of a tile.
+    depth: u32,
+}
+
+impl Tile {
+    /// Large ones read less, small ones leave fewer of the GPU's processors idle.
+    const ALL: [(Self, u32); 3] = [
+        (Self { side: 16, fours: 2, depth: 8 }, 256),
+        (Self { side: 16, fours: 1, depth: 16 }, 64),
+        (Self { side: 8, fours: 1, depth: 16 }, 0),
+    ];
+
+    /// The largest of which there are enough.
+    fn of([rows, columns, groups]: [u32; 3]) -> &'static Self {
+        let count = |tile: &Self| {
+            let along = |extent: u32| u64::from(extent.div_ceil(tile.extent()));
+            along(rows) * along(columns) * u64::from(groups)
+        };
+        let enough = |&&(ref tile, least): &&(Self, u32)| count(tile) >= u64::from(least);
+        &Self::ALL.iter().find(enough).expect("the last is always enough").0
+    }
+
+    /// Rows, and columns.
+    fn extent(&self) -> u32 {
+        self.side * self.fours * 4
     }
 }
 
@@ -63,6 +115,26 @@ fn lane_columns(columns: u32) -> u32 {
         _ => 4,
     }
 }
+
+/// The texts of a kernel on `shaders/common/product.wgsl`, whose own file is `$file`: blocks, and the variants of [`Sums`].
+macro_rules! texts {
+    ($sums:literal, $file:literal) => {
+        crate::wgsl!(
+            "common/bits.wgsl",
+            "common/activation.wgsl",
+            "common/product.wgsl",
+            $sums,
+            $file
+        )
+    };
+    (variants, $file:literal) => {
+        &[
+            Variant { name: "lanes", wgsl: texts!("common/product_lanes.wgsl", $file) },
+            Variant { name: "tiles", wgsl: texts!("common/product_tiles.wgsl", $file) },
+        ]
+    };
+}
+pub(super) use texts;
 
 /// A kernel on `shaders/common/product.wgsl`.
 pub(super) trait Product: Kernel + Copy {
@@ -140,7 +212,7 @@ impl<P: Product> Kernel for Part<P> {
     fn constants(&self) -> Vec<(&'static str, f64)> {
         let part = if self.is_last() { self.product } else { self.product.bare() };
         let mut constants = part.meaning();
-        constants.extend(self.sums.constants(part.extents()[1]));
+        constants.extend(self.sums.constants(part.extents()));
         if self.begin > 0 {
             constants.push(("ACCUMULATE", 1.0));
         }
@@ -148,7 +220,7 @@ impl<P: Product> Kernel for Part<P> {
     }
 
     fn variant(&self) -> Option<&'static Variant> {
-        (self.sums == Sums::Lanes).then(|| &P::VARIANTS[0])
+        self.sums.variant::<P>()
     }
 
     fn grid(&self) -> [u32; 3] {

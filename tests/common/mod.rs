@@ -24,14 +24,15 @@ pub fn gpu() -> Option<&'static Gpu> {
     GPU.get_or_init(open).as_ref()
 }
 
-/// Runs `work` for each target that chooses other variants on `gpu`: all must give the same bits.
+/// Runs `work` for each target whose variants run on `gpu`: all must give the same bits.
 pub fn every_target<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> T {
-    let portable = work(Target::default());
-    let own = gpu.report().target();
-    if own != Target::default() {
-        assert!(work(own) == portable, "{own:?} gives other bits than {:?}", Target::default());
+    let (any, own) = (Target::default(), gpu.report().target());
+    let first = work(any);
+    let software = Target { software: true, ..any };
+    for other in [software, own].into_iter().filter(|t| *t != any) {
+        assert!(work(other) == first, "{other:?} gives other bits than {any:?}");
     }
-    portable
+    first
 }
 
 fn open() -> Option<Gpu> {

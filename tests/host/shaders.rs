@@ -57,8 +57,10 @@ fn every_file_belongs_to_a_kernel() {
 #[test]
 fn constants_are_overrides() {
     let mut set: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let lanes = Target { software: true, subgroup: Some(8) };
-    let text: String = [Target::default(), lanes].map(|t| everything(t).to_string()).concat();
+    let (software, any) = (true, Target::default());
+    let lanes = Target { software, subgroup: Some(8) };
+    let targets = [any, Target { software, ..any }, lanes];
+    let text: String = targets.map(|target| everything(target).to_string()).concat();
     for line in text.lines().filter(|line| line.starts_with("  ")) {
         let mut tokens = line.split_whitespace();
         let kernel = tokens.next().unwrap().to_owned();
@@ -245,6 +247,9 @@ fn everything(target: Target) -> PlanBuilder {
         let product =
             Matmul { form, a, b, mask, bias, activation, gate, c, m: 1, n: 1, k, begin: [0; 2] };
         product.push(&mut plan).unwrap();
+        // Enough of the largest tiles.
+        let c = plan.persistent("large", 2048 * 2048);
+        Matmul { gate: None, c, m: 2048, n: 2048, k: 1, ..product }.push(&mut plan).unwrap();
     }
     let [size, stride, pad] = [[1, 1], [1, 1], [0, 0]];
     let shape = Convolution {
@@ -262,9 +267,12 @@ fn everything(target: Target) -> PlanBuilder {
     let (masked, gated, form) = (Some(mask), Some((gate, activation)), Form::NT);
     let strided = Convolution { stride: [2, 1], ..shape };
     let bias_of = Some(bias);
-    Conv2d { form, shape: strided, a, b, mask: masked, bias: bias_of, activation, gate: gated, c }
-        .push(&mut plan)
-        .unwrap();
+    let size = [256, 128];
+    let large = Convolution { size, out: size, kernel: [1, 1], ..shape };
+    for shape in [strided, large] {
+        let (mask, bias, gate) = (masked, bias_of, gated);
+        Conv2d { form, shape, a, b, mask, bias, activation, gate, c }.push(&mut plan).unwrap();
+    }
     plan.push(Gate { gradient: a, output: b, activation, out: c, len: 1 }).unwrap();
     variants::layers(&mut plan, [a, b, mask, c], shape);
     let (mask, len, decay) = (Some((mask, Pruned::Zero)), 1, 0.0);

@@ -185,6 +185,20 @@ fn floats_stay_inside_the_bound_of_their_sums() {
     }
 }
 
+/// As many pixels as the larger tiles are for.
+#[test]
+fn large_images_are_exact() {
+    let Some(gpu) = gpu() else { return };
+    for s in [same(2, [50, 51], [2, 70], [3, 3]), same(2, [130, 131], [2, 3], [3, 3])] {
+        for parts in all_parts() {
+            let inputs = inputs(&s, parts.form, |seed, len| Noise::new(seed).integers(len, 3));
+            let got = run(gpu, &s, parts, &inputs);
+            let want: Vec<f64> = want(&s, parts, &inputs).iter().map(|w| w.0).collect();
+            Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{s:?}, {parts:?}: {e}"));
+        }
+    }
+}
+
 /// More terms than one launch sums: 36,864 results of 64 images.
 #[test]
 fn long_sums_are_split() {

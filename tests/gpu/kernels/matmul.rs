@@ -185,6 +185,19 @@ fn a_split_product_is_exact() {
     }
 }
 
+/// As many rows and columns as the larger tiles are for, and a few more.
+#[test]
+fn large_products_are_exact() {
+    let Some(gpu) = gpu() else { return };
+    for (size, all) in [([520, 510, 35], bare()), ([2050, 2000, 19], vec![bare()[1], bare()[4]])] {
+        let inputs = Inputs::integers(size);
+        for (parts, got) in all.iter().zip(run(gpu, &all, &inputs, size)) {
+            let (want, _) = parts.want(&inputs, size);
+            Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{size:?}, {parts:?}: {e}"));
+        }
+    }
+}
+
 #[test]
 fn products_repeat_bit_for_bit() {
     let Some(gpu) = gpu() else { return };
