@@ -79,7 +79,7 @@ struct Plan<'g> {
 impl<'g> Plan<'g> {
     /// Launches of `push`, on slots that it declares.
     fn new(gpu: &'g Gpu, push: impl FnOnce(&mut PlanBuilder) -> Result<()>) -> Result<Self> {
-        let mut plan = PlanBuilder::new(gpu.report().target());
+        let mut plan = PlanBuilder::new(gpu.target());
         let phase = plan.phase("bench");
         push(&mut plan)?;
         Ok(Self { gpu, program: plan.build(gpu)?, phase })

@@ -264,6 +264,10 @@ pub struct Devices {
     /// Run the self-test on the adapter that would be taken.
     #[arg(long)]
     pub check: bool,
+    /// Measure which kernels are the fastest on the adapter, for a minute, and keep the choices for
+    /// all further runs; results stay the same to the bit.
+    #[arg(long)]
+    pub tune: bool,
     #[command(flatten)]
     pub common: Common,
 }

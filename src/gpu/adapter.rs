@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use etcetera::BaseStrategy;
 use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::target::Target;
 use crate::{Error, Result};
@@ -200,11 +201,18 @@ pub struct AdapterReport {
 }
 
 impl AdapterReport {
-    /// What plans for a device of this adapter may count on.
+    /// What plans for a device of this adapter may count on, before a tuner has seen it.
     pub fn target(&self) -> Target {
         let [least, most] = self.subgroup_size;
         let subgroup = (self.subgroups && least == most).then_some(most);
-        Target { software: self.kind == AdapterKind::Software, subgroup }
+        let software = self.kind == AdapterKind::Software;
+        Target { software, subgroup, ..Target::default() }
+    }
+
+    /// What files of this adapter and driver have in their names.
+    pub(super) fn key(&self) -> String {
+        let all = format!("{}|{}|{}", self.name, self.backend, self.driver);
+        format!("{:016x}", xxh3_64(all.as_bytes()))
     }
 
     /// Of a device that is opened within `limits`.

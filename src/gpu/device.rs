@@ -1,12 +1,15 @@
 //! Opening an adapter, submitting work, and turning every failure into an error value.
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::adapter::{self, AdapterReport, GpuOptions, Limits};
 use super::cache::DiskCache;
 use super::health::Health;
+use super::target::{Products, Target};
 use super::trusted;
+use super::tuning;
 use crate::{Error, Result};
 
 /// A device and its queue; clones are handles to the same. Open one per process: some drivers leak
@@ -22,6 +25,7 @@ pub struct Gpu {
 struct Shared {
     options: GpuOptions,
     report: AdapterReport,
+    target: Target,
     health: Health,
     cache: Option<Mutex<DiskCache>>,
     pipelines: Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>,
@@ -67,8 +71,10 @@ impl Gpu {
             .clone()
             .filter(|_| report.pipeline_cache)
             .map(|dir| Mutex::new(DiskCache::open(&device, dir, &report)));
+        let tuned = options.cache_dir.as_deref().and_then(|dir| tuning::load(dir, &report));
+        let target = Target { products: tuned.unwrap_or_default(), ..report.target() };
         let (options, pipelines) = (options.clone(), Mutex::default());
-        let shared = Arc::new(Shared { options, report, health, cache, pipelines });
+        let shared = Arc::new(Shared { options, report, target, health, cache, pipelines });
         Ok(Self { device, queue, shared })
     }
 
@@ -85,6 +91,21 @@ impl Gpu {
     /// What the adapter says of itself.
     pub fn report(&self) -> &AdapterReport {
         &self.shared.report
+    }
+
+    /// What plans for this device may count on, a tuner's choices included.
+    pub fn target(&self) -> Target {
+        self.shared.target
+    }
+
+    /// Keeps a tuner's choices for devices of this adapter and driver opened from now on; where, or `None`
+    /// without a folder for such.
+    ///
+    /// # Errors
+    /// [`Error::Io`] names the file.
+    pub fn keep_tuning(&self, products: &Products) -> Result<Option<PathBuf>> {
+        let dir = self.shared.options.cache_dir.as_deref();
+        dir.map(|dir| tuning::store(dir, self.report(), products)).transpose()
     }
 
     /// # Errors

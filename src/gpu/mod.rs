@@ -11,6 +11,7 @@ mod readback;
 mod target;
 mod timestamps;
 mod trusted;
+mod tuning;
 
 pub use adapter::{AdapterKind, AdapterReport, GpuOptions, Limits, PowerPreference, adapters};
 pub use device::Gpu;
@@ -21,7 +22,7 @@ pub use plan::{Phase, PlanBuilder};
 pub use planner::Memory;
 pub use program::{Encoder, Program};
 pub use readback::{ReadbackRing, Ticket};
-pub use target::Target;
+pub use target::{Products, Target};
 pub use timestamps::{GpuSpan, Timestamps};
 
 /// Most loop iterations that one invocation may make. Some software adapters cut an invocation off

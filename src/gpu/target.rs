@@ -7,4 +7,10 @@ pub struct Target {
     pub software: bool,
     /// Invocations of a subgroup, where every one has as many and shaders may broadcast within it.
     pub subgroup: Option<u32>,
+    /// What a tuner chose; whatever it is, the results are the same.
+    pub products: Products,
 }
+
+/// The fastest variant of the products for each form (NN, NT, TN) and class of size, by the number that
+/// `kernels::tune` gives it; `None` where nothing was measured.
+pub type Products = [[Option<u8>; 3]; 3];

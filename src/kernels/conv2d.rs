@@ -1,5 +1,6 @@
 //! `conv2d`: a convolution and its gradients, as products whose patches are never in memory.
-use super::product::{self, Product, Sums, texts};
+use super::product::{self, Product, texts};
+use super::sums::Sums;
 use super::{Activation, Form, bit};
 use crate::Result;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant, read, write};
@@ -240,6 +241,10 @@ impl Product for Conv2d {
 
     fn terms(&self) -> u32 {
         self.product()[2]
+    }
+
+    fn form(&self) -> Form {
+        self.form
     }
 
     fn extents(&self) -> [u32; 3] {

@@ -1,5 +1,6 @@
 //! `matmul`: the three products that training needs, with mask, bias and activation in one pass.
-use super::product::{self, Product, Sums, texts};
+use super::product::{self, Product, texts};
+use super::sums::Sums;
 use super::{Activation, bit, mask_words};
 use crate::Result;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant, read, write};
@@ -77,6 +78,10 @@ impl Product for Matmul {
 
     fn terms(&self) -> u32 {
         self.k
+    }
+
+    fn form(&self) -> Form {
+        self.form
     }
 
     fn extents(&self) -> [u32; 3] {

@@ -1,120 +1,8 @@
 //! What `matmul` and `conv2d` share: long sums in parts.
+use super::Form;
+use super::sums::Sums;
 use crate::Result;
-use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Target, Variant};
-
-/// How the workgroups of a product share its rows and columns. Each sum has the same terms in the same order in any.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sums {
-    /// `product_blocks.wgsl`.
-    Blocks,
-    /// `product_lanes.wgsl`.
-    Lanes,
-    /// `product_tiles.wgsl`.
-    Tiles,
-}
-
-impl Sums {
-    fn of(target: Target) -> Self {
-        match target {
-            Target { software: true, subgroup: Some(LANES) } => Self::Lanes,
-            Target { software: true, .. } => Self::Blocks,
-            Target { software: false, .. } => Self::Tiles,
-        }
-    }
-
-    /// The grid for so many rows, columns and groups.
-    pub(super) fn grid(self, extents: [u32; 3]) -> [u32; 3] {
-        let [rows, columns, groups] = extents;
-        let [height, width] = match self {
-            Self::Blocks => [64 / block_lanes(columns) * 8, block_lanes(columns) * 4],
-            Self::Lanes => [8 * 16, LANES * lane_columns(columns)],
-            Self::Tiles => [Tile::of(extents).extent(); 2],
-        };
-        [columns.div_ceil(width), rows.div_ceil(height), groups]
-    }
-
-    /// The constants that say so, where they differ from the WGSL's.
-    pub(super) fn constants(self, extents: [u32; 3]) -> Vec<(&'static str, f64)> {
-        let columns = extents[1];
-        let all: &[(&str, u32, u32)] = match self {
-            Self::Blocks => {
-                let lanes = block_lanes(columns);
-                &[("LANES", lanes, 16), ("LANE_ROWS", 64 / lanes, 4)]
-            }
-            Self::Lanes => &[("COLUMNS", lane_columns(columns), 4)],
-            Self::Tiles => {
-                let &Tile { side, fours, depth } = Tile::of(extents);
-                &[("SIDE", side, 16), ("FOURS", fours, 1), ("DEPTH", depth, 16)]
-            }
-        };
-        let differs = all.iter().filter(|(_, value, default)| value != default);
-        differs.map(|&(name, value, _)| (name, value.into())).collect()
-    }
-
-    /// Its place among a kernel's variants.
-    fn variant<K: Kernel>(self) -> Option<&'static Variant> {
-        match self {
-            Self::Blocks => None,
-            Self::Lanes => Some(&K::VARIANTS[0]),
-            Self::Tiles => Some(&K::VARIANTS[1]),
-        }
-    }
-}
-
-/// The square that a workgroup computes where it has tiles in its memory.
-struct Tile {
-    /// Invocations in each direction.
-    side: u32,
-    /// Fours of rows, and of columns, of an invocation.
-    fours: u32,
-    /// Terms of a tile.
-    depth: u32,
-}
-
-impl Tile {
-    /// Large ones read less, small ones leave fewer of the GPU's processors idle.
-    const ALL: [(Self, u32); 3] = [
-        (Self { side: 16, fours: 2, depth: 8 }, 256),
-        (Self { side: 16, fours: 1, depth: 16 }, 64),
-        (Self { side: 8, fours: 1, depth: 16 }, 0),
-    ];
-
-    /// The largest of which there are enough.
-    fn of([rows, columns, groups]: [u32; 3]) -> &'static Self {
-        let count = |tile: &Self| {
-            let along = |extent: u32| u64::from(extent.div_ceil(tile.extent()));
-            along(rows) * along(columns) * u64::from(groups)
-        };
-        let enough = |&&(ref tile, least): &&(Self, u32)| count(tile) >= u64::from(least);
-        &Self::ALL.iter().find(enough).expect("the last is always enough").0
-    }
-
-    /// Rows, and columns.
-    fn extent(&self) -> u32 {
-        self.side * self.fours * 4
-    }
-}
-
-/// Lanes of the subgroups that `product_lanes.wgsl` is for.
-const LANES: u32 = 8;
-
-/// Invocations of a workgroup side by side, of 64: each has four columns, so that few columns leave few idle.
-fn block_lanes(columns: u32) -> u32 {
-    match columns {
-        0..=16 => 4,
-        17..=32 => 8,
-        _ => 16,
-    }
-}
-
-/// Columns of a lane.
-fn lane_columns(columns: u32) -> u32 {
-    match columns {
-        0..=8 => 1,
-        9..=16 => 2,
-        _ => 4,
-    }
-}
+use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Variant};
 
 /// The texts of a kernel on `shaders/common/product.wgsl`, whose own file is `$file`: blocks, and the variants of [`Sums`].
 macro_rules! texts {
@@ -144,6 +32,9 @@ pub(super) trait Product: Kernel + Copy {
     /// Terms of each sum.
     fn terms(&self) -> u32;
 
+    /// Which of the three that training needs.
+    fn form(&self) -> Form;
+
     /// Rows, columns and groups.
     fn extents(&self) -> [u32; 3];
 
@@ -162,7 +53,12 @@ pub(super) trait Product: Kernel + Copy {
 /// Appends `product` to `plan`: one launch, or as many as keep each invocation's loop under
 /// [`MAX_LOOP_ITERATIONS`], each adding its terms to the sums so far.
 pub(super) fn push(product: impl Product, plan: &mut PlanBuilder) -> Result<()> {
-    let sums = Sums::of(plan.target());
+    let sums = Sums::of(plan.target(), product.form(), product.extents());
+    push_as(product, sums, plan)
+}
+
+/// The same in one variant.
+pub(super) fn push_as(product: impl Product, sums: Sums, plan: &mut PlanBuilder) -> Result<()> {
     // At least one launch, whose check says what is wrong with no terms.
     let mut begin = 0;
     loop {

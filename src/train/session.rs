@@ -61,7 +61,7 @@ impl Session {
         seed: u64,
     ) -> Result<Self> {
         let training = training.into();
-        let plans = Plans::new(network, &training, mask_update_op, false, gpu.report().target())?;
+        let plans = Plans::new(network, &training, mask_update_op, false, gpu.target())?;
         let mut session = Self::build(gpu, network, training, plans, seed)?;
         session.initialise(network, seed);
         Ok(session)

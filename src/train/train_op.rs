@@ -80,7 +80,7 @@ impl<'a> TrainOp<'a> {
     }
 
     pub(super) fn plans(&self, mask_update_op: &MaskUpdateOp) -> Result<Plans> {
-        let target = self.gpu.report().target();
+        let target = self.gpu.target();
         Plans::new(&self.network, &self.training, mask_update_op, self.accumulates, target)
     }
 }

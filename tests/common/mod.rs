@@ -26,7 +26,7 @@ pub fn gpu() -> Option<&'static Gpu> {
 
 /// Runs `work` for each target whose variants run on `gpu`: all must give the same bits.
 pub fn every_target<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> T {
-    let (any, own) = (Target::default(), gpu.report().target());
+    let (any, own) = (Target::default(), gpu.target());
     let first = work(any);
     let software = Target { software: true, ..any };
     for other in [software, own].into_iter().filter(|t| *t != any) {

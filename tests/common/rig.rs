@@ -27,7 +27,7 @@ pub struct Bench<'a> {
 impl<'a> Rig<'a> {
     /// An empty plan for `gpu` in its one phase.
     pub fn new(gpu: &'a Gpu) -> Self {
-        Self::for_target(gpu, gpu.report().target())
+        Self::for_target(gpu, gpu.target())
     }
 
     /// The same with the variants that `target` chooses, which must run on `gpu`.

@@ -10,3 +10,4 @@ mod network;
 mod oneshot;
 mod selftest;
 mod training;
+mod tuning;

@@ -58,7 +58,7 @@ fn every_file_belongs_to_a_kernel() {
 fn constants_are_overrides() {
     let mut set: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let (software, any) = (true, Target::default());
-    let lanes = Target { software, subgroup: Some(8) };
+    let lanes = Target { software, subgroup: Some(8), ..any };
     let targets = [any, Target { software, ..any }, lanes];
     let text: String = targets.map(|target| everything(target).to_string()).concat();
     for line in text.lines().filter(|line| line.starts_with("  ")) {
