@@ -11,6 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["nn", "optim"],
     &["prune"],
     &["train", "oneshot"],
+    &["bench"],
     &["cli"],
 ];
 /// What the crate root re-exports for the crate's own use.
