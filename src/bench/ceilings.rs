@@ -47,7 +47,7 @@ fn copy(gpu: &Gpu, effort: &Effort) -> Result<f64> {
 
 fn copy_of(gpu: &Gpu, bytes: u64, effort: &Effort) -> Result<f64> {
     let mut best = 0.0_f64;
-    for vectors in [1, 4] {
+    for &vectors in if effort.tiny { &[4][..] } else { &[1, 4] } {
         let len = (bytes / 4) as u32;
         let (mut replay, fill) = Replay::new(gpu, |plan| {
             let [x, out] = ["x", "out"].map(|name| plan.persistent(name, len));
@@ -63,7 +63,7 @@ fn copy_of(gpu: &Gpu, bytes: u64, effort: &Effort) -> Result<f64> {
 
 fn fma(gpu: &Gpu, effort: &Effort) -> Result<f64> {
     let mut best = 0.0_f64;
-    for chains in [2, 4, 8] {
+    for &chains in if effort.tiny { &[4][..] } else { &[2, 4, 8] } {
         for fused in [true, false] {
             best = best.max(fma_of(gpu, chains, fused, effort)?);
         }

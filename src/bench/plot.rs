@@ -48,15 +48,15 @@ fn draw(root: &Area<'_>, title: &str, measured: &Measured) -> Drawn<()> {
     root.draw(&Text::new(title.to_owned(), (24, 28), style(20, INK).pos(left)))?;
     let Measured { ceilings, rows, .. } = measured;
     let of = |value: fn(&Row) -> f64| rows.iter().map(value).filter(|v| v.is_finite() && *v > 0.0);
-    let x = decades(of(|r| r.intensity).chain([ceilings.ridge()]));
-    let y = decades(of(|r| r.flops_per_second).chain([ceilings.fma_flops_per_second * 1.5]));
+    let x = around(of(|r| r.intensity).chain([ceilings.ridge() / 2.0, ceilings.ridge() * 2.0]));
+    let y = around(of(|r| r.flops_per_second).chain([ceilings.fma_flops_per_second]));
     let mut chart = ChartBuilder::on(root)
         .margin_top(52)
         .margin_left(16)
         .margin_bottom(12)
         .margin_right(NAMES.0)
         .x_label_area_size(52)
-        .y_label_area_size(84)
+        .y_label_area_size(118)
         .build_cartesian_2d(x.clone().log_scale(), y.clone().log_scale())?;
     chart
         .configure_mesh()
@@ -88,16 +88,16 @@ fn draw(root: &Area<'_>, title: &str, measured: &Measured) -> Drawn<()> {
         .filter(|r| r.flops_per_second.is_finite() && r.flops_per_second > 0.0)
         .map(|row| (chart.backend_coord(&(row.intensity, row.flops_per_second)), row))
         .collect();
-    // From top to bottom, and of two at the same height the right one first: so their lines do not cross.
-    points.sort_by_key(|&((x, y), _)| (y, -x));
-    let wanted: Vec<i32> = points.iter().map(|((_, y), _)| *y).collect();
-    let column = SIZE.0 as i32 - NAMES.0 as i32 + 34;
-    for (&((x, y), row), at) in points.iter().zip(spread(&wanted, NAMES.1, 60..SIZE.1 as i32 - 24))
-    {
-        let colour = colour(&row.name);
-        root.draw(&PathElement::new([(x, y), (column - 16, at), (column - 4, at)], FAINT))?;
+    points.sort_by_key(|&((_, y), _)| y);
+    let heights: Vec<i32> = points.iter().map(|((_, y), _)| *y).collect();
+    let heights = spread(&heights, NAMES.1, 60..SIZE.1 as i32 - 24);
+    let column = SIZE.0 as i32 - NAMES.0 as i32 + 40;
+    let ends: Vec<_> = heights.into_iter().map(|y| (column - 16, y)).collect();
+    uncross(&mut points, &ends);
+    for (&(at, row), &(x, y)) in points.iter().zip(&ends) {
+        root.draw(&PathElement::new([at, (x, y), (x + 12, y)], FAINT))?;
         let text = format!("{}: {} %", row.name, number(row.share * 100.0));
-        root.draw(&Text::new(text, (column, at), style(14, colour).pos(left)))?;
+        root.draw(&Text::new(text, (column, y), style(14, colour(&row.name)).pos(left)))?;
     }
     for &(at, row) in &points {
         root.draw(&Circle::new(at, 5, colour(&row.name).filled()))?;
@@ -120,27 +120,47 @@ fn ceiling_name((x1, y1): (i32, i32), (x0, y0): (i32, i32)) -> (i32, i32) {
     ((x0 + x1) / 2 - 10, (y0 + y1) / 2)
 }
 
-/// Whole decades around `values`.
-fn decades(values: impl Iterator<Item = f64>) -> Range<f64> {
+/// The range of `values`, with room on both sides.
+fn around(values: impl Iterator<Item = f64>) -> Range<f64> {
     let (low, high) = values.fold((f64::MAX, 0.0_f64), |(l, h), v| (l.min(v), h.max(v)));
-    // Room below the lowest and above the highest.
-    10_f64.powf((low / 1.3).log10().floor())..10_f64.powf((high * 1.3).log10().ceil())
+    low / 2.0..high * 2.0
 }
 
-/// Heights nearest to the `wanted` ones, which ascend, that are `apart` and, if they fit, within `range`.
+/// Heights `apart` and within `range`, if they fit, whose squared distances from the `wanted` ones, which ascend, are least.
 fn spread(wanted: &[i32], apart: i32, range: Range<i32>) -> Vec<i32> {
-    let mut at: Vec<i32> = Vec::with_capacity(wanted.len());
-    for &y in wanted {
-        let free = at.last().map_or(range.start, |last| last + apart);
-        at.push(y.max(free));
+    // Less their own place in the column, heights must only not descend: neighbours that do share their mean.
+    let mut blocks: Vec<(f64, f64)> = Vec::new();
+    for (i, &y) in wanted.iter().enumerate() {
+        let mut block = (f64::from(y - i as i32 * apart), 1.0);
+        while let Some((mean, count)) = blocks.pop_if(|(mean, _)| *mean > block.0) {
+            block = ((mean * count + block.0 * block.1) / (count + block.1), count + block.1);
+        }
+        blocks.push(block);
     }
-    // Those that were pushed past the end push back.
-    let mut limit = range.end;
-    for y in at.iter_mut().rev() {
-        *y = (*y).min(limit);
-        limit = *y - apart;
+    let end = range.end - (wanted.len() as i32 - 1) * apart;
+    let means = blocks.into_iter().flat_map(|(mean, n)| std::iter::repeat_n(mean, n as usize));
+    let place = |(i, y): (usize, f64)| (y as i32).min(end).max(range.start) + i as i32 * apart;
+    means.enumerate().map(place).collect()
+}
+
+/// Swaps points until no lines to their `ends` cross. Each swap makes the lines shorter, so this comes to an end.
+fn uncross<T>(points: &mut [((i32, i32), T)], ends: &[(i32, i32)]) {
+    let length =
+        |(x0, y0): (i32, i32), (x1, y1): (i32, i32)| f64::from(x1 - x0).hypot(f64::from(y1 - y0));
+    let mut swapped = true;
+    while swapped {
+        swapped = false;
+        for i in 1..points.len() {
+            for j in 0..i {
+                let (a, b) = (points[i].0, points[j].0);
+                let now = length(a, ends[i]) + length(b, ends[j]);
+                if length(a, ends[j]) + length(b, ends[i]) < now - 1e-6 {
+                    points.swap(i, j);
+                    swapped = true;
+                }
+            }
+        }
     }
-    at
 }
 
 /// Three digits.

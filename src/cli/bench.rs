@@ -47,7 +47,10 @@ pub fn run(args: &Bench) -> Result<Verdict> {
         measured: measured?,
     };
     if let Some(path) = &args.plot {
-        let title = format!("{} ({}), {}", report.adapter, report.backend, report.date);
+        let Report { adapter, backend, date, version, .. } = &report;
+        let title = format!(
+            "{adapter} ({backend}), {date}, secateur {version}; in % the share of the line above"
+        );
         fs::write(path, plot(&title, &report.measured)?)
             .with_context(|| format!("cannot write {}", path.display()))?;
     }

@@ -8,5 +8,7 @@ mod kernels;
 mod mask_update;
 mod network;
 mod oneshot;
+#[path = "../common/paths.rs"]
+mod paths;
 mod selftest;
 mod training;
