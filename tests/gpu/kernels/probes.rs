@@ -45,7 +45,7 @@ fn what_they_cannot_measure_is_refused() {
     let mut plan = secateur::gpu::PlanBuilder::default();
     plan.phase("test");
     let [x, out] = ["x", "out"].map(|name| plan.persistent(name, 64));
-    let mut refused = |message: &str, error: secateur::Result<()>| {
+    let refused = |message: &str, error: secateur::Result<()>| {
         let error = error.unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
     };
