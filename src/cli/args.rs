@@ -47,6 +47,9 @@ pub enum Command {
     /// Adapters that this machine has, and which one would be taken.
     #[command(after_help = "Example:\n  secateur devices --check")]
     Devices(Devices),
+    /// How fast the adapter is, and how near to that the kernels come; takes about a minute.
+    #[command(after_help = "Example:\n  secateur bench --plot roofline.svg")]
+    Bench(Bench),
 }
 
 impl Default for Command {
@@ -268,6 +271,18 @@ pub struct Devices {
     /// all further runs; results stay the same to the bit.
     #[arg(long)]
     pub tune: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Bench {
+    /// The roofline as a picture: a file *.svg, replaced if it is there.
+    #[arg(long)]
+    pub plot: Option<PathBuf>,
+    /// Sizes so small that it takes seconds, to see that everything runs; the figures mean nothing.
+    #[arg(long)]
+    pub quick: bool,
     #[command(flatten)]
     pub common: Common,
 }

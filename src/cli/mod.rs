@@ -1,5 +1,6 @@
-//! Floor 7: the command line. Results go to standard output, progress and logs to standard error.
+//! Floor 8: the command line. Results go to standard output, progress and logs to standard error.
 mod args;
+mod bench;
 mod calibrated;
 mod data;
 mod devices;
@@ -71,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Prune(args) => prune::run(&args),
         Command::Devices(args) => devices::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     ExitCode::from(match outcome {
         Ok(Verdict::Done) => 0,

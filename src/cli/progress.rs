@@ -53,3 +53,23 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 }
+
+/// On a terminal the name of what is under way, nothing elsewhere.
+pub struct Naming(ProgressBar);
+
+impl Naming {
+    pub fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        bar.set_style(ProgressStyle::with_template("{elapsed} {msg}").expect("a valid template"));
+        Self(bar)
+    }
+
+    pub fn next(&self, name: &str) {
+        self.0.set_message(name.to_owned());
+        self.0.tick();
+    }
+
+    pub fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -17,9 +17,11 @@ mod clip_norm;
 mod clip_value;
 mod column_sum;
 mod conv2d;
+mod copy_probe;
 mod correct;
 mod dropout;
 mod embedding;
+mod fma_probe;
 mod gate;
 mod gradient_norm;
 mod gru;
@@ -102,12 +104,14 @@ pub use clip_norm::{ClipNorm, ClipNormParams, clip_norm_reference};
 pub use clip_value::{ClipValue, ClipValueParams, clip_value_reference};
 pub use column_sum::{ColumnSum, ColumnSumParams, column_sum_reference};
 pub use conv2d::{Conv2d, Conv2dParams, Convolution, conv2d_reference};
+pub use copy_probe::{CopyProbe, CopyProbeParams};
 pub use correct::{Correct, CorrectParams, correct_reference};
 pub use dropout::{Dropout, DropoutParams, dropout_reference};
 pub use embedding::{
     Embedding, EmbeddingGradient, EmbeddingGradientParams, EmbeddingParams,
     embedding_gradient_reference, embedding_reference,
 };
+pub use fma_probe::{FmaProbe, FmaProbeParams, fma_probe_reference};
 pub use gate::{Gate, GateParams, gate_reference};
 pub use gradient_norm::{GradientNorm, GradientNormParams, gradient_norm_reference};
 pub use gru::{
@@ -206,10 +210,12 @@ macro_rules! for_each_kernel {
         $visit!(ClipValue, ClipValueParams);
         $visit!(ColumnSum, ColumnSumParams);
         $visit!(Conv2d, Conv2dParams);
+        $visit!(CopyProbe, CopyProbeParams);
         $visit!(Correct, CorrectParams);
         $visit!(Dropout, DropoutParams);
         $visit!(Embedding, EmbeddingParams);
         $visit!(EmbeddingGradient, EmbeddingGradientParams);
+        $visit!(FmaProbe, FmaProbeParams);
         $visit!(Gate, GateParams);
         $visit!(GradientNorm, GradientNormParams);
         $visit!(Gru, GruParams);

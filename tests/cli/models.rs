@@ -1,5 +1,4 @@
 //! Every model by name, and stacks of a recipe's own, from training to the exported file.
-use std::path::Path;
 
 use serde_json::Value;
 
@@ -155,7 +154,7 @@ fn a_recipe_declares_any_stack() {
 #[test]
 fn every_recipe_can_be_read() {
     let Some(folder) = Folder::with_gpu() else { return };
-    let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+    let recipes = crate::paths::project().join("recipes");
     let mut names = Vec::new();
     for entry in std::fs::read_dir(recipes).expect("recipes") {
         let path = entry.expect("an entry").path();

@@ -132,7 +132,7 @@ fn allocations(places: impl IntoIterator<Item = u64>, sticky: u64) {
     let Some(layer) = Layer::get() else { return };
     let folder = TempDir::new().unwrap();
     for place in places {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_secateur"));
+        let mut command = Command::new(crate::paths::program());
         command.args(LARGE.split_whitespace()).arg(folder.path().join("large"));
         let run = layer.run(command, &[("ALLOC_OOM", place), ("OOM_STICKY", sticky)]);
         assert!(run.faults() > 0, "allocation {place} is in the run: {}", run.err);

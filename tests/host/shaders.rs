@@ -1,9 +1,9 @@
 //! Every kernel's Rust declaration against its WGSL.
+mod probes;
 mod recurrent;
 mod variants;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, StorageAccess, TypeInner};
@@ -42,7 +42,7 @@ fn every_file_belongs_to_a_kernel() {
         };
     }
     for_each_kernel!(visit);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let root = crate::paths::project().join("shaders");
     let mut present = BTreeSet::new();
     for dir in ["", "common/"] {
         for entry in std::fs::read_dir(root.join(dir)).unwrap() {
@@ -275,6 +275,7 @@ fn everything(target: Target) -> PlanBuilder {
     }
     plan.push(Gate { gradient: a, output: b, activation, out: c, len: 1 }).unwrap();
     variants::layers(&mut plan, [a, b, mask, c], shape);
+    probes::variants(&mut plan, a, c);
     let (mask, len, decay) = (Some((mask, Pruned::Zero)), 1, 0.0);
     plan.push(Sgd { gradient, mask, step, weights, len, decay }).unwrap();
     let (velocity, momentum, nesterov) = (first, 0.9, true);

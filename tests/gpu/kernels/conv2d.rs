@@ -1,5 +1,4 @@
 //! `conv2d` and its gradients: every geometry against a sum over pixel pairs, and TensorFlow 1.9's.
-use std::path::Path;
 
 use secateur::gpu::{Gpu, Target};
 use secateur::kernels::*;
@@ -245,8 +244,7 @@ fn flat(value: &Value) -> Vec<f32> {
 #[test]
 fn upstreams_masked_conv2d_is_reproduced() {
     let Some(gpu) = gpu() else { return };
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/goldens/masked_conv2d_tf19.json");
+    let path = crate::paths::project().join("../shared/goldens/masked_conv2d_tf19.json");
     let Ok(text) = std::fs::read_to_string(&path) else {
         println!("SKIPPED: {} is not here", path.display());
         return;
