@@ -7,6 +7,7 @@ mod eval;
 mod export;
 mod inspect;
 mod output;
+mod plan;
 mod progress;
 mod prune;
 mod recipe;

@@ -87,13 +87,9 @@ impl Gpu {
         &self.shared.report
     }
 
-    /// # Errors
-    /// [`Error::MemoryBudget`] when a plan of `bytes` is more than [`GpuOptions::memory_budget`].
-    pub(super) fn within_budget(&self, bytes: u64) -> Result<()> {
-        match self.shared.options.memory_budget {
-            Some(budget) if bytes > budget => Err(Error::MemoryBudget { bytes, budget }),
-            _ => Ok(()),
-        }
+    /// [`GpuOptions::memory_budget`].
+    pub fn memory_budget(&self) -> Option<u64> {
+        self.shared.options.memory_budget
     }
 
     /// Blocks until everything submitted has run.
