@@ -38,6 +38,7 @@ pub fn options(common: &Common) -> Result<GpuOptions> {
     if common.adapter.is_some() {
         options.adapter.clone_from(&common.adapter);
     }
-    options.memory_budget = common.memory_budget.map(|Bytes(bytes)| bytes).or(options.memory_budget);
+    options.memory_budget =
+        common.memory_budget.map(|Bytes(bytes)| bytes).or(options.memory_budget);
     Ok(options)
 }

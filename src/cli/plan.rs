@@ -56,12 +56,8 @@ pub fn of(recipe: &Recipe, data: &Split, op: &MaskUpdateOp, target: Target) -> R
 ///
 /// # Errors
 /// What does not fit, the memory budget last.
-pub fn print(
-    common: &Common,
-    recipe: &Recipe,
-    data: &Split,
-    op: &MaskUpdateOp,
-) -> Result<Verdict> {
+pub fn print(common: &Common, recipe: &Recipe, data: &Split, op: &MaskUpdateOp) -> Result<Verdict> {
+    recipe.training().validate()?;
     let options = data::options(common)?;
     let wanted = options.adapter.as_deref().map(str::to_lowercase);
     let named = match &wanted {

@@ -9,11 +9,12 @@ use crate::kernels::Form;
 use crate::{Error, Result};
 
 impl Graph {
-    /// Ends a layer here: [`recompute`](Self::recompute) counts layers. The models of [`crate::nn`] do so themselves.
+    /// Ends a layer here: [`recompute`](Self::recompute) counts layers. Models do so themselves; what only gives a new shape is none.
     pub fn end_layer(&mut self) {
-        let end = self.nodes.len();
-        if self.layers.last().copied().unwrap_or(0) < end {
-            self.layers.push(end);
+        let begin = self.layers.last().copied().unwrap_or(0);
+        let idle = |op| matches!(op, Op::Features | Op::Labels | Op::Parameter | Op::Reshape);
+        if !self.nodes[begin..].iter().all(|node| idle(node.op)) {
+            self.layers.push(self.nodes.len());
         }
     }
 

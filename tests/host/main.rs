@@ -2,6 +2,7 @@
 mod checkpoint;
 mod data;
 mod floors;
+mod memory;
 mod models;
 mod options;
 mod planner;

@@ -106,7 +106,9 @@ fn a_small_tensor_that_lives_long_takes_no_large_buffer() {
         plan.push(Add { x: large, y: large, out: bias, len: 10, period: 10 }).unwrap();
     }
     let out = plan.persistent("out", 10);
-    small.iter().for_each(|&bias| plan.push(Add { x: bias, y: bias, out, len: 10, period: 10 }).unwrap());
+    small
+        .iter()
+        .for_each(|&bias| plan.push(Add { x: bias, y: bias, out, len: 10, period: 10 }).unwrap());
     // The last bias lives after the last large tensor.
     let home_of = |slot: &str| home(&plan, slot);
     assert!((0..8).all(|i| home_of(&format!("large{i}")) == home_of("large0")));
