@@ -8,6 +8,7 @@ mod eval;
 mod export;
 mod inspect;
 mod output;
+mod plan;
 mod progress;
 mod prune;
 mod recipe;

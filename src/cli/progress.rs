@@ -2,7 +2,8 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use secateur::train::Event;
 
-use super::output::{note, thousands};
+use super::output::note;
+use super::plan;
 
 /// A bar of steps with loss, sparsity, steps/s and time left.
 pub struct Progress {
@@ -24,11 +25,8 @@ impl Progress {
     pub fn event(&mut self, event: &Event) {
         match event {
             Event::Start { step, memory } => {
-                let (kept, scratch) = (thousands(memory.persistent), thousands(memory.scratch));
-                let label = self.bar.prefix();
-                let line = format!(
-                    "{label}: from step {step}; {kept} B kept and {scratch} B scratch on the device"
-                );
+                let line =
+                    format!("{}: from step {step}; {}", self.bar.prefix(), plan::said(memory));
                 match self.bar.is_hidden() {
                     true => note(line),
                     // Above the bar.

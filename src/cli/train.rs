@@ -12,6 +12,7 @@ use secateur::train::{End, Event, TrainOp, TrainOptions, TrainOutcome, train};
 use serde::Serialize;
 
 use super::args::Train;
+use super::plan::{self, MemoryReport};
 use super::progress::Progress;
 use super::recipe::Recipe;
 use super::signals::Signals;
@@ -25,6 +26,7 @@ struct Report {
     global_step: u64,
     /// Of the last step of this call; null when the run was at its limit already.
     loss: Option<f32>,
+    memory: MemoryReport,
     train_accuracy: f64,
     test_accuracy: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,15 +42,20 @@ pub fn run(args: &Train) -> Result<Verdict> {
     let recipe = Recipe::of(args)?;
     let pruning = recipe.pruning.clone().map(Pruning::new).transpose()?;
     let data = data::open(&recipe.data, recipe.length)?;
-    let mut gpu = data::gpu(&args.common)?;
     let mask_update_op =
         pruning.as_ref().map_or_else(MaskUpdateOp::none, Pruning::conditional_mask_update_op);
+    if args.plan {
+        return plan::print(&args.common, &recipe, &data, &mask_update_op);
+    }
+    let mut gpu = data::gpu(&args.common)?;
     let logdir = match &args.logdir {
         Some(logdir) => logdir.clone(),
         None => {
             // Refused before there is a folder.
             recipe.training().validate()?;
             mask_update_op.check_fires(0, recipe.steps, 0)?;
+            let plan = plan::of(&recipe, &data, &mask_update_op, gpu.target())?;
+            plan.check_budget(gpu.memory_budget())?;
             new_logdir(&recipe.data)?
         }
     };
@@ -109,7 +116,8 @@ fn train_one(
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
     let batches = Prefetch::new(batches.augment(true).streams(train_set.is_text()));
-    let train_op = TrainOp::new(gpu, &recipe.model, recipe.training(), batches, recipe.seed)?;
+    let train_op = TrainOp::new(gpu, &recipe.model, recipe.training(), batches, recipe.seed)?
+        .recompute(recipe.recompute)?;
     let mut progress = Progress::new(label, recipe.steps);
     let mut written = Ok(());
     let terminal = std::io::stderr().is_terminal();
@@ -159,6 +167,7 @@ fn report(
         backend: adapter.backend.clone(),
         global_step: outcome.global_step,
         loss: outcome.loss,
+        memory: outcome.session.memory().into(),
         // As many rows as the test set has: a forward pass over all of them can take longer than the run.
         train_accuracy: outcome
             .session

@@ -7,6 +7,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::target::Target;
+use crate::error::Bytes;
 use crate::{Error, Result};
 
 /// How to choose an adapter. `Default` takes the fastest one there is.
@@ -24,7 +25,7 @@ pub struct GpuOptions {
     pub cache_dir: Option<PathBuf>,
     /// Longest wait for the device before it counts as hung; a step must be done within it.
     pub timeout: Duration,
-    /// Most bytes that one plan may take on the device; `None` leaves it to the driver.
+    /// Most bytes that one plan may take on the device, with what is staged besides: [`Memory::peak`](super::Memory::peak); `None` leaves it to the driver.
     pub memory_budget: Option<u64>,
 }
 
@@ -44,7 +45,7 @@ impl Default for GpuOptions {
 
 impl GpuOptions {
     /// Options from the environment: `SECATEUR_ADAPTER` (part of a name), `SECATEUR_BACKEND`,
-    /// `SECATEUR_POWER` (`high` or `low`), `SECATEUR_TIMEOUT` (seconds), `SECATEUR_MEMORY` (bytes),
+    /// `SECATEUR_POWER` (`high` or `low`), `SECATEUR_TIMEOUT` (seconds), `SECATEUR_MEMORY` (bytes, or like `2GiB`),
     /// with the platform's cache folder.
     ///
     /// # Errors
@@ -66,12 +67,11 @@ impl GpuOptions {
                     Error::argument("SECATEUR_TIMEOUT", message)
                 })?,
         };
-        let memory_budget = text("SECATEUR_MEMORY")
-            .map(|text| {
-                let message = format!("`{text}` must be a whole number of bytes");
-                text.parse().map_err(|_| Error::argument("SECATEUR_MEMORY", message))
-            })
-            .transpose()?;
+        let bytes = |text: String| {
+            let bytes = text.parse().map(|Bytes(bytes)| bytes);
+            bytes.map_err(|message| Error::argument("SECATEUR_MEMORY", message))
+        };
+        let memory_budget = text("SECATEUR_MEMORY").map(bytes).transpose()?;
         Ok(Self {
             adapter: text("SECATEUR_ADAPTER"),
             backend,

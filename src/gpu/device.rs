@@ -108,13 +108,9 @@ impl Gpu {
         dir.map(|dir| tuning::store(dir, self.report(), products)).transpose()
     }
 
-    /// # Errors
-    /// [`Error::MemoryBudget`] when a plan of `bytes` is more than [`GpuOptions::memory_budget`].
-    pub(super) fn within_budget(&self, bytes: u64) -> Result<()> {
-        match self.shared.options.memory_budget {
-            Some(budget) if bytes > budget => Err(Error::MemoryBudget { bytes, budget }),
-            _ => Ok(()),
-        }
+    /// [`GpuOptions::memory_budget`].
+    pub fn memory_budget(&self) -> Option<u64> {
+        self.shared.options.memory_budget
     }
 
     /// Blocks until everything submitted has run.

@@ -3,7 +3,9 @@ use std::fmt;
 
 use super::kernel::{Access, Kernel, Slot};
 use super::planner::{self, Assignment, Life, Memory};
+use super::program;
 use super::target::Target;
+use crate::error::Bytes;
 use crate::{Error, Result};
 
 /// WebGPU's default limit of storage bindings in one shader.
@@ -20,6 +22,8 @@ pub struct PlanBuilder {
     pub(super) slots: Vec<SlotInfo>,
     pub(super) phases: Vec<PhaseInfo>,
     pub(super) launches: Vec<Launch>,
+    /// Bytes that whoever runs it stages besides.
+    staging: u64,
 }
 
 #[derive(Debug)]
@@ -166,10 +170,48 @@ impl PlanBuilder {
         Ok(())
     }
 
-    /// Bytes that [`build`](Self::build) will allocate.
+    /// Counts `bytes` in [`Memory::staging`], of buffers that are not the plan's.
+    pub fn stage(&mut self, bytes: u64) {
+        self.staging += bytes;
+    }
+
+    /// Bytes that [`build`](Self::build) will allocate, and those told to [`stage`](Self::stage).
     pub fn memory(&self) -> Memory {
         let lives = self.lives();
-        planner::memory(&lives, &planner::assign(&lives))
+        let own = program::staging(self.launches.len());
+        planner::memory(&lives, &planner::assign(&lives), own + self.staging)
+    }
+
+    /// That the plan's [`peak`](Memory::peak) is within `budget`, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::MemoryBudget`] names both and the three largest tensors.
+    pub fn check_budget(&self, budget: Option<u64>) -> Result<()> {
+        let bytes = self.memory().peak();
+        match budget {
+            Some(budget) if bytes > budget => {
+                Err(Error::MemoryBudget { bytes, budget, largest: self.largest(3) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The tensors that make the `n` largest buffers as large as they are.
+    fn largest(&self, n: usize) -> String {
+        let assignment = self.assignment();
+        let mut largest: Vec<Option<&SlotInfo>> = vec![None; assignment.words.len()];
+        for (slot, &home) in self.slots.iter().zip(&assignment.home) {
+            if largest[home].is_none_or(|other| other.words < slot.words) {
+                largest[home] = Some(slot);
+            }
+        }
+        let mut largest: Vec<_> = largest.into_iter().flatten().collect();
+        largest.sort_by_key(|slot| std::cmp::Reverse(slot.words));
+        let named = largest.iter().take(n).map(|slot| {
+            let (bytes, kind) = (u64::from(slot.words) * 4, ["scratch", "persistent"]);
+            format!("{} ({}, {})", slot.name, Bytes(bytes), kind[usize::from(slot.persistent)])
+        });
+        named.collect::<Vec<_>>().join(", ")
     }
 
     pub(super) fn assignment(&self) -> Assignment {
@@ -197,7 +239,7 @@ impl PlanBuilder {
 impl fmt::Display for PlanBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let assignment = self.assignment();
-        let Memory { persistent, scratch, unshared } = self.memory();
+        let Memory { persistent, scratch, unshared, .. } = self.memory();
         writeln!(
             f,
             "{} launches, {} slots in {} buffers; {persistent} B persistent, \

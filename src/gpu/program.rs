@@ -87,7 +87,7 @@ impl PlanBuilder {
 impl Program {
     fn new(builder: PlanBuilder, gpu: &Gpu) -> Result<Self> {
         let at = builder.assignment();
-        gpu.within_budget(at.bytes())?;
+        builder.check_budget(gpu.memory_budget())?;
         let buffers = allocate(&builder, &at, gpu)?;
         let uniforms = upload_uniforms(&builder.launches, gpu)?;
         let idle = idle(gpu)?;
@@ -172,7 +172,7 @@ impl Program {
         }
     }
 
-    /// Bytes allocated.
+    /// Bytes allocated, and those that are staged besides.
     pub fn memory(&self) -> Memory {
         self.builder.memory()
     }
@@ -222,6 +222,11 @@ fn allocate(builder: &PlanBuilder, at: &Assignment, gpu: &Gpu) -> Result<Vec<wgp
             gpu.scoped(|| gpu.device.create_buffer(&descriptor), no_memory)
         })
         .collect()
+}
+
+/// Bytes that a program of `launches` takes besides its slots.
+pub(super) fn staging(launches: usize) -> u64 {
+    (launches.max(1) * UNIFORM_STRIDE) as u64 + IDLE_BYTES
 }
 
 /// What stands for operands that launches leave alone.

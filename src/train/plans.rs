@@ -9,7 +9,7 @@ use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Score, T
 use crate::{Error, Result};
 
 /// The plan of a run on a device that `target` says, without that device: its text says what is launched, [`PlanBuilder::memory`] how
-/// many bytes it will take.
+/// many bytes it will take, with a logdir.
 ///
 /// # Errors
 /// [`Error::Argument`] when there is nothing to prune; [`Error::Shape`] and [`Error::Plan`] name
@@ -20,7 +20,9 @@ pub fn plan(
     mask_update_op: &MaskUpdateOp,
     target: Target,
 ) -> Result<PlanBuilder> {
-    Ok(Plans::new(network, &training.into(), mask_update_op, false, target)?.plan)
+    let mut plans = Plans::new(network, &training.into(), mask_update_op, false, target)?;
+    plans.count_staging(true);
+    Ok(plans.plan)
 }
 
 /// Slots that the host writes before each step.
@@ -131,7 +133,8 @@ impl Plans {
         let score = spec.map_or(Score::Magnitude, |spec| spec.score);
         // What a weight is multiplied with, where the score looks at that.
         let inputs_of = |p: &Parameter| match score {
-            Score::Wanda => graph.inputs_of(p.tensor),
+            // Of the forward pass: what is computed again would be counted twice.
+            Score::Wanda => network.graph.inputs_of(p.tensor),
             _ => Vec::new(),
         };
         for p in graph.parameters() {

@@ -3,6 +3,7 @@ mod bench;
 mod checkpoint;
 mod data;
 mod floors;
+mod memory;
 mod models;
 mod options;
 #[path = "../common/paths.rs"]
