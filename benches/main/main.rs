@@ -2,28 +2,34 @@
 //! LeNet-300-100, of convolutions, an LSTM and a transformer on made-up data (see `train_step`); the
 //! selection of 90 % of 10^5 to 10^7 weights; whole mask updates
 //! of 10^6 weights by each score and pattern (see `mask_update`); what the host pays to replay a plan;
-//! what a checkpoint costs (see `checkpoint`); and, as control, the sum of two vectors of 2^20
-//! elements (12 MiB moved), which depends on nothing that this crate could do better.
+//! what a checkpoint costs (see `checkpoint`); what a process costs before its first step is done (see
+//! `cold_start`); and, as control, the sum of two vectors of 2^20 elements (12 MiB moved), which
+//! depends on nothing that this crate could do better.
 //!
 //! Measured is wall time on the host. `matmul`, `mask update` and `control` submit once and wait
 //! once per iteration; `train step` is a run of `train` from its second step to its end, with up to
 //! three steps in flight; `plan replay` encodes and submits 40 launches and waits for them outside
-//! of the measured time.
+//! of the measured time, its row `CPU` is the same on the clock of the thread that does it; `cold
+//! start` begins before a process is spawned.
 //!
 //! How each can mislead: each submission and wait has a fixed cost, so small work looks slower than
 //! it is within a long submission; `mask update` ranks evenly spread weights, trained ones crowd
 //! around 0; `train step` shuffles and uploads its batches, as training does; `masked` are steps
 //! between mask updates, whose cost is a row of its own; `plan replay` is the host's part alone, and
-//! the device may take longer. A software adapter shares its cores with the host and with whatever
+//! the device may take longer; a software adapter begins while the host still submits, on the same
+//! cores, which its row `CPU` leaves out. `cold start` with empty caches still finds the driver's
+//! files in the system's memory. A software adapter shares its cores with the host and with whatever
 //! else runs, and clocks of real GPUs rise under load: compare rows of one run on one adapter, and
 //! two runs only where their controls agree.
 //!
 //! `cargo bench` measures; `cargo test --benches` runs each benchmark once at a tiny size.
 mod checkpoint;
+mod cold_start;
 mod mask_update;
 mod train_step;
 
 use std::io::Write;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
@@ -36,6 +42,9 @@ use secateur::kernels::{
 use secateur::{Error, Gpu, GpuOptions, Result};
 
 fn main() -> Result<()> {
+    if let Some(tiny) = cold_start::child() {
+        return cold_start::first_step(tiny);
+    }
     let gpu = match Gpu::open(&GpuOptions::from_env()?) {
         Err(e @ Error::NoAdapter { .. }) => {
             writeln!(std::io::stderr(), "SKIPPED: {e}").ok();
@@ -59,6 +68,7 @@ fn main() -> Result<()> {
     let [rows, columns] = if tiny { [33, 7] } else { [1000, 1000] };
     mask_update::mask_update(&mut criterion, &gpu, rows, columns)?;
     plan_replay(&mut criterion, &gpu)?;
+    cold_start::cold_start(&mut criterion, tiny);
     train_step::train_step(&mut criterion, &gpu, tiny)?;
     // 266,200 and 10,014,720 weights.
     let (small, large): (&[u32], &[u32]) = (&[300, 100], &[2048, 2048, 2048]);
@@ -189,19 +199,36 @@ fn plan_replay(criterion: &mut Criterion, gpu: &Gpu) -> Result<()> {
         let add = add(plan, 64);
         (0..LAUNCHES).try_for_each(|_| plan.push(add))
     })?;
-    group.bench_function(BenchmarkId::new("launches", LAUNCHES), |b| {
-        b.iter_custom(|iterations| {
-            (0..iterations)
-                .map(|_| {
-                    let begin = Instant::now();
-                    plan.submit();
-                    let taken = begin.elapsed();
-                    plan.wait();
-                    taken
-                })
-                .sum()
+    let mut row = |id, clock: fn() -> Duration| {
+        group.bench_function(BenchmarkId::new(id, LAUNCHES), |b| {
+            b.iter_custom(|iterations| {
+                (0..iterations)
+                    .map(|_| {
+                        let begin = clock();
+                        plan.submit();
+                        let taken = clock() - begin;
+                        plan.wait();
+                        taken
+                    })
+                    .sum()
+            });
         });
-    });
+    };
+    row("launches", wall);
+    #[cfg(target_os = "linux")]
+    row("launches, CPU", cpu);
     group.finish();
     Ok(())
+}
+
+fn wall() -> Duration {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    ORIGIN.get_or_init(Instant::now).elapsed()
+}
+
+/// What this thread has taken of the processor.
+#[cfg(target_os = "linux")]
+fn cpu() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::ThreadCPUTime).try_into().expect("a clock that starts at 0")
 }

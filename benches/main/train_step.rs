@@ -38,20 +38,13 @@ pub fn train_step(criterion: &mut Criterion, gpu: &Gpu, tiny: bool) -> Result<()
 
 fn workloads(tiny: bool) -> Result<Vec<Workload>> {
     let sized = |small: u32, large: u32| if tiny { small } else { large };
-    let rows = |shape: &[usize], rows: usize| {
-        let width: usize = shape.iter().product();
-        let features = (0..rows * width).map(|i| (i * i % 251) as u8).collect();
-        let labels = (0..rows).map(|i| (i % 10) as u8).collect();
-        Dataset::new("made-up", shape, 10, 1.0 / 255.0, features, labels).map(Arc::new)
-    };
     let text = |length| {
         let tokens: Vec<u8> = (0..256 * length + 1).map(|i| (i * i % 61) as u8).collect();
         let alphabet: Vec<char> = (0..65u8).map(|i| char::from(b'0' + i)).collect();
         Dataset::text("made-up", &tokens, alphabet, length).map(Arc::new)
     };
     let (sgd, adam) = (Optimizer::Sgd { lr: 1e-3, weight_decay: 0.0 }, Optimizer::adam(1e-3));
-    let mlp = Model::mlp(if tiny { &[8] } else { &[300, 100] });
-    let digits = rows(&[28, 28], 1024)?;
+    let (mlp, digits, _) = mlp(tiny)?;
     let lstm = Model::CharLstm { units: sized(4, 128), depth: 1 };
     let gpt = Model::CharGpt { width: sized(4, 64), blocks: 2, heads: sized(1, 4) };
     let of = |name, model, data, batch, optimizer| Workload {
@@ -69,6 +62,19 @@ fn workloads(tiny: bool) -> Result<Vec<Workload>> {
         of("charlstm 128x1, 32 rows of 50, adam", lstm, text(50)?, 32, adam),
         of("chargpt 64x2x4, 16 rows of 64, adam", gpt, text(64)?, 16, adam),
     ])
+}
+
+/// LeNet-300-100 with rows that fit it, and the size of a batch.
+pub fn mlp(tiny: bool) -> Result<(Model, Arc<Dataset>, usize)> {
+    let model = Model::mlp(if tiny { &[8] } else { &[300, 100] });
+    Ok((model, rows(&[28, 28], 1024)?, if tiny { 4 } else { 128 }))
+}
+
+fn rows(shape: &[usize], rows: usize) -> Result<Arc<Dataset>> {
+    let width: usize = shape.iter().product();
+    let features = (0..rows * width).map(|i| (i * i % 251) as u8).collect();
+    let labels = (0..rows).map(|i| (i % 10) as u8).collect();
+    Dataset::new("made-up", shape, 10, 1.0 / 255.0, features, labels).map(Arc::new)
 }
 
 /// Time of `steps` steps. The step before them, with compilation and the mask update, is left out.
