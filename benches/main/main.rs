@@ -4,12 +4,13 @@
 //! form that training needs, square and ragged; sums and selections of 90 % in sizes from 10^5 to 10^8; whole mask updates of
 //! 10^6 weights by each score and pattern (see `mask_update`); what the host pays to replay a plan; train steps on made-up data
 //! (see `train_step`): an MLP in batches of 32 to 512, the CNN of the tutorials, LeNet-5, CIFAR-10, an LSTM and a transformer;
-//! what a checkpoint costs (see `checkpoint`).
+//! what a checkpoint costs (see `checkpoint`); what a process costs before its first step is done (see `cold_start`).
 //!
 //! Measured is wall time on the host. `control`, `matmul`, `add` and `mask update` are replayed as training replays launches:
 //! up to 64 repetitions or 20 ms in a submission, several submissions in flight. `whole mask update` submits once and waits once
 //! a repetition. `train step` is a run of `train` from its second step to its end, with up to three steps in flight; `plan
-//! replay` encodes and submits 40 launches and waits for them outside of the measured time.
+//! replay` encodes and submits 40 launches and waits for them outside of the measured time, its row `CPU` is the same on the
+//! clock of the thread that does it; `cold start` begins before a process is spawned.
 //!
 //! The share is of the time that the work takes at least: its operations at the rate of multiply-adds, or the bytes of its
 //! operands, each moved once, at the copy's bandwidth, whichever is longer. A selection counts one comparison a weight, a train
@@ -30,6 +31,7 @@
 //! 512, 1024 and 2048), `mlp-sgd`, `mlp-adam` (784-300-100-10, batch 128) or `cnn-sgd` (batch 64), and prints lines `NAME NUMBER
 //! UNIT`: `matmul512_median 5.1 GFLOP/s`, `mlp_sgd_median 22.5 steps/s`; other lines are left alone.
 mod checkpoint;
+mod cold_start;
 mod mask_update;
 mod peer;
 mod plan;
@@ -38,6 +40,8 @@ mod train_step;
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use criterion::Throughput;
 use secateur::bench::Workload;
@@ -48,6 +52,9 @@ use plan::Plan;
 use rows::Rows;
 
 fn main() -> Result<()> {
+    if let Some(tiny) = cold_start::child() {
+        return cold_start::first_step(tiny);
+    }
     let gpu = match Gpu::open(&GpuOptions::from_env()?) {
         Err(e @ Error::NoAdapter { .. }) => {
             writeln!(std::io::stderr(), "SKIPPED: {e}").ok();
@@ -70,6 +77,7 @@ fn main() -> Result<()> {
     let [height, width] = if tiny { [33, 7] } else { [1000, 1000] };
     mask_update::mask_update(&mut rows, height, width)?;
     plan_replay(&mut rows)?;
+    cold_start::cold_start(&mut rows);
     train_step::train_step(&mut rows)?;
     // 266,200 and 10,014,720 weights.
     let (small, large): (&[u32], &[u32]) = (&[300, 100], &[2048, 2048, 2048]);
@@ -119,6 +127,21 @@ fn plan_replay(rows: &mut Rows<'_>) -> Result<()> {
         (0..LAUNCHES).try_for_each(|_| plan.push(Add { x, y, out, len: 64, period: 64 }))
     })?;
     let throughput = Some(Throughput::Elements(LAUNCHES.into()));
-    rows.row("plan replay", &format!("launches/{LAUNCHES}"), throughput, |n| plan.host_time(n));
+    let id = |clock| format!("launches{clock}/{LAUNCHES}");
+    rows.row("plan replay", &id(""), throughput.clone(), |n| plan.host_time(n, wall));
+    #[cfg(target_os = "linux")]
+    rows.row("plan replay", &id(", CPU"), throughput, |n| plan.host_time(n, cpu));
     Ok(())
+}
+
+fn wall() -> Duration {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    ORIGIN.get_or_init(Instant::now).elapsed()
+}
+
+/// What this thread has taken of the processor.
+#[cfg(target_os = "linux")]
+fn cpu() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::ThreadCPUTime).try_into().expect("a clock that starts at 0")
 }

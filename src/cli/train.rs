@@ -1,8 +1,10 @@
 //! `secateur train`
+use std::cell::Cell;
 use std::fs;
 use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use secateur::data::{Batches, Dataset, Prefetch, Split};
@@ -35,10 +37,18 @@ struct Report {
     layers: Vec<LayerSparsity>,
     steps_per_second: f64,
     seconds: f64,
+    /// From the start of the command to the end of its first step; for people only.
+    #[serde(skip)]
+    first_step_seconds: Option<f64>,
     checkpoint: Option<PathBuf>,
 }
 
 pub fn run(args: &Train) -> Result<Verdict> {
+    let (started, first_step) = (Instant::now(), Cell::new(None));
+    let on_step = || {
+        let seconds = first_step.get().unwrap_or_else(|| started.elapsed().as_secs_f64());
+        first_step.set(Some(seconds));
+    };
     let recipe = Recipe::of(args)?;
     let pruning = recipe.pruning.clone().map(Pruning::new).transpose()?;
     let data = data::open(&recipe.data, recipe.length)?;
@@ -72,7 +82,7 @@ pub fn run(args: &Train) -> Result<Verdict> {
     if baseline && pruning.is_some() {
         let dense = Recipe { pruning: None, trace_every_n_steps: None, ..recipe.clone() };
         let (recipe, logdir) = (&dense, &*logdir.join("dense"));
-        let job = Job { recipe, logdir, label: "dense", trace: false };
+        let job = Job { recipe, logdir, label: "dense", trace: false, on_step: &on_step };
         let outcome = train_one(&gpu, &job, MaskUpdateOp::none(), &data.train, &signals)?;
         // Another one than before, where the device was lost.
         gpu = outcome.session.gpu().clone();
@@ -82,12 +92,12 @@ pub fn run(args: &Train) -> Result<Verdict> {
         dense_test_accuracy = Some(outcome.session.evaluate(&data.test)?.accuracy);
     }
     let label = if mask_update_op.spec().is_some() { "pruned" } else { "dense" };
-    let job = Job { recipe: &recipe, logdir: &logdir, label, trace: args.trace };
+    let job = Job { recipe: &recipe, logdir: &logdir, label, trace: args.trace, on_step: &on_step };
     let outcome = train_one(&gpu, &job, mask_update_op, &data.train, &signals)?;
     if outcome.end == End::Stopped {
         return Ok(stopped(&outcome, &signals));
     }
-    let report = report(&outcome, &data, dense_test_accuracy)?;
+    let report = report(&outcome, &data, dense_test_accuracy, first_step.get())?;
     if args.common.json {
         output::json(&report)?;
     } else {
@@ -103,6 +113,8 @@ struct Job<'a> {
     label: &'static str,
     /// Whether to trace a step of it.
     trace: bool,
+    /// Told of every step that is done.
+    on_step: &'a dyn Fn(),
 }
 
 fn train_one(
@@ -112,7 +124,7 @@ fn train_one(
     train_set: &Arc<Dataset>,
     signals: &Signals,
 ) -> Result<TrainOutcome> {
-    let &Job { recipe, logdir, label, trace } = job;
+    let &Job { recipe, logdir, label, trace, on_step } = job;
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
     let batches = Prefetch::new(batches.augment(true).streams(train_set.is_text()));
@@ -136,6 +148,9 @@ fn train_one(
             if let Event::Start { .. } = event {
                 written = recipe.write(logdir);
             }
+            if let Event::Step(_) = event {
+                on_step();
+            }
             progress.event(event);
         })),
         ..Default::default()
@@ -157,6 +172,7 @@ fn report(
     outcome: &TrainOutcome,
     data: &Split,
     dense_test_accuracy: Option<f64>,
+    first_step_seconds: Option<f64>,
 ) -> Result<Report> {
     let adapter = outcome.session.gpu().report();
     let layers = outcome.session.layers()?;
@@ -179,6 +195,7 @@ fn report(
         layers,
         steps_per_second,
         seconds: outcome.seconds,
+        first_step_seconds,
         checkpoint: outcome.checkpoint.clone(),
     })
 }
@@ -215,6 +232,9 @@ fn print(report: &Report, recipe: &Recipe, logdir: &Path) -> Result<()> {
             report.steps_per_second
         ),
     ));
+    if let Some(seconds) = report.first_step_seconds {
+        facts.push(("first step done", format!("{seconds:.2} s after the start")));
+    }
     facts.push(("adapter", format!("{} ({})", report.adapter, report.backend)));
     facts.push(("files", logdir.display().to_string()));
     for (name, value) in facts {

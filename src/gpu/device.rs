@@ -28,10 +28,17 @@ struct Shared {
     target: Target,
     health: Health,
     cache: Option<Mutex<DiskCache>>,
-    pipelines: Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>,
+    pipelines: Mutex<Pipelines>,
 }
 
-/// wgpu makes identical pipelines anew each time, so the device keeps one per key.
+/// wgpu makes identical pipelines anew each time, so the device keeps one per key, and one module
+/// for all pipelines of a shader.
+#[derive(Debug, Default)]
+struct Pipelines {
+    made: HashMap<PipelineKey, wgpu::ComputePipeline>,
+    modules: HashMap<&'static str, wgpu::ShaderModule>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct PipelineKey {
     pub(super) name: &'static str,
@@ -200,14 +207,18 @@ impl Gpu {
         entries: &[wgpu::BindGroupLayoutEntry],
     ) -> Result<wgpu::ComputePipeline> {
         let mut pipelines = self.shared.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = pipelines.get(key) {
+        let Pipelines { made, modules } = &mut *pipelines;
+        if let Some(pipeline) = made.get(key) {
             return Ok(pipeline.clone());
         }
         let cache =
             self.shared.cache.as_ref().map(|c| c.lock().unwrap_or_else(PoisonError::into_inner));
         let constants: Vec<(&str, f64)> =
             key.constants.iter().map(|&(name, bits)| (name, f64::from_bits(bits))).collect();
+        let known = modules.get(key.wgsl).cloned();
         let make = || {
+            let module =
+                known.unwrap_or_else(|| trusted::shader_module(&self.device, key.name, key.wgsl));
             let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some(key.name),
                 entries,
@@ -217,10 +228,10 @@ impl Gpu {
                 bind_group_layouts: &[Some(&layout)],
                 immediate_size: 0,
             });
-            self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(key.name),
                 layout: Some(&layout),
-                module: &trusted::shader_module(&self.device, key.name, key.wgsl),
+                module: &module,
                 entry_point: Some("main"),
                 compilation_options: wgpu::PipelineCompilationOptions {
                     constants: &constants,
@@ -228,17 +239,19 @@ impl Gpu {
                     zero_initialize_workgroup_memory: false,
                 },
                 cache: cache.as_ref().map(|c| c.handle()),
-            })
+            });
+            (module, pipeline)
         };
         let failed = |why: &str| Error::Device(format!("the pipeline of {}: {why}", key.name));
-        let pipeline = self.scoped(make, || Error::Device("out of memory".to_owned())).map_err(
-            |e| match e {
+        let (module, pipeline) = self
+            .scoped(make, || Error::Device("out of memory".to_owned()))
+            .map_err(|e| match e {
                 Error::Device(why) => failed(&why),
                 // A loss stays one, for a run to go on from.
                 e => e,
-            },
-        )?;
-        pipelines.insert(key.clone(), pipeline.clone());
+            })?;
+        modules.insert(key.wgsl, module);
+        made.insert(key.clone(), pipeline.clone());
         Ok(pipeline)
     }
 }

@@ -111,7 +111,12 @@ impl Program {
     /// Encodes every launch of `phase`.
     pub fn encode(&self, phase: Phase, encoder: &mut Encoder) {
         let mut pass = encoder.commands.begin_compute_pass(&Default::default());
+        let mut set = None;
         for ready in &self.launches[self.builder.launches_of(phase)] {
+            if set != Some(&ready.pipeline) {
+                pass.set_pipeline(&ready.pipeline);
+                set = Some(&ready.pipeline);
+            }
             ready.dispatch(&mut pass);
         }
     }
@@ -125,7 +130,9 @@ impl Program {
                 label: Some(name),
                 timestamp_writes: timestamps.next(&self.builder.phases[phase.0].name, name),
             };
-            self.launches[i].dispatch(&mut encoder.commands.begin_compute_pass(&descriptor));
+            let mut pass = encoder.commands.begin_compute_pass(&descriptor);
+            pass.set_pipeline(&self.launches[i].pipeline);
+            self.launches[i].dispatch(&mut pass);
         }
     }
 
@@ -188,8 +195,8 @@ impl Program {
 }
 
 impl Ready {
+    /// After its pipeline is set.
     fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>) {
-        pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bind_group, &[]);
         pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
     }
