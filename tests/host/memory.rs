@@ -53,7 +53,7 @@ fn deep_networks_take_a_fraction_of_the_scratch() {
     let mlp = Model::mlp(&[64; 16]).network(1024, &Input::flat(64, 10)).unwrap();
     for (network, layers, at_least, more) in [(gpt, 2, 5.0, 96), (mlp, 4, 1.7, 9)] {
         let [kept, again] = [0, layers].map(|layers| recomputing(&network, layers, ""));
-        let [before, after] = [&kept, &again].map(|plan| plan.memory());
+        let [before, after] = [&kept, &again].map(PlanBuilder::memory);
         let factor = before.scratch as f64 / after.scratch as f64;
         let name = &network.name;
         println!("{name}: {before:?}, in segments of {layers}: {after:?}: 1/{factor:.2}");
