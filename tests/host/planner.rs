@@ -69,6 +69,14 @@ fn an_output_never_shares_with_an_input() {
     plan.push(add(a, b, c)).unwrap();
     let homes = ["x", "a", "b", "c"].map(|slot| home(&plan, slot));
     assert_eq!(homes, ["b0", "b1", "b2", "b3"]);
+    // Nor where the output is placed first, being larger.
+    let mut plan = PlanBuilder::default();
+    plan.phase("test");
+    let x = plan.persistent("x", 10);
+    let [small, large] = [("small", 10), ("large", 100)].map(|(n, w)| plan.scratch(n, w));
+    plan.push(add(x, x, small)).unwrap();
+    plan.push(Add { x: small, y: small, out: large, len: 10, period: 10 }).unwrap();
+    assert_ne!(home(&plan, "small"), home(&plan, "large"));
 }
 
 #[test]
@@ -98,21 +106,20 @@ fn what_does_not_live_at_the_same_time_shares_the_largest() {
 fn a_small_tensor_that_lives_long_takes_no_large_buffer() {
     let mut plan = PlanBuilder::default();
     plan.phase("test");
-    let x = plan.persistent("x", 1000);
+    let [x, out] = ["x", "out"].map(|name| plan.persistent(name, 1000));
     let small: Vec<Slot> = (0..8).map(|i| plan.scratch(format!("bias{i}"), 10)).collect();
+    let short = |x, out| Add { x, y: x, out, len: 10, period: 10 };
     for (i, &bias) in small.iter().enumerate() {
         let large = plan.scratch(format!("large{i}"), 1000);
         plan.push(add(x, x, large)).unwrap();
-        plan.push(Add { x: large, y: large, out: bias, len: 10, period: 10 }).unwrap();
+        plan.push(add(large, large, out)).unwrap();
+        plan.push(short(x, bias)).unwrap();
     }
-    let out = plan.persistent("out", 10);
-    small
-        .iter()
-        .for_each(|&bias| plan.push(Add { x: bias, y: bias, out, len: 10, period: 10 }).unwrap());
+    small.iter().for_each(|&bias| plan.push(short(bias, out)).unwrap());
+    assert!((0..8).all(|i| home(&plan, &format!("large{i}")) == home(&plan, "large0")));
     // The last bias lives after the last large tensor.
-    let home_of = |slot: &str| home(&plan, slot);
-    assert!((0..8).all(|i| home_of(&format!("large{i}")) == home_of("large0")));
-    assert_eq!(memory(&plan), [4040, 4000 + 8 * 40, 8 * 4040]);
+    assert_eq!(home(&plan, "bias7"), home(&plan, "large0"));
+    assert_eq!(memory(&plan), [8000, 4000 + 7 * 40, 8 * 4040]);
 }
 
 /// What the launches take besides the slots counts, and what whoever runs the plan says.
