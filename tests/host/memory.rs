@@ -46,7 +46,7 @@ fn recomputed(plan: &PlanBuilder, phase: &str) -> usize {
     launches(plan, phase).iter().filter(writes).count()
 }
 
-/// Scratch without and with, and how many launches that costs; all but the last figure of docs/training.md.
+/// Scratch without and with, and how many launches that costs: two rows of docs/training.md.
 #[test]
 fn deep_networks_take_a_fraction_of_the_scratch() {
     let gpt = Model::CharGpt { width: 64, blocks: 8, heads: 4 }.network(32, &text()).unwrap();
