@@ -70,12 +70,15 @@ cd "$scratch" || exit 2
 if [ "$quick" = --quick ]; then
     SECATEUR_BENCH_JSON=$results/benches.json run benches "$here/bin/bench"
     run bench "$here/bin/secateur" bench --json --quick --plot "$results/roofline.svg"
+    run bench_mixed "$here/bin/secateur" bench --json --quick --precision mixed
 else
     SECATEUR_BENCH_JSON=$results/benches.json run benches "$here/bin/bench" --bench
     run bench "$here/bin/secateur" bench --json --plot "$results/roofline.svg"
+    run bench_mixed "$here/bin/secateur" bench --json --precision mixed
 fi
 run devices "$here/bin/secateur" devices --check --json
 cp "$results/logs/bench.log" "$results/bench.json"
+cp "$results/logs/bench_mixed.log" "$results/bench_mixed.json"
 cp "$results/logs/devices.log" "$results/devices.json"
 echo "results: $results"
 exit $failed

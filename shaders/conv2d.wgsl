@@ -39,6 +39,7 @@ const FORWARD: u32 = 0u;
 const INPUT: u32 = 1u;
 const WEIGHT: u32 = 2u;
 
+override MASKED: bool = false;
 override FORM: u32 = FORWARD;
 
 // Where FORM is INPUT and strides are more than 1: not every sum of places is one of a.
@@ -191,6 +192,10 @@ fn load_b(t: Term, j: u32) -> f32 {
         return 0.0;
     }
     return b[at];
+}
+
+fn unscaled(sum: f32) -> f32 {
+    return sum;
 }
 
 fn rows_are_neighbours() -> bool {

@@ -1,4 +1,4 @@
-// peak = bits of max |x| over the finite values; it is zero before.
+// peak[at] = bits of max |x| over the finite values; it is zero before.
 
 @group(0) @binding(0) var<storage, read> values: array<f32>;
 @group(0) @binding(1) var<storage, read_write> peak: array<atomic<u32>>;
@@ -7,6 +7,7 @@
 struct Params {
     len: u32,
     per_invocation: u32,
+    at: u32,
 }
 
 var<workgroup> highest: atomic<u32>;
@@ -32,6 +33,6 @@ fn main(
     atomicMax(&highest, own);
     workgroupBarrier();
     if local == 0u {
-        atomicMax(&peak[0], atomicLoad(&highest));
+        atomicMax(&peak[params.at], atomicLoad(&highest));
     }
 }

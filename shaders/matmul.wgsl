@@ -20,6 +20,7 @@ struct Params {
     c_begin: u32,
 }
 
+override MASKED: bool = false;
 override TRANS_A: bool = false;
 override TRANS_B: bool = false;
 
@@ -54,6 +55,10 @@ fn load_b(k: Term, j: u32) -> f32 {
         return 0.0;
     }
     return b[at];
+}
+
+fn unscaled(sum: f32) -> f32 {
+    return sum;
 }
 
 // Whether words of a are neighbours where rows are, and words of b where columns are; else terms.

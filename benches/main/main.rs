@@ -26,6 +26,9 @@
 //! `cargo bench` measures; `cargo test --benches` runs each benchmark once at a tiny size. `cargo bench -- matmul` measures the
 //! rows whose names hold that.
 //!
+//! With `SECATEUR_PRECISION=mixed` the products are measured over halves too (`half matmul`, without the copies), and train steps are of
+//! mixed precision.
+//!
 //! `SECATEUR_BENCH_JSON=FILE` writes the rows there too. `SECATEUR_PEER='PROGRAM ARGUMENT...'` compares instead: our workload
 //! and the peer's by turns, three rounds, medians of both. The program is called with one more argument, `matmul` (NN in sizes
 //! 512, 1024 and 2048), `mlp-sgd`, `mlp-adam` (784-300-100-10, batch 128) or `cnn-sgd` (batch 64), and prints lines `NAME NUMBER
@@ -45,6 +48,7 @@ use std::time::{Duration, Instant};
 
 use criterion::Throughput;
 use secateur::bench::Workload;
+use secateur::gpu::Precision;
 use secateur::kernels::{Add, Form};
 use secateur::{Error, Gpu, GpuOptions, Result};
 
@@ -72,7 +76,7 @@ fn main() -> Result<()> {
     let mut rows = Rows::new(&gpu, tiny)?;
     let control = if tiny { 1 << 10 } else { 1 << 20 };
     rows.workload("control", &format!("add/{control}"), &Workload::Add { len: control });
-    matmul(&mut rows);
+    matmul(&mut rows, gpu.precision() == Precision::Mixed);
     cost_over_size(&mut rows);
     let [height, width] = if tiny { [33, 7] } else { [1000, 1000] };
     mask_update::mask_update(&mut rows, height, width)?;
@@ -91,7 +95,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn matmul(rows: &mut Rows<'_>) {
+fn matmul(rows: &mut Rows<'_>, mixed: bool) {
     let sizes: &[[u32; 3]] = match rows.tiny {
         true => &[[16; 3], [5, 3, 7]],
         false => &[[512; 3], [1024; 3], [2048; 3], [500, 333, 777], [33, 1000, 2049]],
@@ -102,6 +106,10 @@ fn matmul(rows: &mut Rows<'_>) {
         for form in [Form::NN, Form::NT, Form::TN] {
             let workload = Workload::Matmul { form, size };
             rows.workload("matmul", &format!("{form:?}/{name}"), &workload);
+            if mixed {
+                let workload = Workload::HalfMatmul { form, size };
+                rows.workload("half matmul", &format!("{form:?}/{name}"), &workload);
+            }
         }
     }
 }

@@ -1,8 +1,7 @@
 // c = activation(sum over the terms t of a(i, t) b(t, j), + bias) * slope(gate), for the file that has
-// a, b and the places in c: `row_of`, `term_of`, `next_term`, `load_a`, `load_b`, `place_of`, `unit_of`.
+// a, b and the places in c: `row_of`, `term_of`, `next_term`, `load_a`, `load_b`, `unscaled`, `place_of`, `unit_of`.
 //
 // The sums are another file's: product_blocks.wgsl on any adapter, product_lanes.wgsl where lanes broadcast.
-override MASKED: bool = false;
 override BIAS: bool = false;
 override ACTIVATION: u32 = IDENTITY;
 override GATE: u32 = IDENTITY;
@@ -16,7 +15,7 @@ fn store(i: u32, j: u32, sum: f32) {
         return;
     }
     let at = place_of(i, j);
-    var value = sum;
+    var value = unscaled(sum);
     if ACCUMULATE {
         value += c[at];
     }

@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use super::sampling::{Effort, Sampled};
 use super::{Ceilings, Limit, TrainStep, Workload};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, Precision};
 use crate::kernels::Form;
 use crate::{Error, Result};
 
@@ -105,6 +105,9 @@ pub fn measure(gpu: &Gpu, effort: &Effort, progress: &mut dyn FnMut(&str)) -> Re
     Ok(suite.measured)
 }
 
+/// A product of a form in one size.
+type Product = fn(Form, u32) -> Workload;
+
 struct Suite<'a> {
     gpu: &'a Gpu,
     effort: &'a Effort,
@@ -113,15 +116,19 @@ struct Suite<'a> {
 }
 
 impl Suite<'_> {
-    /// A b in growing sizes, and the other forms in the two largest of them.
+    /// A b in growing sizes, and the other forms in the two largest of them; over halves too where products read such.
     fn products(&mut self) -> Result<()> {
-        let product = |form, n| Workload::Matmul { form, size: [n; 3] };
         let sizes: &[u32] =
             if self.effort.tiny { &[16, 32] } else { &[256, 512, 1024, 2048, 4096, 8192] };
-        let fit = self.growing(sizes.iter().map(|&n| product(Form::NN, n)), 8.0)?;
-        for &n in &sizes[fit.saturating_sub(2)..fit] {
-            for form in [Form::NT, Form::TN] {
-                self.row(&product(form, n), 0.0)?;
+        let full: Product = |form, n| Workload::Matmul { form, size: [n; 3] };
+        let halves: Product = |form, n| Workload::HalfMatmul { form, size: [n; 3] };
+        let mixed = self.gpu.precision() == Precision::Mixed;
+        for product in [full].into_iter().chain(mixed.then_some(halves)) {
+            let fit = self.growing(sizes.iter().map(|&n| product(Form::NN, n)), 8.0)?;
+            for &n in &sizes[fit.saturating_sub(2)..fit] {
+                for form in [Form::NT, Form::TN] {
+                    self.row(&product(form, n), 0.0)?;
+                }
             }
         }
         Ok(())

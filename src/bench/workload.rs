@@ -8,8 +8,8 @@ use super::{TrainStep, Work};
 use crate::Result;
 use crate::gpu::{Gpu, Phase, PlanBuilder, Slot};
 use crate::kernels::{
-    Activation, Add, Form, MASK_STATE_WORDS, Matmul, RandomScore, Ranked, Selection,
-    TOPK_STATE_WORDS, mask_words,
+    Activation, Add, Form, Half, HalfBegin, HalfCopy, HalfMatmul, MASK_STATE_WORDS, MagnitudePeak,
+    Matmul, RandomScore, Ranked, Selection, TOPK_STATE_WORDS, mask_words,
 };
 
 /// A workload of one size.
@@ -17,6 +17,13 @@ use crate::kernels::{
 pub enum Workload {
     /// A product of f32 matrices, dense.
     Matmul {
+        /// Which operands are stored transposed.
+        form: Form,
+        /// Rows, columns and terms.
+        size: [u32; 3],
+    },
+    /// A product of copies in halves, as mixed precision has it; what makes the copies is not measured.
+    HalfMatmul {
         /// Which operands are stored transposed.
         form: Form,
         /// Rows, columns and terms.
@@ -47,6 +54,10 @@ impl Workload {
                 let [m, n, k] = size.map(f64::from);
                 Work { flops: 2.0 * m * n * k, bytes: 4.0 * (m * k + k * n + m * n) }
             }
+            Self::HalfMatmul { size, .. } => {
+                let [m, n, k] = size.map(f64::from);
+                Work { flops: 2.0 * m * n * k, bytes: 2.0 * (m * k + k * n) + 4.0 * m * n }
+            }
             Self::Add { len } => Work { flops: len.into(), bytes: 12.0 * f64::from(len) },
             Self::MaskUpdate { len } => {
                 let words = f64::from(len) + f64::from(mask_words(len));
@@ -59,7 +70,9 @@ impl Workload {
     /// Units of throughput that are done once in each repetition, and their name.
     pub fn units(&self) -> (f64, &'static str) {
         match *self {
-            Self::Matmul { .. } => (self.work().map_or(0.0, |w| w.flops) / 1e9, "GFLOP/s"),
+            Self::Matmul { .. } | Self::HalfMatmul { .. } => {
+                (self.work().map_or(0.0, |w| w.flops) / 1e9, "GFLOP/s")
+            }
             Self::Add { .. } => {
                 let bytes = self.work().map_or(0.0, |w| w.bytes);
                 (bytes / f64::from(1 << 30), "GiB/s")
@@ -72,7 +85,7 @@ impl Workload {
     /// The longest of its tensors in bytes.
     pub fn largest_tensor(&self) -> u64 {
         match *self {
-            Self::Matmul { size: [m, n, k], .. } => {
+            Self::Matmul { size: [m, n, k], .. } | Self::HalfMatmul { size: [m, n, k], .. } => {
                 let bytes = |x: u32, y: u32| 4 * u64::from(x) * u64::from(y);
                 bytes(m, n).max(bytes(m, k)).max(bytes(k, n))
             }
@@ -92,6 +105,9 @@ impl Workload {
                 return Ok(Prepared(Box::new(move |steps| step.time(&gpu, steps))));
             }
             Self::Matmul { form, size } => Replay::new(gpu, |plan| matmul(plan, form, size)),
+            Self::HalfMatmul { form, size } => {
+                Replay::new(gpu, |plan| half_matmul(plan, form, size))
+            }
             Self::Add { len } => Replay::new(gpu, |plan| {
                 let [x, y, out] = ["x", "y", "out"].map(|name| plan.persistent(name, len));
                 plan.push(Add { x, y, out, len, period: len })?;
@@ -111,10 +127,10 @@ impl Workload {
 impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Matmul { form, size: [m, n, k] } if m == n && n == k => {
-                write!(f, "matmul {form:?} {n}")
+            Self::Matmul { form, size } => write!(f, "matmul {form:?} {}", extents(*size)),
+            Self::HalfMatmul { form, size } => {
+                write!(f, "half matmul {form:?} {}", extents(*size))
             }
-            Self::Matmul { form, size: [m, n, k] } => write!(f, "matmul {form:?} {m}x{n}x{k}"),
             Self::Add { len } => write!(f, "add {}", power(*len)),
             Self::MaskUpdate { len } => write!(f, "mask update {}", power(*len)),
             Self::TrainStep(step) => write!(f, "train step {step}"),
@@ -164,6 +180,33 @@ fn matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Result<Pha
     fill(plan, &[a, b])
 }
 
+/// The copies are made in the phase that fills.
+fn half_matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Result<Phase> {
+    let stored = [
+        ("a", if form == Form::TN { [k, m] } else { [m, k] }),
+        ("b", if form == Form::NT { [n, k] } else { [k, n] }),
+    ];
+    let [x, y] = stored.map(|(name, [rows, columns])| plan.persistent(name, rows * columns));
+    let peaks = plan.persistent("peaks", 2);
+    let mut copy = |(name, [rows, columns]): (&str, [u32; 2]), at| {
+        // The largest product that is measured has no more words than its f32 operands.
+        let words = HalfCopy::words(rows, columns).unwrap_or(u32::MAX);
+        Half { copy: plan.persistent(format!("half/{name}"), words), at }
+    };
+    let [a, b] = [copy(stored[0], 0), copy(stored[1], 1)];
+    let (activation, bias, gate, c) =
+        (Activation::Identity, None, None, plan.persistent("c", m * n));
+    HalfMatmul { form, a, b, peaks, bias, activation, gate, c, m, n, k }.push(plan)?;
+    let phase = fill(plan, &[x, y])?;
+    plan.push(HalfBegin { peaks })?;
+    for ((values, half), (_, [rows, columns])) in [(x, a), (y, b)].into_iter().zip(stored) {
+        let (mask, Half { copy: out, at }) = (None, half);
+        plan.push(MagnitudePeak { values, peak: peaks, at, len: rows * columns })?;
+        plan.push(HalfCopy { x: values, mask, peaks, at, out, rows, columns })?;
+    }
+    Ok(phase)
+}
+
 fn mask_update(plan: &mut PlanBuilder, len: u32) -> Result<(Phase, Slot)> {
     let (values, counts) = (plan.persistent("weights", len), plan.persistent("counts", 1));
     let histogram = plan.persistent("histogram", Selection::HISTOGRAM_WORDS);
@@ -177,6 +220,10 @@ fn mask_update(plan: &mut PlanBuilder, len: u32) -> Result<(Phase, Slot)> {
 
 fn prune(len: u32) -> u32 {
     (u64::from(len) * 9 / 10) as u32
+}
+
+fn extents([m, n, k]: [u32; 3]) -> String {
+    if m == n && n == k { n.to_string() } else { format!("{m}x{n}x{k}") }
 }
 
 /// 10^6 rather than 1000000.

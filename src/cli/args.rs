@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use secateur::error::Bytes;
+use secateur::gpu::Precision;
 use secateur::nn::Model;
 use secateur::prune::{PruningSpec, Score};
 
@@ -14,7 +15,8 @@ SIGUSR1 writes a checkpoint, and training goes on.
 
 Environment: SECATEUR_ADAPTER (part of an adapter's name), SECATEUR_BACKEND (vulkan, metal, dx12),
 SECATEUR_POWER (high, low), SECATEUR_TIMEOUT (seconds after which a device counts as hung),
-SECATEUR_MEMORY (most bytes that a plan may take on the device, like 2GiB).";
+SECATEUR_PRECISION (f32, mixed), SECATEUR_MEMORY (most bytes that a plan may take on the device,
+like 2GiB).";
 
 /// Train and prune neural networks on any GPU.
 ///
@@ -302,6 +304,9 @@ pub struct Common {
     /// Part of the name of the adapter to take.
     #[arg(long)]
     pub adapter: Option<String>,
+    /// In what products are computed: f32, or mixed (16-bit floats, added up in 32 bits).
+    #[arg(long)]
+    pub precision: Option<Precision>,
     /// Refuse before the first step what takes more memory on the device: 2GiB, 500MB or bytes.
     #[arg(long, value_name = "BYTES")]
     pub memory_budget: Option<Bytes>,

@@ -40,5 +40,6 @@ pub fn options(common: &Common) -> Result<GpuOptions> {
     }
     options.memory_budget =
         common.memory_budget.map(|Bytes(bytes)| bytes).or(options.memory_budget);
+    options.precision = common.precision.unwrap_or(options.precision);
     Ok(options)
 }

@@ -101,6 +101,7 @@ fn print(report: &Report) -> Result<()> {
             yes(a.timestamps),
             yes(a.subgroups),
             yes(a.f16),
+            a.cooperative.map_or_else(|| "no".to_owned(), |side| format!("{side}x{side}")),
         ]
     };
     let header = [
@@ -112,6 +113,7 @@ fn print(report: &Report) -> Result<()> {
         "timestamps",
         "subgroups",
         "f16",
+        "matrices",
     ];
     output::table(&header, 4, report.adapters.iter().map(row).collect())?;
     output::line("* would be taken; choose another with --adapter or SECATEUR_ADAPTER")?;

@@ -69,7 +69,9 @@ pub fn print(common: &Common, recipe: &Recipe, data: &Split, op: &MaskUpdateOp) 
         }
         None => None,
     };
-    let target = named.as_ref().map_or_else(Target::default, secateur::gpu::AdapterReport::target);
+    let precision = options.precision;
+    let any = Target { precision, ..Target::default() };
+    let target = named.as_ref().map_or(any, |adapter| adapter.target(precision));
     let plan = of(recipe, data, op, target)?;
     plan.check_budget(options.memory_budget)?;
     let memory = plan.memory();

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use secateur::data::{Batches, Dataset, Prefetch, Split};
-use secateur::gpu::Gpu;
+use secateur::gpu::{Gpu, Precision};
 use secateur::prune::{LayerSparsity, MaskUpdateOp, Pruning, total_sparsity};
 use secateur::train::{End, Event, TrainOp, TrainOptions, TrainOutcome, train};
 use serde::Serialize;
@@ -25,6 +25,9 @@ use super::{Verdict, data, output};
 struct Report {
     adapter: String,
     backend: String,
+    /// Where it is not f32.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    precision: Option<Precision>,
     global_step: u64,
     /// Of the last step of this call; null when the run was at its limit already.
     loss: Option<f32>,
@@ -174,13 +177,14 @@ fn report(
     dense_test_accuracy: Option<f64>,
     first_step_seconds: Option<f64>,
 ) -> Result<Report> {
-    let adapter = outcome.session.gpu().report();
+    let (adapter, precision) = (outcome.session.gpu().report(), outcome.session.gpu().precision());
     let layers = outcome.session.layers()?;
     let steps_per_second =
         if outcome.steps == 0 { 0.0 } else { outcome.steps as f64 / outcome.seconds };
     Ok(Report {
         adapter: adapter.name.clone(),
         backend: adapter.backend.clone(),
+        precision: Some(precision).filter(|p| *p != Precision::F32),
         global_step: outcome.global_step,
         loss: outcome.loss,
         memory: outcome.session.memory().into(),
@@ -236,6 +240,7 @@ fn print(report: &Report, recipe: &Recipe, logdir: &Path) -> Result<()> {
         facts.push(("first step done", format!("{seconds:.2} s after the start")));
     }
     facts.push(("adapter", format!("{} ({})", report.adapter, report.backend)));
+    facts.extend(report.precision.map(|precision| ("precision", precision.to_string())));
     facts.push(("files", logdir.display().to_string()));
     for (name, value) in facts {
         output::line(&format!("{name:<22} {value}"))?;

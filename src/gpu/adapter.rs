@@ -6,9 +6,12 @@ use etcetera::BaseStrategy;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::target::Target;
+use super::target::{Precision, Target};
 use crate::error::Bytes;
 use crate::{Error, Result};
+
+/// What shaders need for cooperative matrices.
+pub(super) const COOPERATIVE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
 
 /// How to choose an adapter. `Default` takes the fastest one there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub struct GpuOptions {
     pub power: PowerPreference,
     /// How much of the adapter to use.
     pub limits: Limits,
+    /// In what products are computed; [`Gpu::precision`](super::Gpu::precision) says what the adapter made of it.
+    pub precision: Precision,
     /// Where compiled pipelines are kept between runs; `None` keeps none.
     pub cache_dir: Option<PathBuf>,
     /// Longest wait for the device before it counts as hung; a step must be done within it.
@@ -36,6 +41,7 @@ impl Default for GpuOptions {
             backend: None,
             power: PowerPreference::default(),
             limits: Limits::default(),
+            precision: Precision::default(),
             cache_dir: None,
             timeout: Duration::from_secs(120),
             memory_budget: None,
@@ -45,8 +51,8 @@ impl Default for GpuOptions {
 
 impl GpuOptions {
     /// Options from the environment: `SECATEUR_ADAPTER` (part of a name), `SECATEUR_BACKEND`,
-    /// `SECATEUR_POWER` (`high` or `low`), `SECATEUR_TIMEOUT` (seconds), `SECATEUR_MEMORY` (bytes, or like `2GiB`),
-    /// with the platform's cache folder.
+    /// `SECATEUR_POWER` (`high` or `low`), `SECATEUR_PRECISION` (`f32` or `mixed`), `SECATEUR_TIMEOUT` (seconds),
+    /// `SECATEUR_MEMORY` (bytes, or like `2GiB`), with the platform's cache folder.
     ///
     /// # Errors
     /// [`Error::Argument`] names the variable and what it may be.
@@ -72,6 +78,8 @@ impl GpuOptions {
             bytes.map_err(|message| Error::argument("SECATEUR_MEMORY", message))
         };
         let memory_budget = text("SECATEUR_MEMORY").map(bytes).transpose()?;
+        let precision = text("SECATEUR_PRECISION").map(|text| text.parse()).transpose();
+        let precision = precision.map_err(|e| Error::argument("SECATEUR_PRECISION", e))?;
         Ok(Self {
             adapter: text("SECATEUR_ADAPTER"),
             backend,
@@ -84,6 +92,7 @@ impl GpuOptions {
                 }
             },
             limits: default.limits,
+            precision: precision.unwrap_or_default(),
             cache_dir: etcetera::choose_base_strategy()
                 .ok()
                 .map(|s| s.cache_dir().join("secateur")),
@@ -196,17 +205,21 @@ pub struct AdapterReport {
     pub subgroup_size: [u32; 2],
     /// 16-bit floats in shaders.
     pub f16: bool,
+    /// Rows, columns and terms of the cooperative matrices that take 16-bit floats and add up in 32 bits.
+    pub cooperative: Option<u32>,
     /// Compiled pipelines can be kept on disk.
     pub pipeline_cache: bool,
 }
 
 impl AdapterReport {
-    /// What plans for a device of this adapter may count on, before a tuner has seen it.
-    pub fn target(&self) -> Target {
+    /// What plans for a device of this adapter may count on that is asked for `precision`, before a tuner has seen it.
+    pub fn target(&self, precision: Precision) -> Target {
         let [least, most] = self.subgroup_size;
         let subgroup = (self.subgroups && least == most).then_some(most);
         let software = self.kind == AdapterKind::Software;
-        Target { software, subgroup, ..Target::default() }
+        let precision = if self.f16 { precision } else { Precision::F32 };
+        let cooperative = self.cooperative.filter(|_| precision == Precision::Mixed);
+        Target { software, subgroup, precision, cooperative, ..Target::default() }
     }
 
     /// What files of this adapter and driver have in their names.
@@ -230,9 +243,20 @@ impl AdapterReport {
             subgroups: has.contains(wgpu::Features::SUBGROUP),
             subgroup_size: [info.subgroup_min_size, info.subgroup_max_size],
             f16: has.contains(wgpu::Features::SHADER_F16),
+            cooperative: cooperative(adapter),
             pipeline_cache: has.contains(wgpu::Features::PIPELINE_CACHE),
         }
     }
+}
+
+/// The largest that both sides of a subgroup's matrices have, and the terms.
+fn cooperative(adapter: &wgpu::Adapter) -> Option<u32> {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let all = adapter.cooperative_matrix_properties().into_iter();
+    let fits = all.filter(|p| p.ab_type == F16 && p.cr_type == F32 && !p.saturating_accumulation);
+    let square = fits.filter(|p| p.m_size == p.n_size && p.n_size == p.k_size).map(|p| p.k_size);
+    let usable = COOPERATIVE | wgpu::Features::SHADER_F16;
+    square.max().filter(|_| adapter.features().contains(usable))
 }
 
 /// Every adapter that `options` allows, best first.

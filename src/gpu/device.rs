@@ -4,10 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::adapter::{self, AdapterReport, GpuOptions, Limits};
+use super::adapter::{self, AdapterReport, COOPERATIVE, GpuOptions, Limits};
 use super::cache::DiskCache;
 use super::health::Health;
-use super::target::{Products, Target};
+use super::target::{Precision, Products, Target};
 use super::trusted;
 use super::tuning;
 use crate::{Error, Result};
@@ -60,14 +60,26 @@ impl Gpu {
             Limits::WebGpu => wgpu::Limits::default(),
         };
         let report = AdapterReport::of(&adapter, &limits);
-        let useful = wgpu::Features::TIMESTAMP_QUERY
+        let target = report.target(options.precision);
+        if target.precision != options.precision {
+            let (name, asked, taken) = (&report.name, options.precision, target.precision);
+            log::warn!("{name} has no 16-bit floats in shaders: precision {taken}, not {asked}");
+        }
+        let mut useful = wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::SUBGROUP
             | wgpu::Features::SHADER_F16
             | wgpu::Features::PIPELINE_CACHE;
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        // Only where they are used: an experiment's faults are nobody else's.
+        if target.cooperative.is_some() {
+            useful |= COOPERATIVE;
+            experimental_features = trusted::experimental_features();
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("secateur"),
             required_features: adapter.features() & useful,
             required_limits: limits,
+            experimental_features,
             ..Default::default()
         };
         let (device, queue) = request(&adapter, &descriptor)
@@ -79,7 +91,7 @@ impl Gpu {
             .filter(|_| report.pipeline_cache)
             .map(|dir| Mutex::new(DiskCache::open(&device, dir, &report)));
         let tuned = options.cache_dir.as_deref().and_then(|dir| tuning::load(dir, &report));
-        let target = Target { products: tuned.unwrap_or_default(), ..report.target() };
+        let target = Target { products: tuned.unwrap_or_default(), ..target };
         let (options, pipelines) = (options.clone(), Mutex::default());
         let shared = Arc::new(Shared { options, report, target, health, cache, pipelines });
         Ok(Self { device, queue, shared })
@@ -103,6 +115,11 @@ impl Gpu {
     /// What plans for this device may count on, a tuner's choices included.
     pub fn target(&self) -> Target {
         self.shared.target
+    }
+
+    /// What the adapter made of [`GpuOptions::precision`]: 32 bits where its shaders know no 16-bit floats.
+    pub fn precision(&self) -> Precision {
+        self.shared.target.precision
     }
 
     /// Keeps a tuner's choices for devices of this adapter and driver opened from now on; where, or `None`

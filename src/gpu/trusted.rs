@@ -1,4 +1,4 @@
-//! The crate's only `unsafe`: two wgpu calls, each with the invariant that makes it sound.
+//! The crate's only `unsafe`: three wgpu calls, each with the invariant that makes it sound.
 #![expect(unsafe_code, reason = "the one audited room for unsafe calls")]
 
 /// A shader module without wgpu's run-time loop and bounds checks.
@@ -21,6 +21,17 @@ pub(super) fn shader_module(
     unsafe {
         device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
     }
+}
+
+/// Leave to use what wgpu calls experimental: cooperative matrices.
+///
+/// Soundness: what wgpu leaves unchecked there are the shaders' loads and stores. Those of
+/// `product_coop.wgsl` are of whole matrices within operands that `half_copy` pads to whole ones, and its
+/// stores go through workgroup memory of one matrix and the guarded `store`. `tests/gpu/kernels/half.rs`
+/// runs it at ragged sizes with guard words.
+pub(super) fn experimental_features() -> wgpu::ExperimentalFeatures {
+    // SAFETY: see above.
+    unsafe { wgpu::ExperimentalFeatures::enabled() }
 }
 
 /// A pipeline cache filled with `data`, or an empty one where the driver refuses `data`.

@@ -1,9 +1,10 @@
 //! From graph to launches: only what the wanted tensors need, gates fused into the products before them.
+use super::halves::Halves;
 use super::recurrent::Tape;
 use super::{Graph, Node, Op, Tensor};
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
-    Activation, ColumnSum, Conv2d, Correct, Form, LogLoss, Matmul, SigmoidCrossEntropy,
+    Activation, ColumnSum, Conv2d, Correct, Form, HalfMatmul, LogLoss, Matmul, SigmoidCrossEntropy,
     SoftmaxCrossEntropy, SquaredError,
 };
 use crate::{Error, Result};
@@ -72,8 +73,10 @@ pub fn lower(
         slots: homes.slots.clone(),
         loss_gradients: vec![None; graph.nodes.len()],
         tapes: vec![None; graph.nodes.len()],
+        halves: Halves::new(graph),
         uses,
     };
+    lowering.begin_halves(&live)?;
     for (i, _) in live.iter().enumerate().filter(|(_, live)| **live) {
         lowering.visit(Tensor(i))?;
     }
@@ -102,6 +105,8 @@ pub(super) struct Lowering<'a> {
     loss_gradients: Vec<Option<Slot>>,
     /// What each recurrent layer leaves to its gradients.
     pub(super) tapes: Vec<Option<Tape>>,
+    /// Copies in halves.
+    pub(super) halves: Halves,
     /// Readers of each node.
     uses: Vec<usize>,
 }
@@ -225,14 +230,25 @@ impl Lowering<'_> {
                 Conv2d { form, shape, a, b, mask, bias, activation, gate, c }.push(self.plan)
             }
             Op::Matmul { form, activation } => {
-                let [m, n] = self.matrix(tensor)?;
-                let [rows, columns] = self.matrix(tensor_a)?;
-                let k = if form == Form::TN { rows } else { columns };
+                let [m, n, k] = self.extents(tensor, tensor_a, form)?;
+                if self.reads_halves([m, n, k]) {
+                    let [a, b] = [self.half(tensor_a)?, self.half(tensor_b)?];
+                    let peaks = self.halves.peaks()?;
+                    return HalfMatmul { form, a, b, peaks, bias, activation, gate, c, m, n, k }
+                        .push(self.plan);
+                }
                 Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin: [0; 2] }
                     .push(self.plan)
             }
             op => Err(Error::shape(op.name(), format!("{} is no product", node.name))),
         }
+    }
+
+    /// Rows, columns and terms of the product `tensor` of `a` and something.
+    pub(super) fn extents(&self, tensor: Tensor, a: Tensor, form: Form) -> Result<[u32; 3]> {
+        let [m, n] = self.matrix(tensor)?;
+        let [rows, columns] = self.matrix(a)?;
+        Ok([m, n, if form == Form::TN { rows } else { columns }])
     }
 
     fn loss(&mut self, tensor: Tensor, logits: Tensor, labels: Tensor) -> Result<()> {

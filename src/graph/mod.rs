@@ -4,6 +4,7 @@
 mod autodiff;
 mod conv2d;
 mod elementwise;
+mod halves;
 mod linear;
 mod losses;
 mod lower;

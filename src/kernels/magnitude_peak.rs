@@ -2,13 +2,15 @@
 use super::histogram_threshold::per_invocation;
 use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
 
-/// `peak = max |x|` over the finite values, as bits.
+/// `peak[at] = max |x|` over the finite values, as bits.
 #[derive(Debug, Clone, Copy)]
 pub struct MagnitudePeak {
     /// `[len]`
     pub values: Slot,
-    /// One word, zero before.
+    /// Words, zero before.
     pub peak: Slot,
+    /// Which of them.
+    pub at: u32,
     /// Values.
     pub len: u32,
 }
@@ -20,6 +22,8 @@ crate::uniform! {
         len: u32,
         /// Values that one invocation looks at.
         per_invocation: u32,
+        /// Which word of `peak`.
+        at: u32,
     }
 }
 
@@ -30,11 +34,12 @@ impl Kernel for MagnitudePeak {
     type Params = MagnitudePeakParams;
 
     fn bind(&self) -> Vec<Bound> {
-        vec![self.values.needs(self.len.into()), self.peak.needs(1)]
+        vec![self.values.needs(self.len.into()), self.peak.needs(u64::from(self.at) + 1)]
     }
 
     fn params(&self) -> MagnitudePeakParams {
-        MagnitudePeakParams { len: self.len, per_invocation: per_invocation(self.len) }
+        let &Self { at, len, .. } = self;
+        MagnitudePeakParams { len, per_invocation: per_invocation(len), at }
     }
 
     fn grid(&self) -> [u32; 3] {

@@ -25,6 +25,9 @@ mod fma_probe;
 mod gate;
 mod gradient_norm;
 mod gru;
+mod half_begin;
+mod half_copy;
+mod half_matmul;
 mod histogram_threshold;
 mod input_norm;
 mod kept_energy;
@@ -118,6 +121,9 @@ pub use gru::{
     Gru, GruGradient, GruParams, GruReset, GruResetGradient, GruStep, gru_gradient_reference,
     gru_reference,
 };
+pub use half_begin::{HalfBegin, HalfBeginParams};
+pub use half_copy::{HalfCopy, HalfCopyParams, half_copy_reference, half_power};
+pub use half_matmul::{Half, HalfMatmul, HalfMatmulParams};
 pub use histogram_threshold::{HistogramThreshold, histogram_threshold_reference};
 pub use input_norm::{InputNorm, InputNormParams, input_norm_reference};
 pub use kept_energy::{KeptEnergy, KeptEnergyParams, kept_energy_reference};
@@ -222,6 +228,9 @@ macro_rules! for_each_kernel {
         $visit!(GruGradient, GruParams);
         $visit!(GruReset, GruParams);
         $visit!(GruResetGradient, GruParams);
+        $visit!(HalfBegin, HalfBeginParams);
+        $visit!(HalfCopy, HalfCopyParams);
+        $visit!(HalfMatmul, HalfMatmulParams);
         $visit!(InputNorm, InputNormParams);
         $visit!(KeptEnergy, KeptEnergyParams);
         $visit!(Lion, LionParams);

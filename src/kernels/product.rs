@@ -2,12 +2,13 @@
 use super::Form;
 use super::sums::Sums;
 use crate::Result;
-use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Variant};
+use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Target, Variant};
 
 /// The texts of a kernel on `shaders/common/product.wgsl`, whose own file is `$file`: blocks, and the variants of [`Sums`].
 macro_rules! texts {
-    ($sums:literal, $file:literal) => {
+    ($($first:literal),* ; $sums:literal, $file:literal) => {
         crate::wgsl!(
+            $($first,)*
             "common/bits.wgsl",
             "common/activation.wgsl",
             "common/product.wgsl",
@@ -15,10 +16,23 @@ macro_rules! texts {
             $file
         )
     };
+    ($sums:literal, $file:literal) => { texts!(; $sums, $file) };
+    (halves, $sums:literal, $file:literal) => { texts!("common/f16.wgsl", "common/half.wgsl"; $sums, $file) };
+    (cooperative, $side:literal, $file:literal) => {
+        texts!($side, "common/half.wgsl"; "common/product_coop.wgsl", $file)
+    };
     (variants, $file:literal) => {
         &[
             Variant { name: "lanes", wgsl: texts!("common/product_lanes.wgsl", $file) },
             Variant { name: "tiles", wgsl: texts!("common/product_tiles.wgsl", $file) },
+        ]
+    };
+    (variants of halves, $file:literal) => {
+        &[
+            Variant { name: "lanes", wgsl: texts!(halves, "common/product_lanes.wgsl", $file) },
+            Variant { name: "tiles", wgsl: texts!(halves, "common/product_tiles.wgsl", $file) },
+            Variant { name: "coop_8", wgsl: texts!(cooperative, "common/coop_8.wgsl", $file) },
+            Variant { name: "coop_16", wgsl: texts!(cooperative, "common/coop_16.wgsl", $file) },
         ]
     };
 }
@@ -38,6 +52,11 @@ pub(super) trait Product: Kernel + Copy {
     /// Rows, columns and groups.
     fn extents(&self) -> [u32; 3];
 
+    /// How they are shared out on a device that `target` says.
+    fn sums(&self, target: Target) -> Sums {
+        Sums::of(target, self.form(), self.extents())
+    }
+
     /// What is computed, in constants that differ from the WGSL's.
     fn meaning(&self) -> Vec<(&'static str, f64)>;
 
@@ -53,7 +72,7 @@ pub(super) trait Product: Kernel + Copy {
 /// Appends `product` to `plan`: one launch, or as many as keep each invocation's loop under
 /// [`MAX_LOOP_ITERATIONS`], each adding its terms to the sums so far.
 pub(super) fn push(product: impl Product, plan: &mut PlanBuilder) -> Result<()> {
-    let sums = Sums::of(plan.target(), product.form(), product.extents());
+    let sums = product.sums(plan.target());
     push_as(product, sums, plan)
 }
 

@@ -2,7 +2,7 @@
 use super::Form;
 use crate::gpu::{Kernel, Target, Variant};
 
-/// Each sum has the same terms in the same order in any, so which one is launched changes no bit.
+/// Each sum has the same terms in the same order in any but the last, so which one is launched changes no bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sums {
     /// `product_blocks.wgsl`.
@@ -11,6 +11,17 @@ pub(super) enum Sums {
     Lanes,
     /// `product_tiles.wgsl`.
     Tiles(Tile),
+    /// `product_coop.wgsl`, for halves.
+    Coop(Coop),
+}
+
+/// The cooperative matrices of an adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Coop {
+    /// Rows, columns and terms of a matrix: 8 or 16.
+    side: u32,
+    /// Invocations that share one.
+    subgroup: u32,
 }
 
 /// The square that a workgroup computes where it has tiles in its memory.
@@ -51,6 +62,14 @@ impl Sums {
         }
     }
 
+    /// For halves: cooperative matrices where there are any.
+    pub(super) fn of_halves(target: Target, form: Form, extents: [u32; 3]) -> Self {
+        match (target.cooperative, target.subgroup) {
+            (Some(side), Some(subgroup)) => Self::Coop(Coop { side, subgroup }),
+            _ => Self::of(target, form, extents),
+        }
+    }
+
     pub(super) fn runs_on(self, target: Target) -> bool {
         self != Self::Lanes || target.subgroup == Some(LANES)
     }
@@ -61,12 +80,13 @@ impl Sums {
             Self::Blocks => [64 / block_lanes(columns) * 8, block_lanes(columns) * 4],
             Self::Lanes => [8 * 16, LANES * lane_columns(columns)],
             Self::Tiles(tile) => [tile.extent(); 2],
+            Self::Coop(coop) => [coop.side * coop.matrices([rows, columns, groups]); 2],
         };
         [columns.div_ceil(width), rows.div_ceil(height), groups]
     }
 
     /// The constants that say so, where they differ from the WGSL's.
-    pub(super) fn constants(self, [_, columns, _]: [u32; 3]) -> Vec<(&'static str, f64)> {
+    pub(super) fn constants(self, extents @ [_, columns, _]: [u32; 3]) -> Vec<(&'static str, f64)> {
         let all: &[(&str, u32, u32)] = match self {
             Self::Blocks => {
                 let lanes = block_lanes(columns);
@@ -75,6 +95,10 @@ impl Sums {
             Self::Lanes => &[("COLUMNS", lane_columns(columns), 4)],
             Self::Tiles(Tile { side, fours, depth }) => {
                 &[("SIDE", side, 16), ("FOURS", fours, 1), ("DEPTH", depth, 16)]
+            }
+            Self::Coop(coop) => {
+                let wide = u32::from(coop.matrices(extents) == Coop::WIDE);
+                &[("SUBGROUP", coop.subgroup, 32), ("WIDE", wide, 0)]
             }
         };
         let differs = all.iter().filter(|(_, value, default)| value != default);
@@ -87,6 +111,8 @@ impl Sums {
             Self::Blocks => None,
             Self::Lanes => Some(&K::VARIANTS[0]),
             Self::Tiles(_) => Some(&K::VARIANTS[1]),
+            Self::Coop(Coop { side: 8, .. }) => Some(&K::VARIANTS[2]),
+            Self::Coop(_) => Some(&K::VARIANTS[3]),
         }
     }
 
@@ -96,6 +122,7 @@ impl Sums {
             Self::Blocks => "blocks".to_owned(),
             Self::Lanes => "lanes".to_owned(),
             Self::Tiles(tile) => format!("tiles of {}", tile.extent()),
+            Self::Coop(Coop { side, .. }) => format!("cooperative matrices of {side}"),
         }
     }
 }
@@ -107,6 +134,17 @@ fn class([rows, columns, groups]: [u32; 3]) -> usize {
         along(rows) * along(columns) * u64::from(groups)
     };
     if count(LARGE) >= 256 { 2 } else { usize::from(count(MEDIUM) >= 64) }
+}
+
+impl Coop {
+    const WIDE: u32 = 4;
+
+    /// Matrices of a workgroup in each direction: more of them read less, fewer leave less of a GPU idle.
+    fn matrices(self, [rows, columns, groups]: [u32; 3]) -> u32 {
+        let along = |extent: u32| u64::from(extent.div_ceil(self.side * Self::WIDE));
+        let workgroups = along(rows) * along(columns) * u64::from(groups);
+        if workgroups >= 256 { Self::WIDE } else { 2 }
+    }
 }
 
 impl Tile {

@@ -107,6 +107,7 @@ fn a_wrong_environment_is_named() {
         ("SECATEUR_TIMEOUT", "-1", seconds),
         ("SECATEUR_TIMEOUT", "inf", seconds),
         ("SECATEUR_TIMEOUT", "2s", seconds),
+        ("SECATEUR_PRECISION", "half", "use f32 or mixed"),
         ("SECATEUR_MEMORY", "-1", bytes),
         ("SECATEUR_MEMORY", "2 apples", bytes),
     ];

@@ -1,7 +1,7 @@
 //! `secateur train`: what it reports, and that the same run gives the same bytes.
 use serde_json::{Map, Value};
 
-use crate::folder::Folder;
+use crate::folder::{Folder, Run};
 
 /// Mask updates every 10 steps; 0.9 is reached at step 60.
 const PRUNING: &str = "--pruning target_sparsity=0.9,pruning_frequency=10,\
@@ -183,4 +183,19 @@ fn stopped_and_continued_is_the_same_run() {
         assert_eq!(again["test_accuracy"], whole["test_accuracy"]);
         assert!(before == tensors(&folder, "halves", 80), "at its limit of {steps}");
     }
+}
+
+/// Products over halves, and a report that says so; the key is there only then.
+#[test]
+fn precision_is_asked_for_and_said() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    let plan = |options| folder.run(&format!("train --plan {options}")).ok().out;
+    assert!(plan("--precision mixed").contains("half_matmul"));
+    assert!(!plan("--precision f32").contains("half_matmul"));
+    let train = train("--steps 12 --logdir run --json --precision mixed");
+    let mut command = folder.command(&train);
+    let report = Run::of(command.env("SECATEUR_PRECISION", "f32")).json();
+    let devices = folder.run("devices --json").json();
+    let f16 = devices["adapters"][0]["f16"].as_bool().unwrap();
+    assert_eq!(report["precision"].as_str(), f16.then_some("mixed"), "{report}");
 }

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 
 use secateur::Error;
-use secateur::gpu::{Gpu, GpuOptions, Target};
+use secateur::gpu::{Gpu, GpuOptions, Precision, Target};
 
 pub use noise::Noise;
 pub use rig::{Bench, Rig};
@@ -21,7 +21,28 @@ pub use tolerance::{Tol, U};
 /// Where there is no adapter and `SECATEUR_REQUIRE_GPU=1`, and on every other failure to open one.
 pub fn gpu() -> Option<&'static Gpu> {
     static GPU: OnceLock<Option<Gpu>> = OnceLock::new();
-    GPU.get_or_init(open).as_ref()
+    GPU.get_or_init(|| open(Precision::F32)).as_ref()
+}
+
+/// A device whose products read halves; `None` with a line on stderr where the adapter has no 16-bit floats.
+pub fn mixed_gpu() -> Option<&'static Gpu> {
+    static GPU: OnceLock<Option<Gpu>> = OnceLock::new();
+    let report = gpu()?.report();
+    if !report.f16 {
+        say(&format!("SKIPPED: {} has no 16-bit floats", report.name));
+        return None;
+    }
+    GPU.get_or_init(|| open(Precision::Mixed)).as_ref()
+}
+
+/// The same where they do so on cooperative matrices.
+pub fn cooperative_gpu() -> Option<&'static Gpu> {
+    let gpu = mixed_gpu()?;
+    if gpu.target().cooperative.is_none() {
+        say(&format!("SKIPPED: {} has no cooperative matrices of halves", gpu.report().name));
+        return None;
+    }
+    Some(gpu)
 }
 
 /// Runs `work` for each target whose variants run on `gpu`: all must give the same bits.
@@ -35,10 +56,10 @@ pub fn every_target<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> T {
     first
 }
 
-fn open() -> Option<Gpu> {
+fn open(precision: Precision) -> Option<Gpu> {
     let required = std::env::var("SECATEUR_REQUIRE_GPU").is_ok_and(|v| v == "1");
     let options = GpuOptions::from_env().unwrap_or_else(|e| panic!("{e}"));
-    match Gpu::open(&GpuOptions { cache_dir: None, ..options }) {
+    match Gpu::open(&GpuOptions { cache_dir: None, precision, ..options }) {
         Ok(gpu) => {
             let report = gpu.report();
             say(&format!("adapter: {} ({}), {}", report.name, report.backend, report.driver));

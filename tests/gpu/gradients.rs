@@ -8,6 +8,8 @@ mod losses;
 mod recurrent;
 mod sequences;
 
+use secateur::Gpu;
+use secateur::gpu::Target;
 use secateur::graph::{Graph, Mode, Tensor, gradients};
 use secateur::kernels::{Step, mask_words};
 use secateur::nn::Network;
@@ -137,8 +139,12 @@ impl Case {
 
     /// Loss, and gradients of the parameters that have one, by the device.
     fn by_device(&self) -> Option<Vec<Vec<f32>>> {
-        let gpu = gpu()?;
-        let device = OnDevice::new(gpu, &self.network, |_, _, _, _, _| {});
+        gpu().map(|gpu| self.by_device_of(gpu, Target::default()))
+    }
+
+    /// The same on a device, with the kernels that `target` chooses.
+    fn by_device_of(&self, gpu: &Gpu, target: Target) -> Vec<Vec<f32>> {
+        let device = OnDevice::for_target(gpu, target, &self.network, |_, _, _, _, _| {});
         device.upload_batch(&self.features, &self.labels, self.step);
         for (i, (values, mask)) in self.parameters.iter().zip(&self.masks).enumerate() {
             device.upload(device.parameters[i], values);
@@ -148,7 +154,7 @@ impl Case {
         }
         device.run();
         let all = [device.loss].into_iter().chain(device.gradients.iter().copied());
-        Some(all.map(|slot| device.read(slot)).collect())
+        all.map(|slot| device.read(slot)).collect()
     }
 
     fn check(&self) {

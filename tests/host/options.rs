@@ -3,6 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use secateur::Error;
+use secateur::gpu::{AdapterKind, AdapterReport, Precision};
 use secateur::train::{SummaryFn, TrainOptions};
 
 /// The message about `options` with a logdir `logdir`.
@@ -85,4 +86,34 @@ fn the_defaults_are_upstreams() {
         ..Default::default()
     };
     assert!(zero_is_off.validate(Some(Path::new("logs"))).is_ok());
+}
+
+/// An adapter without 16-bit floats computes in 32 bits; cooperative matrices are for mixed precision only.
+#[test]
+fn precision_is_what_the_adapter_can() {
+    let report = AdapterReport {
+        name: "made up".into(),
+        backend: "vulkan".into(),
+        kind: AdapterKind::Discrete,
+        driver: String::new(),
+        max_binding: 1 << 30,
+        max_buffer: 1 << 30,
+        workgroup_memory: 1 << 15,
+        timestamps: true,
+        subgroups: true,
+        subgroup_size: [32, 32],
+        f16: true,
+        cooperative: Some(16),
+        pipeline_cache: false,
+    };
+    let what = |report: &AdapterReport, asked| {
+        let target = report.target(asked);
+        (target.precision, target.cooperative)
+    };
+    assert_eq!(what(&report, Precision::F32), (Precision::F32, None));
+    assert_eq!(what(&report, Precision::Mixed), (Precision::Mixed, Some(16)));
+    let plain = AdapterReport { cooperative: None, ..report.clone() };
+    assert_eq!(what(&plain, Precision::Mixed), (Precision::Mixed, None));
+    let none = AdapterReport { f16: false, ..report };
+    assert_eq!(what(&none, Precision::Mixed), (Precision::F32, None));
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, StorageAccess, TypeInner};
 use secateur::for_each_kernel;
-use secateur::gpu::{Access, Kernel, Operand, PlanBuilder, Target, read, write};
+use secateur::gpu::{Access, Kernel, Operand, PlanBuilder, Precision, Target, read, write};
 use secateur::kernels::*;
 
 type Layout = &'static [(&'static str, usize)];
@@ -59,7 +59,9 @@ fn constants_are_overrides() {
     let mut set: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let (software, any) = (true, Target::default());
     let lanes = Target { software, subgroup: Some(8), ..any };
-    let targets = [any, Target { software, ..any }, lanes];
+    let mixed = Target { precision: Precision::Mixed, ..lanes };
+    let coop = |side| Target { cooperative: Some(side), ..mixed };
+    let targets = [any, Target { software, ..any }, lanes, mixed, coop(8), coop(16)];
     let text: String = targets.map(|target| everything(target).to_string()).concat();
     for line in text.lines().filter(|line| line.starts_with("  ")) {
         let mut tokens = line.split_whitespace();
@@ -140,9 +142,19 @@ fn texts<K: Kernel>() -> impl Iterator<Item = &'static str> {
 }
 
 fn check<K: Kernel>(layout: Layout) -> Result<(), String> {
-    check_text::<K>(K::WGSL, Capabilities::empty(), layout)?;
-    let subgroups = Capabilities::SUBGROUP;
-    K::VARIANTS.iter().try_for_each(|v| check_text::<K>(v.wgsl, subgroups, layout))
+    // What an adapter must have is said by the text itself.
+    let halves = |wgsl: &str| match wgsl.contains("enable f16;") {
+        true => Capabilities::SHADER_FLOAT16,
+        false => Capabilities::empty(),
+    };
+    check_text::<K>(K::WGSL, halves(K::WGSL), layout)?;
+    K::VARIANTS.iter().try_for_each(|v| {
+        let matrices = match v.name.starts_with("coop_") {
+            true => Capabilities::COOPERATIVE_MATRIX,
+            false => Capabilities::SUBGROUP,
+        };
+        check_text::<K>(v.wgsl, halves(v.wgsl) | matrices, layout)
+    })
 }
 
 fn check_text<K: Kernel>(wgsl: &str, may: Capabilities, layout: Layout) -> Result<(), String> {
@@ -251,6 +263,7 @@ fn everything(target: Target) -> PlanBuilder {
         let c = plan.persistent("large", 2048 * 2048);
         Matmul { gate: None, c, m: 2048, n: 2048, k: 1, ..product }.push(&mut plan).unwrap();
     }
+    variants::halves(&mut plan, [a, b, mask, bias, gate, c]);
     let [size, stride, pad] = [[1, 1], [1, 1], [0, 0]];
     let shape = Convolution {
         images: 1,

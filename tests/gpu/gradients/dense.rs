@@ -4,6 +4,7 @@ use secateur::kernels::Activation;
 use secateur::nn::Network;
 
 use super::{Case, classifier};
+use crate::common::mixed_gpu;
 
 fn layers(activation: Activation, batch: u32, widths: &[u32], masked: bool) -> Network {
     let mut graph = Graph::default();
@@ -75,4 +76,23 @@ fn a_residual_connection() {
     let z = graph.linear(sum, w2, None, Activation::Identity).unwrap();
     let network = classifier(graph, [features, labels, z], 3);
     Case::new(network, 6, 48, 5).check();
+}
+
+/// All products read halves: two roundings of 2^-10 each, of which six lie on the longest way, three forward and three back.
+/// In a sum of terms of any sign they add up as the terms themselves do, so the bound holds for norms.
+#[test]
+fn products_over_halves_are_near_in_norm() {
+    let Some(gpu) = mixed_gpu() else { return };
+    for masked in [false, true] {
+        let case = Case::new(layers(Activation::Tanh, 20, &[40, 33, 48, 17], masked), 20, 48, 6);
+        let norm = |values: &[f64]| values.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let got = case.by_device_of(gpu, gpu.target());
+        for (p, (got, want)) in got.iter().zip(case.by_graph(None)).enumerate() {
+            let error: Vec<f64> = got.iter().zip(&want).map(|(&g, w)| f64::from(g) - w).collect();
+            let error = norm(&error) / norm(&want);
+            assert!(error < 12.0 / 1024.0, "tensor {p}: {error}");
+            // The loss, one number, may happen to be right.
+            assert!(p == 0 || error > 1e-6, "tensor {p} is no product of halves: {error}");
+        }
+    }
 }

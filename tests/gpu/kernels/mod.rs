@@ -3,6 +3,7 @@ mod changes;
 mod clipping;
 mod conv2d;
 mod elementwise;
+mod half;
 mod histogram_threshold;
 mod images;
 mod limits;

@@ -1,5 +1,6 @@
 //! Whole runs: against a host simulation, twice the same bits, and what pruning leaves behind.
 mod layers;
+mod mixed;
 mod options;
 mod places;
 mod pruning;

@@ -1,0 +1,77 @@
+// c = activation(op(a) op(b) + bias) * slope(gate), for op(a) [m, k] and op(b) [k, n] in halves and sums in f32.
+//
+// a and b are what `half_copy` leaves: row-major, padded with zeros, times the powers of two that peaks have.
+
+@group(0) @binding(0) var<storage, read> a: array<f16>;
+@group(0) @binding(1) var<storage, read> b: array<f16>;
+@group(0) @binding(2) var<storage, read> peaks: array<u32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> gate: array<f32>;
+@group(0) @binding(5) var<storage, read_write> c: array<f32>;
+@group(0) @binding(6) var<uniform> params: Params;
+
+struct Params {
+    m: u32,
+    n: u32,
+    k: u32,
+    k_begin: u32,
+    k_end: u32,
+    a_stride: u32, // halves of a row
+    b_stride: u32,
+    a_peak: u32, // places in peaks
+    b_peak: u32,
+}
+
+override TRANS_A: bool = false;
+override TRANS_B: bool = false;
+
+alias Row = u32;
+alias Term = u32;
+
+fn row_of(i: u32) -> Row {
+    return i;
+}
+
+fn term_of(k: u32) -> Term {
+    return k;
+}
+
+fn next_term(k: Term) -> Term {
+    return k + 1u;
+}
+
+fn load_a(i: Row, k: Term) -> f32 {
+    if TRANS_A {
+        return f32(a[k * params.a_stride + i]);
+    }
+    return f32(a[i * params.a_stride + k]);
+}
+
+fn load_b(k: Term, j: u32) -> f32 {
+    if TRANS_B {
+        return f32(b[j * params.b_stride + k]);
+    }
+    return f32(b[k * params.b_stride + j]);
+}
+
+// One after the other: the product of both may be no f32.
+fn unscaled(sum: f32) -> f32 {
+    let a_power = power_of_two(254u - half_power(peaks[params.a_peak]));
+    return sum * a_power * power_of_two(254u - half_power(peaks[params.b_peak]));
+}
+
+fn rows_are_neighbours() -> bool {
+    return TRANS_A;
+}
+
+fn columns_are_neighbours() -> bool {
+    return !TRANS_B;
+}
+
+fn place_of(i: u32, j: u32) -> u32 {
+    return i * params.n + j;
+}
+
+fn unit_of(j: u32) -> u32 {
+    return j;
+}

@@ -1,0 +1,180 @@
+//! `half_matmul`: the three products that training needs, over copies in halves.
+use super::product::{self, Product, texts};
+use super::sums::Sums;
+use super::{Activation, Form, HalfCopy};
+use crate::Result;
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Target, Variant, read, write};
+
+/// A matrix as [`HalfCopy`] left it.
+#[derive(Debug, Clone, Copy)]
+pub struct Half {
+    /// The copy.
+    pub copy: Slot,
+    /// Place of its peak.
+    pub at: u32,
+}
+
+/// `c = activation(op(a) op(b) + bias) * slope(gate)`, `op(a)` is `[m, k]`, `op(b)` is `[k, n]`, sums are in f32. Cooperative
+/// matrices add up in an order of the adapter's own; elsewhere it is that of [`super::Matmul`].
+#[derive(Debug, Clone, Copy)]
+pub struct HalfMatmul {
+    /// Which operands are stored transposed.
+    pub form: Form,
+    /// `[m, k]`, or `[k, m]` in the form TN.
+    pub a: Half,
+    /// `[k, n]`, or `[n, k]` in the form NT.
+    pub b: Half,
+    /// The largest magnitudes of tensors.
+    pub peaks: Slot,
+    /// `[n]`, added to every row.
+    pub bias: Option<Slot>,
+    /// Applied after the bias.
+    pub activation: Activation,
+    /// `[m, n]` outputs of an activation, whose slope multiplies the result.
+    pub gate: Option<(Slot, Activation)>,
+    /// `[m, n]`
+    pub c: Slot,
+    /// Rows of `c`.
+    pub m: u32,
+    /// Columns of `c`.
+    pub n: u32,
+    /// Terms of each sum.
+    pub k: u32,
+}
+
+crate::uniform! {
+    /// Uniform of [`HalfMatmul`].
+    pub struct HalfMatmulParams {
+        /// Rows.
+        m: u32,
+        /// Columns.
+        n: u32,
+        /// Terms.
+        k: u32,
+        /// First term of this launch.
+        k_begin: u32,
+        /// One past the last term of this launch.
+        k_end: u32,
+        /// Halves of a row of `a`.
+        a_stride: u32,
+        /// Halves of a row of `b`.
+        b_stride: u32,
+        /// Place of the peak of `a`.
+        a_peak: u32,
+        /// Place of the peak of `b`.
+        b_peak: u32,
+    }
+}
+
+impl HalfMatmul {
+    /// Appends the product to `plan`: one launch, or as many as keep each invocation's loop under
+    /// [`crate::gpu::MAX_LOOP_ITERATIONS`], each adding its terms to the sums so far.
+    pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
+        product::push(self, plan)
+    }
+
+    /// Rows and columns of `a` and `b` as stored.
+    fn stored(&self) -> [[u32; 2]; 2] {
+        let Self { form, m, n, k, .. } = *self;
+        let a = if form == Form::TN { [k, m] } else { [m, k] };
+        let b = if form == Form::NT { [n, k] } else { [k, n] };
+        [a, b]
+    }
+}
+
+impl Product for HalfMatmul {
+    const EPILOGUE: [usize; 2] = [3, 4];
+
+    fn terms(&self) -> u32 {
+        self.k
+    }
+
+    fn form(&self) -> Form {
+        self.form
+    }
+
+    fn extents(&self) -> [u32; 3] {
+        [self.m, self.n, 1]
+    }
+
+    fn sums(&self, target: Target) -> Sums {
+        Sums::of_halves(target, self.form, self.extents())
+    }
+
+    fn meaning(&self) -> Vec<(&'static str, f64)> {
+        let gate = self.gate.map_or(Activation::Identity, |(_, activation)| activation);
+        [
+            ("TRANS_A", f64::from(u8::from(self.form == Form::TN))),
+            ("TRANS_B", f64::from(u8::from(self.form == Form::NT))),
+            ("BIAS", f64::from(u8::from(self.bias.is_some()))),
+            ("ACTIVATION", self.activation.code()),
+            ("GATE", gate.code()),
+        ]
+        .into_iter()
+        .filter(|&(_, value)| value != 0.0)
+        .collect()
+    }
+
+    fn params_of(&self, k_begin: u32, k_end: u32) -> HalfMatmulParams {
+        let [a_stride, b_stride] = self.stored().map(|[_, columns]| HalfCopy::stride(columns));
+        let &Self { m, n, k, a: Half { at: a_peak, .. }, b: Half { at: b_peak, .. }, .. } = self;
+        HalfMatmulParams { m, n, k, k_begin, k_end, a_stride, b_stride, a_peak, b_peak }
+    }
+
+    fn bare(self) -> Self {
+        Self { bias: None, gate: None, activation: Activation::Identity, ..self }
+    }
+
+    fn check_sizes(&self) -> Result<(), String> {
+        let [m, n, k] = [self.m, self.n, self.k];
+        if [m, n, k].contains(&0) {
+            return Err(format!("m {m}, n {n}, k {k}: none may be 0"));
+        }
+        let fits = |[rows, columns]: [u32; 2]| HalfCopy::words(rows, columns).is_some();
+        if !(m.checked_mul(n).is_some() && self.stored().into_iter().all(fits)) {
+            return Err(format!("m {m}, n {n}, k {k}: a matrix has 2^32 elements or more"));
+        }
+        Ok(())
+    }
+}
+
+impl Kernel for HalfMatmul {
+    const NAME: &'static str = "half_matmul";
+    const WGSL: &'static str = texts!(halves, "common/product_blocks.wgsl", "half_matmul.wgsl");
+    const VARIANTS: &'static [Variant] = texts!(variants of halves, "half_matmul.wgsl");
+    const OPERANDS: &'static [Operand] =
+        &[read("a"), read("b"), read("peaks"), read("bias"), read("gate"), write("c")];
+    type Params = HalfMatmulParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        let [m, n] = [self.m, self.n].map(u64::from);
+        let words = self
+            .stored()
+            .map(|[rows, columns]| HalfCopy::words(rows, columns).map_or(u64::MAX, u64::from));
+        let peaks = u64::from(self.a.at.max(self.b.at)) + 1;
+        vec![
+            self.a.copy.needs(words[0]),
+            self.b.copy.needs(words[1]),
+            self.peaks.needs(peaks),
+            self.bias.map_or(Bound::NONE, |s| s.needs(n)),
+            self.gate.map_or(Bound::NONE, |(s, _)| s.needs(m * n)),
+            self.c.needs(m * n),
+        ]
+    }
+
+    fn params(&self) -> HalfMatmulParams {
+        self.params_of(0, self.k)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        [self.meaning(), Sums::Blocks.constants(self.extents())].concat()
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        Sums::Blocks.grid(self.extents())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        product::check_whole(self)
+    }
+}

@@ -1,0 +1,89 @@
+//! Mixed precision: runs whose products read halves.
+use std::sync::Arc;
+
+use secateur::Gpu;
+use secateur::data::{Batches, Dataset};
+use secateur::kernels::Pruned;
+use secateur::nn::Model;
+use secateur::optim::Optimizer;
+use secateur::prune::MaskUpdateOp;
+use secateur::train::{StepEvent, TrainOp, TrainOutcome};
+
+use super::{SEED, pruning, run_op};
+use crate::common::{Noise, gpu, mixed_gpu};
+
+/// Wide enough for halves, but for the last layer of three classes.
+fn wide_blobs() -> Arc<Dataset> {
+    let mut noise = Noise::new(12);
+    let labels: Vec<u8> = (0..96).map(|i| i % 3).collect();
+    let row = |&class: &u8| {
+        let values = noise.floats(40, 70.0);
+        let centre = |at: usize| if at % 3 == usize::from(class) { 140.0 } else { 100.0 };
+        values.into_iter().enumerate().map(|(at, v)| (centre(at) + v) as u8).collect::<Vec<_>>()
+    };
+    let bytes = labels.iter().flat_map(row).collect();
+    Arc::new(Dataset::new("wide blobs", &[40], 3, 1.0 / 255.0, bytes, labels).unwrap())
+}
+
+type Run = (TrainOutcome, Vec<StepEvent>);
+
+fn go(gpu: &Gpu, optimizer: Optimizer, op: MaskUpdateOp) -> Run {
+    let batches = Batches::new(wide_blobs(), 32, Some(SEED)).unwrap();
+    let train_op = TrainOp::new(gpu, &Model::mlp(&[48, 33]), optimizer, batches, SEED).unwrap();
+    run_op(train_op, op, 40)
+}
+
+fn losses((_, events): &Run) -> Vec<f32> {
+    events.iter().map(|event| event.loss).collect()
+}
+
+/// A gradient is off by 12 * 2^-10 of its norm at most (`gradients::dense`), so what a step takes off the loss is too;
+/// and the loss itself by its own forward pass, 6 * 2^-10.
+#[test]
+fn mixed_losses_are_near_those_in_32_bits() {
+    let (Some(gpu), Some(mixed)) = (gpu(), mixed_gpu()) else { return };
+    let sgd = Optimizer::Sgd { lr: 0.1, weight_decay: 0.0 };
+    let [full, half] = [gpu, mixed].map(|gpu| go(gpu, sgd, MaskUpdateOp::none()));
+    let products = |run: &Run| run.0.session.plan().matches("half_matmul").count();
+    assert_eq!(products(&full), 0);
+    // Of the layers of 48 and 33: two forward, two gradients of weights, one of inputs; and two in evaluation.
+    assert_eq!(products(&half), 5 + 2, "{}", half.0.session.plan());
+    let [full, half] = [&full, &half].map(losses);
+    assert_ne!(full, half);
+    for (step, (a, b)) in full.iter().zip(&half).enumerate() {
+        let bound = (12.0 * full[0] + 6.0 * a) / 1024.0;
+        assert!((a - b).abs() < bound, "{step}: {a}, {b}, bound {bound}");
+    }
+    assert!(half[39] < 0.7 * half[0]);
+}
+
+/// Weights stay in 32 bits, masks are exact, and the loss falls.
+#[test]
+fn mixed_runs_prune_as_others_do() {
+    let (Some(gpu), Some(mixed)) = (gpu(), mixed_gpu()) else { return };
+    for mode in [Pruned::Zero, Pruned::Revive, Pruned::Freeze] {
+        let [full, half] = [gpu, mixed].map(|gpu| go(gpu, Optimizer::adam(0.01), pruning(mode)));
+        let kept = |run: &Run| {
+            let layers = run.0.session.layers().unwrap();
+            layers.iter().map(|layer| layer.nonzero).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(&full), kept(&half), "{mode:?}");
+        for losses in [&full, &half].map(losses) {
+            assert!(losses[39] < 0.5 * losses[0], "{mode:?}: {losses:?}");
+        }
+    }
+}
+
+#[test]
+fn two_mixed_runs_give_the_same_bits() {
+    let Some(gpu) = mixed_gpu() else { return };
+    let bits = |rate| {
+        let run = go(gpu, Optimizer::adam(rate), pruning(Pruned::Revive));
+        let weights = |name| run.0.session.weights(name).unwrap();
+        let weights = ["fc1.weight", "fc2.weight", "fc3.weight"].into_iter().flat_map(weights);
+        let all: Vec<u32> = weights.chain(losses(&run)).map(f32::to_bits).collect();
+        all
+    };
+    assert_eq!(bits(0.01), bits(0.01));
+    assert_ne!(bits(0.01), bits(0.011));
+}
