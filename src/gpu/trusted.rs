@@ -5,7 +5,7 @@
 ///
 /// Soundness: only the crate's own `shaders/` reach this through [`super::Kernel::WGSL`]. Each
 /// guards its global index against the lengths that [`super::PlanBuilder::push`] has compared with
-/// the bound slots, indexes workgroup arrays by `local_invocation_*` and constants only, and has
+/// the bound slots, indexes workgroup arrays by `local_invocation_*`, constants and counters below those, and has
 /// loops bounded by uniforms. `tests/gpu` runs every one at ragged sizes with guard words after
 /// each output, and `tests/host/shaders.rs` validates the WGSL with naga.
 pub(super) fn shader_module(

@@ -1,9 +1,11 @@
 //! A self-test of an adapter: what the kernels rely on, checked in milliseconds.
-use super::{Activation, Form, MASK_STATE_WORDS, Matmul, Ranked, Selection, TOPK_STATE_WORDS};
-use super::{mask_words, matmul_reference, topk_reference};
+use super::{
+    Activation, Form, Half, HalfBegin, HalfCopy, HalfMatmul, MASK_STATE_WORDS, MagnitudePeak,
+    Matmul, Ranked, Selection, TOPK_STATE_WORDS, mask_words, matmul_reference, topk_reference,
+};
 use crate::Result;
 use crate::gpu::{
-    Bound, Encoder, Gpu, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, write,
+    Bound, Encoder, Gpu, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Precision, Slot, write,
 };
 
 /// `count[i] += iterations`, one by one.
@@ -54,11 +56,19 @@ pub type Check = (&'static str, Result<String, String>);
 /// # Errors
 /// [`crate::Error::Device`] and [`crate::Error::DeviceLost`].
 pub fn selftest(gpu: &Gpu) -> Result<Vec<Check>> {
-    Ok(vec![
+    let mut checks = vec![
         ("loop iterations", loops(gpu)?),
-        ("exact products", products(gpu)?),
+        ("exact products", products(gpu, dense)?),
         ("exact selection", selection(gpu)?),
-    ])
+    ];
+    if gpu.precision() == Precision::Mixed {
+        let name = match gpu.target().cooperative {
+            Some(_) => "exact products on cooperative matrices",
+            None => "exact products over halves",
+        };
+        checks.push((name, products(gpu, over_halves)?));
+    }
+    Ok(checks)
 }
 
 fn loops(gpu: &Gpu) -> Result<Result<String, String>> {
@@ -78,29 +88,37 @@ fn loops(gpu: &Gpu) -> Result<Result<String, String>> {
     })
 }
 
-fn products(gpu: &Gpu) -> Result<Result<String, String>> {
+/// Appends `c = a b` to a plan.
+type PushProduct = fn(&mut PlanBuilder, [Slot; 3], [u32; 3]) -> Result<()>;
+
+fn dense(plan: &mut PlanBuilder, [a, b, c]: [Slot; 3], [m, n, k]: [u32; 3]) -> Result<()> {
+    let (form, activation) = (Form::NN, Activation::Identity);
+    let (mask, bias, gate, begin) = (None, None, None, [0; 2]);
+    Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin }.push(plan)
+}
+
+fn over_halves(plan: &mut PlanBuilder, [a, b, c]: [Slot; 3], [m, n, k]: [u32; 3]) -> Result<()> {
+    let peaks = plan.scratch("peaks", 2);
+    plan.push(HalfBegin { peaks })?;
+    let mut copy = |x, at, rows, columns| {
+        let words = HalfCopy::words(rows, columns).unwrap_or(u32::MAX);
+        let out = plan.scratch("half", words);
+        plan.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns })?;
+        plan.push(HalfCopy { x, mask: None, peaks, at, out, rows, columns })?;
+        Ok::<_, crate::Error>(Half { copy: out, at })
+    };
+    let (a, b) = (copy(a, 0, m, k)?, copy(b, 1, k, n)?);
+    let (form, activation, bias, gate) = (Form::NN, Activation::Identity, None, None);
+    HalfMatmul { form, a, b, peaks, bias, activation, gate, c, m, n, k }.push(plan)
+}
+
+fn products(gpu: &Gpu, push: PushProduct) -> Result<Result<String, String>> {
     let [m, n, k] = [33, 65, 100];
     let mut plan = PlanBuilder::new(gpu.target());
     let (a, b) = (plan.persistent("a", m * k), plan.persistent("b", k * n));
     let c = plan.persistent("c", m * n);
     let phase = plan.phase("selftest");
-    let form = Form::NN;
-    let activation = Activation::Identity;
-    Matmul {
-        form,
-        a,
-        b,
-        mask: None,
-        bias: None,
-        activation,
-        gate: None,
-        c,
-        m,
-        n,
-        k,
-        begin: [0; 2],
-    }
-    .push(&mut plan)?;
+    push(&mut plan, [a, b, c], [m, n, k])?;
     let program = plan.build(gpu)?;
     // Small integers: exact in any order of summation.
     let values =
@@ -112,7 +130,7 @@ fn products(gpu: &Gpu) -> Result<Result<String, String>> {
     program.encode(phase, &mut encoder);
     encoder.submit()?;
     let got: Vec<f32> = program.download(gpu, c)?;
-    let want = matmul_reference(form, (&av, &bv), None, [m, n, k].map(|d| d as usize));
+    let want = matmul_reference(Form::NN, (&av, &bv), None, [m, n, k].map(|d| d as usize));
     let wrong = got.iter().zip(&want).filter(|(g, (w, _))| f64::from(**g) != *w).count();
     Ok(match wrong {
         0 => Ok(format!("{m}x{n}x{k} of small integers")),

@@ -2,15 +2,17 @@
 use secateur::gpu::MAX_LOOP_ITERATIONS;
 use secateur::kernels::{LoopProbe, selftest};
 
-use crate::common::{Rig, gpu};
+use crate::common::{Rig, gpu, mixed_gpu};
 
 #[test]
 fn every_check_passes() {
-    let Some(gpu) = gpu() else { return };
-    let checks = selftest(gpu).unwrap();
-    assert_eq!(checks.len(), 3);
-    for (name, result) in checks {
-        assert!(result.is_ok(), "{name}: {result:?}");
+    for (gpu, count) in [(gpu(), 3), (mixed_gpu(), 4)] {
+        let Some(gpu) = gpu else { continue };
+        let checks = selftest(gpu).unwrap();
+        assert_eq!(checks.len(), count);
+        for (name, result) in checks {
+            assert!(result.is_ok(), "{name}: {result:?}");
+        }
     }
 }
 
