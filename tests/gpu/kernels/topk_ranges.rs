@@ -125,7 +125,10 @@ fn every_end_agrees_with_sorting() {
     ] {
         let group = Group::new(gpu, values, &[len], None);
         for &(prune, mode) in ends {
-            assert_eq!(group.check(prune, what), mode, "{what}, prune {prune}");
+            let end = group.check(prune, what);
+            // A bin may happen to end with the last value to prune.
+            let happens = mode == listed && end == whole;
+            assert!(end == mode || happens, "{what}, prune {prune}: {end}, not {mode}");
         }
     }
 }
