@@ -135,7 +135,7 @@ impl Selection {
             let most = u32::MAX;
             Error::argument(name, format!("{total} values in one ranking, it takes {most}"))
         })?;
-        let samples = samples(total);
+        let samples = Self::samples(total);
         let sample = plan.scratch(format!("{name}.sample"), samples.next_multiple_of(16));
         let list = plan.scratch(format!("{name}.list"), Self::LIST_WORDS);
         let (mut first, mut begin) = (0, 0);
@@ -159,8 +159,14 @@ impl Selection {
             first = end;
         }
         plan.push(TopkBounds { counts, sample, state, selection, samples, total })?;
-        // No more values than a list takes need neither a second round nor numbers.
-        let rounds = if total > Self::LISTED { ROUNDS } else { 1 };
+        // A sample of all values is never wrong; no more values than a list takes are found by a
+        // second round, and need no numbers.
+        let few = total <= Self::LISTED;
+        let rounds = match samples == total {
+            true => 1,
+            false if few => 2,
+            false => ROUNDS,
+        };
         for _ in 0..rounds {
             for &Ranked { values, protect, len, .. } in tensors {
                 plan.push(TopkHistogram { values, protect, state, histogram, len })?;
@@ -204,6 +210,12 @@ impl Selection {
         left_open.into_iter().try_for_each(|settle| plan.push(settle))
     }
 
+    /// Values that are sampled of `total`: what a sample costs grows with its square, what is in its
+    /// range falls with its root.
+    pub fn samples(total: u32) -> u32 {
+        (total / 2_048).clamp(512, SAMPLES).min(total)
+    }
+
     /// Bytes of scratch that a selection over tensors of these lengths takes: a sample, a list, and a
     /// word for each chunk of 32,768 values of the longest.
     pub fn scratch_bytes(lens: &[u32]) -> u64 {
@@ -212,15 +224,9 @@ impl Selection {
             true => lens.iter().map(|&len| TopkTies::words(len)).sum(),
             false => 0,
         };
-        let samples = samples(u32::try_from(total).unwrap_or(u32::MAX));
+        let samples = Self::samples(u32::try_from(total).unwrap_or(u32::MAX));
         u64::from(samples.next_multiple_of(16) + Self::LIST_WORDS + ties) * 4
     }
-}
-
-/// Values sampled of `total`: what the sample costs grows with its square, what is in the range falls
-/// with its root.
-fn samples(total: u32) -> u32 {
-    (total / 2_048).clamp(512, SAMPLES).min(total)
 }
 
 /// The optional operand `protect` over `len` values.

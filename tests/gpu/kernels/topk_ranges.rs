@@ -234,7 +234,7 @@ fn any_guess_leads_to_the_same_mask() {
         let want = topk_reference(&values, None, prune as usize);
         let mut ranks: Vec<u32> = values.iter().map(|v| v.to_bits()).collect();
         ranks.sort_unstable();
-        let found = ranks[prune as usize - 1];
+        let [before, found] = [2, 1].map(|back| ranks[prune as usize - back]);
         for [low, next, high] in [
             [0, 0, u32::MAX],
             [0, 1, u32::MAX],
@@ -244,6 +244,8 @@ fn any_guess_leads_to_the_same_mask() {
             [found, found, found],
             [found, found + 1, u32::MAX],
             [found - 1, found, found],
+            // The value before it, in the same bin.
+            [before, before, u32::MAX],
             [found + 1, found + 1, found + 1],
             [found + 1, found + 100, u32::MAX],
             [u32::MAX, u32::MAX, u32::MAX],
@@ -256,6 +258,36 @@ fn any_guess_leads_to_the_same_mask() {
                 .check(&mask, &want)
                 .unwrap_or_else(|e| panic!("below {most}, guess {low} {next} {high}: {e}"));
             assert_eq!(bench.read::<TopkState>(state)[0].score, found);
+        }
+    }
+}
+
+/// Values that all lie are where the sample looks: its guess is wrong to either side, also of few.
+#[test]
+fn a_sample_that_misleads_changes_nothing() {
+    let Some(gpu) = gpu() else { return };
+    for len in [513, 1000, 4096, 4097, 50_000] {
+        let mut rig = Rig::new(gpu);
+        // The rank of value i says i.
+        let places: Vec<f32> = (0..len).map(f32::from_bits).collect();
+        let (values, samples) = (rig.slot("values", &places), Selection::samples(len));
+        let sample = rig.output("sample", samples.next_multiple_of(16) as usize);
+        let state = rig.output("state", TOPK_STATE_WORDS as usize);
+        let list = rig.output("list", Selection::LIST_WORDS as usize);
+        let (protect, first, count) = (None, 0, samples);
+        rig.push(TopkSample { values, protect, sample, state, list, first, count, samples, len });
+        let sampled: Vec<u32> = rig.run().read(sample);
+        let len = len as usize;
+        for (inside, outside) in [(1.0, 0.001), (0.001, 1.0)] {
+            let mut values: Vec<f32> =
+                Noise::new(2).floats(len, 0.1).iter().map(|x| outside * (1.0 + x)).collect();
+            sampled[..samples as usize]
+                .iter()
+                .for_each(|&i| values[i as usize] *= inside / outside);
+            let group = Group::new(gpu, values, &[len], None);
+            for prune in [1, len / 100, len / 3, len / 2, len - len / 100, len - 1] {
+                group.check(prune, &format!("{len}, sampled {inside}, others {outside}"));
+            }
         }
     }
 }
