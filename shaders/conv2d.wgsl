@@ -193,6 +193,14 @@ fn load_b(t: Term, j: u32) -> f32 {
     return b[at];
 }
 
+fn rows_are_neighbours() -> bool {
+    return FORM == WEIGHT;
+}
+
+fn columns_are_neighbours() -> bool {
+    return FORM != INPUT;
+}
+
 fn place_of(i: u32, j: u32) -> u32 {
     return (i * params.groups + channel_group) * params.n + j;
 }

@@ -23,26 +23,29 @@ struct Params {
 override TRANS_A: bool = false;
 override TRANS_B: bool = false;
 
-fn row_of(i: u32) -> u32 {
+alias Row = u32;
+alias Term = u32;
+
+fn row_of(i: u32) -> Row {
     return i;
 }
 
-fn term_of(k: u32) -> u32 {
+fn term_of(k: u32) -> Term {
     return k;
 }
 
-fn next_term(k: u32) -> u32 {
+fn next_term(k: Term) -> Term {
     return k + 1u;
 }
 
-fn load_a(i: u32, k: u32) -> f32 {
+fn load_a(i: Row, k: Term) -> f32 {
     if TRANS_A {
         return a[params.a_begin + k * params.m + i];
     }
     return a[params.a_begin + i * params.k + k];
 }
 
-fn load_b(k: u32, j: u32) -> f32 {
+fn load_b(k: Term, j: u32) -> f32 {
     var at = k * params.n + j;
     if TRANS_B {
         at = j * params.k + k;
@@ -51,6 +54,15 @@ fn load_b(k: u32, j: u32) -> f32 {
         return 0.0;
     }
     return b[at];
+}
+
+// Whether words of a are neighbours where rows are, and words of b where columns are; else terms.
+fn rows_are_neighbours() -> bool {
+    return TRANS_A;
+}
+
+fn columns_are_neighbours() -> bool {
+    return !TRANS_B;
 }
 
 fn place_of(i: u32, j: u32) -> u32 {

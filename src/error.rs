@@ -1,9 +1,33 @@
 //! The crate's one error type: each message names the thing, both numbers, and the way out.
 use std::any::Any;
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
+
+use bytesize::ByteSize;
 
 /// Result with the crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A number of bytes as people read it: `1.5 MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", ByteSize::b(self.0).display().iec())
+    }
+}
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    /// `2GiB`, `500 MB`, or a whole number of bytes.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bytes = text.parse().map(|bytes: ByteSize| Self(bytes.as_u64()));
+        bytes.map_err(|_| format!("`{text}` must be a number of bytes like 2GiB, 500MB or 123456"))
+    }
+}
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -41,14 +65,17 @@ pub enum Error {
     },
     /// A plan needs more than the memory budget.
     #[error(
-        "the plan needs {bytes} bytes on the device, the memory budget is {budget}; \
-         use a smaller batch or model, or a larger budget"
+        "the plan needs {bytes} bytes on the device ({}), the memory budget is {budget} ({}); the largest tensors: {largest}; \
+         use a smaller batch or model, recompute activations (`recompute`), or a larger budget (--memory-budget, SECATEUR_MEMORY)",
+        Bytes(*bytes), Bytes(*budget)
     )]
     MemoryBudget {
         /// Bytes that it needs.
         bytes: u64,
         /// Bytes that it may take.
         budget: u64,
+        /// The three largest tensors, each with its bytes and whether it is persistent or scratch.
+        largest: String,
     },
     /// The device had no room for a tensor.
     #[error(

@@ -212,7 +212,7 @@ fn a_memory_budget_is_kept_to_the_byte() {
         Gpu::open(&GpuOptions { memory_budget: Some(budget), ..options }).unwrap()
     };
     let needed = |gpu: &Gpu| match run(gpu, None, TrainOptions::default()).unwrap_err() {
-        Error::MemoryBudget { bytes, budget } => (bytes, budget),
+        Error::MemoryBudget { bytes, budget, .. } => (bytes, budget),
         other => panic!("{other}"),
     };
     let small = with(1);

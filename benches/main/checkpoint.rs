@@ -2,36 +2,30 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion};
 use secateur::data::Dataset;
 use secateur::train::Event;
 use secateur::{
     Batches, Gpu, MaskUpdateOp, Model, Optimizer, Result, TrainOp, TrainOptions, train,
 };
 
+use super::rows::Rows;
+
 /// `stall`: how long training stands still for one save, submission of the copies and receipt of
 /// the bytes together, of a model with Adam. `saving` and `not saving`: a step of the largest model
 /// with a save begun every second (or as soon as the one before is done), and without, each the mean
 /// of a dozen.
-pub fn checkpoint(criterion: &mut Criterion, gpu: &Gpu, models: &[(&str, &[u32])]) -> Result<()> {
-    let mut group = criterion.benchmark_group("checkpoint");
+pub fn checkpoint(rows: &mut Rows<'_>, models: &[(&str, &[u32])]) {
+    let gpu = rows.gpu;
     for &(name, widths) in models {
-        group.bench_function(BenchmarkId::new("stall", name), |b| {
-            b.iter_custom(|saves| stall(gpu, widths, saves).unwrap_or_else(|e| panic!("{e}")));
-        });
+        rows.row("checkpoint", &format!("stall/{name}"), None, |saves| stall(gpu, widths, saves));
     }
     let &(name, widths) = models.last().expect("a model");
     for (row, interval) in [("not saving", 0.0), ("saving", 1.0)] {
-        group.bench_function(BenchmarkId::new(row, name), |b| {
-            b.iter_custom(|steps| {
-                const DOZEN: u32 = 12;
-                let taken = seconds(gpu, widths, steps * u64::from(DOZEN), interval);
-                taken.unwrap_or_else(|e| panic!("{e}")) / DOZEN
-            });
+        rows.row("checkpoint", &format!("{row}/{name}"), None, |steps| {
+            const DOZEN: u32 = 12;
+            Ok(seconds(gpu, widths, steps * u64::from(DOZEN), interval)? / DOZEN)
         });
     }
-    group.finish();
-    Ok(())
 }
 
 fn train_op<'a>(gpu: &Gpu, widths: &[u32]) -> Result<TrainOp<'a>> {

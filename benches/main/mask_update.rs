@@ -1,13 +1,13 @@
 //! Mask updates as a run has them: scores, floor, selection, kept energy, and pruned weights and
 //! slots of one optimizer tensor set to zero; throughput in weights.
-use criterion::{BenchmarkId, Criterion, Throughput};
+use criterion::Throughput;
 use secateur::Result;
-use secateur::gpu::Gpu;
 use secateur::graph::Graph;
 use secateur::kernels::{MASK_STATE_WORDS, mask_words, ones};
 use secateur::prune::{MaskUpdate, PrunedTensor, PruningSpec, Targets};
 
-use super::{Plan, noise};
+use super::plan::{Plan, noise};
+use super::rows::Rows;
 
 const SPECS: [(&str, &str); 12] = [
     ("exact", ""),
@@ -25,10 +25,8 @@ const SPECS: [(&str, &str); 12] = [
 ];
 
 /// Half of a matrix of `columns` output units is pruned, for the first time.
-pub fn mask_update(criterion: &mut Criterion, gpu: &Gpu, rows: u32, columns: u32) -> Result<()> {
-    let mut group = criterion.benchmark_group("whole mask update");
-    let len = rows * columns;
-    group.throughput(Throughput::Elements(len.into()));
+pub fn mask_update(results: &mut Rows<'_>, rows: u32, columns: u32) -> Result<()> {
+    let (gpu, len) = (results.gpu, rows * columns);
     for (name, text) in SPECS {
         let spec: PruningSpec = text.parse()?;
         let mut graph = Graph::default();
@@ -69,8 +67,8 @@ pub fn mask_update(criterion: &mut Criterion, gpu: &Gpu, rows: u32, columns: u32
             plan.program.upload(gpu, tensor.mask, &ones(len));
             plan.program.upload(gpu, update.counts(), &update.words(1, 0.5));
         }
-        plan.bench(&mut group, BenchmarkId::new(name, len));
+        let throughput = Some(Throughput::Elements(len.into()));
+        results.row("whole mask update", &format!("{name}/{len}"), throughput, |n| plan.time(n));
     }
-    group.finish();
     Ok(())
 }

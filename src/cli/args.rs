@@ -2,6 +2,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use secateur::error::Bytes;
 use secateur::nn::Model;
 use secateur::prune::{PruningSpec, Score};
 
@@ -13,7 +14,7 @@ SIGUSR1 writes a checkpoint, and training goes on.
 
 Environment: SECATEUR_ADAPTER (part of an adapter's name), SECATEUR_BACKEND (vulkan, metal, dx12),
 SECATEUR_POWER (high, low), SECATEUR_TIMEOUT (seconds after which a device counts as hung),
-SECATEUR_MEMORY (most bytes that a plan may take on the device).";
+SECATEUR_MEMORY (most bytes that a plan may take on the device, like 2GiB).";
 
 /// Train and prune neural networks on any GPU.
 ///
@@ -47,6 +48,9 @@ pub enum Command {
     /// Adapters that this machine has, and which one would be taken.
     #[command(after_help = "Example:\n  secateur devices --check")]
     Devices(Devices),
+    /// How fast the adapter is, and how near to that the kernels come; takes about a minute.
+    #[command(after_help = "Example:\n  secateur bench --plot roofline.svg")]
+    Bench(Bench),
 }
 
 impl Default for Command {
@@ -72,7 +76,8 @@ Examples:
     --pruning \"target_sparsity=0.9,pruning_frequency=100,\\
 sparsity_function_begin_step=936,sparsity_function_end_step=6552\"
   secateur train recipes/fashion-mnist.toml --data fashion-mnist:DIR --logdir logs/fashion
-  secateur train recipes/charlstm.toml --data text:FILE --baseline";
+  secateur train recipes/charlstm.toml --data text:FILE --baseline
+  secateur train recipes/chargpt.toml --data text:FILE --recompute 2 --plan";
 
 #[derive(Debug, Default, ClapArgs)]
 pub struct Train {
@@ -124,6 +129,14 @@ pub struct Train {
     /// Chrome trace of the steps taken from global step 0, N, 2N, ...
     #[arg(long)]
     pub trace_every_n_steps: Option<u64>,
+    /// Keep less for the backward pass: only what every N-th layer hands on, and compute the rest
+    /// again there, to the same bits; 0 keeps everything.
+    #[arg(long, value_name = "N")]
+    pub recompute: Option<usize>,
+    /// Print what would be launched and the memory that it takes, and exit. Needs no adapter, but
+    /// plans for the one that --adapter names.
+    #[arg(long)]
+    pub plan: bool,
     /// Chrome trace of one step, the second of this call.
     #[arg(long)]
     pub trace: bool,
@@ -264,6 +277,22 @@ pub struct Devices {
     /// Run the self-test on the adapter that would be taken.
     #[arg(long)]
     pub check: bool,
+    /// Measure which kernels are the fastest on the adapter, for a minute, and keep the choices for
+    /// all further runs; results stay the same to the bit.
+    #[arg(long)]
+    pub tune: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Bench {
+    /// The roofline as a picture: a file *.svg, replaced if it is there.
+    #[arg(long)]
+    pub plot: Option<PathBuf>,
+    /// Sizes so small that it takes seconds, to see that everything runs; the figures mean nothing.
+    #[arg(long)]
+    pub quick: bool,
     #[command(flatten)]
     pub common: Common,
 }
@@ -273,6 +302,9 @@ pub struct Common {
     /// Part of the name of the adapter to take.
     #[arg(long)]
     pub adapter: Option<String>,
+    /// Refuse before the first step what takes more memory on the device: 2GiB, 500MB or bytes.
+    #[arg(long, value_name = "BYTES")]
+    pub memory_budget: Option<Bytes>,
     /// One JSON object on standard output.
     #[arg(long)]
     pub json: bool,

@@ -3,6 +3,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use secateur::data::{Split, cifar10, digits, idx_folder, text};
+use secateur::error::Bytes;
 use secateur::gpu::{Gpu, GpuOptions};
 
 use super::args::Common;
@@ -37,5 +38,7 @@ pub fn options(common: &Common) -> Result<GpuOptions> {
     if common.adapter.is_some() {
         options.adapter.clone_from(&common.adapter);
     }
+    options.memory_budget =
+        common.memory_budget.map(|Bytes(bytes)| bytes).or(options.memory_budget);
     Ok(options)
 }

@@ -1,7 +1,10 @@
 //! `secateur devices`
+use std::path::PathBuf;
+use std::time::Duration;
+
 use anyhow::Result;
 use secateur::gpu::{AdapterReport, Gpu, adapters};
-use secateur::kernels::selftest;
+use secateur::kernels::{TUNED_SIZES, Tuned, selftest, tune};
 use serde::Serialize;
 
 use super::args::Devices;
@@ -14,6 +17,44 @@ struct Report {
     chosen: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<Vec<Check>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tuning: Option<Tuning>,
+}
+
+#[derive(Debug, Serialize)]
+struct Tuning {
+    products: Vec<Product>,
+    /// Where the choices are kept.
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+struct Product {
+    form: String,
+    size: [u32; 3],
+    /// The fastest first.
+    variants: Vec<Timed>,
+}
+
+#[derive(Debug, Serialize)]
+struct Timed {
+    name: String,
+    milliseconds: f64,
+}
+
+impl From<Tuned> for Product {
+    fn from(tuned: Tuned) -> Self {
+        let timed =
+            |(name, time): (_, Duration)| Timed { name, milliseconds: time.as_secs_f64() * 1e3 };
+        let variants = tuned.variants.into_iter().map(timed).collect();
+        Self { form: format!("{:?}", tuned.form), size: tuned.size, variants }
+    }
+}
+
+fn tuning(gpu: &Gpu) -> Result<Tuning> {
+    let (products, rows) = tune(gpu, TUNED_SIZES)?;
+    let file = gpu.keep_tuning(&products)?;
+    Ok(Tuning { products: rows.into_iter().map(Product::from).collect(), file })
 }
 
 #[derive(Debug, Serialize)]
@@ -34,8 +75,9 @@ pub fn run(args: &Devices) -> Result<Verdict> {
         };
         checks.into_iter().map(check).collect::<Vec<_>>()
     });
+    let tuning = args.tune.then(|| tuning(&gpu)).transpose()?;
     let chosen = gpu.report().name.clone();
-    let report = Report { adapters: adapters(&options)?, chosen, checks };
+    let report = Report { adapters: adapters(&options)?, chosen, checks, tuning };
     if args.common.json {
         output::json(&report)?;
     } else {
@@ -76,6 +118,19 @@ fn print(report: &Report) -> Result<()> {
     for check in report.checks.iter().flatten() {
         let verdict = if check.passed { "ok" } else { "FAILED" };
         output::line(&format!("{verdict:<6} {}: {}", check.name, check.detail))?;
+    }
+    if let Some(tuning) = &report.tuning {
+        let row = |product: &Product| {
+            let [m, n, k] = product.size;
+            let timed = |t: &Timed| format!("{} {:.2} ms", t.name, t.milliseconds);
+            let times: Vec<_> = product.variants.iter().map(timed).collect();
+            vec![format!("{} {m}x{n}x{k}", product.form), times.join(", ")]
+        };
+        let rows = tuning.products.iter().map(row).collect();
+        output::table(&["product", "variants, the fastest first"], 2, rows)?;
+        if let Some(file) = &tuning.file {
+            output::line(&format!("kept in {}", file.display()))?;
+        }
     }
     Ok(())
 }

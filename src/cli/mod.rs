@@ -1,5 +1,6 @@
-//! Floor 7: the command line. Results go to standard output, progress and logs to standard error.
+//! Floor 8: the command line. Results go to standard output, progress and logs to standard error.
 mod args;
+mod bench;
 mod calibrated;
 mod data;
 mod devices;
@@ -7,6 +8,7 @@ mod eval;
 mod export;
 mod inspect;
 mod output;
+mod plan;
 mod progress;
 mod prune;
 mod recipe;
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Prune(args) => prune::run(&args),
         Command::Devices(args) => devices::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     ExitCode::from(match outcome {
         Ok(Verdict::Done) => 0,

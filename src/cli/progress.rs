@@ -2,7 +2,8 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use secateur::train::Event;
 
-use super::output::{note, thousands};
+use super::output::note;
+use super::plan;
 
 /// A bar of steps with loss, sparsity, steps/s and time left.
 pub struct Progress {
@@ -24,11 +25,8 @@ impl Progress {
     pub fn event(&mut self, event: &Event) {
         match event {
             Event::Start { step, memory } => {
-                let (kept, scratch) = (thousands(memory.persistent), thousands(memory.scratch));
-                let label = self.bar.prefix();
-                let line = format!(
-                    "{label}: from step {step}; {kept} B kept and {scratch} B scratch on the device"
-                );
+                let line =
+                    format!("{}: from step {step}; {}", self.bar.prefix(), plan::said(memory));
                 match self.bar.is_hidden() {
                     true => note(line),
                     // Above the bar.
@@ -51,5 +49,25 @@ impl Progress {
 
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// On a terminal the name of what is under way, nothing elsewhere.
+pub struct Naming(ProgressBar);
+
+impl Naming {
+    pub fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        bar.set_style(ProgressStyle::with_template("{elapsed} {msg}").expect("a valid template"));
+        Self(bar)
+    }
+
+    pub fn next(&self, name: &str) {
+        self.0.set_message(name.to_owned());
+        self.0.tick();
+    }
+
+    pub fn finish(&self) {
+        self.0.finish_and_clear();
     }
 }

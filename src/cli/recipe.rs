@@ -23,6 +23,9 @@ pub struct Recipe {
     pub model: Model,
     /// Rows in a batch.
     pub batch: usize,
+    /// Layers of the segments that the backward pass computes again; 0 keeps everything.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub recompute: usize,
     /// Leave out the rows of an epoch that do not fill a batch.
     #[serde(default)]
     pub drop_last: bool,
@@ -71,6 +74,7 @@ impl Recipe {
         set(&mut recipe.steps, steps.as_ref());
         set(&mut recipe.batch, batch.as_ref());
         set(&mut recipe.seed, seed.as_ref());
+        set(&mut recipe.recompute, args.recompute.as_ref());
         recipe.trace_every_n_steps = trace_every_n_steps.or(recipe.trace_every_n_steps);
         match &args.pruning {
             Some(Pruning::None) => recipe.pruning = None,

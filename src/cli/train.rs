@@ -1,8 +1,10 @@
 //! `secateur train`
+use std::cell::Cell;
 use std::fs;
 use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use secateur::data::{Batches, Dataset, Prefetch, Split};
@@ -12,6 +14,7 @@ use secateur::train::{End, Event, TrainOp, TrainOptions, TrainOutcome, train};
 use serde::Serialize;
 
 use super::args::Train;
+use super::plan::{self, MemoryReport};
 use super::progress::Progress;
 use super::recipe::Recipe;
 use super::signals::Signals;
@@ -25,6 +28,7 @@ struct Report {
     global_step: u64,
     /// Of the last step of this call; null when the run was at its limit already.
     loss: Option<f32>,
+    memory: MemoryReport,
     train_accuracy: f64,
     test_accuracy: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,22 +37,35 @@ struct Report {
     layers: Vec<LayerSparsity>,
     steps_per_second: f64,
     seconds: f64,
+    /// From the start of the command to the end of its first step; for people only.
+    #[serde(skip)]
+    first_step_seconds: Option<f64>,
     checkpoint: Option<PathBuf>,
 }
 
 pub fn run(args: &Train) -> Result<Verdict> {
+    let (started, first_step) = (Instant::now(), Cell::new(None));
+    let on_step = || {
+        let seconds = first_step.get().unwrap_or_else(|| started.elapsed().as_secs_f64());
+        first_step.set(Some(seconds));
+    };
     let recipe = Recipe::of(args)?;
     let pruning = recipe.pruning.clone().map(Pruning::new).transpose()?;
     let data = data::open(&recipe.data, recipe.length)?;
-    let mut gpu = data::gpu(&args.common)?;
     let mask_update_op =
         pruning.as_ref().map_or_else(MaskUpdateOp::none, Pruning::conditional_mask_update_op);
+    if args.plan {
+        return plan::print(&args.common, &recipe, &data, &mask_update_op);
+    }
+    let mut gpu = data::gpu(&args.common)?;
     let logdir = match &args.logdir {
         Some(logdir) => logdir.clone(),
         None => {
             // Refused before there is a folder.
             recipe.training().validate()?;
             mask_update_op.check_fires(0, recipe.steps, 0)?;
+            let plan = plan::of(&recipe, &data, &mask_update_op, gpu.target())?;
+            plan.check_budget(gpu.memory_budget())?;
             new_logdir(&recipe.data)?
         }
     };
@@ -65,7 +82,7 @@ pub fn run(args: &Train) -> Result<Verdict> {
     if baseline && pruning.is_some() {
         let dense = Recipe { pruning: None, trace_every_n_steps: None, ..recipe.clone() };
         let (recipe, logdir) = (&dense, &*logdir.join("dense"));
-        let job = Job { recipe, logdir, label: "dense", trace: false };
+        let job = Job { recipe, logdir, label: "dense", trace: false, on_step: &on_step };
         let outcome = train_one(&gpu, &job, MaskUpdateOp::none(), &data.train, &signals)?;
         // Another one than before, where the device was lost.
         gpu = outcome.session.gpu().clone();
@@ -75,12 +92,12 @@ pub fn run(args: &Train) -> Result<Verdict> {
         dense_test_accuracy = Some(outcome.session.evaluate(&data.test)?.accuracy);
     }
     let label = if mask_update_op.spec().is_some() { "pruned" } else { "dense" };
-    let job = Job { recipe: &recipe, logdir: &logdir, label, trace: args.trace };
+    let job = Job { recipe: &recipe, logdir: &logdir, label, trace: args.trace, on_step: &on_step };
     let outcome = train_one(&gpu, &job, mask_update_op, &data.train, &signals)?;
     if outcome.end == End::Stopped {
         return Ok(stopped(&outcome, &signals));
     }
-    let report = report(&outcome, &data, dense_test_accuracy)?;
+    let report = report(&outcome, &data, dense_test_accuracy, first_step.get())?;
     if args.common.json {
         output::json(&report)?;
     } else {
@@ -96,6 +113,8 @@ struct Job<'a> {
     label: &'static str,
     /// Whether to trace a step of it.
     trace: bool,
+    /// Told of every step that is done.
+    on_step: &'a dyn Fn(),
 }
 
 fn train_one(
@@ -105,11 +124,12 @@ fn train_one(
     train_set: &Arc<Dataset>,
     signals: &Signals,
 ) -> Result<TrainOutcome> {
-    let &Job { recipe, logdir, label, trace } = job;
+    let &Job { recipe, logdir, label, trace, on_step } = job;
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
     let batches = Prefetch::new(batches.augment(true).streams(train_set.is_text()));
-    let train_op = TrainOp::new(gpu, &recipe.model, recipe.training(), batches, recipe.seed)?;
+    let train_op = TrainOp::new(gpu, &recipe.model, recipe.training(), batches, recipe.seed)?
+        .recompute(recipe.recompute)?;
     let mut progress = Progress::new(label, recipe.steps);
     let mut written = Ok(());
     let terminal = std::io::stderr().is_terminal();
@@ -127,6 +147,9 @@ fn train_one(
             // Only now is the logdir this run's own: a refused run must not replace its recipe.
             if let Event::Start { .. } = event {
                 written = recipe.write(logdir);
+            }
+            if let Event::Step(_) = event {
+                on_step();
             }
             progress.event(event);
         })),
@@ -149,6 +172,7 @@ fn report(
     outcome: &TrainOutcome,
     data: &Split,
     dense_test_accuracy: Option<f64>,
+    first_step_seconds: Option<f64>,
 ) -> Result<Report> {
     let adapter = outcome.session.gpu().report();
     let layers = outcome.session.layers()?;
@@ -159,6 +183,7 @@ fn report(
         backend: adapter.backend.clone(),
         global_step: outcome.global_step,
         loss: outcome.loss,
+        memory: outcome.session.memory().into(),
         // As many rows as the test set has: a forward pass over all of them can take longer than the run.
         train_accuracy: outcome
             .session
@@ -170,6 +195,7 @@ fn report(
         layers,
         steps_per_second,
         seconds: outcome.seconds,
+        first_step_seconds,
         checkpoint: outcome.checkpoint.clone(),
     })
 }
@@ -206,6 +232,9 @@ fn print(report: &Report, recipe: &Recipe, logdir: &Path) -> Result<()> {
             report.steps_per_second
         ),
     ));
+    if let Some(seconds) = report.first_step_seconds {
+        facts.push(("first step done", format!("{seconds:.2} s after the start")));
+    }
     facts.push(("adapter", format!("{} ({})", report.adapter, report.backend)));
     facts.push(("files", logdir.display().to_string()));
     for (name, value) in facts {

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use etcetera::BaseStrategy;
 use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::target::Target;
+use crate::error::Bytes;
 use crate::{Error, Result};
 
 /// How to choose an adapter. `Default` takes the fastest one there is.
@@ -22,7 +25,7 @@ pub struct GpuOptions {
     pub cache_dir: Option<PathBuf>,
     /// Longest wait for the device before it counts as hung; a step must be done within it.
     pub timeout: Duration,
-    /// Most bytes that one plan may take on the device; `None` leaves it to the driver.
+    /// Most bytes that one plan may take on the device, with what is staged besides: [`Memory::peak`](super::Memory::peak); `None` leaves it to the driver.
     pub memory_budget: Option<u64>,
 }
 
@@ -42,7 +45,7 @@ impl Default for GpuOptions {
 
 impl GpuOptions {
     /// Options from the environment: `SECATEUR_ADAPTER` (part of a name), `SECATEUR_BACKEND`,
-    /// `SECATEUR_POWER` (`high` or `low`), `SECATEUR_TIMEOUT` (seconds), `SECATEUR_MEMORY` (bytes),
+    /// `SECATEUR_POWER` (`high` or `low`), `SECATEUR_TIMEOUT` (seconds), `SECATEUR_MEMORY` (bytes, or like `2GiB`),
     /// with the platform's cache folder.
     ///
     /// # Errors
@@ -64,12 +67,11 @@ impl GpuOptions {
                     Error::argument("SECATEUR_TIMEOUT", message)
                 })?,
         };
-        let memory_budget = text("SECATEUR_MEMORY")
-            .map(|text| {
-                let message = format!("`{text}` must be a whole number of bytes");
-                text.parse().map_err(|_| Error::argument("SECATEUR_MEMORY", message))
-            })
-            .transpose()?;
+        let bytes = |text: String| {
+            let bytes = text.parse().map(|Bytes(bytes)| bytes);
+            bytes.map_err(|message| Error::argument("SECATEUR_MEMORY", message))
+        };
+        let memory_budget = text("SECATEUR_MEMORY").map(bytes).transpose()?;
         Ok(Self {
             adapter: text("SECATEUR_ADAPTER"),
             backend,
@@ -190,6 +192,8 @@ pub struct AdapterReport {
     pub timestamps: bool,
     /// Subgroup operations.
     pub subgroups: bool,
+    /// Fewest and most invocations of a subgroup.
+    pub subgroup_size: [u32; 2],
     /// 16-bit floats in shaders.
     pub f16: bool,
     /// Compiled pipelines can be kept on disk.
@@ -197,6 +201,20 @@ pub struct AdapterReport {
 }
 
 impl AdapterReport {
+    /// What plans for a device of this adapter may count on, before a tuner has seen it.
+    pub fn target(&self) -> Target {
+        let [least, most] = self.subgroup_size;
+        let subgroup = (self.subgroups && least == most).then_some(most);
+        let software = self.kind == AdapterKind::Software;
+        Target { software, subgroup, ..Target::default() }
+    }
+
+    /// What files of this adapter and driver have in their names.
+    pub(super) fn key(&self) -> String {
+        let all = format!("{}|{}|{}", self.name, self.backend, self.driver);
+        format!("{:016x}", xxh3_64(all.as_bytes()))
+    }
+
     /// Of a device that is opened within `limits`.
     pub(super) fn of(adapter: &wgpu::Adapter, limits: &wgpu::Limits) -> Self {
         let (info, has) = (adapter.get_info(), adapter.features());
@@ -210,6 +228,7 @@ impl AdapterReport {
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             timestamps: has.contains(wgpu::Features::TIMESTAMP_QUERY),
             subgroups: has.contains(wgpu::Features::SUBGROUP),
+            subgroup_size: [info.subgroup_min_size, info.subgroup_max_size],
             f16: has.contains(wgpu::Features::SHADER_F16),
             pipeline_cache: has.contains(wgpu::Features::PIPELINE_CACHE),
         }

@@ -19,8 +19,7 @@ pub(super) struct DiskCache {
 impl DiskCache {
     /// Reads the cache for this adapter and driver; a damaged file counts as none.
     pub(super) fn open(device: &wgpu::Device, dir: PathBuf, report: &AdapterReport) -> Self {
-        let key = format!("{}|{}|{}", report.name, report.backend, report.driver);
-        let path = dir.join(format!("pipelines-{:016x}.bin", xxh3_64(key.as_bytes())));
+        let path = dir.join(format!("pipelines-{}.bin", report.key()));
         let data = fs::read(&path).ok().and_then(|file| {
             let (sum, data) = file.split_first_chunk::<8>()?;
             (u64::from_le_bytes(*sum) == xxh3_64(data)).then(|| data.to_vec())

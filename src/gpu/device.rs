@@ -1,12 +1,15 @@
 //! Opening an adapter, submitting work, and turning every failure into an error value.
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::adapter::{self, AdapterReport, GpuOptions, Limits};
 use super::cache::DiskCache;
 use super::health::Health;
+use super::target::{Products, Target};
 use super::trusted;
+use super::tuning;
 use crate::{Error, Result};
 
 /// A device and its queue; clones are handles to the same. Open one per process: some drivers leak
@@ -22,12 +25,20 @@ pub struct Gpu {
 struct Shared {
     options: GpuOptions,
     report: AdapterReport,
+    target: Target,
     health: Health,
     cache: Option<Mutex<DiskCache>>,
-    pipelines: Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>,
+    pipelines: Mutex<Pipelines>,
 }
 
-/// wgpu makes identical pipelines anew each time, so the device keeps one per key.
+/// wgpu makes identical pipelines anew each time, so the device keeps one per key, and one module
+/// for all pipelines of a shader.
+#[derive(Debug, Default)]
+struct Pipelines {
+    made: HashMap<PipelineKey, wgpu::ComputePipeline>,
+    modules: HashMap<&'static str, wgpu::ShaderModule>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct PipelineKey {
     pub(super) name: &'static str,
@@ -67,8 +78,10 @@ impl Gpu {
             .clone()
             .filter(|_| report.pipeline_cache)
             .map(|dir| Mutex::new(DiskCache::open(&device, dir, &report)));
+        let tuned = options.cache_dir.as_deref().and_then(|dir| tuning::load(dir, &report));
+        let target = Target { products: tuned.unwrap_or_default(), ..report.target() };
         let (options, pipelines) = (options.clone(), Mutex::default());
-        let shared = Arc::new(Shared { options, report, health, cache, pipelines });
+        let shared = Arc::new(Shared { options, report, target, health, cache, pipelines });
         Ok(Self { device, queue, shared })
     }
 
@@ -87,13 +100,24 @@ impl Gpu {
         &self.shared.report
     }
 
+    /// What plans for this device may count on, a tuner's choices included.
+    pub fn target(&self) -> Target {
+        self.shared.target
+    }
+
+    /// Keeps a tuner's choices for devices of this adapter and driver opened from now on; where, or `None`
+    /// without a folder for such.
+    ///
     /// # Errors
-    /// [`Error::MemoryBudget`] when a plan of `bytes` is more than [`GpuOptions::memory_budget`].
-    pub(super) fn within_budget(&self, bytes: u64) -> Result<()> {
-        match self.shared.options.memory_budget {
-            Some(budget) if bytes > budget => Err(Error::MemoryBudget { bytes, budget }),
-            _ => Ok(()),
-        }
+    /// [`Error::Io`] names the file.
+    pub fn keep_tuning(&self, products: &Products) -> Result<Option<PathBuf>> {
+        let dir = self.shared.options.cache_dir.as_deref();
+        dir.map(|dir| tuning::store(dir, self.report(), products)).transpose()
+    }
+
+    /// [`GpuOptions::memory_budget`].
+    pub fn memory_budget(&self) -> Option<u64> {
+        self.shared.options.memory_budget
     }
 
     /// Blocks until everything submitted has run.
@@ -183,14 +207,18 @@ impl Gpu {
         entries: &[wgpu::BindGroupLayoutEntry],
     ) -> Result<wgpu::ComputePipeline> {
         let mut pipelines = self.shared.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = pipelines.get(key) {
+        let Pipelines { made, modules } = &mut *pipelines;
+        if let Some(pipeline) = made.get(key) {
             return Ok(pipeline.clone());
         }
         let cache =
             self.shared.cache.as_ref().map(|c| c.lock().unwrap_or_else(PoisonError::into_inner));
         let constants: Vec<(&str, f64)> =
             key.constants.iter().map(|&(name, bits)| (name, f64::from_bits(bits))).collect();
+        let known = modules.get(key.wgsl).cloned();
         let make = || {
+            let module =
+                known.unwrap_or_else(|| trusted::shader_module(&self.device, key.name, key.wgsl));
             let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some(key.name),
                 entries,
@@ -200,10 +228,10 @@ impl Gpu {
                 bind_group_layouts: &[Some(&layout)],
                 immediate_size: 0,
             });
-            self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(key.name),
                 layout: Some(&layout),
-                module: &trusted::shader_module(&self.device, key.name, key.wgsl),
+                module: &module,
                 entry_point: Some("main"),
                 compilation_options: wgpu::PipelineCompilationOptions {
                     constants: &constants,
@@ -211,17 +239,19 @@ impl Gpu {
                     zero_initialize_workgroup_memory: false,
                 },
                 cache: cache.as_ref().map(|c| c.handle()),
-            })
+            });
+            (module, pipeline)
         };
         let failed = |why: &str| Error::Device(format!("the pipeline of {}: {why}", key.name));
-        let pipeline = self.scoped(make, || Error::Device("out of memory".to_owned())).map_err(
-            |e| match e {
+        let (module, pipeline) = self
+            .scoped(make, || Error::Device("out of memory".to_owned()))
+            .map_err(|e| match e {
                 Error::Device(why) => failed(&why),
                 // A loss stays one, for a run to go on from.
                 e => e,
-            },
-        )?;
-        pipelines.insert(key.clone(), pipeline.clone());
+            })?;
+        modules.insert(key.wgsl, module);
+        made.insert(key.clone(), pipeline.clone());
         Ok(pipeline)
     }
 }

@@ -56,6 +56,15 @@ impl Bound {
     pub const NONE: Self = Self { slot: None, words: 0 };
 }
 
+/// Another WGSL text of a kernel, with the same bindings and uniform, for adapters that it suits better.
+#[derive(Debug, Clone, Copy)]
+pub struct Variant {
+    /// What it is called in a plan's text.
+    pub name: &'static str,
+    /// Whole WGSL text.
+    pub wgsl: &'static str,
+}
+
 /// A compute kernel. The struct's fields are its operands; the WGSL is the truth, and
 /// `tests/host/shaders.rs` proves the two agree without a GPU.
 pub trait Kernel {
@@ -63,6 +72,8 @@ pub trait Kernel {
     const NAME: &'static str;
     /// Whole WGSL text, from [`wgsl!`](crate::wgsl).
     const WGSL: &'static str;
+    /// What else may be launched.
+    const VARIANTS: &'static [Variant] = &[];
     /// Storage bindings `0..n`, in order. The uniform is binding `n`.
     const OPERANDS: &'static [Operand];
     /// The uniform; declare it with [`uniform!`](crate::uniform).
@@ -75,6 +86,10 @@ pub trait Kernel {
     /// Values of the WGSL's `override` constants; each combination is a pipeline of its own.
     fn constants(&self) -> Vec<(&'static str, f64)> {
         Vec::new()
+    }
+    /// The one of [`VARIANTS`](Self::VARIANTS) that is launched instead of [`WGSL`](Self::WGSL).
+    fn variant(&self) -> Option<&'static Variant> {
+        None
     }
     /// Workgroups to launch.
     fn grid(&self) -> [u32; 3];

@@ -8,16 +8,21 @@ mod plan;
 mod planner;
 mod program;
 mod readback;
+mod target;
 mod timestamps;
 mod trusted;
+mod tuning;
 
 pub use adapter::{AdapterKind, AdapterReport, GpuOptions, Limits, PowerPreference, adapters};
 pub use device::Gpu;
-pub use kernel::{Access, Bound, Kernel, Operand, Slot, grid_1d, grid_groups, read, write};
+pub use kernel::{
+    Access, Bound, Kernel, Operand, Slot, Variant, grid_1d, grid_groups, read, write,
+};
 pub use plan::{Phase, PlanBuilder};
 pub use planner::Memory;
 pub use program::{Encoder, Program};
 pub use readback::{ReadbackRing, Ticket};
+pub use target::{Products, Target};
 pub use timestamps::{GpuSpan, Timestamps};
 
 /// Most loop iterations that one invocation may make. Some software adapters cut an invocation off

@@ -3,6 +3,9 @@ use std::fmt;
 
 use super::kernel::{Access, Kernel, Slot};
 use super::planner::{self, Assignment, Life, Memory};
+use super::program;
+use super::target::Target;
+use crate::error::Bytes;
 use crate::{Error, Result};
 
 /// WebGPU's default limit of storage bindings in one shader.
@@ -15,9 +18,12 @@ pub struct Phase(pub(super) usize);
 /// Collects phases, launches and slots; no GPU is touched until [`build`](Self::build).
 #[derive(Debug, Default)]
 pub struct PlanBuilder {
+    target: Target,
     pub(super) slots: Vec<SlotInfo>,
     pub(super) phases: Vec<PhaseInfo>,
     pub(super) launches: Vec<Launch>,
+    /// Bytes that whoever runs it stages besides.
+    staging: u64,
 }
 
 #[derive(Debug)]
@@ -41,6 +47,8 @@ pub(super) struct PhaseInfo {
 #[derive(Debug)]
 pub(super) struct Launch {
     pub(super) name: &'static str,
+    /// Name of the kernel's variant, where it is one.
+    variant: Option<&'static str>,
     pub(super) wgsl: &'static str,
     pub(super) constants: Vec<(&'static str, u64)>,
     /// Operand name, access, slot; `None` where the launch leaves the operand alone.
@@ -50,6 +58,16 @@ pub(super) struct Launch {
 }
 
 impl PlanBuilder {
+    /// An empty plan for what `target` says; `default()` is one for any device.
+    pub fn new(target: Target) -> Self {
+        Self { target, ..Self::default() }
+    }
+
+    /// What the plan is for: kernels choose their variants by it.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
     /// A slot that keeps its contents from step to step: weights, masks, optimizer slots, inputs.
     pub fn persistent(&mut self, name: impl Into<String>, words: u32) -> Slot {
         self.slot(name.into(), words, true)
@@ -135,9 +153,11 @@ impl PlanBuilder {
             info.span = Some((info.span.map_or(at, |(first, _)| first), at));
             info.phase = phase;
         }
+        let variant = kernel.variant();
         self.launches.push(Launch {
             name: K::NAME,
-            wgsl: K::WGSL,
+            variant: variant.map(|v| v.name),
+            wgsl: variant.map_or(K::WGSL, |v| v.wgsl),
             constants: kernel.constants().into_iter().map(|(n, v)| (n, v.to_bits())).collect(),
             operands: K::OPERANDS
                 .iter()
@@ -150,10 +170,48 @@ impl PlanBuilder {
         Ok(())
     }
 
-    /// Bytes that [`build`](Self::build) will allocate.
+    /// Counts `bytes` in [`Memory::staging`], of buffers that are not the plan's.
+    pub fn stage(&mut self, bytes: u64) {
+        self.staging += bytes;
+    }
+
+    /// Bytes that [`build`](Self::build) will allocate, and those told to [`stage`](Self::stage).
     pub fn memory(&self) -> Memory {
         let lives = self.lives();
-        planner::memory(&lives, &planner::assign(&lives))
+        let own = program::staging(self.launches.len());
+        planner::memory(&lives, &planner::assign(&lives), own + self.staging)
+    }
+
+    /// That the plan's [`peak`](Memory::peak) is within `budget`, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::MemoryBudget`] names both and the three largest tensors.
+    pub fn check_budget(&self, budget: Option<u64>) -> Result<()> {
+        let bytes = self.memory().peak();
+        match budget {
+            Some(budget) if bytes > budget => {
+                Err(Error::MemoryBudget { bytes, budget, largest: self.largest(3) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The tensors that make the `n` largest buffers as large as they are.
+    fn largest(&self, n: usize) -> String {
+        let assignment = self.assignment();
+        let mut largest: Vec<Option<&SlotInfo>> = vec![None; assignment.words.len()];
+        for (slot, &home) in self.slots.iter().zip(&assignment.home) {
+            if largest[home].is_none_or(|other| other.words < slot.words) {
+                largest[home] = Some(slot);
+            }
+        }
+        let mut largest: Vec<_> = largest.into_iter().flatten().collect();
+        largest.sort_by_key(|slot| std::cmp::Reverse(slot.words));
+        let named = largest.iter().take(n).map(|slot| {
+            let (bytes, kind) = (u64::from(slot.words) * 4, ["scratch", "persistent"]);
+            format!("{} ({}, {})", slot.name, Bytes(bytes), kind[usize::from(slot.persistent)])
+        });
+        named.collect::<Vec<_>>().join(", ")
     }
 
     pub(super) fn assignment(&self) -> Assignment {
@@ -181,7 +239,7 @@ impl PlanBuilder {
 impl fmt::Display for PlanBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let assignment = self.assignment();
-        let Memory { persistent, scratch, unshared } = self.memory();
+        let Memory { persistent, scratch, unshared, .. } = self.memory();
         writeln!(
             f,
             "{} launches, {} slots in {} buffers; {persistent} B persistent, \
@@ -206,6 +264,9 @@ impl fmt::Display for PlanBuilder {
                 }
                 for (name, bits) in &launch.constants {
                     write!(f, " {name}:{}", f64::from_bits(*bits))?;
+                }
+                if let Some(variant) = launch.variant {
+                    write!(f, " ({variant})")?;
                 }
                 let [x, y, z] = launch.grid;
                 writeln!(f, "  grid {x}x{y}x{z}")?;

@@ -2,6 +2,7 @@
 //!
 //! Whole buffers are shared, never ranges of one: WebGPU tracks access per buffer, so two ranges
 //! of an arena cannot be bound as `read` and `read_write` in the same launch.
+use std::cmp::Reverse;
 
 /// A slot's first and last launch. Persistent slots live outside every launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl Assignment {
     }
 }
 
-/// Memory of a program in bytes, known before anything is allocated.
+/// Memory of a program on the device in bytes, known before anything is allocated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Memory {
     /// Weights, masks, optimizer slots, inputs: kept from step to step.
@@ -36,47 +37,57 @@ pub struct Memory {
     pub scratch: u64,
     /// What scratch would take without sharing.
     pub unshared: u64,
+    /// Besides the slots: sizes and constants of the launches, what batches are written and results read through, and where there is a
+    /// logdir the copies that a checkpoint is written from. Compiled shaders, and what the driver keeps for itself, are not in it.
+    pub staging: u64,
 }
 
-/// First fit by start time, smallest sufficient buffer first; a buffer that is free but too small
-/// grows when no free one is large enough, so that sizes differ without waste.
+impl Memory {
+    /// Everything together, when all of it is in use.
+    pub fn peak(&self) -> u64 {
+        self.persistent + self.scratch + self.staging
+    }
+}
+
+/// Largest first, each into the smallest buffer that is free for as long as it lives ("greedy by size" of Pisarchyk and Lee 2020). By
+/// start time instead, small tensors that live long, the gradients of biases, would take buffers that were freed by large ones.
 pub(super) fn assign(slots: &[Life]) -> Assignment {
     let mut words: Vec<u32> = Vec::new();
-    let mut free_from: Vec<usize> = Vec::new();
     let mut home = vec![0; slots.len()];
     for (slot, life) in slots.iter().enumerate().filter(|(_, l)| l.span.is_none()) {
         home[slot] = words.len();
         words.push(life.words);
-        free_from.push(usize::MAX);
     }
-    let mut order: Vec<(usize, usize, usize)> = slots
+    // Spans of what lives in each buffer; persistent slots share with nothing.
+    let persistent = words.len();
+    let mut taken: Vec<Vec<(usize, usize)>> = Vec::new();
+    let mut order: Vec<(Reverse<u32>, (usize, usize), usize)> = slots
         .iter()
         .enumerate()
-        .filter_map(|(slot, life)| life.span.map(|(first, last)| (first, last, slot)))
+        .filter_map(|(slot, life)| Some((Reverse(life.words), life.span?, slot)))
         .collect();
     order.sort_unstable();
-    for (first, last, slot) in order {
-        let need = slots[slot].words;
-        let free = || (0..words.len()).filter(|&b| free_from[b] <= first);
-        let fit = free().filter(|&b| words[b] >= need).min_by_key(|&b| words[b]);
-        let buffer = fit.or_else(|| free().max_by_key(|&b| words[b])).unwrap_or_else(|| {
-            words.push(0);
-            free_from.push(0);
-            words.len() - 1
+    for (Reverse(need), (first, last), slot) in order {
+        let apart = |&(from, to): &(usize, usize)| last < from || to < first;
+        // The later a buffer was made, the smaller it is; all are large enough.
+        let free = taken.iter().rposition(|spans| spans.iter().all(apart));
+        let buffer = free.unwrap_or_else(|| {
+            words.push(need);
+            taken.push(Vec::new());
+            taken.len() - 1
         });
-        words[buffer] = words[buffer].max(need);
-        free_from[buffer] = last + 1;
-        home[slot] = buffer;
+        taken[buffer].push((first, last));
+        home[slot] = persistent + buffer;
     }
     Assignment { home, words }
 }
 
-/// Bytes of `assignment`.
-pub(super) fn memory(slots: &[Life], assignment: &Assignment) -> Memory {
+/// Bytes of `assignment`, and `staging` besides.
+pub(super) fn memory(slots: &[Life], assignment: &Assignment, staging: u64) -> Memory {
     let sum = |keep: bool| -> u64 {
         let kept = slots.iter().filter(|l| l.span.is_none() == keep);
         kept.map(|l| u64::from(l.words) * 4).sum()
     };
     let (persistent, unshared) = (sum(true), sum(false));
-    Memory { persistent, scratch: assignment.bytes() - persistent, unshared }
+    Memory { persistent, scratch: assignment.bytes() - persistent, unshared, staging }
 }

@@ -87,7 +87,7 @@ impl PlanBuilder {
 impl Program {
     fn new(builder: PlanBuilder, gpu: &Gpu) -> Result<Self> {
         let at = builder.assignment();
-        gpu.within_budget(at.bytes())?;
+        builder.check_budget(gpu.memory_budget())?;
         let buffers = allocate(&builder, &at, gpu)?;
         let uniforms = upload_uniforms(&builder.launches, gpu)?;
         let idle = idle(gpu)?;
@@ -111,7 +111,12 @@ impl Program {
     /// Encodes every launch of `phase`.
     pub fn encode(&self, phase: Phase, encoder: &mut Encoder) {
         let mut pass = encoder.commands.begin_compute_pass(&Default::default());
+        let mut set = None;
         for ready in &self.launches[self.builder.launches_of(phase)] {
+            if set != Some(&ready.pipeline) {
+                pass.set_pipeline(&ready.pipeline);
+                set = Some(&ready.pipeline);
+            }
             ready.dispatch(&mut pass);
         }
     }
@@ -125,7 +130,9 @@ impl Program {
                 label: Some(name),
                 timestamp_writes: timestamps.next(&self.builder.phases[phase.0].name, name),
             };
-            self.launches[i].dispatch(&mut encoder.commands.begin_compute_pass(&descriptor));
+            let mut pass = encoder.commands.begin_compute_pass(&descriptor);
+            pass.set_pipeline(&self.launches[i].pipeline);
+            self.launches[i].dispatch(&mut pass);
         }
     }
 
@@ -172,7 +179,7 @@ impl Program {
         }
     }
 
-    /// Bytes allocated.
+    /// Bytes allocated, and those that are staged besides.
     pub fn memory(&self) -> Memory {
         self.builder.memory()
     }
@@ -188,8 +195,8 @@ impl Program {
 }
 
 impl Ready {
+    /// After its pipeline is set.
     fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>) {
-        pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bind_group, &[]);
         pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
     }
@@ -222,6 +229,11 @@ fn allocate(builder: &PlanBuilder, at: &Assignment, gpu: &Gpu) -> Result<Vec<wgp
             gpu.scoped(|| gpu.device.create_buffer(&descriptor), no_memory)
         })
         .collect()
+}
+
+/// Bytes that a program of `launches` takes besides its slots.
+pub(super) fn staging(launches: usize) -> u64 {
+    (launches.max(1) * UNIFORM_STRIDE) as u64 + IDLE_BYTES
 }
 
 /// What stands for operands that launches leave alone.

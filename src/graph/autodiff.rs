@@ -1,4 +1,5 @@
 //! Gradients: a transformation from graph to graph.
+use super::recompute::Recompute;
 use super::{Graph, Op, Shape, Tensor};
 use crate::kernels::{Activation, Form};
 use crate::{Error, Result};
@@ -25,8 +26,12 @@ pub fn gradients(graph: &mut Graph, loss: Tensor) -> Result<Vec<Option<Tensor>>>
         return Err(Error::shape("gradients", format!("{name} is not the mean of a loss")));
     };
     let logits = graph.nodes[losses.0].inputs[0];
-    let mut backward =
-        Backward { needed: needed(graph), gradients: vec![None; losses.0 + 1], graph };
+    let mut backward = Backward {
+        needed: needed(graph),
+        gradients: vec![None; losses.0 + 1],
+        recompute: Recompute::new(graph),
+        graph,
+    };
     let shape = backward.graph.shape(logits).clone();
     let first = backward.push(Op::LossGradient, vec![losses], shape, logits);
     backward.accumulate(logits, first);
@@ -52,11 +57,13 @@ pub(super) struct Backward<'g> {
     needed: Vec<bool>,
     /// Gradient of each node so far.
     gradients: Vec<Option<Tensor>>,
+    recompute: Recompute,
 }
 
 impl Backward<'_> {
     fn visit(&mut self, tensor: Tensor) -> Result<()> {
         let Some(gradient) = self.gradients[tensor.0] else { return Ok(()) };
+        self.recompute.reach(self.graph, tensor);
         let node = self.graph.nodes[tensor.0].clone();
         match (node.op, node.inputs.as_slice()) {
             (Op::Parameter | Op::Features, _) => {}
@@ -141,6 +148,7 @@ impl Backward<'_> {
 
     pub(super) fn push(&mut self, op: Op, inputs: Vec<Tensor>, shape: Shape, of: Tensor) -> Tensor {
         let name = format!("grad/{}", self.graph.nodes[of.0].name);
+        let inputs = inputs.into_iter().map(|input| self.recompute.of(input)).collect();
         self.graph.push(op, inputs, shape, &name)
     }
 }

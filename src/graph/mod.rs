@@ -10,6 +10,7 @@ mod lower;
 mod node;
 mod norm;
 mod pool;
+mod recompute;
 mod recurrent;
 mod sequence;
 mod shape;
@@ -45,6 +46,10 @@ const TARGETS: &str = "targets";
 pub struct Graph {
     nodes: Vec<Node>,
     parameters: Vec<Parameter>,
+    /// Number of nodes at the end of each layer.
+    layers: Vec<usize>,
+    /// Layers of a segment that is computed again; 0 for none.
+    recompute: usize,
 }
 
 impl Graph {

@@ -106,8 +106,8 @@ pub enum Op {
     BatchNormalise {
         /// Extents and constants.
         shape: Columns,
-        /// Share of the running moments that stays.
-        decay: f32,
+        /// Share of the running moments that stays; `None` leaves them.
+        decay: Option<f32>,
     },
     /// Inputs `gradient`, `y`, `moments`, sums of `gradient`, sums of `gradient * y`: gradient of both by `x`.
     BatchNormaliseGradient {

@@ -73,7 +73,7 @@ impl Graph {
         let of_batch =
             self.push(Op::Moments { shape }, vec![x], moments, &format!("{name}.moments"));
         let inputs = vec![x, of_batch, running];
-        Ok(self.push(Op::BatchNormalise { shape, decay }, inputs, xs, &name))
+        Ok(self.push(Op::BatchNormalise { shape, decay: Some(decay) }, inputs, xs, &name))
     }
 }
 
@@ -121,12 +121,12 @@ impl Lowering<'_> {
             let moments = if evaluates { running } else { self.slot(moments)? };
             let y = self.output(tensor)?;
             self.plan.push(BatchNormalise { shape, x, moments, y })?;
-            return match self.mode {
-                Mode::Train => {
+            return match (self.mode, decay) {
+                (Mode::Train, Some(decay)) => {
                     let len = 2 * shape.columns;
                     self.plan.push(MovingAverage { x: moments, average: running, len, decay })
                 }
-                Mode::Look | Mode::Evaluate => Ok(()),
+                _ => Ok(()),
             };
         }
         let inputs = self.slots_of(&node.inputs)?;

@@ -1,8 +1,9 @@
 //! `conv2d`: a convolution and its gradients, as products whose patches are never in memory.
-use super::product::{self, Product};
+use super::product::{self, Product, texts};
+use super::sums::Sums;
 use super::{Activation, Form, bit};
 use crate::Result;
-use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, read, write};
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant, read, write};
 
 /// The extents of a convolution of images `[images, height, width, channels]` with kernels
 /// `[kernel height, kernel width, channels / groups, outputs]`, as TensorFlow has them (NHWC).
@@ -242,6 +243,36 @@ impl Product for Conv2d {
         self.product()[2]
     }
 
+    fn form(&self) -> Form {
+        self.form
+    }
+
+    fn extents(&self) -> [u32; 3] {
+        let [m, n, _] = self.product();
+        [m, n, self.shape.groups]
+    }
+
+    /// Only what differs from the WGSL's defaults.
+    fn meaning(&self) -> Vec<(&'static str, f64)> {
+        let gate = self.gate.map_or(Activation::Identity, |(_, activation)| activation);
+        let form = match self.form {
+            Form::NN => 0.0,
+            Form::NT => 1.0,
+            Form::TN => 2.0,
+        };
+        [
+            ("FORM", form),
+            ("STRIDED", f64::from(u8::from(self.form == Form::NT && self.shape.stride != [1, 1]))),
+            ("MASKED", f64::from(u8::from(self.mask.is_some()))),
+            ("BIAS", f64::from(u8::from(self.bias.is_some()))),
+            ("ACTIVATION", self.activation.code()),
+            ("GATE", gate.code()),
+        ]
+        .into_iter()
+        .filter(|&(_, value)| value != 0.0)
+        .collect()
+    }
+
     fn params_of(&self, k_begin: u32, k_end: u32) -> Conv2dParams {
         let ([m, n, k], s) = (self.product(), &self.shape);
         let groups = s.groups.max(1);
@@ -283,12 +314,8 @@ impl Product for Conv2d {
 
 impl Kernel for Conv2d {
     const NAME: &'static str = "conv2d";
-    const WGSL: &'static str = crate::wgsl!(
-        "common/bits.wgsl",
-        "common/activation.wgsl",
-        "common/product.wgsl",
-        "conv2d.wgsl"
-    );
+    const WGSL: &'static str = texts!("common/product_blocks.wgsl", "conv2d.wgsl");
+    const VARIANTS: &'static [Variant] = texts!(variants, "conv2d.wgsl");
     const OPERANDS: &'static [Operand] =
         &[read("a"), read("b"), read("mask"), read("bias"), read("gate"), write("c")];
     type Params = Conv2dParams;
@@ -309,32 +336,12 @@ impl Kernel for Conv2d {
         self.params_of(0, self.terms())
     }
 
-    /// Only what differs from the WGSL's defaults.
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let gate = self.gate.map_or(Activation::Identity, |(_, activation)| activation);
-        let form = match self.form {
-            Form::NN => 0.0,
-            Form::NT => 1.0,
-            Form::TN => 2.0,
-        };
-        [
-            ("FORM", form),
-            ("STRIDED", f64::from(u8::from(self.form == Form::NT && self.shape.stride != [1, 1]))),
-            ("MASKED", f64::from(u8::from(self.mask.is_some()))),
-            ("BIAS", f64::from(u8::from(self.bias.is_some()))),
-            ("ACTIVATION", self.activation.code()),
-            ("GATE", gate.code()),
-        ]
-        .into_iter()
-        .filter(|&(_, value)| value != 0.0)
-        .chain(product::lanes(self.product()[1]))
-        .collect()
+        [self.meaning(), Sums::Blocks.constants(self.extents())].concat()
     }
 
     fn grid(&self) -> [u32; 3] {
-        let [m, n, _] = self.product();
-        let [rows, columns] = product::tile(n);
-        [n.div_ceil(columns), m.div_ceil(rows), self.shape.groups]
+        Sums::Blocks.grid(self.extents())
     }
 
     fn check(&self) -> Result<(), String> {

@@ -1,8 +1,9 @@
 //! `matmul`: the three products that training needs, with mask, bias and activation in one pass.
-use super::product::{self, Product};
+use super::product::{self, Product, texts};
+use super::sums::Sums;
 use super::{Activation, bit, mask_words};
 use crate::Result;
-use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, read, write};
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant, read, write};
 
 /// Which operands are stored transposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,30 @@ impl Product for Matmul {
         self.k
     }
 
+    fn form(&self) -> Form {
+        self.form
+    }
+
+    fn extents(&self) -> [u32; 3] {
+        [self.m, self.n, 1]
+    }
+
+    /// Only what differs from the WGSL's defaults, so that the plan's text stays readable.
+    fn meaning(&self) -> Vec<(&'static str, f64)> {
+        let gate = self.gate.map_or(Activation::Identity, |(_, activation)| activation);
+        [
+            ("TRANS_A", f64::from(u8::from(self.form == Form::TN))),
+            ("TRANS_B", f64::from(u8::from(self.form == Form::NT))),
+            ("MASKED", f64::from(u8::from(self.mask.is_some()))),
+            ("BIAS", f64::from(u8::from(self.bias.is_some()))),
+            ("ACTIVATION", self.activation.code()),
+            ("GATE", gate.code()),
+        ]
+        .into_iter()
+        .filter(|&(_, value)| value != 0.0)
+        .collect()
+    }
+
     fn params_of(&self, k_begin: u32, k_end: u32) -> MatmulParams {
         let &Self { m, n, k, begin: [a_begin, c_begin], .. } = self;
         MatmulParams { m, n, k, k_begin, k_end, a_begin, c_begin }
@@ -103,12 +128,8 @@ impl Product for Matmul {
 
 impl Kernel for Matmul {
     const NAME: &'static str = "matmul";
-    const WGSL: &'static str = crate::wgsl!(
-        "common/bits.wgsl",
-        "common/activation.wgsl",
-        "common/product.wgsl",
-        "matmul.wgsl"
-    );
+    const WGSL: &'static str = texts!("common/product_blocks.wgsl", "matmul.wgsl");
+    const VARIANTS: &'static [Variant] = texts!(variants, "matmul.wgsl");
     const OPERANDS: &'static [Operand] =
         &[read("a"), read("b"), read("mask"), read("bias"), read("gate"), write("c")];
     type Params = MatmulParams;
@@ -130,26 +151,12 @@ impl Kernel for Matmul {
         self.params_of(0, self.k)
     }
 
-    /// Only what differs from the WGSL's defaults, so that the plan's text stays readable.
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let gate = self.gate.map_or(Activation::Identity, |(_, activation)| activation);
-        [
-            ("TRANS_A", f64::from(u8::from(self.form == Form::TN))),
-            ("TRANS_B", f64::from(u8::from(self.form == Form::NT))),
-            ("MASKED", f64::from(u8::from(self.mask.is_some()))),
-            ("BIAS", f64::from(u8::from(self.bias.is_some()))),
-            ("ACTIVATION", self.activation.code()),
-            ("GATE", gate.code()),
-        ]
-        .into_iter()
-        .filter(|&(_, value)| value != 0.0)
-        .chain(product::lanes(self.n))
-        .collect()
+        [self.meaning(), Sums::Blocks.constants(self.extents())].concat()
     }
 
     fn grid(&self) -> [u32; 3] {
-        let [rows, columns] = product::tile(self.n);
-        [self.n.div_ceil(columns), self.m.div_ceil(rows), 1]
+        Sums::Blocks.grid(self.extents())
     }
 
     fn check(&self) -> Result<(), String> {

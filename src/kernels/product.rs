@@ -1,28 +1,28 @@
 //! What `matmul` and `conv2d` share: long sums in parts.
+use super::Form;
+use super::sums::Sums;
 use crate::Result;
-use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder};
+use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Variant};
 
-/// Invocations of a workgroup side by side, of 64: each has four columns, so that few columns leave few idle.
-fn lanes_of(columns: u32) -> u32 {
-    match columns {
-        0..=16 => 4,
-        17..=32 => 8,
-        _ => 16,
-    }
+/// The texts of a kernel on `shaders/common/product.wgsl`, whose own file is `$file`: blocks, and the variants of [`Sums`].
+macro_rules! texts {
+    ($sums:literal, $file:literal) => {
+        crate::wgsl!(
+            "common/bits.wgsl",
+            "common/activation.wgsl",
+            "common/product.wgsl",
+            $sums,
+            $file
+        )
+    };
+    (variants, $file:literal) => {
+        &[
+            Variant { name: "lanes", wgsl: texts!("common/product_lanes.wgsl", $file) },
+            Variant { name: "tiles", wgsl: texts!("common/product_tiles.wgsl", $file) },
+        ]
+    };
 }
-
-/// Rows and columns of the result that one workgroup computes, where it has `columns`. Each sum is the same in any.
-pub(super) fn tile(columns: u32) -> [u32; 2] {
-    let lanes = lanes_of(columns);
-    [64 / lanes * 8, lanes * 4]
-}
-
-/// The constants that say so, where they differ from the WGSL's.
-pub(super) fn lanes(columns: u32) -> impl Iterator<Item = (&'static str, f64)> {
-    let lanes = lanes_of(columns);
-    let all = [("LANES", lanes), ("LANE_ROWS", 64 / lanes)];
-    all.into_iter().filter(move |_| lanes != 16).map(|(name, value)| (name, value.into()))
-}
+pub(super) use texts;
 
 /// A kernel on `shaders/common/product.wgsl`.
 pub(super) trait Product: Kernel + Copy {
@@ -31,6 +31,15 @@ pub(super) trait Product: Kernel + Copy {
 
     /// Terms of each sum.
     fn terms(&self) -> u32;
+
+    /// Which of the three that training needs.
+    fn form(&self) -> Form;
+
+    /// Rows, columns and groups.
+    fn extents(&self) -> [u32; 3];
+
+    /// What is computed, in constants that differ from the WGSL's.
+    fn meaning(&self) -> Vec<(&'static str, f64)>;
 
     /// Its uniform for the terms `begin..end`.
     fn params_of(&self, begin: u32, end: u32) -> Self::Params;
@@ -44,11 +53,17 @@ pub(super) trait Product: Kernel + Copy {
 /// Appends `product` to `plan`: one launch, or as many as keep each invocation's loop under
 /// [`MAX_LOOP_ITERATIONS`], each adding its terms to the sums so far.
 pub(super) fn push(product: impl Product, plan: &mut PlanBuilder) -> Result<()> {
+    let sums = Sums::of(plan.target(), product.form(), product.extents());
+    push_as(product, sums, plan)
+}
+
+/// The same in one variant.
+pub(super) fn push_as(product: impl Product, sums: Sums, plan: &mut PlanBuilder) -> Result<()> {
     // At least one launch, whose check says what is wrong with no terms.
     let mut begin = 0;
     loop {
         let end = product.terms().min(begin + MAX_LOOP_ITERATIONS);
-        plan.push(Part { product, begin, end })?;
+        plan.push(Part { product, sums, begin, end })?;
         if end == product.terms() {
             return Ok(());
         }
@@ -60,6 +75,7 @@ pub(super) fn push(product: impl Product, plan: &mut PlanBuilder) -> Result<()> 
 #[derive(Debug, Clone, Copy)]
 struct Part<P> {
     product: P,
+    sums: Sums,
     begin: u32,
     end: u32,
 }
@@ -73,6 +89,7 @@ impl<P: Product> Part<P> {
 impl<P: Product> Kernel for Part<P> {
     const NAME: &'static str = P::NAME;
     const WGSL: &'static str = P::WGSL;
+    const VARIANTS: &'static [Variant] = P::VARIANTS;
     const OPERANDS: &'static [Operand] = P::OPERANDS;
     type Params = P::Params;
 
@@ -90,15 +107,20 @@ impl<P: Product> Kernel for Part<P> {
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
         let part = if self.is_last() { self.product } else { self.product.bare() };
-        let mut constants = part.constants();
+        let mut constants = part.meaning();
+        constants.extend(self.sums.constants(part.extents()));
         if self.begin > 0 {
             constants.push(("ACCUMULATE", 1.0));
         }
         constants
     }
 
+    fn variant(&self) -> Option<&'static Variant> {
+        self.sums.variant::<P>()
+    }
+
     fn grid(&self) -> [u32; 3] {
-        self.product.grid()
+        self.sums.grid(self.product.extents())
     }
 
     fn check(&self) -> Result<(), String> {

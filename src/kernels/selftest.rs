@@ -63,7 +63,7 @@ pub fn selftest(gpu: &Gpu) -> Result<Vec<Check>> {
 
 fn loops(gpu: &Gpu) -> Result<Result<String, String>> {
     let (len, iterations) = (100, MAX_LOOP_ITERATIONS);
-    let mut plan = PlanBuilder::default();
+    let mut plan = PlanBuilder::new(gpu.target());
     let count = plan.persistent("count", len);
     let phase = plan.phase("selftest");
     plan.push(LoopProbe { count, len, iterations })?;
@@ -80,7 +80,7 @@ fn loops(gpu: &Gpu) -> Result<Result<String, String>> {
 
 fn products(gpu: &Gpu) -> Result<Result<String, String>> {
     let [m, n, k] = [33, 65, 100];
-    let mut plan = PlanBuilder::default();
+    let mut plan = PlanBuilder::new(gpu.target());
     let (a, b) = (plan.persistent("a", m * k), plan.persistent("b", k * n));
     let c = plan.persistent("c", m * n);
     let phase = plan.phase("selftest");
@@ -122,7 +122,7 @@ fn products(gpu: &Gpu) -> Result<Result<String, String>> {
 
 fn selection(gpu: &Gpu) -> Result<Result<String, String>> {
     let (len, prune) = (20_000, 18_000);
-    let mut plan = PlanBuilder::default();
+    let mut plan = PlanBuilder::new(gpu.target());
     let weights = plan.persistent("weights", len);
     let counts = plan.persistent("counts", 1);
     let histogram = plan.persistent("histogram", Selection::HISTOGRAM_WORDS);

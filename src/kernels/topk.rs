@@ -175,8 +175,7 @@ impl Selection {
         }
         let (mut first, mut left_open) = (0, Vec::new());
         for &Ranked { values, protect, scores, mask_state, mask, len } in tensors {
-            let ties =
-                (rounds > 1).then(|| plan.scratch(format!("{name}.ties"), TopkTies::words(len)));
+            let ties = (!few).then(|| plan.scratch(format!("{name}.ties"), TopkTies::words(len)));
             if let Some(ties) = ties {
                 plan.push(TopkTies { values, protect, state, ties, len })?;
                 plan.push(TopkScan { ties, state, chunks: TopkTies::chunks(len) })?;

@@ -93,7 +93,11 @@ impl Model {
             ref dims => builder.graph.reshape(features, Shape::new([&[batch], dims].concat()))?,
         };
         let layers = self.layers();
-        let logits = layers.iter().try_fold(x, |x, layer| layer.build(&mut builder, x))?;
+        let logits = layers.iter().try_fold(x, |x, layer| {
+            let x = layer.build(&mut builder, x)?;
+            builder.graph.end_layer();
+            Ok::<_, Error>(x)
+        })?;
         let mut graph = builder.graph;
         let (have, answers) = match *graph.shape(logits).dims() {
             [_, ref places @ .., have] => (have, places.iter().product()),

@@ -51,7 +51,7 @@ impl Ranker {
     /// Of chunks of at least `len` elements; for N:M with groups of `m`, whole groups of them.
     pub(super) fn new(gpu: &Gpu, len: u32, m: Option<u32>) -> Result<Self> {
         let len = len.max(LEAST).next_multiple_of(m.unwrap_or(1));
-        let mut plan = PlanBuilder::default();
+        let mut plan = PlanBuilder::new(gpu.target());
         let values = plan.persistent("values", len);
         let counts = plan.persistent("counts", 1);
         let histogram = plan.persistent("histogram", Selection::HISTOGRAM_WORDS);

@@ -13,6 +13,7 @@ mod saves;
 mod scalars;
 mod session;
 mod snapshot;
+mod staging;
 mod start;
 mod step_fn;
 mod steps;

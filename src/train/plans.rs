@@ -1,6 +1,6 @@
 //! The phases of a run as launches: train, mask update, evaluate. Decided without a device.
 use super::variables::Variable;
-use crate::gpu::{Phase, PlanBuilder, Slot};
+use crate::gpu::{Phase, PlanBuilder, Slot, Target};
 use crate::graph::{Graph, Homes, Mode, Parameter, Tensor, gradients, lower};
 use crate::kernels::{RunningMean, STEP_WORDS, WeightAverage};
 use crate::nn::Network;
@@ -8,8 +8,8 @@ use crate::optim::{Training, Update};
 use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Score, Targets};
 use crate::{Error, Result};
 
-/// The plan of a run, without a device: its text says what is launched, [`PlanBuilder::memory`] how
-/// many bytes it will take.
+/// The plan of a run on a device that `target` says, without that device: its text says what is launched, [`PlanBuilder::memory`] how
+/// many bytes it will take, with a logdir.
 ///
 /// # Errors
 /// [`Error::Argument`] when there is nothing to prune; [`Error::Shape`] and [`Error::Plan`] name
@@ -18,8 +18,11 @@ pub fn plan(
     network: &Network,
     training: impl Into<Training>,
     mask_update_op: &MaskUpdateOp,
+    target: Target,
 ) -> Result<PlanBuilder> {
-    Ok(Plans::new(network, &training.into(), mask_update_op, false)?.plan)
+    let mut plans = Plans::new(network, &training.into(), mask_update_op, false, target)?;
+    plans.count_staging(true);
+    Ok(plans.plan)
 }
 
 /// Slots that the host writes before each step.
@@ -73,11 +76,12 @@ impl Plans {
         training: &Training,
         mask_update_op: &MaskUpdateOp,
         accumulates: bool,
+        target: Target,
     ) -> Result<Self> {
         let spec = mask_update_op.spec();
         let batch = network.batch();
         let targets = spec.map(|spec| Targets::of(spec, &network.graph, batch)).transpose()?;
-        let mut plan = PlanBuilder::default();
+        let mut plan = PlanBuilder::new(target);
         let step = plan.persistent("step", STEP_WORDS);
         let mut graph = network.graph.clone();
         let multipliers = multipliers(training, &graph)?;
@@ -129,7 +133,8 @@ impl Plans {
         let score = spec.map_or(Score::Magnitude, |spec| spec.score);
         // What a weight is multiplied with, where the score looks at that.
         let inputs_of = |p: &Parameter| match score {
-            Score::Wanda => graph.inputs_of(p.tensor),
+            // Of the forward pass: what is computed again would be counted twice.
+            Score::Wanda => network.graph.inputs_of(p.tensor),
             _ => Vec::new(),
         };
         for p in graph.parameters() {

@@ -3,6 +3,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::plans::{Inputs, Objective, Plans};
+use super::staging::EVALUATION_BYTES;
 use super::steps::{STEPS_IN_FLIGHT, Steps};
 use super::variables::Variable;
 use crate::data::{Batch, BatchSource, Batches, Dataset};
@@ -61,7 +62,9 @@ impl Session {
         seed: u64,
     ) -> Result<Self> {
         let training = training.into();
-        let plans = Plans::new(network, &training, mask_update_op, false)?;
+        let target = gpu.target();
+        let mut plans = Plans::new(network, &training, mask_update_op, false, target)?;
+        plans.count_staging(false);
         let mut session = Self::build(gpu, network, training, plans, seed)?;
         session.initialise(network, seed);
         Ok(session)
@@ -170,7 +173,7 @@ impl Session {
         let batches = Batches::new(Arc::clone(dataset), self.batch, None)?.epochs(Some(1));
         let mut batches = batches.streams(dataset.is_text());
         let gpu = &self.gpu;
-        let mut ring = ReadbackRing::new(gpu, 8, STEPS_IN_FLIGHT)?;
+        let mut ring = ReadbackRing::new(gpu, EVALUATION_BYTES, STEPS_IN_FLIGHT)?;
         let (mut batch, mut rows) = (Batch::default(), VecDeque::new());
         let (mut loss, mut correct) = (0.0, 0.0);
         let mut add = |rows: &mut VecDeque<usize>, arrived: Vec<(_, Vec<u8>)>| {
@@ -200,7 +203,7 @@ impl Session {
         self.program.plan().to_string()
     }
 
-    /// Bytes on the device.
+    /// Bytes on the device, as far as they are known before the first step.
     pub fn memory(&self) -> Memory {
         self.program.memory()
     }

@@ -63,6 +63,10 @@ impl Snapshot {
 pub(super) struct Layout(Vec<Variable>);
 
 impl Layout {
+    pub(super) fn of(variables: &[Variable]) -> Self {
+        Self(variables.to_vec())
+    }
+
     /// Everything to read back, in the order that [`Layout::snapshot`] expects.
     pub(super) fn slots(&self) -> Vec<Slot> {
         let of = |v: &Variable| {
@@ -131,7 +135,7 @@ impl Layout {
 impl Session {
     /// What a readback of everything worth keeping holds.
     pub(super) fn layout(&self) -> Layout {
-        Layout(self.variables.clone())
+        Layout::of(&self.variables)
     }
 
     /// Puts a checkpoint on the device. A checkpoint without masks warm-starts a masked network:

@@ -20,7 +20,7 @@ pub(super) struct State {
 impl Supervisor<'_> {
     /// A session as the newest checkpoint has it, or with initial values where there is none.
     pub(super) fn session(&mut self) -> Result<(Session, State)> {
-        let plans = self.train_op.plans(&self.mask_update_op)?;
+        let plans = self.train_op.plans(&self.mask_update_op, self.logdir.is_some())?;
         let (gpu, network) = (&self.train_op.gpu, &self.train_op.network);
         let (training, seed) = (self.train_op.training.clone(), self.train_op.seed);
         let mut session = Session::build(gpu, network, training, plans, seed)?;

@@ -40,6 +40,11 @@ pub struct Selected {
 /// Words of a [`Selected`].
 const SELECTED_WORDS: usize = MASK_STATE_WORDS as usize + 2;
 
+/// Bytes that a step with `pruned` pruned variables is read back through.
+pub(super) fn results_bytes(pruned: usize) -> u64 {
+    4 * (2 + pruned as u64 * SELECTED_WORDS as u64)
+}
+
 /// The steps of a session. A step that reads one batch is one submission; each further batch is
 /// one more, as the batch's slots are written between them.
 #[derive(Debug)]
@@ -109,10 +114,9 @@ impl Partial {
 impl Steps {
     /// For a session with `pruned` pruned variables, on rows of `places` labels.
     pub(super) fn new(gpu: &Gpu, pruned: usize, places: usize) -> Result<Self> {
-        let bytes = 4 * (2 + pruned as u64 * SELECTED_WORDS as u64);
         Ok(Self {
             trace: None,
-            ring: ReadbackRing::new(gpu, bytes, STEPS_IN_FLIGHT)?,
+            ring: ReadbackRing::new(gpu, results_bytes(pruned), STEPS_IN_FLIGHT)?,
             open: None,
             in_flight: VecDeque::new(),
             partial: Partial::default(),

@@ -108,10 +108,10 @@ impl<'a> Supervisor<'a> {
         mut options: TrainOptions<'a>,
     ) -> Result<Self> {
         options.validate(logdir)?;
-        // What cannot be planned leaves no folder behind.
+        // What cannot be planned, or is over the memory budget, leaves no folder behind.
         let network = &train_op.network;
         let mask_update_op = mask_update_op.resolve(&network.graph, network.batch())?;
-        train_op.plans(&mask_update_op)?;
+        train_op.plans(&mask_update_op, logdir.is_some())?;
         let logdir = logdir
             .map(|path| {
                 std::fs::create_dir_all(path).map_err(Error::io("create", path))?;

@@ -79,7 +79,23 @@ impl<'a> TrainOp<'a> {
         Self { accumulates: true, ..self }
     }
 
-    pub(super) fn plans(&self, mask_update_op: &MaskUpdateOp) -> Result<Plans> {
-        Plans::new(&self.network, &self.training, mask_update_op, self.accumulates)
+    /// Lets the backward pass compute again what the forward pass makes within segments of `layers` layers, for less memory and
+    /// the same bits: [`Graph::recompute`](crate::graph::Graph::recompute).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when that leaves nothing to compute again.
+    pub fn recompute(mut self, layers: usize) -> Result<Self> {
+        self.network.graph.recompute(layers)?;
+        Ok(self)
+    }
+
+    /// What it launches, within the device's memory budget; with `saves` checkpoints count in that.
+    pub(super) fn plans(&self, mask_update_op: &MaskUpdateOp, saves: bool) -> Result<Plans> {
+        let target = self.gpu.target();
+        let (network, training) = (&self.network, &self.training);
+        let mut plans = Plans::new(network, training, mask_update_op, self.accumulates, target)?;
+        plans.count_staging(saves);
+        plans.plan.check_budget(self.gpu.memory_budget())?;
+        Ok(plans)
     }
 }

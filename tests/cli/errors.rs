@@ -6,6 +6,28 @@ use secateur::train::checkpoint::Lock;
 use crate::folder::{Folder, Run};
 use crate::train::train;
 
+/// A budget is refused with both numbers, the largest tensors and the way out.
+const OVER: [&str; 5] = [
+    "KiB), the memory budget is 102400 (100.0 KiB)",
+    "the largest tensors: fc1.weight (32.0 KiB, persistent), ",
+    "smaller batch",
+    "`recompute`",
+    "--memory-budget",
+];
+
+#[test]
+fn a_memory_budget_is_refused_before_anything_is_written() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    let over = ["the memory budget is 102400 (100.0 KiB)", "the largest tensors: fc1.weight ("];
+    folder.run("train --memory-budget 100KiB").fails(2, &over);
+    folder.run("train --memory-budget 100KiB --logdir run").fails(2, &over);
+    let mut command = folder.command("train --logdir run");
+    Run::of(command.env("SECATEUR_MEMORY", "100KiB")).fails(2, &over);
+    folder.run(&format!("{} --memory-budget 1GB", train("--steps 12 --logdir run"))).ok();
+    folder.run("eval run --memory-budget 1KB").fails(2, &["the memory budget is 1000 (1000 B)"]);
+    assert_eq!(folder.list("."), ["run"]);
+}
+
 #[test]
 fn wrong_usage_is_named() {
     let folder = Folder::new();
@@ -33,6 +55,9 @@ fn wrong_usage_is_named() {
         ("train unknown.toml", &["unknown.toml", "stepz"]),
         ("train broken.toml", &["broken.toml"]),
         ("train missing.toml", &["missing.toml"]),
+        ("train --memory-budget lots", &["`lots` must be a number of bytes like 2GiB"]),
+        ("train --plan --recompute 9", &["`recompute`: 9 layers", "network of 3; use 1 to 2"]),
+        ("train --plan --memory-budget 100KiB", &OVER),
         ("eval missing", &["missing"]),
         ("eval home", &["home", "no checkpoint"]),
     ];
@@ -74,7 +99,7 @@ fn no_adapter_says_what_was_tried_and_the_way_out() {
 #[test]
 fn a_wrong_environment_is_named() {
     let folder = Folder::new();
-    let (seconds, bytes) = ("a number of seconds above 0", "a whole number of bytes");
+    let (seconds, bytes) = ("a number of seconds above 0", "a number of bytes like 2GiB");
     let cases = [
         ("SECATEUR_BACKEND", "opengl", "vulkan, metal or dx12"),
         ("SECATEUR_POWER", "max", "use high or low"),
@@ -83,8 +108,7 @@ fn a_wrong_environment_is_named() {
         ("SECATEUR_TIMEOUT", "inf", seconds),
         ("SECATEUR_TIMEOUT", "2s", seconds),
         ("SECATEUR_MEMORY", "-1", bytes),
-        ("SECATEUR_MEMORY", "1.5", bytes),
-        ("SECATEUR_MEMORY", "2GB", bytes),
+        ("SECATEUR_MEMORY", "2 apples", bytes),
     ];
     for (name, value, allowed) in cases {
         let mut devices = folder.command("devices");

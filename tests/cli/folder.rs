@@ -8,8 +8,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What drivers and the program keep of compiled shaders: between tests, but not the user's.
-const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
+use crate::paths;
 
 /// Working folder of a program that has its home in there too.
 pub struct Folder(TempDir);
@@ -52,11 +51,11 @@ impl Folder {
 
     /// The program with `args`, parted by spaces.
     pub fn command(&self, args: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_secateur"));
-        let home = self.path("home");
+        let mut command = Command::new(paths::program());
+        let (home, cache) = (self.path("home"), paths::cache());
         command.args(args.split_whitespace()).current_dir(&self.0);
         command.env("HOME", &home).env("USERPROFILE", &home).env("APPDATA", &home);
-        command.env("XDG_CACHE_HOME", CACHE).env("LOCALAPPDATA", CACHE);
+        command.env("XDG_CACHE_HOME", &cache).env("LOCALAPPDATA", &cache);
         command
     }
 

@@ -1,4 +1,5 @@
 //! The command line as users run it: each test in a temporary folder of its own.
+mod bench;
 #[cfg(target_os = "linux")]
 mod cache;
 mod data;
@@ -8,6 +9,8 @@ mod files;
 mod folder;
 mod inspect;
 mod models;
+#[path = "../common/paths.rs"]
+mod paths;
 mod prune;
 #[cfg(unix)]
 mod signals;

@@ -34,6 +34,7 @@ fn json_is_what_the_contract_says() {
         "global_step",
         "layers",
         "loss",
+        "memory",
         "seconds",
         "sparsity",
         "steps_per_second",
@@ -54,6 +55,34 @@ fn json_is_what_the_contract_says() {
     assert!(
         folder.path(report["checkpoint"].as_str().unwrap_or("")).join("manifest.json").exists()
     );
+}
+
+/// The same numbers before the run, without an adapter, and in its report.
+#[test]
+fn a_plan_says_the_memory_of_the_run() {
+    let folder = Folder::new();
+    let plan = folder.run(&train("--plan --json")).json();
+    assert_eq!(keys(&plan), ["adapter", "memory", "plan"]);
+    assert!(
+        plan["adapter"].is_null() && plan["plan"].as_str().unwrap().contains("\ntrain:\n"),
+        "{plan}"
+    );
+    let memory = &plan["memory"];
+    assert_eq!(keys(memory), ["peak", "persistent", "scratch", "staging", "unshared"]);
+    let bytes = |name: &str| memory[name].as_u64().unwrap();
+    assert_eq!(bytes("peak"), bytes("persistent") + bytes("scratch") + bytes("staging"));
+    assert!(bytes("unshared") > bytes("scratch") && bytes("staging") > 0, "{plan}");
+    let text = folder.run(&train("--plan")).ok().out;
+    assert!(text.contains(plan["plan"].as_str().unwrap()), "{text}");
+    assert!(text.trim_end().ends_with("KiB staging"), "{text}");
+    assert_eq!(folder.list("."), [""; 0], "nothing is written");
+    let recomputes = folder.run(&train("--plan --recompute 1")).ok().out;
+    assert!(recomputes.contains("launches"), "{recomputes}");
+
+    let Some(folder) = Folder::with_gpu() else { return };
+    let report = folder.run(&train("--steps 12 --logdir run --json --recompute 1")).json();
+    assert_eq!(report["memory"]["persistent"], memory["persistent"]);
+    assert!(String::from_utf8(folder.read("run/recipe.toml")).unwrap().contains("recompute = 1"));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn help_shows_an_example_and_the_exit_codes() {
     for code in ["; 1 ", "; 2 ", "\n73 ", "; 74 "] {
         assert!(text.contains(code), "no exit code `{code}` in {text}");
     }
-    for command in ["train", "eval", "inspect", "devices"] {
+    for command in ["train", "eval", "inspect", "devices", "bench"] {
         let text = help(&format!("{command} --help"));
         let example = text.split_once("Example").map_or("", |(_, examples)| examples);
         assert!(example.contains(&format!("  secateur {command}")), "no example in {text}");

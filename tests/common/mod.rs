@@ -8,7 +8,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 
 use secateur::Error;
-use secateur::gpu::{Gpu, GpuOptions};
+use secateur::gpu::{Gpu, GpuOptions, Target};
 
 pub use noise::Noise;
 pub use rig::{Bench, Rig};
@@ -22,6 +22,17 @@ pub use tolerance::{Tol, U};
 pub fn gpu() -> Option<&'static Gpu> {
     static GPU: OnceLock<Option<Gpu>> = OnceLock::new();
     GPU.get_or_init(open).as_ref()
+}
+
+/// Runs `work` for each target whose variants run on `gpu`: all must give the same bits.
+pub fn every_target<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> T {
+    let (any, own) = (Target::default(), gpu.target());
+    let first = work(any);
+    let software = Target { software: true, ..any };
+    for other in [software, own].into_iter().filter(|t| *t != any) {
+        assert!(work(other) == first, "{other:?} gives other bits than {any:?}");
+    }
+    first
 }
 
 fn open() -> Option<Gpu> {

@@ -1,6 +1,6 @@
 //! A plan with one phase whose slots are longer than any launch needs, so that a stray access shows.
 use bytemuck::Pod;
-use secateur::gpu::{Encoder, Gpu, Kernel, Phase, PlanBuilder, Program, Slot};
+use secateur::gpu::{Encoder, Gpu, Kernel, Phase, PlanBuilder, Program, Slot, Target};
 
 /// Quiet NaNs: what reads one is NaN, and what writes over one is found out. Each slot has its own,
 /// because a sum of NaNs may well be the same NaN.
@@ -25,9 +25,14 @@ pub struct Bench<'a> {
 }
 
 impl<'a> Rig<'a> {
-    /// An empty plan in its one phase.
+    /// An empty plan for `gpu` in its one phase.
     pub fn new(gpu: &'a Gpu) -> Self {
-        let mut plan = PlanBuilder::default();
+        Self::for_target(gpu, gpu.target())
+    }
+
+    /// The same with the variants that `target` chooses, which must run on `gpu`.
+    pub fn for_target(gpu: &'a Gpu, target: Target) -> Self {
+        let mut plan = PlanBuilder::new(target);
         let phase = plan.phase("test");
         Self { gpu, plan, phase, contents: Vec::new() }
     }

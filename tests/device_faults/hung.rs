@@ -30,7 +30,7 @@ fn submissions(places: impl IntoIterator<Item = u64>) {
     let Some(layer) = Layer::get() else { return };
     let folder = TempDir::new().unwrap();
     let hang = |place| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_secateur"));
+        let mut command = Command::new(crate::paths::program());
         let train = "train --model mlp:16 --batch 32 --steps 40 --pruning pruning_frequency=5";
         command.args(train.split(' ')).arg("--logdir").arg(folder.path().join("run"));
         command.env("SECATEUR_TIMEOUT", TIMEOUT.to_string());

@@ -6,3 +6,5 @@ mod hung;
 mod layer;
 mod lost;
 mod memory;
+#[path = "../common/paths.rs"]
+mod paths;

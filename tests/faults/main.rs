@@ -18,6 +18,8 @@ mod mount;
 mod mutations;
 #[cfg(target_os = "linux")]
 mod order;
+#[path = "../common/paths.rs"]
+mod paths;
 #[cfg(target_os = "linux")]
 mod power;
 #[cfg(unix)]

@@ -1,6 +1,5 @@
 //! Two trajectories of TensorFlow 1.9's own `train()`: once step by step with its masks, and once by
 //! ours alone, which chooses its own by upstream's threshold.
-use std::path::Path;
 
 use secateur::data::{Batch, BatchSource, Cursor};
 use secateur::graph::Graph;
@@ -18,7 +17,7 @@ use crate::network::OnDevice;
 const UNITS: f64 = 32.0;
 
 fn trajectory(name: &str) -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/goldens").join(name);
+    let path = crate::paths::project().join("../shared/goldens").join(name);
     let Ok(text) = std::fs::read_to_string(&path) else {
         println!("SKIPPED: {} is not here", path.display());
         return None;

@@ -8,5 +8,8 @@ mod kernels;
 mod mask_update;
 mod network;
 mod oneshot;
+#[path = "../common/paths.rs"]
+mod paths;
 mod selftest;
 mod training;
+mod tuning;

@@ -5,7 +5,7 @@ use secateur::data::{Dataset, Split, digits, permutation};
 use secateur::{Error, Result};
 use std::fs;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 mod batches;
 mod cifar10;
@@ -16,7 +16,7 @@ mod text;
 
 /// The folder `name` of the real data beside the clone; says so where it is not there.
 fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
+    let path = crate::paths::project().join("../shared/data").join(name);
     if !path.is_dir() {
         // Past the test harness, which hides what a passing test prints through `eprintln!`.
         writeln!(std::io::stderr(), "SKIPPED: no {}", path.display()).expect("stderr takes a line");
@@ -104,7 +104,7 @@ fn digits_are_stratified() {
 
 #[test]
 fn digits_are_all_rows_of_the_file_once() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/data/digits.csv.gz");
+    let path = crate::paths::project().join("src/data/digits.csv.gz");
     let mut csv = String::new();
     GzDecoder::new(fs::File::open(path).unwrap()).read_to_string(&mut csv).unwrap();
     let mut wanted: Vec<(Vec<u8>, u32)> = Vec::new();

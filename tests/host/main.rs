@@ -1,9 +1,13 @@
 //! Tests that need no GPU.
+mod bench;
 mod checkpoint;
 mod data;
 mod floors;
+mod memory;
 mod models;
 mod options;
+#[path = "../common/paths.rs"]
+mod paths;
 mod planner;
 mod plans;
 mod pruning;

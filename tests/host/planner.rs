@@ -15,6 +15,12 @@ fn home(plan: &PlanBuilder, slot: &str) -> String {
     rest.split_whitespace().next().unwrap_or_default().to_owned()
 }
 
+/// Persistent, scratch, and what that would be unshared.
+fn memory(plan: &PlanBuilder) -> [u64; 3] {
+    let Memory { persistent, scratch, unshared, .. } = plan.memory();
+    [persistent, scratch, unshared]
+}
+
 #[test]
 fn the_text_names_everything() {
     let mut plan = PlanBuilder::default();
@@ -33,7 +39,7 @@ update:
   sgd                    gradient=g@b1 mask=- step=step@b2 ->weights=w@b0 PRUNED:0  grid 2x1x1
 ";
     assert_eq!(plan.to_string(), want);
-    assert_eq!(plan.memory(), Memory { persistent: 2432, scratch: 1200, unshared: 1200 });
+    assert_eq!(memory(&plan), [2432, 1200, 1200]);
 }
 
 #[test]
@@ -48,7 +54,7 @@ fn a_chain_takes_two_buffers() {
         assert!(i == 0 || home(&plan, &format!("t{i}")) != home(&plan, &format!("t{}", i - 1)));
         at = next;
     }
-    assert_eq!(plan.memory(), Memory { persistent: 400, scratch: 800, unshared: 16_000 });
+    assert_eq!(memory(&plan), [400, 800, 16_000]);
 }
 
 /// An input read for the last time may not share with the output of the same launch.
@@ -63,10 +69,18 @@ fn an_output_never_shares_with_an_input() {
     plan.push(add(a, b, c)).unwrap();
     let homes = ["x", "a", "b", "c"].map(|slot| home(&plan, slot));
     assert_eq!(homes, ["b0", "b1", "b2", "b3"]);
+    // Nor where the output is placed first, being larger.
+    let mut plan = PlanBuilder::default();
+    plan.phase("test");
+    let x = plan.persistent("x", 10);
+    let [small, large] = [("small", 10), ("large", 100)].map(|(n, w)| plan.scratch(n, w));
+    plan.push(add(x, x, small)).unwrap();
+    plan.push(Add { x: small, y: small, out: large, len: 10, period: 10 }).unwrap();
+    assert_ne!(home(&plan, "small"), home(&plan, "large"));
 }
 
 #[test]
-fn a_free_buffer_grows_or_is_the_smallest_that_fits() {
+fn what_does_not_live_at_the_same_time_shares_the_largest() {
     let mut plan = PlanBuilder::default();
     plan.phase("test");
     let sizes = [("small", 10), ("large", 1000), ("later", 30), ("huge", 5000)];
@@ -81,10 +95,66 @@ fn a_free_buffer_grows_or_is_the_smallest_that_fits() {
     plan.push(add(x, x, large)).unwrap();
     plan.push(Add { x: small, y: large, out, len: 10, period: 10 }).unwrap();
     alone(&mut plan, later);
-    assert_eq!(home(&plan, "later"), home(&plan, "large"), "30 words fit 1000, not 10");
+    assert_eq!(home(&plan, "later"), home(&plan, "large"), "both fit huge");
     alone(&mut plan, huge);
-    assert_eq!(home(&plan, "huge"), home(&plan, "large"), "the largest free buffer grows");
-    assert_eq!(plan.memory(), Memory { persistent: 40_000, scratch: 20_040, unshared: 24_160 });
+    assert_eq!(home(&plan, "huge"), home(&plan, "large"), "before and after it");
+    assert_eq!(memory(&plan), [40_000, 20_040, 24_160]);
+}
+
+/// A gradient of a bias lives until the optimizer: not in a buffer that a large activation has left.
+#[test]
+fn a_small_tensor_that_lives_long_takes_no_large_buffer() {
+    let mut plan = PlanBuilder::default();
+    plan.phase("test");
+    let [x, out] = ["x", "out"].map(|name| plan.persistent(name, 1000));
+    let small: Vec<Slot> = (0..8).map(|i| plan.scratch(format!("bias{i}"), 10)).collect();
+    let short = |x, out| Add { x, y: x, out, len: 10, period: 10 };
+    for (i, &bias) in small.iter().enumerate() {
+        let large = plan.scratch(format!("large{i}"), 1000);
+        plan.push(add(x, x, large)).unwrap();
+        plan.push(add(large, large, out)).unwrap();
+        plan.push(short(x, bias)).unwrap();
+    }
+    small.iter().for_each(|&bias| plan.push(short(bias, out)).unwrap());
+    assert!((0..8).all(|i| home(&plan, &format!("large{i}")) == home(&plan, "large0")));
+    // The last bias lives after the last large tensor.
+    assert_eq!(home(&plan, "bias7"), home(&plan, "large0"));
+    assert_eq!(memory(&plan), [8000, 4000 + 7 * 40, 8 * 4040]);
+}
+
+/// What the launches take besides the slots counts, and what whoever runs the plan says.
+#[test]
+fn the_peak_is_everything() {
+    let mut plan = PlanBuilder::default();
+    plan.phase("test");
+    let [x, out] = ["x", "out"].map(|name| plan.persistent(name, 100));
+    let t = plan.scratch("t", 50);
+    plan.push(Add { x, y: x, out: t, len: 50, period: 50 }).unwrap();
+    plan.push(Add { x: t, y: t, out, len: 50, period: 50 }).unwrap();
+    plan.stage(1000);
+    // 256 B of uniforms a launch, and as many for operands that are left alone.
+    let want = Memory { persistent: 800, scratch: 200, unshared: 200, staging: 3 * 256 + 1000 };
+    assert_eq!((plan.memory(), plan.memory().peak()), (want, 2768));
+}
+
+#[test]
+fn a_budget_is_refused_with_the_largest_tensors() {
+    let mut plan = PlanBuilder::default();
+    plan.phase("test");
+    let [x, out] = [("x", 300), ("out", 200)].map(|(name, words)| plan.persistent(name, words));
+    let [small, large] = [("small", 40), ("large", 400_000)].map(|(n, w)| plan.scratch(n, w));
+    plan.push(Add { x, y: x, out: small, len: 40, period: 40 }).unwrap();
+    plan.push(Add { x: small, y: small, out: large, len: 40, period: 40 }).unwrap();
+    plan.push(Add { x: large, y: large, out, len: 40, period: 40 }).unwrap();
+    let peak = plan.memory().peak();
+    assert_eq!(peak, 4 * (300 + 200 + 40 + 400_000) + 4 * 256);
+    plan.check_budget(None).unwrap();
+    plan.check_budget(Some(peak)).unwrap();
+    let want = "the plan needs 1603184 bytes on the device (1.5 MiB), the memory budget is 1603183 (1.5 MiB); \
+                the largest tensors: large (1.5 MiB, scratch), x (1.2 KiB, persistent), out (800 B, persistent); \
+                use a smaller batch or model, recompute activations (`recompute`), or a larger budget \
+                (--memory-budget, SECATEUR_MEMORY)";
+    assert_eq!(plan.check_budget(Some(peak - 1)).unwrap_err().to_string(), want);
 }
 
 #[test]

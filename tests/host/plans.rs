@@ -1,5 +1,5 @@
 //! Plans as text: a change that should not change what is launched changes nothing here.
-use secateur::gpu::PlanBuilder;
+use secateur::gpu::{PlanBuilder, Target};
 use secateur::graph::{Graph, Homes, Mode, Tensor, gradients, lower};
 use secateur::kernels::{Activation, Pruned, STEP_WORDS};
 use secateur::nn::layers::{Embedding, Gru, Linear, Lstm};
@@ -12,7 +12,9 @@ fn plan(training: impl Into<Training>, pruned: Pruned) -> String {
     let network = Model::mlp(&[40]).network(32, &Input::flat(16, 4)).unwrap();
     let spec = PruningSpec { pruned, ..Default::default() };
     let mask_update_op = Pruning::new(spec).unwrap().conditional_mask_update_op();
-    secateur::train::plan(&network, training, &mask_update_op).unwrap().to_string()
+    secateur::train::plan(&network, training, &mask_update_op, Target::default())
+        .unwrap()
+        .to_string()
 }
 
 #[test]
@@ -120,7 +122,9 @@ fn each_phase_has_its_states() {
     let network = Model::Layers(layers).network(2, &input).unwrap();
     let spec = PruningSpec { score: Score::Saliency, ..Default::default() };
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
-    let plan = secateur::train::plan(&network, Optimizer::adam(0.1), &op).unwrap().to_string();
+    let plan = secateur::train::plan(&network, Optimizer::adam(0.1), &op, Target::default())
+        .unwrap()
+        .to_string();
     let states = ["lstm1.h", "lstm1.c", "gru1.h"];
     let written = |phase: &str, suffix: &str| {
         let lines = plan.lines().skip_while(|l| *l != format!("{phase}:")).skip(1);

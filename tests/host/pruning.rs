@@ -3,8 +3,6 @@ mod picture;
 mod settings;
 mod targets;
 
-use std::path::Path;
-
 use proptest::prelude::*;
 use secateur::prune::{PruningSpec, pruned_count};
 use serde_json::Value;
@@ -15,7 +13,7 @@ fn spec(text: &str) -> PruningSpec {
 
 /// A golden file, or `None` with a line that says so.
 fn golden(name: &str) -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/goldens").join(name);
+    let path = crate::paths::project().join("../shared/goldens").join(name);
     if !path.exists() {
         println!("SKIPPED: {} is not there", path.display());
         return None;

@@ -1,13 +1,14 @@
 //! Every kernel's Rust declaration against its WGSL.
+mod probes;
 mod recurrent;
+mod variants;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, StorageAccess, TypeInner};
 use secateur::for_each_kernel;
-use secateur::gpu::{Access, Kernel, Operand, PlanBuilder, read, write};
+use secateur::gpu::{Access, Kernel, Operand, PlanBuilder, Target, read, write};
 use secateur::kernels::*;
 
 type Layout = &'static [(&'static str, usize)];
@@ -33,13 +34,15 @@ fn every_file_belongs_to_a_kernel() {
     let mut listed = BTreeSet::new();
     macro_rules! visit {
         ($kernel:ident, $params:ident) => {
-            let files = files($kernel::WGSL);
-            assert_eq!(files.last(), Some(&format!("{}.wgsl", $kernel::NAME).as_str()));
-            listed.extend(files);
+            for text in texts::<$kernel>() {
+                let files = files(text);
+                assert_eq!(files.last(), Some(&format!("{}.wgsl", $kernel::NAME).as_str()));
+                listed.extend(files);
+            }
         };
     }
     for_each_kernel!(visit);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let root = crate::paths::project().join("shaders");
     let mut present = BTreeSet::new();
     for dir in ["", "common/"] {
         for entry in std::fs::read_dir(root.join(dir)).unwrap() {
@@ -54,7 +57,11 @@ fn every_file_belongs_to_a_kernel() {
 #[test]
 fn constants_are_overrides() {
     let mut set: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for line in everything().to_string().lines().filter(|line| line.starts_with("  ")) {
+    let (software, any) = (true, Target::default());
+    let lanes = Target { software, subgroup: Some(8), ..any };
+    let targets = [any, Target { software, ..any }, lanes];
+    let text: String = targets.map(|target| everything(target).to_string()).concat();
+    for line in text.lines().filter(|line| line.starts_with("  ")) {
         let mut tokens = line.split_whitespace();
         let kernel = tokens.next().unwrap().to_owned();
         let names = tokens.filter_map(|t| t.split_once(':')).map(|(name, _)| name.to_owned());
@@ -62,10 +69,13 @@ fn constants_are_overrides() {
     }
     macro_rules! visit {
         ($kernel:ident, $params:ident) => {
-            let module = naga::front::wgsl::parse_str($kernel::WGSL).unwrap();
-            let overrides = module.overrides.iter().filter_map(|(_, o)| o.name.clone());
+            let mut overrides = BTreeSet::new();
+            for text in texts::<$kernel>() {
+                let module = naga::front::wgsl::parse_str(text).unwrap();
+                overrides.extend(module.overrides.iter().filter_map(|(_, o)| o.name.clone()));
+            }
             let set = set.get($kernel::NAME).cloned().unwrap_or_default();
-            assert_eq!(set, overrides.collect(), "{}", $kernel::NAME);
+            assert_eq!(set, overrides, "{}", $kernel::NAME);
         };
     }
     for_each_kernel!(visit);
@@ -124,13 +134,26 @@ fn wrong_declarations_are_caught() {
 
 const STEP: (Layout, usize) = (Step::LAYOUT, size_of::<Step>());
 
+/// All that may be launched under the kernel's name.
+fn texts<K: Kernel>() -> impl Iterator<Item = &'static str> {
+    [K::WGSL].into_iter().chain(K::VARIANTS.iter().map(|v| v.wgsl))
+}
+
 fn check<K: Kernel>(layout: Layout) -> Result<(), String> {
+    check_text::<K>(K::WGSL, Capabilities::empty(), layout)?;
+    let subgroups = Capabilities::SUBGROUP;
+    K::VARIANTS.iter().try_for_each(|v| check_text::<K>(v.wgsl, subgroups, layout))
+}
+
+fn check_text<K: Kernel>(wgsl: &str, may: Capabilities, layout: Layout) -> Result<(), String> {
     let name = K::NAME;
-    let module = naga::front::wgsl::parse_str(K::WGSL)
-        .map_err(|e| format!("{name}: {}", e.emit_to_string(K::WGSL)))?;
-    Validator::new(ValidationFlags::all(), Capabilities::empty())
+    let module = naga::front::wgsl::parse_str(wgsl)
+        .map_err(|e| format!("{name}: {}", e.emit_to_string(wgsl)))?;
+    Validator::new(ValidationFlags::all(), may)
+        .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
+        .subgroup_operations(naga::valid::SubgroupOperationSet::all())
         .validate(&module)
-        .map_err(|e| format!("{name}: {}", e.emit_to_string(K::WGSL)))?;
+        .map_err(|e| format!("{name}: {}", e.emit_to_string(wgsl)))?;
 
     let [main] = &module.entry_points[..] else {
         return Err(format!("{name}: {} entry points, must be 1", module.entry_points.len()));
@@ -212,8 +235,8 @@ fn constants(wgsl: &str) -> Vec<(String, u32)> {
 }
 
 /// A plan whose launches set every constant that there is.
-fn everything() -> PlanBuilder {
-    let mut plan = PlanBuilder::default();
+fn everything(target: Target) -> PlanBuilder {
+    let mut plan = PlanBuilder::new(target);
     plan.phase("test");
     let mut slot = |name| plan.persistent(name, 4096 * 16);
     let [a, b, mask, bias, gate, c] = ["a", "b", "mask", "bias", "gate", "c"].map(&mut slot);
@@ -224,6 +247,9 @@ fn everything() -> PlanBuilder {
         let product =
             Matmul { form, a, b, mask, bias, activation, gate, c, m: 1, n: 1, k, begin: [0; 2] };
         product.push(&mut plan).unwrap();
+        // Enough of the largest tiles.
+        let c = plan.persistent("large", 2048 * 2048);
+        Matmul { gate: None, c, m: 2048, n: 2048, k: 1, ..product }.push(&mut plan).unwrap();
     }
     let [size, stride, pad] = [[1, 1], [1, 1], [0, 0]];
     let shape = Convolution {
@@ -241,11 +267,15 @@ fn everything() -> PlanBuilder {
     let (masked, gated, form) = (Some(mask), Some((gate, activation)), Form::NT);
     let strided = Convolution { stride: [2, 1], ..shape };
     let bias_of = Some(bias);
-    Conv2d { form, shape: strided, a, b, mask: masked, bias: bias_of, activation, gate: gated, c }
-        .push(&mut plan)
-        .unwrap();
+    let size = [256, 128];
+    let large = Convolution { size, out: size, kernel: [1, 1], ..shape };
+    for shape in [strided, large] {
+        let (mask, bias, gate) = (masked, bias_of, gated);
+        Conv2d { form, shape, a, b, mask, bias, activation, gate, c }.push(&mut plan).unwrap();
+    }
     plan.push(Gate { gradient: a, output: b, activation, out: c, len: 1 }).unwrap();
-    layers(&mut plan, [a, b, mask, c], shape);
+    variants::layers(&mut plan, [a, b, mask, c], shape);
+    probes::variants(&mut plan, a, c);
     let (mask, len, decay) = (Some((mask, Pruned::Zero)), 1, 0.0);
     plan.push(Sgd { gradient, mask, step, weights, len, decay }).unwrap();
     let (velocity, momentum, nesterov) = (first, 0.9, true);
@@ -267,7 +297,7 @@ fn everything() -> PlanBuilder {
         l2: 0.0,
     })
     .unwrap();
-    how_weights_move(
+    variants::how_weights_move(
         &mut plan,
         [gradient, mask.map_or(step, |(bits, _)| bits), step],
         [weights, first, second],
@@ -292,60 +322,6 @@ fn everything() -> PlanBuilder {
     .unwrap();
     plan.push(BinCount { values: a, peak: b, bins: c, nbins: 2, len }).unwrap();
     plan
-}
-
-/// The optimizers that differ from Adam in their operands, and what clips gradients.
-fn how_weights_move(
-    plan: &mut PlanBuilder,
-    [gradient, mask, step]: [secateur::gpu::Slot; 3],
-    [weights, first, second]: [secateur::gpu::Slot; 3],
-) {
-    let (bits, mask, len) = (Some(mask), Some((mask, Pruned::Zero)), 1);
-    let [decay, momentum, epsilon, initial, l2] = [0.5; 5];
-    let (mean_square, velocity) = (first, second);
-    plan.push(RmsProp {
-        gradient,
-        mask,
-        step,
-        weights,
-        mean_square,
-        velocity,
-        len,
-        decay,
-        momentum,
-        epsilon,
-        l2,
-    })
-    .unwrap();
-    let squares = first;
-    plan.push(Adagrad { gradient, mask, step, weights, squares, len, initial, epsilon, l2 })
-        .unwrap();
-    let (beta1, beta2) = (0.9, 0.99);
-    plan.push(Lion { gradient, mask, step, weights, first, len, beta1, beta2, decay, l2 }).unwrap();
-    let (partials, value, multiplier) = (second, Some(1.0), 1.0);
-    plan.push(GradientNorm { gradient, mask: bits, partials, first: 0, len }).unwrap();
-    plan.push(ClipValue { gradient, len, multiplier, value }).unwrap();
-}
-
-/// The variants of what layers are made of.
-fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [secateur::gpu::Slot; 4], shape: Convolution) {
-    plan.push(Activate { x: a, activation: Activation::Gelu, out: c, len: 1 }).unwrap();
-    let (shape, pooling) = (Convolution { kernel: [1, 1], ..shape }, Pooling::Mean);
-    plan.push(Pool { shape, pooling, x: a, y: c }).unwrap();
-    plan.push(PoolGradient { shape, pooling, gradient: a, x: b, out: c }).unwrap();
-    let rows = Rows { rows: 1, columns: 1, epsilon: 1.0, centred: true };
-    plan.push(Normalise { rows, x: a, y: c }).unwrap();
-    plan.push(NormaliseGradient { rows, gradient: a, x: b, out: c }).unwrap();
-    let (places, rows, columns) = (40_000, 1, 1);
-    let (tokens, table, masked) = (a, b, Some(mask));
-    plan.push(Embedding { tokens, table, mask: masked, out: c, places, rows, columns }).unwrap();
-    EmbeddingGradient { tokens, gradient: b, out: c, places, rows, columns }.push(plan).unwrap();
-    let shape = Heads { batch: 1, heads: 1, length: 1, width: 1, causal: true };
-    plan.push(Attention { shape, x: a, out: c }).unwrap();
-    recurrent::variants(plan, [a, b, mask, c]);
-    let (x, gradient, rows) = (a, b, mask);
-    plan.push(AttentionQueryGradient { shape, x, gradient, rows, out: c }).unwrap();
-    plan.push(AttentionKeyGradient { shape, x, gradient, rows, out: c }).unwrap();
 }
 
 /// [`Add`]'s shader under a declaration that may be wrong.

@@ -12,10 +12,7 @@ use secateur::train::checkpoint::newest;
 
 use super::trainee::{adapter, lines};
 use crate::fixture::say;
-
-/// What drivers and the program keep of compiled shaders, between tests: without, a first step may
-/// take many seconds.
-const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
+use crate::paths;
 
 /// The program at work; killed when dropped.
 struct Program {
@@ -26,9 +23,10 @@ struct Program {
 impl Program {
     /// `train` with more arguments, once it has begun.
     fn train(folder: &Path, args: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_secateur"));
+        let mut command = Command::new(paths::program());
         command.arg("train").args(args.split_whitespace()).args(["--logdir", "run"]);
-        command.current_dir(folder).env("HOME", folder).env("XDG_CACHE_HOME", CACHE);
+        // With an empty cache a first step may take many seconds.
+        command.current_dir(folder).env("HOME", folder).env("XDG_CACHE_HOME", paths::cache());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = lines(child.stderr.take().unwrap());
         let mut this = Self { child, lines: Box::new(lines) };

@@ -86,7 +86,7 @@ fn on_device((mut graph, values, y): Cell) -> Option<Vec<Vec<f32>>> {
     let zeros = graph.targets(ROWS, outputs / ROWS);
     let loss = graph.mean_squared_error(flat, zeros).unwrap();
     let by = gradients(&mut graph, loss).unwrap();
-    let mut plan = PlanBuilder::default();
+    let mut plan = PlanBuilder::new(gpu.target());
     let step = plan.persistent("step", STEP_WORDS);
     let mut homes = Homes::new(&graph, step);
     let mut place = |plan: &mut PlanBuilder, tensor: Tensor| {

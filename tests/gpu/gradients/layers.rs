@@ -1,6 +1,5 @@
 //! Each layer as a recipe declares it, from `tests/layers`: central differences, and the device against f64.
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use secateur::kernels::Step;
 use secateur::nn::layers::Layer;
@@ -25,7 +24,7 @@ fn one() -> usize {
 }
 
 fn declared() -> Vec<(String, Declared)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/layers");
+    let folder = crate::paths::project().join("tests/layers");
     let mut all: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| {

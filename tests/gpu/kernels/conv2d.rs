@@ -1,11 +1,10 @@
 //! `conv2d` and its gradients: every geometry against a sum over pixel pairs, and TensorFlow 1.9's.
-use std::path::Path;
 
-use secateur::gpu::Gpu;
+use secateur::gpu::{Gpu, Target};
 use secateur::kernels::*;
 use serde_json::Value;
 
-use crate::common::{Noise, Rig, Tol, U, gpu};
+use crate::common::{Noise, Rig, Tol, U, every_target, gpu};
 
 const FORMS: [Form; 3] = [Form::NN, Form::NT, Form::TN];
 
@@ -101,8 +100,13 @@ fn inputs(s: &Convolution, form: Form, values: impl Fn(u64, usize) -> Vec<f32>) 
     Inputs { a: values(1, a), b: values(2, b), mask, bias, gate: values(4, len), len }
 }
 
+/// The result in every variant.
 fn run(gpu: &Gpu, s: &Convolution, parts: Parts, i: &Inputs) -> Vec<f32> {
-    let mut rig = Rig::new(gpu);
+    every_target(gpu, |target| run_for(gpu, target, s, parts, i))
+}
+
+fn run_for(gpu: &Gpu, target: Target, s: &Convolution, parts: Parts, i: &Inputs) -> Vec<f32> {
+    let mut rig = Rig::for_target(gpu, target);
     let (a, b) = (rig.slot("a", &i.a), rig.slot("b", &i.b));
     let (mask, bias) = (rig.slot("mask", &i.mask), rig.slot("bias", &i.bias));
     let (gate, c) = (rig.slot("gate", &i.gate), rig.output("c", i.len));
@@ -180,6 +184,20 @@ fn floats_stay_inside_the_bound_of_their_sums() {
     }
 }
 
+/// As many pixels as the larger tiles are for.
+#[test]
+fn large_images_are_exact() {
+    let Some(gpu) = gpu() else { return };
+    for s in [same(2, [50, 51], [2, 70], [3, 3]), same(2, [130, 131], [2, 3], [3, 3])] {
+        for parts in all_parts() {
+            let inputs = inputs(&s, parts.form, |seed, len| Noise::new(seed).integers(len, 3));
+            let got = run(gpu, &s, parts, &inputs);
+            let want: Vec<f64> = want(&s, parts, &inputs).iter().map(|w| w.0).collect();
+            Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{s:?}, {parts:?}: {e}"));
+        }
+    }
+}
+
 /// More terms than one launch sums: 36,864 results of 64 images.
 #[test]
 fn long_sums_are_split() {
@@ -226,8 +244,7 @@ fn flat(value: &Value) -> Vec<f32> {
 #[test]
 fn upstreams_masked_conv2d_is_reproduced() {
     let Some(gpu) = gpu() else { return };
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/goldens/masked_conv2d_tf19.json");
+    let path = crate::paths::project().join("../shared/goldens/masked_conv2d_tf19.json");
     let Ok(text) = std::fs::read_to_string(&path) else {
         println!("SKIPPED: {} is not here", path.display());
         return;

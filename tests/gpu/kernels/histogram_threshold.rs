@@ -1,5 +1,4 @@
 //! Upstream's threshold, bin for bin: TensorFlow 1.9's own numbers, and the host reference.
-use std::path::Path;
 
 use secateur::gpu::{Gpu, Slot};
 use secateur::kernels::*;
@@ -66,8 +65,7 @@ fn close(got: f32, want: f32, decay: f64, context: &str) {
 
 #[test]
 fn every_golden_mask_comes_out() {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/goldens/mask_update_tf19.json");
+    let path = crate::paths::project().join("../shared/goldens/mask_update_tf19.json");
     let Ok(text) = std::fs::read_to_string(&path) else {
         println!("SKIPPED: {} is not here", path.display());
         return;

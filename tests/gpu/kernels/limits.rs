@@ -93,7 +93,7 @@ impl<const HOW: usize> Kernel for Broken<HOW> {
 fn a_broken_shader_is_an_error_and_the_device_lives_on() {
     let Some(gpu) = gpu() else { return };
     fn build<const HOW: usize>(gpu: &secateur::gpu::Gpu) -> Error {
-        let mut plan = PlanBuilder::default();
+        let mut plan = PlanBuilder::new(gpu.target());
         plan.phase("test");
         let out = plan.persistent("out", 1);
         plan.push(Broken::<HOW> { out }).unwrap();
@@ -112,7 +112,7 @@ fn a_tensor_over_the_limit_is_named() {
     let Some(gpu) = gpu() else { return };
     let limit = gpu.report().max_binding.min(gpu.report().max_buffer);
     let Ok(words) = u32::try_from(limit / 4 + 1) else { return };
-    let mut plan = PlanBuilder::default();
+    let mut plan = PlanBuilder::new(gpu.target());
     plan.phase("test");
     plan.persistent("giant.weight", words);
     match plan.build(gpu) {

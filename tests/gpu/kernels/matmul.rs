@@ -1,8 +1,8 @@
 //! `matmul` in all forms and with everything that it does in the same pass.
-use secateur::gpu::{Gpu, Slot};
+use secateur::gpu::{Gpu, Slot, Target};
 use secateur::kernels::*;
 
-use crate::common::{Noise, Rig, Tol, U, gpu};
+use crate::common::{Noise, Rig, Tol, U, every_target, gpu};
 
 const FORMS: [Form; 3] = [Form::NN, Form::NT, Form::TN];
 const SIZES: [usize; 7] = [1, 3, 31, 33, 64, 65, 100];
@@ -73,9 +73,19 @@ impl Parts {
     }
 }
 
-/// Results of `parts` over the same inputs.
+/// Results of `parts` over the same inputs, in every variant.
 fn run(gpu: &Gpu, parts: &[Parts], inputs: &Inputs, size: [usize; 3]) -> Vec<Vec<f32>> {
-    let mut rig = Rig::new(gpu);
+    every_target(gpu, |target| run_for(gpu, target, parts, inputs, size))
+}
+
+fn run_for(
+    gpu: &Gpu,
+    target: Target,
+    parts: &[Parts],
+    inputs: &Inputs,
+    size: [usize; 3],
+) -> Vec<Vec<f32>> {
+    let mut rig = Rig::for_target(gpu, target);
     let (a, b) = (rig.slot("a", &inputs.a), rig.slot("b", &inputs.b));
     let (mask, bias) = (rig.slot("mask", &inputs.mask), rig.slot("bias", &inputs.bias));
     let gate = rig.slot("gate", &inputs.gate);
@@ -169,6 +179,19 @@ fn a_split_product_is_exact() {
         let whole = Parts { bias: true, activation, gate, ..Parts::bare(Form::NT, true) };
         let parts = [Parts::bare(Form::NN, false), Parts::bare(Form::TN, true), whole];
         for (parts, got) in parts.iter().zip(run(gpu, &parts, &inputs, size)) {
+            let (want, _) = parts.want(&inputs, size);
+            Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{size:?}, {parts:?}: {e}"));
+        }
+    }
+}
+
+/// As many rows and columns as the larger tiles are for, and a few more.
+#[test]
+fn large_products_are_exact() {
+    let Some(gpu) = gpu() else { return };
+    for (size, all) in [([520, 510, 35], bare()), ([2050, 2000, 19], vec![bare()[1], bare()[4]])] {
+        let inputs = Inputs::integers(size);
+        for (parts, got) in all.iter().zip(run(gpu, &all, &inputs, size)) {
             let (want, _) = parts.want(&inputs, size);
             Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{size:?}, {parts:?}: {e}"));
         }

@@ -10,6 +10,7 @@ mod loss;
 mod matmul;
 mod optimizers;
 mod patterns;
+mod probes;
 mod recurrent;
 mod scores;
 mod sequences;

@@ -19,10 +19,10 @@ use secateur::train::{Event, Session, StepReturn, TrainOp, TrainOptions, TrainSt
 use super::{SEED, pruning};
 use crate::common::{Noise, gpu};
 
-const BATCH: usize = 4;
+pub(super) const BATCH: usize = 4;
 
 /// A text whose next letter depends on more than one before it; `length` letters a window.
-fn letters(windows: usize, length: usize) -> Arc<Dataset> {
+pub(super) fn letters(windows: usize, length: usize) -> Arc<Dataset> {
     let mut noise = Noise::new(5).below(windows * length + 1, 2);
     for i in 2..noise.len() {
         noise[i] = (noise[i - 1] + 2 * noise[i - 2] + noise[i]) % 5;
@@ -33,7 +33,7 @@ fn letters(windows: usize, length: usize) -> Arc<Dataset> {
 }
 
 /// Layers whose state goes on, and layers that know places.
-fn sequence_model() -> Model {
+pub(super) fn sequence_model() -> Model {
     let lstm = Lstm {
         peepholes: true,
         projection: Some(6),
@@ -53,7 +53,7 @@ fn sequence_model() -> Model {
     ])
 }
 
-fn image_model() -> Model {
+pub(super) fn image_model() -> Model {
     Model::Layers(vec![
         Conv { normalizer: Some(Normalizer::BatchNorm), ..Conv::new(6, 3) }.into(),
         Pool::max(2, 2, secateur::graph::Padding::Same).into(),
@@ -68,7 +68,7 @@ fn image_model() -> Model {
 }
 
 /// 52 images of three classes, which are drawn anew in each epoch.
-fn pictures() -> Arc<Dataset> {
+pub(super) fn pictures() -> Arc<Dataset> {
     let bytes = Noise::new(4).floats(52 * 98, 127.0).iter().map(|x| (128.0 + x) as u8).collect();
     let labels = (0..52).map(|i| i % 3).collect();
     let data = Dataset::new("pictures", &[7, 7, 2], 3, 1.0, bytes, labels).unwrap();
@@ -109,12 +109,12 @@ impl Run<'_> {
     }
 }
 
-fn files(logdir: &Path) -> [Vec<u8>; 2] {
+pub(super) fn files(logdir: &Path) -> [Vec<u8>; 2] {
     let path = newest(logdir).unwrap().unwrap().path;
     [MODEL_FILE, OPTIMIZER_FILE].map(|f| fs::read(path.join(f)).unwrap())
 }
 
-fn averaged() -> Training {
+pub(super) fn averaged() -> Training {
     Training { average: Some(0.9), ..Optimizer::adam(0.01).into() }
 }
 

@@ -3,6 +3,7 @@ mod layers;
 mod options;
 mod places;
 mod pruning;
+mod recompute;
 mod rescue;
 mod resume;
 mod saves;

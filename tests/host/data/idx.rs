@@ -5,7 +5,6 @@ use secateur::data::{Split, idx_folder};
 use secateur::{Error, Result};
 use std::fs;
 use std::io::Write;
-use std::path::Path;
 
 const IMAGES: [&str; 2] = ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"];
 const LABELS: [&str; 2] = ["train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"];
@@ -151,7 +150,7 @@ fn idx_tells_a_refusal_to_read_from_bad_contents() {
 
 #[test]
 fn idx_reads_mnist() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/mnist");
+    let dir = crate::paths::project().join("../shared/data/mnist");
     if !dir.is_dir() {
         println!("SKIPPED: idx_reads_mnist, no folder {}", dir.display());
         return;

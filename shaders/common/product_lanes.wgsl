@@ -1,0 +1,102 @@
+// The sums of a product where subgroups have 8 lanes that broadcast to each other, and loads cost more than arithmetic.
+//
+// A subgroup has 16 rows and 8 x COLUMNS columns of c: each lane loads two of the rows' a and its columns' b, once,
+// and hears the other rows' from its neighbours. A workgroup is 8 subgroups, one below the other.
+override COLUMNS: u32 = 4u;
+
+fn store_row(i: u32, j: vec4<u32>, sum: vec4<f32>) {
+    store(i, j.x, sum.x);
+    if COLUMNS > 1u {
+        store(i, j.y, sum.y);
+    }
+    if COLUMNS > 2u {
+        store(i, j.z, sum.z);
+        store(i, j.w, sum.w);
+    }
+}
+
+fn load_row(t: Term, j: vec4<u32>) -> vec4<f32> {
+    var row = vec4(load_b(t, j.x), 0.0, 0.0, 0.0);
+    if COLUMNS > 1u {
+        row.y = load_b(t, j.y);
+    }
+    if COLUMNS > 2u {
+        row.z = load_b(t, j.z);
+        row.w = load_b(t, j.w);
+    }
+    return row;
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    channel_group = group.z;
+    let i = (group.y * 8u + subgroup) * 16u;
+    // The same in all lanes of a subgroup, which may then broadcast.
+    if i >= params.m {
+        return;
+    }
+    let j = group.x * 8u * COLUMNS + lane + vec4(0u, 8u, 16u, 24u);
+    let last = params.m - 1u;
+    let upper = row_of(min(i + lane, last));
+    let lower = row_of(min(i + 8u + lane, last));
+    let jj = min(j, vec4(params.n - 1u));
+    var s0 = vec4<f32>();
+    var s1 = vec4<f32>();
+    var s2 = vec4<f32>();
+    var s3 = vec4<f32>();
+    var s4 = vec4<f32>();
+    var s5 = vec4<f32>();
+    var s6 = vec4<f32>();
+    var s7 = vec4<f32>();
+    var s8 = vec4<f32>();
+    var s9 = vec4<f32>();
+    var s10 = vec4<f32>();
+    var s11 = vec4<f32>();
+    var s12 = vec4<f32>();
+    var s13 = vec4<f32>();
+    var s14 = vec4<f32>();
+    var s15 = vec4<f32>();
+    var t = term_of(params.k_begin);
+    for (var k = params.k_begin; k < params.k_end; k += 1u) {
+        let row = load_row(t, jj);
+        let u = load_a(upper, t);
+        let l = load_a(lower, t);
+        s0 = fma(vec4(subgroupBroadcast(u, 0u)), row, s0);
+        s1 = fma(vec4(subgroupBroadcast(u, 1u)), row, s1);
+        s2 = fma(vec4(subgroupBroadcast(u, 2u)), row, s2);
+        s3 = fma(vec4(subgroupBroadcast(u, 3u)), row, s3);
+        s4 = fma(vec4(subgroupBroadcast(u, 4u)), row, s4);
+        s5 = fma(vec4(subgroupBroadcast(u, 5u)), row, s5);
+        s6 = fma(vec4(subgroupBroadcast(u, 6u)), row, s6);
+        s7 = fma(vec4(subgroupBroadcast(u, 7u)), row, s7);
+        s8 = fma(vec4(subgroupBroadcast(l, 0u)), row, s8);
+        s9 = fma(vec4(subgroupBroadcast(l, 1u)), row, s9);
+        s10 = fma(vec4(subgroupBroadcast(l, 2u)), row, s10);
+        s11 = fma(vec4(subgroupBroadcast(l, 3u)), row, s11);
+        s12 = fma(vec4(subgroupBroadcast(l, 4u)), row, s12);
+        s13 = fma(vec4(subgroupBroadcast(l, 5u)), row, s13);
+        s14 = fma(vec4(subgroupBroadcast(l, 6u)), row, s14);
+        s15 = fma(vec4(subgroupBroadcast(l, 7u)), row, s15);
+        t = next_term(t);
+    }
+    store_row(i, j, s0);
+    store_row(i + 1u, j, s1);
+    store_row(i + 2u, j, s2);
+    store_row(i + 3u, j, s3);
+    store_row(i + 4u, j, s4);
+    store_row(i + 5u, j, s5);
+    store_row(i + 6u, j, s6);
+    store_row(i + 7u, j, s7);
+    store_row(i + 8u, j, s8);
+    store_row(i + 9u, j, s9);
+    store_row(i + 10u, j, s10);
+    store_row(i + 11u, j, s11);
+    store_row(i + 12u, j, s12);
+    store_row(i + 13u, j, s13);
+    store_row(i + 14u, j, s14);
+    store_row(i + 15u, j, s15);
+}

@@ -1,0 +1,190 @@
+//! What is measured: by name, with the work that it cannot do without, and ready to run.
+use std::fmt;
+use std::time::Duration;
+
+use super::replay::Replay;
+use super::sampling::{Effort, Sampled, sample};
+use super::{TrainStep, Work};
+use crate::Result;
+use crate::gpu::{Gpu, Phase, PlanBuilder, Slot};
+use crate::kernels::{
+    Activation, Add, Form, MASK_STATE_WORDS, Matmul, RandomScore, Ranked, Selection,
+    TOPK_STATE_WORDS, mask_words,
+};
+
+/// A workload of one size.
+#[derive(Debug, Clone)]
+pub enum Workload {
+    /// A product of f32 matrices, dense.
+    Matmul {
+        /// Which operands are stored transposed.
+        form: Form,
+        /// Rows, columns and terms.
+        size: [u32; 3],
+    },
+    /// The sum of two vectors.
+    Add {
+        /// Elements.
+        len: u32,
+    },
+    /// The exact selection of 90 % of the weights by magnitude, with its mask written.
+    MaskUpdate {
+        /// Weights.
+        len: u32,
+    },
+    /// A step of `train`.
+    TrainStep(TrainStep),
+}
+
+/// A workload on a device. What it repeats is as training has it: many launches in a submission, and no wait between.
+pub struct Prepared(Box<dyn FnMut(u64) -> Result<Duration>>);
+
+impl Workload {
+    /// What it has to do; `None` where nobody has counted.
+    pub fn work(&self) -> Option<Work> {
+        Some(match *self {
+            Self::Matmul { size, .. } => {
+                let [m, n, k] = size.map(f64::from);
+                Work { flops: 2.0 * m * n * k, bytes: 4.0 * (m * k + k * n + m * n) }
+            }
+            Self::Add { len } => Work { flops: len.into(), bytes: 12.0 * f64::from(len) },
+            Self::MaskUpdate { len } => {
+                let words = f64::from(len) + f64::from(mask_words(len));
+                Work { flops: len.into(), bytes: 4.0 * words }
+            }
+            Self::TrainStep(ref step) => return step.work,
+        })
+    }
+
+    /// Units of throughput that are done once in each repetition, and their name.
+    pub fn units(&self) -> (f64, &'static str) {
+        match *self {
+            Self::Matmul { .. } => (self.work().map_or(0.0, |w| w.flops) / 1e9, "GFLOP/s"),
+            Self::Add { .. } => {
+                let bytes = self.work().map_or(0.0, |w| w.bytes);
+                (bytes / f64::from(1 << 30), "GiB/s")
+            }
+            Self::MaskUpdate { len } => (f64::from(len) / 1e6, "million weights/s"),
+            Self::TrainStep(_) => (1.0, "steps/s"),
+        }
+    }
+
+    /// The longest of its tensors in bytes.
+    pub fn largest_tensor(&self) -> u64 {
+        match *self {
+            Self::Matmul { size: [m, n, k], .. } => {
+                let bytes = |x: u32, y: u32| 4 * u64::from(x) * u64::from(y);
+                bytes(m, n).max(bytes(m, k)).max(bytes(k, n))
+            }
+            Self::Add { len } | Self::MaskUpdate { len } => 4 * u64::from(len),
+            Self::TrainStep(_) => 0,
+        }
+    }
+
+    /// Memory, pipelines and contents on `gpu`.
+    ///
+    /// # Errors
+    /// Those of [`PlanBuilder::build`]: tensors that are too large among them.
+    pub fn prepare(&self, gpu: &Gpu) -> Result<Prepared> {
+        let (mut replay, contents) = match *self {
+            Self::TrainStep(ref step) => {
+                let (step, gpu) = (step.clone(), gpu.clone());
+                return Ok(Prepared(Box::new(move |steps| step.time(&gpu, steps))));
+            }
+            Self::Matmul { form, size } => Replay::new(gpu, |plan| matmul(plan, form, size)),
+            Self::Add { len } => Replay::new(gpu, |plan| {
+                let [x, y, out] = ["x", "y", "out"].map(|name| plan.persistent(name, len));
+                plan.push(Add { x, y, out, len, period: len })?;
+                fill(plan, &[x, y])
+            }),
+            Self::MaskUpdate { len } => {
+                let (replay, (contents, counts)) = Replay::new(gpu, |plan| mask_update(plan, len))?;
+                replay.program.upload(gpu, counts, &[prune(len)]);
+                Ok((replay, contents))
+            }
+        }?;
+        replay.run(contents)?;
+        Ok(Prepared(Box::new(move |repetitions| replay.time(repetitions))))
+    }
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Matmul { form, size: [m, n, k] } if m == n && n == k => {
+                write!(f, "matmul {form:?} {n}")
+            }
+            Self::Matmul { form, size: [m, n, k] } => write!(f, "matmul {form:?} {m}x{n}x{k}"),
+            Self::Add { len } => write!(f, "add {}", power(*len)),
+            Self::MaskUpdate { len } => write!(f, "mask update {}", power(*len)),
+            Self::TrainStep(step) => write!(f, "train step {step}"),
+        }
+    }
+}
+
+impl Prepared {
+    /// Wall time of `repetitions`.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn time(&mut self, repetitions: u64) -> Result<Duration> {
+        (self.0)(repetitions)
+    }
+
+    /// The median of samples of it.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn sample(&mut self, effort: &Effort) -> Result<Sampled> {
+        sample(&mut self.0, effort)
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prepared")
+    }
+}
+
+/// A phase that fills `slots` with what no kernel could profit from: the same numbers between 0 and 1 each time.
+pub(super) fn fill(plan: &mut PlanBuilder, slots: &[Slot]) -> Result<Phase> {
+    let phase = plan.phase("fill");
+    let seeds = plan.persistent("seeds", 1);
+    for &score in slots {
+        plan.push(RandomScore { seeds, selection: 0, score, len: score.words })?;
+    }
+    Ok(phase)
+}
+
+fn matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Result<Phase> {
+    let [a, b, c] =
+        [("a", m * k), ("b", k * n), ("c", m * n)].map(|(name, len)| plan.persistent(name, len));
+    let (activation, mask, bias, gate) = (Activation::Identity, None, None, None);
+    Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin: [0; 2] }.push(plan)?;
+    fill(plan, &[a, b])
+}
+
+fn mask_update(plan: &mut PlanBuilder, len: u32) -> Result<(Phase, Slot)> {
+    let (values, counts) = (plan.persistent("weights", len), plan.persistent("counts", 1));
+    let histogram = plan.persistent("histogram", Selection::HISTOGRAM_WORDS);
+    let state = plan.persistent("state", TOPK_STATE_WORDS);
+    let mask_state = plan.persistent("mask_state", MASK_STATE_WORDS);
+    let mask = plan.persistent("mask", mask_words(len));
+    let tensor = Ranked { values, protect: None, scores: true, mask_state, mask, len };
+    Selection { counts, selection: 0, histogram, state }.push(plan, "w", &[tensor])?;
+    Ok((fill(plan, &[values])?, counts))
+}
+
+fn prune(len: u32) -> u32 {
+    (u64::from(len) * 9 / 10) as u32
+}
+
+/// 10^6 rather than 1000000.
+fn power(len: u32) -> String {
+    let exponent = len.max(1).ilog10();
+    if exponent >= 4 && len == 10_u32.pow(exponent) {
+        format!("10^{exponent}")
+    } else {
+        len.to_string()
+    }
+}

@@ -1,0 +1,84 @@
+//! `secateur train --plan`: what a recipe launches and takes on a device, without one.
+use anyhow::Result;
+use secateur::data::Split;
+use secateur::error::Bytes;
+use secateur::gpu::{Memory, PlanBuilder, Target, adapters};
+use secateur::nn::Input;
+use secateur::prune::MaskUpdateOp;
+use secateur::train;
+use serde::Serialize;
+
+use super::args::Common;
+use super::recipe::Recipe;
+use super::{Verdict, data, output};
+
+/// Bytes on the device, as `--json` prints them.
+#[derive(Debug, Serialize)]
+pub struct MemoryReport {
+    peak: u64,
+    persistent: u64,
+    scratch: u64,
+    /// What scratch would take without sharing.
+    unshared: u64,
+    staging: u64,
+}
+
+impl From<Memory> for MemoryReport {
+    fn from(memory: Memory) -> Self {
+        let Memory { persistent, scratch, unshared, staging } = memory;
+        Self { peak: memory.peak(), persistent, scratch, unshared, staging }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    /// What it is for; null for any device.
+    adapter: Option<String>,
+    memory: MemoryReport,
+    plan: String,
+}
+
+/// Bytes on the device, as people read them.
+pub fn said(memory: &Memory) -> String {
+    let [peak, persistent, scratch, staging] =
+        [memory.peak(), memory.persistent, memory.scratch, memory.staging].map(Bytes);
+    format!("{peak} on the device: {persistent} kept, {scratch} scratch, {staging} staging")
+}
+
+/// The plan of the run that `recipe` says, for a device that `target` says.
+pub fn of(recipe: &Recipe, data: &Split, op: &MaskUpdateOp, target: Target) -> Result<PlanBuilder> {
+    let mut network = recipe.model.network(recipe.batch, &Input::from(&*data.train))?;
+    network.graph.recompute(recipe.recompute)?;
+    Ok(train::plan(&network, recipe.training(), op, target)?)
+}
+
+/// Prints the plan and its memory; for the adapter that is asked for by name, else for any.
+///
+/// # Errors
+/// What does not fit, the memory budget among it.
+pub fn print(common: &Common, recipe: &Recipe, data: &Split, op: &MaskUpdateOp) -> Result<Verdict> {
+    recipe.training().validate()?;
+    let options = data::options(common)?;
+    let wanted = options.adapter.as_deref().map(str::to_lowercase);
+    let named = match &wanted {
+        Some(wanted) => {
+            let mut all = adapters(&options)?.into_iter();
+            Some(all.find(|a| a.name.to_lowercase().contains(wanted)).ok_or_else(|| {
+                anyhow::anyhow!("no adapter is named like {wanted}; see secateur devices")
+            })?)
+        }
+        None => None,
+    };
+    let target = named.as_ref().map_or_else(Target::default, secateur::gpu::AdapterReport::target);
+    let plan = of(recipe, data, op, target)?;
+    plan.check_budget(options.memory_budget)?;
+    let memory = plan.memory();
+    if common.json {
+        let adapter = named.map(|a| a.name);
+        output::json(&Report { adapter, memory: memory.into(), plan: plan.to_string() })?;
+    } else {
+        output::line(plan.to_string().trim_end())?;
+        output::line(&said(&memory))?;
+    }
+    Ok(Verdict::Done)
+}

@@ -1,0 +1,46 @@
+//! A tuner's choices on disk, one file per adapter, driver and version of this crate.
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::adapter::AdapterReport;
+use super::target::Products;
+use crate::{Error, Result};
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Tuning {
+    adapter: String,
+    driver: String,
+    /// Kernels of another version may be fast elsewhere.
+    version: String,
+    products: Products,
+}
+
+impl Tuning {
+    fn new(report: &AdapterReport, products: Products) -> Self {
+        let (adapter, driver) = (report.name.clone(), report.driver.clone());
+        Self { adapter, driver, version: env!("CARGO_PKG_VERSION").to_owned(), products }
+    }
+}
+
+fn path(dir: &Path, report: &AdapterReport) -> PathBuf {
+    dir.join(format!("tuning-{}.json", report.key()))
+}
+
+/// What was kept for this adapter; a file that is damaged or another's counts as none.
+pub(super) fn load(dir: &Path, report: &AdapterReport) -> Option<Products> {
+    let tuning: Tuning = serde_json::from_slice(&fs::read(path(dir, report)).ok()?).ok()?;
+    (tuning == Tuning::new(report, tuning.products)).then_some(tuning.products)
+}
+
+/// Through a temporary file.
+pub(super) fn store(dir: &Path, report: &AdapterReport, products: &Products) -> Result<PathBuf> {
+    let path = path(dir, report);
+    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    let text = serde_json::to_string_pretty(&Tuning::new(report, *products)).expect("plain data");
+    fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+    fs::write(&temporary, text).map_err(Error::io("write", &temporary))?;
+    fs::rename(&temporary, &path).map_err(Error::io("rename", &temporary))?;
+    Ok(path)
+}

@@ -1,0 +1,74 @@
+//! What a tuner chooses, and where it is kept.
+use secateur::gpu::{Gpu, GpuOptions, PlanBuilder, Products, Target};
+use secateur::kernels::{Activation, Form, Matmul, tune};
+
+use crate::common::gpu;
+
+/// The text of a plan with one small product.
+fn plan(target: Target) -> String {
+    let mut plan = PlanBuilder::new(target);
+    let [a, b, c] = ["a", "b", "c"].map(|name| plan.persistent(name, 64));
+    plan.phase("test");
+    let (form, activation, [m, n, k]) = (Form::TN, Activation::Identity, [8; 3]);
+    let (mask, bias, gate, begin) = (None, None, None, [0; 2]);
+    let product = Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin };
+    product.push(&mut plan).unwrap();
+    plan.to_string()
+}
+
+fn choosing(choice: u8) -> Products {
+    let mut products = Products::default();
+    products[Form::TN as usize][0] = Some(choice);
+    products
+}
+
+#[test]
+fn plans_follow_the_choices() {
+    let target = |choice| Target { products: choosing(choice), ..Target::default() };
+    assert!(plan(Target::default()).contains("SIDE:8 (tiles)"));
+    assert!(plan(target(0)).contains("LANES:4"), "{}", plan(target(0)));
+    assert!(plan(target(3)).contains("TRANS_A:1 (tiles)"), "{}", plan(target(3)));
+    assert!(plan(target(4)).contains("FOURS:2"), "{}", plan(target(4)));
+    // What does not run there, and what there is not.
+    for choice in [1, 5, 255] {
+        assert_eq!(plan(target(choice)), plan(Target::default()));
+    }
+    let lanes = Target { subgroup: Some(8), ..target(1) };
+    assert!(plan(lanes).contains("COLUMNS:1 (lanes)"), "{}", plan(lanes));
+}
+
+#[test]
+fn every_form_and_size_is_tried() {
+    let Some(gpu) = gpu() else { return };
+    let (products, rows) = tune(gpu, [[8, 9, 10], [40, 33, 20], [70, 65, 5]]).unwrap();
+    assert!(products.iter().flatten().all(Option::is_some), "{products:?}");
+    assert_eq!(rows.len(), 9);
+    for row in rows {
+        let times: Vec<_> = row.variants.iter().map(|(_, time)| *time).collect();
+        assert!(times.is_sorted() && !times[0].is_zero(), "{row:?}");
+    }
+}
+
+#[test]
+fn choices_are_kept_by_adapter_and_driver() {
+    if gpu().is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let cache_dir = Some(dir.path().to_owned());
+    let options = GpuOptions { cache_dir, ..GpuOptions::from_env().unwrap() };
+    let open = || Gpu::open(&options).unwrap();
+    let first = open();
+    assert_eq!(first.target().products, Products::default());
+    let file = first.keep_tuning(&choosing(3)).unwrap().unwrap();
+    assert_eq!(open().target().products, choosing(3));
+    let text = std::fs::read_to_string(&file).unwrap();
+    for damaged in [text.replace("\"version\": \"", "\"version\": \"9"), text[9..].to_owned()] {
+        std::fs::write(&file, damaged).unwrap();
+        assert_eq!(open().target().products, Products::default());
+    }
+    // A folder that is a file is an error by name, and no folder none.
+    let options = GpuOptions { cache_dir: Some(file.clone()), ..options.clone() };
+    let error = Gpu::open(&options).unwrap().keep_tuning(&choosing(3)).unwrap_err();
+    assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
+}

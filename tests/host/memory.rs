@@ -1,0 +1,181 @@
+//! What runs take on a device, from their plans: recomputed activations, and masks.
+use secateur::gpu::{PlanBuilder, Target};
+use secateur::graph::Graph;
+use secateur::kernels::{Pruned, mask_words};
+use secateur::nn::layers::{BatchNorm, Conv, Dropout, Flatten, GlobalMeanPool, Linear};
+use secateur::nn::{Input, Model, Network};
+use secateur::optim::Optimizer;
+use secateur::prune::{MaskUpdateOp, Pruning};
+
+fn text() -> Input {
+    Input { shape: vec![64], places: 64, classes: 65 }
+}
+
+fn op(spec: &str) -> MaskUpdateOp {
+    match spec {
+        "" => MaskUpdateOp::none(),
+        spec => Pruning::new(spec.parse().unwrap()).unwrap().conditional_mask_update_op(),
+    }
+}
+
+fn planned(network: &Network, spec: &str) -> PlanBuilder {
+    let adam = Optimizer::adam(0.001);
+    secateur::train::plan(network, adam, &op(spec), Target::default()).unwrap()
+}
+
+/// The plan with segments of `layers` layers.
+fn recomputing(network: &Network, layers: usize, spec: &str) -> PlanBuilder {
+    let mut network = network.clone();
+    network.graph.recompute(layers).unwrap();
+    planned(&network, spec)
+}
+
+/// Launches of `phase`, one a line.
+fn launches(plan: &PlanBuilder, phase: &str) -> Vec<String> {
+    let text = plan.to_string();
+    let lines = text.lines().skip_while(|l| *l != format!("{phase}:")).skip(1);
+    let lines: Vec<_> = lines.take_while(|l| l.starts_with("  ")).map(str::to_owned).collect();
+    assert!(!lines.is_empty(), "no phase {phase} in {text}");
+    lines
+}
+
+/// Launches that write what had been computed before.
+fn recomputed(plan: &PlanBuilder, phase: &str) -> usize {
+    let writes =
+        |l: &&String| l.split(' ').any(|w| w.starts_with("->") && w.contains("=recomputed/"));
+    launches(plan, phase).iter().filter(writes).count()
+}
+
+/// Scratch without and with, and how many launches that costs: two rows of docs/training.md.
+#[test]
+fn deep_networks_take_a_fraction_of_the_scratch() {
+    let gpt = Model::CharGpt { width: 64, blocks: 8, heads: 4 }.network(32, &text()).unwrap();
+    let mlp = Model::mlp(&[64; 16]).network(1024, &Input::flat(64, 10)).unwrap();
+    for (network, layers, at_least, more) in [(gpt, 2, 5.0, 96), (mlp, 4, 1.7, 9)] {
+        let [kept, again] = [0, layers].map(|layers| recomputing(&network, layers, ""));
+        let [before, after] = [&kept, &again].map(PlanBuilder::memory);
+        let factor = before.scratch as f64 / after.scratch as f64;
+        let name = &network.name;
+        println!("{name}: {before:?}, in segments of {layers}: {after:?}: 1/{factor:.2}");
+        assert!(factor > at_least, "{name}: {factor}");
+        assert_eq!(
+            (before.persistent, before.staging + 256 * more),
+            (after.persistent, after.staging)
+        );
+        assert_eq!([&kept, &again].map(|plan| recomputed(plan, "train")), [0, more as usize]);
+        let counts = [&kept, &again].map(|plan| launches(plan, "train").len());
+        assert_eq!(counts[1] - counts[0], more as usize, "nothing else is launched");
+        assert_eq!(launches(&kept, "evaluate").len(), launches(&again, "evaluate").len());
+        assert_eq!(recomputed(&again, "evaluate"), 0);
+    }
+}
+
+/// Of 8 layers in segments of 3, counted from the last: 3 are kept, and of each other segment what its last hands on.
+#[test]
+fn a_segment_hands_on_its_last_layer() {
+    let network = Model::mlp(&[8; 7]).network(4, &Input::flat(8, 3)).unwrap();
+    assert_eq!(network.graph.layers(), 8);
+    let plan = recomputing(&network, 3, "");
+    let names: Vec<String> = launches(&plan, "train")
+        .iter()
+        .flat_map(|l| l.split(' '))
+        .filter_map(|word| word.strip_prefix("->c=recomputed/")?.split('@').next())
+        .map(str::to_owned)
+        .collect();
+    // fc6, fc7, fc8 | fc3, fc4, fc5 | fc1, fc2.
+    assert_eq!(names, ["fc3", "fc4", "fc1"]);
+}
+
+/// Statistics move once, moments are kept, and random numbers are drawn from the same stream.
+#[test]
+fn what_happens_once_a_step_is_not_repeated() {
+    let layers = vec![
+        Conv::new(4, 3).into(),
+        BatchNorm::default().into(),
+        Dropout { rate: 0.3 }.into(),
+        Conv::new(4, 3).into(),
+        GlobalMeanPool {}.into(),
+        Linear::new(9).into(),
+        Linear::logits().into(),
+    ];
+    let input = Input { shape: vec![6, 6, 2], places: 1, classes: 3 };
+    let network = Model::Layers(layers).network(4, &input).unwrap();
+    let counts = |layers, phase: &str| {
+        let plan = recomputing(&network, layers, "target_sparsity=0.5,score=saliency");
+        let launches = launches(&plan, phase);
+        let count =
+            |kernel: &str| launches.iter().filter(|l| l.trim_start().starts_with(kernel)).count();
+        ["moving_average ", "moments ", "batch_normalise ", "dropout "].map(count)
+    };
+    // The gradient of dropout is dropout.
+    assert_eq!(counts(0, "train"), [1, 1, 1, 2]);
+    assert_eq!(counts(3, "train"), [1, 1, 2, 3]);
+    assert_eq!(counts(3, "calibrate"), [0, 1, 2, 3]);
+    assert_eq!(counts(3, "evaluate"), counts(0, "evaluate"));
+}
+
+/// Wanda measures each input once, whether or not it is computed again.
+#[test]
+fn scores_see_the_forward_pass_only() {
+    let network = Model::mlp(&[8; 7]).network(4, &Input::flat(8, 3)).unwrap();
+    let measured = |layers| {
+        let plan = recomputing(&network, layers, "target_sparsity=0.5,score=wanda");
+        launches(&plan, "train").iter().filter(|l| l.contains("input_norm")).count()
+    };
+    assert_eq!([0, 3].map(measured), [8, 8]);
+}
+
+#[test]
+fn a_network_without_enough_layers_is_refused() {
+    let mut graph = Graph::default();
+    let message = |graph: &mut Graph, layers| graph.recompute(layers).unwrap_err().to_string();
+    graph.recompute(0).unwrap();
+    let want = "`recompute`: 1 layers a segment leave nothing to compute again in a network of 0; \
+                leave it out, or mark more layers by Graph::end_layer";
+    assert_eq!(message(&mut graph, 1), want);
+    graph.end_layer();
+    assert_eq!(graph.layers(), 0, "a layer has nodes");
+    let mut network = Model::mlp(&[8, 8]).network(4, &Input::flat(8, 3)).unwrap();
+    network.graph.recompute(2).unwrap();
+    let want = "`recompute`: 3 layers a segment leave nothing to compute again in a network of 3; \
+                use 1 to 2, or 0 for none";
+    assert_eq!(message(&mut network.graph, 3), want);
+}
+
+/// A layer that computes nothing is none.
+#[test]
+fn layers_are_counted_by_what_they_add() {
+    let layers = vec![Flatten {}.into(), Linear::new(4).into(), Linear::logits().into()];
+    let network = Model::Layers(layers).network(4, &Input::flat(8, 3)).unwrap();
+    assert_eq!(network.graph.layers(), 2);
+}
+
+/// One bit a weight, in whole words; the selection's histogram; and a state of a few words a tensor.
+#[test]
+fn masks_are_bits() {
+    const HISTOGRAM: u64 = 4 * 2048;
+    let mlp = Model::mlp(&[300, 100]);
+    for batch in [1, 128] {
+        let network = mlp.network(batch, &Input::flat(784, 10)).unwrap();
+        let masked = network.graph.parameters().iter().filter(|p| p.masked);
+        let weights: Vec<u32> = masked.map(|p| p.shape.elements().unwrap()).collect();
+        assert_eq!(weights.iter().sum::<u32>(), 266_200);
+        let bits: u64 = weights.iter().map(|&n| 4 * u64::from(mask_words(n))).sum();
+        assert!(bits - 266_200 / 8 < 4 * weights.len() as u64, "{bits}");
+        let dense = planned(&network, "").memory();
+        for mode in [Pruned::Zero, Pruned::Revive, Pruned::Freeze] {
+            let mode = serde_json::to_value(mode).unwrap();
+            let spec = format!("target_sparsity=0.9,pruned={}", mode.as_str().unwrap());
+            let masked = planned(&network, &spec).memory();
+            let more = masked.persistent + masked.scratch - dense.persistent - dense.scratch;
+            println!("batch {batch}, {spec}: {more} B more, {bits} of them masks");
+            assert!(
+                (bits..=bits + HISTOGRAM + 64 * weights.len() as u64).contains(&more),
+                "{more}"
+            );
+        }
+        // A score that is not a function of the weights keeps one number a weight, which masks do not.
+        let saliency = planned(&network, "target_sparsity=0.9,score=saliency").memory();
+        assert!(saliency.persistent - dense.persistent > 4 * 266_200, "{saliency:?}");
+    }
+}

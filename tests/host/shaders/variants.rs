@@ -1,0 +1,57 @@
+//! Launches that set the constants of optimizers and of what layers are made of.
+use secateur::gpu::{PlanBuilder, Slot};
+use secateur::kernels::*;
+
+/// The optimizers that differ from Adam in their operands, and what clips gradients.
+pub fn how_weights_move(
+    plan: &mut PlanBuilder,
+    [gradient, mask, step]: [Slot; 3],
+    [weights, first, second]: [Slot; 3],
+) {
+    let (bits, mask, len) = (Some(mask), Some((mask, Pruned::Zero)), 1);
+    let [decay, momentum, epsilon, initial, l2] = [0.5; 5];
+    let (mean_square, velocity) = (first, second);
+    plan.push(RmsProp {
+        gradient,
+        mask,
+        step,
+        weights,
+        mean_square,
+        velocity,
+        len,
+        decay,
+        momentum,
+        epsilon,
+        l2,
+    })
+    .unwrap();
+    let squares = first;
+    plan.push(Adagrad { gradient, mask, step, weights, squares, len, initial, epsilon, l2 })
+        .unwrap();
+    let (beta1, beta2) = (0.9, 0.99);
+    plan.push(Lion { gradient, mask, step, weights, first, len, beta1, beta2, decay, l2 }).unwrap();
+    let (partials, value, multiplier) = (second, Some(1.0), 1.0);
+    plan.push(GradientNorm { gradient, mask: bits, partials, first: 0, len }).unwrap();
+    plan.push(ClipValue { gradient, len, multiplier, value }).unwrap();
+}
+
+/// The variants of what layers are made of.
+pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolution) {
+    plan.push(Activate { x: a, activation: Activation::Gelu, out: c, len: 1 }).unwrap();
+    let (shape, pooling) = (Convolution { kernel: [1, 1], ..shape }, Pooling::Mean);
+    plan.push(Pool { shape, pooling, x: a, y: c }).unwrap();
+    plan.push(PoolGradient { shape, pooling, gradient: a, x: b, out: c }).unwrap();
+    let rows = Rows { rows: 1, columns: 1, epsilon: 1.0, centred: true };
+    plan.push(Normalise { rows, x: a, y: c }).unwrap();
+    plan.push(NormaliseGradient { rows, gradient: a, x: b, out: c }).unwrap();
+    let (places, rows, columns) = (40_000, 1, 1);
+    let (tokens, table, masked) = (a, b, Some(mask));
+    plan.push(Embedding { tokens, table, mask: masked, out: c, places, rows, columns }).unwrap();
+    EmbeddingGradient { tokens, gradient: b, out: c, places, rows, columns }.push(plan).unwrap();
+    let shape = Heads { batch: 1, heads: 1, length: 1, width: 1, causal: true };
+    plan.push(Attention { shape, x: a, out: c }).unwrap();
+    super::recurrent::variants(plan, [a, b, mask, c]);
+    let (x, gradient, rows) = (a, b, mask);
+    plan.push(AttentionQueryGradient { shape, x, gradient, rows, out: c }).unwrap();
+    plan.push(AttentionKeyGradient { shape, x, gradient, rows, out: c }).unwrap();
+}
