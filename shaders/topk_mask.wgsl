@@ -1,79 +1,135 @@
-// Bit i of mask is set where value i stays: its rank is above the last one to prune, or equal to it
-// with fewer than TIES_KEPT equal ones before it. Ties go to the lowest index, so the masks of a
-// selection have exactly the asked number of bits. One invocation a word, one workgroup a chunk of
-// 8,192 values.
+// Bit i of mask is set where value i stays: its rank is above the range, or in it and its share of
+// the range stays. Of ties the first TIES_KEPT stay; at most one chunk has some that stay and some
+// that go. Those keep their bits for now, as what is listed does: topk_settle says.
+//
+// One workgroup a chunk of 32,768 values; one invocation makes a word, four times.
 
-@group(0) @binding(0) var<storage, read> values: array<f32>;
-@group(0) @binding(1) var<storage, read> protect: array<u32>;
-@group(0) @binding(2) var<storage, read> ties: array<u32>;
-@group(0) @binding(3) var<storage, read> state: array<u32>;
-@group(0) @binding(4) var<storage, read_write> mask_state: array<atomic<u32>>;
-@group(0) @binding(5) var<storage, read_write> mask: array<u32>;
-@group(0) @binding(6) var<uniform> params: Params;
+@group(0) @binding(0) var<storage, read> values4: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> values: array<f32>;
+@group(0) @binding(2) var<storage, read> protect: array<u32>;
+@group(0) @binding(3) var<storage, read> ties: array<u32>;
+@group(0) @binding(4) var<storage, read> state: array<u32>;
+@group(0) @binding(5) var<storage, read_write> list: array<atomic<u32>>;
+@group(0) @binding(6) var<storage, read_write> mask_state: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> mask: array<u32>;
+@group(0) @binding(8) var<uniform> params: Params;
 
 struct Params {
     len: u32,
+    first: u32,
 }
 
-override SCORES: bool = true;
+var<workgroup> counted: array<u32, 256>;
 
-var<workgroup> before: array<u32, 256>;
+fn pack(bits: vec4<bool>) -> u32 {
+    return dot(select(vec4(0u), vec4(1u, 2u, 4u, 8u), bits), vec4(1u));
+}
+
+// Rare: the values of one word are read a second time.
+fn count_nan(begin: u32) {
+    for (var i = begin; i < min(begin + 32u, params.len); i += 1u) {
+        if score(values[i]) > INFINITE {
+            atomicAdd(&mask_state[NAN], 1u);
+        }
+    }
+}
+
+fn list_values(word: u32, inside: u32, shield: u32) {
+    for (var bits = inside; bits != 0u; bits &= bits - 1u) {
+        let i = word * 32u + firstTrailingBit(bits);
+        let entry = atomicAdd(&list[LENGTH], 1u);
+        if entry < LISTED_MOST {
+            atomicStore(&list[RANKS + entry], rank(values[i], i, shield));
+            atomicStore(&list[PLACES + entry], params.first + i);
+        }
+    }
+}
+
+// The highest rank that is pruned with the whole range.
+fn note_highest(word: u32, inside: u32, shield: u32) {
+    var highest = 0u;
+    for (var bits = inside; bits != 0u; bits &= bits - 1u) {
+        let i = word * 32u + firstTrailingBit(bits);
+        highest = max(highest, rank(values[i], i, shield));
+    }
+    if highest > atomicLoad(&list[HIGHEST]) {
+        atomicMax(&list[HIGHEST], highest);
+    }
+}
 
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let found = state[SCORE];
+    let mode = state[MODE];
+    let low = state[LOW];
+    let high = state[HIGH];
+    // Of a tied range: ties before this chunk, and up to its end.
+    let begin = ties[group.x];
+    let end = ties[group.x + 1u];
     let kept_ties = state[TIES_KEPT];
-    let word = group.x * 256u + local;
-    var above = 0u;
-    var equal = 0u;
-    var not_a_number = 0u;
-    var shield = 0u;
-    if PROTECT && word * 32u < params.len {
-        shield = protect[word];
-    }
-    for (var n = 0u; n < 32u; n += 1u) {
-        let i = word * 32u + n;
-        if i < params.len {
-            let r = rank(values[i], n, shield);
-            above |= u32(r > found) << n;
-            equal |= u32(r == found) << n;
-            not_a_number += u32((r & ~PROTECTED) > INFINITE);
+    let stay = select(state[LEFT] == 0u, end <= kept_ties, mode == TIED);
+    let straddles = mode == TIED && begin < kept_ties && end > kept_ties;
+    var kept = 0u;
+    var changed = 0u;
+    for (var n = 0u; n < 4u; n += 1u) {
+        let word = group.x * 1024u + n * 256u + local;
+        var above = 0u;
+        var inside = 0u;
+        var shield = 0u;
+        var most = vec4(0u);
+        if PROTECT && word * 32u < params.len {
+            shield = protect[word];
+        }
+        if word * 32u + 32u <= params.len {
+            for (var q = 0u; q < 32u; q += 4u) {
+                let r = ranks(values4[word * 8u + q / 4u], q, shield);
+                above |= pack(r > vec4(high)) << q;
+                inside |= pack(r >= vec4(low)) << q;
+                most = max(most, r & vec4(~PROTECTED));
+            }
+        } else {
+            for (var i = word * 32u; i < params.len; i += 1u) {
+                let r = rank(values[i], i, shield);
+                above |= u32(r > high) << (i & 31u);
+                inside |= u32(r >= low) << (i & 31u);
+                most.x = max(most.x, r & ~PROTECTED);
+            }
+        }
+        inside &= ~above;
+        var staying = select(0u, inside, stay);
+        if word * 32u < params.len {
+            if any(most > vec4(INFINITE)) {
+                count_nan(word * 32u);
+            }
+            let old = mask[word];
+            if mode == LISTED || straddles {
+                kept += countOneBits(above);
+                staying = old & inside;
+                if mode == LISTED {
+                    list_values(word, inside, shield);
+                }
+            } else {
+                kept += countOneBits(above | staying);
+                if mode == WHOLE && inside != 0u {
+                    note_highest(word, inside, shield);
+                }
+            }
+            let bits = above | staying;
+            changed += countOneBits(bits ^ old);
+            mask[word] = bits;
         }
     }
-    // Inclusive scan of the chunk's ties over its words.
-    before[local] = countOneBits(equal);
+    // Both are 128 at most.
+    counted[local] = kept | changed << 16u;
     workgroupBarrier();
-    for (var reach = 1u; reach < 256u; reach *= 2u) {
-        var add = 0u;
-        if local >= reach {
-            add = before[local - reach];
+    if local < 16u {
+        var sum = 0u;
+        for (var n = 0u; n < 16u; n += 1u) {
+            sum += counted[local * 16u + n];
         }
-        workgroupBarrier();
-        before[local] += add;
-        workgroupBarrier();
-    }
-    var number = ties[group.x] + before[local] - countOneBits(equal);
-    var bits = above;
-    for (var n = 0u; n < 32u; n += 1u) {
-        if bit(equal, n) {
-            bits |= u32(number < kept_ties) << n;
-            number += 1u;
-        }
-    }
-    if word * 32u < params.len {
-        atomicAdd(&mask_state[CHANGED], countOneBits(bits ^ mask[word]));
-        mask[word] = bits;
-        atomicAdd(&mask_state[KEPT], countOneBits(bits));
-        if not_a_number > 0u {
-            atomicAdd(&mask_state[NAN], not_a_number);
-        }
-    }
-    // Weights that are zero already need no threshold: the one that made them zero stays.
-    let threshold = found & ~PROTECTED;
-    if SCORES && word == 0u && threshold != 0u {
-        atomicStore(&mask_state[THRESHOLD], threshold);
+        atomicAdd(&mask_state[KEPT], sum & 0xffffu);
+        atomicAdd(&mask_state[CHANGED], sum >> 16u);
     }
 }

@@ -1,43 +1,56 @@
-// ties[g] = number of values with exactly the rank of the last one to prune, in chunk g of 8,192.
+// ties[g] = number of values with exactly the rank of the last one to prune, in chunk g of 32,768;
+// nothing where they need no numbers.
 
-@group(0) @binding(0) var<storage, read> values: array<f32>;
-@group(0) @binding(1) var<storage, read> protect: array<u32>;
-@group(0) @binding(2) var<storage, read> state: array<u32>;
-@group(0) @binding(3) var<storage, read_write> ties: array<u32>;
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(0) var<storage, read> values4: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> values: array<f32>;
+@group(0) @binding(2) var<storage, read> protect: array<u32>;
+@group(0) @binding(3) var<storage, read> state: array<u32>;
+@group(0) @binding(4) var<storage, read_write> ties: array<u32>;
+@group(0) @binding(5) var<uniform> params: Params;
 
 struct Params {
     len: u32,
 }
 
-var<workgroup> sums: array<u32, 256>;
+var<workgroup> counted: array<u32, 256>;
 
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let found = state[SCORE];
-    var count = 0u;
+    if state[MODE] != TIED {
+        return;
+    }
+    let tie = state[LOW];
+    var equal = vec4(0u);
     for (var n = 0u; n < 32u; n += 1u) {
-        let i = group.x * 8192u + n * 256u + local;
-        if i < params.len {
+        let i = (group.x * 8192u + n * 256u + local) * 4u;
+        if i + 4u <= params.len {
             var word = 0u;
             if PROTECT {
                 word = protect[i / 32u];
             }
-            count += u32(rank(values[i], i, word) == found);
+            let r = ranks(values4[i / 4u], i, word);
+            equal += select(vec4(0u), vec4(1u), r == vec4(tie));
         }
     }
-    sums[local] = count;
+    // Up to three values are left at the end.
+    let i = (params.len & ~3u) + local;
+    if i < params.len && i / 32768u == group.x {
+        var word = 0u;
+        if PROTECT {
+            word = protect[i / 32u];
+        }
+        equal.x += u32(rank(values[i], i, word) == tie);
+    }
+    counted[local] = dot(equal, vec4(1u));
     workgroupBarrier();
-    for (var half = 128u; half > 0u; half /= 2u) {
-        if local < half {
-            sums[local] += sums[local + half];
-        }
-        workgroupBarrier();
-    }
     if local == 0u {
-        ties[group.x] = sums[0];
+        var sum = 0u;
+        for (var n = 0u; n < 256u; n += 1u) {
+            sum += counted[n];
+        }
+        ties[group.x] = sum;
     }
 }

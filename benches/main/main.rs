@@ -17,7 +17,7 @@
 //! step its products, its parameters and the optimizer's tensors.
 //!
 //! How each can mislead: small work looks slower than it is, as launches do not overlap; operands that stay in a cache can make
-//! shares above 100 %; `mask update` ranks evenly spread weights, trained ones crowd around 0; `train step` shuffles and uploads
+//! shares above 100 %; `mask update` ranks evenly spread weights where its row says nothing else, and a group's tensors hold the same ones; `train step` shuffles and uploads
 //! its batches, as training does; `masked` are steps between mask updates, whose cost is a row of its own; `plan replay` is the
 //! host's part alone, and the device may take longer. A software adapter shares its cores with the host and with whatever else
 //! runs, and clocks of real GPUs rise under load: compare rows of one run on one adapter, and two runs only where their
@@ -47,7 +47,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use criterion::Throughput;
-use secateur::bench::Workload;
+use secateur::bench::{Weights, Workload};
 use secateur::gpu::Precision;
 use secateur::kernels::{Add, Form};
 use secateur::{Error, Gpu, GpuOptions, Result};
@@ -123,7 +123,15 @@ fn cost_over_size(rows: &mut Rows<'_>) {
         rows.workload("add", &len.to_string(), &Workload::Add { len });
     }
     for &len in lengths {
-        rows.workload("mask update", &len.to_string(), &Workload::MaskUpdate { len });
+        rows.workload("mask update", &len.to_string(), &Workload::mask_update(len));
+    }
+    let (tensors, largest) = (4, if rows.tiny { 1000 } else { 100_000_000 });
+    let group = Workload::MaskUpdate { len: largest, tensors, weights: Weights::Even };
+    rows.workload("mask update", &format!("{largest} in {tensors} tensors"), &group);
+    let len = if rows.tiny { 1000 } else { 10_000_000 };
+    for weights in [Weights::Normal, Weights::HalfZeros, Weights::Levels, Weights::Equal] {
+        let workload = Workload::MaskUpdate { len, tensors: 1, weights };
+        rows.workload("mask update", &format!("{len}{weights}"), &workload);
     }
 }
 

@@ -1,6 +1,12 @@
 // State of one selection, shared by the topk kernels.
-const SCORE: u32 = 0u; // score of the last weight to prune, found digit by digit
-const PRUNE: u32 = 1u; // weights still to prune among those with that score
-const TIES_KEPT: u32 = 2u; // weights with that score that stay from here on, lowest index first
-const TIES: u32 = 3u; // weights with that score in the tensor that topk_scan saw last
+const LOW: u32 = 0u; // the range: lowest rank that the last value to prune may have
+const NEXT: u32 = 1u; // where the range's bins of equal width begin
+const HIGH: u32 = 2u; // highest rank of the range
+const PRUNE: u32 = 3u; // values to prune
+const LEFT: u32 = 4u; // values to prune of those in the range
+const COUNT: u32 = 5u; // values in the range
+const MODE: u32 = 6u; // what becomes of those in the range; see range.wgsl
+const SCORE: u32 = 7u; // rank of the last value to prune
+const TIES_KEPT: u32 = 8u; // tied: values of the range that stay from here on, lowest index first
+const TIES: u32 = 9u; // tied: values of the range in the tensor that topk_scan saw last
 const PROTECTED: u32 = 0x80000000u; // above every score

@@ -17,4 +17,4 @@ pub use roofline::{Ceilings, Limit, Work};
 pub use sampling::{Effort, Sampled, median, sample};
 pub use suite::{LeftOut, Measured, Row, measure};
 pub use train_step::TrainStep;
-pub use workload::{Prepared, Workload};
+pub use workload::{Prepared, Weights, Workload};

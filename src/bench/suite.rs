@@ -94,7 +94,7 @@ pub fn measure(gpu: &Gpu, effort: &Effort, progress: &mut dyn FnMut(&str)) -> Re
         false => &[100_000, 1_000_000, 10_000_000, 100_000_000],
     };
     suite.growing(lengths.iter().map(|&len| Workload::Add { len }), 10.0)?;
-    suite.growing(lengths.iter().map(|&len| Workload::MaskUpdate { len }), 10.0)?;
+    suite.growing(lengths.iter().map(|&len| Workload::mask_update(len)), 10.0)?;
     let (hidden, batch): (&[u32], _) = if effort.tiny { (&[8], 4) } else { (&[300, 100], 128) };
     for optimizer in ["sgd", "adam"] {
         let step = TrainStep::mlp(hidden, batch, optimizer)?;

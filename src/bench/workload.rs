@@ -34,19 +34,44 @@ pub enum Workload {
         /// Elements.
         len: u32,
     },
-    /// The exact selection of 90 % of the weights by magnitude, with its mask written.
+    /// The exact selection of 90 % of the weights by magnitude, as one ranking, with its masks written.
     MaskUpdate {
         /// Weights.
         len: u32,
+        /// Tensors of as many weights each, which this many divides.
+        tensors: u32,
+        /// How they are spread.
+        weights: Weights,
     },
     /// A step of `train`.
     TrainStep(TrainStep),
+}
+
+/// How weights are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Weights {
+    /// Evenly between 0 and 1.
+    #[default]
+    Even,
+    /// Normally around 0.
+    Normal,
+    /// Half of them 0, the others evenly.
+    HalfZeros,
+    /// Sixteen values: as many ties as there can be.
+    Levels,
+    /// All the same.
+    Equal,
 }
 
 /// A workload on a device. What it repeats is as training has it: many launches in a submission, and no wait between.
 pub struct Prepared(Box<dyn FnMut(u64) -> Result<Duration>>);
 
 impl Workload {
+    /// The selection of 90 % of `len` weights, evenly spread, in one tensor.
+    pub fn mask_update(len: u32) -> Self {
+        Self::MaskUpdate { len, tensors: 1, weights: Weights::Even }
+    }
+
     /// What it has to do; `None` where nobody has counted.
     pub fn work(&self) -> Option<Work> {
         Some(match *self {
@@ -59,8 +84,8 @@ impl Workload {
                 Work { flops: 2.0 * m * n * k, bytes: 2.0 * (m * k + k * n) + 4.0 * m * n }
             }
             Self::Add { len } => Work { flops: len.into(), bytes: 12.0 * f64::from(len) },
-            Self::MaskUpdate { len } => {
-                let words = f64::from(len) + f64::from(mask_words(len));
+            Self::MaskUpdate { len, tensors, .. } => {
+                let words = f64::from(len) + f64::from(tensors * mask_words(len / tensors));
                 Work { flops: len.into(), bytes: 4.0 * words }
             }
             Self::TrainStep(ref step) => return step.work,
@@ -77,7 +102,7 @@ impl Workload {
                 let bytes = self.work().map_or(0.0, |w| w.bytes);
                 (bytes / f64::from(1 << 30), "GiB/s")
             }
-            Self::MaskUpdate { len } => (f64::from(len) / 1e6, "million weights/s"),
+            Self::MaskUpdate { len, .. } => (f64::from(len) / 1e6, "million weights/s"),
             Self::TrainStep(_) => (1.0, "steps/s"),
         }
     }
@@ -89,7 +114,8 @@ impl Workload {
                 let bytes = |x: u32, y: u32| 4 * u64::from(x) * u64::from(y);
                 bytes(m, n).max(bytes(m, k)).max(bytes(k, n))
             }
-            Self::Add { len } | Self::MaskUpdate { len } => 4 * u64::from(len),
+            Self::Add { len } => 4 * u64::from(len),
+            Self::MaskUpdate { len, tensors, .. } => 4 * u64::from(len / tensors),
             Self::TrainStep(_) => 0,
         }
     }
@@ -99,6 +125,7 @@ impl Workload {
     /// # Errors
     /// Those of [`PlanBuilder::build`]: tensors that are too large among them.
     pub fn prepare(&self, gpu: &Gpu) -> Result<Prepared> {
+        let mut weights = Vec::new();
         let (mut replay, contents) = match *self {
             Self::TrainStep(ref step) => {
                 let (step, gpu) = (step.clone(), gpu.clone());
@@ -113,13 +140,21 @@ impl Workload {
                 plan.push(Add { x, y, out, len, period: len })?;
                 fill(plan, &[x, y])
             }),
-            Self::MaskUpdate { len } => {
-                let (replay, (contents, counts)) = Replay::new(gpu, |plan| mask_update(plan, len))?;
+            Self::MaskUpdate { len, tensors, .. } => {
+                let (replay, (contents, counts, slots)) =
+                    Replay::new(gpu, |plan| mask_update(plan, len, tensors))?;
                 replay.program.upload(gpu, counts, &[prune(len)]);
+                weights = slots;
                 Ok((replay, contents))
             }
         }?;
         replay.run(contents)?;
+        if let Self::MaskUpdate { weights: spread, .. } = *self {
+            for slot in weights.into_iter().filter(|_| spread != Weights::Even) {
+                let even: Vec<f32> = replay.program.download(gpu, slot)?;
+                replay.program.upload(gpu, slot, &spread.of(&even));
+            }
+        }
         Ok(Prepared(Box::new(move |repetitions| replay.time(repetitions))))
     }
 }
@@ -132,9 +167,41 @@ impl fmt::Display for Workload {
                 write!(f, "half matmul {form:?} {}", extents(*size))
             }
             Self::Add { len } => write!(f, "add {}", power(*len)),
-            Self::MaskUpdate { len } => write!(f, "mask update {}", power(*len)),
+            Self::MaskUpdate { len, tensors, weights } => {
+                write!(f, "mask update {}{weights}", power(*len))?;
+                if *tensors > 1 { write!(f, " in {tensors} tensors") } else { Ok(()) }
+            }
             Self::TrainStep(step) => write!(f, "train step {step}"),
         }
+    }
+}
+
+impl Weights {
+    /// So many weights, from as many that are even.
+    fn of(self, even: &[f32]) -> Vec<f32> {
+        let next = even.iter().cycle().skip(1);
+        even.iter()
+            .zip(next)
+            .map(|(&x, &y)| match self {
+                Self::Even => x,
+                Self::Normal => (-2.0 * x.ln()).sqrt() * (y * std::f32::consts::TAU).cos(),
+                Self::HalfZeros => (x - 0.5).max(0.0),
+                Self::Levels => (x * 16.0).floor(),
+                Self::Equal => 0.25,
+            })
+            .collect()
+    }
+}
+
+impl fmt::Display for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Even => "",
+            Self::Normal => ", normal",
+            Self::HalfZeros => ", half zeros",
+            Self::Levels => ", 16 values",
+            Self::Equal => ", all equal",
+        })
     }
 }
 
@@ -207,15 +274,23 @@ fn half_matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Resul
     Ok(phase)
 }
 
-fn mask_update(plan: &mut PlanBuilder, len: u32) -> Result<(Phase, Slot)> {
-    let (values, counts) = (plan.persistent("weights", len), plan.persistent("counts", 1));
+type MaskUpdateSlots = (Phase, Slot, Vec<Slot>);
+
+fn mask_update(plan: &mut PlanBuilder, len: u32, tensors: u32) -> Result<MaskUpdateSlots> {
+    let counts = plan.persistent("counts", 1);
     let histogram = plan.persistent("histogram", Selection::HISTOGRAM_WORDS);
     let state = plan.persistent("state", TOPK_STATE_WORDS);
-    let mask_state = plan.persistent("mask_state", MASK_STATE_WORDS);
-    let mask = plan.persistent("mask", mask_words(len));
-    let tensor = Ranked { values, protect: None, scores: true, mask_state, mask, len };
-    Selection { counts, selection: 0, histogram, state }.push(plan, "w", &[tensor])?;
-    Ok((fill(plan, &[values])?, counts))
+    let len = len / tensors;
+    let ranked = |_| {
+        let (values, mask) =
+            (plan.persistent("weights", len), plan.persistent("mask", mask_words(len)));
+        let mask_state = plan.persistent("mask_state", MASK_STATE_WORDS);
+        Ranked { values, protect: None, scores: true, mask_state, mask, len }
+    };
+    let ranked: Vec<Ranked> = (0..tensors).map(ranked).collect();
+    Selection { counts, selection: 0, histogram, state }.push(plan, "w", &ranked)?;
+    let weights: Vec<Slot> = ranked.iter().map(|tensor| tensor.values).collect();
+    Ok((fill(plan, &weights)?, counts, weights))
 }
 
 fn prune(len: u32) -> u32 {

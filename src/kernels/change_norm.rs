@@ -1,5 +1,5 @@
 //! `change_norm`: the squared length of the weights' last change, in partial sums.
-use super::topk::CHUNK;
+use super::column_sum::CHUNK;
 use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
 
 /// `partials[g]` is the sum of `d^2` over chunk `g` of the weights. A [`ColumnSum`](super::ColumnSum)

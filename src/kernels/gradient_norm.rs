@@ -1,5 +1,5 @@
 //! `gradient_norm`: squared length of a gradient, in parts.
-use super::topk::CHUNK;
+use super::column_sum::CHUNK;
 use super::{bit, mask_words};
 use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
 

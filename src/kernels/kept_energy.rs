@@ -1,5 +1,5 @@
 //! `kept_energy`: how much of a tensor's squared length a mask keeps.
-use super::topk::CHUNK;
+use super::column_sum::CHUNK;
 use super::{bit, mask_words};
 use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
 

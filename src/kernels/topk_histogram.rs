@@ -1,8 +1,8 @@
-//! `topk_histogram`: counts values by one digit of their rank; [`super::Selection`] has the whole.
-use super::topk::{BINS, HISTOGRAM_GROUPS, TOPK_STATE_WORDS, protect};
+//! `topk_histogram`: counts values by their place in the range; [`super::Selection`] has the whole.
+use super::topk::{CHUNK, Selection, TOPK_STATE_WORDS, fours, protect};
 use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
 
-/// Counts the weights by one digit of their score.
+/// Counts what is below the range, and what is in it by bins.
 #[derive(Debug, Clone, Copy)]
 pub struct TopkHistogram {
     /// `[len]`
@@ -13,8 +13,6 @@ pub struct TopkHistogram {
     pub state: Slot,
     /// Counts to add to.
     pub histogram: Slot,
-    /// 0, 1 or 2; highest first.
-    pub digit: u32,
     /// Values.
     pub len: u32,
 }
@@ -24,14 +22,6 @@ crate::uniform! {
     pub struct TopkHistogramParams {
         /// Values.
         len: u32,
-        /// Values that one invocation counts.
-        per_invocation: u32,
-    }
-}
-
-impl TopkHistogram {
-    fn per_invocation(&self) -> u32 {
-        self.len.div_ceil(256 * HISTOGRAM_GROUPS).max(4)
     }
 }
 
@@ -41,31 +31,33 @@ impl Kernel for TopkHistogram {
         "common/bits.wgsl",
         "common/score.wgsl",
         "common/topk.wgsl",
+        "common/range.wgsl",
         "common/rank.wgsl",
         "topk_histogram.wgsl"
     );
     const OPERANDS: &'static [Operand] =
-        &[read("values"), read("protect"), read("state"), write("histogram")];
+        &[read("values4"), read("values"), read("protect"), read("state"), write("histogram")];
     type Params = TopkHistogramParams;
 
     fn bind(&self) -> Vec<Bound> {
         vec![
+            fours(self.values, self.len),
             self.values.needs(self.len.into()),
             protect(self.protect, self.len),
             self.state.needs(TOPK_STATE_WORDS.into()),
-            self.histogram.needs(BINS.into()),
+            self.histogram.needs(Selection::HISTOGRAM_WORDS.into()),
         ]
     }
 
     fn params(&self) -> TopkHistogramParams {
-        TopkHistogramParams { len: self.len, per_invocation: self.per_invocation() }
+        TopkHistogramParams { len: self.len }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![("DIGIT", self.digit.into()), ("PROTECT", self.protect.is_some().into())]
+        vec![("PROTECT", self.protect.is_some().into())]
     }
 
     fn grid(&self) -> [u32; 3] {
-        [self.len.div_ceil(256 * self.per_invocation()), 1, 1]
+        [self.len.div_ceil(CHUNK), 1, 1]
     }
 }

@@ -5,7 +5,7 @@ use crate::gpu::{Bound, Kernel, Operand, Slot, write};
 /// Turns the counts of ties into the number of ties before each chunk.
 #[derive(Debug, Clone, Copy)]
 pub struct TopkScan {
-    /// `[chunks]`
+    /// Counts; see [`TopkTies::words`](super::TopkTies::words).
     pub ties: Slot,
     /// [`super::TopkState`]
     pub state: Slot,
@@ -25,12 +25,13 @@ crate::uniform! {
 
 impl Kernel for TopkScan {
     const NAME: &'static str = "topk_scan";
-    const WGSL: &'static str = crate::wgsl!("common/topk.wgsl", "topk_scan.wgsl");
+    const WGSL: &'static str =
+        crate::wgsl!("common/topk.wgsl", "common/range.wgsl", "topk_scan.wgsl");
     const OPERANDS: &'static [Operand] = &[write("ties"), write("state")];
     type Params = TopkScanParams;
 
     fn bind(&self) -> Vec<Bound> {
-        vec![self.ties.needs(self.chunks.into()), self.state.needs(TOPK_STATE_WORDS.into())]
+        vec![self.ties.needs(u64::from(self.chunks) + 3), self.state.needs(TOPK_STATE_WORDS.into())]
     }
 
     fn params(&self) -> TopkScanParams {

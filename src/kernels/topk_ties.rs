@@ -1,8 +1,8 @@
 //! `topk_ties`: counts the ties in each chunk; [`super::Selection`] has the whole.
-use super::topk::{CHUNK, TOPK_STATE_WORDS, protect};
+use super::topk::{CHUNK, TOPK_STATE_WORDS, fours, protect};
 use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
 
-/// Counts the ties in each chunk.
+/// Counts the ties in each chunk, where they need numbers.
 #[derive(Debug, Clone, Copy)]
 pub struct TopkTies {
     /// `[len]`
@@ -11,7 +11,7 @@ pub struct TopkTies {
     pub protect: Option<Slot>,
     /// [`super::TopkState`]
     pub state: Slot,
-    /// `[chunks]`
+    /// See [`words`](Self::words).
     pub ties: Slot,
     /// Values.
     pub len: u32,
@@ -25,25 +25,46 @@ crate::uniform! {
     }
 }
 
+impl TopkTies {
+    /// Words for the ties of `len` values: one a chunk, and three.
+    pub fn words(len: u32) -> u32 {
+        Self::chunks(len) + 3
+    }
+
+    /// Chunks of `len` values.
+    pub fn chunks(len: u32) -> u32 {
+        len.div_ceil(CHUNK)
+    }
+}
+
+impl TopkTies {
+    /// The operand `ties` of the kernels behind, which leave it alone where it is `None`.
+    pub(super) fn bound(ties: Option<Slot>, len: u32) -> Bound {
+        ties.map_or(Bound::NONE, |ties| ties.needs(Self::words(len).into()))
+    }
+}
+
 impl Kernel for TopkTies {
     const NAME: &'static str = "topk_ties";
     const WGSL: &'static str = crate::wgsl!(
         "common/bits.wgsl",
         "common/score.wgsl",
         "common/topk.wgsl",
+        "common/range.wgsl",
         "common/rank.wgsl",
         "topk_ties.wgsl"
     );
     const OPERANDS: &'static [Operand] =
-        &[read("values"), read("protect"), read("state"), write("ties")];
+        &[read("values4"), read("values"), read("protect"), read("state"), write("ties")];
     type Params = TopkTiesParams;
 
     fn bind(&self) -> Vec<Bound> {
         vec![
+            fours(self.values, self.len),
             self.values.needs(self.len.into()),
             protect(self.protect, self.len),
             self.state.needs(TOPK_STATE_WORDS.into()),
-            self.ties.needs(self.len.div_ceil(CHUNK).into()),
+            self.ties.needs(Self::words(self.len).into()),
         ]
     }
 

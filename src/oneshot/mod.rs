@@ -185,13 +185,13 @@ impl Work<'_> {
         let all = places.iter().map(|&at| self.units(at)).collect::<Result<Vec<_>>>()?;
         let count = all.iter().map(|units| units.count()).sum();
         ranker.begin(pruned_count(count, self.options.sparsity));
-        for digit in 0..3 {
+        for _ in 0..Ranker::ROUNDS {
             let mut filled = 0;
             for (&at, &units) in places.iter().zip(&all) {
                 let mut from = 0;
                 while from < units.count() {
                     if units.across() > (ranker.len() - filled) as u64 {
-                        ranker.count(digit, std::mem::take(&mut filled))?;
+                        ranker.count(std::mem::take(&mut filled))?;
                     }
                     let room = (ranker.len() - filled) as u64;
                     let range = (from, units.end(from, room, u64::MAX));
@@ -203,9 +203,9 @@ impl Work<'_> {
                 }
             }
             if filled > 0 {
-                ranker.count(digit, filled)?;
+                ranker.count(filled)?;
             }
-            ranker.pick(digit);
+            ranker.pick();
         }
         ranker.threshold()
     }

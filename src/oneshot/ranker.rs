@@ -1,8 +1,8 @@
 //! The selection over a stream of chunks, on the device.
 use crate::gpu::{Encoder, Gpu, Phase, PlanBuilder, Program, Slot};
 use crate::kernels::{
-    MASK_STATE_WORDS, MaskBegin, MaskState, NmMask, Selection, TOPK_STATE_WORDS, TopkHistogram,
-    TopkMask, TopkPick, TopkScan, TopkState, TopkTies, mask_words,
+    MASK_STATE_WORDS, MaskBegin, MaskState, NmMask, Ranked, Selection, TOPK_STATE_WORDS,
+    TopkHistogram, TopkMask, TopkScan, TopkSettle, TopkState, TopkTies, mask_words,
 };
 use crate::{Error, Result};
 
@@ -12,8 +12,8 @@ const PADDING: f32 = f32::from_bits(0x7fff_ffff);
 const LEAST: u32 = 4_096;
 
 /// Chunks of one length, and what ranks them. The values of a ranking are counted chunk by chunk
-/// for each of three digits; then chunk by chunk, in the same order, their masks are read. A chunk
-/// that is all there is stays on the device; over several the host keeps count, in 64 bits.
+/// in each of three rounds, whose range of ranks is the bin that the round before ended in; then chunk
+/// by chunk, in the same order, their masks are read. A chunk that is all there is stays on the device; over several the host keeps count, in 64 bits.
 #[derive(Debug)]
 pub(super) struct Ranker {
     gpu: Gpu,
@@ -25,8 +25,9 @@ pub(super) struct Ranker {
     state: Slot,
     mask_state: Slot,
     mask: Slot,
-    digits: [[Phase; 2]; 3],
+    count: Phase,
     masks: Phase,
+    one: Phase,
     nm: Option<Phase>,
     ranking: Ranking,
 }
@@ -34,14 +35,19 @@ pub(super) struct Ranker {
 /// How far a ranking of several chunks has come; [`TopkState`] in 64 bits.
 #[derive(Debug, Default)]
 struct Ranking {
-    /// Values by their digit, of the chunks so far.
+    /// Values in each bin, of the chunks so far.
     histogram: Vec<u64>,
-    score: u32,
+    /// The range that is counted in.
+    range: TopkState,
+    /// Values to prune of those in the range.
     prune: u64,
     ties_kept: u64,
 }
 
 impl Ranker {
+    /// Rounds after which the range is one rank.
+    pub(super) const ROUNDS: usize = 3;
+
     /// Of chunks of at least `len` elements; for N:M with groups of `m`, whole groups of them.
     pub(super) fn new(gpu: &Gpu, len: u32, m: Option<u32>) -> Result<Self> {
         let len = len.max(LEAST).next_multiple_of(m.unwrap_or(1));
@@ -53,21 +59,34 @@ impl Ranker {
         let mask_state = plan.persistent("mask_state", MASK_STATE_WORDS);
         let mask = plan.persistent("mask", mask_words(len));
         let protect = None;
-        let mut digit = |digit| {
-            let count = plan.phase(format!("histogram {digit}"));
-            plan.push(TopkHistogram { values, protect, state, histogram, digit, len })?;
-            let pick = plan.phase(format!("pick {digit}"));
-            plan.push(TopkPick { counts, histogram, state, selection: 0, digit })?;
-            Ok::<_, Error>([count, pick])
-        };
-        let digits = [digit(0)?, digit(1)?, digit(2)?];
+        let count = plan.phase("histogram");
+        plan.push(TopkHistogram { values, protect, state, histogram, len })?;
         let masks = plan.phase("mask");
-        let chunks = len.div_ceil(8_192);
-        let ties = plan.scratch("ties", chunks);
+        let (chunks, first) = (TopkTies::chunks(len), 0);
+        let ties = plan.scratch("ties", TopkTies::words(len));
+        let list = plan.scratch("list", Selection::LIST_WORDS);
         plan.push(MaskBegin { mask_state, keep_nan: false })?;
         plan.push(TopkTies { values, protect, state, ties, len })?;
         plan.push(TopkScan { ties, state, chunks })?;
-        plan.push(TopkMask { values, protect, ties, state, scores: true, mask_state, mask, len })?;
+        let ties = Some(ties);
+        plan.push(TopkMask { values, protect, ties, state, list, mask_state, mask, len, first })?;
+        let scores = true;
+        plan.push(TopkSettle {
+            values,
+            protect,
+            ties,
+            list,
+            state,
+            mask_state,
+            mask,
+            scores,
+            len,
+            first,
+        })?;
+        let one = plan.phase("selection");
+        plan.push(MaskBegin { mask_state, keep_nan: false })?;
+        let tensor = Ranked { values, protect, scores: true, mask_state, mask, len };
+        Selection { counts, selection: 0, histogram, state }.push(&mut plan, "one", &[tensor])?;
         let nm = m.map(|m| {
             let phase = plan.phase("n:m");
             plan.push(MaskBegin { mask_state, keep_nan: false })?;
@@ -88,8 +107,9 @@ impl Ranker {
             state,
             mask_state,
             mask,
-            digits,
+            count,
             masks,
+            one,
             nm,
             ranking: Ranking::default(),
         })
@@ -113,14 +133,15 @@ impl Ranker {
     /// How many values the ranking that begins prunes.
     pub(super) fn begin(&mut self, prune: u64) {
         let histogram = vec![0; Selection::HISTOGRAM_WORDS as usize];
-        self.ranking = Ranking { histogram, prune, ..Default::default() };
+        let range = TopkState::range(0, u32::MAX);
+        self.ranking = Ranking { histogram, range, prune, ..Default::default() };
         self.upload_state();
     }
 
-    /// Counts the first `filled` elements of the chunk by `digit`.
-    pub(super) fn count(&mut self, digit: usize, filled: usize) -> Result<()> {
+    /// Counts the first `filled` elements of the chunk.
+    pub(super) fn count(&mut self, filled: usize) -> Result<()> {
         self.pad(filled);
-        self.run(&[self.digits[digit][0]])?;
+        self.run(&[self.count])?;
         let counted: Vec<u32> = self.program.download(&self.gpu, self.histogram)?;
         self.program.upload(&self.gpu, self.histogram, &vec![0u32; counted.len()]);
         let bins = self.ranking.histogram.iter_mut();
@@ -128,18 +149,21 @@ impl Ranker {
         Ok(())
     }
 
-    /// Ends the counting by `digit`: the lowest up to which there are as many values as are still
+    /// Ends a round: the range becomes the lowest bin up to which there are as many values as are still
     /// to be pruned.
-    pub(super) fn pick(&mut self, digit: usize) {
-        let Ranking { histogram, score, prune, ties_kept } = &mut self.ranking;
-        let last = histogram.len() - 1;
+    pub(super) fn pick(&mut self) {
+        let Ranking { histogram, range, prune, ties_kept } = &mut self.ranking;
+        let [at, first] = [Selection::AT, Selection::BINS_FROM].map(|bin| bin as usize);
+        histogram[first] += histogram[at];
+        let bins = &histogram[first..];
         let mut found = 0;
-        while found < last && histogram[found] < *prune {
-            *prune -= histogram[found];
+        while found < bins.len() - 1 && bins[found] < *prune {
+            *prune -= bins[found];
             found += 1;
         }
-        *score |= (found as u32) << [21, 10, 0][digit];
-        *ties_kept = histogram[found].saturating_sub(*prune);
+        *ties_kept = bins[found].saturating_sub(*prune);
+        let [low, high] = range.bin(found as u32);
+        *range = TopkState::range(low, high);
         histogram.fill(0);
         self.upload_state();
     }
@@ -156,18 +180,21 @@ impl Ranker {
     }
 
     fn upload_state(&self) {
-        let Ranking { score, ties_kept, .. } = self.ranking;
+        let Ranking { range, ties_kept, .. } = self.ranking;
         // More than a chunk has are as good as all.
         let ties_kept = u32::try_from(ties_kept).unwrap_or(u32::MAX);
-        let state = TopkState { score, ties_kept, ..Default::default() };
+        let (mode, score) = match range.low == range.high {
+            true => (TopkState::TIED, range.low),
+            false => (TopkState::OPEN, 0),
+        };
+        let state = TopkState { mode, score, ties_kept, ..range };
         self.program.upload(&self.gpu, self.state, &[state]);
     }
 
     /// Ranks a chunk that is all there is, in one submission.
     pub(super) fn rank_one(&self, filled: usize) -> Result<Masked> {
         self.pad(filled);
-        let [a, b, c] = self.digits;
-        self.run(&[a[0], a[1], b[0], b[1], c[0], c[1], self.masks])?;
+        self.run(&[self.one])?;
         self.masked(filled)
     }
 

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use secateur::bench::{
-    Ceilings, Effort, Limit, Sampled, TrainStep, Work, Workload, median, sample,
+    Ceilings, Effort, Limit, Sampled, TrainStep, Weights, Work, Workload, median, sample,
 };
 use secateur::kernels::Form;
 
@@ -41,7 +41,11 @@ fn work_is_what_cannot_be_done_without() {
     assert_eq!(product, Work { flops: 60.0, bytes: 4.0 * f64::from(2 * 5 + 5 * 3 + 2 * 3) });
     assert_eq!(work(Workload::Add { len: 7 }), Work { flops: 7.0, bytes: 84.0 });
     // 33 values and two words of mask.
-    assert_eq!(work(Workload::MaskUpdate { len: 33 }), Work { flops: 33.0, bytes: 140.0 });
+    assert_eq!(work(Workload::mask_update(33)), Work { flops: 33.0, bytes: 140.0 });
+    // The same in each of three.
+    let group = Workload::MaskUpdate { len: 99, tensors: 3, weights: Weights::Even };
+    assert_eq!(group.largest_tensor(), 132);
+    assert_eq!(work(group), Work { flops: 99.0, bytes: 420.0 });
     // Three products of 8 x 10, two of 784 x 8; parameters read and written, and with Adam its two tensors.
     let parameters = f64::from(785 * 8 + 9 * 10);
     for (optimizer, tensors) in [("sgd", 1.0), ("adam", 3.0)] {
@@ -64,6 +68,8 @@ fn rows_are_called_by_what_they_are() {
     let lengths = [1000, 100_000, 123_456, 100_000_000];
     let names = lengths.map(|len| Workload::Add { len }.to_string());
     assert_eq!(names, ["add 1000", "add 10^5", "add 123456", "add 10^8"]);
+    let group = Workload::MaskUpdate { len: 100_000, tensors: 4, weights: Weights::Normal };
+    assert_eq!(group.to_string(), "mask update 10^5, normal in 4 tensors");
     let step = TrainStep::mlp(&[300, 100], 128, "adam").unwrap().masked();
     let name = "train step 784-300-100-10, batch 128, adam, masked";
     assert_eq!(Workload::TrainStep(step).to_string(), name);

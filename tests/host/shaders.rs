@@ -316,7 +316,8 @@ fn everything(target: Target) -> PlanBuilder {
         [weights, first, second],
     );
     let (protect, mask_state) = (Some(bias), first);
-    let tensor = Ranked { values: weights, protect, scores: true, mask_state, mask: gate, len };
+    let (scores, many) = (true, 5_000);
+    let tensor = Ranked { values: weights, protect, scores, mask_state, mask: gate, len: many };
     let selection = Selection { counts: a, selection: 0, histogram: b, state: c };
     selection.push(&mut plan, "w", &[tensor]).unwrap();
     let (history, partials, second, held) = (first, second, true, true);

@@ -16,6 +16,7 @@ mod recurrent;
 mod scores;
 mod sequences;
 mod topk;
+mod topk_ranges;
 mod unit_floor;
 
 /// Awkward lengths: around a mask word, around a workgroup, and many workgroups.

@@ -10,7 +10,7 @@ fn measured() -> Measured {
     let product =
         |form, n| (Workload::Matmul { form, size: [n; 3] }, 2.0 * f64::from(n).powi(3) / 7e9);
     let mut times = vec![(Workload::Add { len: 100_000 }, 1e-3)];
-    times.push((Workload::MaskUpdate { len: 1_000_000 }, 0.07));
+    times.push((Workload::mask_update(1_000_000), 0.07));
     for n in [256, 512, 1024] {
         times.extend([Form::NN, Form::NT, Form::TN].map(|form| product(form, n)));
     }
