@@ -2,10 +2,7 @@
 use super::recurrent::Tape;
 use super::{Graph, Node, Op, Tensor};
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{
-    Activation, ColumnSum, Conv2d, Correct, Form, LogLoss, Matmul, SigmoidCrossEntropy,
-    SoftmaxCrossEntropy, SquaredError,
-};
+use crate::kernels::{Activation, ColumnSum, Conv2d, Form, Matmul};
 use crate::{Error, Result};
 
 /// What a lowering is for: some operations are others in evaluation.
@@ -70,12 +67,15 @@ pub fn lower(
         homes,
         mode,
         slots: homes.slots.clone(),
+        done: vec![false; graph.nodes.len()],
         loss_gradients: vec![None; graph.nodes.len()],
         tapes: vec![None; graph.nodes.len()],
         uses,
     };
     for (i, _) in live.iter().enumerate().filter(|(_, live)| **live) {
-        lowering.visit(Tensor(i))?;
+        if !lowering.done[i] {
+            lowering.visit(Tensor(i))?;
+        }
     }
     wanted.iter().map(|&w| lowering.slot(w)).collect()
 }
@@ -97,12 +97,14 @@ pub(super) struct Lowering<'a> {
     pub(super) plan: &'a mut PlanBuilder,
     pub(super) homes: &'a Homes,
     pub(super) mode: Mode,
-    slots: Vec<Option<Slot>>,
+    pub(super) slots: Vec<Option<Slot>>,
+    /// Nodes that another's launch has computed.
+    pub(super) done: Vec<bool>,
     /// Second output of each loss.
-    loss_gradients: Vec<Option<Slot>>,
+    pub(super) loss_gradients: Vec<Option<Slot>>,
     /// What each recurrent layer leaves to its gradients.
     pub(super) tapes: Vec<Option<Tape>>,
-    /// Readers of each node.
+    /// Readers of each node; 0 where nothing wanted depends on it.
     uses: Vec<usize>,
 }
 
@@ -152,6 +154,9 @@ impl Lowering<'_> {
                 _,
             ) => self.recurrent(tensor),
             (Op::ColumnSum, &[x]) => {
+                if let Some(other) = self.sum_beside(tensor) {
+                    return self.pair_sum([tensor, other]);
+                }
                 let columns = self.elements(tensor)?;
                 let rows = self.elements(x)? / columns.max(1);
                 let x = self.slot(x)?;
@@ -162,20 +167,11 @@ impl Lowering<'_> {
                 Op::SoftmaxCrossEntropy { .. }
                 | Op::LogLoss { .. }
                 | Op::SquaredError
-                | Op::SigmoidCrossEntropy,
-                &[logits, labels],
-            ) => self.loss(tensor, logits, labels),
-            (Op::LossGradient, &[losses]) => {
-                self.slots[tensor.0] = self.loss_gradients[losses.0];
-                Ok(())
-            }
-            (Op::Correct, &[logits, labels]) => {
-                let ([batch, classes], repeat) = (self.matrix(logits)?, self.repeat(labels));
-                let (logits, labels, step) =
-                    (self.slot(logits)?, self.slot(labels)?, self.homes.step);
-                let correct = self.output(tensor)?;
-                self.plan.push(Correct { logits, labels, step, correct, batch, classes, repeat })
-            }
+                | Op::SigmoidCrossEntropy
+                | Op::LossGradient
+                | Op::Correct,
+                _,
+            ) => self.loss(tensor),
             _ => Err(self.lacks(tensor)),
         }
     }
@@ -191,6 +187,15 @@ impl Lowering<'_> {
         }
         let reads = |n: &Node| matches!(n.op, Op::Gate { .. }) && n.inputs[0] == tensor;
         self.graph.nodes.iter().position(reads).map(Tensor)
+    }
+
+    /// The first node that is needed and is of such an operation and inputs.
+    pub(super) fn first(&self, op: impl Fn(Op) -> bool, inputs: &[Tensor]) -> Option<Tensor> {
+        let nodes = self.graph.nodes.iter().zip(&self.uses);
+        nodes
+            .enumerate()
+            .find(|(_, (n, uses))| **uses > 0 && op(n.op) && n.inputs == inputs)
+            .map(|(i, _)| Tensor(i))
     }
 
     /// Shares the memory of `x`, unless both have homes of their own.
@@ -233,58 +238,6 @@ impl Lowering<'_> {
             }
             op => Err(Error::shape(op.name(), format!("{} is no product", node.name))),
         }
-    }
-
-    fn loss(&mut self, tensor: Tensor, logits: Tensor, labels: Tensor) -> Result<()> {
-        let ([batch, classes], repeat) = (self.matrix(logits)?, self.repeat(labels));
-        let name = format!("grad/{}", self.graph.nodes[logits.0].name);
-        let gradient = self.plan.scratch(name, elements(&self.graph.nodes[logits.0])?);
-        self.loss_gradients[tensor.0] = Some(gradient);
-        let (logits, labels, step) = (self.slot(logits)?, self.slot(labels)?, self.homes.step);
-        let losses = self.output(tensor)?;
-        // Where there are targets, a row is all that belongs to one of the batch.
-        let rows = self.elements(tensor)?;
-        let columns = batch * classes / rows.max(1);
-        match self.graph.nodes[tensor.0].op {
-            Op::SquaredError => self.plan.push(SquaredError {
-                x: logits,
-                targets: labels,
-                step,
-                losses,
-                gradient,
-                batch: rows,
-                columns,
-            }),
-            Op::SigmoidCrossEntropy => self.plan.push(SigmoidCrossEntropy {
-                x: logits,
-                targets: labels,
-                step,
-                losses,
-                gradient,
-                batch: rows,
-                columns,
-            }),
-            Op::LogLoss { epsilon } => {
-                self.plan.push(LogLoss { logits, labels, step, losses, gradient, batch, epsilon })
-            }
-            Op::SoftmaxCrossEntropy { smoothing } => self.plan.push(SoftmaxCrossEntropy {
-                logits,
-                labels,
-                step,
-                losses,
-                gradient,
-                batch,
-                classes,
-                repeat,
-                smoothing,
-            }),
-            _ => Err(self.lacks(tensor)),
-        }
-    }
-
-    /// Labels for each row of the batch.
-    fn repeat(&self, labels: Tensor) -> u32 {
-        self.graph.shape(labels).dims()[1..].iter().product()
     }
 
     pub(super) fn lacks(&self, tensor: Tensor) -> Error {
