@@ -2,7 +2,7 @@
 use super::recurrent::Tape;
 use super::{Graph, Node, Op, Tensor};
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{Activation, ColumnSum, Conv2d, Form, Matmul};
+use crate::kernels::{Activation, ColumnSum, Conv2d, Form, Matmul, RunningMean};
 use crate::{Error, Result};
 
 /// What a lowering is for: some operations are others in evaluation.
@@ -19,8 +19,9 @@ pub enum Mode {
 /// Slots that exist before lowering: inputs, parameters and outputs to read back.
 #[derive(Debug, Clone)]
 pub struct Homes {
-    slots: Vec<Option<Slot>>,
+    pub(super) slots: Vec<Option<Slot>>,
     pub(super) masks: Vec<Option<Slot>>,
+    means: Vec<(Tensor, Slot)>,
     pub(super) step: Slot,
 }
 
@@ -28,7 +29,7 @@ impl Homes {
     /// No homes yet, but for the [`crate::kernels::Step`] that losses read.
     pub fn new(graph: &Graph, step: Slot) -> Self {
         let nodes = graph.nodes().len();
-        Self { slots: vec![None; nodes], masks: vec![None; nodes], step }
+        Self { slots: vec![None; nodes], masks: vec![None; nodes], means: Vec::new(), step }
     }
 
     /// `tensor` lives in `slot`.
@@ -39,6 +40,12 @@ impl Homes {
     /// The mask of the parameter `tensor` lives in `mask`.
     pub fn set_mask(&mut self, tensor: Tensor, mask: Slot) {
         self.masks[tensor.0] = Some(mask);
+    }
+
+    /// The running mean of `tensor` over several batches lives in `mean`. It moves as soon as the tensor is there, which
+    /// then needs no memory any more.
+    pub fn set_mean(&mut self, tensor: Tensor, mean: Slot) {
+        self.means.push((tensor, mean));
     }
 }
 
@@ -76,6 +83,10 @@ pub fn lower(
         if !lowering.done[i] {
             lowering.visit(Tensor(i))?;
         }
+        for &(tensor, mean) in homes.means.iter().filter(|(tensor, _)| tensor.0 == i) {
+            let (x, len) = (lowering.slot(tensor)?, lowering.elements(tensor)?);
+            lowering.plan.push(RunningMean { x, step: homes.step, mean, len })?;
+        }
     }
     wanted.iter().map(|&w| lowering.slot(w)).collect()
 }
@@ -105,7 +116,7 @@ pub(super) struct Lowering<'a> {
     /// What each recurrent layer leaves to its gradients.
     pub(super) tapes: Vec<Option<Tape>>,
     /// Readers of each node; 0 where nothing wanted depends on it.
-    uses: Vec<usize>,
+    pub(super) uses: Vec<usize>,
 }
 
 impl Lowering<'_> {
@@ -185,8 +196,8 @@ impl Lowering<'_> {
         if !is_input_gradient || self.uses[tensor.0] != 1 {
             return None;
         }
-        let reads = |n: &Node| matches!(n.op, Op::Gate { .. }) && n.inputs[0] == tensor;
-        self.graph.nodes.iter().position(reads).map(Tensor)
+        let gates = |n: &Node| matches!(n.op, Op::Gate { .. }) && n.inputs[0] == tensor;
+        self.readers(tensor).find(|reader| gates(&self.graph.nodes[reader.0]))
     }
 
     /// The first node that is needed and is of such an operation and inputs.
@@ -223,18 +234,29 @@ impl Lowering<'_> {
         let (a, b, mask) =
             (self.slot(tensor_a)?, self.slot(tensor_b)?, self.homes.masks[tensor_b.0]);
         let bias = bias.first().map(|&bias| self.slot(bias)).transpose()?;
-        let c = self.output(gate.map_or(tensor, |(gated, _)| gated))?;
+        let sum = self.added_to(tensor);
+        let c = self.output(sum.or(gate.map(|(gated, _)| gated)).unwrap_or(tensor))?;
+        sum.into_iter().for_each(|sum| self.done[sum.0] = true);
         let gate = gate.map(|(_, gate)| gate);
         match node.op {
             Op::Conv2d { form, shape, activation } => {
-                Conv2d { form, shape, a, b, mask, bias, activation, gate, c }.push(self.plan)
+                let product = Conv2d { form, shape, a, b, mask, bias, activation, gate, c };
+                match sum {
+                    Some(_) => product.push_onto(self.plan),
+                    None => product.push(self.plan),
+                }
             }
             Op::Matmul { form, activation } => {
                 let [m, n] = self.matrix(tensor)?;
                 let [rows, columns] = self.matrix(tensor_a)?;
                 let k = if form == Form::TN { rows } else { columns };
-                Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin: [0; 2] }
-                    .push(self.plan)
+                let begin = [0; 2];
+                let product =
+                    Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin };
+                match sum {
+                    Some(_) => product.push_onto(self.plan),
+                    None => product.push(self.plan),
+                }
             }
             op => Err(Error::shape(op.name(), format!("{} is no product", node.name))),
         }
@@ -260,8 +282,13 @@ impl Lowering<'_> {
         })
     }
 
-    /// The home of `tensor`, or new scratch.
+    /// The home of `tensor`, that of a sum which it begins, or new scratch.
     pub(super) fn output(&mut self, tensor: Tensor) -> Result<Slot> {
+        if let Some(sum) = self.begins(tensor) {
+            let slot = self.output(sum)?;
+            self.slots[tensor.0] = Some(slot);
+            return Ok(slot);
+        }
         let node = &self.graph.nodes[tensor.0];
         let words = elements(node)?;
         let slot = *self.slots[tensor.0]

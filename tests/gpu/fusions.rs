@@ -2,7 +2,7 @@
 use std::slice::from_ref;
 
 use secateur::gpu::{Encoder, Gpu, PlanBuilder, Target};
-use secateur::graph::{Graph, Homes, Mode, Tensor, lower};
+use secateur::graph::{Conv2dOptions, Graph, Homes, Mode, Op, Tensor, gradients, lower};
 use secateur::kernels::{Activation, STEP_WORDS, Step};
 
 use crate::common::{Noise, gpu};
@@ -13,6 +13,8 @@ struct Case {
     features: Tensor,
     labels: Tensor,
     wanted: Vec<Tensor>,
+    /// Whether the numbers are whole.
+    whole: bool,
 }
 
 const BATCH: u32 = 70;
@@ -34,7 +36,7 @@ fn case(places: u32, want: impl Fn(&mut Graph, Tensor, Tensor) -> Vec<Tensor>) -
     };
     let logits = graph.linear(x, weight, None, Activation::Identity).unwrap();
     let wanted = want(&mut graph, logits, labels);
-    Case { graph, features, labels, wanted }
+    Case { graph, features, labels, wanted, whole: true }
 }
 
 impl Case {
@@ -67,7 +69,8 @@ impl Case {
         let mut upload = |t: Tensor, slot| {
             let len = words(t) as usize;
             // Whole numbers have many ties.
-            program.upload(gpu, slot, &noise.integers(len, 2));
+            let values = if self.whole { noise.integers(len, 2) } else { noise.floats(len, 0.7) };
+            program.upload(gpu, slot, &values);
         };
         upload(self.features, features);
         parameters.into_iter().for_each(|(t, slot)| upload(t, slot));
@@ -92,6 +95,26 @@ impl Case {
         assert_eq!(together, self.run(gpu, &alone).1);
         // They are no zeros.
         assert!(gpu.is_none() || together.iter().all(|word| *word != 0));
+    }
+
+    /// That sums take so many launches `add`, and so many more where every product in a sum is wanted for itself, to the same bits;
+    /// and that a second run gives them again.
+    fn check_sums(&self, [fused, more]: [usize; 2]) {
+        let gpu = gpu();
+        let is_product = |t: &Tensor| {
+            let op = self.graph.nodes()[t.index()].op;
+            matches!(op, Op::Matmul { .. } | Op::Conv2d { .. })
+        };
+        let sums = self.graph.nodes().iter().filter(|n| n.op == Op::Add);
+        let addends = sums.flat_map(|n| n.inputs.iter()).copied().filter(is_product);
+        let apart: Vec<_> = self.wanted.iter().copied().chain(addends).collect();
+        let adds = |launches: &[String]| launches.iter().filter(|l| *l == "add").count();
+        let (launches, together) = self.run(gpu, from_ref(&self.wanted));
+        let (unfused, want) = self.run(gpu, &[apart]);
+        assert_eq!([adds(&launches), adds(&unfused)], [fused, fused + more]);
+        assert_eq!(launches.len() + more, unfused.len());
+        assert_eq!(together, want);
+        assert_eq!(together, self.run(gpu, from_ref(&self.wanted)).1);
     }
 }
 
@@ -143,4 +166,45 @@ fn a_launch_is_shared_once() {
         vec![loss, graph.correct(other, labels).unwrap()]
     };
     case(1, apart).check(&["activate", alone, "column_sum", count, "column_sum"]);
+}
+
+/// Gradients of a classifier of `x`, by the weight `last`.
+fn trained(mut graph: Graph, [features, labels, x]: [Tensor; 3], last: Tensor) -> Case {
+    let logits = graph.linear(x, last, None, Activation::Identity).unwrap();
+    let loss = graph.softmax_cross_entropy(logits, labels).unwrap();
+    let wanted = gradients(&mut graph, loss).unwrap().into_iter().flatten().collect();
+    Case { graph, features, labels, wanted, whole: false }
+}
+
+/// A weight used three times, and around its second use a connection that skips it.
+#[test]
+fn products_are_added_where_they_are_summed() {
+    let mut graph = Graph::default();
+    let (features, labels) = (graph.features(BATCH, 9), graph.labels(BATCH));
+    let w = graph.parameter("all.weight", [9, 9]).unwrap();
+    let last = graph.parameter("last.weight", [9, CLASSES]).unwrap();
+    let x = graph.linear(features, w, None, Activation::Tanh).unwrap();
+    let y = graph.linear(x, w, None, Activation::Tanh).unwrap();
+    let sum = graph.add(x, y).unwrap();
+    let z = graph.linear(sum, w, None, Activation::Tanh).unwrap();
+    // That of the forward pass; two of the weight's gradient, and one of the gradient of x.
+    trained(graph, [features, labels, z], last).check_sums([1, 3]);
+}
+
+/// Two layers that share a kernel, the second without an activation beside a connection that skips it: the gradient
+/// that skips it is then an operand of the product too, which may not add to it.
+#[test]
+fn convolutions_are_added_where_they_are_summed() {
+    let mut graph = Graph::default();
+    let (features, labels) = (graph.features(BATCH, 4 * 5 * 3), graph.labels(BATCH));
+    let w = graph.parameter("conv.weight", [3, 3, 3, 3]).unwrap();
+    let last = graph.parameter("last.weight", [4 * 5 * 3, CLASSES]).unwrap();
+    let image = graph.reshape(features, [BATCH, 4, 5, 3]).unwrap();
+    let options = Conv2dOptions::default();
+    let x = graph.conv2d(image, w, None, Activation::Tanh, options).unwrap();
+    let y = graph.conv2d(x, w, None, Activation::Identity, options).unwrap();
+    let sum = graph.add(x, y).unwrap();
+    let sum = graph.activate(sum, Activation::Tanh);
+    let flat = graph.reshape(sum, [BATCH, 4 * 5 * 3]).unwrap();
+    trained(graph, [features, labels, flat], last).check_sums([2, 1]);
 }
