@@ -182,16 +182,33 @@ fn load_a(row: Row, t: Term) -> f32 {
     return a[row.offset + t.offset];
 }
 
-fn load_b(t: Term, j: u32) -> f32 {
-    var at = (t.k * params.groups + channel_group) * params.outputs + j;
+fn place_in_b(t: Term, j: u32) -> u32 {
     if FORM == INPUT {
-        at = ((t.outer * params.channels + j) * params.groups + channel_group) * params.outputs
+        return ((t.outer * params.channels + j) * params.groups + channel_group) * params.outputs
             + t.channel;
     }
+    return (t.k * params.groups + channel_group) * params.outputs + j;
+}
+
+// How many terms from t on have neighbouring places in b, where columns have none: those of a tap.
+fn neighbours(t: Term) -> u32 {
+    return params.outputs - t.channel;
+}
+
+fn load_b(t: Term, j: u32) -> f32 {
+    let at = place_in_b(t, j);
     if MASKED && !bit(mask[at / 32u], at) {
         return 0.0;
     }
     return b[at];
+}
+
+fn value_in_b(at: u32) -> f32 {
+    return b[at];
+}
+
+fn word_of_mask(i: u32) -> u32 {
+    return mask[min(i, arrayLength(&mask) - 1u)];
 }
 
 fn unscaled(sum: f32) -> f32 {

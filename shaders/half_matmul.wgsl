@@ -47,11 +47,30 @@ fn load_a(i: Row, k: Term) -> f32 {
     return f32(a[i * params.a_stride + k]);
 }
 
-fn load_b(k: Term, j: u32) -> f32 {
+fn place_in_b(k: Term, j: u32) -> u32 {
     if TRANS_B {
-        return f32(b[j * params.b_stride + k]);
+        return j * params.b_stride + k;
     }
-    return f32(b[k * params.b_stride + j]);
+    return k * params.b_stride + j;
+}
+
+fn value_in_b(at: u32) -> f32 {
+    return f32(b[at]);
+}
+
+fn load_b(k: Term, j: u32) -> f32 {
+    return value_in_b(place_in_b(k, j));
+}
+
+// Copies are of masked values.
+const MASKED: bool = false;
+
+fn neighbours(k: Term) -> u32 {
+    return 32u;
+}
+
+fn word_of_mask(i: u32) -> u32 {
+    return 0u;
 }
 
 // One after the other: the product of both may be no f32.

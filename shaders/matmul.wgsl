@@ -46,15 +46,32 @@ fn load_a(i: Row, k: Term) -> f32 {
     return a[params.a_begin + i * params.k + k];
 }
 
-fn load_b(k: Term, j: u32) -> f32 {
-    var at = k * params.n + j;
+fn place_in_b(k: Term, j: u32) -> u32 {
     if TRANS_B {
-        at = j * params.k + k;
+        return j * params.k + k;
     }
+    return k * params.n + j;
+}
+
+// How many terms from k on have neighbouring places in b, where columns have none.
+fn neighbours(k: Term) -> u32 {
+    return 32u;
+}
+
+fn load_b(k: Term, j: u32) -> f32 {
+    let at = place_in_b(k, j);
     if MASKED && !bit(mask[at / 32u], at) {
         return 0.0;
     }
     return b[at];
+}
+
+fn value_in_b(at: u32) -> f32 {
+    return b[at];
+}
+
+fn word_of_mask(i: u32) -> u32 {
+    return mask[min(i, arrayLength(&mask) - 1u)];
 }
 
 fn unscaled(sum: f32) -> f32 {

@@ -3,15 +3,20 @@ use std::sync::Arc;
 
 use secateur::bench::{TrainStep, Workload};
 use secateur::data::Dataset;
+use secateur::kernels::Pruned;
 use secateur::{Model, Optimizer, Result};
 
 use super::rows::Rows;
 
-/// A row for each network and optimizer, dense and with 90 % of its weights pruned; the MLP also over the size of the batch.
+/// A row for each network and optimizer, dense and with 90 % of its weights pruned; for the MLP with SGD and the CNN also in
+/// the modes whose products read masks; the MLP also over the size of the batch.
 pub fn train_step(rows: &mut Rows<'_>) -> Result<()> {
     for step in steps(rows.tiny)? {
-        for step in [step.clone(), step.masked()] {
-            row(rows, step);
+        let reads = step.name.ends_with("sgd") && step.work.is_some();
+        let modes = [Pruned::Revive, Pruned::Freeze].into_iter().filter(|_| reads);
+        let pruned = [None, Some(Pruned::Zero)].into_iter().chain(modes.map(Some));
+        for pruned in pruned {
+            row(rows, TrainStep { pruned, ..step.clone() });
         }
     }
     let (hidden, batches) = mlp(rows.tiny);
@@ -22,7 +27,7 @@ pub fn train_step(rows: &mut Rows<'_>) -> Result<()> {
 }
 
 fn row(rows: &mut Rows<'_>, step: TrainStep) {
-    let id = format!("{}/{}", step.name, if step.masked { "masked" } else { "dense" });
+    let id = format!("{}/{}", step.name, step.how());
     rows.workload("train step", &id, &Workload::TrainStep(step));
 }
 
@@ -53,7 +58,7 @@ fn steps(tiny: bool) -> Result<Vec<TrainStep>> {
         data,
         batch: sized(4, batch) as usize,
         optimizer,
-        masked: false,
+        pruned: None,
         work: None,
     };
     let (hidden, batch) = (mlp(tiny).0, sized(4, 128) as usize);

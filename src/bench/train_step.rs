@@ -9,6 +9,7 @@ use crate::Result;
 use crate::data::{Batch, BatchSource, Batches, Cursor, Dataset};
 use crate::gpu::Gpu;
 use crate::graph::Padding;
+use crate::kernels::Pruned;
 use crate::nn::Model;
 use crate::nn::layers::{Conv, Flatten, Layer, Linear, Pool};
 use crate::optim::Optimizer;
@@ -28,8 +29,8 @@ pub struct TrainStep {
     pub batch: usize,
     /// The optimizer.
     pub optimizer: Optimizer,
-    /// Whether 90 % of the weights are pruned, by the first step.
-    pub masked: bool,
+    /// What becomes of 90 % of the weights, which the first step prunes; `None` where none is.
+    pub pruned: Option<Pruned>,
     /// What a step has to do; `None` where nobody has counted.
     pub work: Option<Work>,
 }
@@ -86,13 +87,23 @@ impl TrainStep {
         let labels = (0..rows).map(|i| (i % 10) as u8).collect();
         let data = Dataset::new("made-up", &[28, 28], 10, 1.0 / 255.0, features, labels)?;
         let work = Some(work(layers, batch, optimizer.slots().len()));
-        Ok(Self { name, model, data: Arc::new(data), batch, optimizer, masked: false, work })
+        Ok(Self { name, model, data: Arc::new(data), batch, optimizer, pruned: None, work })
     }
 
-    /// The same with 90 % of the weights pruned.
+    /// The same with 90 % of the weights pruned in the mode `zero`.
     #[must_use]
     pub fn masked(self) -> Self {
-        Self { masked: true, ..self }
+        Self { pruned: Some(Pruned::Zero), ..self }
+    }
+
+    /// `dense`, or `masked` with the mode where it is not `zero`.
+    pub fn how(&self) -> &'static str {
+        match self.pruned {
+            None => "dense",
+            Some(Pruned::Zero) => "masked",
+            Some(Pruned::Revive) => "masked, revive",
+            Some(Pruned::Freeze) => "masked, freeze",
+        }
     }
 
     /// Wall time of `steps` steps, several in flight as training has them. The step before them, with compilation and the
@@ -101,12 +112,13 @@ impl TrainStep {
     /// # Errors
     /// Those of [`train`].
     pub fn time(&self, gpu: &Gpu, steps: u64) -> Result<Duration> {
-        let mask_update_op = match self.masked {
-            false => MaskUpdateOp::none(),
-            true => Pruning::new(PruningSpec {
+        let mask_update_op = match self.pruned {
+            None => MaskUpdateOp::none(),
+            Some(pruned) => Pruning::new(PruningSpec {
                 target_sparsity: 0.9,
                 sparsity_function_end_step: 1,
                 end_pruning_step: 1,
+                pruned,
                 ..Default::default()
             })?
             .conditional_mask_update_op(),
@@ -124,8 +136,7 @@ impl TrainStep {
 
 impl fmt::Display for TrainStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let how = if self.masked { "masked" } else { "dense" };
-        write!(f, "{}, {how}", self.name)
+        write!(f, "{}, {}", self.name, self.how())
     }
 }
 

@@ -1,5 +1,9 @@
 //! Losses of a graph, and the count of right rows.
+use super::lower::Lowering;
 use super::{Graph, LABELS, Op, Shape, TARGETS, Tensor};
+use crate::kernels::{
+    Correct, LogLoss, PairSum, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError,
+};
 use crate::{Error, Result};
 
 impl Graph {
@@ -118,5 +122,129 @@ impl Graph {
             ([leading @ .., _], Some(rows)) if leading == ys.dims() => Ok(rows),
             _ => Err(Error::shape(op, format!("logits {zs} and labels {ys} differ in rows"))),
         }
+    }
+}
+
+/// Whether a launch of `op` also says which rows are right.
+fn tells_right_rows(op: Op) -> bool {
+    matches!(op, Op::SoftmaxCrossEntropy { .. })
+}
+
+impl Lowering<'_> {
+    /// Of a cross-entropy the count of right rows by the same logits and labels, and the other way round: one launch
+    /// does both.
+    fn beside(&self, tensor: Tensor) -> Option<Tensor> {
+        let inputs = &self.graph.nodes[tensor.0].inputs;
+        let losses = self.first(tells_right_rows, inputs)?;
+        let correct = self.first(|op| op == Op::Correct, inputs)?;
+        match tensor {
+            _ if tensor == losses => Some(correct),
+            _ if tensor == correct => Some(losses),
+            _ => None,
+        }
+    }
+
+    /// The sum that one launch makes together with the sum `tensor`: of losses and of right rows.
+    pub(super) fn sum_beside(&self, tensor: Tensor) -> Option<Tensor> {
+        let sum_of = |x: Tensor| self.first(|op| op == Op::ColumnSum, &[x]);
+        let x = self.graph.nodes[tensor.0].inputs[0];
+        let other = self.beside(x)?;
+        (sum_of(x)? == tensor).then(|| sum_of(other)).flatten()
+    }
+
+    pub(super) fn pair_sum(&mut self, [tensor, other]: [Tensor; 2]) -> Result<()> {
+        let [x, y] = [tensor, other].map(|sum| self.graph.nodes[sum.0].inputs[0]);
+        let len = self.elements(x)?;
+        let of = [self.slot(x)?, self.slot(y)?];
+        let sums = [self.output(tensor)?, self.output(other)?];
+        self.done[other.0] = true;
+        PairSum { of, sums, len }.push(self.plan)
+    }
+
+    pub(super) fn loss(&mut self, tensor: Tensor) -> Result<()> {
+        let node = &self.graph.nodes[tensor.0];
+        match (node.op, node.inputs.as_slice()) {
+            (Op::LossGradient, &[losses]) => {
+                self.slots[tensor.0] = self.loss_gradients[losses.0];
+                Ok(())
+            }
+            (Op::Correct, &[logits, labels]) => match self.beside(tensor) {
+                Some(losses) => {
+                    self.done[losses.0] = true;
+                    self.losses(losses, logits, labels)
+                }
+                None => self.correct(tensor, logits, labels),
+            },
+            (_, &[logits, labels]) => self.losses(tensor, logits, labels),
+            _ => Err(self.lacks(tensor)),
+        }
+    }
+
+    fn correct(&mut self, tensor: Tensor, logits: Tensor, labels: Tensor) -> Result<()> {
+        let ([batch, classes], repeat) = (self.matrix(logits)?, self.repeat(labels));
+        let (logits, labels, step) = (self.slot(logits)?, self.slot(labels)?, self.homes.step);
+        let correct = self.output(tensor)?;
+        self.plan.push(Correct { logits, labels, step, correct, batch, classes, repeat })
+    }
+
+    fn losses(&mut self, tensor: Tensor, logits: Tensor, labels: Tensor) -> Result<()> {
+        let ([batch, classes], repeat) = (self.matrix(logits)?, self.repeat(labels));
+        let beside = self.beside(tensor);
+        let name = format!("grad/{}", self.graph.nodes[logits.0].name);
+        let gradient = self.plan.scratch(name, self.elements(logits)?);
+        self.loss_gradients[tensor.0] = Some(gradient);
+        let (logits, labels, step) = (self.slot(logits)?, self.slot(labels)?, self.homes.step);
+        let losses = self.output(tensor)?;
+        // Where there are targets, a row is all that belongs to one of the batch.
+        let rows = self.elements(tensor)?;
+        let columns = batch * classes / rows.max(1);
+        match self.graph.nodes[tensor.0].op {
+            Op::SquaredError => self.plan.push(SquaredError {
+                x: logits,
+                targets: labels,
+                step,
+                losses,
+                gradient,
+                batch: rows,
+                columns,
+            }),
+            Op::SigmoidCrossEntropy => self.plan.push(SigmoidCrossEntropy {
+                x: logits,
+                targets: labels,
+                step,
+                losses,
+                gradient,
+                batch: rows,
+                columns,
+            }),
+            Op::LogLoss { epsilon } => {
+                self.plan.push(LogLoss { logits, labels, step, losses, gradient, batch, epsilon })
+            }
+            Op::SoftmaxCrossEntropy { smoothing } => {
+                let correct = match beside {
+                    Some(correct) => self.output(correct)?,
+                    None => self.plan.scratch("correct rows", rows),
+                };
+                beside.into_iter().for_each(|correct| self.done[correct.0] = true);
+                self.plan.push(SoftmaxCrossEntropy {
+                    logits,
+                    labels,
+                    step,
+                    losses,
+                    gradient,
+                    correct,
+                    batch,
+                    classes,
+                    repeat,
+                    smoothing,
+                })
+            }
+            _ => Err(self.lacks(tensor)),
+        }
+    }
+
+    /// Labels for each row of the batch.
+    fn repeat(&self, labels: Tensor) -> u32 {
+        self.graph.shape(labels).dims()[1..].iter().product()
     }
 }

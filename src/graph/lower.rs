@@ -3,10 +3,7 @@ use super::halves::Halves;
 use super::recurrent::Tape;
 use super::{Graph, Node, Op, Tensor};
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{
-    Activation, ColumnSum, Conv2d, Correct, Form, HalfMatmul, LogLoss, Matmul, SigmoidCrossEntropy,
-    SoftmaxCrossEntropy, SquaredError,
-};
+use crate::kernels::{Activation, ColumnSum, Conv2d, Form, HalfMatmul, Matmul, RunningMean};
 use crate::{Error, Result};
 
 /// What a lowering is for: some operations are others in evaluation.
@@ -23,8 +20,9 @@ pub enum Mode {
 /// Slots that exist before lowering: inputs, parameters and outputs to read back.
 #[derive(Debug, Clone)]
 pub struct Homes {
-    slots: Vec<Option<Slot>>,
+    pub(super) slots: Vec<Option<Slot>>,
     pub(super) masks: Vec<Option<Slot>>,
+    means: Vec<(Tensor, Slot)>,
     pub(super) step: Slot,
 }
 
@@ -32,7 +30,7 @@ impl Homes {
     /// No homes yet, but for the [`crate::kernels::Step`] that losses read.
     pub fn new(graph: &Graph, step: Slot) -> Self {
         let nodes = graph.nodes().len();
-        Self { slots: vec![None; nodes], masks: vec![None; nodes], step }
+        Self { slots: vec![None; nodes], masks: vec![None; nodes], means: Vec::new(), step }
     }
 
     /// `tensor` lives in `slot`.
@@ -43,6 +41,12 @@ impl Homes {
     /// The mask of the parameter `tensor` lives in `mask`.
     pub fn set_mask(&mut self, tensor: Tensor, mask: Slot) {
         self.masks[tensor.0] = Some(mask);
+    }
+
+    /// The running mean of `tensor` over several batches lives in `mean`. It moves as soon as the tensor is there, which
+    /// then needs no memory any more.
+    pub fn set_mean(&mut self, tensor: Tensor, mean: Slot) {
+        self.means.push((tensor, mean));
     }
 }
 
@@ -71,6 +75,7 @@ pub fn lower(
         homes,
         mode,
         slots: homes.slots.clone(),
+        done: vec![false; graph.nodes.len()],
         loss_gradients: vec![None; graph.nodes.len()],
         tapes: vec![None; graph.nodes.len()],
         halves: Halves::new(graph),
@@ -78,7 +83,13 @@ pub fn lower(
     };
     lowering.begin_halves(&live)?;
     for (i, _) in live.iter().enumerate().filter(|(_, live)| **live) {
-        lowering.visit(Tensor(i))?;
+        if !lowering.done[i] {
+            lowering.visit(Tensor(i))?;
+        }
+        for &(tensor, mean) in homes.means.iter().filter(|(tensor, _)| tensor.0 == i) {
+            let (x, len) = (lowering.slot(tensor)?, lowering.elements(tensor)?);
+            lowering.plan.push(RunningMean { x, step: homes.step, mean, len })?;
+        }
     }
     wanted.iter().map(|&w| lowering.slot(w)).collect()
 }
@@ -100,15 +111,17 @@ pub(super) struct Lowering<'a> {
     pub(super) plan: &'a mut PlanBuilder,
     pub(super) homes: &'a Homes,
     pub(super) mode: Mode,
-    slots: Vec<Option<Slot>>,
+    pub(super) slots: Vec<Option<Slot>>,
+    /// Nodes that another's launch has computed.
+    pub(super) done: Vec<bool>,
     /// Second output of each loss.
-    loss_gradients: Vec<Option<Slot>>,
+    pub(super) loss_gradients: Vec<Option<Slot>>,
     /// What each recurrent layer leaves to its gradients.
     pub(super) tapes: Vec<Option<Tape>>,
     /// Copies in halves.
     pub(super) halves: Halves,
-    /// Readers of each node.
-    uses: Vec<usize>,
+    /// Readers of each node; 0 where nothing wanted depends on it.
+    pub(super) uses: Vec<usize>,
 }
 
 impl Lowering<'_> {
@@ -157,6 +170,9 @@ impl Lowering<'_> {
                 _,
             ) => self.recurrent(tensor),
             (Op::ColumnSum, &[x]) => {
+                if let Some(other) = self.sum_beside(tensor) {
+                    return self.pair_sum([tensor, other]);
+                }
                 let columns = self.elements(tensor)?;
                 let rows = self.elements(x)? / columns.max(1);
                 let x = self.slot(x)?;
@@ -167,20 +183,11 @@ impl Lowering<'_> {
                 Op::SoftmaxCrossEntropy { .. }
                 | Op::LogLoss { .. }
                 | Op::SquaredError
-                | Op::SigmoidCrossEntropy,
-                &[logits, labels],
-            ) => self.loss(tensor, logits, labels),
-            (Op::LossGradient, &[losses]) => {
-                self.slots[tensor.0] = self.loss_gradients[losses.0];
-                Ok(())
-            }
-            (Op::Correct, &[logits, labels]) => {
-                let ([batch, classes], repeat) = (self.matrix(logits)?, self.repeat(labels));
-                let (logits, labels, step) =
-                    (self.slot(logits)?, self.slot(labels)?, self.homes.step);
-                let correct = self.output(tensor)?;
-                self.plan.push(Correct { logits, labels, step, correct, batch, classes, repeat })
-            }
+                | Op::SigmoidCrossEntropy
+                | Op::LossGradient
+                | Op::Correct,
+                _,
+            ) => self.loss(tensor),
             _ => Err(self.lacks(tensor)),
         }
     }
@@ -194,8 +201,17 @@ impl Lowering<'_> {
         if !is_input_gradient || self.uses[tensor.0] != 1 {
             return None;
         }
-        let reads = |n: &Node| matches!(n.op, Op::Gate { .. }) && n.inputs[0] == tensor;
-        self.graph.nodes.iter().position(reads).map(Tensor)
+        let gates = |n: &Node| matches!(n.op, Op::Gate { .. }) && n.inputs[0] == tensor;
+        self.readers(tensor).find(|reader| gates(&self.graph.nodes[reader.0]))
+    }
+
+    /// The first node that is needed and is of such an operation and inputs.
+    pub(super) fn first(&self, op: impl Fn(Op) -> bool, inputs: &[Tensor]) -> Option<Tensor> {
+        let nodes = self.graph.nodes.iter().zip(&self.uses);
+        nodes
+            .enumerate()
+            .find(|(_, (n, uses))| **uses > 0 && op(n.op) && n.inputs == inputs)
+            .map(|(i, _)| Tensor(i))
     }
 
     /// Shares the memory of `x`, unless both have homes of their own.
@@ -223,22 +239,37 @@ impl Lowering<'_> {
         let (a, b, mask) =
             (self.slot(tensor_a)?, self.slot(tensor_b)?, self.homes.masks[tensor_b.0]);
         let bias = bias.first().map(|&bias| self.slot(bias)).transpose()?;
-        let c = self.output(gate.map_or(tensor, |(gated, _)| gated))?;
+        let sum = self.added_to(tensor);
+        let c = self.output(sum.or(gate.map(|(gated, _)| gated)).unwrap_or(tensor))?;
+        sum.into_iter().for_each(|sum| self.done[sum.0] = true);
         let gate = gate.map(|(_, gate)| gate);
         match node.op {
             Op::Conv2d { form, shape, activation } => {
-                Conv2d { form, shape, a, b, mask, bias, activation, gate, c }.push(self.plan)
+                let product = Conv2d { form, shape, a, b, mask, bias, activation, gate, c };
+                match sum {
+                    Some(_) => product.push_onto(self.plan),
+                    None => product.push(self.plan),
+                }
             }
             Op::Matmul { form, activation } => {
                 let [m, n, k] = self.extents(tensor, tensor_a, form)?;
                 if self.reads_halves([m, n, k]) {
                     let [a, b] = [self.half(tensor_a)?, self.half(tensor_b)?];
                     let peaks = self.halves.peaks()?;
-                    return HalfMatmul { form, a, b, peaks, bias, activation, gate, c, m, n, k }
-                        .push(self.plan);
+                    let product =
+                        HalfMatmul { form, a, b, peaks, bias, activation, gate, c, m, n, k };
+                    return match sum {
+                        Some(_) => product.push_onto(self.plan),
+                        None => product.push(self.plan),
+                    };
                 }
-                Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin: [0; 2] }
-                    .push(self.plan)
+                let begin = [0; 2];
+                let product =
+                    Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin };
+                match sum {
+                    Some(_) => product.push_onto(self.plan),
+                    None => product.push(self.plan),
+                }
             }
             op => Err(Error::shape(op.name(), format!("{} is no product", node.name))),
         }
@@ -249,58 +280,6 @@ impl Lowering<'_> {
         let [m, n] = self.matrix(tensor)?;
         let [rows, columns] = self.matrix(a)?;
         Ok([m, n, if form == Form::TN { rows } else { columns }])
-    }
-
-    fn loss(&mut self, tensor: Tensor, logits: Tensor, labels: Tensor) -> Result<()> {
-        let ([batch, classes], repeat) = (self.matrix(logits)?, self.repeat(labels));
-        let name = format!("grad/{}", self.graph.nodes[logits.0].name);
-        let gradient = self.plan.scratch(name, elements(&self.graph.nodes[logits.0])?);
-        self.loss_gradients[tensor.0] = Some(gradient);
-        let (logits, labels, step) = (self.slot(logits)?, self.slot(labels)?, self.homes.step);
-        let losses = self.output(tensor)?;
-        // Where there are targets, a row is all that belongs to one of the batch.
-        let rows = self.elements(tensor)?;
-        let columns = batch * classes / rows.max(1);
-        match self.graph.nodes[tensor.0].op {
-            Op::SquaredError => self.plan.push(SquaredError {
-                x: logits,
-                targets: labels,
-                step,
-                losses,
-                gradient,
-                batch: rows,
-                columns,
-            }),
-            Op::SigmoidCrossEntropy => self.plan.push(SigmoidCrossEntropy {
-                x: logits,
-                targets: labels,
-                step,
-                losses,
-                gradient,
-                batch: rows,
-                columns,
-            }),
-            Op::LogLoss { epsilon } => {
-                self.plan.push(LogLoss { logits, labels, step, losses, gradient, batch, epsilon })
-            }
-            Op::SoftmaxCrossEntropy { smoothing } => self.plan.push(SoftmaxCrossEntropy {
-                logits,
-                labels,
-                step,
-                losses,
-                gradient,
-                batch,
-                classes,
-                repeat,
-                smoothing,
-            }),
-            _ => Err(self.lacks(tensor)),
-        }
-    }
-
-    /// Labels for each row of the batch.
-    fn repeat(&self, labels: Tensor) -> u32 {
-        self.graph.shape(labels).dims()[1..].iter().product()
     }
 
     pub(super) fn lacks(&self, tensor: Tensor) -> Error {
@@ -323,8 +302,13 @@ impl Lowering<'_> {
         })
     }
 
-    /// The home of `tensor`, or new scratch.
+    /// The home of `tensor`, that of a sum which it begins, or new scratch.
     pub(super) fn output(&mut self, tensor: Tensor) -> Result<Slot> {
+        if let Some(sum) = self.begins(tensor) {
+            let slot = self.output(sum)?;
+            self.slots[tensor.0] = Some(slot);
+            return Ok(slot);
+        }
         let node = &self.graph.nodes[tensor.0];
         let words = elements(node)?;
         let slot = *self.slots[tensor.0]

@@ -1,6 +1,7 @@
 //! Floor 3: a model as a static graph, its gradients as more of the same graph, and its lowering to launches.
 //!
 //! Pruning changes values, never shapes, so one graph serves a whole run.
+mod accumulate;
 mod autodiff;
 mod conv2d;
 mod elementwise;

@@ -39,14 +39,17 @@ impl ColumnSum {
     /// [`crate::Error::Plan`] for extents that do not fit the slots.
     pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
         let Self { x, out, rows, columns } = self;
-        let fits =
-            |parts: &u32| rows.is_multiple_of(*parts) && columns.checked_mul(*parts).is_some();
-        let parts = (2..=rows.isqrt()).rev().find(fits).filter(|_| rows > TALL);
-        let Some(parts) = parts else { return plan.push(self) };
+        let Some(parts) = parts(rows, columns) else { return plan.push(self) };
         let sums = plan.scratch("sums", parts * columns);
         plan.push(Self { x, out: sums, rows: rows / parts, columns: columns * parts })?;
         plan.push(Self { x: sums, out, rows: parts, columns })
     }
+}
+
+/// How many sums of each column are made first, where not all in one.
+pub(super) fn parts(rows: u32, columns: u32) -> Option<u32> {
+    let fits = |parts: &u32| rows.is_multiple_of(*parts) && columns.checked_mul(*parts).is_some();
+    (2..=rows.isqrt()).rev().find(fits).filter(|_| rows > TALL)
 }
 
 impl Kernel for ColumnSum {

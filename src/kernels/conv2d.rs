@@ -209,6 +209,11 @@ impl Conv2d {
         product::push(self, plan)
     }
 
+    /// The same, added to what `c` holds, before bias and activation.
+    pub fn push_onto(self, plan: &mut PlanBuilder) -> Result<()> {
+        product::push_onto(self, plan)
+    }
+
     /// Rows, columns and terms for each group; saturated, `check` refuses what does not fit.
     fn product(&self) -> [u32; 3] {
         let s = &self.shape;

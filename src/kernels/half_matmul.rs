@@ -73,6 +73,11 @@ impl HalfMatmul {
         product::push(self, plan)
     }
 
+    /// The same, added to what `c` holds, before bias and activation.
+    pub fn push_onto(self, plan: &mut PlanBuilder) -> Result<()> {
+        product::push_onto(self, plan)
+    }
+
     /// Rows and columns of `a` and `b` as stored.
     fn stored(&self) -> [[u32; 2]; 2] {
         let Self { form, m, n, k, .. } = *self;

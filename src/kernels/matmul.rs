@@ -71,6 +71,11 @@ impl Matmul {
     pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
         product::push(self, plan)
     }
+
+    /// The same, added to what `c` holds, before bias and activation.
+    pub fn push_onto(self, plan: &mut PlanBuilder) -> Result<()> {
+        product::push_onto(self, plan)
+    }
 }
 
 impl Product for Matmul {

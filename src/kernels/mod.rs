@@ -46,6 +46,7 @@ mod moving_average;
 mod mul;
 mod nm_mask;
 mod normalise;
+mod pair_sum;
 mod peephole_gradient;
 mod pool;
 mod pool_gradient;
@@ -157,6 +158,7 @@ pub use normalise::{
     Normalise, NormaliseGradient, Rows, RowsParams, normalise_gradient_reference,
     normalise_reference,
 };
+pub use pair_sum::{PairSum, PairSumParams, pair_sum_reference};
 pub use peephole_gradient::{PeepholeGradient, PeepholeGradientParams};
 pub use pool::{Pool, pool_reference};
 pub use pool_gradient::{PoolGradient, pool_gradient_reference};
@@ -261,6 +263,7 @@ macro_rules! for_each_kernel {
         $visit!(NmMask, NmMaskParams);
         $visit!(Normalise, RowsParams);
         $visit!(NormaliseGradient, RowsParams);
+        $visit!(PairSum, PairSumParams);
         $visit!(PeepholeGradient, PeepholeGradientParams);
         $visit!(Pool, WindowParams);
         $visit!(PoolGradient, WindowParams);

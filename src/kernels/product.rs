@@ -76,13 +76,23 @@ pub(super) fn push(product: impl Product, plan: &mut PlanBuilder) -> Result<()> 
     push_as(product, sums, plan)
 }
 
-/// The same in one variant.
+/// The same, added to what the result's slot holds: sums of more than [`MAX_LOOP_ITERATIONS`] terms part by part.
+pub(super) fn push_onto(product: impl Product, plan: &mut PlanBuilder) -> Result<()> {
+    let sums = product.sums(plan.target());
+    parts(product, sums, true, plan)
+}
+
+/// Appends `product` in one variant.
 pub(super) fn push_as(product: impl Product, sums: Sums, plan: &mut PlanBuilder) -> Result<()> {
+    parts(product, sums, false, plan)
+}
+
+fn parts(product: impl Product, sums: Sums, onto: bool, plan: &mut PlanBuilder) -> Result<()> {
     // At least one launch, whose check says what is wrong with no terms.
     let mut begin = 0;
     loop {
         let end = product.terms().min(begin + MAX_LOOP_ITERATIONS);
-        plan.push(Part { product, sums, begin, end })?;
+        plan.push(Part { product, sums, begin, end, adds: onto || begin > 0 })?;
         if end == product.terms() {
             return Ok(());
         }
@@ -97,6 +107,8 @@ struct Part<P> {
     sums: Sums,
     begin: u32,
     end: u32,
+    /// Whether it adds to what is there.
+    adds: bool,
 }
 
 impl<P: Product> Part<P> {
@@ -128,7 +140,7 @@ impl<P: Product> Kernel for Part<P> {
         let part = if self.is_last() { self.product } else { self.product.bare() };
         let mut constants = part.meaning();
         constants.extend(self.sums.constants(part.extents()));
-        if self.begin > 0 {
+        if self.adds {
             constants.push(("ACCUMULATE", 1.0));
         }
         constants

@@ -1,4 +1,4 @@
-//! `softmax_cross_entropy`: the loss of each row and its gradient in one pass.
+//! `softmax_cross_entropy`: the loss of each row, its gradient and whether the row is right in one pass.
 use super::{STEP_WORDS, Step};
 use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, read, write};
 
@@ -16,6 +16,8 @@ pub struct SoftmaxCrossEntropy {
     pub losses: Slot,
     /// `[batch, classes]`
     pub gradient: Slot,
+    /// `[batch]`, as [`Correct`](super::Correct) has it.
+    pub correct: Slot,
     /// Rows, padding included.
     pub batch: u32,
     /// Columns of the logits.
@@ -43,8 +45,14 @@ crate::uniform! {
 impl Kernel for SoftmaxCrossEntropy {
     const NAME: &'static str = "softmax_cross_entropy";
     const WGSL: &'static str = crate::wgsl!("common/step.wgsl", "softmax_cross_entropy.wgsl");
-    const OPERANDS: &'static [Operand] =
-        &[read("logits"), read("labels"), read("step"), write("losses"), write("gradient")];
+    const OPERANDS: &'static [Operand] = &[
+        read("logits"),
+        read("labels"),
+        read("step"),
+        write("losses"),
+        write("gradient"),
+        write("correct"),
+    ];
     type Params = SoftmaxCrossEntropyParams;
 
     fn bind(&self) -> Vec<Bound> {
@@ -55,6 +63,7 @@ impl Kernel for SoftmaxCrossEntropy {
             self.step.needs(STEP_WORDS.into()),
             self.losses.needs(batch),
             self.gradient.needs(all),
+            self.correct.needs(batch),
         ]
     }
 

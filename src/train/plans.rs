@@ -2,7 +2,7 @@
 use super::variables::Variable;
 use crate::gpu::{Phase, PlanBuilder, Slot, Target};
 use crate::graph::{Graph, Homes, Mode, Parameter, Tensor, gradients, lower};
-use crate::kernels::{RunningMean, STEP_WORDS, WeightAverage};
+use crate::kernels::{STEP_WORDS, WeightAverage};
 use crate::nn::Network;
 use crate::optim::{Training, Update};
 use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Score, Targets};
@@ -253,7 +253,7 @@ impl Planning<'_> {
         gradients: &[Option<Tensor>],
     ) -> Result<Phase> {
         let phase = self.plan.phase(phase);
-        let slots = self.gradients(outputs, gradients, Mode::Train)?;
+        let slots = self.gradients(self.homes, outputs, gradients, Mode::Train)?;
         self.update(&slots)?;
         Ok(phase)
     }
@@ -266,11 +266,11 @@ impl Planning<'_> {
         means: &[Slot],
     ) -> Result<Phase> {
         let phase = self.plan.phase(phase);
-        let slots = self.gradients(outputs, gradients, Mode::Train)?;
-        for ((variable, x), &mean) in self.variables.iter().zip(slots).zip(means) {
-            let Some(x) = x else { continue };
-            self.plan.push(RunningMean { x, step: self.step, mean, len: variable.len })?;
+        let mut homes = self.homes.clone();
+        for (gradient, &mean) in gradients.iter().zip(means) {
+            gradient.iter().for_each(|gradient| homes.set_mean(*gradient, mean));
         }
+        self.gradients(&homes, outputs, gradients, Mode::Train)?;
         Ok(phase)
     }
 
@@ -288,7 +288,7 @@ impl Planning<'_> {
 
     fn calibrate(&mut self, outputs: [Tensor; 2], gradients: &[Option<Tensor>]) -> Result<Phase> {
         let phase = self.plan.phase("calibrate");
-        let slots = self.gradients(outputs, gradients, Mode::Look)?;
+        let slots = self.gradients(self.homes, outputs, gradients, Mode::Look)?;
         self.score(&slots)?;
         Ok(phase)
     }
@@ -297,6 +297,7 @@ impl Planning<'_> {
     /// parameter's gradient is, if it has one.
     fn gradients(
         &mut self,
+        homes: &Homes,
         outputs: [Tensor; 2],
         gradients: &[Option<Tensor>],
         mode: Mode,
@@ -306,7 +307,7 @@ impl Planning<'_> {
         let wanted: Vec<_> =
             outputs.iter().chain(gradient_tensors).chain(inputs).copied().collect();
         let mut slots =
-            lower(self.graph, &mut self.plan, self.homes, &wanted, mode)?.into_iter().skip(2);
+            lower(self.graph, &mut self.plan, homes, &wanted, mode)?.into_iter().skip(2);
         let gradients = gradients.iter().map(|g| g.and_then(|_| slots.next())).collect();
         for (pruned, inputs) in self.pruned.iter().zip(&self.inputs) {
             for (&input, x) in inputs.iter().zip(&mut slots) {

@@ -1,6 +1,7 @@
 //! Tests that need an adapter; without one they say so, or fail where `SECATEUR_REQUIRE_GPU=1`.
 #[path = "../common/mod.rs"]
 mod common;
+mod fusions;
 mod goldens;
 mod gradients;
 mod interpreter;

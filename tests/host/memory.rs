@@ -1,7 +1,7 @@
 //! What runs take on a device, from their plans: recomputed activations, and masks.
 use secateur::gpu::{PlanBuilder, Target};
-use secateur::graph::Graph;
-use secateur::kernels::{Pruned, mask_words};
+use secateur::graph::{Graph, Homes, Mode, gradients, lower};
+use secateur::kernels::{Pruned, RunningMean, STEP_WORDS, mask_words};
 use secateur::nn::layers::{BatchNorm, Conv, Dropout, Flatten, GlobalMeanPool, Linear};
 use secateur::nn::{Input, Model, Network};
 use secateur::optim::Optimizer;
@@ -178,4 +178,44 @@ fn masks_are_bits() {
         let saliency = planned(&network, "target_sparsity=0.9,score=saliency").memory();
         assert!(saliency.persistent - dense.persistent > 4 * 266_200, "{saliency:?}");
     }
+}
+
+/// A gradient whose mean is kept lives no longer than until it is in there: scratch for the largest of them, not for all.
+#[test]
+fn gradients_of_which_means_are_kept_leave_at_once() {
+    let width = 64;
+    let network = Model::mlp(&[width; 8]).network(4, &Input::flat(width as usize, 10)).unwrap();
+    let scratch = |means: bool| {
+        let mut graph = network.graph.clone();
+        let gradients = gradients(&mut graph, network.loss).unwrap();
+        let mut plan = PlanBuilder::default();
+        let step = plan.persistent("step", STEP_WORDS);
+        let mut homes = Homes::new(&graph, step);
+        let inputs = [network.features, network.labels];
+        for t in inputs.into_iter().chain(graph.parameters().iter().map(|p| p.tensor)) {
+            homes.set(t, plan.persistent("home", graph.shape(t).elements().unwrap()));
+        }
+        let gradients: Vec<_> = gradients.into_iter().flatten().collect();
+        let slot = |plan: &mut PlanBuilder, t| {
+            let mean = plan.persistent("mean", graph.shape(t).elements().unwrap());
+            (t, mean)
+        };
+        let slots: Vec<_> = gradients.iter().map(|&t| slot(&mut plan, t)).collect();
+        if means {
+            slots.iter().for_each(|&(t, mean)| homes.set_mean(t, mean));
+        }
+        plan.phase("accumulate");
+        let found = lower(&graph, &mut plan, &homes, &gradients, Mode::Train).unwrap();
+        if !means {
+            for (&(t, mean), x) in slots.iter().zip(found) {
+                let len = graph.shape(t).elements().unwrap();
+                plan.push(RunningMean { x, step, mean, len }).unwrap();
+            }
+        }
+        plan.memory().scratch
+    };
+    let [late, early] = [false, true].map(scratch);
+    println!("{late} B of scratch with means at the end, {early} B with means at once");
+    let weight = u64::from(4 * width * width);
+    assert!(late >= 8 * weight && early < 3 * weight, "{late}, {early}");
 }

@@ -96,3 +96,22 @@ fn products_over_halves_are_near_in_norm() {
         }
     }
 }
+
+/// One weight in three layers, one of them beside a connection that skips it: sums of products, made in one slot.
+#[test]
+fn a_weight_used_three_times() {
+    for (rows, masked, seed) in [(7, false, 6), (5, true, 7)] {
+        let mut graph = Graph::default();
+        let (features, labels) = (graph.features(7, 9), graph.labels(7));
+        let w = graph.parameter("all.weight", [9, 9]).unwrap();
+        let w = if masked { graph.apply_mask(w).unwrap() } else { w };
+        let out = graph.parameter("out.weight", [9, 3]).unwrap();
+        let x = graph.linear(features, w, None, Activation::Tanh).unwrap();
+        let y = graph.linear(x, w, None, Activation::Tanh).unwrap();
+        let sum = graph.add(x, y).unwrap();
+        let z = graph.linear(sum, w, None, Activation::Identity).unwrap();
+        let z = graph.linear(z, out, None, Activation::Identity).unwrap();
+        let network = classifier(graph, [features, labels, z], 3);
+        Case::new(network, rows, 150, seed).check();
+    }
+}

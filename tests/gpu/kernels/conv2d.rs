@@ -164,6 +164,30 @@ fn integers_are_exact_in_every_geometry() {
 }
 
 #[test]
+fn a_product_is_added_to_what_is_there() {
+    let Some(gpu) = gpu() else { return };
+    for s in geometries() {
+        for form in FORMS {
+            let parts = Parts { form, masked: false, bias: false, gate: false };
+            let inputs = inputs(&s, form, |seed, len| Noise::new(seed).integers(len, 3));
+            let got: Vec<f32> = every_target(gpu, |target| {
+                let mut rig = Rig::for_target(gpu, target);
+                let (a, b) = (rig.slot("a", &inputs.a), rig.slot("b", &inputs.b));
+                let (c, activation) = (rig.slot("c", &inputs.gate), Activation::Identity);
+                let (shape, mask, bias, gate) = (s, None, None, None);
+                let conv = Conv2d { form, shape, a, b, mask, bias, activation, gate, c };
+                conv.push_onto(&mut rig.plan).unwrap_or_else(|e| panic!("{s:?}: {e}"));
+                rig.run().read(c)
+            });
+            let sums = want(&s, parts, &inputs);
+            let both = sums.iter().zip(&inputs.gate).map(|((sum, _), c)| sum + f64::from(*c));
+            let check = Tol::Exact.check(&got, &both.collect::<Vec<_>>());
+            check.unwrap_or_else(|e| panic!("{s:?}, {form:?}: {e}"));
+        }
+    }
+}
+
+#[test]
 fn floats_stay_inside_the_bound_of_their_sums() {
     let Some(gpu) = gpu() else { return };
     for s in geometries() {

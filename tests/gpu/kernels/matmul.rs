@@ -185,6 +185,35 @@ fn a_split_product_is_exact() {
     }
 }
 
+/// In every variant, also where the terms take several launches.
+#[test]
+fn a_product_is_added_to_what_is_there() {
+    let Some(gpu) = gpu() else { return };
+    for size in [[1, 1, 1], [33, 65, 31], [100, 31, 33], [3, 5, 70_000]] {
+        let inputs = Inputs::integers(size);
+        for form in FORMS {
+            let got: Vec<f32> = every_target(gpu, |target| {
+                let mut rig = Rig::for_target(gpu, target);
+                let (a, b) = (rig.slot("a", &inputs.a), rig.slot("b", &inputs.b));
+                let c = rig.slot("c", &inputs.gate);
+                let bias = Some(rig.slot("bias", &inputs.bias));
+                let (activation, begin) = (Activation::Relu, [0; 2]);
+                let (mask, gate, [m, n, k]) = (None, None, size.map(|x| x as u32));
+                Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin }
+                    .push_onto(&mut rig.plan)
+                    .unwrap_or_else(|e| panic!("{e}"));
+                rig.run().read(c)
+            });
+            let (sums, _) = Parts::bare(form, false).want(&inputs, size);
+            let bias = inputs.bias.iter().cycle();
+            let all = sums.iter().zip(&inputs.gate).zip(bias);
+            let want = all.map(|((sum, c), b)| (sum + f64::from(*c) + f64::from(*b)).max(0.0));
+            let check = Tol::Exact.check(&got, &want.collect::<Vec<_>>());
+            check.unwrap_or_else(|e| panic!("{size:?}, {form:?}: {e}"));
+        }
+    }
+}
+
 /// As many rows and columns as the larger tiles are for, and a few more.
 #[test]
 fn large_products_are_exact() {

@@ -2,6 +2,7 @@
 mod changes;
 mod clipping;
 mod conv2d;
+mod cross_entropy;
 mod elementwise;
 mod half;
 mod histogram_threshold;
