@@ -11,10 +11,12 @@ fn main() {
     let gpu = Gpu::open(&options).unwrap();
     let target = match std::env::args().nth(1).as_deref() {
         Some("blocks") => Target { software: true, ..Target::default() },
+        Some("tiles") => Target::default(),
         _ => gpu.target(),
     };
     let relu = Activation::Relu;
     let id = Activation::Identity;
+    let masked = std::env::args().nth(2).is_some();
     let cases = [
         ("warm", Form::NN, 1, 1, 1, false, id, false),
         ("fc1 fwd", Form::NN, 128, 300, 784, true, relu, false),
@@ -31,15 +33,34 @@ fn main() {
     let mut plan = PlanBuilder::new(target);
     let mut phases = vec![];
     for (name, form, m, n, k, bias, activation, gate) in cases {
-        let [a, b, c, g, bb] =
-            [("a", m * k), ("b", k * n), ("c", m * n), ("g", m * n), ("bias", n)]
-                .map(|(x, l): (&str, u32)| plan.persistent(format!("{name}{x}"), l));
+        let [a, b, c, g, bb, mk] = [
+            ("a", m * k),
+            ("b", k * n),
+            ("c", m * n),
+            ("g", m * n),
+            ("bias", n),
+            ("mk", k * n / 32 + 1),
+        ]
+        .map(|(x, l): (&str, u32)| plan.persistent(format!("{name}{x}"), l));
         phases.push((name, plan.phase(name)));
         let gate = gate.then_some((g, relu));
         let bias = bias.then_some(bb);
-        Matmul { form, a, b, mask: None, bias, activation, gate, c, m, n, k, begin: [0; 2] }
-            .push(&mut plan)
-            .unwrap();
+        Matmul {
+            form,
+            a,
+            b,
+            mask: (masked && form != Form::TN).then_some(mk),
+            bias,
+            activation,
+            gate,
+            c,
+            m,
+            n,
+            k,
+            begin: [0; 2],
+        }
+        .push(&mut plan)
+        .unwrap();
     }
     if std::env::args().nth(2).is_some() {
         println!("{plan}");

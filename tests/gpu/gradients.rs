@@ -9,7 +9,6 @@ mod recurrent;
 mod sequences;
 
 use secateur::Gpu;
-use secateur::gpu::Target;
 use secateur::graph::{Graph, Mode, Tensor, gradients};
 use secateur::kernels::{Step, mask_words};
 use secateur::nn::Network;
@@ -139,12 +138,11 @@ impl Case {
 
     /// Loss, and gradients of the parameters that have one, by the device.
     fn by_device(&self) -> Option<Vec<Vec<f32>>> {
-        gpu().map(|gpu| self.by_device_of(gpu, Target::default()))
+        gpu().map(|gpu| self.by_device_of(gpu))
     }
 
-    /// The same on a device, with the kernels that `target` chooses.
-    fn by_device_of(&self, gpu: &Gpu, target: Target) -> Vec<Vec<f32>> {
-        let device = OnDevice::for_target(gpu, target, &self.network, |_, _, _, _, _| {});
+    fn by_device_of(&self, gpu: &Gpu) -> Vec<Vec<f32>> {
+        let device = OnDevice::new(gpu, &self.network, |_, _, _, _, _| {});
         device.upload_batch(&self.features, &self.labels, self.step);
         for (i, (values, mask)) in self.parameters.iter().zip(&self.masks).enumerate() {
             device.upload(device.parameters[i], values);

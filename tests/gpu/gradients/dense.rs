@@ -86,7 +86,7 @@ fn products_over_halves_are_near_in_norm() {
     for masked in [false, true] {
         let case = Case::new(layers(Activation::Tanh, 20, &[40, 33, 48, 17], masked), 20, 48, 6);
         let norm = |values: &[f64]| values.iter().map(|x| x * x).sum::<f64>().sqrt();
-        let got = case.by_device_of(gpu, gpu.target());
+        let got = case.by_device_of(gpu);
         for (p, (got, want)) in got.iter().zip(case.by_graph(None)).enumerate() {
             let error: Vec<f64> = got.iter().zip(&want).map(|(&g, w)| f64::from(g) - w).collect();
             let error = norm(&error) / norm(&want);

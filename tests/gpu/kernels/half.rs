@@ -232,8 +232,10 @@ const SIZES: [[usize; 3]; 6] =
 fn products_of_halves_are_exact_or_inside_the_bound() {
     let Some(gpu) = gpu().filter(|gpu| gpu.report().f16) else { return };
     for size in SIZES {
-        let all = |inputs: &Inputs| {
-            every_target(gpu, |target| run(gpu, target, &all_parts(), inputs, size))
+        // In every variant once: a software adapter's compiler takes seconds for each.
+        let all = |inputs: &Inputs| match size {
+            [33, ..] => every_target(gpu, |target| run(gpu, target, &all_parts(), inputs, size)),
+            _ => run(gpu, gpu.target(), &all_parts(), inputs, size),
         };
         let [integers, floats] = [Inputs::integers(size), Inputs::floats(size)];
         check(&all(&integers), &integers, size, true);
