@@ -2,7 +2,7 @@
 use serde::Serialize;
 
 use super::sampling::{Effort, Sampled};
-use super::{Ceilings, Limit, TrainStep, Workload};
+use super::{Ceilings, Limit, TrainStep, Weights, Workload};
 use crate::gpu::{Gpu, Precision};
 use crate::kernels::Form;
 use crate::{Error, Result};
@@ -94,7 +94,12 @@ pub fn measure(gpu: &Gpu, effort: &Effort, progress: &mut dyn FnMut(&str)) -> Re
         false => &[100_000, 1_000_000, 10_000_000, 100_000_000],
     };
     suite.growing(lengths.iter().map(|&len| Workload::Add { len }), 10.0)?;
-    suite.growing(lengths.iter().map(|&len| Workload::mask_update(len)), 10.0)?;
+    // As many tensors as fit, all of one ranking.
+    let limit = gpu.report().max_binding.min(gpu.report().max_buffer).max(1);
+    let parts = |len: u32| (4 * u64::from(len)).div_ceil(limit).next_power_of_two() as u32;
+    let weights = Weights::Even;
+    let mask_update = |&len: &u32| Workload::MaskUpdate { len, tensors: parts(len), weights };
+    suite.growing(lengths.iter().map(mask_update), 10.0)?;
     let (hidden, batch): (&[u32], _) = if effort.tiny { (&[8], 4) } else { (&[300, 100], 128) };
     for optimizer in ["sgd", "adam"] {
         let step = TrainStep::mlp(hidden, batch, optimizer)?;

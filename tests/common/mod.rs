@@ -56,6 +56,15 @@ pub fn every_target<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> T {
     first
 }
 
+/// The same without tiles where they are not the adapter's own, for what is done in code that all variants share: a software
+/// adapter's compiler takes some 4 s for each pipeline of tiles.
+pub fn shared_targets<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> T {
+    let own = work(gpu.target());
+    let software = Target { software: true, ..Target::default() };
+    assert!(work(software) == own, "{software:?} gives other bits than the adapter's own");
+    own
+}
+
 fn open(precision: Precision) -> Option<Gpu> {
     let required = std::env::var("SECATEUR_REQUIRE_GPU").is_ok_and(|v| v == "1");
     let options = GpuOptions::from_env().unwrap_or_else(|e| panic!("{e}"));

@@ -4,7 +4,7 @@ use secateur::gpu::{Gpu, Target};
 use secateur::kernels::*;
 use serde_json::Value;
 
-use crate::common::{Noise, Rig, Tol, U, every_target, gpu};
+use crate::common::{Noise, Rig, Tol, U, every_target, gpu, shared_targets};
 
 const FORMS: [Form; 3] = [Form::NN, Form::NT, Form::TN];
 
@@ -170,7 +170,7 @@ fn a_product_is_added_to_what_is_there() {
         for form in FORMS {
             let parts = Parts { form, masked: false, bias: false, gate: false };
             let inputs = inputs(&s, form, |seed, len| Noise::new(seed).integers(len, 3));
-            let got: Vec<f32> = every_target(gpu, |target| {
+            let got: Vec<f32> = shared_targets(gpu, |target| {
                 let mut rig = Rig::for_target(gpu, target);
                 let (a, b) = (rig.slot("a", &inputs.a), rig.slot("b", &inputs.b));
                 let (c, activation) = (rig.slot("c", &inputs.gate), Activation::Identity);
