@@ -150,10 +150,10 @@ fn main(
     hold_row(local, 14u, s14);
     hold_row(local, 15u, s15);
     // A number that no compiler sees through, or it would write them one by one after all.
-    let rows = subgroupBroadcast(min(params.m - i, 16u), 0u);
-    for (var row = 0u; row < rows; row += 1u) {
-        for (var column = 0u; column < COLUMNS; column += 1u) {
-            store(i + row, j.x + column * 8u, held[row * 256u + column * 64u + local]);
-        }
+    let count = subgroupBroadcast(min(params.m - i, 16u) * COLUMNS, 0u);
+    for (var e = 0u; e < count; e += 1u) {
+        let row = e / COLUMNS;
+        let column = e % COLUMNS;
+        store(i + row, j.x + column * 8u, held[row * 256u + column * 64u + local]);
     }
 }
