@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
 use secateur::bench::{Effort, Measured, Row, measure, plot};
+use secateur::gpu::Precision;
 use serde::Serialize;
 
 use super::args::Bench;
@@ -15,6 +16,8 @@ struct Report<'a> {
     adapter: &'a str,
     backend: &'a str,
     driver: &'a str,
+    /// Of train steps; where it is mixed there are products over halves too.
+    precision: Precision,
     /// UTC, as ISO 8601 has it.
     date: String,
     version: &'static str,
@@ -40,6 +43,7 @@ pub fn run(args: &Bench) -> Result<Verdict> {
         adapter: &adapter.name,
         backend: &adapter.backend,
         driver: &adapter.driver,
+        precision: gpu.precision(),
         date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         version: env!("CARGO_PKG_VERSION"),
         command: command(),
@@ -68,8 +72,10 @@ fn command() -> String {
 }
 
 fn print(report: &Report<'_>) -> Result<()> {
-    let Report { adapter, backend, driver, date, version, .. } = report;
-    output::line(&format!("{adapter} ({backend}), driver {driver}; secateur {version}; {date}"))?;
+    let Report { adapter, backend, driver, precision, date, version, .. } = report;
+    output::line(&format!(
+        "{adapter} ({backend}), driver {driver}; precision {precision}; secateur {version}; {date}"
+    ))?;
     let ceilings = &report.measured.ceilings;
     output::line(&format!(
         "copy {:.1} GiB/s; f32 multiply-adds {:.1} GFLOP/s; a launch costs the host {}; \
