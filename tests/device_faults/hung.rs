@@ -29,10 +29,16 @@ fn a_device_that_hangs_anywhere_is_given_up() {
 fn submissions(places: impl IntoIterator<Item = u64>) {
     let Some(layer) = Layer::get() else { return };
     let folder = TempDir::new().unwrap();
-    let hang = |place| {
+    let program = |logdir: &str| {
         let mut command = Command::new(crate::paths::program());
         let train = "train --model mlp:16 --batch 32 --steps 40 --pruning pruning_frequency=5";
-        command.args(train.split(' ')).arg("--logdir").arg(folder.path().join("run"));
+        command.args(train.split(' ')).arg("--logdir").arg(folder.path().join(logdir));
+        command
+    };
+    // Whose shaders are compiled: that may take longer than the timeout.
+    layer.run(program("before"), &[]);
+    let hang = |place| {
+        let mut command = program("run");
         command.env("SECATEUR_TIMEOUT", TIMEOUT.to_string());
         layer.run(command, &[("SUBMIT_HANG", place)])
     };
@@ -42,6 +48,7 @@ fn submissions(places: impl IntoIterator<Item = u64>) {
 /// A program that waits in each step.
 fn waits(places: impl IntoIterator<Item = u64>) {
     let Some(layer) = Layer::get() else { return };
+    layer.run(waiting(TempDir::new().unwrap().path()), &[]);
     let hang = |place| {
         let folder = TempDir::new().unwrap();
         let mut command = waiting(folder.path());
