@@ -22,24 +22,6 @@ struct Params {
     b_peak: u32,
 }
 
-override TRANS_A: bool = false;
-override TRANS_B: bool = false;
-
-alias Row = u32;
-alias Term = u32;
-
-fn row_of(i: u32) -> Row {
-    return i;
-}
-
-fn term_of(k: u32) -> Term {
-    return k;
-}
-
-fn next_term(k: Term) -> Term {
-    return k + 1u;
-}
-
 fn load_a(i: Row, k: Term) -> f32 {
     if TRANS_A {
         return f32(a[k * params.a_stride + i]);
@@ -65,10 +47,6 @@ fn load_b(k: Term, j: u32) -> f32 {
 // Copies are of masked values.
 const MASKED: bool = false;
 
-fn neighbours(k: Term) -> u32 {
-    return 32u;
-}
-
 fn word_of_mask(i: u32) -> u32 {
     return 0u;
 }
@@ -79,18 +57,6 @@ fn unscaled(sum: f32) -> f32 {
     return sum * a_power * power_of_two(254u - half_power(peaks[params.b_peak]));
 }
 
-fn rows_are_neighbours() -> bool {
-    return TRANS_A;
-}
-
-fn columns_are_neighbours() -> bool {
-    return !TRANS_B;
-}
-
 fn place_of(i: u32, j: u32) -> u32 {
     return i * params.n + j;
-}
-
-fn unit_of(j: u32) -> u32 {
-    return j;
 }

@@ -21,23 +21,6 @@ struct Params {
 }
 
 override MASKED: bool = false;
-override TRANS_A: bool = false;
-override TRANS_B: bool = false;
-
-alias Row = u32;
-alias Term = u32;
-
-fn row_of(i: u32) -> Row {
-    return i;
-}
-
-fn term_of(k: u32) -> Term {
-    return k;
-}
-
-fn next_term(k: Term) -> Term {
-    return k + 1u;
-}
 
 fn load_a(i: Row, k: Term) -> f32 {
     if TRANS_A {
@@ -51,11 +34,6 @@ fn place_in_b(k: Term, j: u32) -> u32 {
         return j * params.k + k;
     }
     return k * params.n + j;
-}
-
-// How many terms from k on have neighbouring places in b, where columns have none.
-fn neighbours(k: Term) -> u32 {
-    return 32u;
 }
 
 fn load_b(k: Term, j: u32) -> f32 {
@@ -78,19 +56,6 @@ fn unscaled(sum: f32) -> f32 {
     return sum;
 }
 
-// Whether words of a are neighbours where rows are, and words of b where columns are; else terms.
-fn rows_are_neighbours() -> bool {
-    return TRANS_A;
-}
-
-fn columns_are_neighbours() -> bool {
-    return !TRANS_B;
-}
-
 fn place_of(i: u32, j: u32) -> u32 {
     return params.c_begin + i * params.n + j;
-}
-
-fn unit_of(j: u32) -> u32 {
-    return j;
 }

@@ -218,7 +218,9 @@ impl AdapterReport {
         let subgroup = (self.subgroups && least == most).then_some(most);
         let software = self.kind == AdapterKind::Software;
         let precision = if self.f16 { precision } else { Precision::F32 };
-        let cooperative = self.cooperative.filter(|_| precision == Precision::Mixed);
+        // A workgroup is one subgroup there, so its size must be known.
+        let usable = precision == Precision::Mixed && subgroup.is_some();
+        let cooperative = self.cooperative.filter(|_| usable);
         Target { software, subgroup, precision, cooperative, ..Target::default() }
     }
 

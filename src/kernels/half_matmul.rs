@@ -5,6 +5,17 @@ use super::{Activation, Form, HalfCopy};
 use crate::Result;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Target, Variant, read, write};
 
+/// The variant over the cooperative matrices of a file.
+macro_rules! cooperative {
+    ($name:literal, $matrices:literal) => {{
+        const WGSL: &str = texts!(
+            [$matrices, "common/half.wgsl", "common/matrices.wgsl"]
+            "common/product_coop.wgsl", "half_matmul.wgsl"
+        );
+        Variant { name: $name, wgsl: WGSL }
+    }};
+}
+
 /// A matrix as [`HalfCopy`] left it.
 #[derive(Debug, Clone, Copy)]
 pub struct Half {
@@ -107,17 +118,8 @@ impl Product for HalfMatmul {
     }
 
     fn meaning(&self) -> Vec<(&'static str, f64)> {
-        let gate = self.gate.map_or(Activation::Identity, |(_, activation)| activation);
-        [
-            ("TRANS_A", f64::from(u8::from(self.form == Form::TN))),
-            ("TRANS_B", f64::from(u8::from(self.form == Form::NT))),
-            ("BIAS", f64::from(u8::from(self.bias.is_some()))),
-            ("ACTIVATION", self.activation.code()),
-            ("GATE", gate.code()),
-        ]
-        .into_iter()
-        .filter(|&(_, value)| value != 0.0)
-        .collect()
+        let &Self { form, activation, gate, .. } = self;
+        product::meaning_of(form, false, self.bias.is_some(), activation, gate)
     }
 
     fn params_of(&self, k_begin: u32, k_end: u32) -> HalfMatmulParams {
@@ -145,8 +147,12 @@ impl Product for HalfMatmul {
 
 impl Kernel for HalfMatmul {
     const NAME: &'static str = "half_matmul";
-    const WGSL: &'static str = texts!(halves, "common/product_blocks.wgsl", "half_matmul.wgsl");
-    const VARIANTS: &'static [Variant] = texts!(variants of halves, "half_matmul.wgsl");
+    const WGSL: &'static str = texts!(["common/f16.wgsl", "common/half.wgsl", "common/matrices.wgsl"] "common/product_blocks.wgsl", "half_matmul.wgsl");
+    const VARIANTS: &'static [Variant] = texts!(
+        variants ["common/f16.wgsl", "common/half.wgsl", "common/matrices.wgsl"] "half_matmul.wgsl",
+        cooperative!("coop_8", "common/coop_8.wgsl"),
+        cooperative!("coop_16", "common/coop_16.wgsl")
+    );
     const OPERANDS: &'static [Operand] =
         &[read("a"), read("b"), read("peaks"), read("bias"), read("gate"), write("c")];
     type Params = HalfMatmulParams;

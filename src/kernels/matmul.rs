@@ -95,18 +95,8 @@ impl Product for Matmul {
 
     /// Only what differs from the WGSL's defaults, so that the plan's text stays readable.
     fn meaning(&self) -> Vec<(&'static str, f64)> {
-        let gate = self.gate.map_or(Activation::Identity, |(_, activation)| activation);
-        [
-            ("TRANS_A", f64::from(u8::from(self.form == Form::TN))),
-            ("TRANS_B", f64::from(u8::from(self.form == Form::NT))),
-            ("MASKED", f64::from(u8::from(self.mask.is_some()))),
-            ("BIAS", f64::from(u8::from(self.bias.is_some()))),
-            ("ACTIVATION", self.activation.code()),
-            ("GATE", gate.code()),
-        ]
-        .into_iter()
-        .filter(|&(_, value)| value != 0.0)
-        .collect()
+        let &Self { form, activation, gate, .. } = self;
+        product::meaning_of(form, self.mask.is_some(), self.bias.is_some(), activation, gate)
     }
 
     fn params_of(&self, k_begin: u32, k_end: u32) -> MatmulParams {
@@ -133,8 +123,9 @@ impl Product for Matmul {
 
 impl Kernel for Matmul {
     const NAME: &'static str = "matmul";
-    const WGSL: &'static str = texts!("common/product_blocks.wgsl", "matmul.wgsl");
-    const VARIANTS: &'static [Variant] = texts!(variants, "matmul.wgsl");
+    const WGSL: &'static str =
+        texts!(["common/matrices.wgsl"] "common/product_blocks.wgsl", "matmul.wgsl");
+    const VARIANTS: &'static [Variant] = texts!(variants ["common/matrices.wgsl"] "matmul.wgsl");
     const OPERANDS: &'static [Operand] =
         &[read("a"), read("b"), read("mask"), read("bias"), read("gate"), write("c")];
     type Params = MatmulParams;

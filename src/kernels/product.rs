@@ -1,12 +1,12 @@
 //! What `matmul` and `conv2d` share: long sums in parts.
-use super::Form;
 use super::sums::Sums;
+use super::{Activation, Form};
 use crate::Result;
-use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Target, Variant};
+use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, Target, Variant};
 
 /// The texts of a kernel on `shaders/common/product.wgsl`, whose own file is `$file`: blocks, and the variants of [`Sums`].
 macro_rules! texts {
-    ($($first:literal),* ; $sums:literal, $file:literal) => {
+    ([$($first:literal),*] $sums:literal, $file:literal) => {
         crate::wgsl!(
             $($first,)*
             "common/bits.wgsl",
@@ -16,27 +16,38 @@ macro_rules! texts {
             $file
         )
     };
-    ($sums:literal, $file:literal) => { texts!(; $sums, $file) };
-    (halves, $sums:literal, $file:literal) => { texts!("common/f16.wgsl", "common/half.wgsl"; $sums, $file) };
-    (cooperative, $side:literal, $file:literal) => {
-        texts!($side, "common/half.wgsl"; "common/product_coop.wgsl", $file)
-    };
-    (variants, $file:literal) => {
+    (variants $first:tt $file:literal $(, $more:expr)*) => {
         &[
-            Variant { name: "lanes", wgsl: texts!("common/product_lanes.wgsl", $file) },
-            Variant { name: "tiles", wgsl: texts!("common/product_tiles.wgsl", $file) },
-        ]
-    };
-    (variants of halves, $file:literal) => {
-        &[
-            Variant { name: "lanes", wgsl: texts!(halves, "common/product_lanes.wgsl", $file) },
-            Variant { name: "tiles", wgsl: texts!(halves, "common/product_tiles.wgsl", $file) },
-            Variant { name: "coop_8", wgsl: texts!(cooperative, "common/coop_8.wgsl", $file) },
-            Variant { name: "coop_16", wgsl: texts!(cooperative, "common/coop_16.wgsl", $file) },
+            Variant { name: "lanes", wgsl: texts!($first "common/product_lanes.wgsl", $file) },
+            Variant { name: "tiles", wgsl: texts!($first "common/product_tiles.wgsl", $file) },
+            $($more,)*
         ]
     };
 }
 pub(super) use texts;
+
+/// [`Product::meaning`] of a product of matrices.
+pub(super) fn meaning_of(
+    form: Form,
+    masked: bool,
+    bias: bool,
+    activation: Activation,
+    gate: Option<(Slot, Activation)>,
+) -> Vec<(&'static str, f64)> {
+    let gate = gate.map_or(Activation::Identity, |(_, activation)| activation);
+    let flag = |set: bool| f64::from(u8::from(set));
+    [
+        ("TRANS_A", flag(form == Form::TN)),
+        ("TRANS_B", flag(form == Form::NT)),
+        ("MASKED", flag(masked)),
+        ("BIAS", flag(bias)),
+        ("ACTIVATION", activation.code()),
+        ("GATE", gate.code()),
+    ]
+    .into_iter()
+    .filter(|&(_, value)| value != 0.0)
+    .collect()
+}
 
 /// A kernel on `shaders/common/product.wgsl`.
 pub(super) trait Product: Kernel + Copy {

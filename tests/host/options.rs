@@ -114,6 +114,8 @@ fn precision_is_what_the_adapter_can() {
     assert_eq!(what(&report, Precision::Mixed), (Precision::Mixed, Some(16)));
     let plain = AdapterReport { cooperative: None, ..report.clone() };
     assert_eq!(what(&plain, Precision::Mixed), (Precision::Mixed, None));
+    let varying = AdapterReport { subgroup_size: [32, 64], ..report.clone() };
+    assert_eq!(what(&varying, Precision::Mixed), (Precision::Mixed, None));
     let none = AdapterReport { f16: false, ..report };
     assert_eq!(what(&none, Precision::Mixed), (Precision::F32, None));
 }
