@@ -4,7 +4,7 @@
 //! (57,523 bytes, md5 9b335364a7bfd63947c7480a5bd51f2d): one line per digit, 64 pixels of 0 to 16
 //! and the label. It is the test set of "Optical Recognition of Handwritten Digits", E. Alpaydin
 //! and C. Kaynak, UCI Machine Learning Repository, 1998, CC BY 4.0.
-use super::{Dataset, Split, permutation};
+use super::{Answers, Dataset, Features, Split, permutation};
 use flate2::read::GzDecoder;
 use std::io::Read;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ fn largest_remainder(counts: &[usize; CLASSES]) -> [usize; CLASSES] {
 fn select(pixels: &[u8], labels: &[u8], keep: impl Fn(usize) -> bool) -> Dataset {
     let kept = || (0..labels.len()).filter(|&row| keep(row));
     let bytes = kept().flat_map(|row| &pixels[row * WIDTH..][..WIDTH]).copied().collect();
-    let labels = kept().map(|row| labels[row]).collect();
-    Dataset::new("digits", &[8, 8], CLASSES as u32, 1.0 / 16.0, bytes, labels)
+    let labels = Answers::classes(kept().map(|row| labels[row]), CLASSES as u32);
+    Dataset::new("digits", &[8, 8], Features::U8 { bytes, scale: 1.0 / 16.0 }, labels)
         .expect("embedded file holds 64 pixels and a digit per line")
 }

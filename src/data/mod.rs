@@ -1,23 +1,37 @@
 //! Data sets in memory, and the batches drawn from them.
+mod answers;
 mod batches;
+mod check;
 mod cifar10;
 mod dataset;
 mod digits;
+mod features;
 mod file;
 mod idx;
 mod images;
 mod prefetch;
+mod rows;
+mod scaling;
+mod schema;
 mod shuffle;
 mod source;
+mod split;
+mod task;
 mod text;
 
+pub use answers::Answers;
 pub use batches::Batches;
 pub use cifar10::cifar10;
-pub use dataset::{Dataset, Split};
+pub use dataset::Dataset;
 pub use digits::digits;
+pub use features::Features;
 pub use idx::idx_folder;
 pub use images::{Augment, Images};
 pub use prefetch::Prefetch;
+pub use scaling::Scaling;
+pub use schema::Schema;
 pub use shuffle::permutation;
 pub use source::{Batch, BatchSource, Cursor};
+pub use split::Split;
+pub use task::Task;
 pub use text::text;

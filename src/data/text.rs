@@ -1,5 +1,5 @@
 //! Texts for character models.
-use super::{Dataset, Split};
+use super::{Answers, Dataset, Features, Split};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::fs;
@@ -49,4 +49,50 @@ pub fn text(path: &Path, length: usize) -> Result<Split> {
     let alphabet: Arc<[char]> = alphabet.into();
     let half = |tokens| Dataset::text("text", tokens, Arc::clone(&alphabet), length).map(Arc::new);
     Ok(Split { train: half(train)?, test: half(test)? })
+}
+
+impl Dataset {
+    /// Windows of `length` consecutive `tokens`, which are numbers into `alphabet`: the features of
+    /// a row are the tokens of a window, its labels the token after each. The windows follow each
+    /// other without overlap; tokens that fill no window are left out.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a `length` of 0, for fewer than `length + 1` tokens, for an alphabet
+    /// of fewer than 2 or more than 256 characters, and for a token beyond it.
+    pub fn text(
+        name: impl Into<String>,
+        tokens: &[u8],
+        alphabet: impl Into<Arc<[char]>>,
+        length: usize,
+    ) -> Result<Self> {
+        let alphabet = alphabet.into();
+        let characters = alphabet.len();
+        if !(2..=256).contains(&characters) {
+            let message = format!("{characters} distinct characters; there must be 2 to 256");
+            return Err(Error::argument("alphabet", message));
+        }
+        if length == 0 {
+            return Err(Error::argument("length", "0; a window has 1 character or more"));
+        }
+        if tokens.len() <= length {
+            let message = format!(
+                "{length}; a window needs {} characters, with the one after it, and there are {}; \
+                 make it shorter",
+                length.saturating_add(1),
+                tokens.len()
+            );
+            return Err(Error::argument("length", message));
+        }
+        if let Some(i) = tokens.iter().position(|&token| usize::from(token) >= characters) {
+            let message = format!("number {i} is {}, of {characters} characters", tokens[i]);
+            return Err(Error::argument("tokens", message));
+        }
+        let used = (tokens.len() - 1) / length * length;
+        let features = Features::U8 { bytes: tokens[..used].to_vec(), scale: 1.0 };
+        let answers = Answers::classes(tokens[1..=used].iter().copied(), characters as u32);
+        let mut text = Self::new(name, &[length], features, answers)?;
+        text.tokens = true;
+        Arc::make_mut(&mut text.names).alphabet = Some(alphabet);
+        Ok(text)
+    }
 }
