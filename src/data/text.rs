@@ -1,5 +1,5 @@
 //! Texts for character models.
-use super::{Answers, Dataset, Features, Split};
+use super::{Answers, Dataset, Features, OpenOptions, Schema, Split};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,20 +20,8 @@ pub fn text(path: &Path, length: usize) -> Result<Split> {
     if length == 0 {
         return Err(Error::argument("length", "0; a window has 1 character or more"));
     }
-    let bytes = fs::read(path).map_err(Error::io("read", path))?;
-    let characters: Vec<char> = match str::from_utf8(&bytes) {
-        Ok(text) => text.chars().collect(),
-        Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),
-    };
-    let alphabet: Vec<char> =
-        characters.iter().copied().collect::<BTreeSet<char>>().into_iter().collect();
-    if !(2..=256).contains(&alphabet.len()) {
-        let message = format!(
-            "has {} distinct characters, must be 2 to 256; replace the rare ones",
-            alphabet.len()
-        );
-        return Err(Error::file(path, message));
-    }
+    let characters = characters(path)?;
+    let alphabet = alphabet(path, &characters)?;
     let (found, needed) = (characters.len(), length.saturating_mul(10).saturating_add(1));
     if found < needed {
         let message = format!(
@@ -49,6 +37,55 @@ pub fn text(path: &Path, length: usize) -> Result<Split> {
     let alphabet: Arc<[char]> = alphabet.into();
     let half = |tokens| Dataset::text("text", tokens, Arc::clone(&alphabet), length).map(Arc::new);
     Ok(Split { train: half(train)?, test: half(test)? })
+}
+
+/// The distinct characters in order, which must be 2 to 256.
+fn alphabet(path: &Path, characters: &[char]) -> Result<Vec<char>> {
+    let alphabet: Vec<char> =
+        characters.iter().copied().collect::<BTreeSet<char>>().into_iter().collect();
+    if !(2..=256).contains(&alphabet.len()) {
+        let message = format!(
+            "has {} distinct characters, must be 2 to 256; replace the rare ones",
+            alphabet.len()
+        );
+        return Err(Error::file(path, message));
+    }
+    Ok(alphabet)
+}
+
+/// A file that is not UTF-8 is one of bytes.
+fn characters(path: &Path) -> Result<Vec<char>> {
+    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+    Ok(match str::from_utf8(&bytes) {
+        Ok(text) => text.chars().collect(),
+        Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),
+    })
+}
+
+/// All windows of a file, in the alphabet of `schema` where there is one.
+pub(super) fn rows(path: &Path, options: &OpenOptions, schema: Option<&Schema>) -> Result<Dataset> {
+    let characters = characters(path)?;
+    let known = schema.and_then(|schema| schema.alphabet.as_ref());
+    let alphabet: Vec<char> = match known {
+        Some(known) => known.chars().collect(),
+        None => alphabet(path, &characters)?,
+    };
+    let token = |(i, c): (usize, &char)| {
+        let number = alphabet.iter().position(|known| known == c);
+        // Of more than 256 characters none is a token: `Dataset::text` refuses them.
+        number.map(|number| number as u8).ok_or_else(|| {
+            let message = format!(
+                "character {i}, {c:?}, is not one of the {} that the model knows",
+                alphabet.len()
+            );
+            Error::file(path, message)
+        })
+    };
+    let tokens = characters.iter().enumerate().map(token).collect::<Result<Vec<u8>>>()?;
+    let trained = schema.and_then(|schema| schema.shape.first().copied());
+    let length = options.length.or(trained).unwrap_or(options.window());
+    Dataset::text("text", &tokens, alphabet, length)
+        .map_err(|error| Error::file(path, error.to_string()))
 }
 
 impl Dataset {
