@@ -7,12 +7,16 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
+mod arrays;
 mod batches;
 mod check;
 mod cifar10;
+mod csv;
 mod dataset;
 mod idx;
+mod image_folder;
 mod images;
+mod open;
 mod prefetch;
 mod scaling;
 mod text;
