@@ -3,8 +3,8 @@ use super::classes::Classes;
 use super::file::{self, refused};
 use super::{Answers, Dataset, OpenOptions, Schema, Task};
 use crate::{Error, Result};
-use ::csv::{ErrorKind, Reader, ReaderBuilder, StringRecord, Trim};
-use std::io::Read;
+use ::csv::{ErrorKind, Position, Reader, ReaderBuilder, StringRecord, Trim};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 /// All rows of a file: what `options` or `schema` name as label or targets, and the rest features.
@@ -22,32 +22,27 @@ pub(super) fn rows(path: &Path, options: &OpenOptions, schema: Option<&Schema>) 
     let mut classes = Classes::new(schema);
     let mut record = StringRecord::new();
     while reader.read_record(&mut record).map_err(|error| malformed(path, error))? {
-        let line = record.position().map_or(0, ::csv::Position::line);
-        let number = |&column: &usize| {
-            number(&record[column]).map_err(|what| {
-                let message = format!("line {line}, column `{}`: {what}", &header[column]);
-                Error::file(path, message)
-            })
+        let refused = |column: usize, what: String| {
+            let message = format!(
+                "line {}, column `{}`: {what}",
+                line(path, record.position()),
+                &header[column]
+            );
+            Error::file(path, message)
         };
-        for column in &columns.features {
-            features.push(number(column)?);
+        for &column in &columns.features {
+            features.push(number(&record[column]).map_err(|what| refused(column, what))?);
         }
-        for column in &columns.targets {
-            let value = number(column)?;
+        for &column in &columns.targets {
+            let value = number(&record[column]).map_err(|what| refused(column, what))?;
             if columns.flags && !(0.0..=1.0).contains(&value) {
-                let name = &header[*column];
-                let message = format!(
-                    "line {line}, column `{name}`: {value} must be in 0 to 1, as the targets are flags"
-                );
-                return Err(Error::file(path, message));
+                let what = format!("{value} must be in 0 to 1, as the targets are flags");
+                return Err(refused(column, what));
             }
             targets.push(value);
         }
         if let Some(column) = columns.label {
-            classes.push(&record[column]).map_err(|what| {
-                let message = format!("line {line}, column `{}`: {what}", &header[column]);
-                Error::file(path, message)
-            })?;
+            classes.push(&record[column]).map_err(|what| refused(column, what))?;
         }
     }
     if features.is_empty() {
@@ -195,18 +190,34 @@ fn number(field: &str) -> Result<f32, String> {
     }
 }
 
+/// The line on which a record begins. The reader's own count is that of the lines before the empty
+/// ones that it skips, so they are counted again, where there is an error to tell.
+fn line(path: &Path, position: Option<&Position>) -> u64 {
+    let begin = position.map_or(0, Position::byte);
+    let Ok(Some(reader)) = file::open(path) else { return position.map_or(0, Position::line) };
+    let (mut lines, mut at) = (1, 0);
+    for byte in BufReader::new(reader).bytes().map_while(io::Result::ok) {
+        if at >= begin && !matches!(byte, b'\r' | b'\n') {
+            break;
+        }
+        lines += u64::from(byte == b'\n');
+        at += 1;
+    }
+    lines
+}
+
 fn malformed(path: &Path, error: ::csv::Error) -> Error {
     match error.into_kind() {
         ErrorKind::Io(error) => refused(path)(error),
         ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = pos.map_or(0, |pos| pos.line());
+            let line = line(path, pos.as_ref());
             let message = format!(
                 "line {line} has {len} fields, the line of names has {expected_len}; repair it"
             );
             Error::file(path, message)
         }
         ErrorKind::Utf8 { pos, err } => {
-            let line = pos.map_or(0, |pos| pos.line());
+            let line = line(path, pos.as_ref());
             Error::file(path, format!("line {line} is not UTF-8 ({err}); save the file as UTF-8"))
         }
         kind => Error::file(path, format!("{kind:?}")),
