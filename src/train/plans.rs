@@ -1,7 +1,7 @@
 //! The phases of a run as launches: train, mask update, evaluate. Decided without a device.
 use super::variables::Variable;
 use crate::gpu::{Phase, PlanBuilder, Slot, Target};
-use crate::graph::{Graph, Homes, Mode, Parameter, Tensor, gradients, lower};
+use crate::graph::{Bindings, Graph, Mode, Parameter, Tensor, gradients, lower};
 use crate::kernels::{STEP_WORDS, WeightAverage};
 use crate::nn::Network;
 use crate::optim::{Training, Update};
@@ -95,11 +95,11 @@ impl Plans {
         }
         let gradients: Vec<_> =
             losses.iter().map(|(_, loss)| gradients(&mut graph, *loss)).collect::<Result<_>>()?;
-        let mut homes = Homes::new(&graph, step);
+        let mut bindings = Bindings::new(&graph, step);
         let mut place = |plan: &mut PlanBuilder, name: &str, tensor| {
             let words = graph.shape(tensor).elements().unwrap_or(0);
             let slot = plan.persistent(name, words);
-            homes.set(tensor, slot);
+            bindings.set(tensor, slot);
             slot
         };
         let features = place(&mut plan, "features", network.features);
@@ -114,7 +114,7 @@ impl Plans {
             .iter()
             .map(|p| {
                 let prunes = targets.as_ref().is_some_and(|t| t.prunes(&p.name));
-                Variable::declare(p, training, spec.filter(|_| prunes), &mut plan, &mut homes)
+                Variable::declare(p, training, spec.filter(|_| prunes), &mut plan, &mut bindings)
             })
             .collect::<Result<_>>()?;
         if spec.is_some_and(PruningSpec::needs_gradients) {
@@ -122,7 +122,7 @@ impl Plans {
                 let slot = plan.persistent(format!("{}/last_gradient", v.name), v.len);
                 v.gradient = Some(slot);
                 // Whichever loss a step trains on, it leaves the gradient there.
-                gradients.iter().filter_map(|g| g[i]).for_each(|g| homes.set(g, slot));
+                gradients.iter().filter_map(|g| g[i]).for_each(|g| bindings.set(g, slot));
             }
         }
         let means: Option<Vec<Slot>> = accumulates.then(|| {
@@ -146,7 +146,7 @@ impl Plans {
         }
         let mut planning = Planning {
             graph: &graph,
-            homes: &homes,
+            bindings: &bindings,
             plan,
             training,
             multipliers,
@@ -188,18 +188,18 @@ impl Plans {
         // Evaluation goes through its own states: training finds its own where it left them.
         for p in graph.parameters().iter().filter(|p| p.carried) {
             let words = p.shape.elements().unwrap_or(0);
-            homes.set(p.tensor, plan.persistent(format!("{}/evaluation", p.name), words));
+            bindings.set(p.tensor, plan.persistent(format!("{}/evaluation", p.name), words));
         }
-        let mut averages = homes.clone();
+        let mut averages = bindings.clone();
         for (p, v) in graph.parameters().iter().zip(&variables) {
             v.average().into_iter().for_each(|average| averages.set(p.tensor, average));
         }
-        let mut evaluation = |name: &str, homes| {
+        let mut evaluation = |name: &str, bindings| {
             let phase = plan.phase(name);
-            lower(&graph, &mut plan, homes, &outputs, Mode::Evaluate).map(|_| phase)
+            lower(&graph, &mut plan, bindings, &outputs, Mode::Evaluate).map(|_| phase)
         };
         let evaluate = evaluation("evaluate", &averages)?;
-        let evaluate_raw = training.average.map(|_| evaluation("evaluate_raw", &homes));
+        let evaluate_raw = training.average.map(|_| evaluation("evaluate_raw", &bindings));
         Ok(Self {
             plan,
             objectives,
@@ -229,7 +229,7 @@ fn suffixed(phase: &str, name: &str) -> String {
 
 struct Planning<'a> {
     graph: &'a Graph,
-    homes: &'a Homes,
+    bindings: &'a Bindings,
     plan: PlanBuilder,
     training: &'a Training,
     /// Of the variables, the factors on their gradients.
@@ -253,7 +253,7 @@ impl Planning<'_> {
         gradients: &[Option<Tensor>],
     ) -> Result<Phase> {
         let phase = self.plan.phase(phase);
-        let slots = self.gradients(self.homes, outputs, gradients, Mode::Train)?;
+        let slots = self.gradients(self.bindings, outputs, gradients, Mode::Train)?;
         self.update(&slots)?;
         Ok(phase)
     }
@@ -266,11 +266,11 @@ impl Planning<'_> {
         means: &[Slot],
     ) -> Result<Phase> {
         let phase = self.plan.phase(phase);
-        let mut homes = self.homes.clone();
+        let mut bindings = self.bindings.clone();
         for (gradient, &mean) in gradients.iter().zip(means) {
-            gradient.iter().for_each(|gradient| homes.set_mean(*gradient, mean));
+            gradient.iter().for_each(|gradient| bindings.set_mean(*gradient, mean));
         }
-        self.gradients(&homes, outputs, gradients, Mode::Train)?;
+        self.gradients(&bindings, outputs, gradients, Mode::Train)?;
         Ok(phase)
     }
 
@@ -288,7 +288,7 @@ impl Planning<'_> {
 
     fn calibrate(&mut self, outputs: [Tensor; 2], gradients: &[Option<Tensor>]) -> Result<Phase> {
         let phase = self.plan.phase("calibrate");
-        let slots = self.gradients(self.homes, outputs, gradients, Mode::Look)?;
+        let slots = self.gradients(self.bindings, outputs, gradients, Mode::Look)?;
         self.score(&slots)?;
         Ok(phase)
     }
@@ -297,7 +297,7 @@ impl Planning<'_> {
     /// parameter's gradient is, if it has one.
     fn gradients(
         &mut self,
-        homes: &Homes,
+        bindings: &Bindings,
         outputs: [Tensor; 2],
         gradients: &[Option<Tensor>],
         mode: Mode,
@@ -307,7 +307,7 @@ impl Planning<'_> {
         let wanted: Vec<_> =
             outputs.iter().chain(gradient_tensors).chain(inputs).copied().collect();
         let mut slots =
-            lower(self.graph, &mut self.plan, homes, &wanted, mode)?.into_iter().skip(2);
+            lower(self.graph, &mut self.plan, bindings, &wanted, mode)?.into_iter().skip(2);
         let gradients = gradients.iter().map(|g| g.and_then(|_| slots.next())).collect();
         for (pruned, inputs) in self.pruned.iter().zip(&self.inputs) {
             for (&input, x) in inputs.iter().zip(&mut slots) {

@@ -2,7 +2,7 @@
 use crate::Error;
 use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
-use crate::graph::{Homes, Parameter, Shape};
+use crate::graph::{Bindings, Parameter, Shape};
 use crate::kernels::{MASK_STATE_WORDS, Pruned, mask_words};
 use crate::optim::{AVERAGE, Training};
 use crate::prune::{PrunedTensor, PruningSpec, Score};
@@ -51,14 +51,14 @@ impl Variable {
         training: &Training,
         spec: Option<&PruningSpec>,
         plan: &mut PlanBuilder,
-        homes: &mut Homes,
+        bindings: &mut Bindings,
     ) -> Result<Self> {
         let (name, shape) = (parameter.name.clone(), parameter.shape.clone());
         let len = shape.elements().filter(|&n| n > 0).ok_or_else(|| {
             Error::shape(&name, format!("{shape} must have 1 to {} elements", u32::MAX))
         })?;
         let weights = plan.persistent(&name, len);
-        homes.set(parameter.tensor, weights);
+        bindings.set(parameter.tensor, weights);
         let slots = if parameter.trainable { training.slots() } else { Vec::new() }.into_iter();
         let slots = slots.map(|s| (s, plan.persistent(format!("{name}/{s}"), len))).collect();
         let mask = spec.map(|spec| Mask {
@@ -76,7 +76,7 @@ impl Variable {
         let score_slots = score_slots.collect();
         // In the mode `zero` the weights themselves are zero where pruned: no mask in the products.
         if let Some(mask) = mask.filter(|m| m.pruned != Pruned::Zero) {
-            homes.set_mask(parameter.tensor, mask.bits);
+            bindings.set_mask(parameter.tensor, mask.bits);
         }
         let decay = parameter.decay;
         Ok(Self {
