@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adapter::AdapterReport;
 use super::target::Choices;
+use crate::storage::replace;
 use crate::{Error, Result};
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,13 +35,10 @@ pub(super) fn load(dir: &Path, report: &AdapterReport) -> Option<Choices> {
     (tuning == Tuning::new(report, tuning.choices)).then_some(tuning.choices)
 }
 
-/// Through a temporary file.
 pub(super) fn store(dir: &Path, report: &AdapterReport, choices: &Choices) -> Result<PathBuf> {
     let path = path(dir, report);
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
     let text = serde_json::to_string_pretty(&Tuning::new(report, *choices)).expect("plain data");
     fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-    fs::write(&temporary, text).map_err(Error::io("write", &temporary))?;
-    fs::rename(&temporary, &path).map_err(Error::io("rename", &temporary))?;
+    replace(&path, text.as_bytes())?;
     Ok(path)
 }

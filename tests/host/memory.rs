@@ -20,7 +20,7 @@ fn op(spec: &str) -> MaskUpdateOp {
 
 fn planned(network: &Network, spec: &str) -> PlanBuilder {
     let adam = Optimizer::adam(0.001);
-    secateur::train::plan(network, adam, &op(spec), Target::default()).unwrap()
+    secateur::session::plan(network, adam, &op(spec), Target::default()).unwrap()
 }
 
 /// The plan with segments of `layers` layers.

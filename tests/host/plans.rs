@@ -12,7 +12,7 @@ fn plan(training: impl Into<Training>, pruned: Pruned) -> String {
     let network = Model::mlp(&[40]).network(32, &Input::flat(16, 4)).unwrap();
     let spec = PruningSpec { pruned, ..Default::default() };
     let mask_update_op = Pruning::new(spec).unwrap().conditional_mask_update_op();
-    secateur::train::plan(&network, training, &mask_update_op, Target::default())
+    secateur::session::plan(&network, training, &mask_update_op, Target::default())
         .unwrap()
         .to_string()
 }
@@ -122,7 +122,7 @@ fn each_phase_has_its_states() {
     let network = Model::Layers(layers).network(2, &input).unwrap();
     let spec = PruningSpec { score: Score::Saliency, ..Default::default() };
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
-    let plan = secateur::train::plan(&network, Optimizer::adam(0.1), &op, Target::default())
+    let plan = secateur::session::plan(&network, Optimizer::adam(0.1), &op, Target::default())
         .unwrap()
         .to_string();
     let states = ["lstm1.h", "lstm1.c", "gru1.h"];

@@ -1,11 +1,28 @@
-//! A compiled run: the plans and the tensors on the device.
+//! Floor 7: a compiled network on a device, without a loop and without files: its plans, its tensors, its steps.
+mod masks;
+mod plans;
+mod snapshot;
+mod staging;
+mod steps;
+mod trace;
+mod variable;
+mod weights;
+
+pub use masks::{MaskEvent, MaskSparsity};
+pub use plans::plan;
+pub use steps::{Selected, StepResult};
+
+pub(crate) use plans::Plans;
+pub(crate) use snapshot::{Layout, Snapshot};
+pub(crate) use trace::{Trace, Traced};
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::plans::{Inputs, Objective, Plans};
-use super::staging::EVALUATION_BYTES;
-use super::steps::{STEPS_IN_FLIGHT, Steps};
-use super::variables::Variable;
+use self::plans::{Inputs, Objective};
+use self::staging::EVALUATION_BYTES;
+use self::steps::{STEPS_IN_FLIGHT, Steps};
+use self::variable::Variable;
 use crate::data::{Batch, BatchSource, Batches, Dataset};
 use crate::gpu::{Encoder, Gpu, Memory, Phase, Program, ReadbackRing};
 use crate::kernels::{Step, ones, random_bits};
@@ -17,21 +34,21 @@ use crate::{Error, Result};
 /// A network on the device, with everything that training it needs.
 #[derive(Debug)]
 pub struct Session {
-    pub(super) gpu: Gpu,
-    pub(super) program: Program,
-    pub(super) variables: Vec<Variable>,
-    pub(super) network: String,
-    pub(super) training: Training,
+    gpu: Gpu,
+    program: Program,
+    variables: Vec<Variable>,
+    network: String,
+    training: Training,
     seed: u64,
-    pub(super) objectives: Vec<Objective>,
-    pub(super) mask_update: Option<(Phase, MaskUpdate)>,
-    pub(super) calibrate: Option<Phase>,
+    objectives: Vec<Objective>,
+    mask_update: Option<(Phase, MaskUpdate)>,
+    calibrate: Option<Phase>,
     /// Whether any batch has left what scores rank by.
-    pub(super) has_seen_batches: bool,
-    pub(super) inputs: Inputs,
-    pub(super) steps: Steps,
+    has_seen_batches: bool,
+    inputs: Inputs,
+    steps: Steps,
     /// Names of parameters that nothing has given a value.
-    pub(super) uninitialised: Vec<String>,
+    uninitialised: Vec<String>,
     evaluate: Phase,
     /// By the weights themselves, where `evaluate` is by their averages.
     evaluate_raw: Option<Phase>,
@@ -71,7 +88,7 @@ impl Session {
     }
 
     /// Everything on the device but initial values.
-    pub(super) fn build(
+    pub(crate) fn build(
         gpu: &Gpu,
         network: &Network,
         training: Training,
@@ -124,7 +141,7 @@ impl Session {
     }
 
     /// Draws every parameter by `seed`.
-    pub(super) fn initialise(&mut self, network: &Network, seed: u64) {
+    pub(crate) fn initialise(&mut self, network: &Network, seed: u64) {
         for (i, parameter) in (0..).zip(network.graph.parameters()) {
             let values = initial_values(parameter, seed, i);
             let v = &self.variables[i as usize];
@@ -198,6 +215,16 @@ impl Session {
         Ok(Evaluation { loss: loss / rows, accuracy })
     }
 
+    /// Name of the network, as checkpoints have it.
+    pub fn network(&self) -> &str {
+        &self.network
+    }
+
+    /// Names of the parameters that nothing has given a value yet.
+    pub(crate) fn uninitialised(&self) -> &[String] {
+        &self.uninitialised
+    }
+
     /// The plans as text: what is launched, on which buffers.
     pub fn plan(&self) -> String {
         self.program.plan().to_string()
@@ -208,23 +235,23 @@ impl Session {
         self.program.memory()
     }
 
-    pub(super) fn pruned(&self) -> impl Iterator<Item = PrunedTensor> + '_ {
+    fn pruned(&self) -> impl Iterator<Item = PrunedTensor> + '_ {
         self.variables.iter().filter_map(Variable::pruned)
     }
 
     /// Rows of a batch, features of a row, and classes.
-    pub(super) fn takes(&self) -> [usize; 3] {
+    fn takes(&self) -> [usize; 3] {
         let width = self.inputs.features.words as usize / self.batch;
         [self.batch, width, self.classes as usize]
     }
 
     /// Labels of a row.
-    pub(super) fn places(&self) -> usize {
+    fn places(&self) -> usize {
         self.inputs.labels.words as usize / self.batch
     }
 
     /// That rows of `places` labels are what the network answers, for `op`.
-    pub(super) fn check_places(&self, op: &str, places: usize) -> Result<()> {
+    fn check_places(&self, op: &str, places: usize) -> Result<()> {
         if places == self.places() {
             return Ok(());
         }
@@ -234,12 +261,12 @@ impl Session {
     }
 
     /// What ranks the pruned weights, where any are.
-    pub(super) fn score(&self) -> Option<Score> {
+    fn score(&self) -> Option<Score> {
         self.variables.iter().find_map(|v| v.mask).map(|mask| mask.score)
     }
 
     /// The scalars of the step that makes `global_step`, counted from 1, over `rows` valid rows.
-    pub(super) fn scalars(&self, global_step: u64, rows: usize) -> Step {
+    pub(crate) fn scalars(&self, global_step: u64, rows: usize) -> Step {
         // Both halves of both: a run of 2^32 steps, or another seed, draws other noise.
         let words = [self.seed, global_step].map(|n| [n as u32, (n >> 32) as u32]).concat();
         let noise = words.into_iter().fold(0, random_bits);
@@ -248,7 +275,7 @@ impl Session {
 
     /// Writes a batch and its step's scalars, for the next submission to see. Whether it follows the
     /// batch before is the batch's to say.
-    pub(super) fn upload_batch(&self, batch: &Batch, scalars: Step) {
+    fn upload_batch(&self, batch: &Batch, scalars: Step) {
         let Inputs { features, labels, step } = self.inputs;
         self.program.upload(&self.gpu, features, &batch.features);
         self.program.upload(&self.gpu, labels, &batch.labels);

@@ -9,6 +9,7 @@ pub use event_writer::EventWriter;
 
 use super::histogram::Histogram;
 use crate::Result;
+use crate::session::Session;
 
 /// Takes what a run summarises; implement it to send summaries elsewhere than to [`EventWriter`].
 ///
@@ -73,3 +74,6 @@ pub enum Hparam {
     /// A switch.
     Bool(bool),
 }
+
+/// Adds summaries of one's own for a step; the session may be a few steps ahead of it.
+pub type SummaryFn<'a> = Box<dyn FnMut(&Session, u64, &mut dyn SummaryWriter) -> Result<()> + 'a>;

@@ -1,6 +1,5 @@
 //! Pruning in one shot: batches that leave the weights, and a mask update outside any step.
-use super::event::{MaskEvent, MaskSparsity};
-use super::session::Session;
+use super::Session;
 use super::steps::Selected;
 use crate::data::{Batch, BatchSource};
 use crate::gpu::Encoder;
@@ -80,7 +79,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::NonFinite`] names the first tensor with a weight or score that is NaN.
-    pub(super) fn mask_event(
+    pub(crate) fn mask_event(
         &self,
         step: u64,
         (asked, selected): &(f64, Vec<Selected>),
@@ -106,4 +105,44 @@ impl Session {
         let asked_total = update.map_or(*asked, |(_, update)| update.asked(*asked));
         Ok(MaskEvent { asked: *asked, asked_total, tensors })
     }
+}
+
+/// A mask update.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaskEvent {
+    /// Sparsity that the schedule asks for: of each tensor without a target of its own, or of all
+    /// of them together.
+    pub asked: f64,
+    /// Share of all pruned tensors' weights that this comes to.
+    pub asked_total: f64,
+    /// Each pruned weight.
+    pub tensors: Vec<MaskSparsity>,
+}
+
+impl MaskEvent {
+    /// Share of clear bits over all pruned tensors.
+    pub fn sparsity(&self) -> f64 {
+        let pruned: f64 = self.tensors.iter().map(|t| t.sparsity * f64::from(t.len)).sum();
+        pruned / self.tensors.iter().map(|t| f64::from(t.len)).sum::<f64>()
+    }
+}
+
+/// The mask of one weight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaskSparsity {
+    /// Name of the weight.
+    pub name: String,
+    /// Number of weights.
+    pub len: u32,
+    /// Share of clear bits, counted on the device.
+    pub sparsity: f64,
+    /// Share of the bits that this update changed.
+    pub churn: f64,
+    /// Sum of the squared weights that this update left, over that of those it found: pruned ones
+    /// of earlier updates are among them as far as they have values.
+    pub kept_energy: f64,
+    /// Highest score pruned by this or the last update that pruned more than zeros: |w|, unless the
+    /// specification ranks by something else; with `threshold=histogram` the smoothed threshold,
+    /// with N:M the highest that any update so far has pruned.
+    pub threshold: f32,
 }

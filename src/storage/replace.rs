@@ -1,39 +1,63 @@
-//! A file that is there whole, or not at all.
+//! The one place that writes a file beside its place and renames it.
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
+/// How the names of files and folders begin that are not in their place yet: those of dead processes may be removed.
+pub const TEMPORARY: &str = ".tmp-";
+
+/// Writes `bytes` as the file at `path`, whole or not at all, in place of what is there.
+///
+/// # Errors
+/// [`Error::Io`] names the file; then what was at `path` is as it was.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = Replace::create(path)?;
+    file.write(bytes)?;
+    file.finish()
+}
+
 /// A file being written beside its place; dropped, it leaves nothing.
 #[derive(Debug)]
-pub(super) struct Output {
+pub struct Replace {
     path: PathBuf,
     temporary: PathBuf,
     writer: Option<BufWriter<File>>,
 }
 
-impl Output {
-    pub(super) fn create(path: &Path) -> Result<Self> {
+impl Replace {
+    /// Begins the file that is to be at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where `path` is no file's name; [`Error::Io`] names the file.
+    pub fn create(path: &Path) -> Result<Self> {
         let name = path.file_name().ok_or_else(|| {
             Error::argument("output", format!("{} is not a file's name", path.display()))
         })?;
-        let mut hidden = std::ffi::OsString::from(".");
+        let mut hidden = std::ffi::OsString::from(TEMPORARY);
         hidden.push(name);
-        hidden.push(format!(".{}.part", std::process::id()));
+        hidden.push(format!("-{}", std::process::id()));
         let temporary = path.with_file_name(hidden);
         let file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
         let writer = Some(BufWriter::with_capacity(1 << 20, file));
         Ok(Self { path: path.to_owned(), temporary, writer })
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Appends `bytes`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] names the file.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let writer = self.writer.as_mut().expect("open until it is finished");
         writer.write_all(bytes).map_err(Error::io("write", &self.temporary))
     }
 
     /// Puts it in its place, on the disk.
-    pub(super) fn finish(mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Io`] names the file.
+    pub fn finish(mut self) -> Result<()> {
         let writer = self.writer.take().expect("open until it is finished");
         let file =
             writer.into_inner().map_err(|e| Error::io("write", &self.temporary)(e.into_error()))?;
@@ -48,10 +72,20 @@ impl Output {
     }
 }
 
-impl Drop for Output {
+impl Drop for Replace {
     fn drop(&mut self) {
         // After `finish` there is no such file.
         drop(self.writer.take());
         std::fs::remove_file(&self.temporary).ok();
+    }
+}
+
+impl Write for Replace {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.writer.as_mut().expect("open until it is finished").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.writer.as_mut().expect("open until it is finished").flush()
     }
 }

@@ -1,20 +1,20 @@
-//! Checkpoints: folders written whole or not at all, and read back only when every byte is right.
+//! Floor 6: checkpoints: folders written whole or not at all, and read back only when every byte is right.
 //!
 //! `ckpt-<step, 12 digits>/` holds `model.safetensors`, `optimizer.safetensors` and `manifest.json`.
 //! All functions here expect that the caller holds the logdir's [`Lock`], or only reads.
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod files;
 mod lock;
 mod manifest;
 mod retention;
-mod tensors;
 
 pub use lock::Lock;
 pub use manifest::{FileEntry, Manifest};
 pub use retention::Retention;
-pub use tensors::{Tensor, TensorData};
 
+use crate::storage::{TEMPORARY, Tensor, read_tensors};
 use crate::{Error, Result};
 
 /// File name of the effective weights within a checkpoint.
@@ -24,7 +24,6 @@ pub const OPTIMIZER_FILE: &str = "optimizer.safetensors";
 
 const DIGITS: usize = 12;
 const CHECKPOINT: &str = "ckpt-";
-const TEMP: &str = ".tmp-";
 const TRASH: &str = ".trash-";
 
 /// A checkpoint read from disk.
@@ -72,7 +71,7 @@ pub fn save(
         return Ok(path);
     }
 
-    let temp = logdir.join(format!("{TEMP}{name}-{}", std::process::id()));
+    let temp = logdir.join(format!("{TEMPORARY}{name}-{}", std::process::id()));
     // Only the holder of the lock writes, so a folder of this name is a dead process's.
     remove(&temp).ok();
     let written = write(&temp, manifest, model, optimizer).and_then(|()| {
@@ -137,8 +136,8 @@ pub fn newest(logdir: &Path) -> Result<Option<Checkpoint>> {
 /// [`Error::File`] naming the file that is damaged, [`Error::Io`] where one is missing or unreadable.
 pub fn load(path: &Path) -> Result<Checkpoint> {
     let manifest = verify(path)?;
-    let model = tensors::read(&path.join(MODEL_FILE))?;
-    let optimizer = tensors::read(&path.join(OPTIMIZER_FILE))?;
+    let model = read_tensors(&path.join(MODEL_FILE))?;
+    let optimizer = read_tensors(&path.join(OPTIMIZER_FILE))?;
     Ok(Checkpoint { path: path.into(), manifest, model, optimizer, skipped: Vec::new() })
 }
 
@@ -149,7 +148,7 @@ pub fn load(path: &Path) -> Result<Checkpoint> {
 pub fn sweep(logdir: &Path) -> Result<()> {
     for path in entries(logdir)? {
         let name = name_of(&path);
-        if name.starts_with(TEMP) || name.starts_with(TRASH) {
+        if name.starts_with(TEMPORARY) || name.starts_with(TRASH) {
             remove(&path).map_err(Error::io("remove", &path))?;
         }
     }
@@ -164,8 +163,8 @@ fn write(
 ) -> Result<()> {
     fs::create_dir(folder).map_err(Error::io("create", folder))?;
     manifest.files = vec![
-        tensors::write(folder, MODEL_FILE, model)?,
-        tensors::write(folder, OPTIMIZER_FILE, optimizer)?,
+        files::write(folder, MODEL_FILE, model)?,
+        files::write(folder, OPTIMIZER_FILE, optimizer)?,
     ];
     manifest::write(folder, manifest)?;
     sync_folder(folder)

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use super::checkpoint::{self, Manifest, Retention};
-use super::histogram::Histogram;
-use super::session::Session;
-use super::snapshot::Layout;
-use super::trace::Work;
+use crate::checkpoint::{self, Manifest, Retention};
 use crate::gpu::{Gpu, ReadbackRing, Slot, Ticket};
+use crate::session::Layout;
+use crate::session::Session;
+use crate::train::record::histogram::{Histogram, histograms};
+use crate::train::record::trace::Work;
 use crate::{Error, Result};
 
 /// A checkpoint that was written, or why it was not.
@@ -89,7 +89,7 @@ impl Saver {
     pub(super) fn begin(&mut self, session: &mut Session, manifest: Manifest) -> Result<()> {
         assert!(!self.is_busy(), "one save at a time");
         if self.parts.is_empty() {
-            self.parts = parts(&session.gpu, &self.layout.slots())?;
+            self.parts = parts(session.gpu(), &self.layout.slots())?;
         }
         for part in &mut self.parts {
             session.stage(&mut part.ring, &part.slots)?;
@@ -154,7 +154,7 @@ impl Saver {
             }
             let (model, optimizer) = (&snapshot.model, &snapshot.optimizer);
             let outcome = checkpoint::save(&logdir, *manifest, model, optimizer, retention);
-            let histograms = snapshot.histograms();
+            let histograms = histograms(&snapshot);
             Ok(Saved { step, outcome, written: Instant::now(), histograms })
         };
         let thread = thread::Builder::new().name("checkpoint".to_owned()).spawn(work);

@@ -3,16 +3,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::event::{Event, MaskEvent, StepEvent};
-use super::guard::guarded;
+use super::outcome::{End, Finished};
 use super::saver::Saver;
-use super::saves::Saves;
-use super::session::Session;
-use super::step_fn::{Batches, Facts, StepContext, StepReturn};
-use super::steps::StepResult;
-use super::supervisor::{End, Supervisor};
-use super::trace::Trace;
+use super::saves::{Outcome, Saves};
+use super::supervisor::Supervisor;
+use crate::checkpoint::Manifest;
 use crate::data::{Batch, Cursor};
+use crate::session::StepResult;
+use crate::session::{MaskEvent, Session, Trace};
+use crate::train::guard::guarded;
+use crate::train::record::event::{Event, StepEvent};
+use crate::train::record::trace;
+use crate::train::step_fn::{Batches, Facts, StepContext, StepReturn};
 use crate::{Error, Result};
 
 pub(super) struct Run<'s, 'a> {
@@ -39,17 +41,6 @@ pub(super) struct Run<'s, 'a> {
 /// Difference of reached from asked sparsity that is worth a warning: more than rounding makes in
 /// any but the smallest tensors.
 const MISSED: f64 = 0.005;
-
-/// A run that came to its end.
-pub(super) struct Finished {
-    pub(super) end: End,
-    pub(super) session: Session,
-    pub(super) global_step: u64,
-    pub(super) last: Option<StepEvent>,
-    pub(super) checkpoint: Option<PathBuf>,
-    /// Since the first step of the call, the last checkpoint left out.
-    pub(super) seconds: f64,
-}
 
 impl<'s, 'a> Run<'s, 'a> {
     /// Puts the network on the device as its newest checkpoint or its initial values have it.
@@ -116,15 +107,15 @@ impl<'s, 'a> Run<'s, 'a> {
             if self.traced() {
                 let untraced =
                     self.last.as_ref().map(|e| e.seconds).filter(|&seconds| seconds > 0.0);
-                self.session.steps.trace = Some(Trace::new(self.origin, untraced));
+                self.session.begin_trace(Trace::new(self.origin, untraced));
             }
             // Its copies travel with the step.
             self.session.mark("checkpoint");
             self.save_if_due()?;
             let Some(should_stop) = self.step()? else { break End::EndOfData };
-            if self.session.steps.trace.is_some() {
+            if self.session.is_traced() {
                 self.session.mark("wait");
-                self.session.gpu.wait()?;
+                self.session.gpu().wait()?;
             }
             self.session.mark("results");
             for result in self.session.ready()? {
@@ -149,7 +140,7 @@ impl<'s, 'a> Run<'s, 'a> {
             global_step,
             should_stop: self.limit_reached(global_step) || self.stop_asked(),
             should_log: self.supervisor.options.logs(global_step),
-            should_trace: self.session.steps.trace.is_some(),
+            should_trace: self.session.is_traced(),
             logdir: self.supervisor.logdir.as_ref().map(|l| l.path.as_path()),
         };
         let batches =
@@ -188,6 +179,88 @@ impl<'s, 'a> Run<'s, 'a> {
         Ok(Some(returned.should_stop))
     }
 
+    /// Moves a save under way on, and begins one when it is due. Never blocks; while one is under
+    /// way the next is put off.
+    fn save_if_due(&mut self) -> Result<()> {
+        let Some(saves) = &mut self.saves else { return Ok(()) };
+        let known = self.last.as_ref().map_or(self.first_step, |event| event.step);
+        if let Some(outcome) = saves.poll(&self.session, known)? {
+            self.saved(outcome)?;
+        }
+        let options = &self.supervisor.options;
+        let every = options.save_every_n_steps.filter(|_| self.global_step > self.first_step);
+        let by_step = every.is_some_and(|n| self.global_step.is_multiple_of(n));
+        let by_request = options.save.as_ref().is_some_and(|s| s.swap(false, Ordering::Relaxed));
+        let interval = options.save_interval_secs;
+        if self.saves.as_mut().is_some_and(|s| s.is_due(by_step || by_request, interval)) {
+            match self.begin_save() {
+                // Staging that finds no room is as a disk that does not.
+                Err(e @ Error::OutOfMemory { .. }) => self.save_failed(self.global_step, &e)?,
+                begun => begun?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The checkpoint at the end; waits for one under way, and for itself.
+    fn last_save(&mut self) -> Result<Option<PathBuf>> {
+        let Some(saves) = &mut self.saves else { return Ok(None) };
+        self.session.flush()?;
+        if let Some(outcome) = saves.wait(&self.session)? {
+            self.saved(outcome)?;
+        }
+        self.begin_save()?;
+        self.session.flush()?;
+        let Some(saves) = &mut self.saves else { return Ok(None) };
+        match saves.wait(&self.session)?.expect("a save was begun") {
+            // At the end there is no next save: a failure is the run's.
+            Outcome::Failed(_, e) => Err(e),
+            outcome => self.saved(outcome),
+        }
+    }
+
+    fn begin_save(&mut self) -> Result<()> {
+        let Some(saves) = &mut self.saves else { return Ok(()) };
+        let report = self.session.gpu().report();
+        let pruning = self.supervisor.mask_update_op.spec().map(serde_json::to_value).transpose();
+        let manifest = Manifest {
+            global_step: self.global_step,
+            seed: self.supervisor.train_op.seed,
+            epoch: self.cursor.epoch,
+            cursor: self.cursor.row,
+            last_mask_update_step: self.last_mask_update,
+            model: self.session.network().to_owned(),
+            pruning: pruning.map_err(|e| Error::argument("pruning", e.to_string()))?,
+            adapter: report.name.clone(),
+            driver: report.driver.clone(),
+            begun_unix: self.supervisor.begun_unix,
+            ..Default::default()
+        };
+        saves.begin(&mut self.session, manifest)
+    }
+
+    /// Tells what became of a save. A full disk is no reason to stop training: the next save may find room.
+    fn saved(&mut self, outcome: Outcome) -> Result<Option<PathBuf>> {
+        let path = outcome.path();
+        match outcome {
+            Outcome::Failed(step, e) => self.save_failed(step, &e)?,
+            Outcome::Written(event, histograms) => {
+                self.supervisor.losses = 0;
+                self.supervisor.summarise(|scalars| scalars.checkpoint(&event, &histograms))?;
+                self.supervisor.tell(event)?;
+            }
+        }
+        Ok(path)
+    }
+
+    fn save_failed(&mut self, step: u64, error: &Error) -> Result<()> {
+        log::warn!("checkpoint of step {step} failed, training goes on: {error}");
+        self.supervisor.failures += 1;
+        let failures = self.supervisor.failures;
+        self.supervisor.summarise(|scalars| scalars.save_failed(step, failures))?;
+        self.supervisor.tell(Event::SaveFailed { step, message: error.to_string() })
+    }
+
     fn limit_reached(&self, global_step: u64) -> bool {
         self.supervisor.options.number_of_steps.is_some_and(|limit| global_step >= limit)
     }
@@ -206,14 +279,13 @@ impl<'s, 'a> Run<'s, 'a> {
     }
 
     fn write_trace(&mut self) -> Result<()> {
-        let (Some(trace), Some(logdir)) =
-            (self.session.steps.trace.take(), &self.supervisor.logdir)
+        let (Some(traced), Some(logdir)) = (self.session.end_trace()?, &self.supervisor.logdir)
         else {
             return Ok(());
         };
         let path = logdir.path.join(format!("timeline-{}.json", self.global_step));
         let work = self.saves.as_ref().map(Saves::work).unwrap_or_default();
-        match trace.write(&self.session.gpu, self.global_step, &work, &path) {
+        match trace::write(&traced, self.session.gpu().report(), self.global_step, &work, &path) {
             Ok(()) => log::info!("wrote {}", path.display()),
             // A full disk is no reason to stop training.
             Err(e @ Error::Io { .. }) => log::warn!("no trace, training goes on: {e}"),
@@ -284,10 +356,10 @@ impl<'s, 'a> Run<'s, 'a> {
             Error::DeviceLost(_) | Error::DeviceHung { .. } | Error::NonFinite { .. }
         );
         // Between two steps there is nothing that a resumed run could go on from.
-        let Some(saves) = self.saves.as_mut().filter(|_| !bad && !self.session.steps.torn()) else {
+        let Some(saves) = self.saves.as_mut().filter(|_| !bad && !self.session.torn()) else {
             return;
         };
-        self.session.steps.abandon();
+        self.session.abandon();
         saves.abandon();
         // The observer is not told: it may be what failed.
         let drained = self.session.drain();

@@ -2,12 +2,13 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::session::Session;
-use super::trace::Trace;
-use crate::Result;
+use super::Session;
+use super::plans::Accumulate;
+use super::trace::{Trace, Traced};
 use crate::data::Batch;
 use crate::gpu::{Encoder, Gpu, Phase, ReadbackRing, Slot, Ticket};
 use crate::kernels::{MASK_STATE_WORDS, MaskState, Step};
+use crate::{Error, Result};
 
 /// Submissions that the host may be ahead of the device.
 pub(super) const STEPS_IN_FLIGHT: usize = 3;
@@ -50,7 +51,7 @@ pub(super) fn results_bytes(pruned: usize) -> u64 {
 #[derive(Debug)]
 pub(super) struct Steps {
     /// Of the step in hand, where it is traced.
-    pub(super) trace: Option<Trace>,
+    trace: Option<Trace>,
     ring: ReadbackRing,
     open: Option<Part>,
     in_flight: VecDeque<InFlight>,
@@ -126,16 +127,6 @@ impl Steps {
         })
     }
 
-    /// Whether the weights are between two steps: part of a step has reached them.
-    pub(super) fn torn(&self) -> bool {
-        self.torn
-    }
-
-    /// Forgets what is recorded and not submitted.
-    pub(super) fn abandon(&mut self) {
-        self.open = None;
-    }
-
     fn take(&mut self, arrived: Vec<(Ticket, Vec<u8>)>) {
         for (_, bytes) in arrived {
             let InFlight { rows, end } =
@@ -164,11 +155,12 @@ impl Steps {
 
 impl Session {
     /// Writes `batch` for the commands recorded next, which train on `objective`.
-    pub(super) fn feed(&mut self, batch: &Batch, scalars: Step, objective: usize) -> Result<()> {
+    pub(crate) fn feed(&mut self, batch: &Batch, scalars: Step, objective: usize) -> Result<()> {
         if self.steps.open.as_ref().is_some_and(|part| part.batch.is_some()) {
             // What is recorded reads the batch before.
             self.flush()?;
         }
+        self.has_seen_batches = true;
         self.mark("upload");
         self.upload_batch(batch, scalars);
         let outputs = self.objectives[objective].outputs;
@@ -177,7 +169,7 @@ impl Session {
     }
 
     /// Records `phase`; `updates` says whether it changes weights.
-    pub(super) fn record(&mut self, phase: Phase, updates: bool) -> Result<()> {
+    fn record(&mut self, phase: Phase, updates: bool) -> Result<()> {
         self.mark("encode");
         self.part()?;
         let Steps { open, trace, .. } = &mut self.steps;
@@ -191,14 +183,14 @@ impl Session {
     }
 
     /// Records copies of `slots` as they are now, into a readback of their own.
-    pub(super) fn stage(&mut self, readback: &mut ReadbackRing, slots: &[Slot]) -> Result<()> {
+    pub(crate) fn stage(&mut self, readback: &mut ReadbackRing, slots: &[Slot]) -> Result<()> {
         self.part()?;
         let part = self.steps.open.as_mut().expect("made above");
         readback.copy(&self.gpu, &mut part.encoder, &self.program, slots).map(|_| ())
     }
 
     /// Submits what is recorded, as a part of the step in hand.
-    pub(super) fn flush(&mut self) -> Result<()> {
+    pub(crate) fn flush(&mut self) -> Result<()> {
         match self.steps.open {
             Some(_) => self.submit(&[], None),
             None => Ok(()),
@@ -208,7 +200,7 @@ impl Session {
     /// Submits the rest of the step that makes `global_step`, with the mask update to sparsity
     /// `asked` when one is due. Does not wait, but when too many submissions are in flight.
     /// `loss` is reported in place of the device's.
-    pub(super) fn finish_step(
+    pub(crate) fn finish_step(
         &mut self,
         global_step: u64,
         asked: Option<f64>,
@@ -245,20 +237,20 @@ impl Session {
     }
 
     /// Results that have arrived, oldest first; never blocks.
-    pub(super) fn ready(&mut self) -> Result<Vec<StepResult>> {
+    pub(crate) fn ready(&mut self) -> Result<Vec<StepResult>> {
         let arrived = self.steps.ring.ready(&self.gpu)?;
         self.steps.take(arrived);
         Ok(std::mem::take(&mut self.steps.arrived))
     }
 
     /// Results of all steps submitted; blocks until they have arrived.
-    pub(super) fn drain(&mut self) -> Result<Vec<StepResult>> {
+    pub(crate) fn drain(&mut self) -> Result<Vec<StepResult>> {
         self.await_parts()?;
         Ok(std::mem::take(&mut self.steps.arrived))
     }
 
     /// Mean loss over the batches of the step in hand; waits for them.
-    pub(super) fn partial_loss(&mut self) -> Result<f32> {
+    pub(crate) fn partial_loss(&mut self) -> Result<f32> {
         self.flush()?;
         self.await_parts()?;
         Ok(self.steps.partial.loss())
@@ -282,8 +274,74 @@ impl Session {
         Ok(self.steps.open.as_mut().expect("made above"))
     }
 
+    /// Whether the weights are between two steps: part of a step has reached them.
+    pub(crate) fn torn(&self) -> bool {
+        self.steps.torn
+    }
+
+    /// Forgets what is recorded and not submitted.
+    pub(crate) fn abandon(&mut self) {
+        self.steps.open = None;
+    }
+
+    /// Traces the step that is recorded next.
+    pub(crate) fn begin_trace(&mut self, trace: Trace) {
+        self.steps.trace = Some(trace);
+    }
+
+    /// Whether the step in hand is traced.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.steps.trace.is_some()
+    }
+
+    /// What the step that was traced left, once the device is done with it.
+    pub(crate) fn end_trace(&mut self) -> Result<Option<Traced>> {
+        self.steps.trace.take().map(|trace| trace.end(&self.gpu)).transpose()
+    }
+
+    /// The number of the loss `name`; the network's own has no name.
+    pub(crate) fn objective(&self, name: &str) -> Result<usize> {
+        let known = &self.objectives;
+        known.iter().position(|o| o.name == name).ok_or_else(|| {
+            let names: Vec<&str> = known[1..].iter().map(|o| o.name.as_str()).collect();
+            let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            Error::argument(
+                name,
+                format!("no such loss; the network has, besides its own, {there}"),
+            )
+        })
+    }
+
+    /// Records gradient and update for the batch fed last.
+    pub(crate) fn record_train(&mut self, objective: usize) -> Result<()> {
+        self.record(self.objectives[objective].train, true)
+    }
+
+    /// Records the gradient of the batch fed last, into the running means.
+    pub(crate) fn record_accumulate(&mut self, objective: usize) -> Result<()> {
+        let phase = self.accumulates(objective)?.gradient;
+        self.record(phase, false)
+    }
+
+    /// Records the update by the running means.
+    pub(crate) fn record_apply(&mut self, objective: usize) -> Result<()> {
+        let phase = self.accumulates(objective)?.apply;
+        self.record(phase, true)
+    }
+
+    /// The phases of an update in two.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where the session has no room for the means.
+    pub(crate) fn accumulates(&self, objective: usize) -> Result<Accumulate> {
+        self.objectives[objective].accumulate.ok_or_else(|| {
+            let message = "the run has no room for it; ask with TrainOp::accumulate_gradients()";
+            Error::argument("accumulate", message)
+        })
+    }
+
     /// The host phase `name` begins, in a step that is traced.
-    pub(super) fn mark(&mut self, name: &'static str) {
+    pub(crate) fn mark(&mut self, name: &'static str) {
         if let Some(trace) = &mut self.steps.trace {
             trace.mark(name);
         }

@@ -1,66 +1,40 @@
 //! A session's tensors on the host: for checkpoints, reports and the search for what is not finite.
 use std::borrow::Cow;
 
-use super::checkpoint::{Checkpoint, Tensor, TensorData};
-use super::histogram::Histogram;
-use super::session::Session;
-use super::variables::Variable;
+use super::Session;
+use super::variable::Variable;
+use crate::checkpoint::Checkpoint;
 use crate::gpu::Slot;
 use crate::kernels::{MaskState, Pruned, apply_mask_reference, ones};
 use crate::optim::AVERAGE;
+use crate::storage::{Tensor, TensorData};
 use crate::{Error, Result};
 
 /// The tensors of a checkpoint's two files.
 #[derive(Debug, Clone)]
-pub(super) struct Snapshot {
+pub(crate) struct Snapshot {
     /// Effective weights: pruned ones are zero whatever the mode.
-    pub(super) model: Vec<Tensor>,
+    pub(crate) model: Vec<Tensor>,
     /// Optimizer slots, those of scores, masks, thresholds, and raw weights where they differ from the effective.
-    pub(super) optimizer: Vec<Tensor>,
+    pub(crate) optimizer: Vec<Tensor>,
     /// The pruned ones of the model, with their threshold if it is one of |w|.
-    pruned: Vec<(String, Option<f32>)>,
+    pub(crate) pruned: Vec<(String, Option<f32>)>,
 }
 
 impl Snapshot {
     /// Name of the first tensor with a value that is not finite.
-    pub(super) fn first_non_finite(&self) -> Option<String> {
+    pub(crate) fn first_non_finite(&self) -> Option<String> {
         let finite = |t: &&Tensor| match &t.data {
             TensorData::F32(values) => values.iter().all(|v| v.is_finite()),
             TensorData::U32(_) => true,
         };
         self.model.iter().chain(&self.optimizer).find(|t| !finite(t)).map(|t| t.name.clone())
     }
-
-    /// Distribution of each tensor of the model, and for a pruned one that of its magnitudes, those
-    /// of pruned weights that have values among them, with an edge at the threshold of the last
-    /// update if that is one of |w|.
-    pub(super) fn histograms(&self) -> Vec<(String, Histogram)> {
-        let find = |name: String| match self.optimizer.iter().find(|t| t.name == name)?.data {
-            TensorData::F32(ref values) => Some(values),
-            TensorData::U32(_) => None,
-        };
-        let mut all = Vec::new();
-        for tensor in &self.model {
-            let TensorData::F32(values) = &tensor.data else { continue };
-            let name = &tensor.name;
-            all.extend(Histogram::of(values.iter().copied()).map(|h| (name.clone(), h)));
-            let Some((_, threshold)) = self.pruned.iter().find(|(n, _)| n == name) else {
-                continue;
-            };
-            let raw = find(format!("{name}/raw")).unwrap_or(values).iter().copied();
-            let magnitudes = match threshold {
-                Some(threshold) => Histogram::magnitudes(raw, *threshold),
-                None => Histogram::of(raw.map(f32::abs)),
-            };
-            all.extend(magnitudes.map(|h| (format!("{name}/magnitude"), h)));
-        }
-        all
-    }
 }
 
 /// What a readback of all variables holds, so that it can be taken apart on another thread.
 #[derive(Debug, Clone)]
-pub(super) struct Layout(Vec<Variable>);
+pub(crate) struct Layout(Vec<Variable>);
 
 impl Layout {
     pub(super) fn of(variables: &[Variable]) -> Self {
@@ -68,7 +42,7 @@ impl Layout {
     }
 
     /// Everything to read back, in the order that [`Layout::snapshot`] expects.
-    pub(super) fn slots(&self) -> Vec<Slot> {
+    pub(crate) fn slots(&self) -> Vec<Slot> {
         let of = |v: &Variable| {
             let mask = v.mask.into_iter().flat_map(|m| [m.bits, m.state]);
             let slots = v.slots.iter().chain(&v.score_slots).map(|&(_, slot)| slot);
@@ -78,7 +52,7 @@ impl Layout {
     }
 
     /// Takes a readback of [`Layout::slots`] apart; `parts` break between slots.
-    pub(super) fn snapshot(&self, parts: &[Vec<u8>]) -> Snapshot {
+    pub(crate) fn snapshot(&self, parts: &[Vec<u8>]) -> Snapshot {
         let (mut model, mut optimizer, mut pruned) = (Vec::new(), Vec::new(), Vec::new());
         let mut parts = parts.iter();
         let mut rest: &[u8] = &[];
@@ -134,7 +108,7 @@ impl Layout {
 
 impl Session {
     /// What a readback of everything worth keeping holds.
-    pub(super) fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> Layout {
         Layout::of(&self.variables)
     }
 
@@ -219,44 +193,5 @@ impl Session {
         }
         self.uninitialised.clear();
         Ok(())
-    }
-
-    /// Replaces the weights of the parameter `name`, and their average where there is one; its mask stays, and in the mode `zero` the
-    /// pruned ones stay zero.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] for a name that the network does not have, [`Error::Shape`] for another
-    /// number of values than it has weights.
-    pub fn set_weights(&mut self, name: &str, values: &[f32]) -> Result<()> {
-        let v = self.variable(name)?;
-        if values.len() != v.len as usize {
-            let (have, shape) = (values.len(), &v.shape);
-            let message = format!("{have} values for {shape}, which takes {}", v.len);
-            return Err(Error::shape(name, message));
-        }
-        let values = match v.mask.filter(|m| m.pruned == Pruned::Zero) {
-            // In this mode nothing else keeps pruned weights out of the products.
-            Some(mask) => {
-                let bits: Vec<u32> = self.program.download(&self.gpu, mask.bits)?;
-                Cow::Owned(apply_mask_reference(&bits, values))
-            }
-            None => Cow::Borrowed(values),
-        };
-        for slot in [Some(v.weights), v.average()].into_iter().flatten() {
-            self.program.upload(&self.gpu, slot, &values);
-        }
-        self.uninitialised.retain(|other| other != name);
-        Ok(())
-    }
-
-    /// Name of the first parameter that is not finite; `loss` when all are.
-    pub(super) fn first_non_finite(&self) -> Result<String> {
-        for v in &self.variables {
-            let values: Vec<f32> = self.program.download(&self.gpu, v.weights)?;
-            if values.iter().any(|w| !w.is_finite()) {
-                return Ok(v.name.clone());
-            }
-        }
-        Ok("the loss".to_owned())
     }
 }

@@ -1,5 +1,5 @@
 //! The phases of a run as launches: train, mask update, evaluate. Decided without a device.
-use super::variables::Variable;
+use super::variable::Variable;
 use crate::gpu::{Phase, PlanBuilder, Slot, Target};
 use crate::graph::{Bindings, Graph, Mode, Parameter, Tensor, gradients, lower};
 use crate::kernels::{STEP_WORDS, WeightAverage};
@@ -47,14 +47,14 @@ pub(super) struct Objective {
 
 /// An update in two: gradients into running means, and the update from there.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Accumulate {
+pub(crate) struct Accumulate {
     pub(super) gradient: Phase,
     pub(super) apply: Phase,
 }
 
 /// The phases of a run, before they are built.
-pub(super) struct Plans {
-    pub(super) plan: PlanBuilder,
+pub(crate) struct Plans {
+    pub(crate) plan: PlanBuilder,
     pub(super) variables: Vec<Variable>,
     /// The network's own loss first, then [`Network::losses`].
     pub(super) objectives: Vec<Objective>,
@@ -71,7 +71,7 @@ pub(super) struct Plans {
 impl Plans {
     /// With `accumulates`, each objective can also be trained on over several batches; the means
     /// take as many bytes as the parameters.
-    pub(super) fn new(
+    pub(crate) fn new(
         network: &Network,
         training: &Training,
         mask_update_op: &MaskUpdateOp,

@@ -2,77 +2,17 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::checkpoint::{self, Lock};
-use super::event::{Event, StepEvent};
-use super::guard::guarded;
-use super::options::{Summaries, TrainOptions};
-use super::run::{Finished, Run};
-use super::scalars::Scalars;
-use super::session::Session;
-use super::summary::{EventWriter, SummaryWriter};
-use super::train_op::TrainOp;
+use super::outcome::{Finished, TrainOutcome};
+use crate::checkpoint::{self, Lock};
 use crate::data::Cursor;
 use crate::prune::MaskUpdateOp;
+use crate::train::guard::guarded;
+use crate::train::options::{Summaries, TrainOptions};
+use crate::train::record::event::{Event, StepEvent};
+use crate::train::record::scalars::Scalars;
+use crate::train::record::summary::{EventWriter, SummaryWriter};
+use crate::train::train_op::TrainOp;
 use crate::{Error, Result};
-
-/// Why a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// The global step reached `number_of_steps`.
-    StepLimit,
-    /// The batch source has no more batches.
-    EndOfData,
-    /// [`TrainOptions::stop`] was set, or the step function asked for it.
-    Stopped,
-}
-
-/// What a run leaves behind.
-#[derive(Debug)]
-pub struct TrainOutcome {
-    /// Loss of the last step executed; `None` when the run was at its limit already.
-    pub loss: Option<f32>,
-    /// Share of right rows in the last step.
-    pub accuracy: Option<f64>,
-    /// Global step reached.
-    pub global_step: u64,
-    /// Why it ended.
-    pub end: End,
-    /// The final checkpoint, with a logdir.
-    pub checkpoint: Option<PathBuf>,
-    /// Steps that this call went on by.
-    pub steps: u64,
-    /// Seconds that they took.
-    pub seconds: f64,
-    /// The network as trained, ready to be evaluated. After a loss it is on another device than the
-    /// one given: [`Session::gpu`].
-    pub session: Session,
-}
-
-/// Trains until a limit, updating the masks after every step that is due, in the same submission.
-///
-/// With a logdir: goes on from its newest valid checkpoint, bit for bit where it was left, writes
-/// events and traces, and ends with a checkpoint, after an error too where the device still answers.
-/// A device that is lost is opened afresh, and the run goes on from the newest checkpoint. `None`
-/// trains without files.
-///
-/// # Errors
-/// [`Error::Argument`] names the option and the way out; [`Error::NonFinite`] the step and tensor;
-/// [`Error::Panicked`] the function; [`Error::Locked`] the process that works in the logdir;
-/// [`Error::NoValidCheckpoint`] when there are checkpoints but none can be trusted.
-pub fn train(
-    train_op: TrainOp<'_>,
-    logdir: Option<&Path>,
-    mask_update_op: MaskUpdateOp,
-    options: TrainOptions<'_>,
-) -> Result<TrainOutcome> {
-    let mut supervisor = Supervisor::open(train_op, logdir, mask_update_op, options)?;
-    loop {
-        match Run::start(&mut supervisor).and_then(Run::complete) {
-            Ok(finished) => return Ok(supervisor.outcome(finished)),
-            Err(error) => supervisor.retry(error)?,
-        }
-    }
-}
 
 pub(super) struct Supervisor<'a> {
     pub(super) train_op: TrainOp<'a>,
@@ -101,7 +41,7 @@ pub(super) struct Logdir {
 }
 
 impl<'a> Supervisor<'a> {
-    fn open(
+    pub(super) fn open(
         train_op: TrainOp<'a>,
         logdir: Option<&Path>,
         mask_update_op: MaskUpdateOp,
@@ -151,7 +91,7 @@ impl<'a> Supervisor<'a> {
     ///
     /// # Errors
     /// `error` where it is another one, where there is nothing to go on from, or after too many.
-    fn retry(&mut self, error: Error) -> Result<()> {
+    pub(super) fn retry(&mut self, error: Error) -> Result<()> {
         let Error::DeviceLost(cause) = &error else { return Err(error) };
         if self.logdir.is_none() || self.losses >= self.options.max_retries {
             return Err(error);
@@ -172,7 +112,7 @@ impl<'a> Supervisor<'a> {
         Err(error)
     }
 
-    fn outcome(self, finished: Finished) -> TrainOutcome {
+    pub(super) fn outcome(self, finished: Finished) -> TrainOutcome {
         let Finished { end, session, global_step, last, checkpoint, seconds } = finished;
         let steps = self.steps_since(global_step);
         if let Some(scalars) = self.scalars {

@@ -2,15 +2,15 @@
 use std::time::Instant;
 
 use super::event::{Event, StepEvent};
-use super::guard::guarded;
 use super::histogram::Histogram;
-use super::options::SummaryFn;
-use super::session::Session;
+use super::summary::SummaryFn;
 use super::summary::{Hparam, SummaryWriter};
+use crate::session::Session;
+use crate::train::guard::guarded;
 use crate::{Error, Result};
 
 /// The summaries of a run.
-pub(super) struct Scalars<'a> {
+pub(in crate::train) struct Scalars<'a> {
     writer: Box<dyn SummaryWriter + 'a>,
     own: Option<SummaryFn<'a>>,
     /// Prefix of the pruning's tags, as upstream's.
@@ -22,15 +22,15 @@ pub(super) struct Scalars<'a> {
 
 /// When scalars are due.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct When {
+pub(in crate::train) struct When {
     /// 0 for never by the clock.
-    pub(super) seconds: f64,
-    pub(super) steps: Option<u64>,
+    pub(in crate::train) seconds: f64,
+    pub(in crate::train) steps: Option<u64>,
 }
 
 impl<'a> Scalars<'a> {
     /// Summaries through `writer`; the pruning is called `pruning`, and `own` adds its own.
-    pub(super) fn new(
+    pub(in crate::train) fn new(
         writer: Box<dyn SummaryWriter + 'a>,
         own: Option<SummaryFn<'a>>,
         pruning: &str,
@@ -40,7 +40,10 @@ impl<'a> Scalars<'a> {
     }
 
     /// Writes; that the disk does not take it is said once and ends nothing.
-    pub(super) fn attempt(&mut self, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+    pub(in crate::train) fn attempt(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
         match write(self) {
             Err(e @ (Error::Io { .. } | Error::File { .. })) => {
                 if !std::mem::replace(&mut self.failed, true) {
@@ -53,7 +56,11 @@ impl<'a> Scalars<'a> {
     }
 
     /// The run takes its next step as `step`.
-    pub(super) fn start(&mut self, step: u64, hparams: &[(String, Hparam)]) -> Result<()> {
+    pub(in crate::train) fn start(
+        &mut self,
+        step: u64,
+        hparams: &[(String, Hparam)],
+    ) -> Result<()> {
         self.writer.start(step)?;
         if !std::mem::replace(&mut self.started, true) {
             let hparams: Vec<_> = hparams.iter().map(|(n, v)| (n.as_str(), v.clone())).collect();
@@ -63,7 +70,12 @@ impl<'a> Scalars<'a> {
     }
 
     /// Writes the scalars of `event` if they are due. Mask updates are always written.
-    pub(super) fn step(&mut self, session: &Session, event: &StepEvent, when: When) -> Result<()> {
+    pub(in crate::train) fn step(
+        &mut self,
+        session: &Session,
+        event: &StepEvent,
+        when: When,
+    ) -> Result<()> {
         self.masks(event)?;
         let by_clock = |(_, at): (u64, Instant)| {
             when.seconds > 0.0 && at.elapsed().as_secs_f64() >= when.seconds
@@ -76,7 +88,7 @@ impl<'a> Scalars<'a> {
     }
 
     /// Writes what a checkpoint took, and the distributions of what it holds.
-    pub(super) fn checkpoint(
+    pub(in crate::train) fn checkpoint(
         &mut self,
         event: &Event,
         histograms: &[(String, Histogram)],
@@ -91,12 +103,12 @@ impl<'a> Scalars<'a> {
     }
 
     /// Writes how many saves have failed.
-    pub(super) fn save_failed(&mut self, step: u64, failures: u64) -> Result<()> {
+    pub(in crate::train) fn save_failed(&mut self, step: u64, failures: u64) -> Result<()> {
         self.writer.scalar("checkpoint/failures", step, failures as f32)
     }
 
     /// Writes the scalars of the last step, and the end of the run at `global_step`.
-    pub(super) fn close(
+    pub(in crate::train) fn close(
         mut self,
         session: &Session,
         last: Option<&StepEvent>,

@@ -1,13 +1,13 @@
 //! What a network starts from: a checkpoint, or its initial values.
-use super::checkpoint::{self, Manifest};
-use super::guard::guarded;
-use super::options::InitOp;
-use super::session::Session;
-use super::summary::Hparam;
 use super::supervisor::Supervisor;
-use super::train_op::TrainOp;
+use crate::checkpoint::{self, Manifest};
 use crate::data::Cursor;
 use crate::optim::{Multiplier, Training};
+use crate::session::Session;
+use crate::train::guard::guarded;
+use crate::train::options::InitOp;
+use crate::train::record::summary::Hparam;
+use crate::train::train_op::TrainOp;
 use crate::{Error, Result};
 
 /// Where a run goes on from.
@@ -32,8 +32,8 @@ impl Supervisor<'_> {
         if let Some(init) = &mut self.options.local_init_op {
             guarded("local_init_op", || init(&mut session))?;
         }
-        if !session.uninitialised.is_empty() {
-            let missing = session.uninitialised.join(", ");
+        if !session.uninitialised().is_empty() {
+            let missing = session.uninitialised().join(", ");
             let message = format!("nothing gave these a value: {missing}; see init_op");
             return Err(Error::argument("ready_op", message));
         }

@@ -1,12 +1,11 @@
 //! Chrome traces: what host and GPU did when, for Perfetto and chrome://tracing.
 use std::cmp::Reverse;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::storage::Replace;
 use crate::{Error, Result};
 
 /// Spans of time on a few tracks, collected in memory and written as one JSON file.
@@ -109,19 +108,9 @@ impl Timeline {
     /// [`Error::Argument`] for a path without file name, [`Error::Io`] otherwise; then no temporary
     /// file is left and an older trace is as it was.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let name = path.file_name().ok_or_else(|| {
-            Error::argument("path", format!("`{}` names no file to write", path.display()))
-        })?;
-        let temp = format!(".tmp-{}-{}", name.to_string_lossy(), std::process::id());
-        let temp = path.with_file_name(temp);
-        let written = self
-            .write_json(&temp)
-            .map_err(Error::io("write", &temp))
-            .and_then(|()| fs::rename(&temp, path).map_err(Error::io("rename", &temp)));
-        if written.is_err() {
-            fs::remove_file(&temp).ok();
-        }
-        written
+        let mut out = Replace::create(path)?;
+        self.write_json(&mut out).map_err(Error::io("write", path))?;
+        out.finish()
     }
 
     fn next_id(&mut self) -> u64 {
@@ -129,7 +118,7 @@ impl Timeline {
         self.paired
     }
 
-    fn write_json(&self, path: &Path) -> std::io::Result<()> {
+    fn write_json(&self, out: &mut Replace) -> std::io::Result<()> {
         let mut sorted: Vec<_> = self.events.iter().collect();
         sorted.sort_by_key(|(start, duration, _)| (*start, *duration));
         let names: Vec<Value> = Track::ALL.iter().flat_map(|track| track.names()).collect();
@@ -138,9 +127,7 @@ impl Timeline {
             other_data: &self.notes,
             display_time_unit: "ns",
         };
-        let mut out = BufWriter::new(File::create(path)?);
-        serde_json::to_writer(&mut out, &trace)?;
-        out.flush()
+        Ok(serde_json::to_writer(out, &trace)?)
     }
 }
 

@@ -1,4 +1,6 @@
 //! How values are distributed, as TensorBoard's histograms take it.
+use crate::session::Snapshot;
+use crate::storage::TensorData;
 
 /// Bins of a histogram.
 const BINS: usize = 64;
@@ -70,4 +72,30 @@ fn edges(from: f64, to: f64, bins: usize) -> Vec<f64> {
     let bins = if from < to { bins } else { 1 };
     let width = (to - from) / bins as f64;
     (1..bins).map(|bin| from + width * bin as f64).chain([to]).collect()
+}
+
+/// Distribution of each tensor of the model, and for a pruned one that of its magnitudes, those
+/// of pruned weights that have values among them, with an edge at the threshold of the last
+/// update if that is one of |w|.
+pub(in crate::train) fn histograms(snapshot: &Snapshot) -> Vec<(String, Histogram)> {
+    let find = |name: String| match snapshot.optimizer.iter().find(|t| t.name == name)?.data {
+        TensorData::F32(ref values) => Some(values),
+        TensorData::U32(_) => None,
+    };
+    let mut all = Vec::new();
+    for tensor in &snapshot.model {
+        let TensorData::F32(values) = &tensor.data else { continue };
+        let name = &tensor.name;
+        all.extend(Histogram::of(values.iter().copied()).map(|h| (name.clone(), h)));
+        let Some((_, threshold)) = snapshot.pruned.iter().find(|(n, _)| n == name) else {
+            continue;
+        };
+        let raw = find(format!("{name}/raw")).unwrap_or(values).iter().copied();
+        let magnitudes = match threshold {
+            Some(threshold) => Histogram::magnitudes(raw, *threshold),
+            None => Histogram::of(raw.map(f32::abs)),
+        };
+        all.extend(magnitudes.map(|h| (format!("{name}/magnitude"), h)));
+    }
+    all
 }

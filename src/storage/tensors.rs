@@ -1,14 +1,13 @@
 //! Tensors in safetensors files, streamed: neither side holds a second copy of the values.
-use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::collections::{HashMap, HashSet};
+use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
+use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo as Entry};
 
-use super::manifest::{FileEntry, Hashing};
-use crate::storage::{Header, MAX_HEADER, PREFIX, TensorInfo};
+use super::{Header, MAX_HEADER, PREFIX, TensorInfo};
 use crate::{Error, Result};
 
 const WORD: usize = 4;
@@ -64,45 +63,52 @@ impl TensorData {
     }
 }
 
-/// Writes the file `name` in `folder`, sorted by tensor name, and makes it durable.
-pub(super) fn write(folder: &Path, name: &str, tensors: &[Tensor]) -> Result<FileEntry> {
-    let mut sorted: Vec<&Tensor> = tensors.iter().collect();
-    sorted.sort_by(|a, b| a.name.cmp(&b.name));
-    let header = header(name, &sorted)?;
-
-    let path = folder.join(name);
-    let file = File::create_new(&path).map_err(Error::io("create", &path))?;
-    let values: usize = sorted.iter().map(|tensor| tensor.data.len()).sum();
-    let bytes = PREFIX + header.len() + values * WORD;
-    reserve(&file, bytes as u64).map_err(Error::io("reserve room for", &path))?;
-    let mut out = BufWriter::with_capacity(BUFFER, Hashing::new(file));
-    out.write_all(&(header.len() as u64).to_le_bytes())
-        .and_then(|()| out.write_all(&header))
-        .and_then(|()| sorted.iter().try_for_each(|tensor| tensor.data.write(&mut out)))
-        .map_err(Error::io("write", &path))?;
-    let sink = out.into_inner().map_err(|error| Error::io("write", &path)(error.into_error()))?;
-    sink.out.sync_all().map_err(Error::io("sync", &path))?;
-    Ok(sink.entry(name))
+/// Tensors as a file: its header, and the order of their values.
+#[derive(Debug)]
+pub struct Encoding<'a> {
+    header: Vec<u8>,
+    /// By name.
+    sorted: Vec<&'a Tensor>,
 }
 
-/// Makes a full disk show before the first byte is written, where the file system can.
-#[cfg(target_os = "linux")]
-fn reserve(file: &File, bytes: u64) -> io::Result<()> {
-    use rustix::fs::{FallocateFlags, fallocate};
-    use rustix::io::{Errno, retry_on_intr};
-    match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), 0, bytes)) {
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
-        reserved => Ok(reserved?),
+impl<'a> Encoding<'a> {
+    /// `tensors` sorted by name, with `metadata` for those who read it; `file` is for errors.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a name that is reserved or given twice, [`Error::Shape`] for a tensor whose shape and data
+    /// disagree.
+    pub fn new(
+        file: &str,
+        tensors: &'a [Tensor],
+        metadata: Option<HashMap<String, String>>,
+    ) -> Result<Self> {
+        let mut sorted: Vec<&Tensor> = tensors.iter().collect();
+        sorted.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self { header: header(file, &sorted, metadata)?, sorted })
+    }
+
+    /// Length of the file in bytes.
+    pub fn bytes(&self) -> u64 {
+        let values: usize = self.sorted.iter().map(|tensor| tensor.data.len()).sum();
+        (PREFIX + self.header.len() + values * WORD) as u64
+    }
+
+    /// Writes the file to `out`.
+    ///
+    /// # Errors
+    /// Of `out`.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        out.write_all(&(self.header.len() as u64).to_le_bytes())?;
+        out.write_all(&self.header)?;
+        self.sorted.iter().try_for_each(|tensor| tensor.data.write(out))
     }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn reserve(_: &File, _: u64) -> io::Result<()> {
-    Ok(())
-}
-
-/// Reads all tensors of a file, in the order of their data.
-pub(super) fn read(path: &Path) -> Result<Vec<Tensor>> {
+/// Reads all tensors of the file at `path`, in the order of their data: f32 and 32-bit words as they are.
+///
+/// # Errors
+/// [`Error::File`] for a damaged file, or another dtype; [`Error::Io`] where it cannot be read.
+pub fn read_tensors(path: &Path) -> Result<Vec<Tensor>> {
     let header = Header::open(path)?;
     let infos = header.tensors.clone();
     let mut input = BufReader::with_capacity(BUFFER, header.into_file()?);
@@ -123,8 +129,46 @@ pub(super) fn read(path: &Path) -> Result<Vec<Tensor>> {
     Ok(tensors)
 }
 
+/// Reads all tensors of the file at `path` as f32, with the file's metadata: other people's weights in f32, f16, bf16 or f64.
+/// What is no float is left out, and so named in the third part.
+///
+/// # Errors
+/// As [`read_tensors`].
+pub fn read_floats(path: &Path) -> Result<(Vec<Tensor>, HashMap<String, String>, Vec<String>)> {
+    let mut header = Header::open(path)?;
+    let metadata = std::mem::take(&mut header.metadata);
+    let is_float = |dtype| matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64);
+    let (tensors, others): (Vec<_>, Vec<_>) =
+        header.tensors.clone().into_iter().partition(|t| is_float(t.dtype));
+    let mut floats = Vec::with_capacity(tensors.len());
+    for TensorInfo { name, dtype, shape, offset, bytes } in tensors {
+        let mut raw = vec![0; bytes as usize];
+        header.read(offset, &mut raw)?;
+        let data = TensorData::F32(floats_of(dtype, &raw));
+        floats.push(Tensor { name, shape, data });
+    }
+    Ok((floats, metadata, others.into_iter().map(|t| t.name).collect()))
+}
+
+/// The values of one of the four dtypes of [`read_floats`].
+fn floats_of(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
+    fn all<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+        bytes.as_chunks::<N>().0.iter().map(|&b| value(b)).collect()
+    }
+    match dtype {
+        Dtype::F16 => all(bytes, |b| f16::from_le_bytes(b).to_f32()),
+        Dtype::BF16 => all(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+        Dtype::F64 => all(bytes, |b| f64::from_le_bytes(b) as f32),
+        _ => all(bytes, f32::from_le_bytes),
+    }
+}
+
 /// The JSON header, padded so that the data starts at a multiple of 8 bytes.
-fn header(file: &str, sorted: &[&Tensor]) -> Result<Vec<u8>> {
+fn header(
+    file: &str,
+    sorted: &[&Tensor],
+    metadata: Option<HashMap<String, String>>,
+) -> Result<Vec<u8>> {
     let mut names = HashSet::new();
     let mut infos = Vec::with_capacity(sorted.len());
     let mut begin = 0;
@@ -145,7 +189,7 @@ fn header(file: &str, sorted: &[&Tensor]) -> Result<Vec<u8>> {
         begin = end;
     }
     let refused = |error: String| Error::argument(file, error);
-    let metadata = Metadata::new(None, infos).map_err(|error| refused(error.to_string()))?;
+    let metadata = Metadata::new(metadata, infos).map_err(|error| refused(error.to_string()))?;
     let mut header = serde_json::to_vec(&metadata).map_err(|error| refused(error.to_string()))?;
     header.resize(header.len().next_multiple_of(8), b' ');
     if header.len() as u64 > MAX_HEADER {

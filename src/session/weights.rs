@@ -1,6 +1,8 @@
 //! What a session's tensors hold: weights, masks, thresholds, sparsities. Each call waits for the device.
-use super::session::Session;
-use super::variables::{Mask, Variable};
+use std::borrow::Cow;
+
+use super::Session;
+use super::variable::{Mask, Variable};
 use crate::gpu::Slot;
 use crate::kernels::{MaskState, Pruned, apply_mask_reference};
 use crate::prune::LayerSparsity;
@@ -105,6 +107,45 @@ impl Session {
     pub fn average(&self, name: &str) -> Result<Vec<f32>> {
         let v = self.variable(name)?;
         self.effective(v, v.average().unwrap_or(v.weights))
+    }
+
+    /// Replaces the weights of the parameter `name`, and their average where there is one; its mask stays, and in the mode `zero` the
+    /// pruned ones stay zero.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a name that the network does not have, [`Error::Shape`] for another
+    /// number of values than it has weights.
+    pub fn set_weights(&mut self, name: &str, values: &[f32]) -> Result<()> {
+        let v = self.variable(name)?;
+        if values.len() != v.len as usize {
+            let (have, shape) = (values.len(), &v.shape);
+            let message = format!("{have} values for {shape}, which takes {}", v.len);
+            return Err(Error::shape(name, message));
+        }
+        let values = match v.mask.filter(|m| m.pruned == Pruned::Zero) {
+            // In this mode nothing else keeps pruned weights out of the products.
+            Some(mask) => {
+                let bits: Vec<u32> = self.program.download(&self.gpu, mask.bits)?;
+                Cow::Owned(apply_mask_reference(&bits, values))
+            }
+            None => Cow::Borrowed(values),
+        };
+        for slot in [Some(v.weights), v.average()].into_iter().flatten() {
+            self.program.upload(&self.gpu, slot, &values);
+        }
+        self.uninitialised.retain(|other| other != name);
+        Ok(())
+    }
+
+    /// Name of the first parameter that is not finite; `loss` when all are.
+    pub(crate) fn first_non_finite(&self) -> Result<String> {
+        for v in &self.variables {
+            let values: Vec<f32> = self.program.download(&self.gpu, v.weights)?;
+            if values.iter().any(|w| !w.is_finite()) {
+                return Ok(v.name.clone());
+            }
+        }
+        Ok("the loss".to_owned())
     }
 
     /// The values at `slot`, which belong to the weights of `v`, under its mask.
