@@ -7,9 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
+use crate::data::Schema;
 use crate::{Error, Result};
 
-const FILE: &str = "manifest.json";
+/// File name of the manifest within a checkpoint.
+pub const MANIFEST_FILE: &str = "manifest.json";
+
+const FILE: &str = MANIFEST_FILE;
 const FORMAT: u32 = 1;
 
 /// What a run must know besides its tensors to go on bit for bit.
@@ -31,6 +35,9 @@ pub struct Manifest {
     pub last_mask_update_step: u64,
     /// What was trained, such as `mlp:300-100`.
     pub model: String,
+    /// What the rows are that the model was trained on; `None` in files that do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Schema>,
     /// The pruning spec, where there is one.
     pub pruning: Option<serde_json::Value>,
     /// Name of the adapter.

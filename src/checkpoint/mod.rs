@@ -11,7 +11,7 @@ mod manifest;
 mod retention;
 
 pub use lock::Lock;
-pub use manifest::{FileEntry, Manifest};
+pub use manifest::{FileEntry, MANIFEST_FILE, Manifest};
 pub use retention::Retention;
 
 use crate::storage::{TEMPORARY, Tensor, read_tensors};
@@ -139,6 +139,22 @@ pub fn load(path: &Path) -> Result<Checkpoint> {
     let model = read_tensors(&path.join(MODEL_FILE))?;
     let optimizer = read_tensors(&path.join(OPTIMIZER_FILE))?;
     Ok(Checkpoint { path: path.into(), manifest, model, optimizer, skipped: Vec::new() })
+}
+
+/// Reads the checkpoint at `path`, or the newest valid one of the logdir `path`; says in the log which newer ones it skipped.
+///
+/// # Errors
+/// As [`load`] and [`newest`]; [`Error::File`] where there is none.
+pub fn find(path: &Path) -> Result<Checkpoint> {
+    if name_of(path).starts_with(CHECKPOINT) {
+        return load(path);
+    }
+    let found = newest(path)?
+        .ok_or_else(|| Error::file(path, format!("holds no checkpoint ({CHECKPOINT}*)")))?;
+    for skipped in &found.skipped {
+        log::warn!("skipped {skipped}");
+    }
+    Ok(found)
 }
 
 /// Removes what killed processes left half written or half removed in `logdir`.

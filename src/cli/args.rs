@@ -2,6 +2,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use secateur::data::OpenOptions;
 use secateur::error::Bytes;
 use secateur::gpu::Precision;
 use secateur::nn::Model;
@@ -36,6 +37,9 @@ pub enum Command {
     /// Loss and accuracy of a checkpoint on a data set.
     #[command(after_help = "Example:\n  secateur eval logs/digits-001 --data digits --json")]
     Eval(Eval),
+    /// What a trained network answers on new rows.
+    #[command(after_help = "Examples:\n  secateur predict logs/csv-001 --data csv:new.csv -o answers.csv\n  secateur predict model.safetensors --data npz:new.npz -o answers.npy")]
+    Predict(Predict),
     /// Write a checkpoint's weights to one file, if asked for without the units that pruning killed.
     #[command(
         after_help = "Example:\n  secateur export logs/digits-001 -o small.safetensors --shrink\n  secateur eval small.safetensors --data digits"
@@ -77,6 +81,8 @@ Examples:
   secateur train --data mnist:DIR --model mlp:300-100 --steps 9360 --batch 128 --lr 0.001 \\
     --pruning \"target_sparsity=0.9,pruning_frequency=100,\\
 sparsity_function_begin_step=936,sparsity_function_end_step=6552\"
+  secateur train --data csv:iris.csv --label species --standardise --model mlp:32 --steps 2000
+  secateur train --data csv:houses.csv --targets price --standardise --model mlp:64-64 --steps 4000
   secateur train recipes/fashion-mnist.toml --data fashion-mnist:DIR --logdir logs/fashion
   secateur train recipes/charlstm.toml --data text:FILE --baseline
   secateur train recipes/chargpt.toml --data text:FILE --recompute 2 --plan";
@@ -85,13 +91,8 @@ sparsity_function_begin_step=936,sparsity_function_end_step=6552\"
 pub struct Train {
     /// A recipe; options given besides it win over what it says.
     pub recipe: Option<PathBuf>,
-    /// `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR` (a folder or a file of records; images
-    /// are cropped, flipped and changed at random) or `text:FILE` (characters, in streams).
-    #[arg(long)]
-    pub data: Option<String>,
-    /// With text, characters in a window, 64 by default.
-    #[arg(long)]
-    pub length: Option<usize>,
+    #[command(flatten)]
+    pub data: Data,
     /// `mlp:WIDTH-WIDTH-...`: hidden layers with ReLU between them; `lenet5`; `cifar10`;
     /// `charlstm:UNITSxDEPTH` and `chargpt:WIDTHxBLOCKSxHEADS` for texts. A recipe may declare any
     /// stack of layers: docs/layers.md.
@@ -159,12 +160,8 @@ pub struct Train {
 pub struct Eval {
     /// A checkpoint, a logdir (its newest valid checkpoint), or a file that `export` wrote.
     pub checkpoint: PathBuf,
-    /// `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR` or `text:FILE`; the recipe's by default.
-    #[arg(long)]
-    pub data: Option<String>,
-    /// With text, characters in a window; the recipe's by default, or 64.
-    #[arg(long)]
-    pub length: Option<usize>,
+    #[command(flatten)]
+    pub data: Data,
     /// Rows in a batch. Of a text they are streams side by side, and states go on along each: the
     /// recipe's number by default, else 256.
     #[arg(long)]
@@ -172,6 +169,77 @@ pub struct Eval {
     /// Exit with 1 when the test accuracy is below this fraction.
     #[arg(long)]
     pub min_test_accuracy: Option<f64>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// The data, and how it is opened. A recipe has the same in `data` and `[data_options]`.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Data")]
+pub struct Data {
+    /// `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:PATH`, `text:FILE`, or your own: `csv:FILE`, `npz:FILE`, `npy:FILE`,
+    /// `safetensors:FILE`, `images:DIR` (a folder a class). docs/data.md says what each may hold.
+    #[arg(long)]
+    pub data: Option<String>,
+    /// Of a text, characters in a window, 64 by default.
+    #[arg(long)]
+    pub length: Option<usize>,
+    /// The column, array or file that holds the class of each row.
+    #[arg(long)]
+    pub label: Option<String>,
+    /// The columns, array or file that hold the numbers to predict, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub targets: Vec<String>,
+    /// The targets are labels that a row has (1) or has not (0), several at once.
+    #[arg(long)]
+    pub multi_label: bool,
+    /// What to test on: a share of the rows like 0.2, which is the default, or a second file or folder.
+    #[arg(long)]
+    pub test: Option<String>,
+    /// Height and width that images are brought to, like 32x32.
+    #[arg(long, value_parser = size)]
+    pub size: Option<[usize; 2]>,
+    /// Bring each feature (of images each channel) to mean 0 and deviation 1 by the training rows; kept with the model.
+    #[arg(long)]
+    pub standardise: bool,
+}
+
+impl Data {
+    /// Puts what is given into `options`.
+    pub fn change(&self, options: &mut OpenOptions) {
+        let Self { data: _, length, label, targets, multi_label, test, size, standardise } = self;
+        options.length = length.or(options.length);
+        options.label = label.clone().or(options.label.take());
+        if !targets.is_empty() {
+            options.targets.clone_from(targets);
+        }
+        options.multi_label |= multi_label;
+        options.test = test.clone().or(options.test.take());
+        options.size = size.or(options.size);
+        options.standardise |= standardise;
+    }
+}
+
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let extents = text.split_once('x').and_then(|(h, w)| Some([h.parse().ok()?, w.parse().ok()?]));
+    extents.filter(|e| !e.contains(&0)).ok_or_else(|| "must be HEIGHTxWIDTH, like 32x32".into())
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Predict {
+    /// A checkpoint, a logdir (its newest valid checkpoint), or a file that `export` wrote.
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub data: Data,
+    /// File to write: *.csv, a line a row, or *.npy, an array of f32. Standard output as CSV where left out.
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Rows in a batch.
+    #[arg(long, default_value_t = 256)]
+    pub batch: usize,
+    /// Replace an output that is there.
+    #[arg(long)]
+    pub force: bool,
     #[command(flatten)]
     pub common: Common,
 }
@@ -232,13 +300,8 @@ pub struct Prune {
     /// weight, and N:M runs along the inputs.
     #[arg(long, default_value = "magnitude", value_parser = score)]
     pub score: Score,
-    /// With such a score, the data: `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR` or
-    /// `text:FILE`; the recipe's by default.
-    #[arg(long)]
-    pub data: Option<String>,
-    /// With text, characters in a window; the recipe's by default, or 64.
-    #[arg(long)]
-    pub length: Option<usize>,
+    #[command(flatten)]
+    pub data: Data,
     /// With such a score, how many training rows are run through the network.
     #[arg(long, default_value_t = 1024)]
     pub rows: usize,

@@ -9,12 +9,12 @@ mod export;
 mod inspect;
 mod output;
 mod plan;
+mod predict;
 mod progress;
 mod prune;
 mod recipe;
 mod signals;
 mod train;
-mod trained;
 
 use std::io::{ErrorKind, IsTerminal};
 use std::process::ExitCode;
@@ -69,6 +69,7 @@ pub fn main() -> ExitCode {
     let outcome = match command {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Predict(args) => predict::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Prune(args) => prune::run(&args),

@@ -170,6 +170,17 @@ impl PlanBuilder {
         Ok(())
     }
 
+    /// Keeps the contents of scratch to the end of the phase in hand, for copies that follow it in the same submission. Persistent
+    /// slots keep theirs anyway.
+    pub fn keep(&mut self, slots: &[Slot]) {
+        let last = self.launches.len().saturating_sub(1);
+        for slot in slots {
+            if let Some((_, end)) = &mut self.slots[slot.id as usize].span {
+                *end = last;
+            }
+        }
+    }
+
     /// Counts `bytes` in [`Memory::staging`], of buffers that are not the plan's.
     pub fn stage(&mut self, bytes: u64) {
         self.staging += bytes;

@@ -65,9 +65,9 @@ impl Graph {
         self.push(Op::Labels, vec![], Shape::new([batch]), LABELS)
     }
 
-    /// Labels `[batch, places]`: one for each place of a sequence.
-    pub fn place_labels(&mut self, batch: u32, places: u32) -> Tensor {
-        self.push(Op::Labels, vec![], Shape::new([batch, places]), LABELS)
+    /// Labels `[batch, positions]`: one for each position of a sequence.
+    pub fn position_labels(&mut self, batch: u32, positions: u32) -> Tensor {
+        self.push(Op::Labels, vec![], Shape::new([batch, positions]), LABELS)
     }
 
     /// Targets `[batch, width]` of [`mean_squared_error`](Self::mean_squared_error) and

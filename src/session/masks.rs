@@ -19,20 +19,11 @@ impl Session {
     /// Of the batch source and the device; [`Error::Shape`] for batches that the network does not take.
     pub fn calibrate(&mut self, batches: &mut dyn BatchSource) -> Result<u64> {
         let Some(phase) = self.calibrate else { return Ok(0) };
-        let task = batches.task();
-        let classes = task.classes().unwrap_or(0) as usize;
-        let have = [batches.batch_size(), batches.width(), classes];
-        let [rows, width, classes] = self.takes();
-        if have[..2] != [rows, width] || have[2] > classes {
-            let message = format!(
-                "batches of {} x {} with {} classes, the network takes {rows} x {width} with {classes}",
-                have[0], have[1], have[2]
-            );
-            return Err(Error::shape("calibrate", message));
-        }
-        self.check_places("calibrate", task.positions().max(task.targets()))?;
-        let (mut batch, mut rows) = (Batch::default(), 0);
+        self.takes.check_source("calibrate", batches)?;
+        let (mut batch, mut rows, mut number) = (Batch::default(), 0, 0);
         while batches.next_batch(&mut batch)? {
+            self.takes.check_batch(batches, &batch, number)?;
+            number += 1;
             self.upload_batch(&batch, self.scalars(1, batch.rows));
             let mut encoder = Encoder::new(&self.gpu);
             self.program.encode(phase, &mut encoder);

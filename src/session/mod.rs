@@ -1,35 +1,40 @@
 //! Floor 7: a compiled network on a device, without a loop and without files: its plans, its tensors, its steps.
+mod evaluate;
 mod masks;
+mod model_file;
+mod phases;
 mod plans;
+mod predict;
 mod snapshot;
 mod staging;
+mod step;
 mod steps;
 mod trace;
 mod variable;
 mod weights;
 
+pub use evaluate::Evaluation;
 pub use masks::{MaskEvent, MaskSparsity};
+pub use model_file::ModelFile;
 pub use plans::plan;
+pub use predict::Prediction;
 pub use steps::{Selected, StepResult};
 
 pub(crate) use plans::Plans;
 pub(crate) use snapshot::{Layout, Snapshot};
 pub(crate) use trace::{Trace, Traced};
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
 use self::plans::{Inputs, Objective};
-use self::staging::EVALUATION_BYTES;
-use self::steps::{STEPS_IN_FLIGHT, Steps};
+use self::predict::Predicted;
+use self::steps::Steps;
 use self::variable::Variable;
-use crate::data::{Batch, BatchSource, Batches, Dataset};
-use crate::gpu::{Encoder, Gpu, Memory, Phase, Program, ReadbackRing};
+use crate::data::{Batch, Schema, Task};
+use crate::gpu::{Gpu, Memory, Phase, Program, Slot};
 use crate::kernels::{Step, ones, random_bits};
-use crate::nn::{Network, initial_values};
+use crate::nn::{Metric, Network, Takes, initial_values};
 use crate::optim::Training;
 use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, Score};
-use crate::{Error, Result};
+use crate::Result;
 
 /// A network on the device, with everything that training it needs.
 #[derive(Debug)]
@@ -52,17 +57,14 @@ pub struct Session {
     evaluate: Phase,
     /// By the weights themselves, where `evaluate` is by their averages.
     evaluate_raw: Option<Phase>,
-    batch: usize,
-    classes: u32,
-}
-
-/// A network's answer on a data set.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Evaluation {
-    /// Mean loss.
-    pub loss: f64,
-    /// Share of right rows, or of right places where rows have several labels.
-    pub accuracy: f64,
+    /// Loss and each metric, as an evaluation leaves them.
+    evaluated: Vec<Slot>,
+    metrics: Vec<Metric>,
+    predict: Phase,
+    predicted: Vec<Predicted>,
+    takes: Takes,
+    global_step: u64,
+    schema: Option<Schema>,
 }
 
 impl Session {
@@ -103,12 +105,16 @@ impl Session {
             calibrate,
             evaluate,
             evaluate_raw,
+            evaluated,
+            predict,
+            predicted,
             inputs,
         } = plans;
         let program = plan.build(gpu)?;
         let pruned = variables.iter().filter(|v| v.mask.is_some()).count();
-        let batch = network.batch() as usize;
-        let places = inputs.labels.words as usize / batch;
+        let metrics: Vec<Metric> = network.metrics.iter().map(|&(metric, _)| metric).collect();
+        let of_a_row = |metric: Metric| (metric, metric.of_a_row(network.task.positions()));
+        let first = metrics.first().map(|&metric| of_a_row(metric));
         let this = Self {
             gpu: gpu.clone(),
             program,
@@ -120,7 +126,7 @@ impl Session {
             calibrate,
             has_seen_batches: false,
             inputs,
-            steps: Steps::new(gpu, pruned, places)?,
+            steps: Steps::new(gpu, pruned, first)?,
             uninitialised: variables
                 .iter()
                 .filter(|v| !v.carried)
@@ -128,8 +134,13 @@ impl Session {
                 .collect(),
             evaluate,
             evaluate_raw,
-            batch,
-            classes: network.classes,
+            evaluated,
+            metrics,
+            predict,
+            predicted: Predicted::of(network, predicted),
+            takes: network.takes(),
+            global_step: 0,
+            schema: None,
             variables,
         };
         for v in &this.variables {
@@ -157,65 +168,6 @@ impl Session {
         &self.gpu
     }
 
-    /// Loss and accuracy on all rows of `dataset`, with the weights as they are now, or with their averages where
-    /// [`Training::average`] keeps them: in file order, those of a text in streams ([`Batches::streams`]).
-    ///
-    /// # Errors
-    /// [`Error::Shape`] when the data set does not fit the network.
-    pub fn evaluate(&self, dataset: &Arc<Dataset>) -> Result<Evaluation> {
-        self.evaluate_by(self.evaluate, dataset)
-    }
-
-    /// As [`evaluate`](Self::evaluate), never with averages.
-    ///
-    /// # Errors
-    /// As [`evaluate`](Self::evaluate).
-    pub fn evaluate_raw(&self, dataset: &Arc<Dataset>) -> Result<Evaluation> {
-        self.evaluate_by(self.evaluate_raw.unwrap_or(self.evaluate), dataset)
-    }
-
-    fn evaluate_by(&self, phase: Phase, dataset: &Arc<Dataset>) -> Result<Evaluation> {
-        let [_, width, _] = self.takes();
-        if dataset.width() != width {
-            let (name, have) = (dataset.name(), dataset.width());
-            let message = format!("{name} has {have} features, the network takes {width}");
-            return Err(Error::shape("evaluate", message));
-        }
-        let (task, classes) = (dataset.task(), dataset.task().classes().unwrap_or(0));
-        if classes > self.classes {
-            let (name, have, most) = (dataset.name(), classes, self.classes);
-            let message = format!("{name} has {have} classes, the network tells {most} apart");
-            return Err(Error::shape("evaluate", message));
-        }
-        self.check_places("evaluate", task.positions().max(task.targets()))?;
-        let batches = Batches::new(Arc::clone(dataset), self.batch, None)?.epochs(Some(1));
-        let mut batches = batches.streams(dataset.is_text());
-        let gpu = &self.gpu;
-        let mut ring = ReadbackRing::new(gpu, EVALUATION_BYTES, STEPS_IN_FLIGHT)?;
-        let (mut batch, mut rows) = (Batch::default(), VecDeque::new());
-        let (mut loss, mut correct) = (0.0, 0.0);
-        let mut add = |rows: &mut VecDeque<usize>, arrived: Vec<(_, Vec<u8>)>| {
-            for (_, bytes) in arrived {
-                let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
-                loss += f64::from(values[0]) * rows.pop_front().unwrap_or(0) as f64;
-                correct += f64::from(values[1]);
-            }
-        };
-        while batches.next_batch(&mut batch)? {
-            self.upload_batch(&batch, self.scalars(1, batch.rows));
-            let mut encoder = Encoder::new(gpu);
-            self.program.encode(phase, &mut encoder);
-            ring.copy(gpu, &mut encoder, &self.program, &self.objectives[0].outputs)?;
-            encoder.submit()?;
-            rows.push_back(batch.rows);
-            add(&mut rows, ring.ready(gpu)?);
-        }
-        add(&mut rows, ring.wait(gpu)?);
-        let rows = dataset.rows() as f64;
-        let accuracy = correct / (rows * self.places() as f64);
-        Ok(Evaluation { loss: loss / rows, accuracy })
-    }
-
     /// Name of the network, as checkpoints have it.
     pub fn network(&self) -> &str {
         &self.network
@@ -240,25 +192,39 @@ impl Session {
         self.variables.iter().filter_map(Variable::pruned)
     }
 
-    /// Rows of a batch, features of a row, and classes.
-    fn takes(&self) -> [usize; 3] {
-        let width = self.inputs.features.words as usize / self.batch;
-        [self.batch, width, self.classes as usize]
+    /// Rows of a batch.
+    pub fn batch(&self) -> usize {
+        self.takes.batch
     }
 
-    /// Labels of a row.
-    fn places(&self) -> usize {
-        self.inputs.labels.words as usize / self.batch
+    /// Features of a row.
+    pub fn width(&self) -> usize {
+        self.takes.width
     }
 
-    /// That rows of `places` labels are what the network answers, for `op`.
-    fn check_places(&self, op: &str, places: usize) -> Result<()> {
-        if places == self.places() {
-            return Ok(());
-        }
-        let answers = self.places();
-        let message = format!("rows have {places} labels, the network gives {answers} answers");
-        Err(Error::shape(op, message))
+    /// What its answers are.
+    pub fn task(&self) -> Task {
+        self.takes.task
+    }
+
+    /// The batches that it takes.
+    pub(crate) fn takes(&self) -> &Takes {
+        &self.takes
+    }
+
+    /// What its rows are, where that is known: what a run was trained on, or what a file says.
+    pub fn schema(&self) -> Option<&Schema> {
+        self.schema.as_ref()
+    }
+
+    /// Says what its rows are, for those who open its file.
+    pub fn set_schema(&mut self, schema: Schema) {
+        self.schema = Some(schema);
+    }
+
+    /// Train steps that its weights have seen.
+    pub fn global_step(&self) -> u64 {
+        self.global_step
     }
 
     /// What ranks the pruned weights, where any are.
@@ -277,13 +243,15 @@ impl Session {
     /// Writes a batch and its step's scalars, for the next submission to see. Whether it follows the
     /// batch before is the batch's to say.
     fn upload_batch(&self, batch: &Batch, scalars: Step) {
-        let Inputs { features, labels, step } = self.inputs;
-        self.program.upload(&self.gpu, features, &batch.features);
-        match batch.targets.is_empty() {
-            true => self.program.upload(&self.gpu, labels, &batch.labels),
-            false => self.program.upload(&self.gpu, labels, &batch.targets),
+        self.upload_features(&batch.features, Step { follows: batch.follows.into(), ..scalars });
+        match self.takes.task.targets() {
+            0 => self.program.upload(&self.gpu, self.inputs.answers, &batch.labels),
+            _ => self.program.upload(&self.gpu, self.inputs.answers, &batch.targets),
         }
-        let follows = batch.follows.into();
-        self.program.upload(&self.gpu, step, &[Step { follows, ..scalars }]);
+    }
+
+    fn upload_features(&self, features: &[f32], scalars: Step) {
+        self.program.upload(&self.gpu, self.inputs.features, features);
+        self.program.upload(&self.gpu, self.inputs.step, &[scalars]);
     }
 }

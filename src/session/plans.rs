@@ -1,10 +1,12 @@
 //! The phases of a run as launches: train, mask update, evaluate. Decided without a device.
+use super::phases::Planning;
 use super::variable::Variable;
+use crate::data::Task;
 use crate::gpu::{Phase, PlanBuilder, Slot, Target};
 use crate::graph::{Bindings, Graph, Mode, Parameter, Tensor, gradients, lower};
-use crate::kernels::{STEP_WORDS, WeightAverage};
-use crate::nn::Network;
-use crate::optim::{Training, Update};
+use crate::kernels::STEP_WORDS;
+use crate::nn::{Metric, Network};
+use crate::optim::Training;
 use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Score, Targets};
 use crate::{Error, Result};
 
@@ -29,7 +31,8 @@ pub fn plan(
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Inputs {
     pub(super) features: Slot,
-    pub(super) labels: Slot,
+    /// Labels, or targets as the bits of f32.
+    pub(super) answers: Slot,
     pub(super) step: Slot,
 }
 
@@ -41,8 +44,8 @@ pub(super) struct Objective {
     /// Gradient and update in one.
     pub(super) train: Phase,
     pub(super) accumulate: Option<Accumulate>,
-    /// Loss and number of right rows of the last batch.
-    pub(super) outputs: [Slot; 2],
+    /// Loss of the last batch and, where the network has a metric, the first one's sum.
+    pub(super) outputs: Vec<Slot>,
 }
 
 /// An update in two: gradients into running means, and the update from there.
@@ -65,6 +68,12 @@ pub(crate) struct Plans {
     pub(super) evaluate: Phase,
     /// By the weights themselves, where `evaluate` is not.
     pub(super) evaluate_raw: Option<Phase>,
+    /// Loss and each metric, as an evaluation leaves them.
+    pub(super) evaluated: Vec<Slot>,
+    /// The forward pass to the network's output and further outputs, whatever the answers are.
+    pub(super) predict: Phase,
+    /// Where it leaves them, to the end of the phase.
+    pub(super) predicted: Vec<Slot>,
     pub(super) inputs: Inputs,
 }
 
@@ -103,12 +112,19 @@ impl Plans {
             slot
         };
         let features = place(&mut plan, "features", network.features);
-        let labels = place(&mut plan, "labels", network.labels);
+        let answers = place(&mut plan, answers_name(network.task), network.answers);
         let outputs: Vec<Slot> = losses
             .iter()
             .map(|(name, loss)| place(&mut plan, &suffixed("loss", name), *loss))
             .collect();
-        let correct = place(&mut plan, "correct", network.correct);
+        let metrics: Vec<(Tensor, Slot)> = network
+            .metrics
+            .iter()
+            .map(|&(metric, tensor)| match losses.iter().position(|&(_, loss)| loss == tensor) {
+                Some(at) => (tensor, outputs[at]),
+                None => (tensor, place(&mut plan, slot_name(metric), tensor)),
+            })
+            .collect();
         let mut variables: Vec<Variable> = graph
             .parameters()
             .iter()
@@ -159,21 +175,29 @@ impl Plans {
         };
         let mut objectives = Vec::new();
         for (((name, loss), gradients), slot) in losses.into_iter().zip(&gradients).zip(outputs) {
-            let wanted = [loss, network.correct];
-            let train = planning.train(&suffixed("train", &name), wanted, gradients)?;
+            let first = metrics.first().filter(|&&(tensor, _)| tensor != loss);
+            let wanted = [Some(loss), first.map(|&(tensor, _)| tensor)];
+            let wanted: Vec<Tensor> = wanted.into_iter().flatten().collect();
+            let train = planning.train(&suffixed("train", &name), &wanted, gradients)?;
             let accumulate = means.as_deref().map(|means| {
                 let phase = suffixed("accumulate", &name);
-                let gradient = planning.accumulate(&phase, wanted, gradients, means)?;
+                let gradient = planning.accumulate(&phase, &wanted, gradients, means)?;
                 let apply = planning.apply(&suffixed("apply", &name), gradients, means)?;
                 Ok::<_, Error>(Accumulate { gradient, apply })
             });
             let accumulate = accumulate.transpose()?;
-            objectives.push(Objective { name, train, accumulate, outputs: [slot, correct] });
+            let metric = metrics.first().map(|&(_, slot)| slot);
+            let outputs = [Some(slot), metric].into_iter().flatten().collect();
+            objectives.push(Objective { name, train, accumulate, outputs });
         }
         let calibrates = spec.is_some_and(|s| s.needs_gradients() || score.needs_batches());
-        let outputs = [network.loss, network.correct];
+        let loss_and = |metrics: &[(Tensor, Slot)]| {
+            let others = metrics.iter().map(|&(tensor, _)| tensor).filter(|&t| t != network.loss);
+            [network.loss].into_iter().chain(others).collect::<Vec<_>>()
+        };
+        let first = loss_and(&metrics[..metrics.len().min(1)]);
         let calibrate =
-            calibrates.then(|| planning.calibrate(outputs, &gradients[0])).transpose()?;
+            calibrates.then(|| planning.calibrate(&first, &gradients[0])).transpose()?;
         let mut plan = planning.plan;
 
         let pruned: Vec<PrunedTensor> = variables.iter().filter_map(Variable::pruned).collect();
@@ -194,21 +218,36 @@ impl Plans {
         for (p, v) in graph.parameters().iter().zip(&variables) {
             v.average().into_iter().for_each(|average| averages.set(p.tensor, average));
         }
+        let measured = loss_and(&metrics);
         let mut evaluation = |name: &str, bindings| {
             let phase = plan.phase(name);
-            lower(&graph, &mut plan, bindings, &outputs, Mode::Evaluate).map(|_| phase)
+            lower(&graph, &mut plan, bindings, &measured, Mode::Evaluate).map(|_| phase)
         };
         let evaluate = evaluation("evaluate", &averages)?;
         let evaluate_raw = training.average.map(|_| evaluation("evaluate_raw", &bindings));
+        let evaluate_raw = evaluate_raw.transpose()?;
+        let evaluated =
+            [objectives[0].outputs[0]].into_iter().chain(metrics.iter().map(|&(_, slot)| slot));
+        let evaluated = evaluated.collect();
+        let predict = plan.phase("predict");
+        let answered: Vec<Tensor> = [network.output]
+            .into_iter()
+            .chain(network.outputs.iter().map(|&(_, tensor)| tensor))
+            .collect();
+        let predicted = lower(&graph, &mut plan, &averages, &answered, Mode::Evaluate)?;
+        plan.keep(&predicted);
         Ok(Self {
             plan,
             objectives,
             mask_update,
             calibrate,
             evaluate,
-            evaluate_raw: evaluate_raw.transpose()?,
+            evaluate_raw,
+            evaluated,
+            predict,
+            predicted,
             variables,
-            inputs: Inputs { features, labels, step },
+            inputs: Inputs { features, answers, step },
         })
     }
 }
@@ -222,139 +261,22 @@ fn multipliers(training: &Training, graph: &Graph) -> Result<Vec<f32>> {
     Ok(graph.parameters().iter().map(factor).map(|factor| factor.unwrap_or(1.0)).collect())
 }
 
+/// What the host writes beside the features.
+fn answers_name(task: Task) -> &'static str {
+    match task.targets() {
+        0 => "labels",
+        _ => "targets",
+    }
+}
+
+fn slot_name(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Accuracy => "correct",
+        metric => metric.name(),
+    }
+}
+
 /// `phase`, or `phase/name` for an objective with a name.
 fn suffixed(phase: &str, name: &str) -> String {
     if name.is_empty() { phase.to_owned() } else { format!("{phase}/{name}") }
-}
-
-struct Planning<'a> {
-    graph: &'a Graph,
-    bindings: &'a Bindings,
-    plan: PlanBuilder,
-    training: &'a Training,
-    /// Of the variables, the factors on their gradients.
-    multipliers: Vec<f32>,
-    variables: &'a [Variable],
-    step: Slot,
-    score: Score,
-    /// Rows of a batch.
-    batch: u32,
-    /// Of the variables, as the mask update sees them.
-    pruned: Vec<Option<PrunedTensor>>,
-    /// Of the variables, the tensors that they are multiplied with.
-    inputs: Vec<Vec<Tensor>>,
-}
-
-impl Planning<'_> {
-    fn train(
-        &mut self,
-        phase: &str,
-        outputs: [Tensor; 2],
-        gradients: &[Option<Tensor>],
-    ) -> Result<Phase> {
-        let phase = self.plan.phase(phase);
-        let slots = self.gradients(self.bindings, outputs, gradients, Mode::Train)?;
-        self.update(&slots)?;
-        Ok(phase)
-    }
-
-    fn accumulate(
-        &mut self,
-        phase: &str,
-        outputs: [Tensor; 2],
-        gradients: &[Option<Tensor>],
-        means: &[Slot],
-    ) -> Result<Phase> {
-        let phase = self.plan.phase(phase);
-        let mut bindings = self.bindings.clone();
-        for (gradient, &mean) in gradients.iter().zip(means) {
-            gradient.iter().for_each(|gradient| bindings.set_mean(*gradient, mean));
-        }
-        self.gradients(&bindings, outputs, gradients, Mode::Train)?;
-        Ok(phase)
-    }
-
-    fn apply(
-        &mut self,
-        phase: &str,
-        gradients: &[Option<Tensor>],
-        means: &[Slot],
-    ) -> Result<Phase> {
-        let phase = self.plan.phase(phase);
-        let slots = gradients.iter().zip(means).map(|(g, &mean)| g.map(|_| mean));
-        self.update(&slots.collect::<Vec<_>>())?;
-        Ok(phase)
-    }
-
-    fn calibrate(&mut self, outputs: [Tensor; 2], gradients: &[Option<Tensor>]) -> Result<Phase> {
-        let phase = self.plan.phase("calibrate");
-        let slots = self.gradients(self.bindings, outputs, gradients, Mode::Look)?;
-        self.score(&slots)?;
-        Ok(phase)
-    }
-
-    /// Lowers forward and backward, and what scores take from the forward pass; where each
-    /// parameter's gradient is, if it has one.
-    fn gradients(
-        &mut self,
-        bindings: &Bindings,
-        outputs: [Tensor; 2],
-        gradients: &[Option<Tensor>],
-        mode: Mode,
-    ) -> Result<Vec<Option<Slot>>> {
-        let inputs = self.inputs.iter().flatten();
-        let gradient_tensors = gradients.iter().flatten();
-        let wanted: Vec<_> =
-            outputs.iter().chain(gradient_tensors).chain(inputs).copied().collect();
-        let mut slots =
-            lower(self.graph, &mut self.plan, bindings, &wanted, mode)?.into_iter().skip(2);
-        let gradients = gradients.iter().map(|g| g.and_then(|_| slots.next())).collect();
-        for (pruned, inputs) in self.pruned.iter().zip(&self.inputs) {
-            for (&input, x) in inputs.iter().zip(&mut slots) {
-                let Some(t) = pruned else { continue };
-                let shape = self.graph.shape(input);
-                let rows = x.words / shape.dims().last().copied().unwrap_or(1).max(1);
-                let rows = [rows, rows / self.batch.max(1)];
-                self.score.push_forward(&mut self.plan, t, [x, self.step], rows)?;
-            }
-        }
-        Ok(gradients)
-    }
-
-    /// Pushes what scores take from the gradients, before the weights move.
-    fn score(&mut self, gradients: &[Option<Slot>]) -> Result<()> {
-        for (pruned, gradient) in self.pruned.iter().zip(gradients) {
-            let (Some(t), &Some(gradient)) = (pruned, gradient) else { continue };
-            self.score.push_gradient(&mut self.plan, t, gradient)?;
-        }
-        Ok(())
-    }
-
-    /// Pushes the optimizer's kernel for each parameter that has a gradient, its score's before and what clips it between
-    /// them; then every parameter's average, so that all are of as many steps.
-    fn update(&mut self, gradients: &[Option<Slot>]) -> Result<()> {
-        self.score(gradients)?;
-        let moved = self.variables.iter().zip(gradients).zip(&self.multipliers);
-        let update = |((variable, gradient), &multiplier): ((&Variable, &Option<Slot>), &f32)| {
-            Some(Update {
-                name: variable.name.clone(),
-                weights: variable.weights,
-                gradient: (*gradient)?,
-                multiplier,
-                mask: variable.mask.map(|m| (m.bits, m.pruned)),
-                slots: variable.slots.iter().map(|&(_, slot)| slot).collect(),
-                step: self.step,
-                len: variable.len,
-                decays: variable.shape.rank() >= 2,
-                decay: variable.decay,
-            })
-        };
-        self.training.push(&mut self.plan, moved.filter_map(update).collect())?;
-        for v in self.variables {
-            let Some(average) = v.average() else { continue };
-            let (weights, step, len) = (v.weights, self.step, v.len);
-            self.plan.push(WeightAverage { weights, step, average, len })?;
-        }
-        Ok(())
-    }
 }

@@ -192,6 +192,7 @@ impl Session {
             );
         }
         self.uninitialised.clear();
+        self.global_step = checkpoint.manifest.global_step;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use super::Session;
 use super::plans::Accumulate;
 use super::trace::{Trace, Traced};
 use crate::data::Batch;
+use crate::nn::Metric;
 use crate::gpu::{Encoder, Gpu, Phase, ReadbackRing, Slot, Ticket};
 use crate::kernels::{MASK_STATE_WORDS, MaskState, Step};
 use crate::{Error, Result};
@@ -20,8 +21,8 @@ pub struct StepResult {
     pub step: u64,
     /// Mean loss over the step's rows, each before the update that it led to.
     pub loss: f32,
-    /// Share of right rows, or of right places where rows have several labels.
-    pub accuracy: f64,
+    /// What the network is measured by first, over the step's rows; `None` where it has no metric.
+    pub metric: Option<(Metric, f64)>,
     /// The mask update after it, if one was due: sparsity asked for, and what it did to each pruned
     /// variable.
     pub mask_update: Option<(f64, Vec<Selected>)>,
@@ -41,9 +42,9 @@ pub struct Selected {
 /// Words of a [`Selected`].
 const SELECTED_WORDS: usize = MASK_STATE_WORDS as usize + 2;
 
-/// Bytes that a step with `pruned` pruned variables is read back through.
-pub(super) fn results_bytes(pruned: usize) -> u64 {
-    4 * (2 + pruned as u64 * SELECTED_WORDS as u64)
+/// Bytes that a step with `outputs` numbers and `pruned` pruned variables is read back through.
+pub(super) fn results_bytes(outputs: usize, pruned: usize) -> u64 {
+    4 * (outputs as u64 + pruned as u64 * SELECTED_WORDS as u64)
 }
 
 /// The steps of a session. A step that reads one batch is one submission; each further batch is
@@ -57,8 +58,8 @@ pub(super) struct Steps {
     in_flight: VecDeque<InFlight>,
     /// What has arrived of the step in hand.
     partial: Partial,
-    /// Labels of a row.
-    places: usize,
+    /// The first metric, and how many answers of a row its sum counts.
+    metric: Option<(Metric, usize)>,
     arrived: Vec<StepResult>,
     /// A part that changes weights is submitted, and the step is not complete.
     torn: bool,
@@ -69,7 +70,7 @@ pub(super) struct Steps {
 struct Part {
     encoder: Encoder,
     /// Outputs of the batch that they read, and its rows.
-    batch: Option<([Slot; 2], usize)>,
+    batch: Option<(Vec<Slot>, usize)>,
     /// Whether they change weights.
     updates: bool,
 }
@@ -94,15 +95,16 @@ struct Partial {
     rows: f64,
     /// Sum over the rows.
     loss: f64,
-    correct: f64,
+    /// Of the metric, likewise.
+    metric: f64,
 }
 
 impl Partial {
-    fn add(&mut self, rows: usize, loss: f32, correct: f32) {
+    fn add(&mut self, rows: usize, loss: f32, metric: Option<(Metric, f32)>) {
         if rows > 0 {
             self.rows += rows as f64;
             self.loss += f64::from(loss) * rows as f64;
-            self.correct += f64::from(correct);
+            self.metric += metric.map_or(0.0, |(metric, value)| summed(metric, value, rows));
         }
     }
 
@@ -112,16 +114,25 @@ impl Partial {
     }
 }
 
+/// The sum over `rows` rows of what a batch left of `metric`.
+pub(super) fn summed(metric: Metric, value: f32, rows: usize) -> f64 {
+    if metric.is_mean() { f64::from(value) * rows as f64 } else { value.into() }
+}
+
 impl Steps {
-    /// For a session with `pruned` pruned variables, on rows of `places` labels.
-    pub(super) fn new(gpu: &Gpu, pruned: usize, places: usize) -> Result<Self> {
+    /// For a session with `pruned` pruned variables, measured by `metric`, whose sum counts so many answers of a row.
+    pub(super) fn new(
+        gpu: &Gpu,
+        pruned: usize,
+        metric: Option<(Metric, usize)>,
+    ) -> Result<Self> {
         Ok(Self {
             trace: None,
-            ring: ReadbackRing::new(gpu, results_bytes(pruned), STEPS_IN_FLIGHT)?,
+            ring: ReadbackRing::new(gpu, results_bytes(2, pruned), STEPS_IN_FLIGHT)?,
             open: None,
             in_flight: VecDeque::new(),
             partial: Partial::default(),
-            places,
+            metric,
             arrived: Vec::new(),
             torn: false,
         })
@@ -132,8 +143,9 @@ impl Steps {
             let InFlight { rows, end } =
                 self.in_flight.pop_front().expect("one entry for each ticket");
             let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
-            let [loss, correct] = [words[0], words[1]].map(f32::from_bits);
-            self.partial.add(rows, loss, correct);
+            let outputs = 1 + usize::from(self.metric.is_some());
+            let value = |at: usize| f32::from_bits(words[at]);
+            self.partial.add(rows, value(0), self.metric.map(|(metric, _)| (metric, value(1))));
             let Some(StepEnd { step, asked, loss, submitted }) = end else { continue };
             let partial = std::mem::take(&mut self.partial);
             let selected = |w: &[u32]| {
@@ -141,11 +153,13 @@ impl Steps {
                 let state = bytemuck::pod_read_unaligned(bytemuck::cast_slice(state));
                 Selected { state, energy: [energy[0], energy[1]].map(f32::from_bits) }
             };
-            let all = || words[2..].chunks_exact(SELECTED_WORDS).map(selected).collect();
+            let all = || words[outputs..].chunks_exact(SELECTED_WORDS).map(selected).collect();
             self.arrived.push(StepResult {
                 step,
                 loss: loss.unwrap_or_else(|| partial.loss()),
-                accuracy: partial.correct / (partial.rows * self.places as f64).max(1.0),
+                metric: self.metric.map(|(metric, of_a_row)| {
+                    (metric, partial.metric / (partial.rows * of_a_row as f64).max(1.0))
+                }),
                 mask_update: asked.map(|sparsity| (sparsity, all())),
                 submitted,
             });
@@ -163,7 +177,7 @@ impl Session {
         self.has_seen_batches = true;
         self.mark("upload");
         self.upload_batch(batch, scalars);
-        let outputs = self.objectives[objective].outputs;
+        let outputs = self.objectives[objective].outputs.clone();
         self.part()?.batch = Some((outputs, batch.rows));
         Ok(())
     }
@@ -213,6 +227,7 @@ impl Session {
             states = self.pruned().flat_map(|v| [v.state, v.energy]).collect();
         }
         let asked = asked.filter(|_| !states.is_empty());
+        self.global_step = global_step;
         let end = StepEnd { step: global_step, asked, loss, submitted: Instant::now() };
         self.submit(&states, Some(end))
     }
@@ -224,7 +239,7 @@ impl Session {
         if let Some(timestamps) = trace.as_mut().and_then(Trace::timestamps) {
             timestamps.resolve(&mut encoder);
         }
-        let (outputs, rows) = batch.unwrap_or((self.objectives[0].outputs, 0));
+        let (outputs, rows) = batch.unwrap_or_else(|| (self.objectives[0].outputs.clone(), 0));
         let readback: Vec<Slot> = outputs.iter().chain(states).copied().collect();
         ring.copy(&self.gpu, &mut encoder, &self.program, &readback)?;
         if let Some(trace) = trace {

@@ -1,12 +1,14 @@
 //! Floor 8: the supervised training loop, and what it leaves in its logdir.
 mod guard;
 mod options;
+mod recipe;
 mod record;
 mod running;
 mod step_fn;
 mod train_op;
 
 pub use options::{InitOp, Observer, SessionFn, Summaries, TrainOptions};
+pub use recipe::Recipe;
 pub use record::event::{Event, StepEvent};
 pub use record::summary::SummaryFn;
 pub use record::{histogram, summary, timeline};

@@ -31,6 +31,8 @@ pub struct StepContext<'r> {
     /// Objective, and rows, of the gradient accumulated so far.
     pub(in crate::train) accumulated: Option<(usize, usize)>,
     pub(in crate::train) updates: u64,
+    /// Batches that the run has taken from its source.
+    pub(in crate::train) taken: &'r mut u64,
     pub(in crate::train) ended: bool,
 }
 
@@ -180,6 +182,8 @@ impl StepContext<'_> {
             self.ended = true;
             return Ok(false);
         }
+        self.session.takes().check_batch(*source, batch, *self.taken)?;
+        *self.taken += 1;
         let scalars = self.session.scalars(self.facts.global_step, batch.rows);
         self.session.feed(batch, Step { share: share(batch.rows), ..scalars }, objective)?;
         Ok(true)

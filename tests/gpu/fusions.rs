@@ -27,7 +27,7 @@ fn case(places: u32, want: impl Fn(&mut Graph, Tensor, Tensor) -> Vec<Tensor>) -
     let features = graph.features(BATCH, places * WIDTH);
     let labels = match places {
         1 => graph.labels(BATCH),
-        _ => graph.place_labels(BATCH, places),
+        _ => graph.position_labels(BATCH, places),
     };
     let weight = graph.parameter("fc.weight", [WIDTH, CLASSES]).unwrap();
     let x = match places {

@@ -2,6 +2,7 @@
 use std::path::PathBuf;
 
 use crate::gpu::Memory;
+use crate::nn::Metric;
 use crate::session::MaskEvent;
 
 /// Something that happened in a run.
@@ -49,12 +50,19 @@ pub struct StepEvent {
     pub step: u64,
     /// Mean loss of the batch before the update.
     pub loss: f32,
-    /// Share of right rows in the batch.
-    pub accuracy: f64,
+    /// What the network is measured by first, on the batch; `None` where it has no metric.
+    pub metric: Option<(Metric, f64)>,
     /// Learning rate of this step, as scheduled.
     pub learning_rate: f32,
     /// Seconds since the step before was submitted, mask update included.
     pub seconds: f64,
     /// The masks, where this step updated them.
     pub masks: Option<MaskEvent>,
+}
+
+impl StepEvent {
+    /// Share of right rows, or of right positions where rows have several labels; `None` where answers are no classes.
+    pub fn accuracy(&self) -> Option<f64> {
+        self.metric.filter(|(metric, _)| *metric == Metric::Accuracy).map(|(_, value)| value)
+    }
 }

@@ -124,7 +124,9 @@ impl<'a> Scalars<'a> {
     fn write(&mut self, session: &Session, event: &StepEvent) -> Result<()> {
         let step = event.step;
         self.writer.scalar("loss", step, event.loss)?;
-        self.writer.scalar("accuracy", step, event.accuracy as f32)?;
+        if let Some((metric, value)) = event.metric {
+            self.writer.scalar(metric.name(), step, value as f32)?;
+        }
         self.writer.scalar("learning_rate", step, event.learning_rate)?;
         let now = Instant::now();
         // After a lost device the steps before are taken again.

@@ -1,6 +1,7 @@
 //! How a run ends.
 use std::path::PathBuf;
 
+use crate::nn::Metric;
 use crate::session::Session;
 use crate::train::record::event::StepEvent;
 
@@ -20,8 +21,8 @@ pub enum End {
 pub struct TrainOutcome {
     /// Loss of the last step executed; `None` when the run was at its limit already.
     pub loss: Option<f32>,
-    /// Share of right rows in the last step.
-    pub accuracy: Option<f64>,
+    /// What the network is measured by first, in the last step.
+    pub metric: Option<(Metric, f64)>,
     /// Global step reached.
     pub global_step: u64,
     /// Why it ended.

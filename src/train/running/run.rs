@@ -22,6 +22,8 @@ pub(super) struct Run<'s, 'a> {
     pub(super) session: Session,
     pub(super) saves: Option<Saves>,
     batch: Batch,
+    /// Batches taken from the source.
+    taken: u64,
     /// The step before found no more batches; the source is not asked again.
     data_ended: bool,
     pub(super) global_step: u64,
@@ -66,6 +68,7 @@ impl<'s, 'a> Run<'s, 'a> {
             session,
             saves,
             batch: Batch::default(),
+            taken: 0,
             data_ended: false,
             global_step,
             last_mask_update,
@@ -145,9 +148,9 @@ impl<'s, 'a> Run<'s, 'a> {
         };
         let batches =
             Batches { source: &mut *self.supervisor.train_op.batches, batch: &mut self.batch };
-        let (updates, ended, accumulated) = (0, false, None);
+        let (updates, ended, accumulated, taken) = (0, false, None, &mut self.taken);
         let mut context =
-            StepContext { session: &mut self.session, batches, facts, accumulated, updates, ended };
+            StepContext { session: &mut self.session, batches, facts, accumulated, updates, taken, ended };
         let returned = match &mut self.supervisor.options.train_step_fn {
             None => context.train().map(|()| StepReturn::default()),
             Some(step) => guarded("train_step_fn", || step(&mut context)),
@@ -230,6 +233,7 @@ impl<'s, 'a> Run<'s, 'a> {
             cursor: self.cursor.row,
             last_mask_update_step: self.last_mask_update,
             model: self.session.network().to_owned(),
+            schema: self.session.schema().cloned(),
             pruning: pruning.map_err(|e| Error::argument("pruning", e.to_string()))?,
             adapter: report.name.clone(),
             driver: report.driver.clone(),
@@ -317,7 +321,7 @@ impl<'s, 'a> Run<'s, 'a> {
         let event = StepEvent {
             step,
             loss: result.loss,
-            accuracy: result.accuracy,
+            metric: result.metric,
             learning_rate: self.supervisor.train_op.training.learning_rate(step),
             seconds: seconds.as_secs_f64(),
             masks,

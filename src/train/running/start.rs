@@ -1,7 +1,7 @@
 //! What a network starts from: a checkpoint, or its initial values.
 use super::supervisor::Supervisor;
 use crate::checkpoint::{self, Manifest};
-use crate::data::Cursor;
+use crate::data::{Cursor, Schema};
 use crate::optim::{Multiplier, Training};
 use crate::session::Session;
 use crate::train::guard::guarded;
@@ -24,6 +24,7 @@ impl Supervisor<'_> {
         let (gpu, network) = (&self.train_op.gpu, &self.train_op.network);
         let (training, seed) = (self.train_op.training.clone(), self.train_op.seed);
         let mut session = Session::build(gpu, network, training, plans, seed)?;
+        session.set_schema(self.train_op.batches.schema());
         let newest = self.logdir.as_ref().map(|l| checkpoint::newest(&l.path)).transpose()?;
         let state = match newest.flatten() {
             Some(found) => self.restore(&mut session, &found)?,
@@ -76,7 +77,14 @@ impl Supervisor<'_> {
                  use that seed or another logdir"
             ));
         }
-        Ok(())
+        let schema = self.train_op.batches.schema();
+        match &manifest.schema {
+            Some(other) if *other != schema => Err(format!(
+                "was trained on other rows, {}; train on the same data, or choose another logdir",
+                difference(other, &schema)
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn initialise(&mut self, session: &mut Session) -> Result<State> {
@@ -144,4 +152,20 @@ impl Supervisor<'_> {
 fn shortest(number: f64) -> f64 {
     let short = number as f32;
     if f64::from(short) == number { short.to_string().parse().unwrap_or(number) } else { number }
+}
+
+/// What first differs between the rows of a checkpoint and those of a run.
+fn difference(checkpoint: &Schema, run: &Schema) -> String {
+    let pairs = [
+        ("shape", format!("{:?}", checkpoint.shape), format!("{:?}", run.shape)),
+        ("task", checkpoint.task.to_string(), run.task.to_string()),
+        ("columns", checkpoint.columns.join(","), run.columns.join(",")),
+        ("targets", checkpoint.targets.join(","), run.targets.join(",")),
+        ("classes", checkpoint.class_names.join(","), run.class_names.join(",")),
+        ("alphabet", format!("{:?}", checkpoint.alphabet), format!("{:?}", run.alphabet)),
+    ];
+    match pairs.into_iter().find(|(_, a, b)| a != b) {
+        Some((what, a, b)) => format!("{what} {a:.200} there, {b:.200} here"),
+        None => "scaled by other means and deviations".to_owned(),
+    }
 }

@@ -123,7 +123,7 @@ impl<'a> Supervisor<'a> {
         }
         TrainOutcome {
             loss: last.as_ref().map(|e| e.loss),
-            accuracy: last.as_ref().map(|e| e.accuracy),
+            metric: last.as_ref().and_then(|e| e.metric),
             global_step,
             end,
             checkpoint,

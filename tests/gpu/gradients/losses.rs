@@ -120,7 +120,7 @@ fn what_does_not_fit_is_named() {
     refused(graph.mean_squared_error(none, none), "squared_error", "predictions [] have no axes");
     refused(graph.softmax(none), "softmax", "x [] has no axes");
     // The words of one would be taken for the other.
-    let labels = graph.place_labels(2, 12);
+    let labels = graph.position_labels(2, 12);
     let classes = "targets [2, 12] are class numbers";
     refused(graph.mean_squared_error(features, labels), "squared_error", classes);
     refused(graph.sigmoid_cross_entropy(features, labels), "sigmoid_cross_entropy", classes);

@@ -12,7 +12,7 @@ const WIDTH: u32 = 4;
 /// Tokens of `places` places through an embedding, `between`, and a layer; a label for each.
 fn around(places: u32, between: impl Fn(&mut Graph, Tensor) -> Tensor) -> Network {
     let mut graph = Graph::default();
-    let (features, labels) = (graph.features(BATCH, places), graph.place_labels(BATCH, places));
+    let (features, labels) = (graph.features(BATCH, places), graph.position_labels(BATCH, places));
     let table = graph.parameter("embed.weight", [VOCABULARY, WIDTH]).unwrap();
     let x = graph.embedding(features, table).unwrap();
     let x = between(&mut graph, x);

@@ -33,7 +33,7 @@ fn letters() -> Arc<Dataset> {
 fn bigrams() -> Network {
     let mut graph = Graph::default();
     let (batch, length) = (BATCH as u32, LENGTH as u32);
-    let (features, labels) = (graph.features(batch, length), graph.place_labels(batch, length));
+    let (features, labels) = (graph.features(batch, length), graph.position_labels(batch, length));
     let table = graph.parameter("table", [LETTERS, LETTERS]).unwrap();
     graph.apply_mask(table).unwrap();
     let logits = graph.embedding(features, table).unwrap();
