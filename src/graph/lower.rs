@@ -188,6 +188,7 @@ impl Lowering<'_> {
                 | Op::Correct,
                 _,
             ) => self.loss(tensor),
+            (Op::TopK { .. } | Op::AbsoluteError | Op::RightLabels, _) => self.metric(tensor),
             _ => Err(self.lacks(tensor)),
         }
     }
