@@ -16,13 +16,8 @@ use crate::network::OnDevice;
 /// the last place; 14 steps at learning rate 1 carry that along. Seen here: at most 4 of these.
 const UNITS: f64 = 32.0;
 
-fn trajectory(name: &str) -> Option<Value> {
-    let path = crate::paths::project().join("../shared/goldens").join(name);
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        println!("SKIPPED: {} is not here", path.display());
-        return None;
-    };
-    Some(serde_json::from_str(&text).unwrap())
+fn trajectory(name: &str) -> Value {
+    serde_json::from_str(&crate::paths::golden(name)).unwrap()
 }
 
 /// Numbers of a nested list, flat.
@@ -90,7 +85,8 @@ impl BatchSource for Recorded {
 /// Trains as upstream's hparams say, with `more` settings; compares weights, masks and thresholds
 /// before every step.
 fn retrain(name: &str, more: &str) -> std::result::Result<(), String> {
-    let (Some(recorded), Some(gpu)) = (trajectory(name), gpu()) else { return Ok(()) };
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let recorded = trajectory(name);
     let hparams = recorded["hparams"].as_str().unwrap();
     let spec = format!("{hparams},threshold=histogram,pruned=revive{more}").parse().unwrap();
     let pruning = Pruning::new(spec).unwrap();
@@ -147,14 +143,15 @@ fn training_follows_tensorflow_1_9_with_masks_of_its_own() {
 /// The comparison can fail.
 #[test]
 fn another_number_of_bins_does_not() {
-    if trajectory("train_logistic_decay0_tf19.json").is_some() && gpu().is_some() {
+    if gpu().is_some() {
         assert!(retrain("train_logistic_decay0_tf19.json", ",nbins=7").is_err());
     }
 }
 
 /// Steps through the recording; `nudge` is added to the learning rate.
 fn replay(name: &str, nudge: f32) -> std::result::Result<(), String> {
-    let (Some(recorded), Some(gpu)) = (trajectory(name), gpu()) else { return Ok(()) };
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let recorded = trajectory(name);
     let network = logistic();
     let device = OnDevice::new(gpu, &network, |plan, step, parameters, masks, gradients| {
         for i in 0..2 {
@@ -192,7 +189,7 @@ fn masked_logistic_regression_follows_tensorflow_1_9() {
 
 #[test]
 fn another_learning_rate_does_not() {
-    if trajectory("train_logistic_decay0_tf19.json").is_some() && gpu().is_some() {
+    if gpu().is_some() {
         assert!(replay("train_logistic_decay0_tf19.json", 1e-3).is_err());
     }
 }

@@ -11,15 +11,8 @@ fn spec(text: &str) -> PruningSpec {
     text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
-/// A golden file, or `None` with a line that says so.
-fn golden(name: &str) -> Option<Value> {
-    let path = crate::paths::project().join("../shared/goldens").join(name);
-    if !path.exists() {
-        println!("SKIPPED: {} is not there", path.display());
-        return None;
-    }
-    let text = std::fs::read_to_string(path).expect("golden is readable");
-    Some(serde_json::from_str(&text).expect("golden is JSON"))
+fn golden(name: &str) -> Value {
+    serde_json::from_str(&crate::paths::golden(name)).expect("golden is JSON")
 }
 
 /// Upstream's f32 value may be off by 2 units in the last place; below 0.25, where the error of
@@ -66,7 +59,7 @@ fn schedule_has_upstreams_printed_values() {
 
 #[test]
 fn schedule_matches_the_goldens() {
-    let Some(golden) = golden("schedule_tf19.json") else { return };
+    let golden = golden("schedule_tf19.json");
     let line = "initial_sparsity=0.2,target_sparsity=0.8,sparsity_function_begin_step=4,\
                 sparsity_function_end_step=12,sparsity_function_exponent=1";
     let specs = [
@@ -86,7 +79,7 @@ fn schedule_matches_the_goldens() {
 #[test]
 fn gate_replays_the_golden_runs() {
     for name in ["train_logistic_decay0_tf19.json", "train_logistic_decay09_tf19.json"] {
-        let Some(golden) = golden(name) else { continue };
+        let golden = golden(name);
         let spec = spec(golden["hparams"].as_str().expect("string"));
         let mut last_update = 0;
         let states = golden["state_before_step"].as_array().expect("states");
