@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod bench;
+pub mod checkpoint;
 pub mod data;
 pub mod error;
 pub mod gpu;
@@ -11,6 +12,7 @@ pub mod nn;
 pub mod oneshot;
 pub mod optim;
 pub mod prune;
+pub mod session;
 pub mod storage;
 pub mod train;
 
@@ -20,4 +22,5 @@ pub use gpu::{Gpu, GpuOptions};
 pub use nn::Model;
 pub use optim::{Optimizer, Training};
 pub use prune::{MaskUpdateOp, Pruning, PruningSpec};
-pub use train::{Session, TrainOp, TrainOptions, TrainOutcome, train};
+pub use session::Session;
+pub use train::{TrainOp, TrainOptions, TrainOutcome, train};

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::data::{Batches, digits};
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::train::{Event, TrainOptions, TrainOutcome, train};
 use secateur::{Error, Gpu, GpuOptions, Model, Optimizer, Pruning, Result, TrainOp};
 

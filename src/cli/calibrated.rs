@@ -7,7 +7,7 @@ use secateur::data::Batches;
 use secateur::gpu::Gpu;
 use secateur::oneshot::{Options, Report, TensorReport};
 use secateur::prune::{LayerSparsity, Pruning, PruningSpec};
-use secateur::train::{MaskSparsity, Session};
+use secateur::session::{MaskSparsity, Session};
 
 use super::args::Prune;
 use super::{data, export, trained};

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use secateur::bench::{TUNED_SIZES, Tuned, selftest, tune};
 use secateur::gpu::{AdapterReport, Gpu, adapters};
-use secateur::kernels::{TUNED_SIZES, Tuned, selftest, tune};
 use serde::Serialize;
 
 use super::args::Devices;
@@ -52,8 +52,8 @@ impl From<Tuned> for Product {
 }
 
 fn tuning(gpu: &Gpu) -> Result<Tuning> {
-    let (products, rows) = tune(gpu, TUNED_SIZES)?;
-    let file = gpu.keep_tuning(&products)?;
+    let (choices, rows) = tune(gpu, TUNED_SIZES)?;
+    let file = gpu.keep_tuning(&choices)?;
     Ok(Tuning { products: rows.into_iter().map(Product::from).collect(), file })
 }
 

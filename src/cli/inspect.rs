@@ -3,9 +3,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use secateur::checkpoint::{Checkpoint, MODEL_FILE, Manifest};
 use secateur::prune::mask_picture;
+use secateur::storage::TensorData;
 use secateur::storage::{Header, TensorInfo, nonzero};
-use secateur::train::checkpoint::{Checkpoint, MODEL_FILE, Manifest, TensorData};
 use serde::Serialize;
 
 use super::args::Inspect;

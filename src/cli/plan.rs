@@ -5,7 +5,7 @@ use secateur::error::Bytes;
 use secateur::gpu::{Memory, PlanBuilder, Target, adapters};
 use secateur::nn::Input;
 use secateur::prune::MaskUpdateOp;
-use secateur::train;
+use secateur::session;
 use serde::Serialize;
 
 use super::args::Common;
@@ -49,7 +49,7 @@ pub fn said(memory: &Memory) -> String {
 pub fn of(recipe: &Recipe, data: &Split, op: &MaskUpdateOp, target: Target) -> Result<PlanBuilder> {
     let mut network = recipe.model.network(recipe.batch, &Input::from(&*data.train))?;
     network.graph.recompute(recipe.recompute)?;
-    Ok(train::plan(&network, recipe.training(), op, target)?)
+    Ok(session::plan(&network, recipe.training(), op, target)?)
 }
 
 /// Prints the plan and its memory; for the adapter that is asked for by name, else for any.

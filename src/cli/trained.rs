@@ -2,14 +2,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use secateur::checkpoint::{self, Checkpoint};
 use secateur::data::Split;
 use secateur::gpu::Gpu;
 use secateur::kernels::apply_mask_reference;
 use secateur::nn::{Input, Model};
 use secateur::optim::{AVERAGE, Optimizer};
 use secateur::prune::MaskUpdateOp;
-use secateur::train::Session;
-use secateur::train::checkpoint::{self, Checkpoint, Tensor, TensorData};
+use secateur::session::Session;
+use secateur::storage::{Tensor, TensorData};
 
 use super::data::LENGTH;
 use super::export::{self, Weights};

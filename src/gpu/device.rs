@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::adapter::{self, AdapterReport, COOPERATIVE, GpuOptions, Limits};
 use super::cache::DiskCache;
 use super::health::Health;
-use super::target::{Precision, Products, Target};
+use super::target::{Choices, Precision, Target};
 use super::trusted;
 use super::tuning;
 use crate::{Error, Result};
@@ -91,7 +91,7 @@ impl Gpu {
             .filter(|_| report.pipeline_cache)
             .map(|dir| Mutex::new(DiskCache::open(&device, dir, &report)));
         let tuned = options.cache_dir.as_deref().and_then(|dir| tuning::load(dir, &report));
-        let target = Target { products: tuned.unwrap_or_default(), ..target };
+        let target = Target { choices: tuned.unwrap_or_default(), ..target };
         let (options, pipelines) = (options.clone(), Mutex::default());
         let shared = Arc::new(Shared { options, report, target, health, cache, pipelines });
         Ok(Self { device, queue, shared })
@@ -127,9 +127,9 @@ impl Gpu {
     ///
     /// # Errors
     /// [`Error::Io`] names the file.
-    pub fn keep_tuning(&self, products: &Products) -> Result<Option<PathBuf>> {
+    pub fn keep_tuning(&self, choices: &Choices) -> Result<Option<PathBuf>> {
         let dir = self.shared.options.cache_dir.as_deref();
-        dir.map(|dir| tuning::store(dir, self.report(), products)).transpose()
+        dir.map(|dir| tuning::store(dir, self.report(), choices)).transpose()
     }
 
     /// [`GpuOptions::memory_budget`].

@@ -22,7 +22,7 @@ pub use plan::{Phase, PlanBuilder};
 pub use planner::Memory;
 pub use program::{Encoder, Program};
 pub use readback::{ReadbackRing, Ticket};
-pub use target::{Precision, Products, Target};
+pub use target::{Choices, Precision, Target};
 pub use timestamps::{GpuSpan, Timestamps};
 
 /// Most loop iterations that one invocation may make. Some software adapters cut an invocation off

@@ -26,7 +26,7 @@ pub(super) fn shader_module(
 /// Leave to use what wgpu calls experimental: cooperative matrices.
 ///
 /// Soundness: what wgpu leaves unchecked there are the shaders' loads and stores. Those of
-/// `product_coop.wgsl` are of whole matrices within operands that `half_copy` pads to whole ones, and its
+/// `product_coop.wgsl` are of whole matrices within operands that `f16_copy` pads to whole ones, and its
 /// stores go through workgroup memory of one matrix and the guarded `store`. `tests/gpu/kernels/half.rs`
 /// runs it at ragged sizes with guard words.
 pub(super) fn experimental_features() -> wgpu::ExperimentalFeatures {

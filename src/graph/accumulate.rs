@@ -19,7 +19,8 @@ impl Lowering<'_> {
         let (add, to) =
             self.readers(tensor).find_map(|r| Some((r, self.other_addend(r, tensor)?)))?;
         let whole = self.graph.shape(to) == self.graph.shape(tensor);
-        let is_there = to < tensor && self.writes_its_own(to) && self.homes.slots[to.0].is_none();
+        let is_there =
+            to < tensor && self.writes_its_own(to) && self.bindings.slots[to.0].is_none();
         // One reader is the sum; each of the others has run. That none is missing says that nobody wants it besides.
         let others = self.readers(to).filter(|&r| r != add);
         let done = others.clone().all(|r| self.runs_at(r).is_some_and(|at| at < tensor));

@@ -182,7 +182,7 @@ impl Lowering<'_> {
 
     fn correct(&mut self, tensor: Tensor, logits: Tensor, labels: Tensor) -> Result<()> {
         let ([batch, classes], repeat) = (self.matrix(logits)?, self.repeat(labels));
-        let (logits, labels, step) = (self.slot(logits)?, self.slot(labels)?, self.homes.step);
+        let (logits, labels, step) = (self.slot(logits)?, self.slot(labels)?, self.bindings.step);
         let correct = self.output(tensor)?;
         self.plan.push(Correct { logits, labels, step, correct, batch, classes, repeat })
     }
@@ -193,7 +193,7 @@ impl Lowering<'_> {
         let name = format!("grad/{}", self.graph.nodes[logits.0].name);
         let gradient = self.plan.scratch(name, self.elements(logits)?);
         self.loss_gradients[tensor.0] = Some(gradient);
-        let (logits, labels, step) = (self.slot(logits)?, self.slot(labels)?, self.homes.step);
+        let (logits, labels, step) = (self.slot(logits)?, self.slot(labels)?, self.bindings.step);
         let losses = self.output(tensor)?;
         // Where there are targets, a row is all that belongs to one of the batch.
         let rows = self.elements(tensor)?;

@@ -5,7 +5,7 @@ mod accumulate;
 mod autodiff;
 mod conv2d;
 mod elementwise;
-mod halves;
+mod f16;
 mod linear;
 mod losses;
 mod lower;
@@ -19,7 +19,7 @@ mod shape;
 
 pub use autodiff::gradients;
 pub use conv2d::{Conv2dOptions, Padding};
-pub use lower::{Homes, Mode, lower};
+pub use lower::{Bindings, Mode, lower};
 pub use node::{Init, Node, Op, Parameter};
 pub use pool::PoolOptions;
 pub use recurrent::{Gru, GruWeights, Lstm, LstmOptions, LstmWeights};

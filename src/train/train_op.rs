@@ -1,10 +1,10 @@
 //! What a step computes: network, optimizer with what belongs to it, and where the batches come from.
-use super::plans::Plans;
 use crate::data::BatchSource;
 use crate::gpu::Gpu;
 use crate::nn::{Input, Model, Network};
 use crate::optim::Training;
 use crate::prune::MaskUpdateOp;
+use crate::session::Plans;
 use crate::{Error, Result};
 
 /// Graph, optimizer, loss and batch source, ready to run.

@@ -4,7 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use secateur::Result;
-use secateur::train::checkpoint::{self, Manifest, Retention, Tensor, TensorData};
+use secateur::checkpoint::{self, Manifest, Retention};
+use secateur::storage::{Tensor, TensorData};
 
 /// Words in each of the two files.
 pub const WORDS: usize = 1 << 17;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use secateur::train::checkpoint;
+use secateur::checkpoint;
 
 use crate::child::Process;
 use crate::fixture::{leftovers, newest};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use secateur::Result;
-use secateur::train::checkpoint::{
+use secateur::checkpoint::{
     self, Checkpoint, FileEntry, MODEL_FILE, Manifest, OPTIMIZER_FILE, Retention,
 };
 use tempfile::TempDir;

@@ -5,7 +5,8 @@ use secateur::data::{Batch, BatchSource, Cursor};
 use secateur::graph::Graph;
 use secateur::kernels::{Activation, Pruned, Sgd, Step};
 use secateur::nn::Network;
-use secateur::train::{Session, StepReturn, TrainOp, TrainOptions, train};
+use secateur::session::Session;
+use secateur::train::{StepReturn, TrainOp, TrainOptions, train};
 use secateur::{Optimizer, Pruning, Result};
 use serde_json::Value;
 

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 /// Lowest first. Add a module here before adding it to the crate.
 const FLOORS: &[&[&str]] = &[
     &["error"],
-    &["gpu", "data", "storage"],
+    &["storage"],
+    &["gpu", "data"],
     &["kernels"],
     &["graph"],
     &["nn", "optim"],
     &["prune"],
+    &["checkpoint"],
+    &["session"],
     &["train", "oneshot"],
     &["bench"],
     &["cli"],

@@ -67,8 +67,8 @@ fn an_output_never_shares_with_an_input() {
     plan.push(add(x, x, a)).unwrap();
     plan.push(add(x, x, b)).unwrap();
     plan.push(add(a, b, c)).unwrap();
-    let homes = ["x", "a", "b", "c"].map(|slot| home(&plan, slot));
-    assert_eq!(homes, ["b0", "b1", "b2", "b3"]);
+    let bindings = ["x", "a", "b", "c"].map(|slot| home(&plan, slot));
+    assert_eq!(bindings, ["b0", "b1", "b2", "b3"]);
     // Nor where the output is placed first, being larger.
     let mut plan = PlanBuilder::default();
     plan.phase("test");
@@ -169,8 +169,8 @@ fn persistent_slots_never_share() {
     let other = plan.persistent("other", 10);
     plan.push(add(x, x, t)).unwrap();
     plan.push(add(t, t, other)).unwrap();
-    let homes = ["x", "kept", "other", "t"].map(|slot| home(&plan, slot));
-    assert_eq!(homes, ["b0", "b1", "b2", "b3"]);
+    let bindings = ["x", "kept", "other", "t"].map(|slot| home(&plan, slot));
+    assert_eq!(bindings, ["b0", "b1", "b2", "b3"]);
 }
 
 /// Scratch of an earlier phase is free in a later one.

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, StorageAccess, TypeInner};
-use secateur::for_each_kernel;
 use secateur::gpu::{Access, Kernel, Operand, PlanBuilder, Precision, Target, read, write};
 use secateur::kernels::*;
 
@@ -19,29 +18,21 @@ const MAX_INVOCATIONS: u32 = 256;
 
 #[test]
 fn declarations_match_the_wgsl() {
-    let mut wrong = Vec::new();
-    macro_rules! visit {
-        ($kernel:ident, $params:ident) => {
-            wrong.extend(check::<$kernel>($params::LAYOUT).err());
-        };
-    }
-    for_each_kernel!(visit);
+    let wrong: Vec<String> = all().filter_map(|kernel| check(kernel).err()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(all().count() > 80, "{} kernels are listed", all().count());
 }
 
 #[test]
 fn every_file_belongs_to_a_kernel() {
     let mut listed = BTreeSet::new();
-    macro_rules! visit {
-        ($kernel:ident, $params:ident) => {
-            for text in texts::<$kernel>() {
-                let files = files(text);
-                assert_eq!(files.last(), Some(&format!("{}.wgsl", $kernel::NAME).as_str()));
-                listed.extend(files);
-            }
-        };
+    for kernel in all() {
+        for text in texts(kernel) {
+            let files = files(text);
+            assert_eq!(files.last(), Some(&format!("{}.wgsl", kernel.name).as_str()));
+            listed.extend(files);
+        }
     }
-    for_each_kernel!(visit);
     let root = crate::paths::project().join("shaders");
     let mut present = BTreeSet::new();
     for dir in ["", "common/"] {
@@ -69,18 +60,15 @@ fn constants_are_overrides() {
         let names = tokens.filter_map(|t| t.split_once(':')).map(|(name, _)| name.to_owned());
         set.entry(kernel).or_default().extend(names);
     }
-    macro_rules! visit {
-        ($kernel:ident, $params:ident) => {
-            let mut overrides = BTreeSet::new();
-            for text in texts::<$kernel>() {
-                let module = naga::front::wgsl::parse_str(text).unwrap();
-                overrides.extend(module.overrides.iter().filter_map(|(_, o)| o.name.clone()));
-            }
-            let set = set.get($kernel::NAME).cloned().unwrap_or_default();
-            assert_eq!(set, overrides, "{}", $kernel::NAME);
-        };
+    for kernel in all() {
+        let mut overrides = BTreeSet::new();
+        for text in texts(kernel) {
+            let module = naga::front::wgsl::parse_str(text).unwrap();
+            overrides.extend(module.overrides.iter().filter_map(|(_, o)| o.name.clone()));
+        }
+        let set = set.get(kernel.name).cloned().unwrap_or_default();
+        assert_eq!(set, overrides, "{}", kernel.name);
     }
-    for_each_kernel!(visit);
 }
 
 #[test]
@@ -121,44 +109,44 @@ fn shared_constants_agree() {
 /// The check itself must be able to fail.
 #[test]
 fn wrong_declarations_are_caught() {
-    assert_eq!(check::<Lying<Right>>(AddParams::LAYOUT), Ok(()));
+    assert_eq!(check(&KernelInfo::of::<Lying<Right>>(AddParams::LAYOUT)), Ok(()));
     let caught = |result: Result<(), String>, what| {
         let message = result.unwrap_err();
         assert!(message.contains(what), "{message}");
     };
-    caught(check::<Lying<Swapped>>(AddParams::LAYOUT), "storage bindings");
-    caught(check::<Lying<Wrong>>(AddParams::LAYOUT), "storage bindings");
-    caught(check::<Lying<Right>>(&[("length", 0)]), "uniform");
-    caught(check::<Lying<Right>>(&[("len", 4)]), "uniform");
-    caught(check::<Lying<Long>>(AddParams::LAYOUT), "uniform");
+    caught(check(&KernelInfo::of::<Lying<Swapped>>(AddParams::LAYOUT)), "storage bindings");
+    caught(check(&KernelInfo::of::<Lying<Wrong>>(AddParams::LAYOUT)), "storage bindings");
+    caught(check(&KernelInfo::of::<Lying<Right>>(&[("length", 0)])), "uniform");
+    caught(check(&KernelInfo::of::<Lying<Right>>(&[("len", 4)])), "uniform");
+    caught(check(&KernelInfo::of::<Lying<Long>>(AddParams::LAYOUT)), "uniform");
     caught(agree("x", struct_of("Params", Add::WGSL), STEP), "uniform");
 }
 
 const STEP: (Layout, usize) = (Step::LAYOUT, size_of::<Step>());
 
 /// All that may be launched under the kernel's name.
-fn texts<K: Kernel>() -> impl Iterator<Item = &'static str> {
-    [K::WGSL].into_iter().chain(K::VARIANTS.iter().map(|v| v.wgsl))
+fn texts(kernel: &KernelInfo) -> impl Iterator<Item = &'static str> {
+    [kernel.wgsl].into_iter().chain(kernel.variants.iter().map(|v| v.wgsl))
 }
 
-fn check<K: Kernel>(layout: Layout) -> Result<(), String> {
+fn check(kernel: &KernelInfo) -> Result<(), String> {
     // What an adapter must have is said by the text itself.
-    let halves = |wgsl: &str| match wgsl.contains("enable f16;") {
+    let f16 = |wgsl: &str| match wgsl.contains("enable f16;") {
         true => Capabilities::SHADER_FLOAT16,
         false => Capabilities::empty(),
     };
-    check_text::<K>(K::WGSL, halves(K::WGSL), layout)?;
-    K::VARIANTS.iter().try_for_each(|v| {
+    check_text(kernel, kernel.wgsl, f16(kernel.wgsl))?;
+    kernel.variants.iter().try_for_each(|v| {
         let matrices = match v.name.starts_with("coop_") {
             true => Capabilities::COOPERATIVE_MATRIX,
             false => Capabilities::SUBGROUP,
         };
-        check_text::<K>(v.wgsl, halves(v.wgsl) | matrices, layout)
+        check_text(kernel, v.wgsl, f16(v.wgsl) | matrices)
     })
 }
 
-fn check_text<K: Kernel>(wgsl: &str, may: Capabilities, layout: Layout) -> Result<(), String> {
-    let name = K::NAME;
+fn check_text(kernel: &KernelInfo, wgsl: &str, may: Capabilities) -> Result<(), String> {
+    let name = kernel.name;
     let module = naga::front::wgsl::parse_str(wgsl)
         .map_err(|e| format!("{name}: {}", e.emit_to_string(wgsl)))?;
     Validator::new(ValidationFlags::all(), may)
@@ -171,7 +159,8 @@ fn check_text<K: Kernel>(wgsl: &str, may: Capabilities, layout: Layout) -> Resul
         return Err(format!("{name}: {} entry points, must be 1", module.entry_points.len()));
     };
     let invocations: u32 = main.workgroup_size.iter().product();
-    if main.name != "main" || invocations > MAX_INVOCATIONS || K::OPERANDS.len() > MAX_OPERANDS {
+    if main.name != "main" || invocations > MAX_INVOCATIONS || kernel.operands.len() > MAX_OPERANDS
+    {
         return Err(format!("{name}: entry {}, {invocations} invocations", main.name));
     }
 
@@ -195,13 +184,13 @@ fn check_text<K: Kernel>(wgsl: &str, may: Capabilities, layout: Layout) -> Resul
     }
     storage.sort_by_key(|&(_, binding, ..)| binding);
     let declare = |(i, o): (usize, &Operand)| (0, i, o.name, o.access);
-    let declared: Vec<_> = K::OPERANDS.iter().enumerate().map(declare).collect();
+    let declared: Vec<_> = kernel.operands.iter().enumerate().map(declare).collect();
     if storage != declared {
         return Err(format!("{name}: storage bindings {storage:?}, declared {declared:?}"));
     }
     match uniform {
-        Some((binding, ty)) if binding == K::OPERANDS.len() => {
-            agree(name, fields(ty), (layout, size_of::<K::Params>()))
+        Some((binding, ty)) if binding == kernel.operands.len() => {
+            agree(name, fields(ty), (kernel.layout, kernel.uniform_bytes))
         }
         other => Err(format!("{name}: the uniform comes after the operands, found {other:?}")),
     }

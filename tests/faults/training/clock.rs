@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use secateur::train::checkpoint::{Checkpoint, load};
+use secateur::checkpoint::{Checkpoint, load};
 use tempfile::TempDir;
 
 use super::trainee::{Job, Said, Trainee, adapter};

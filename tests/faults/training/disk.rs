@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use secateur::train::checkpoint::newest;
+use secateur::checkpoint::newest;
 
 use super::trainee::{Job, Said, Trainee, adapter, files, straight, temporary};
 use crate::mount::{self, Mount};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use secateur::train::checkpoint::newest;
+use secateur::checkpoint::newest;
 
 use super::trainee::{adapter, lines};
 use crate::needs::say;

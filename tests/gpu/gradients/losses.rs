@@ -1,6 +1,6 @@
 //! Losses against targets, and softmax.
 use secateur::gpu::PlanBuilder;
-use secateur::graph::{Graph, Homes, Mode, Tensor, gradients, lower};
+use secateur::graph::{Bindings, Graph, Mode, Tensor, gradients, lower};
 use secateur::kernels::{Activation, STEP_WORDS};
 use secateur::nn::Network;
 
@@ -145,10 +145,10 @@ fn rows_that_are_too_long_are_named() {
             let x = graph.features(1, width);
             let y = layer(&mut graph, x).unwrap();
             let mut plan = PlanBuilder::default();
-            let mut homes = Homes::new(&graph, plan.persistent("step", STEP_WORDS));
-            homes.set(x, plan.persistent("features", width));
+            let mut bindings = Bindings::new(&graph, plan.persistent("step", STEP_WORDS));
+            bindings.set(x, plan.persistent("features", width));
             plan.phase("test");
-            match lower(&graph, &mut plan, &homes, &[y], Mode::Train) {
+            match lower(&graph, &mut plan, &bindings, &[y], Mode::Train) {
                 Ok(_) => assert!(fits, "{width}"),
                 Err(e) => assert!(
                     !fits

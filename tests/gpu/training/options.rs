@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use secateur::checkpoint::{Manifest, Retention, newest, save};
 use secateur::data::{BatchSource, Batches, Cursor};
 use secateur::kernels::Pruned;
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
-use secateur::train::checkpoint::{Manifest, Retention, newest, save};
 use secateur::train::{InitOp, TrainOp, TrainOptions, TrainOutcome, train};
 use secateur::{Error, Gpu, Model, Pruning, PruningSpec, Result};
 

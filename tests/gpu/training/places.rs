@@ -4,15 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use secateur::Gpu;
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::data::{Augment, BatchSource, Batches, Dataset, Images, Prefetch};
 use secateur::graph::Graph;
 use secateur::kernels::Pruned;
 use secateur::nn::{Model, Network};
 use secateur::optim::Optimizer;
 use secateur::prune::{MaskUpdateOp, Pruning, PruningSpec, Score};
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
+use secateur::session::Session;
 use secateur::train::{
-    Event, Session, StepContext, StepEvent, StepReturn, TrainOp, TrainOptions, TrainStepFn, train,
+    Event, StepContext, StepEvent, StepReturn, TrainOp, TrainOptions, TrainStepFn, train,
 };
 
 use super::{MODEL, SEED, pruning};

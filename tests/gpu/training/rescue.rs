@@ -3,11 +3,11 @@ use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::data::{Batch, BatchSource, Batches, Cursor};
 use secateur::kernels::Pruned;
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::train::{Event, StepContext, StepReturn, TrainOp, TrainOptions, train};
 use secateur::{Error, Model, Result};
 

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};
 use secateur::data::Batches;
 use secateur::kernels::Pruned;
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};
 use secateur::train::{
     End, Event, StepReturn, Summaries, TrainOp, TrainOptions, TrainOutcome, train,
 };

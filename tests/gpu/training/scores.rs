@@ -4,13 +4,15 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::data::{Batch, BatchSource, Batches, Dataset};
 use secateur::kernels::{bit, wanda_reference};
 use secateur::nn::Model;
 use secateur::optim::Optimizer;
 use secateur::prune::{MaskUpdateOp, Pruning, pruned_count};
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, TensorData, newest};
-use secateur::train::{Session, train};
+use secateur::session::Session;
+use secateur::storage::TensorData;
+use secateur::train::train;
 
 use super::{MODEL, SEED, blobs, run, steps, train_op};
 use crate::common::gpu;

@@ -1,13 +1,13 @@
 //! Steps of one's own.
 use std::cell::RefCell;
 
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};
 use secateur::data::Batches;
 use secateur::graph::Graph;
 use secateur::kernels::{Activation, Pruned};
 use secateur::nn::Network;
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};
 use secateur::train::{
     End, Event, StepContext, StepReturn, TrainOp, TrainOptions, TrainOutcome, train,
 };

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use secateur::checkpoint::newest;
 use secateur::kernels::Pruned;
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
-use secateur::train::checkpoint::{TensorData, newest};
+use secateur::storage::TensorData;
 use secateur::train::histogram::Histogram;
 use secateur::train::summary::{Hparam, SummaryWriter};
 use secateur::train::{Event, StepEvent, Summaries, SummaryFn, TrainOptions, train};

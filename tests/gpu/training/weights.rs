@@ -1,14 +1,16 @@
 //! What a run does to its weights: averages of them, multipliers, rates by step.
 use std::cell::RefCell;
 
+use secateur::checkpoint::newest;
 use secateur::data::Batches;
 use secateur::graph::{Graph, Init};
 use secateur::kernels::{Activation, Pruned};
 use secateur::nn::{Model, Network};
 use secateur::optim::{AVERAGE, Clip, Decay, Multiplier, Optimizer, Schedule, Training};
 use secateur::prune::MaskUpdateOp;
-use secateur::train::checkpoint::{TensorData, newest};
-use secateur::train::{Session, StepReturn, TrainOp, TrainOptions, TrainStepFn, train};
+use secateur::session::Session;
+use secateur::storage::TensorData;
+use secateur::train::{StepReturn, TrainOp, TrainOptions, TrainStepFn, train};
 use secateur::{Error, Gpu};
 
 use super::{MODEL, SEED, blobs, pruning, run, run_op, steps, train_op};

@@ -59,24 +59,24 @@ pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolu
 /// Products of halves, of few and of many cooperative matrices.
 pub fn halves(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
     let peaks = plan.persistent("peaks", 2);
-    plan.push(HalfBegin { peaks }).unwrap();
+    plan.push(F16Begin { peaks }).unwrap();
     let [large_a, large_c] = [32 * 2048, 2048 * 2048].map(|words| plan.persistent("l", words));
-    let copy = HalfCopy { x: a, mask: Some(mask), peaks, at: 0, out: b, rows: 1, columns: 1 };
+    let copy = F16Copy { x: a, mask: Some(mask), peaks, at: 0, out: b, rows: 1, columns: 1 };
     plan.push(copy).unwrap();
-    let half = |copy, at| Half { copy, at };
+    let half = |copy, at| F16Operand { copy, at };
     let (activation, at) = (Activation::Tanh, half);
     for (form, k) in [(Form::TN, 40_000), (Form::NT, 1)] {
         let (a, b, bias, gate) =
             (at(large_a, 0), at(large_a, 1), Some(bias), Some((gate, activation)));
         let long = plan.persistent("long", 16 * 40_000 / 2);
         let [a, b] = if k > 1 { [half(long, 0), half(long, 1)] } else { [a, b] };
-        let product = HalfMatmul { form, a, b, peaks, bias, activation, gate, c, m: 1, n: 1, k };
+        let product = F16Matmul { form, a, b, peaks, bias, activation, gate, c, m: 1, n: 1, k };
         product.push(plan).unwrap();
     }
     let (form, bias, gate) = (Form::NN, None, None);
     let [a, b] = [half(large_a, 0), half(large_a, 1)];
     let [m, n, k] = [2048, 2048, 1];
-    HalfMatmul { form, a, b, peaks, bias, activation, gate, c: large_c, m, n, k }
+    F16Matmul { form, a, b, peaks, bias, activation, gate, c: large_c, m, n, k }
         .push(plan)
         .unwrap();
 }
