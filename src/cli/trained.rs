@@ -80,7 +80,7 @@ impl Trained {
         op: &MaskUpdateOp,
     ) -> Result<Session> {
         // Gradient descent keeps no tensors of its own, and nothing here takes a step.
-        let optimizer = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
+        let optimizer = Optimizer::sgd(1.0);
         let network = self.model.network(batch, &Input::from(&*data.test))?;
         let has = |name: &str| self.weights.iter().any(|w| w.name == name);
         let mut needed = network.graph.parameters().iter().filter(|p| !p.carried);

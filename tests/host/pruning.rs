@@ -138,19 +138,22 @@ fn last_update_is_forced_off_the_frequency() {
     assert_eq!(steps(&format!("{s},end_pruning_step=5"), 50), [5]);
     assert_eq!(steps(&format!("{s},end_pruning_step=40"), 50), [10, 20, 25, 35]);
     assert_eq!(steps(&format!("{s},begin_pruning_step=30"), 50), [30, 40, 50]);
+    assert_eq!(steps(&format!("{s},final_update=false"), 50), [10, 20, 30, 40, 50]);
+    assert_eq!(steps("end_pruning_step=17,final_update=false", 50), [10]);
     assert_eq!(steps("begin_pruning_step=3,pruning_frequency=4", 12), [4, 8, 12]);
     assert!(!spec(s).is_update_due(25, 25), "an update is not repeated");
     assert!(!spec(s).is_update_due(0, 0));
 }
 
-/// The gate in upstream's words, plus the forced update.
+/// The gate in upstream's words, plus the forced update where there is one.
 fn gate(spec: &PruningSpec, step: u64, last_update: u64) -> bool {
     let end = spec.end_pruning_step;
     let inside = spec.begin_pruning_step <= step && (end < 0 || step as i64 <= end);
     let function_end = spec.sparsity_function_end_step;
     let forced = if end < 0 { function_end } else { function_end.min(end as u64) };
     inside
-        && (last_update + spec.pruning_frequency <= step || (step == forced && last_update < step))
+        && (last_update + spec.pruning_frequency <= step
+            || (spec.final_update && step == forced && last_update < step))
 }
 
 proptest! {
@@ -158,12 +161,13 @@ proptest! {
     fn gate_and_update_steps_agree(
         begin in 0u64..40, end in -1i64..60, frequency in 1u64..15, function_end in 1u64..60,
         after in 0u64..30, last_update in 0u64..30, target in prop_oneof![Just(0.0), Just(0.5)],
-        initial in prop_oneof![Just(0.0), Just(0.3)], function_begin in 0u64..59,
+        initial in prop_oneof![Just(0.0), Just(0.3)], function_begin in 0u64..59, final_update: bool,
     ) {
         let spec = PruningSpec {
             begin_pruning_step: begin,
             end_pruning_step: end,
             pruning_frequency: frequency,
+            final_update,
             sparsity_function_begin_step: function_begin.min(function_end - 1),
             sparsity_function_end_step: function_end,
             initial_sparsity: initial,

@@ -251,6 +251,7 @@ fn any_spec() -> impl Strategy<Value = PruningSpec> {
                 do_not_prune: names,
                 threshold_decay: floats[0],
                 pruning_frequency: steps[1],
+                final_update: steps[1].is_multiple_of(2),
                 nbins,
                 block_height: signed[1],
                 block_width: signed[2],
