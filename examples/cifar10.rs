@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use secateur::data::{Augment, Dataset, Images, Prefetch, Split, cifar10};
+use secateur::data::{Answers, Augment, Dataset, Features, Images, Prefetch, Split, cifar10};
 use secateur::optim::{Decay, Schedule, Training};
 use secateur::prune::LayerSparsity;
 use secateur::{
@@ -60,8 +60,9 @@ fn stripes(rows: usize, first: usize) -> Result<Arc<Dataset>> {
     };
     let all = first..first + rows;
     let bytes = all.clone().flat_map(|i| (0..3072).map(move |at| pixel(i, at))).collect();
-    let labels = all.map(|i| (i % 10) as u8).collect();
-    let data = Dataset::new("stripes", &[32, 32, 3], 10, 1.0, bytes, labels)?;
+    let answers = Answers::classes(all.map(|i| (i % 10) as u32), 10);
+    let features = Features::U8 { bytes, scale: 1.0 };
+    let data = Dataset::new("stripes", &[32, 32, 3], features, answers)?;
     let augment = Augment { flip: true, brightness: 63.0, contrast: [0.2, 1.8] };
     let images = Images { crop: [24, 24], standardise: true, augment: Some(augment) };
     data.with_images(images).map(Arc::new)

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use secateur::data::{Dataset, Split, idx_folder};
+use secateur::data::{Answers, Dataset, Features, Split, idx_folder};
 use secateur::{
     Batches, Gpu, GpuOptions, Model, Optimizer, Pruning, Result, TrainOp, TrainOptions, digits,
     train,
@@ -51,8 +51,9 @@ fn enlarged(data: &Dataset) -> Result<Arc<Dataset>> {
             _ => 0,
         };
         bytes.extend((0..28).flat_map(|y| (0..28).map(move |x| (y, x))).map(pixel));
-        labels.push(data.label(i) as u8);
+        labels.push(data.label(i));
     }
-    let scale = 1.0 / 255.0;
-    Dataset::new("enlarged digits", &[28, 28], data.classes(), scale, bytes, labels).map(Arc::new)
+    let features = Features::U8 { bytes, scale: 1.0 / 255.0 };
+    let answers = Answers::classes(labels, 10);
+    Dataset::new("enlarged digits", &[28, 28], features, answers).map(Arc::new)
 }

@@ -36,7 +36,7 @@ fn network(width: u32, classes: u32) -> Result<Network> {
 fn main() -> Result<()> {
     let gpu = Gpu::open(&GpuOptions::from_env()?)?;
     let data = digits();
-    let network = network(data.train.width() as u32, data.train.classes())?;
+    let network = network(data.train.width() as u32, 10)?;
     let batches = Batches::new(data.train, BATCH as usize, Some(1))?;
     let train_op = TrainOp::from_network(&gpu, network, Optimizer::adam(0.002), batches, 1)?;
     let options = TrainOptions {

@@ -153,6 +153,16 @@ pub enum Error {
         /// Each checkpoint skipped, with the reason.
         skipped: String,
     },
+    /// A batch is not what its source said that it gives.
+    #[error("batch {batch} of `{source_name}`: {message}")]
+    Batch {
+        /// What the source is called.
+        source_name: String,
+        /// Number of the batch, counted as the caller counts.
+        batch: u64,
+        /// Which row is wrong, with both numbers, and the way out.
+        message: String,
+    },
     /// Another process works in the logdir.
     #[error("{} is in use by process {pid}; wait for it or choose another logdir", logdir.display())]
     Locked {

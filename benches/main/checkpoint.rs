@@ -2,7 +2,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use secateur::data::Dataset;
+use secateur::data::{Answers, Dataset, Features};
 use secateur::train::Event;
 use secateur::{
     Batches, Gpu, MaskUpdateOp, Model, Optimizer, Result, TrainOp, TrainOptions, train,
@@ -29,9 +29,10 @@ pub fn checkpoint(rows: &mut Rows<'_>, models: &[(&str, &[u32])]) {
 }
 
 fn train_op<'a>(gpu: &Gpu, widths: &[u32]) -> Result<TrainOp<'a>> {
-    let features = (0..256 * 784_usize).map(|i| (i * i % 251) as u8).collect();
-    let labels = (0..256_usize).map(|i| (i % 10) as u8).collect();
-    let dataset = Dataset::new("made-up", &[784], 10, 1.0 / 255.0, features, labels)?;
+    let bytes = (0..256 * 784_usize).map(|i| (i * i % 251) as u8).collect();
+    let answers = Answers::classes((0..256_u32).map(|i| i % 10), 10);
+    let features = Features::U8 { bytes, scale: 1.0 / 255.0 };
+    let dataset = Dataset::new("made-up", &[784], features, answers)?;
     let batches = Batches::new(dataset, 32, Some(1))?;
     TrainOp::new(gpu, &Model::mlp(widths), Optimizer::adam(1e-4), batches, 1)
 }

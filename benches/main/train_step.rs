@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use secateur::bench::{TrainStep, Workload};
-use secateur::data::Dataset;
+use secateur::data::{Answers, Dataset, Features};
 use secateur::kernels::Pruned;
 use secateur::{Model, Optimizer, Result};
 
@@ -40,9 +40,10 @@ fn steps(tiny: bool) -> Result<Vec<TrainStep>> {
     let sized = |small: u32, large: u32| if tiny { small } else { large };
     let images = |shape: &[usize], rows: usize| {
         let width: usize = shape.iter().product();
-        let features = (0..rows * width).map(|i| (i * i % 251) as u8).collect();
-        let labels = (0..rows).map(|i| (i % 10) as u8).collect();
-        Dataset::new("made-up", shape, 10, 1.0 / 255.0, features, labels).map(Arc::new)
+        let bytes = (0..rows * width).map(|i| (i * i % 251) as u8).collect();
+        let answers = Answers::classes((0..rows).map(|i| (i % 10) as u32), 10);
+        let features = Features::U8 { bytes, scale: 1.0 / 255.0 };
+        Dataset::new("made-up", shape, features, answers).map(Arc::new)
     };
     let text = |length| {
         let tokens: Vec<u8> = (0..256 * length + 1).map(|i| (i * i % 61) as u8).collect();

@@ -1,12 +1,12 @@
 //! Steps of `train` on made-up data.
-use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::Work;
 use crate::Result;
-use crate::data::{Batch, BatchSource, Batches, Cursor, Dataset};
+use crate::data::{Answers, Batch, BatchSource, Batches, Cursor, Dataset, Features, Task};
 use crate::gpu::Gpu;
 use crate::graph::Padding;
 use crate::kernels::Pruned;
@@ -84,8 +84,9 @@ impl TrainStep {
         let optimizer = Optimizer::named(optimizer, 1e-3)?;
         let rows = batch.max(1024);
         let features = (0..rows * 784).map(|i| (i * i % 251) as u8).collect();
-        let labels = (0..rows).map(|i| (i % 10) as u8).collect();
-        let data = Dataset::new("made-up", &[28, 28], 10, 1.0 / 255.0, features, labels)?;
+        let features = Features::U8 { bytes: features, scale: 1.0 / 255.0 };
+        let answers = Answers::classes((0..rows).map(|i| (i % 10) as u32), 10);
+        let data = Dataset::new("made-up", &[28, 28], features, answers)?;
         let work = Some(work(layers, batch, optimizer.slots().len()));
         Ok(Self { name, model, data: Arc::new(data), batch, optimizer, pruned: None, work })
     }
@@ -123,14 +124,14 @@ impl TrainStep {
             })?
             .conditional_mask_update_op(),
         };
-        let begin = Cell::new(None);
+        let begin = OnceLock::new();
         let batches = Batches::new(Arc::clone(&self.data), self.batch, Some(1))?;
         let batches = Timed { batches, gpu, asked: 0, begin: &begin };
         let (number_of_steps, log_every_n_steps) = (Some(steps + 1), None);
         let options = TrainOptions { number_of_steps, log_every_n_steps, ..Default::default() };
         let train_op = TrainOp::new(gpu, &self.model, self.optimizer, batches, 1)?;
         let _outcome = train(train_op, None, mask_update_op, options)?;
-        Ok(begin.get().map_or(Duration::ZERO, |begin: Instant| begin.elapsed()))
+        Ok(begin.get().map_or(Duration::ZERO, Instant::elapsed))
     }
 }
 
@@ -173,7 +174,7 @@ struct Timed<'a> {
     batches: Batches,
     gpu: &'a Gpu,
     asked: u64,
-    begin: &'a Cell<Option<Instant>>,
+    begin: &'a OnceLock<Instant>,
 }
 
 impl BatchSource for Timed<'_> {
@@ -185,19 +186,15 @@ impl BatchSource for Timed<'_> {
         self.batches.shape()
     }
 
-    fn places(&self) -> usize {
-        self.batches.places()
-    }
-
-    fn classes(&self) -> u32 {
-        self.batches.classes()
+    fn task(&self) -> Task {
+        self.batches.task()
     }
 
     fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {
         self.asked += 1;
         if self.asked == 2 {
             self.gpu.wait()?;
-            self.begin.set(Some(Instant::now()));
+            self.begin.get_or_init(Instant::now);
         }
         self.batches.next_batch(batch)
     }

@@ -1,5 +1,5 @@
 //! Batches of a data set: in file order, shuffled anew for each epoch, or in streams.
-use super::{Batch, BatchSource, Cursor, Dataset, permutation};
+use super::{Batch, BatchSource, Cursor, Dataset, Task, permutation};
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -33,7 +33,8 @@ impl Batches {
         seed: Option<u64>,
     ) -> Result<Self> {
         let dataset = dataset.into();
-        let max = MAX_FEATURES / dataset.width().max(dataset.places());
+        let task = dataset.task();
+        let max = MAX_FEATURES / dataset.width().max(task.positions()).max(task.targets());
         if !(1..=max).contains(&batch_size) {
             let message = format!("{batch_size}; for {} it is 1 to {max}", dataset.name());
             return Err(Error::argument("batch_size", message));
@@ -121,6 +122,10 @@ impl Batches {
 }
 
 impl BatchSource for Batches {
+    fn name(&self) -> &str {
+        self.dataset.name()
+    }
+
     fn batch_size(&self) -> usize {
         self.batch_size
     }
@@ -129,12 +134,8 @@ impl BatchSource for Batches {
         self.dataset.feature_shape()
     }
 
-    fn places(&self) -> usize {
-        self.dataset.places()
-    }
-
-    fn classes(&self) -> u32 {
-        self.dataset.classes()
+    fn task(&self) -> Task {
+        self.dataset.task()
     }
 
     fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {
@@ -152,11 +153,13 @@ impl BatchSource for Batches {
         let order = self.order.as_ref().filter(|_| seed.is_some());
         let augment = self.seed.filter(|_| self.augment);
 
-        let (width, places) = (self.dataset.width(), self.dataset.places());
+        let (width, task) = (self.dataset.width(), self.dataset.task());
+        let (positions, targets) = (task.positions(), task.targets());
         batch.epoch = self.epoch;
         batch.follows = self.streams && self.row > 0;
         batch.features.resize(self.batch_size * width, 0.0);
-        batch.labels.resize(self.batch_size * places, 0);
+        batch.labels.resize(self.batch_size * positions, 0);
+        batch.targets.resize(self.batch_size * targets, 0.0);
         for row in self.next_rows() {
             let (i, k) = (order.map_or(row, |(_, order)| order[row] as usize), batch.rows);
             let features = &mut batch.features[k * width..][..width];
@@ -164,12 +167,15 @@ impl BatchSource for Batches {
                 Some(seed) => self.dataset.write_random_row(i, seed, self.epoch, features),
                 None => self.dataset.write_row(i, features),
             }
-            let labels = &mut batch.labels[k * places..][..places];
+            let labels = &mut batch.labels[k * positions..][..positions];
             labels.iter_mut().zip(self.dataset.labels(i)).for_each(|(to, label)| *to = label);
+            let values = &mut batch.targets[k * targets..][..targets];
+            values.copy_from_slice(self.dataset.targets(i));
             batch.rows += 1;
         }
         batch.features[batch.rows * width..].fill(0.0);
-        batch.labels[batch.rows * places..].fill(0);
+        batch.labels[batch.rows * positions..].fill(0);
+        batch.targets[batch.rows * targets..].fill(0.0);
 
         let end = self.epoch_rows().min(self.row + self.batch_size);
         self.row = end;

@@ -1,6 +1,6 @@
 //! CIFAR-10 in its binary format, plain or gzipped.
 use super::file::{find, open, refused};
-use super::{Augment, Dataset, Images, Split};
+use super::{Answers, Augment, Dataset, Features, Images, Split};
 use crate::{Error, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -153,7 +153,9 @@ impl Records {
     fn dataset(self) -> Result<Arc<Dataset>> {
         let Self { pixels, labels } = self;
         let shape = [SIDE, SIDE, CHANNELS];
-        let stored = Dataset::new("cifar10", &shape, CLASSES.into(), 1.0, pixels, labels)?;
+        let features = Features::U8 { bytes: pixels, scale: 1.0 };
+        let answers = Answers::classes(labels, CLASSES.into());
+        let stored = Dataset::new("cifar10", &shape, features, answers)?;
         Ok(Arc::new(stored.with_images(IMAGES)?))
     }
 }

@@ -4,28 +4,25 @@
 //! (57,523 bytes, md5 9b335364a7bfd63947c7480a5bd51f2d): one line per digit, 64 pixels of 0 to 16
 //! and the label. It is the test set of "Optical Recognition of Handwritten Digits", E. Alpaydin
 //! and C. Kaynak, UCI Machine Learning Repository, 1998, CC BY 4.0.
-use super::{Dataset, Split, permutation};
+use super::{Answers, Dataset, Features, Split};
 use flate2::read::GzDecoder;
 use std::io::Read;
-use std::sync::Arc;
 
 /// 1,797 handwritten digits of 8 x 8 pixels in `[0, 1]`, 10 classes: 1,437 to train, 360 to test.
 ///
 /// The split is fixed and stratified: it draws from every class in proportion. File order would
 /// not do, because the last rows come from other writers than the first.
 pub fn digits() -> Split {
-    let (pixels, labels) = decode();
-    let in_test = test_rows(&labels);
-    Split {
-        train: Arc::new(select(&pixels, &labels, |row| !in_test[row])),
-        test: Arc::new(select(&pixels, &labels, |row| in_test[row])),
-    }
+    let (bytes, labels) = decode();
+    let features = Features::U8 { bytes, scale: 1.0 / 16.0 };
+    let whole = Dataset::new("digits", &[8, 8], features, Answers::classes(labels, 10))
+        .expect("embedded file holds 64 pixels and a digit per line");
+    whole.split(TEST_SHARE, SPLIT_SEED).expect("a fifth of the rows are some")
 }
 
 const CSV_GZ: &[u8] = include_bytes!("digits.csv.gz");
-const WIDTH: usize = 64;
-const CLASSES: usize = 10;
-const TEST_ROWS: usize = 360;
+/// 360 of the 1,797 rows.
+const TEST_SHARE: f64 = 360.0 / 1797.0;
 /// Changing the seed changes every published result on this data set.
 const SPLIT_SEED: u64 = 0;
 
@@ -39,42 +36,4 @@ fn decode() -> (Vec<u8>, Vec<u8>) {
         labels.extend(pixels.pop());
     }
     (pixels, labels)
-}
-
-/// For every row, whether it is in the test half.
-fn test_rows(labels: &[u8]) -> Vec<bool> {
-    let mut rows_of: [Vec<usize>; CLASSES] = Default::default();
-    for (row, &label) in labels.iter().enumerate() {
-        rows_of[usize::from(label)].push(row);
-    }
-    let shares = largest_remainder(&rows_of.each_ref().map(Vec::len));
-    let mut in_test = vec![false; labels.len()];
-    for (class, (rows, share)) in rows_of.iter().zip(shares).enumerate() {
-        for &i in &permutation(rows.len(), SPLIT_SEED, class as u64)[..share] {
-            in_test[rows[i as usize]] = true;
-        }
-    }
-    in_test
-}
-
-/// Shares of [`TEST_ROWS`] in proportion to `counts`, rounded so that they add up.
-fn largest_remainder(counts: &[usize; CLASSES]) -> [usize; CLASSES] {
-    let total: usize = counts.iter().sum();
-    let mut shares = counts.map(|count| count * TEST_ROWS / total);
-    let missing = TEST_ROWS - shares.iter().sum::<usize>();
-    let mut by_remainder: [usize; CLASSES] = std::array::from_fn(|class| class);
-    by_remainder.sort_by_key(|&class| std::cmp::Reverse(counts[class] * TEST_ROWS % total));
-    for &class in &by_remainder[..missing] {
-        shares[class] += 1;
-    }
-    shares
-}
-
-/// The rows that `keep` names, in file order.
-fn select(pixels: &[u8], labels: &[u8], keep: impl Fn(usize) -> bool) -> Dataset {
-    let kept = || (0..labels.len()).filter(|&row| keep(row));
-    let bytes = kept().flat_map(|row| &pixels[row * WIDTH..][..WIDTH]).copied().collect();
-    let labels = kept().map(|row| labels[row]).collect();
-    Dataset::new("digits", &[8, 8], CLASSES as u32, 1.0 / 16.0, bytes, labels)
-        .expect("embedded file holds 64 pixels and a digit per line")
 }

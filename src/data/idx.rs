@@ -1,6 +1,6 @@
 //! Data sets in the IDX file format of MNIST, plain or gzipped.
 use super::file::{find, refused};
-use super::{Dataset, Split};
+use super::{Answers, Dataset, Features, Split};
 use crate::{Error, Result};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -52,7 +52,8 @@ impl Half {
 
     fn into_dataset(self, name: &str, classes: u32) -> Result<Dataset> {
         let Idx { sizes, bytes, .. } = self.images;
-        Dataset::new(name, &sizes[1..], classes, 1.0 / 255.0, bytes, self.labels.bytes)
+        let features = Features::U8 { bytes, scale: 1.0 / 255.0 };
+        Dataset::new(name, &sizes[1..], features, Answers::classes(self.labels.bytes, classes))
             .map_err(|error| Error::file(self.labels.path, error.to_string()))
     }
 }

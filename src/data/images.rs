@@ -2,10 +2,11 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::features::Row;
 use super::shuffle::draw;
 use crate::{Error, Result};
 
-/// How the images of a [`Dataset`](super::Dataset), bytes of `[height, width, channels]`, are read.
+/// How the images of a [`Dataset`](super::Dataset), rows of `[height, width, channels]`, are read.
 ///
 /// The steps come in upstream's order: crop, flip, brightness, contrast, standardise. Pixels are
 /// f32 after each; sums over them are f64, in the order of the pixels.
@@ -76,8 +77,8 @@ impl Images {
     }
 
     /// Writes the image as evaluation sees it.
-    pub(super) fn write(&self, bytes: &[u8], stored: &[usize], scale: f32, out: &mut [f32]) {
-        self.crop(bytes, stored, scale, self.room(stored).map(|room| room / 2), false, out);
+    pub(super) fn write(&self, row: Row<'_>, stored: &[usize], out: &mut [f32]) {
+        self.crop(row, stored, self.room(stored).map(|room| room / 2), false, out);
         if self.standardise {
             standardise(out);
         }
@@ -86,13 +87,12 @@ impl Images {
     /// Writes the version of the image that `draws` says.
     pub(super) fn write_version(
         &self,
-        bytes: &[u8],
+        row: Row<'_>,
         stored: &[usize],
-        scale: f32,
         draws: &Draws,
         out: &mut [f32],
     ) {
-        self.crop(bytes, stored, scale, draws.at, draws.flip, out);
+        self.crop(row, stored, draws.at, draws.flip, out);
         out.iter_mut().for_each(|x| *x += draws.brightness);
         change_contrast(out, stored[2], draws.contrast);
         if self.standardise {
@@ -100,22 +100,31 @@ impl Images {
         }
     }
 
-    fn crop(
+    fn crop(&self, row: Row<'_>, stored: &[usize], at: [usize; 2], flip: bool, out: &mut [f32]) {
+        match row {
+            Row::F32(values) => self.crop_of(values, stored, at, flip, out, |x| x),
+            Row::U8(bytes, scale) => {
+                self.crop_of(bytes, stored, at, flip, out, |byte| f32::from(byte) * scale);
+            }
+        }
+    }
+
+    fn crop_of<T: Copy>(
         &self,
-        bytes: &[u8],
+        image: &[T],
         stored: &[usize],
-        scale: f32,
         [top, left]: [usize; 2],
         flip: bool,
         out: &mut [f32],
+        read: impl Fn(T) -> f32,
     ) {
         let (line, channels, width) = (stored[1] * stored[2], stored[2], self.crop[1]);
         for (y, out) in out.chunks_exact_mut(width * channels).enumerate() {
-            let bytes = &bytes[(top + y) * line + left * channels..][..width * channels];
+            let image = &image[(top + y) * line + left * channels..][..width * channels];
             for (x, pixel) in out.chunks_exact_mut(channels).enumerate() {
                 let from = if flip { width - 1 - x } else { x };
-                for (value, &byte) in pixel.iter_mut().zip(&bytes[from * channels..]) {
-                    *value = f32::from(byte) * scale;
+                for (value, &stored) in pixel.iter_mut().zip(&image[from * channels..]) {
+                    *value = read(stored);
                 }
             }
         }

@@ -1,5 +1,5 @@
 //! Batches made ahead by a thread.
-use super::{Batch, BatchSource, Cursor};
+use super::{Batch, BatchSource, Cursor, Task};
 use crate::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -12,11 +12,11 @@ use std::thread::{Builder, JoinHandle};
 /// no further ahead, and again when the next batch is asked for. A panic in it is an error. Dropping
 /// waits for the batch that is being made.
 #[derive(Debug)]
-pub struct Prefetch<S: BatchSource + Send + 'static> {
+pub struct Prefetch<S: BatchSource + 'static> {
+    name: String,
     batch_size: usize,
     shape: Vec<usize>,
-    places: usize,
-    classes: u32,
+    task: Task,
     depth: usize,
     /// After the batch last handed out; the source is ahead of it while there is a worker.
     cursor: Cursor,
@@ -41,14 +41,14 @@ struct Made {
     cursor: Option<Cursor>,
 }
 
-impl<S: BatchSource + Send + 'static> Prefetch<S> {
+impl<S: BatchSource + 'static> Prefetch<S> {
     /// Batches of `source` from where it is, two ahead. The thread starts with the first batch.
     pub fn new(source: S) -> Self {
         Self {
+            name: source.name().to_owned(),
             batch_size: source.batch_size(),
             shape: source.shape().to_vec(),
-            places: source.places(),
-            classes: source.classes(),
+            task: source.task(),
             depth: 2,
             cursor: source.cursor(),
             source: Arc::new(Mutex::new(source)),
@@ -106,7 +106,11 @@ fn lock<S>(source: &Mutex<S>) -> MutexGuard<'_, S> {
     source.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<S: BatchSource + Send + 'static> BatchSource for Prefetch<S> {
+impl<S: BatchSource + 'static> BatchSource for Prefetch<S> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn batch_size(&self) -> usize {
         self.batch_size
     }
@@ -115,12 +119,8 @@ impl<S: BatchSource + Send + 'static> BatchSource for Prefetch<S> {
         &self.shape
     }
 
-    fn places(&self) -> usize {
-        self.places
-    }
-
-    fn classes(&self) -> u32 {
-        self.classes
+    fn task(&self) -> Task {
+        self.task
     }
 
     fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {
@@ -162,7 +162,7 @@ impl<S: BatchSource + Send + 'static> BatchSource for Prefetch<S> {
     }
 }
 
-impl<S: BatchSource + Send + 'static> Drop for Prefetch<S> {
+impl<S: BatchSource + 'static> Drop for Prefetch<S> {
     fn drop(&mut self) {
         self.stop();
     }

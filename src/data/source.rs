@@ -1,16 +1,23 @@
 //! What a step consumes, and where it comes from.
+use super::Task;
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
 /// What one step consumes. Start from `Batch::default()` and let a source refill it: the buffers
-/// are allocated by the first batch and reused by the others.
+/// are allocated by the first batch and reused by the others. [`check`](Self::check) says what is
+/// wrong with one.
+#[non_exhaustive]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// Features, batch size x width in row-major order; zero from row [`rows`](Self::rows) on.
     pub features: Vec<f32>,
-    /// Classes, batch size x places in row-major order, or for a network with targets those, as `f32::to_bits`; zero
-    /// from row [`rows`](Self::rows) on.
+    /// For [`Task::Classification`] class numbers, batch size x positions in row-major order, zero
+    /// from row [`rows`](Self::rows) on; else empty.
     pub labels: Vec<u32>,
+    /// For [`Task::MultiLabel`] and [`Task::Regression`] what is to be predicted, batch size x
+    /// [`targets`](Task::targets) in row-major order, zero from row [`rows`](Self::rows) on; else
+    /// empty.
+    pub targets: Vec<f32>,
     /// Number of valid rows: the batch size, or less in the last batch of an epoch.
     pub rows: usize,
     /// Epoch that the rows belong to, from 0.
@@ -30,7 +37,12 @@ pub struct Cursor {
 }
 
 /// Where batches come from.
-pub trait BatchSource {
+pub trait BatchSource: Send {
+    /// What errors call it.
+    fn name(&self) -> &str {
+        "batches"
+    }
+
     /// Rows in every batch, padding included.
     fn batch_size(&self) -> usize;
 
@@ -42,13 +54,8 @@ pub trait BatchSource {
         self.shape().iter().product()
     }
 
-    /// Labels per row.
-    fn places(&self) -> usize {
-        1
-    }
-
-    /// Number of classes; every label is below it.
-    fn classes(&self) -> u32;
+    /// What the answers of a row are.
+    fn task(&self) -> Task;
 
     /// Fills `batch`, whatever it held; at the end of the data gives `false`, and a `batch` of 0
     /// valid rows.
@@ -67,3 +74,43 @@ pub trait BatchSource {
     /// source stays where it is.
     fn seek(&mut self, cursor: Cursor) -> Result<()>;
 }
+
+macro_rules! passes_on {
+    ($($pointer:ty),*) => {$(
+        impl<S: BatchSource + ?Sized> BatchSource for $pointer {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
+
+            fn batch_size(&self) -> usize {
+                (**self).batch_size()
+            }
+
+            fn shape(&self) -> &[usize] {
+                (**self).shape()
+            }
+
+            fn width(&self) -> usize {
+                (**self).width()
+            }
+
+            fn task(&self) -> Task {
+                (**self).task()
+            }
+
+            fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {
+                (**self).next_batch(batch)
+            }
+
+            fn cursor(&self) -> Cursor {
+                (**self).cursor()
+            }
+
+            fn seek(&mut self, cursor: Cursor) -> Result<()> {
+                (**self).seek(cursor)
+            }
+        }
+    )*};
+}
+
+passes_on!(Box<S>, &mut S);

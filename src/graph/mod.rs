@@ -72,7 +72,7 @@ impl Graph {
 
     /// Targets `[batch, width]` of [`mean_squared_error`](Self::mean_squared_error) and
     /// [`sigmoid_cross_entropy`](Self::sigmoid_cross_entropy), written by the host before each step in the place of
-    /// labels: [`Batch::labels`](crate::data::Batch::labels) then holds `f32::to_bits` of each, `batch * width` words.
+    /// labels: [`Batch::targets`](crate::data::Batch::targets).
     pub fn targets(&mut self, batch: u32, width: u32) -> Tensor {
         self.push(Op::Labels, vec![], Shape::new([batch, width]), TARGETS)
     }

@@ -20,14 +20,14 @@ impl Input {
 
     /// The rows that `batches` gives.
     pub fn of(batches: &(impl BatchSource + ?Sized)) -> Self {
-        let (shape, places) = (batches.shape().to_vec(), batches.places());
-        Self { shape, places, classes: batches.classes() }
+        let (shape, task) = (batches.shape().to_vec(), batches.task());
+        Self { shape, places: task.positions(), classes: task.classes().unwrap_or(0) }
     }
 }
 
 impl From<&Dataset> for Input {
     fn from(data: &Dataset) -> Self {
-        let (shape, places) = (data.feature_shape().to_vec(), data.places());
-        Self { shape, places, classes: data.classes() }
+        let (shape, task) = (data.feature_shape().to_vec(), data.task());
+        Self { shape, places: task.positions(), classes: task.classes().unwrap_or(0) }
     }
 }

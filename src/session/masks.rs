@@ -19,7 +19,9 @@ impl Session {
     /// Of the batch source and the device; [`Error::Shape`] for batches that the network does not take.
     pub fn calibrate(&mut self, batches: &mut dyn BatchSource) -> Result<u64> {
         let Some(phase) = self.calibrate else { return Ok(0) };
-        let have = [batches.batch_size(), batches.width(), batches.classes() as usize];
+        let task = batches.task();
+        let classes = task.classes().unwrap_or(0) as usize;
+        let have = [batches.batch_size(), batches.width(), classes];
         let [rows, width, classes] = self.takes();
         if have[..2] != [rows, width] || have[2] > classes {
             let message = format!(
@@ -28,7 +30,7 @@ impl Session {
             );
             return Err(Error::shape("calibrate", message));
         }
-        self.check_places("calibrate", batches.places())?;
+        self.check_places("calibrate", task.positions().max(task.targets()))?;
         let (mut batch, mut rows) = (Batch::default(), 0);
         while batches.next_batch(&mut batch)? {
             self.upload_batch(&batch, self.scalars(1, batch.rows));

@@ -181,12 +181,13 @@ impl Session {
             let message = format!("{name} has {have} features, the network takes {width}");
             return Err(Error::shape("evaluate", message));
         }
-        if dataset.classes() > self.classes {
-            let (name, have, most) = (dataset.name(), dataset.classes(), self.classes);
+        let (task, classes) = (dataset.task(), dataset.task().classes().unwrap_or(0));
+        if classes > self.classes {
+            let (name, have, most) = (dataset.name(), classes, self.classes);
             let message = format!("{name} has {have} classes, the network tells {most} apart");
             return Err(Error::shape("evaluate", message));
         }
-        self.check_places("evaluate", dataset.places())?;
+        self.check_places("evaluate", task.positions().max(task.targets()))?;
         let batches = Batches::new(Arc::clone(dataset), self.batch, None)?.epochs(Some(1));
         let mut batches = batches.streams(dataset.is_text());
         let gpu = &self.gpu;
@@ -278,7 +279,10 @@ impl Session {
     fn upload_batch(&self, batch: &Batch, scalars: Step) {
         let Inputs { features, labels, step } = self.inputs;
         self.program.upload(&self.gpu, features, &batch.features);
-        self.program.upload(&self.gpu, labels, &batch.labels);
+        match batch.targets.is_empty() {
+            true => self.program.upload(&self.gpu, labels, &batch.labels),
+            false => self.program.upload(&self.gpu, labels, &batch.targets),
+        }
         let follows = batch.follows.into();
         self.program.upload(&self.gpu, step, &[Step { follows, ..scalars }]);
     }

@@ -55,7 +55,8 @@ impl<'a> TrainOp<'a> {
             let message = format!("features {features} do not fit batches of {batch:?}");
             return Err(Error::shape(&network.name, message));
         }
-        let (labels, places) = (network.graph.shape(network.labels), batches.places());
+        let (labels, task) = (network.graph.shape(network.labels), batches.task());
+        let places = task.positions().max(task.targets());
         if labels.elements().map(|n| n as usize) != batch.0.checked_mul(places) {
             let message = format!(
                 "labels {labels} do not fit batches of {} x {places}; a row of the data has \
@@ -64,8 +65,8 @@ impl<'a> TrainOp<'a> {
             );
             return Err(Error::shape(&network.name, message));
         }
-        if batches.classes() > network.classes {
-            let (have, most) = (batches.classes(), network.classes);
+        if task.classes().is_some_and(|classes| classes > network.classes) {
+            let (have, most) = (task.classes().unwrap_or(0), network.classes);
             let message = format!("the data has {have} classes, the network tells {most} apart");
             return Err(Error::shape(&network.name, message));
         }

@@ -1,7 +1,7 @@
 //! Two trajectories of TensorFlow 1.9's own `train()`: once step by step with its masks, and once by
 //! ours alone, which chooses its own by upstream's threshold; and so two of TensorFlow 2.15's optimizers.
 
-use secateur::data::{Batch, BatchSource, Cursor};
+use secateur::data::{Batch, BatchSource, Cursor, Task};
 use secateur::graph::Graph;
 use secateur::kernels::{Activation, Pruned, Sgd, Step, Weights};
 use secateur::nn::Network;
@@ -69,8 +69,8 @@ impl BatchSource for Recorded {
     fn shape(&self) -> &[usize] {
         &self.shape
     }
-    fn classes(&self) -> u32 {
-        2
+    fn task(&self) -> Task {
+        Task::classification(2)
     }
     fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {
         (batch.features, batch.labels) = (self.features.clone(), self.labels.clone());

@@ -1,16 +1,19 @@
-//! Data sets in memory: their checks, the digits, and the seeded permutations.
+//! Data sets in memory: the digits, and the seeded permutations.
 use flate2::read::GzDecoder;
 use proptest::prelude::*;
-use secateur::data::{Dataset, Split, digits, permutation};
+use secateur::data::{Answers, Dataset, Features, Split, Task, digits, permutation};
 use secateur::{Error, Result};
 use std::fs;
 use std::io::Read;
 
 mod batches;
+mod check;
 mod cifar10;
+mod dataset;
 mod idx;
 mod images;
 mod prefetch;
+mod scaling;
 mod text;
 
 /// Row `i` as bytes and its label, as the file had them.
@@ -27,7 +30,8 @@ fn rows(dataset: &Dataset, scale: f32) -> Vec<(Vec<u8>, u32)> {
 /// `n` rows of two features: the number of the row and 100 plus it; the label is its parity.
 fn counting(n: u8) -> Dataset {
     let bytes = (0..n).flat_map(|i| [i, 100 + i]).collect();
-    Dataset::new("counting", &[2], 2, 1.0, bytes, (0..n).map(|i| i % 2).collect()).unwrap()
+    let answers = Answers::classes((0..n).map(|i| i % 2), 2);
+    Dataset::new("counting", &[2], Features::U8 { bytes, scale: 1.0 }, answers).unwrap()
 }
 
 fn fails<T: std::fmt::Debug>(result: Result<T>, parts: &[&str]) -> Error {
@@ -36,38 +40,6 @@ fn fails<T: std::fmt::Debug>(result: Result<T>, parts: &[&str]) -> Error {
         assert!(error.to_string().contains(part), "no {part:?} in: {error}");
     }
     error
-}
-
-#[test]
-fn dataset_scales_bytes_and_checks_its_parts() {
-    let data = Dataset::new("d", &[1, 2], 3, 0.25, vec![0, 4, 255, 8], vec![2, 0]).unwrap();
-    assert_eq!((data.name(), data.rows(), data.width(), data.classes()), ("d", 2, 2, 3));
-    assert_eq!(data.feature_shape(), [1, 2]);
-    let mut row = [9.0; 2];
-    data.write_row(1, &mut row);
-    assert_eq!((row, data.label(0), data.label(1)), ([63.75, 2.0], 2, 0));
-
-    let new = |shape: &[usize], classes, scale, bytes: usize, labels: &[u8]| {
-        Dataset::new("d", shape, classes, scale, vec![0; bytes], labels.to_vec())
-    };
-    fails(new(&[], 2, 1.0, 1, &[0]), &["`feature_shape`: []"]);
-    fails(new(&[2, 0], 2, 1.0, 0, &[0]), &["`feature_shape`: [2, 0]"]);
-    fails(new(&[2], 2, 1.0, 0, &[]), &["`labels`: 0 rows"]);
-    fails(new(&[2], 2, 0.0, 2, &[0]), &["`scale`: 0"]);
-    fails(new(&[2], 2, f32::INFINITY, 2, &[0]), &["`scale`: inf"]);
-    fails(new(&[2], 2, f32::NAN, 2, &[0]), &["`scale`: NaN"]);
-    fails(new(&[2], 2, 1.0, 3, &[0]), &["d: 1 rows of [2] do not fill 3 bytes"]);
-    fails(new(&[usize::MAX, 2], 2, 1.0, 3, &[0]), &["do not fill 3 bytes"]);
-    fails(new(&[2], 2, 1.0, 4, &[0, 2]), &["row 1 has label 2, of 2 classes"]);
-}
-
-#[test]
-fn dataset_head_keeps_the_first_rows() {
-    let data = counting(5);
-    assert_eq!(rows(&data.head(2).unwrap(), 1.0), rows(&data, 1.0)[..2]);
-    assert_eq!(data.head(1).unwrap().classes(), 2);
-    assert_eq!(data.head(9).unwrap(), data);
-    fails(data.head(0), &["`labels`: 0 rows"]);
 }
 
 #[test]
@@ -84,8 +56,8 @@ fn digits_are_stratified() {
     assert_eq!(count(&test), [36, 37, 35, 37, 36, 36, 36, 36, 35, 36]);
     for half in [&train, &test] {
         assert_eq!(
-            (half.name(), half.classes(), half.feature_shape()),
-            ("digits", 10, &[8, 8][..])
+            (half.name(), half.task(), half.feature_shape()),
+            ("digits", Task::classification(10), &[8, 8][..])
         );
     }
 }

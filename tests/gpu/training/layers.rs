@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use secateur::Gpu;
 use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
-use secateur::data::{Augment, BatchSource, Batches, Dataset, Images, Prefetch};
+use secateur::data::{Answers, Augment, BatchSource, Batches, Dataset, Features, Images, Prefetch};
 use secateur::kernels::Pruned;
 use secateur::nn::layers::{
     Attention, BatchNorm, Conv, Dropout, Embedding, Flatten, Gru, Layer, LayerNorm, Linear,
@@ -71,8 +71,9 @@ pub(super) fn image_model() -> Model {
 /// 52 images of three classes, which are drawn anew in each epoch.
 pub(super) fn pictures() -> Arc<Dataset> {
     let bytes = Noise::new(4).floats(52 * 98, 127.0).iter().map(|x| (128.0 + x) as u8).collect();
-    let labels = (0..52).map(|i| i % 3).collect();
-    let data = Dataset::new("pictures", &[7, 7, 2], 3, 1.0, bytes, labels).unwrap();
+    let answers = Answers::classes((0..52_u8).map(|i| i % 3), 3);
+    let features = Features::U8 { bytes, scale: 1.0 };
+    let data = Dataset::new("pictures", &[7, 7, 2], features, answers).unwrap();
     let augment = Augment { flip: true, brightness: 63.0, contrast: [0.2, 1.8] };
     let images = Images { crop: [5, 5], standardise: true, augment: Some(augment) };
     Arc::new(data.with_images(images).unwrap())

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use secateur::Gpu;
-use secateur::data::{Batches, Dataset};
+use secateur::data::{Answers, Batches, Dataset, Features};
 use secateur::kernels::Pruned;
 use secateur::nn::Model;
 use secateur::optim::Optimizer;
@@ -22,7 +22,8 @@ fn wide_blobs() -> Arc<Dataset> {
         values.into_iter().enumerate().map(|(at, v)| (centre(at) + v) as u8).collect::<Vec<_>>()
     };
     let bytes = labels.iter().flat_map(row).collect();
-    Arc::new(Dataset::new("wide blobs", &[40], 3, 1.0 / 255.0, bytes, labels).unwrap())
+    let features = Features::U8 { bytes, scale: 1.0 / 255.0 };
+    Arc::new(Dataset::new("wide blobs", &[40], features, Answers::classes(labels, 3)).unwrap())
 }
 
 type Run = (TrainOutcome, Vec<StepEvent>);

@@ -18,7 +18,7 @@ mod weights;
 
 use std::sync::Arc;
 
-use secateur::data::{Batches, Dataset};
+use secateur::data::{Answers, Batches, Dataset, Features};
 use secateur::kernels::Pruned;
 use secateur::nn::Model;
 use secateur::optim::{Momentum, Optimizer, Training};
@@ -41,7 +41,8 @@ pub fn blobs() -> Arc<Dataset> {
             (centre + v) as u8
         }));
     }
-    Arc::new(Dataset::new("blobs", &[6], 3, 1.0 / 255.0, bytes, labels).unwrap())
+    let features = Features::U8 { bytes, scale: 1.0 / 255.0 };
+    Arc::new(Dataset::new("blobs", &[6], features, Answers::classes(labels, 3)).unwrap())
 }
 
 pub const MODEL: [u32; 2] = [20, 13];

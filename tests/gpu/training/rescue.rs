@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
-use secateur::data::{Batch, BatchSource, Batches, Cursor};
+use secateur::data::{Batch, BatchSource, Batches, Cursor, Task};
 use secateur::kernels::Pruned;
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
@@ -26,8 +26,8 @@ impl BatchSource for Breaks {
         self.0.shape()
     }
 
-    fn classes(&self) -> u32 {
-        self.0.classes()
+    fn task(&self) -> Task {
+        self.0.task()
     }
 
     fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {

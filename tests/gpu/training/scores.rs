@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
-use secateur::data::{Batch, BatchSource, Batches, Dataset};
+use secateur::data::{Answers, Batch, BatchSource, Batches, Dataset};
 use secateur::kernels::{bit, wanda_reference};
 use secateur::nn::Model;
 use secateur::optim::Optimizer;
@@ -182,7 +182,8 @@ fn one_shot_refuses_what_makes_no_sense() {
     assert!(error.contains("1.5"), "{error}");
     let mut small = Batches::new(blobs(), 8, None).unwrap().epochs(Some(1));
     let error = session.calibrate(&mut small).unwrap_err().to_string();
-    let four = Dataset::new("four", &[6], 4, 1.0, vec![0; 96], vec![3; 16]).unwrap();
+    let four = Answers::classes([3_u8; 16], 4);
+    let four = Dataset::new("four", &[6], vec![0.0; 96], four).unwrap();
     let mut four = Batches::new(Arc::new(four), 16, None).unwrap().epochs(Some(1));
     let classes = session.calibrate(&mut four).unwrap_err().to_string();
     assert!(classes.contains("with 4 classes, the network takes 16 x 6 with 3"), "{classes}");

@@ -2,7 +2,7 @@
 use super::{counting, fails};
 use proptest::prelude::*;
 use secateur::Error;
-use secateur::data::{Batch, BatchSource, Batches, Cursor, Dataset, permutation};
+use secateur::data::{Answers, Batch, BatchSource, Batches, Cursor, Dataset, Task, permutation};
 use std::sync::Arc;
 
 /// The rows of the next `n` batches of [`counting`] data, one list per batch.
@@ -13,6 +13,14 @@ fn take(source: &mut Batches, n: usize) -> Vec<Vec<u8>> {
         batch.features.chunks(2).take(batch.rows).map(|row| row[0] as u8).collect()
     };
     (0..n).map(next).collect()
+}
+
+/// A batch of rows that have classes.
+fn made(features: Vec<f32>, labels: Vec<u32>, rows: usize, epoch: u64, follows: bool) -> Batch {
+    let mut batch = Batch::default();
+    (batch.features, batch.labels) = (features, labels);
+    (batch.rows, batch.epoch, batch.follows) = (rows, epoch, follows);
+    batch
 }
 
 proptest! {
@@ -35,9 +43,11 @@ proptest! {
 #[test]
 fn batches_keep_file_order_and_pad_the_last() {
     let mut source = Batches::new(counting(5), 2, None).unwrap().epochs(Some(2));
-    assert_eq!((source.batch_size(), source.width(), source.classes()), (2, 2, 2));
-    let mut batch =
-        Batch { features: vec![7.0; 9], labels: vec![7; 9], rows: 9, epoch: 9, follows: true };
+    assert_eq!(
+        (source.batch_size(), source.width(), source.task()),
+        (2, 2, Task::classification(2))
+    );
+    let mut batch = made(vec![7.0; 9], vec![7; 9], 9, 9, true);
     for epoch in 0..2 {
         let wanted = [
             ([0.0, 100.0, 1.0, 101.0], [0, 1], 2),
@@ -47,7 +57,7 @@ fn batches_keep_file_order_and_pad_the_last() {
         for (features, labels, rows) in wanted {
             assert!(source.next_batch(&mut batch).unwrap());
             let (features, labels) = (features.to_vec(), labels.to_vec());
-            assert_eq!(batch, Batch { features, labels, rows, epoch, follows: false });
+            assert_eq!(batch, made(features, labels, rows, epoch, false));
         }
     }
     assert!(!source.next_batch(&mut batch).unwrap());
@@ -59,7 +69,7 @@ fn batches_keep_file_order_and_pad_the_last() {
 
 #[test]
 fn batches_pad_labels_with_zero() {
-    let ones = Dataset::new("ones", &[1], 2, 1.0, vec![1; 3], vec![1; 3]).unwrap();
+    let ones = Dataset::new("ones", &[1], vec![1.0; 3], Answers::classes([1_u8; 3], 2)).unwrap();
     let mut source = Batches::new(ones, 2, None).unwrap();
     let mut batch = Batch::default();
     source.next_batch(&mut batch).unwrap();
@@ -145,8 +155,9 @@ fn batches_end_at_the_number_of_epochs() {
 #[test]
 fn batches_reuse_the_buffers() {
     let mut source = Batches::new(counting(9), 4, Some(5)).unwrap();
-    let (features, labels) = (Vec::with_capacity(1000), Vec::with_capacity(1000));
-    let mut batch = Batch { features, labels, ..Batch::default() };
+    let mut batch = Batch::default();
+    batch.features.reserve(1000);
+    batch.labels.reserve(1000);
     let buffers = |batch: &Batch| (batch.features.as_ptr(), batch.labels.as_ptr());
     let first = buffers(&batch);
     for _ in 0..10 {

@@ -2,7 +2,7 @@
 use super::fails;
 use super::idx::gzip;
 use super::images::{Version, assert_close, version};
-use secateur::data::{Dataset, Split, cifar10};
+use secateur::data::{Dataset, Split, Task, cifar10};
 use secateur::{Error, Result};
 use std::fs;
 use std::path::Path;
@@ -41,7 +41,7 @@ fn a_single_file_gives_its_last_tenth_to_the_test() {
         let Split { train, test } = cifar10(path).unwrap();
         assert_eq!((train.rows(), test.rows()), (27, 2));
         for half in [&train, &test] {
-            assert_eq!((half.name(), half.classes(), half.places()), ("cifar10", 10, 1));
+            assert_eq!((half.name(), half.task()), ("cifar10", Task::classification(10)));
             assert_eq!(half.feature_shape(), [24, 24, 3]);
         }
         [0, 1, 26].into_iter().for_each(|i| assert_is(&train, i, i));

@@ -1,7 +1,7 @@
 //! Reading of IDX folders, and the rejection of every malformed one.
 use super::{fails, rows};
 use flate2::{Compression, write::GzEncoder};
-use secateur::data::{Split, idx_folder};
+use secateur::data::{Split, Task, idx_folder};
 use secateur::{Error, Result};
 use std::fs;
 use std::io::Write;
@@ -53,7 +53,8 @@ fn idx_reads_plain_and_gzipped_files() {
     let dir = idx_good();
     let plain = idx_folder(dir.path(), "small").unwrap();
     let Split { train, test } = &plain;
-    assert_eq!((train.name(), train.classes(), train.feature_shape()), ("small", 5, &[2, 1][..]));
+    assert_eq!((train.name(), train.task()), ("small", Task::classification(5)));
+    assert_eq!(train.feature_shape(), [2, 1]);
     let wanted = [(vec![0, 255], 4), (vec![51, 102], 0), (vec![1, 2], 1)];
     assert_eq!(rows(train, 1.0 / 255.0), wanted);
     assert_eq!(rows(test, 1.0 / 255.0), [(vec![9, 8], 1), (vec![7, 6], 4)]);
@@ -164,7 +165,7 @@ fn idx_reads_a_data_set_of_mnists_size() {
     }
     let Split { train, test } = idx_folder(dir.path(), "large").unwrap();
     assert_eq!([train.rows(), test.rows()], sizes);
-    assert_eq!((train.feature_shape(), train.classes()), (&[28, 28][..], 10));
+    assert_eq!((train.feature_shape(), train.task()), (&[28, 28][..], Task::classification(10)));
     for (half, (data, rows)) in [train, test].iter().zip(sizes).enumerate() {
         for row in [0, 1, rows / 2, rows - 1] {
             let wanted = (pixels(row).collect(), u32::from(label(half, row)));

@@ -2,7 +2,7 @@
 use super::fails;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use secateur::data::{Augment, Batch, BatchSource, Batches, Dataset, Images};
+use secateur::data::{Answers, Augment, Batch, BatchSource, Batches, Dataset, Features, Images};
 use std::collections::BTreeSet;
 
 /// What is drawn for one image: first row and column, flip, brightness, contrast.
@@ -60,9 +60,10 @@ fn dataset(value: impl Fn(usize, usize, usize, usize) -> u8, images: Images) -> 
         let (y, i) = (at / CHANNELS / SIZE % SIZE, at / CHANNELS / SIZE / SIZE);
         bytes.push(value(i, y, x, c));
     }
-    let labels = (0..ROWS).map(|i| i as u8).collect();
+    let answers = Answers::classes((0..ROWS).map(|i| i as u32), ROWS as u32);
+    let features = Features::U8 { bytes, scale: 1.0 };
     let shape = [SIZE, SIZE, CHANNELS];
-    let stored = Dataset::new("images", &shape, ROWS as u32, 1.0, bytes, labels).unwrap();
+    let stored = Dataset::new("images", &shape, features, answers).unwrap();
     stored.with_images(images).unwrap()
 }
 
@@ -232,7 +233,7 @@ fn without_seed_or_versions_rows_are_as_they_are() {
 fn a_crop_must_fit_and_ranges_be_some() {
     let new = |shape: &[usize], crop| {
         let bytes = shape.iter().product();
-        let data = Dataset::new("d", shape, 2, 1.0, vec![0; bytes], vec![1]).unwrap();
+        let data = Dataset::new("d", shape, vec![0.0; bytes], Answers::None).unwrap();
         data.with_images(Images { crop, standardise: false, augment: None })
     };
     fails(new(&[4, 5, 1], [5, 5]), &["d: crop 5 x 5", "4 x 5"]);
@@ -242,7 +243,7 @@ fn a_crop_must_fit_and_ranges_be_some() {
     assert_eq!(new(&[4, 5, 1], [4, 5]).unwrap().feature_shape(), [4, 5, 1]);
 
     let new = |brightness, contrast| {
-        let data = Dataset::new("d", &[1, 1, 1], 2, 1.0, vec![0], vec![1]).unwrap();
+        let data = Dataset::new("d", &[1, 1, 1], vec![0.0], Answers::None).unwrap();
         let augment = Some(Augment { flip: false, brightness, contrast });
         data.with_images(Images { crop: [1, 1], standardise: false, augment })
     };

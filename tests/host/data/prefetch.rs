@@ -1,7 +1,7 @@
 //! Batches made ahead are those of the source, whatever happens to it.
 use super::counting;
 use proptest::prelude::*;
-use secateur::data::{Batch, BatchSource, Batches, Cursor, Prefetch};
+use secateur::data::{Batch, BatchSource, Batches, Cursor, Prefetch, Task};
 use secateur::{Error, Result};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,8 +22,11 @@ impl BatchSource for Script {
     fn shape(&self) -> &[usize] {
         self.0.shape()
     }
-    fn classes(&self) -> u32 {
-        self.0.classes()
+    fn task(&self) -> Task {
+        self.0.task()
+    }
+    fn name(&self) -> &str {
+        "script"
     }
     fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {
         let call = self.1.fetch_add(1, Ordering::SeqCst);
@@ -61,7 +64,8 @@ proptest! {
     ) {
         let new = || source(n, size, seed).epochs(epochs);
         let (mut bare, mut ahead) = (new(), Prefetch::new(new()).depth(depth));
-        prop_assert_eq!((ahead.batch_size(), ahead.width(), ahead.classes()), (size, 2, 2));
+        prop_assert_eq!((ahead.batch_size(), ahead.width()), (size, 2));
+        prop_assert_eq!((ahead.name(), ahead.task()), ("counting", Task::classification(2)));
         assert_same(&mut bare, &mut ahead, first);
         let mut there = new();
         (0..to).for_each(|_| { there.next_batch(&mut Batch::default()).unwrap(); });
@@ -77,14 +81,15 @@ proptest! {
 }
 
 #[test]
-fn a_streams_places_and_follows_pass_through() {
+fn a_streams_positions_and_follows_pass_through() {
     let letters: Vec<u8> = (0..50u8).map(|i| i % 7).collect();
     let new = || {
         let data = secateur::data::Dataset::text("t", &letters, ('a'..='g').collect::<Vec<_>>(), 3);
         Batches::new(data.unwrap(), 4, None).unwrap().streams(true)
     };
     let mut ahead = Prefetch::new(new());
-    assert_eq!((ahead.places(), ahead.shape()), (3, &[3][..]));
+    assert_eq!(ahead.task(), Task::Classification { classes: 7, positions: 3 });
+    assert_eq!(ahead.shape(), [3]);
     assert_same(&mut new(), &mut ahead, 20);
 }
 

@@ -1,7 +1,7 @@
 //! Texts as windows of characters, and their batches in streams.
 use super::{counting, fails};
 use secateur::Result;
-use secateur::data::{Batch, BatchSource, Batches, Cursor, Dataset, Split, text};
+use secateur::data::{Batch, BatchSource, Batches, Cursor, Dataset, Split, Task, text};
 use std::fs;
 use std::sync::Arc;
 
@@ -34,7 +34,10 @@ fn windows_follow_each_other_and_share_the_alphabet() {
     );
     assert_eq!(train.alphabet(), test.alphabet());
     for half in [&train, &test] {
-        assert_eq!((half.name(), half.classes(), half.places()), ("text", 13, 2));
+        assert_eq!(
+            (half.name(), half.task()),
+            ("text", Task::Classification { classes: 13, positions: 2 })
+        );
         assert!(half.is_text() && half.feature_shape() == [2]);
     }
     let found = windows(&train);
@@ -51,7 +54,7 @@ fn windows_follow_each_other_and_share_the_alphabet() {
 fn what_is_no_utf8_is_bytes() {
     let bytes: Vec<u8> = (0..=255).rev().collect();
     let data = read(&bytes, 3).unwrap().train;
-    assert_eq!((data.classes(), data.alphabet().unwrap()[0xe9]), (256, 'é'));
+    assert_eq!((data.task().classes(), data.alphabet().unwrap()[0xe9]), (Some(256), 'é'));
     let mut row = [0.0; 3];
     data.write_row(1, &mut row);
     assert_eq!(row, [252.0, 251.0, 250.0]);
@@ -77,13 +80,6 @@ fn what_is_no_text_is_named_with_both_numbers() {
     fails(new(&[0, 1], &['a', 'b'], 0), &["`length`: 0"]);
     fails(new(&[0, 0], &['a'], 1), &["`alphabet`: 1 distinct"]);
     fails(new(&[0, 0], &['a'; 257], 1), &["`alphabet`: 257 distinct"]);
-    let places = |places, labels: usize| {
-        Dataset::with_places("p", &[1], 2, 1.0, vec![0; 3], vec![0; labels], places)
-    };
-    fails(places(2, 5), &["`places`: 2", "5 labels"]);
-    fails(places(0, 3), &["`places`: 0"]);
-    fails(places(2, 4), &["2 rows of [1] do not fill 3 bytes"]);
-    assert_eq!(places(2, 6).unwrap().rows(), 3);
 }
 
 #[test]
@@ -93,7 +89,7 @@ fn a_text_of_a_million_characters_is_read() {
     long.truncate(1_115_394);
     let Split { train, test } = read(long.as_bytes(), 64).unwrap();
     // The ten digits, line end, space and colon, and the letters of First, Second and line.
-    assert_eq!((train.classes(), train.alphabet().unwrap().len()), (25, 25));
+    assert_eq!((train.task().classes(), train.alphabet().unwrap().len()), (Some(25), 25));
     // Of 1,115,394 characters 1,003,854 and 111,540, each but one in a window.
     assert_eq!((train.rows(), test.rows()), (1_003_853 / 64, 111_539 / 64));
     assert_eq!(windows(&train.head(1).unwrap())[0][0], long[..64]);
@@ -159,7 +155,7 @@ fn streams_go_on_where_they_were() {
     let alphabet: Vec<char> = ('a'..='w').collect();
     let data = Arc::new(Dataset::text("t", &letters, alphabet, 5).unwrap());
     let mut source = Batches::new(data, 8, Some(1)).unwrap().streams(true).epochs(Some(2));
-    assert_eq!((source.places(), source.shape(), source.width()), (5, &[5][..], 5));
+    assert_eq!((source.task().positions(), source.shape(), source.width()), (5, &[5][..], 5));
     let (mut before, mut batch, mut followed) = (Batch::default(), Batch::default(), 0);
     while source.next_batch(&mut batch).unwrap() {
         assert_eq!((batch.features.len(), batch.labels.len()), (40, 40));

@@ -1,0 +1,195 @@
+//! Pictures in folders, a folder a class.
+use super::{Answers, Dataset, Features, OpenOptions, Schema};
+use crate::{Error, Result};
+use image::imageops::FilterType;
+use image::{DynamicImage, ImageReader};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// All pictures of a folder: those in its folders, which are named as the classes are, or, where it
+/// has none, those in it, as rows without answers.
+pub(super) fn rows(dir: &Path, options: &OpenOptions, schema: Option<&Schema>) -> Result<Dataset> {
+    let known = schema.map(|schema| &schema.class_names[..]);
+    let (folders, loose) = list(dir)?;
+    if let (Some(folder), Some(file)) = (folders.first(), loose.iter().find(|file| is_image(file)))
+    {
+        let message = format!(
+            "is a picture beside folders of classes ({}); move it into one of them",
+            folder.display()
+        );
+        return Err(Error::file(file, message));
+    }
+    let mut pixels = Pixels::new(dir, options, schema)?;
+    let (mut names, mut labels) = (Vec::new(), Vec::new());
+    for folder in &folders {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let label = match known {
+            Some(known) => known.iter().position(|other| *other == name).ok_or_else(|| {
+                let known = known.join(", ");
+                let message = format!("class `{name}` is not one that the model knows ({known})");
+                Error::file(folder, message)
+            })?,
+            None => names.len(),
+        };
+        let (inner, files) = list(folder)?;
+        if let Some(inner) = inner.first() {
+            let message = "is a folder within the folder of a class; move its pictures there";
+            return Err(Error::file(inner, message));
+        }
+        if files.is_empty() {
+            return Err(Error::file(folder, "holds no picture; add some or remove the folder"));
+        }
+        for file in &files {
+            pixels.read(file)?;
+            labels.push(label as u32);
+        }
+        names.push(name);
+    }
+    if folders.is_empty() {
+        loose.iter().filter(|file| is_image(file)).try_for_each(|file| pixels.read(file))?;
+    }
+    if pixels.bytes.is_empty() {
+        let message =
+            "holds no picture, neither PNG nor JPEG; a folder for each class holds its own";
+        return Err(Error::file(dir, message));
+    }
+    let count = known.map_or(names.len(), <[String]>::len) as u32;
+    let answers = match folders.is_empty() {
+        true => Answers::None,
+        false => Answers::Classes { labels, classes: count },
+    };
+    let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let features = Features::U8 { bytes: pixels.bytes, scale: 1.0 / 255.0 };
+    let [height, width] = pixels.size.unwrap_or([1, 1]);
+    let data = Dataset::new(name, &[height, width, pixels.channels], features, answers)
+        .map_err(|error| Error::file(dir, error.to_string()))?;
+    if folders.is_empty() {
+        return Ok(data);
+    }
+    data.with_class_names(known.map_or(names, <[String]>::to_vec))
+}
+
+/// The folders `train` and `test` of a folder that has both.
+pub(super) fn halves(dir: &Path) -> Option<[PathBuf; 2]> {
+    let halves = ["train", "test"].map(|half| dir.join(half));
+    halves.iter().all(|half| half.is_dir()).then_some(halves)
+}
+
+/// What of `path` is evaluated, where it is a folder of pictures in two halves.
+pub(super) fn test_half(kind: &str, path: &Path) -> PathBuf {
+    let half = halves(path).filter(|_| kind == "images");
+    half.map_or_else(|| path.to_owned(), |[_, test]| test)
+}
+
+/// The folders and the files in a folder, by name, but for hidden ones.
+fn list(dir: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(Error::io("read", dir))? {
+        let path = entry.map_err(Error::io("read", dir))?.path();
+        if !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths.into_iter().partition(|path| path.is_dir()))
+}
+
+fn is_image(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    ["png", "jpg", "jpeg"].iter().any(|&known| extension == known)
+}
+
+/// Pixels of all pictures, interleaved.
+struct Pixels {
+    bytes: Vec<u8>,
+    /// Height and width, once they are known.
+    size: Option<[usize; 2]>,
+    /// Whether pictures are brought to it.
+    resizes: bool,
+    channels: usize,
+    /// Whether a picture of colours makes all of them such.
+    grows: bool,
+    first: Option<PathBuf>,
+}
+
+impl Pixels {
+    fn new(dir: &Path, options: &OpenOptions, schema: Option<&Schema>) -> Result<Self> {
+        let of_schema = match schema.map(|schema| &schema.shape[..]) {
+            None => None,
+            Some(&[height, width, channels @ (1 | 3)]) => Some(([height, width], channels)),
+            Some(shape) => {
+                let message = format!("has images, the model was trained on rows of {shape:?}");
+                return Err(Error::file(dir, message));
+            }
+        };
+        let asked = options.size;
+        if let Some([height, width]) = asked
+            && ![height, width].iter().all(|side| (1..=MAX_SIDE).contains(side))
+        {
+            let message = format!("{height} x {width}; each is 1 to {MAX_SIDE}");
+            return Err(Error::argument("size", message));
+        }
+        if let (Some(asked), Some((trained, _))) = (asked, of_schema)
+            && asked != trained
+        {
+            let message = format!(
+                "{} x {}, the model was trained on {} x {}; leave it out",
+                asked[0], asked[1], trained[0], trained[1]
+            );
+            return Err(Error::argument("size", message));
+        }
+        let size = of_schema.map(|(size, _)| size).or(asked);
+        Ok(Self {
+            bytes: Vec::new(),
+            size,
+            resizes: size.is_some(),
+            channels: of_schema.map_or(1, |(_, channels)| channels),
+            grows: of_schema.is_none(),
+            first: None,
+        })
+    }
+
+    fn read(&mut self, path: &Path) -> Result<()> {
+        let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
+        let reader = reader.map_err(Error::io("read", path))?;
+        let image = reader.decode().map_err(|error| {
+            let message = format!("no picture that can be read ({error}); PNG and JPEG are");
+            Error::file(path, message)
+        })?;
+        let image = self.sized(path, image)?;
+        if self.grows && self.channels == 1 && image.color().has_color() {
+            self.bytes = self.bytes.iter().flat_map(|&byte| [byte; 3]).collect();
+            self.channels = 3;
+        }
+        match self.channels {
+            1 => self.bytes.extend(image.into_luma8().into_raw()),
+            _ => self.bytes.extend(image.into_rgb8().into_raw()),
+        }
+        Ok(())
+    }
+
+    /// In the size of all.
+    fn sized(&mut self, path: &Path, image: DynamicImage) -> Result<DynamicImage> {
+        let found = [image.height() as usize, image.width() as usize];
+        let size = *self.size.get_or_insert(found);
+        let first = self.first.get_or_insert_with(|| path.to_owned());
+        if found == size {
+            return Ok(image);
+        }
+        if !self.resizes {
+            let message = format!(
+                "is {} x {}, and {} is {} x {} (height x width); give a `size` for all",
+                found[0],
+                found[1],
+                first.display(),
+                size[0],
+                size[1]
+            );
+            return Err(Error::file(path, message));
+        }
+        Ok(image.resize_exact(size[1] as u32, size[0] as u32, FilterType::Triangle))
+    }
+}
+
+/// Larger pictures fill a device with a single row.
+const MAX_SIDE: usize = 1 << 14;

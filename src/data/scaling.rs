@@ -1,0 +1,101 @@
+//! Features of mean 0 and deviation 1.
+use super::Dataset;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// What is taken from each feature, and what it is divided by then: `(x - mean) / scale`.
+///
+/// There is one of each for the last extent of a row's shape: for each channel of images, and for
+/// each feature of flat rows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scaling {
+    /// All finite.
+    pub mean: Vec<f32>,
+    /// As many as there are means, all positive and finite.
+    pub scale: Vec<f32>,
+}
+
+impl Scaling {
+    /// Means and deviations of the features of `data` as they are before any scaling, added up in
+    /// `f64`. A feature that has the same value in all rows is divided by 1.
+    pub fn of(data: &Dataset) -> Self {
+        let last = data.feature_shape().last().copied().unwrap_or(1);
+        let values = (data.rows() * (data.width() / last)) as f64;
+        let mut sums = vec![0.0_f64; last];
+        let mut bounds = vec![[f32::INFINITY, f32::NEG_INFINITY]; last];
+        each(data, |column, x| {
+            sums[column] += f64::from(x);
+            let [least, most] = bounds[column];
+            bounds[column] = [least.min(x), most.max(x)];
+        });
+        let means: Vec<f64> = sums.into_iter().map(|sum| sum / values).collect();
+        let mut squares = vec![0.0_f64; last];
+        each(data, |column, x| squares[column] += (f64::from(x) - means[column]).powi(2));
+        let scale = |(sum, [least, most]): (f64, [f32; 2])| {
+            let deviation = (sum / values).sqrt() as f32;
+            // A deviation of 0, or one that only a subnormal number could be, tells nothing apart.
+            if least < most && deviation.is_normal() { deviation } else { 1.0 }
+        };
+        let scale = squares.into_iter().zip(bounds).map(scale).collect();
+        Self { mean: means.into_iter().map(|mean| mean as f32).collect(), scale }
+    }
+
+    /// Scales one row. In `f64`, as the difference of two finite numbers may be none in `f32`.
+    pub(super) fn apply(&self, row: &mut [f32]) {
+        for chunk in row.chunks_mut(self.mean.len()) {
+            for ((x, &mean), &scale) in chunk.iter_mut().zip(&self.mean).zip(&self.scale) {
+                *x = ((f64::from(*x) - f64::from(mean)) / f64::from(scale)) as f32;
+            }
+        }
+    }
+
+    fn check(&self, last: usize) -> Result<()> {
+        let [means, scales] = [&self.mean, &self.scale].map(Vec::len);
+        if [means, scales] != [last; 2] {
+            let message = format!(
+                "has {means} means and {scales} scales, the rows need {last} of each: \
+                 the last extent of their shape"
+            );
+            return Err(Error::argument("scaling", message));
+        }
+        for (i, (mean, scale)) in self.mean.iter().zip(&self.scale).enumerate() {
+            if !mean.is_finite() || !scale.is_finite() || *scale <= 0.0 {
+                let message = format!(
+                    "feature {i} has mean {mean} and scale {scale}; both must be finite, and the \
+                     scale positive"
+                );
+                return Err(Error::argument("scaling", message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Calls `f` with every feature of every row, and its place in the last extent.
+fn each(data: &Dataset, mut f: impl FnMut(usize, f32)) {
+    let last = data.feature_shape().last().copied().unwrap_or(1);
+    let mut row = vec![0.0; data.width()];
+    for i in 0..data.rows() {
+        data.write_unscaled(i, &mut row);
+        for chunk in row.chunks(last) {
+            chunk.iter().enumerate().for_each(|(column, &x)| f(column, x));
+        }
+    }
+}
+
+impl Dataset {
+    /// The same rows, scaled by `scaling` when they are read, in place of any scaling before.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a scaling of other rows, or one that is not finite, and for tokens,
+    /// whose numbers mean nothing but themselves.
+    pub fn scaled(self, scaling: Scaling) -> Result<Self> {
+        if self.tokens {
+            let message = format!("{} has rows of tokens; leave them as they are", self.name());
+            return Err(Error::argument("scaling", message));
+        }
+        scaling.check(self.feature_shape().last().copied().unwrap_or(1))?;
+        Ok(Self { scaling: Some(scaling), ..self })
+    }
+}
