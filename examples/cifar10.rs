@@ -25,7 +25,7 @@ fn main() -> Result<()> {
     let training = Training {
         schedule: Schedule { warmup_steps: 0, decay },
         average: Some(0.99),
-        ..Optimizer::Sgd { lr: 0.05, weight_decay: 0.0 }.into()
+        ..Optimizer::sgd(0.05).into()
     };
     let train_op = TrainOp::new(&gpu, &Model::Cifar10, training, Prefetch::new(batches), 1)?;
     let spec = format!(

@@ -1,4 +1,7 @@
 //! A device that is lost in the middle of a run. A binary of its own: each test has its own device.
+#[path = "common/needs.rs"]
+mod needs;
+
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::Path;
@@ -13,11 +16,11 @@ fn open() -> Option<Gpu> {
     let options = GpuOptions { cache_dir: None, ..GpuOptions::from_env().unwrap() };
     match Gpu::open(&options) {
         Ok(gpu) => Some(gpu),
-        Err(e) if std::env::var("SECATEUR_REQUIRE_GPU").is_ok_and(|v| v == "1") => panic!("{e}"),
-        Err(e) => {
-            eprintln!("SKIPPED: {e}");
+        Err(e @ Error::NoAdapter { .. }) => {
+            needs::missing(needs::GPU, e);
             None
         }
+        Err(e) => panic!("{e}"),
     }
 }
 

@@ -91,6 +91,7 @@ const FIELDS: &[Field] = fields![
     do_not_prune
     threshold_decay
     pruning_frequency
+    final_update
     nbins
     block_height
     block_width

@@ -39,6 +39,10 @@ pub struct PruningSpec {
     pub threshold_decay: f64,
     /// Least number of steps from one mask update to the next.
     pub pruning_frequency: u64,
+    /// Whether the masks are also updated, outside of the rhythm of `pruning_frequency`, at the step after which
+    /// the schedule stands still, so that they end as sparse as it asks. Upstream has no such update: without it
+    /// whole runs update at upstream's steps, and may end short of the target.
+    pub final_update: bool,
     /// Bins of [`Threshold::Histogram`].
     pub nbins: u32,
     /// Rows of a block; -1 = all rows.
@@ -118,6 +122,7 @@ impl Default for PruningSpec {
             do_not_prune: Vec::new(),
             threshold_decay: 0.9,
             pruning_frequency: 10,
+            final_update: true,
             nbins: 256,
             block_height: 1,
             block_width: 1,

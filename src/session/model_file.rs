@@ -133,7 +133,7 @@ impl ModelFile {
         op: &MaskUpdateOp,
     ) -> Result<Session> {
         // Gradient descent keeps no tensors of its own, and nothing here takes a step.
-        let optimizer = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
+        let optimizer = Optimizer::sgd(1.0);
         let network = self.model()?.network(batch, input)?;
         let mut session = Session::new(gpu, &network, optimizer, op, 0)?;
         session.load(self)?;

@@ -9,6 +9,8 @@ mod files;
 mod folder;
 mod inspect;
 mod models;
+#[path = "../common/needs.rs"]
+mod needs;
 #[path = "../common/paths.rs"]
 mod paths;
 mod prune;

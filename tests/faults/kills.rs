@@ -7,7 +7,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use secateur::checkpoint;
 
 use crate::child::Process;
-use crate::fixture::{leftovers, newest, say};
+use crate::fixture::{leftovers, newest};
+use crate::needs::say;
 
 #[test]
 fn fifty_kills_lose_nothing() {

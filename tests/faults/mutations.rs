@@ -11,7 +11,8 @@ use secateur::checkpoint::{
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::fixture::{say, tensors};
+use crate::fixture::tensors;
+use crate::needs::say;
 
 const MANIFEST_FILE: &str = "manifest.json";
 /// 64 KiB in each file: the loader's buffers are no larger.

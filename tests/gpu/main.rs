@@ -7,6 +7,8 @@ mod gradients;
 mod interpreter;
 mod kernels;
 mod mask_update;
+#[path = "../common/needs.rs"]
+mod needs;
 mod network;
 mod oneshot;
 #[path = "../common/paths.rs"]

@@ -1,7 +1,7 @@
 //! Plans without a GPU: how scratch shares memory, and what is refused.
 use secateur::Error;
 use secateur::gpu::{Bound, Kernel, Memory, Operand, PlanBuilder, Slot, read, write};
-use secateur::kernels::{Add, STEP_WORDS, Sgd};
+use secateur::kernels::{Add, STEP_WORDS, Sgd, Weights};
 
 fn add(x: Slot, y: Slot, out: Slot) -> Add {
     Add { x, y, out, len: out.words, period: out.words }
@@ -30,7 +30,8 @@ fn the_text_names_everything() {
     plan.phase("train");
     plan.push(add(w, g, t)).unwrap();
     plan.phase("update");
-    plan.push(Sgd { gradient: g, mask: None, step, weights: w, len: 300, decay: 0.0 }).unwrap();
+    let on = Weights { gradient: g, mask: None, step, weights: w, len: 300 };
+    plan.push(Sgd { on, decay: 0.0 }).unwrap();
     let want = "\
 2 launches, 4 slots in 4 buffers; 2432 B persistent, 1200 B scratch shared by 1200 B
 train:

@@ -24,7 +24,7 @@ fn mlp_with_adam_and_zeroed_weights() {
 
 #[test]
 fn mlp_with_sgd_and_revived_weights() {
-    let sgd = Optimizer::Sgd { lr: 0.1, weight_decay: 0.0 };
+    let sgd = Optimizer::sgd(0.1);
     insta::assert_snapshot!(plan(sgd, Pruned::Revive));
 }
 

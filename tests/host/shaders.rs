@@ -83,7 +83,8 @@ fn shared_constants_agree() {
     let slot = plan.persistent("slot", 1);
     let code = |(name, mode): (&str, Option<Pruned>)| {
         let mask = mode.map(|mode| (slot, mode));
-        let sgd = Sgd { gradient: slot, mask, step: slot, weights: slot, len: 1, decay: 0.0 };
+        let on = Weights { gradient: slot, mask, step: slot, weights: slot, len: 1 };
+        let sgd = Sgd { on, decay: 0.0 };
         (name.to_owned(), sgd.constants()[0].1 as u32)
     };
     let modes = [
@@ -279,31 +280,14 @@ fn everything(target: Target) -> PlanBuilder {
     variants::layers(&mut plan, [a, b, mask, c], shape);
     probes::variants(&mut plan, a, c);
     let (mask, len, decay) = (Some((mask, Pruned::Zero)), 1, 0.0);
-    plan.push(Sgd { gradient, mask, step, weights, len, decay }).unwrap();
+    let on = Weights { gradient, mask, step, weights, len };
+    plan.push(Sgd { on, decay }).unwrap();
     let (velocity, momentum, nesterov) = (first, 0.9, true);
-    plan.push(Momentum { gradient, mask, step, weights, velocity, len, momentum, decay, nesterov })
-        .unwrap();
+    plan.push(Momentum { on, velocity, momentum, decay, nesterov }).unwrap();
     let (beta1, beta2, epsilon) = (0.9, 0.999, 1e-8);
-    plan.push(Adam {
-        gradient,
-        mask,
-        step,
-        weights,
-        first,
-        second,
-        len,
-        beta1,
-        beta2,
-        epsilon,
-        decay,
-        l2: 0.0,
-    })
-    .unwrap();
-    variants::how_weights_move(
-        &mut plan,
-        [gradient, mask.map_or(step, |(bits, _)| bits), step],
-        [weights, first, second],
-    );
+    let (form, l2) = (EpsilonForm::TensorFlow, 0.0);
+    plan.push(Adam { on, first, second, beta1, beta2, epsilon, form, decay, l2 }).unwrap();
+    variants::how_weights_move(&mut plan, on, [first, second]);
     let (protect, mask_state) = (Some(bias), first);
     let (scores, many) = (true, 5_000);
     let tensor = Ranked { values: weights, protect, scores, mask_state, mask: gate, len: many };

@@ -1,23 +1,16 @@
 //! `lion`: Lion on one tensor, mask applied in the same pass.
-use crate::kernels::{Pruned, STEP_WORDS, Step, bit};
-use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
+use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
+use crate::gpu::{Bound, Kernel, Operand, Slot};
+use crate::kernels::{Pruned, Step};
 
 /// Chen et al. 2023, algorithm 2: `w -= rate * (sign(beta1 * m + (1 - beta1) * g) + decay * w)`, then
 /// `m = beta2 * m + (1 - beta2) * g`.
 #[derive(Debug, Clone, Copy)]
 pub struct Lion {
-    /// Gradient of the weights.
-    pub gradient: Slot,
-    /// One bit per weight, and what becomes of the pruned ones.
-    pub mask: Option<(Slot, Pruned)>,
-    /// [`Step`]
-    pub step: Slot,
-    /// Weights, updated in place.
-    pub weights: Slot,
+    /// The weights, and what moves them.
+    pub on: Weights,
     /// Running means of gradients, updated in place.
     pub first: Slot,
-    /// Weights in the tensor.
-    pub len: u32,
     /// Share of the mean in the direction.
     pub beta1: f32,
     /// Share of the mean that stays.
@@ -46,31 +39,17 @@ crate::uniform! {
 
 impl Kernel for Lion {
     const NAME: &'static str = "lion";
-    const WGSL: &'static str = crate::wgsl!(
-        "common/grid.wgsl",
-        "common/bits.wgsl",
-        "common/step.wgsl",
-        "common/pruned.wgsl",
-        "lion.wgsl"
-    );
-    const OPERANDS: &'static [Operand] =
-        &[read("gradient"), read("mask"), read("step"), write("weights"), write("first")];
+    const WGSL: &'static str = optimizer_wgsl!("lion.wgsl");
+    const OPERANDS: &'static [Operand] = optimizer_operands!(first);
     type Params = LionParams;
 
     fn bind(&self) -> Vec<Bound> {
-        let len = u64::from(self.len);
-        let mut bound = vec![
-            self.gradient.needs(len),
-            self.mask.map_or(Bound::NONE, |(s, _)| s.needs(len.div_ceil(32))),
-            self.step.needs(STEP_WORDS.into()),
-        ];
-        bound.extend([self.weights, self.first].map(|s| s.needs(len)));
-        bound
+        self.on.bind([self.first])
     }
 
     fn params(&self) -> LionParams {
         LionParams {
-            len: self.len,
+            len: self.on.len,
             beta1: self.beta1,
             beta2: self.beta2,
             decay: self.decay,
@@ -79,11 +58,11 @@ impl Kernel for Lion {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![("PRUNED", Pruned::code(self.mask.map(|(_, mode)| mode)))]
+        self.on.constants()
     }
 
     fn grid(&self) -> [u32; 3] {
-        grid_1d(self.len)
+        self.on.grid()
     }
 }
 
@@ -96,18 +75,10 @@ pub fn lion_reference(
 ) -> Vec<[f64; 2]> {
     let [beta1, beta2, decay] = [params.beta1, params.beta2, params.decay].map(f64::from);
     let [l2, rate] = [params.l2, step.learning_rate].map(f64::from);
-    let one = |i: usize| {
-        let [w, mut g, m] = [weights[i], gradient[i], first[i]].map(f64::from);
-        match mask {
-            Some((words, Pruned::Zero)) if !bit(words, i) => return [0.0; 2],
-            Some((words, Pruned::Freeze)) if !bit(words, i) => return [w, m],
-            Some((words, Pruned::Revive)) if !bit(words, i) => g = 0.0,
-            _ => {}
-        }
-        g += l2 * w;
+    masked_reference([weights, first], gradient, mask, |[w, m], g| {
+        let g = g + l2 * w;
         let towards = beta1 * m + (1.0 - beta1) * g;
         let sign = if towards == 0.0 { 0.0 } else { towards.signum() };
         [w - rate * (sign + decay * w), beta2 * m + (1.0 - beta2) * g]
-    };
-    (0..weights.len()).map(one).collect()
+    })
 }

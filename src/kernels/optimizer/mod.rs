@@ -15,4 +15,5 @@ kernels! {
     sgd: Sgd(SgdParams);
     step;
     weight_average: WeightAverage(WeightAverageParams);
+    weights;
 }

@@ -1,22 +1,15 @@
 //! `momentum`: gradient descent with momentum on one tensor, mask applied in the same pass.
-use crate::kernels::{Pruned, STEP_WORDS, Step, bit};
-use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
+use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
+use crate::gpu::{Bound, Kernel, Operand, Slot};
+use crate::kernels::{Pruned, Step};
 
 /// `v = momentum * v + g + decay * w`, then `w -= rate * v`
 #[derive(Debug, Clone, Copy)]
 pub struct Momentum {
-    /// Gradient of the weights.
-    pub gradient: Slot,
-    /// One bit per weight, and what becomes of the pruned ones.
-    pub mask: Option<(Slot, Pruned)>,
-    /// [`Step`]
-    pub step: Slot,
-    /// Weights, updated in place.
-    pub weights: Slot,
+    /// The weights, and what moves them.
+    pub on: Weights,
     /// Running sum of gradients, updated in place.
     pub velocity: Slot,
-    /// Weights in the tensor.
-    pub len: u32,
     /// Share of the velocity that stays.
     pub momentum: f32,
     /// Weight decay.
@@ -39,34 +32,20 @@ crate::uniform! {
 
 impl Kernel for Momentum {
     const NAME: &'static str = "momentum";
-    const WGSL: &'static str = crate::wgsl!(
-        "common/grid.wgsl",
-        "common/bits.wgsl",
-        "common/step.wgsl",
-        "common/pruned.wgsl",
-        "momentum.wgsl"
-    );
-    const OPERANDS: &'static [Operand] =
-        &[read("gradient"), read("mask"), read("step"), write("weights"), write("velocity")];
+    const WGSL: &'static str = optimizer_wgsl!("momentum.wgsl");
+    const OPERANDS: &'static [Operand] = optimizer_operands!(velocity);
     type Params = MomentumParams;
 
     fn bind(&self) -> Vec<Bound> {
-        let len = u64::from(self.len);
-        let mut bound = vec![
-            self.gradient.needs(len),
-            self.mask.map_or(Bound::NONE, |(s, _)| s.needs(len.div_ceil(32))),
-            self.step.needs(STEP_WORDS.into()),
-        ];
-        bound.extend([self.weights, self.velocity].map(|s| s.needs(len)));
-        bound
+        self.on.bind([self.velocity])
     }
 
     fn params(&self) -> MomentumParams {
-        MomentumParams { len: self.len, momentum: self.momentum, decay: self.decay }
+        MomentumParams { len: self.on.len, momentum: self.momentum, decay: self.decay }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let mut constants = vec![("PRUNED", Pruned::code(self.mask.map(|(_, mode)| mode)))];
+        let mut constants = self.on.constants();
         if self.nesterov {
             constants.push(("NESTEROV", 1.0));
         }
@@ -74,7 +53,7 @@ impl Kernel for Momentum {
     }
 
     fn grid(&self) -> [u32; 3] {
-        grid_1d(self.len)
+        self.on.grid()
     }
 }
 
@@ -86,17 +65,9 @@ pub fn momentum_reference(
     step: &Step,
 ) -> Vec<[f64; 2]> {
     let [momentum, decay, rate] = [momentum, decay, step.learning_rate].map(f64::from);
-    let one = |i: usize| {
-        let [w, mut g, v] = [weights[i], gradient[i], velocity[i]].map(f64::from);
-        match mask {
-            Some((words, Pruned::Zero)) if !bit(words, i) => return [0.0; 2],
-            Some((words, Pruned::Freeze)) if !bit(words, i) => return [w, v],
-            Some((words, Pruned::Revive)) if !bit(words, i) => g = 0.0,
-            _ => {}
-        }
-        g += decay * w;
+    masked_reference([weights, velocity], gradient, mask, |[w, v], g| {
+        let g = g + decay * w;
         let v = momentum * v + g;
         [w - rate * if nesterov { g + momentum * v } else { v }, v]
-    };
-    (0..weights.len()).map(one).collect()
+    })
 }

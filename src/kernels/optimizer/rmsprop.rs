@@ -1,25 +1,18 @@
 //! `rmsprop`: RMSProp with momentum on one tensor, mask applied in the same pass.
-use crate::kernels::{Pruned, STEP_WORDS, Step, bit};
-use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
+use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
+use crate::gpu::{Bound, Kernel, Operand, Slot};
+use crate::kernels::{Pruned, Step};
 
 /// TensorFlow's `RMSPropOptimizer`: `s = decay * s + (1 - decay) * g^2`, `v = momentum * v + rate * g / sqrt(s + epsilon)`,
 /// then `w -= v`. TensorFlow's `s` begins at 1, this one at 0 as all slots do: the first steps are longer.
 #[derive(Debug, Clone, Copy)]
 pub struct RmsProp {
-    /// Gradient of the weights.
-    pub gradient: Slot,
-    /// One bit per weight, and what becomes of the pruned ones.
-    pub mask: Option<(Slot, Pruned)>,
-    /// [`Step`]
-    pub step: Slot,
-    /// Weights, updated in place.
-    pub weights: Slot,
+    /// The weights, and what moves them.
+    pub on: Weights,
     /// Running means of squared gradients, updated in place.
     pub mean_square: Slot,
     /// Running sums of moves, updated in place.
     pub velocity: Slot,
-    /// Weights in the tensor.
-    pub len: u32,
     /// Share of the mean square that stays.
     pub decay: f32,
     /// Share of the velocity that stays.
@@ -48,37 +41,17 @@ crate::uniform! {
 
 impl Kernel for RmsProp {
     const NAME: &'static str = "rmsprop";
-    const WGSL: &'static str = crate::wgsl!(
-        "common/grid.wgsl",
-        "common/bits.wgsl",
-        "common/step.wgsl",
-        "common/pruned.wgsl",
-        "rmsprop.wgsl"
-    );
-    const OPERANDS: &'static [Operand] = &[
-        read("gradient"),
-        read("mask"),
-        read("step"),
-        write("weights"),
-        write("mean_square"),
-        write("velocity"),
-    ];
+    const WGSL: &'static str = optimizer_wgsl!("rmsprop.wgsl");
+    const OPERANDS: &'static [Operand] = optimizer_operands!(mean_square, velocity);
     type Params = RmsPropParams;
 
     fn bind(&self) -> Vec<Bound> {
-        let len = u64::from(self.len);
-        let mut bound = vec![
-            self.gradient.needs(len),
-            self.mask.map_or(Bound::NONE, |(s, _)| s.needs(len.div_ceil(32))),
-            self.step.needs(STEP_WORDS.into()),
-        ];
-        bound.extend([self.weights, self.mean_square, self.velocity].map(|s| s.needs(len)));
-        bound
+        self.on.bind([self.mean_square, self.velocity])
     }
 
     fn params(&self) -> RmsPropParams {
         RmsPropParams {
-            len: self.len,
+            len: self.on.len,
             decay: self.decay,
             momentum: self.momentum,
             epsilon: self.epsilon,
@@ -87,11 +60,11 @@ impl Kernel for RmsProp {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![("PRUNED", Pruned::code(self.mask.map(|(_, mode)| mode)))]
+        self.on.constants()
     }
 
     fn grid(&self) -> [u32; 3] {
-        grid_1d(self.len)
+        self.on.grid()
     }
 }
 
@@ -105,19 +78,10 @@ pub fn rmsprop_reference(
 ) -> Vec<[f64; 3]> {
     let [decay, momentum, epsilon] = [params.decay, params.momentum, params.epsilon].map(f64::from);
     let [l2, rate] = [params.l2, step.learning_rate].map(f64::from);
-    let one = |i: usize| {
-        let [w, mut g, s, v] =
-            [weights[i], gradient[i], mean_square[i], velocity[i]].map(f64::from);
-        match mask {
-            Some((words, Pruned::Zero)) if !bit(words, i) => return [0.0; 3],
-            Some((words, Pruned::Freeze)) if !bit(words, i) => return [w, s, v],
-            Some((words, Pruned::Revive)) if !bit(words, i) => g = 0.0,
-            _ => {}
-        }
-        g += l2 * w;
+    masked_reference([weights, mean_square, velocity], gradient, mask, |[w, s, v], g| {
+        let g = g + l2 * w;
         let s = decay * s + (1.0 - decay) * g * g;
         let v = momentum * v + rate * g / (s + epsilon).sqrt();
         [w - v, s, v]
-    };
-    (0..weights.len()).map(one).collect()
+    })
 }

@@ -7,8 +7,8 @@ use std::process::Command;
 use secateur::checkpoint::newest;
 
 use super::trainee::{Job, Said, Trainee, adapter, files, straight, temporary};
-use crate::fixture::say;
 use crate::mount::{self, Mount};
+use crate::needs::say;
 
 /// Takes all the room that there is.
 fn fill(disk: &Path) {

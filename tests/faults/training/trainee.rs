@@ -15,7 +15,8 @@ use secateur::{Error, Gpu, GpuOptions, Model, Optimizer, Pruning, Result, TrainO
 use serde::{Deserialize, Serialize};
 
 use crate::child::tell;
-use crate::fixture::{leftovers, say};
+use crate::fixture::leftovers;
+use crate::needs::{GPU, missing, say};
 
 const JOB: &str = "SECATEUR_FAULTS_JOB";
 /// Longest silence before a test gives up.
@@ -133,11 +134,10 @@ fn gpu_options() -> GpuOptions {
 /// Where there is none and `SECATEUR_REQUIRE_GPU=1`.
 pub fn adapter() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
-    let required = || env::var("SECATEUR_REQUIRE_GPU").is_ok_and(|v| v == "1");
     *FOUND.get_or_init(|| match Gpu::open(&gpu_options()) {
         Ok(_) => true,
-        Err(e @ Error::NoAdapter { .. }) if !required() => {
-            say(&format!("SKIPPED: {e}"));
+        Err(e @ Error::NoAdapter { .. }) => {
+            missing(GPU, e);
             false
         }
         Err(e) => panic!("{e}"),

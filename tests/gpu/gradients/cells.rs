@@ -156,8 +156,8 @@ fn check(golden: &Value, names: &[&[&str]], cell: Cell) {
 
 #[test]
 fn tensorflows_cells_are_reproduced() {
-    let text = include_str!("../../goldens/cells_tf215.json");
-    let golden: Value = serde_json::from_str(text).unwrap();
+    let text = crate::paths::golden("cells_tf215.json");
+    let golden: Value = serde_json::from_str(&text).unwrap();
     let plain = LstmOptions::default();
     let basic: [&[&str]; 4] =
         [&["outputs"], &["of x"], &["of basic_lstm_cell/kernel"], &["of basic_lstm_cell/bias"]];

@@ -3,7 +3,7 @@ use half::f16;
 use secateur::gpu::{Gpu, Target};
 use secateur::kernels::*;
 
-use crate::common::{Noise, Rig, Tol, U, cooperative_gpu, every_target, gpu};
+use crate::common::{Noise, Rig, Tol, U, cooperative_gpu, every_target, half_gpu};
 
 const FORMS: [Form; 3] = [Form::NN, Form::NT, Form::TN];
 /// Relative error of one rounding to 11 bits, whichever way the device rounds.
@@ -50,7 +50,7 @@ fn bounds(want: &[f64]) -> Vec<f64> {
 
 #[test]
 fn copies_are_scaled_rounded_and_padded() {
-    let Some(gpu) = gpu().filter(|gpu| gpu.report().f16) else { return };
+    let Some(gpu) = half_gpu() else { return };
     let sizes = [[1, 1], [16, 16], [17, 15], [31, 33], [2, 5000]];
     for (seed, [rows, columns]) in sizes.into_iter().enumerate() {
         for scale in [1.0, 1e-30, 1e30] {
@@ -76,7 +76,7 @@ fn copies_are_scaled_rounded_and_padded() {
 /// Powers of two are exact, whatever else is in the tensor; what is not finite stays so.
 #[test]
 fn copies_of_extremes_keep_what_they_can() {
-    let Some(gpu) = gpu().filter(|gpu| gpu.report().f16) else { return };
+    let Some(gpu) = half_gpu() else { return };
     let (max, tiny) = (2f32.powi(127), f32::MIN_POSITIVE);
     let cases: [(&[f32], f32, &[f64]); 6] = [
         (&[0.0, -0.0], 0.0, &[0.0, 0.0]),
@@ -230,7 +230,7 @@ const SIZES: [[usize; 3]; 6] =
 
 #[test]
 fn products_of_halves_are_exact_or_inside_the_bound() {
-    let Some(gpu) = gpu().filter(|gpu| gpu.report().f16) else { return };
+    let Some(gpu) = half_gpu() else { return };
     for size in SIZES {
         // In every variant once: a software adapter's compiler takes seconds for each.
         let all = |inputs: &Inputs| match size {

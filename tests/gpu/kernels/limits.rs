@@ -6,6 +6,7 @@ use secateur::gpu::{
 use secateur::kernels::Add;
 
 use crate::common::{Noise, Rig, Tol, gpu};
+use crate::needs::{FEATURES, missing};
 
 /// Runs a recurrence that has no short cut, for as long as a kernel may loop.
 struct Probe {
@@ -111,7 +112,9 @@ fn a_broken_shader_is_an_error_and_the_device_lives_on() {
 fn a_tensor_over_the_limit_is_named() {
     let Some(gpu) = gpu() else { return };
     let limit = gpu.report().max_binding.min(gpu.report().max_buffer);
-    let Ok(words) = u32::try_from(limit / 4 + 1) else { return };
+    let Ok(words) = u32::try_from(limit / 4 + 1) else {
+        return missing(FEATURES, format_args!("a limit below 16 GiB: here it is {limit} bytes"));
+    };
     let mut plan = PlanBuilder::new(gpu.target());
     plan.phase("test");
     plan.persistent("giant.weight", words);

@@ -204,7 +204,7 @@ fn states_go_on_from_window_to_window() {
     let network = model(true).network(BATCH, &Input::from(&*data)).unwrap();
     let last_loss = |streams: bool| {
         let batches = Batches::new(Arc::clone(&data), BATCH, None).unwrap().streams(streams);
-        let still = Optimizer::Sgd { lr: 1e-30, weight_decay: 0.0 };
+        let still = Optimizer::sgd(1e-30);
         let op = TrainOp::from_network(gpu, network.clone(), still, batches.epochs(Some(1)), SEED);
         let mut losses = Vec::new();
         let options = TrainOptions {

@@ -43,7 +43,7 @@ fn losses((_, events): &Run) -> Vec<f32> {
 #[test]
 fn mixed_losses_are_near_those_in_32_bits() {
     let (Some(gpu), Some(mixed)) = (gpu(), mixed_gpu()) else { return };
-    let sgd = Optimizer::Sgd { lr: 0.1, weight_decay: 0.0 };
+    let sgd = Optimizer::sgd(0.1);
     let [full, half] = [gpu, mixed].map(|gpu| go(gpu, sgd, MaskUpdateOp::none()));
     let products = |run: &Run| run.0.session.plan().matches("f16_matmul").count();
     assert_eq!(products(&full), 0);

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use secateur::data::{Answers, Batches, Dataset, Features};
 use secateur::kernels::Pruned;
 use secateur::nn::Model;
-use secateur::optim::{Optimizer, Training};
+use secateur::optim::{Momentum, Optimizer, Training};
 use secateur::prune::{MaskUpdateOp, Pruning, PruningSpec, pruned_count};
 use secateur::train::{Event, StepEvent, TrainOp, TrainOptions, TrainOutcome, train};
 use secateur::{Error, Gpu};
@@ -124,8 +124,12 @@ fn two_runs_give_the_same_bits() {
 #[test]
 fn zero_holds_pruned_weights_at_zero() {
     let Some(gpu) = gpu() else { return };
-    let optimizer =
-        Optimizer::Momentum { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.01 };
+    let optimizer = Optimizer::Momentum(Momentum {
+        lr: 0.1,
+        momentum: 0.9,
+        nesterov: true,
+        weight_decay: 0.01,
+    });
     let mut spec = spec(Pruned::Zero);
     spec.end_pruning_step = 16;
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
@@ -195,7 +199,7 @@ fn a_schedule_that_cannot_fire_is_an_error() {
 fn a_loss_that_is_not_finite_ends_the_run() {
     let Some(gpu) = gpu() else { return };
     let options = TrainOptions { number_of_steps: Some(40), ..Default::default() };
-    let optimizer = Optimizer::Sgd { lr: 1e30, weight_decay: 0.0 };
+    let optimizer = Optimizer::sgd(1e30);
     let error = train(train_op(gpu, optimizer), None, MaskUpdateOp::none(), options).unwrap_err();
     let Error::NonFinite { step, tensor } = &error else { panic!("{error}") };
     assert!((2..10).contains(step) && tensor.starts_with("fc"), "{error}");

@@ -75,7 +75,7 @@ fn assert_is(found: (f64, f64), wanted: (f64, f64), what: &str) {
 /// What each step of an epoch, or the first by a function, reports; at a rate that moves no weight.
 fn events(gpu: &Gpu, train_step_fn: Option<TrainStepFn<'_>>) -> Vec<StepEvent> {
     let batches = Batches::new(letters(), BATCH, None).unwrap().streams(true).epochs(Some(1));
-    let optimizer = Optimizer::Sgd { lr: 1e-30, weight_decay: 0.0 };
+    let optimizer = Optimizer::sgd(1e-30);
     let op = TrainOp::from_network(gpu, bigrams(), optimizer, batches, SEED).unwrap();
     let mut events = Vec::new();
     let options = TrainOptions {

@@ -88,7 +88,7 @@ fn what_is_not_finite_is_never_saved() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
     let options = TrainOptions { save_every_n_steps: Some(1), ..steps(400) };
-    let op = train_op(gpu, Optimizer::Sgd { lr: 1e30, weight_decay: 0.0 });
+    let op = train_op(gpu, Optimizer::sgd(1e30));
     let error = train(op, Some(folder.path()), MaskUpdateOp::none(), options).unwrap_err();
     assert!(matches!(error, Error::NonFinite { .. }), "{error}");
     if let Some(found) = newest(folder.path()).unwrap() {

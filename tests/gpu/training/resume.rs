@@ -6,7 +6,7 @@ use secateur::Error;
 use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::kernels::Pruned;
 use secateur::nn::Model;
-use secateur::optim::{Clip, Decay, Multiplier, Optimizer, Schedule, Training};
+use secateur::optim::{Clip, Decay, Momentum, Multiplier, Optimizer, Schedule, Training};
 use secateur::prune::{MaskUpdateOp, pruned_count};
 use secateur::session::Session;
 use secateur::storage::TensorData;
@@ -57,8 +57,12 @@ fn everything(optimizer: Optimizer) -> Training {
 #[test]
 fn k_steps_and_k_more_are_2k_steps() {
     let Some(gpu) = gpu() else { return };
-    let momentum =
-        Optimizer::Momentum { lr: 0.05, momentum: 0.9, nesterov: false, weight_decay: 0.01 };
+    let momentum = Optimizer::Momentum(Momentum {
+        lr: 0.05,
+        momentum: 0.9,
+        nesterov: false,
+        weight_decay: 0.01,
+    });
     let named = |name| Optimizer::named(name, 0.01).unwrap();
     for (training, mode) in [
         (Optimizer::adam(0.01).into(), Pruned::Zero),

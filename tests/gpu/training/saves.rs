@@ -226,7 +226,7 @@ fn as_many_are_kept_as_the_options_say() {
 /// Of two parts: 17 MB of one tensor are more than a staging buffer takes, those of the others
 /// share the next.
 fn large(gpu: &Gpu) -> TrainOp<'static> {
-    let sgd = Optimizer::Sgd { lr: 0.1, weight_decay: 0.0 };
+    let sgd = Optimizer::sgd(0.1);
     let batches = Batches::new(blobs(), 16, Some(SEED)).unwrap();
     TrainOp::new(gpu, &Model::mlp(&[720_000]), sgd, batches, SEED).unwrap()
 }

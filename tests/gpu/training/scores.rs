@@ -74,7 +74,7 @@ fn movement_is_what_training_did() {
     let text = "score=movement,schedule=constant,pruning_frequency=1,pruned=freeze";
     let lr = 0.5;
     let folder = tempfile::tempdir().unwrap();
-    let optimizer = Optimizer::Sgd { lr, weight_decay: 0.0 };
+    let optimizer = Optimizer::sgd(lr);
     train(train_op(gpu, optimizer), Some(folder.path()), op(text), steps(1)).unwrap();
     let (after, before) = (tensors(folder.path()), session(&op(text)).unwrap());
     for name in ["fc1.weight", "fc2.weight", "fc3.weight"] {
@@ -196,7 +196,7 @@ fn kept_energy_falls_with_the_masks() {
     let Some(gpu) = gpu() else { return };
     let text =
         "target_sparsity=0.9,pruning_frequency=3,sparsity_function_end_step=12,pruned=freeze";
-    let (_, events) = run(gpu, Optimizer::Sgd { lr: 1e-6, weight_decay: 0.0 }, op(text), 15);
+    let (_, events) = run(gpu, Optimizer::sgd(1e-6), op(text), 15);
     let energies: Vec<f64> =
         events.iter().filter_map(|e| Some(e.masks.as_ref()?.tensors[1].kept_energy)).collect();
     assert!(energies.len() == 5 && energies.is_sorted_by(|a, b| a >= b), "{energies:?}");

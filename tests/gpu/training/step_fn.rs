@@ -17,7 +17,7 @@ use super::rescue::Breaks;
 use super::{MODEL, SEED, blobs, pruning, train_op, weights};
 use crate::common::{Tol, U, gpu};
 
-const SGD: Optimizer = Optimizer::Sgd { lr: 0.1, weight_decay: 0.0 };
+const SGD: Optimizer = Optimizer::sgd(0.1);
 
 fn default_step(step: &mut StepContext<'_>) -> Result<StepReturn> {
     step.train().map(|()| StepReturn::default())

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use secateur::checkpoint::newest;
 use secateur::kernels::Pruned;
-use secateur::optim::Optimizer;
+use secateur::optim::{Momentum, Optimizer};
 use secateur::prune::MaskUpdateOp;
 use secateur::storage::TensorData;
 use secateur::train::histogram::Histogram;
@@ -261,8 +261,7 @@ fn hyperparameters_keep_their_kinds() {
     let seen = Rc::clone(&notes.seen);
     let writer = Summaries::Own(Box::new(notes));
     let options = TrainOptions { summary_writer: writer, ..steps(1) };
-    let optimizer =
-        Optimizer::Momentum { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0 };
+    let optimizer = Optimizer::Momentum(Momentum { nesterov: true, ..Momentum::new(0.1) });
     train(train_op(gpu, optimizer), None, MaskUpdateOp::none(), options).unwrap();
     let lines = &seen.borrow().lines;
     assert_eq!(of(lines, "hparam optimizer.nesterov"), ["hparam optimizer.nesterov Bool(true)"]);

@@ -143,7 +143,7 @@ fn a_step_is_as_long_as_its_clip() {
     let network = Model::mlp(&MODEL).network(16, &secateur::nn::Input::flat(6, 3)).unwrap();
     for (batches, bound) in [(1, 0.01f32), (2, 0.01), (2, 0.02)] {
         let clip = Clip { global_norm: Some(bound), ..Default::default() };
-        let sgd = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
+        let sgd = Optimizer::sgd(1.0);
         let training = Training { clip, ..sgd.into() };
         let options = TrainOptions {
             train_step_fn: (batches > 1).then(|| -> TrainStepFn<'_> {
@@ -190,7 +190,7 @@ fn a_gradient_of_two_weights_is_clipped_for_each() {
         let (outcome, _) = run_op(op, MaskUpdateOp::none(), 1);
         ["a", "b"].map(|name| outcome.session.weights(name).unwrap())
     };
-    let sgd = || Training::from(Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 });
+    let sgd = || Training::from(Optimizer::sgd(1.0));
     let [plain, same] = moves(sgd());
     assert!(plain.iter().all(|w| *w != 0.0) && plain == same);
     let multipliers = ["a", "b"].map(|name| Multiplier { name: name.into(), factor: 0.5 }).to_vec();

@@ -50,8 +50,8 @@ fn upstreams_string_parses() {
 #[test]
 fn default_is_upstreams() {
     let upstream = "name=model_pruning,begin_pruning_step=0,end_pruning_step=-1,do_not_prune=[],\
-                    threshold_decay=0.9,pruning_frequency=10,nbins=256,block_height=1,\
-                    block_width=1,block_pooling_function=avg,initial_sparsity=0,\
+                    threshold_decay=0.9,pruning_frequency=10,final_update=true,nbins=256,\
+                    block_height=1,block_width=1,block_pooling_function=avg,initial_sparsity=0,\
                     target_sparsity=0.5,sparsity_function_begin_step=0,\
                     sparsity_function_end_step=100,sparsity_function_exponent=3,use_tpu=false,\
                     threshold=exact,pruned=zero,schedule=polynomial,weight_sparsity_map=[],\
@@ -251,6 +251,7 @@ fn any_spec() -> impl Strategy<Value = PruningSpec> {
                 do_not_prune: names,
                 threshold_decay: floats[0],
                 pruning_frequency: steps[1],
+                final_update: steps[1].is_multiple_of(2),
                 nbins,
                 block_height: signed[1],
                 block_width: signed[2],

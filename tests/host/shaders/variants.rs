@@ -3,33 +3,15 @@ use secateur::gpu::{PlanBuilder, Slot};
 use secateur::kernels::*;
 
 /// The optimizers that differ from Adam in their operands, and what clips gradients.
-pub fn how_weights_move(
-    plan: &mut PlanBuilder,
-    [gradient, mask, step]: [Slot; 3],
-    [weights, first, second]: [Slot; 3],
-) {
-    let (bits, mask, len) = (Some(mask), Some((mask, Pruned::Zero)), 1);
+pub fn how_weights_move(plan: &mut PlanBuilder, on: Weights, [first, second]: [Slot; 2]) {
+    let (gradient, len, bits) = (on.gradient, on.len, on.mask.map(|(bits, _)| bits));
     let [decay, momentum, epsilon, initial, l2] = [0.5; 5];
     let (mean_square, velocity) = (first, second);
-    plan.push(RmsProp {
-        gradient,
-        mask,
-        step,
-        weights,
-        mean_square,
-        velocity,
-        len,
-        decay,
-        momentum,
-        epsilon,
-        l2,
-    })
-    .unwrap();
+    plan.push(RmsProp { on, mean_square, velocity, decay, momentum, epsilon, l2 }).unwrap();
     let squares = first;
-    plan.push(Adagrad { gradient, mask, step, weights, squares, len, initial, epsilon, l2 })
-        .unwrap();
+    plan.push(Adagrad { on, squares, initial, epsilon, l2 }).unwrap();
     let (beta1, beta2) = (0.9, 0.99);
-    plan.push(Lion { gradient, mask, step, weights, first, len, beta1, beta2, decay, l2 }).unwrap();
+    plan.push(Lion { on, first, beta1, beta2, decay, l2 }).unwrap();
     let (partials, value, multiplier) = (second, Some(1.0), 1.0);
     plan.push(GradientNorm { gradient, mask: bits, partials, first: 0, len }).unwrap();
     plan.push(ClipValue { gradient, len, multiplier, value }).unwrap();
