@@ -5,7 +5,9 @@ use crate::graph::{Graph, Homes, Mode, Parameter, Tensor, gradients, lower};
 use crate::kernels::{STEP_WORDS, WeightAverage};
 use crate::nn::Network;
 use crate::optim::{Training, Update};
-use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Score, Targets};
+use crate::prune::{
+    LayerInput, MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Score, Targets,
+};
 use crate::{Error, Result};
 
 /// The plan of a run on a device that `target` says, without that device: its text says what is launched, [`PlanBuilder::memory`] how
@@ -130,18 +132,19 @@ impl Plans {
             variables.iter().map(mean).collect()
         });
 
-        let score = spec.map_or(Score::Magnitude, |spec| spec.score);
-        // What a weight is multiplied with, where the score looks at that.
-        let inputs_of = |p: &Parameter| match score {
-            // Of the forward pass: what is computed again would be counted twice.
-            Score::Wanda => network.graph.inputs_of(p.tensor),
-            _ => Vec::new(),
+        let score = spec.map(|spec| spec.score.clone()).unwrap_or_default();
+        let needs_inputs = score.scoring().needs_inputs();
+        let needs_batches = score.scoring().needs_batches();
+        // What a weight is multiplied with, where the score looks at that. Of the forward pass: what is
+        // computed again would be counted twice.
+        let inputs_of = |p: &Parameter| {
+            if needs_inputs { network.graph.inputs_of(p.tensor) } else { Vec::new() }
         };
         for p in graph.parameters() {
             let prunes = targets.as_ref().is_some_and(|t| t.prunes(&p.name));
-            if prunes && score == Score::Wanda && inputs_of(p).is_empty() {
+            if prunes && needs_inputs && inputs_of(p).is_empty() {
                 let message = "ranks by what a matrix is multiplied with, and this is in no such product; exclude it with do_not_prune";
-                return Err(Error::argument(&p.name, format!("score=wanda {message}")));
+                return Err(Error::argument(&p.name, format!("score={score} {message}")));
             }
         }
         let mut planning = Planning {
@@ -170,7 +173,7 @@ impl Plans {
             let accumulate = accumulate.transpose()?;
             objectives.push(Objective { name, train, accumulate, outputs: [slot, correct] });
         }
-        let calibrates = spec.is_some_and(|s| s.needs_gradients() || score.needs_batches());
+        let calibrates = spec.is_some_and(|s| s.needs_gradients() || needs_batches);
         let outputs = [network.loss, network.correct];
         let calibrate =
             calibrates.then(|| planning.calibrate(outputs, &gradients[0])).transpose()?;
@@ -315,7 +318,8 @@ impl Planning<'_> {
                 let shape = self.graph.shape(input);
                 let rows = x.words / shape.dims().last().copied().unwrap_or(1).max(1);
                 let rows = [rows, rows / self.batch.max(1)];
-                self.score.push_forward(&mut self.plan, t, [x, self.step], rows)?;
+                let input = LayerInput::new([x, self.step], rows);
+                self.score.scoring().push_forward(&mut self.plan, t, &input)?;
             }
         }
         Ok(gradients)
@@ -325,7 +329,7 @@ impl Planning<'_> {
     fn score(&mut self, gradients: &[Option<Slot>]) -> Result<()> {
         for (pruned, gradient) in self.pruned.iter().zip(gradients) {
             let (Some(t), &Some(gradient)) = (pruned, gradient) else { continue };
-            self.score.push_gradient(&mut self.plan, t, gradient)?;
+            self.score.scoring().push_gradient(&mut self.plan, t, gradient)?;
         }
         Ok(())
     }
