@@ -120,7 +120,9 @@ impl FromStr for Group {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.split_once(':');
-        parts.map(|(name, tensors)| (name.trim(), tensors).into()).ok_or_else(|| wrong::<Self>(text))
+        parts
+            .map(|(name, tensors)| (name.trim(), tensors).into())
+            .ok_or_else(|| wrong::<Self>(text))
     }
 }
 
@@ -284,7 +286,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Filled<T> {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Filled<T>, E> {
-                let filled = (!text.trim().is_empty()).then(|| T::deserialize(text.into_deserializer()));
+                let filled =
+                    (!text.trim().is_empty()).then(|| T::deserialize(text.into_deserializer()));
                 filled.transpose().map(Filled)
             }
 

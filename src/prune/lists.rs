@@ -31,8 +31,7 @@ pub(super) fn entries(text: &str) -> Result<Vec<(usize, &str)>> {
         fresh = matches!(c, '[' | ',') || fresh && c.is_whitespace();
     }
     if let Some(position) = quote {
-        let message =
-            format!("the quote opened at character {position} is never closed; add `\"`");
+        let message = format!("the quote opened at character {position} is never closed; add `\"`");
         return Err(malformed(message));
     }
     if let Some(position) = open {

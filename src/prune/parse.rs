@@ -144,7 +144,10 @@ impl Optional for u64 {}
 
 impl<T: Item> Value for Vec<T> {
     fn read(text: &str) -> Result<Self, String> {
-        lists::items(text)?.iter().map(|item| item.parse()).collect::<Result<_, T::Err>>()
+        lists::items(text)?
+            .iter()
+            .map(|item| item.parse())
+            .collect::<Result<_, T::Err>>()
             .map_err(|wrong| wrong.to_string())
     }
     fn write(&self) -> String {

@@ -28,11 +28,7 @@ pub(super) fn score(plan: &mut PlanBuilder, ranking: &Ranking<'_>) -> Result<Slo
 }
 
 /// Appends what makes the mask of a tensor of the selection's.
-pub(super) fn end(
-    plan: &mut PlanBuilder,
-    ranking: &Ranking<'_>,
-    ranked: &Ranked,
-) -> Result<()> {
+pub(super) fn end(plan: &mut PlanBuilder, ranking: &Ranking<'_>, ranked: &Ranked) -> Result<()> {
     ranking.structure.form().spread(plan, ranking.tensor, ranked.mask)
 }
 

@@ -151,7 +151,6 @@ settings! {
     pruned: Pruned = Pruned::default();
 }
 
-
 impl PruningSpec {
     /// The defaults, but to `target_sparsity`.
     pub fn to(target_sparsity: f64) -> Self {

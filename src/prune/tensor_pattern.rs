@@ -36,6 +36,11 @@ impl TensorPattern {
         self.regex.as_ref().is_ok_and(|regex| regex.is_match(name))
     }
 
+    /// Why it does not compile, where it does not.
+    pub fn error(&self) -> Option<&str> {
+        self.regex.as_ref().err().map(String::as_str)
+    }
+
     /// Refuses an expression that does not compile, for `entry` of the setting `field`.
     ///
     /// # Errors

@@ -167,7 +167,7 @@ fn summaries_hold_the_values_of_the_events() {
         })),
         ..steps(20)
     };
-    let spec = PruningSpec { name: "mine".to_owned(), ..spec(Pruned::Freeze) };
+    let spec = spec(Pruned::Freeze).name("mine".to_owned());
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
     go(gpu, None, op, options).unwrap();
     let scalars = &seen.borrow().scalars;
