@@ -203,7 +203,7 @@ fn ranking(host: &Host, spec: &PruningSpec, blocks: Blocks) -> Vec<f64> {
         signed_block_pool_reference(&values, blocks, spec.block_pooling_function)
     };
     let magnitudes: Vec<f64> = host.weights.iter().map(|&w| f64::from(w.abs())).collect();
-    match spec.score {
+    match &spec.score {
         Score::Movement => pool(&slots[0].iter().map(|&m| f64::from(m)).collect::<Vec<_>>()),
         Score::FirstOrderGradient | Score::SecondOrderGradient => {
             let d = change_norm_reference(&host.weights, &slots[0], spec.pruned == Pruned::Zero);
@@ -255,7 +255,7 @@ fn scores_with_a_memory_rank_as_they_say() {
             let near = 1e-5 * highest.abs().max(lowest.abs());
             assert!(highest <= lowest + near, "{context}: {highest} and {lowest}");
             let state = bench.read::<MaskState>(tensor.state)[0];
-            let threshold = f64::from(spec.score.threshold(state.threshold));
+            let threshold = f64::from(spec.score.scoring().threshold(state.threshold));
             assert!((threshold - highest).abs() <= near, "{context}: {threshold}, {highest}");
 
             let [left, all]: [f32; 2] = bench.read(tensor.energy).try_into().unwrap();

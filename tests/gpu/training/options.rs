@@ -10,7 +10,7 @@ use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
 use secateur::train::checkpoint::{Manifest, Retention, newest, save};
 use secateur::train::{InitOp, TrainOp, TrainOptions, TrainOutcome, train};
-use secateur::{Error, Gpu, Model, Pruning, PruningSpec, Result};
+use secateur::{Error, Gpu, Model, Pruning, Result};
 
 use super::{MODEL, SEED, blobs, pruning, spec, steps, train_op};
 use crate::common::gpu;

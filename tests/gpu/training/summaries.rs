@@ -12,7 +12,7 @@ use secateur::train::checkpoint::{TensorData, newest};
 use secateur::train::histogram::Histogram;
 use secateur::train::summary::{Hparam, SummaryWriter};
 use secateur::train::{Event, StepEvent, Summaries, SummaryFn, TrainOptions, train};
-use secateur::{Error, Gpu, Pruning, PruningSpec, Result};
+use secateur::{Error, Gpu, Pruning, Result};
 
 use super::{pruning, spec, steps, train_op};
 use crate::common::gpu;
