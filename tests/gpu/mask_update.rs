@@ -293,6 +293,11 @@ fn a_score_without_its_tensors_is_an_error() {
         units: 3,
     };
     plan.phase("mask_update");
-    let error = MaskUpdate::push(&mut plan, &spec, targets, &[tensor]).unwrap_err().to_string();
+    let mut push = |tensors: &[PrunedTensor]| {
+        MaskUpdate::push(&mut plan, &spec, targets.clone(), tensors).unwrap_err().to_string()
+    };
+    let error = push(&[tensor]);
     assert!(error.contains("fc.weight") && error.contains("0 tensors"), "{error}");
+    let error = push(&[]);
+    assert!(error.contains("0 are given, the specification prunes 1"), "{error}");
 }
