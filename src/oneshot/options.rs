@@ -61,7 +61,6 @@ impl Options {
                 return refuse("pattern", format!("{named} and {}: choose one", self.pattern));
             }
         }
-        self.check_expressions()?;
         if self.pattern == Pattern::Channel {
             return refuse(
                 "pattern",
@@ -89,13 +88,6 @@ impl Options {
         both.into_iter().filter_map(|(option, pattern)| Some((option, pattern.as_ref()?)))
     }
 
-    fn check_expressions(&self) -> Result<()> {
-        self.expressions().try_for_each(|(option, pattern)| match pattern.error() {
-            None => Ok(()),
-            Some(wrong) => Err(Error::argument(option, format!("`{pattern}`: {wrong}"))),
-        })
-    }
-
     /// Whether `tensor` is pruned: a float of rank 2 or more, so no bias and no norm, that the
     /// expressions do not leave out.
     pub(super) fn selects(&self, tensor: &TensorInfo) -> bool {
@@ -115,8 +107,10 @@ impl Options {
     /// [`Error::Argument`] when nothing is selected, or an expression matches no tensor at all or does not compile.
     pub fn check_matches(&self, names: &[&str], selected: usize) -> Result<()> {
         let some = || names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
-        self.check_expressions()?;
         for (option, pattern) in self.expressions() {
+            if let Some(wrong) = pattern.error() {
+                return Err(Error::argument(option, format!("`{pattern}`: {wrong}")));
+            }
             if !names.iter().any(|name| pattern.is_match(name)) {
                 let message =
                     format!("`{pattern}` matches none of {} tensors: {}", names.len(), some());

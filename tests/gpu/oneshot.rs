@@ -248,12 +248,13 @@ fn what_cannot_be_done_leaves_nothing() {
     let mut with_nan = model();
     with_nan.push(nan);
     let options = Options::default;
-    let cases: [(&[Tensor], Options, &str); 11] = [
+    let cases: [(&[Tensor], Options, &str); 12] = [
         (&with_nan, options(), "n.weight holds NaN"),
         (&with_nan, Options { scope: Scope::Global, ..options() }, "n.weight holds NaN"),
         (&model(), Options { sparsity: 1.5, ..options() }, "1.5: must be in 0 to 1"),
         (&model(), Options { include: regex("conv"), ..options() }, "`conv` matches none of 8"),
         (&model(), Options { include: regex("bias"), ..options() }, "rank 2 or more"),
+        (&model(), Options { exclude: regex("("), ..options() }, "unclosed group"),
         (&model(), Options { exclude: regex("weight"), ..options() }, "rank 2 or more"),
         (&model(), Options { pattern: Pattern::Channel, ..options() }, "channel"),
         (&with_nan, Options { block: Some([2, 2]), ..options() }, "n.weight holds NaN"),
