@@ -296,7 +296,8 @@ pub struct Prune {
     pub pattern: String,
     /// What ranks the weights: `magnitude`; or by running data through a network that secateur has
     /// trained (a checkpoint, a logdir, or what `export` wrote): `wanda`, |w| times the length of its
-    /// input; `saliency`, |w * gradient| of the last batch. There each output unit keeps its highest
+    /// input; `saliency`, |w * gradient| of the last batch; `movement`, what a step of descent
+    /// would do to |w|. There each output unit keeps its highest
     /// weight, and N:M runs along the inputs.
     #[arg(long, default_value = "magnitude", value_parser = score)]
     pub score: Score,
@@ -385,13 +386,15 @@ pub enum Pruning {
     Spec(Box<PruningSpec>),
 }
 
+/// The scores that rank without training: by the weights, or by what batches leave.
 fn score(text: &str) -> Result<Score, String> {
-    match text {
-        "magnitude" => Ok(Score::Magnitude),
-        "wanda" => Ok(Score::Wanda),
-        "saliency" => Ok(Score::Saliency),
-        _ => Err("must be magnitude, wanda or saliency".into()),
-    }
+    let in_one_shot = |s: &Score| s.scoring().is_magnitude() || s.scoring().needs_batches();
+    let fits = text.parse().ok().filter(in_one_shot);
+    fits.ok_or_else(|| {
+        let known: Vec<Score> = Score::built_in().filter(in_one_shot).collect();
+        let names: Vec<&str> = known.iter().map(Score::name).collect();
+        format!("must be one of {}", names.join(", "))
+    })
 }
 
 fn pruning(text: &str) -> Result<Pruning, secateur::Error> {

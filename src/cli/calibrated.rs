@@ -26,7 +26,7 @@ pub fn prune(gpu: &Gpu, args: &Prune, options: &Options) -> Result<Report> {
     ensure!(!there, "{name} is there already; choose another name, or --force");
 
     let trained = trained::load(&args.input)
-        .with_context(|| format!("--score {:?} needs a trained network", args.score))?;
+        .with_context(|| format!("--score {} needs a trained network", args.score))?;
     let names: Vec<&str> = trained.weights.iter().map(|w| w.name.as_str()).collect();
     options.check_matches(&names, names.len())?;
     let length = trained.length(args.length);
@@ -53,16 +53,13 @@ pub fn prune(gpu: &Gpu, args: &Prune, options: &Options) -> Result<Report> {
 fn spec(args: &Prune, options: &Options, names: &[&str]) -> PruningSpec {
     let [block_height, block_width] = options.block.unwrap_or([1, 1]).map(i64::from);
     let dense = names.iter().filter(|name| !options.admits(name));
-    PruningSpec {
-        target_sparsity: options.sparsity,
-        score: args.score,
-        scope: options.scope,
-        pattern: options.pattern,
-        block_height,
-        block_width,
-        do_not_prune: dense.map(|name| (*name).to_owned()).collect(),
-        ..Default::default()
-    }
+    PruningSpec::to(options.sparsity)
+        .score(args.score.clone())
+        .scope(options.scope)
+        .pattern(options.pattern)
+        .block_height(block_height)
+        .block_width(block_width)
+        .do_not_prune(dense.map(|name| (*name).to_owned()).collect())
 }
 
 fn reports(session: &Session, masks: &[MaskSparsity]) -> Result<Vec<TensorReport>> {

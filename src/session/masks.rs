@@ -77,7 +77,7 @@ impl Session {
         step: u64,
         (asked, selected): &(f64, Vec<Selected>),
     ) -> Result<MaskEvent> {
-        let score = self.score().unwrap_or_default();
+        let score = self.score().cloned().unwrap_or_default();
         let tensor = |(tensor, &Selected { state, energy }): (PrunedTensor, &Selected)| {
             if state.nan > 0 {
                 return Err(Error::NonFinite { step, tensor: tensor.name });
@@ -88,7 +88,7 @@ impl Session {
                 churn: f64::from(state.changed) / f64::from(tensor.len),
                 // Where there was nothing, nothing is lost.
                 kept_energy: if found == 0.0 { 1.0 } else { left / found },
-                threshold: score.threshold(state.threshold),
+                threshold: score.scoring().threshold(state.threshold),
                 len: tensor.len,
                 name: tensor.name,
             })

@@ -228,8 +228,8 @@ impl Session {
     }
 
     /// What ranks the pruned weights, where any are.
-    fn score(&self) -> Option<Score> {
-        self.variables.iter().find_map(|v| v.mask).map(|mask| mask.score)
+    fn score(&self) -> Option<&Score> {
+        self.variables.iter().find(|v| v.mask.is_some()).map(|v| &v.score)
     }
 
     /// The scalars of the step that makes `global_step`, counted from 1, over `rows` valid rows.

@@ -5,7 +5,7 @@ use crate::gpu::{Phase, PlanBuilder, Slot};
 use crate::graph::{Bindings, Graph, Mode, Tensor, lower};
 use crate::kernels::WeightAverage;
 use crate::optim::{Training, Update};
-use crate::prune::{PrunedTensor, Score};
+use crate::prune::{LayerInput, PrunedTensor, Score};
 
 pub(super) struct Planning<'a> {
     pub(super) graph: &'a Graph,
@@ -95,7 +95,8 @@ impl Planning<'_> {
                 let shape = self.graph.shape(input);
                 let rows = x.words / shape.dims().last().copied().unwrap_or(1).max(1);
                 let rows = [rows, rows / self.batch.max(1)];
-                self.score.push_forward(&mut self.plan, t, [x, self.step], rows)?;
+                let input = LayerInput::new([x, self.step], rows);
+                self.score.scoring().push_forward(&mut self.plan, t, &input)?;
             }
         }
         Ok(gradients)
@@ -105,7 +106,7 @@ impl Planning<'_> {
     fn score(&mut self, gradients: &[Option<Slot>]) -> Result<()> {
         for (pruned, gradient) in self.pruned.iter().zip(gradients) {
             let (Some(t), &Some(gradient)) = (pruned, gradient) else { continue };
-            self.score.push_gradient(&mut self.plan, t, gradient)?;
+            self.score.scoring().push_gradient(&mut self.plan, t, gradient)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::graph::{Bindings, Graph, Mode, Parameter, Tensor, gradients, lower};
 use crate::kernels::STEP_WORDS;
 use crate::nn::{Metric, Network};
 use crate::optim::Training;
-use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Score, Targets};
+use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Targets};
 use crate::{Error, Result};
 
 /// The plan of a run on a device that `target` says, without that device: its text says what is launched, [`PlanBuilder::memory`] how
@@ -146,18 +146,19 @@ impl Plans {
             variables.iter().map(mean).collect()
         });
 
-        let score = spec.map_or(Score::Magnitude, |spec| spec.score);
-        // What a weight is multiplied with, where the score looks at that.
-        let inputs_of = |p: &Parameter| match score {
-            // Of the forward pass: what is computed again would be counted twice.
-            Score::Wanda => network.graph.inputs_of(p.tensor),
-            _ => Vec::new(),
+        let score = spec.map(|spec| spec.score.clone()).unwrap_or_default();
+        let needs_inputs = score.scoring().needs_inputs();
+        let needs_batches = score.scoring().needs_batches();
+        // What a weight is multiplied with, where the score looks at that. Of the forward pass: what is
+        // computed again would be counted twice.
+        let inputs_of = |p: &Parameter| {
+            if needs_inputs { network.graph.inputs_of(p.tensor) } else { Vec::new() }
         };
         for p in graph.parameters() {
             let prunes = targets.as_ref().is_some_and(|t| t.prunes(&p.name));
-            if prunes && score == Score::Wanda && inputs_of(p).is_empty() {
+            if prunes && needs_inputs && inputs_of(p).is_empty() {
                 let message = "ranks by what a matrix is multiplied with, and this is in no such product; exclude it with do_not_prune";
-                return Err(Error::argument(&p.name, format!("score=wanda {message}")));
+                return Err(Error::argument(&p.name, format!("score={score} {message}")));
             }
         }
         let mut planning = Planning {
@@ -190,7 +191,7 @@ impl Plans {
             let outputs = [Some(slot), metric].into_iter().flatten().collect();
             objectives.push(Objective { name, train, accumulate, outputs });
         }
-        let calibrates = spec.is_some_and(|s| s.needs_gradients() || score.needs_batches());
+        let calibrates = spec.is_some_and(|s| s.needs_gradients() || needs_batches);
         let loss_and = |metrics: &[(Tensor, Slot)]| {
             let others = metrics.iter().map(|&(tensor, _)| tensor).filter(|&t| t != network.loss);
             [network.loss].into_iter().chain(others).collect::<Vec<_>>()

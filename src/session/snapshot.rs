@@ -97,7 +97,7 @@ impl Layout {
             let data = TensorData::U32(bits);
             let (name, shape) = (format!("{}/mask", v.name), vec![mask.bits.words as usize]);
             optimizer.push(Tensor { name, shape, data });
-            let threshold = mask.score.threshold(state[0].threshold);
+            let threshold = v.score.scoring().threshold(state[0].threshold);
             pruned.push((v.name.clone(), mask.of_magnitudes.then_some(threshold)));
             let data = TensorData::F32(vec![threshold]);
             optimizer.push(Tensor { name: format!("{}/threshold", v.name), shape: vec![1], data });
@@ -169,7 +169,7 @@ impl Session {
             };
             let threshold = match find(&format!("{}/threshold", v.name)).map(|t| &t.data) {
                 Some(TensorData::F32(value)) if value.len() == 1 => {
-                    mask.score.threshold_bits(value[0])
+                    v.score.scoring().threshold_bits(value[0])
                 }
                 _ => 0,
             };

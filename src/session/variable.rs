@@ -25,6 +25,8 @@ pub(super) struct Variable {
     pub(super) carried: bool,
     /// The last gradient, where mask updates read it.
     pub(super) gradient: Option<Slot>,
+    /// What ranks it, where it has a mask.
+    pub(super) score: Score,
     /// The score's tensors, by name.
     pub(super) score_slots: Vec<(&'static str, Slot)>,
 }
@@ -38,7 +40,6 @@ pub(super) struct Mask {
     /// Squared length that the last update left, and that it found.
     pub(super) energy: Slot,
     pub(super) pruned: Pruned,
-    pub(super) score: Score,
     /// Whether its threshold is one of |w|.
     pub(super) of_magnitudes: bool,
 }
@@ -66,14 +67,19 @@ impl Variable {
             state: plan.persistent(format!("{name}/threshold"), MASK_STATE_WORDS),
             energy: plan.persistent(format!("{name}/energy"), 2),
             pruned: spec.pruned,
-            score: spec.score,
-            of_magnitudes: spec.score == Score::Magnitude && spec.ranks_weights(),
+            of_magnitudes: spec.score.scoring().is_magnitude() && spec.ranks_weights(),
         });
-        let score = spec.map_or(Score::Magnitude, |spec| spec.score);
-        let score_slots = score.slots(len, units(&shape)).into_iter();
-        let score_slots =
-            score_slots.map(|(s, words)| (s, plan.persistent(format!("{name}/{s}"), words)));
-        let score_slots = score_slots.collect();
+        let score = spec.map(|spec| spec.score.clone()).unwrap_or_default();
+        let mut score_slots: Vec<(&'static str, Slot)> = Vec::new();
+        for (slot, words) in score.scoring().slots(len, units(&shape)) {
+            let of_all = ["mask", "threshold", "energy", "raw", "gradient", "last_gradient"];
+            let taken = training.slots().into_iter().chain(score_slots.iter().map(|&(s, _)| s));
+            if slot.is_empty() || of_all.into_iter().chain(taken).any(|other| other == slot) {
+                let message = format!("score={score} keeps `{slot}`, a name that is taken");
+                return Err(Error::argument(&name, message));
+            }
+            score_slots.push((slot, plan.persistent(format!("{name}/{slot}"), words)));
+        }
         // In the mode `zero` the weights themselves are zero where pruned: no mask in the products.
         if let Some(mask) = mask.filter(|m| m.pruned != Pruned::Zero) {
             bindings.set_mask(parameter.tensor, mask.bits);
@@ -88,6 +94,7 @@ impl Variable {
             slots,
             mask,
             gradient: None,
+            score,
             score_slots,
             maskable: parameter.masked,
             carried: parameter.carried,

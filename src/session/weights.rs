@@ -24,7 +24,7 @@ impl Session {
     /// # Errors
     /// As [`get_masks`](Self::get_masks).
     pub fn get_thresholds(&self) -> Result<Vec<(String, f32)>> {
-        self.of_pruned(|_, mask| self.threshold(mask))
+        self.of_pruned(|v, mask| self.threshold(v, mask))
     }
 
     /// Raw weights: in the modes `revive` and `freeze` the pruned ones have values too.
@@ -60,9 +60,9 @@ impl Session {
         pruned.map(|(v, mask)| Ok((v.name.clone(), get(v, mask)?))).collect()
     }
 
-    fn threshold(&self, mask: Mask) -> Result<f32> {
+    fn threshold(&self, v: &Variable, mask: Mask) -> Result<f32> {
         let states: Vec<MaskState> = self.program.download(&self.gpu, mask.state)?;
-        Ok(mask.score.threshold(states[0].threshold))
+        Ok(v.score.scoring().threshold(states[0].threshold))
     }
 }
 
@@ -77,7 +77,7 @@ impl Session {
             .map(|v| {
                 let weights = self.weights(&v.name)?;
                 let nonzero = weights.iter().filter(|&&w| w != 0.0).count() as u64;
-                let threshold = v.mask.map(|m| self.threshold(m)).transpose()?;
+                let threshold = v.mask.map(|m| self.threshold(v, m)).transpose()?;
                 Ok(LayerSparsity {
                     name: v.name.clone(),
                     shape: v.shape.dims().to_vec(),

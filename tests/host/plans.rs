@@ -10,7 +10,7 @@ use secateur::prune::{Pruning, PruningSpec, Score};
 /// The plan of a run with masks.
 fn plan(training: impl Into<Training>, pruned: Pruned) -> String {
     let network = Model::mlp(&[40]).network(32, &Input::flat(16, 4)).unwrap();
-    let spec = PruningSpec { pruned, ..Default::default() };
+    let spec = PruningSpec::default().pruned(pruned);
     let mask_update_op = Pruning::new(spec).unwrap().conditional_mask_update_op();
     secateur::session::plan(&network, training, &mask_update_op, Target::default())
         .unwrap()
@@ -120,7 +120,7 @@ fn each_phase_has_its_states() {
         Linear::logits().into(),
     ];
     let network = Model::Layers(layers).network(2, &input).unwrap();
-    let spec = PruningSpec { score: Score::Saliency, ..Default::default() };
+    let spec = PruningSpec::default().score(Score::Saliency);
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
     let plan = secateur::session::plan(&network, Optimizer::adam(0.1), &op, Target::default())
         .unwrap()

@@ -1,4 +1,5 @@
 //! The pruning schedule and its gate, against TensorFlow r1.9 and against whole numbers.
+mod entries;
 mod picture;
 mod settings;
 mod targets;
@@ -163,17 +164,7 @@ proptest! {
         after in 0u64..30, last_update in 0u64..30, target in prop_oneof![Just(0.0), Just(0.5)],
         initial in prop_oneof![Just(0.0), Just(0.3)], function_begin in 0u64..59, final_update: bool,
     ) {
-        let spec = PruningSpec {
-            begin_pruning_step: begin,
-            end_pruning_step: end,
-            pruning_frequency: frequency,
-            final_update,
-            sparsity_function_begin_step: function_begin.min(function_end - 1),
-            sparsity_function_end_step: function_end,
-            initial_sparsity: initial,
-            target_sparsity: target,
-            ..Default::default()
-        };
+        let spec = PruningSpec::to(target).begin_pruning_step(begin).end_pruning_step(end).pruning_frequency(frequency).sparsity_function_begin_step(function_begin.min(function_end - 1)).sparsity_function_end_step(function_end).initial_sparsity(initial).final_update(final_update);
         let last_update = last_update.min(after);
         let (mut walked, mut last) = (Vec::new(), last_update);
         for step in after + 1..=80 {

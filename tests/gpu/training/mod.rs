@@ -2,6 +2,7 @@
 mod layers;
 mod mixed;
 mod options;
+mod own_score;
 mod places;
 mod pruning;
 mod recompute;
@@ -49,14 +50,11 @@ pub const MODEL: [u32; 2] = [20, 13];
 pub const SEED: u64 = 5;
 
 pub fn spec(pruned: Pruned) -> PruningSpec {
-    PruningSpec {
-        target_sparsity: 0.8,
-        pruning_frequency: 3,
-        sparsity_function_begin_step: 2,
-        sparsity_function_end_step: 16,
-        pruned,
-        ..Default::default()
-    }
+    PruningSpec::to(0.8)
+        .pruning_frequency(3)
+        .sparsity_function_begin_step(2)
+        .sparsity_function_end_step(16)
+        .pruned(pruned)
 }
 
 pub fn pruning(pruned: Pruned) -> MaskUpdateOp {
@@ -167,7 +165,7 @@ fn every_mode_prunes_the_exact_count() {
 #[test]
 fn do_not_prune_leaves_the_output_layer_dense() {
     let Some(gpu) = gpu() else { return };
-    let spec = PruningSpec { do_not_prune: vec!["fc3".into()], ..spec(Pruned::Zero) };
+    let spec = spec(Pruned::Zero).do_not_prune(vec!["fc3".into()]);
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
     let (outcome, _) = run(gpu, Optimizer::adam(0.01), op, 16);
     let layers = outcome.session.layers().unwrap();
@@ -178,7 +176,7 @@ fn do_not_prune_leaves_the_output_layer_dense() {
 #[test]
 fn nothing_to_prune_is_an_error() {
     let Some(gpu) = gpu() else { return };
-    let spec = PruningSpec { do_not_prune: vec!["fc".into()], ..spec(Pruned::Zero) };
+    let spec = spec(Pruned::Zero).do_not_prune(vec!["fc".into()]);
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
     let options = TrainOptions { number_of_steps: Some(20), ..Default::default() };
     let error = train(train_op(gpu, Optimizer::adam(0.01)), None, op, options).unwrap_err();

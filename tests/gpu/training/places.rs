@@ -136,7 +136,7 @@ fn another_number_of_places_is_refused_and_named() {
     let op = TrainOp::new(gpu, &Model::mlp(&[5]), optimizer, streams(), SEED);
     refused(op.err().unwrap(), &["mlp:5: ", "1 answers a row", "3 labels a row"]);
 
-    let spec = PruningSpec { target_sparsity: 0.5, score: Score::Wanda, ..Default::default() };
+    let spec = PruningSpec::to(0.5).score(Score::Wanda);
     let op = Pruning::new(spec).unwrap().mask_update_op();
     let network =
         Model::mlp(&[5]).network(BATCH, &secateur::nn::Input::flat(LENGTH, LETTERS)).unwrap();

@@ -13,7 +13,7 @@ use secateur::storage::TensorData;
 use secateur::train::histogram::Histogram;
 use secateur::train::summary::{Hparam, SummaryWriter};
 use secateur::train::{Event, StepEvent, Summaries, SummaryFn, TrainOptions, train};
-use secateur::{Error, Gpu, Pruning, PruningSpec, Result};
+use secateur::{Error, Gpu, Pruning, Result};
 
 use super::{pruning, spec, steps, train_op};
 use crate::common::gpu;
@@ -168,7 +168,7 @@ fn summaries_hold_the_values_of_the_events() {
         })),
         ..steps(20)
     };
-    let spec = PruningSpec { name: "mine".to_owned(), ..spec(Pruned::Freeze) };
+    let spec = spec(Pruned::Freeze).name("mine".to_owned());
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
     go(gpu, None, op, options).unwrap();
     let scalars = &seen.borrow().scalars;
