@@ -20,8 +20,6 @@ pub use crate::gpu::{
     Precision, Program, ReadbackRing, Slot, Target, Ticket, Trust, Uniform, Variant, grid_1d,
     grid_groups, read, write,
 };
-#[doc(hidden)]
-pub use crate::gpu::{joined, joined_len};
 #[doc(inline)]
 pub use crate::{__uniform as uniform, __wgsl as wgsl};
 

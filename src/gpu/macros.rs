@@ -20,7 +20,7 @@ macro_rules! uniform {
 }
 pub(crate) use uniform;
 
-/// The struct of a uniform. The derived traits find their crate through `raw`, so a caller needs no dependency of its own.
+/// The struct of a uniform. The derived traits find their crate through `gpu`, so a caller needs no dependency of its own.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __layout {
@@ -30,8 +30,8 @@ macro_rules! __layout {
         $(#[$meta])*
         #[repr(C)]
         #[derive(Debug, Clone, Copy, Default, PartialEq)]
-        #[derive($crate::raw::bytemuck::Pod, $crate::raw::bytemuck::Zeroable)]
-        #[bytemuck(crate = "::secateur::raw::bytemuck")]
+        #[derive($crate::gpu::bytemuck::Pod, $crate::gpu::bytemuck::Zeroable)]
+        #[bytemuck(crate = "::secateur::gpu::bytemuck")]
         $vis struct $name { $($(#[$field_meta])* pub $field: $ty),+ }
 
         impl $name {
@@ -65,7 +65,7 @@ macro_rules! __uniform {
     ($(#[$meta:meta])* $vis:vis struct $name:ident { $($fields:tt)+ }) => {
         $crate::__layout! { $(#[$meta])* $vis struct $name { $($fields)+ } }
 
-        impl<K: ?Sized> $crate::raw::Uniform<K> for $name {}
+        impl<K: ?Sized> $crate::gpu::Uniform<K> for $name {}
     };
 }
 
@@ -83,7 +83,7 @@ macro_rules! __uniform {
 macro_rules! __wgsl {
     ($($text:expr),+ $(,)?) => {{
         const TEXTS: &[&str] = &[$($text),+];
-        const BYTES: [u8; $crate::raw::joined_len(TEXTS)] = $crate::raw::joined(TEXTS);
+        const BYTES: [u8; $crate::gpu::joined_len(TEXTS)] = $crate::gpu::joined(TEXTS);
         match ::std::str::from_utf8(&BYTES) {
             Ok(text) => text,
             Err(_) => unreachable!(),

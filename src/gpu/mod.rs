@@ -16,11 +16,15 @@ mod timestamps;
 mod trusted;
 mod tuning;
 
+#[doc(hidden)]
+pub use bytemuck;
+
 pub use adapter::{AdapterKind, AdapterReport, GpuOptions, Limits, PowerPreference, adapters};
 pub use device::Gpu;
 pub use kernel::{
     Access, Bound, Kernel, Operand, Slot, Uniform, Variant, grid_1d, grid_groups, read, write,
 };
+#[doc(hidden)]
 pub use macros::{joined, joined_len};
 pub(crate) use macros::{uniform, wgsl};
 pub use plan::{Phase, PlanBuilder};
