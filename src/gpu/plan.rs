@@ -250,7 +250,7 @@ impl PlanBuilder {
     }
 }
 
-/// The plan as text: memory, then every launch with operands, buffers and grid.
+/// The plan as text: memory, then every launch with operands, buffers and grid, and `(checked)` where it is another crate's kernel.
 impl fmt::Display for PlanBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let assignment = self.assignment();
@@ -282,6 +282,9 @@ impl fmt::Display for PlanBuilder {
                 }
                 if let Some(variant) = launch.variant {
                     write!(f, " ({variant})")?;
+                }
+                if !launch.source.is_own() {
+                    write!(f, " (checked)")?;
                 }
                 let [x, y, z] = launch.grid;
                 writeln!(f, "  grid {x}x{y}x{z}")?;

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use secateur::data::{Batches, digits};
 use secateur::gpu::{Gpu, GpuOptions, Precision, Timestamps};
@@ -136,7 +137,7 @@ fn what_the_device_was_not_given_is_not_used() {
     assert!(!(report.timestamps || report.subgroups || report.f16 || report.pipeline_cache));
     assert_eq!((report.cooperative, shared.target().subgroup), (None, None));
     assert_eq!(shared.precision(), Precision::F32);
-    let timestamps = Timestamps::new(&shared, 1, std::time::Instant::now()).unwrap();
+    let timestamps = Timestamps::new(&shared, 1, Instant::now()).unwrap();
     assert!(timestamps.is_none());
     doubles(&shared).unwrap();
     // A tuner's choices are the adapter's, so they go from one device to another.
@@ -240,7 +241,7 @@ fn a_loss_is_noticed_and_told_to_both() {
     assert!(error.to_string().contains("Gpu::from_wgpu"), "{error}");
 }
 
-/// However many retries are allowed, there is no device to go on with.
+/// However many retries are allowed, there is no device to go on with, nor any to wait for.
 #[test]
 fn a_run_ends_with_its_device() {
     let Some(host) = host(Gpu::descriptor) else { return };
@@ -251,7 +252,7 @@ fn a_run_ends_with_its_device() {
     let mut starts = 0;
     let options = TrainOptions {
         number_of_steps: Some(40),
-        max_retries: 3,
+        max_retries: 7,
         save_summaries_steps: Some(1),
         on_event: Some(Box::new(|event| match event {
             Event::Start { .. } => starts += 1,
@@ -260,7 +261,10 @@ fn a_run_ends_with_its_device() {
         })),
         ..Default::default()
     };
+    let begun = Instant::now();
     lost(train(op, Some(folder.path()), MaskUpdateOp::none(), options).map(|_| ()));
+    // Retries would sleep 0 + 1 + ... + 6 s.
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     assert_eq!(starts, 1);
 }
 
