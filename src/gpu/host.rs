@@ -48,8 +48,8 @@ impl Gpu {
     /// yours. A panic in one of the application's goes on through the call that ran it.
     ///
     /// # Errors
-    /// [`Error::Argument`] names what does not fit: a device that is not the adapter's, a queue that is another device's, or a limit
-    /// that is too small, with both numbers and how to ask for more. [`Error::DeviceLost`] where it is lost already.
+    /// [`Error::Argument`] names what does not fit: a device that is not the adapter's, or a limit that is too small, with both
+    /// numbers and how to ask for more. [`Error::DeviceLost`] where it is lost already. That `queue` is the device's is not checked.
     pub fn from_wgpu(
         adapter: &wgpu::Adapter,
         device: wgpu::Device,
