@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+// Macros name the crate as their callers do.
+extern crate self as secateur;
+
 pub mod bench;
 pub mod checkpoint;
 pub mod data;
@@ -12,6 +15,7 @@ pub mod nn;
 pub mod oneshot;
 pub mod optim;
 pub mod prune;
+pub mod raw;
 pub mod session;
 pub mod storage;
 pub mod train;
@@ -24,3 +28,5 @@ pub use optim::{Optimizer, Training};
 pub use prune::{MaskUpdateOp, Pruning, PruningSpec};
 pub use session::Session;
 pub use train::{TrainOp, TrainOptions, TrainOutcome, train};
+
+pub(crate) use gpu::{uniform, wgsl};

@@ -33,13 +33,21 @@ impl KernelInfo {
     }
 }
 
-/// Declares the files of a group as modules, re-exports what is in them, and lists the kernels, each with its uniform.
+/// Declares the files of a group as modules, re-exports what is in them, and lists the kernels, each with its uniform. A
+/// kernel of the crate that is in no list does not compile, as its uniform does not know it.
 macro_rules! kernels {
     ($($file:ident $(: $($kernel:ident($params:ident)),+)?;)+) => {
         $(
             pub(in crate::kernels) mod $file;
             pub use $file::*;
         )+
+
+        $($($(
+            impl crate::gpu::Uniform<$kernel> for $params {
+                // For being in the list, which the tests walk.
+                const TRUST: crate::gpu::Trust<$kernel> = crate::gpu::Trust::OWN;
+            }
+        )+)?)+
 
         /// The kernels of this group.
         pub(super) const KERNELS: &[crate::kernels::KernelInfo] = &[
@@ -48,6 +56,16 @@ macro_rules! kernels {
     };
 }
 pub(super) use kernels;
+
+/// Says of parts of a listed kernel that they have its text and touch no more than it does.
+macro_rules! parts {
+    ($($part:ty: $params:ident),+ $(,)?) => {$(
+        impl crate::gpu::Uniform<$part> for $params {
+            const TRUST: crate::gpu::Trust<$part> = crate::gpu::Trust::OWN;
+        }
+    )+};
+}
+pub(in crate::kernels) use parts;
 
 /// Every kernel of the crate.
 pub fn all() -> impl Iterator<Item = &'static KernelInfo> {

@@ -3,8 +3,8 @@
 //! A group's `mod.rs` lists its files, and beside each the kernels in it with their uniforms: a new kernel is one line there.
 mod list;
 
-use list::kernels;
 pub use list::{KernelInfo, all};
+use list::{kernels, parts};
 
 mod elementwise;
 mod loss;

@@ -1,6 +1,7 @@
 //! Tests that need an adapter; without one they say so, or fail where `SECATEUR_REQUIRE_GPU=1`.
 #[path = "../common/mod.rs"]
 mod common;
+mod foreign;
 mod fusions;
 mod goldens;
 mod gradients;
@@ -14,5 +15,6 @@ mod oneshot;
 #[path = "../common/paths.rs"]
 mod paths;
 mod selftest;
+mod shared_device;
 mod training;
 mod tuning;

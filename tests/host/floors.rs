@@ -7,7 +7,7 @@ const FLOORS: &[&[&str]] = &[
     &["error"],
     &["storage"],
     &["gpu", "data"],
-    &["kernels"],
+    &["kernels", "raw"],
     &["graph"],
     &["nn", "optim"],
     &["prune"],
@@ -128,7 +128,7 @@ fn upward(inside: &str, code: &str) -> Vec<String> {
 
 /// The crate's exported macros live at its root.
 fn is_macro(code: &str, name: &str) -> bool {
-    ["uniform", "wgsl", "for_each_kernel"].contains(&name)
+    ["uniform", "wgsl", "__uniform", "__wgsl"].contains(&name)
         || words(code, name).any(|end| code[end..].starts_with('!'))
 }
 

@@ -9,6 +9,7 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, StorageAccess, TypeInner};
 use secateur::gpu::{Access, Kernel, Operand, PlanBuilder, Precision, Target, read, write};
 use secateur::kernels::*;
+use secateur::raw::{Uniform, common};
 
 type Layout = &'static [(&'static str, usize)];
 
@@ -74,7 +75,7 @@ fn constants_are_overrides() {
 #[test]
 fn shared_constants_agree() {
     let wgsl = |text| constants(text).into_iter().collect::<BTreeMap<_, _>>();
-    let activation = wgsl(secateur::wgsl!("common/activation.wgsl"));
+    let activation = wgsl(common::ACTIVATION);
     let code = |(name, a): (&str, Activation)| (name.to_owned(), a.code() as u32);
     let kinds = Activation::ALL.map(|a| (format!("{a:?}").to_uppercase(), a));
     assert_eq!(activation, kinds.iter().map(|(name, a)| code((name, *a))).collect());
@@ -93,11 +94,11 @@ fn shared_constants_agree() {
         ("REVIVE", Some(Pruned::Revive)),
         ("FREEZE", Some(Pruned::Freeze)),
     ];
-    assert_eq!(wgsl(secateur::wgsl!("common/pruned.wgsl")), modes.map(code).into());
+    assert_eq!(wgsl(include_str!("../../shaders/common/pruned.wgsl")), modes.map(code).into());
 
     let states = [
-        (secateur::wgsl!("common/topk.wgsl"), TopkState::LAYOUT),
-        (secateur::wgsl!("common/mask_state.wgsl"), MaskState::LAYOUT),
+        (include_str!("../../shaders/common/topk.wgsl"), TopkState::LAYOUT),
+        (include_str!("../../shaders/common/mask_state.wgsl"), MaskState::LAYOUT),
     ];
     for (text, layout) in states {
         let mut constants = wgsl(text);
@@ -220,7 +221,7 @@ fn struct_of(name: &str, wgsl: &str) -> Fields {
     fields(ty)
 }
 
-/// Files that [`secateur::wgsl!`] put together.
+/// Files that a text was put together from.
 fn files(wgsl: &'static str) -> Vec<&'static str> {
     wgsl.lines().filter_map(|line| line.strip_prefix("// file: ")).collect()
 }
@@ -314,8 +315,18 @@ fn everything(target: Target) -> PlanBuilder {
 struct Lying<D>(D);
 
 trait Declared {
-    type Params: bytemuck::Pod;
+    type Params: Uniform<Lying<Self>>
+    where
+        Self: Sized;
     const OPERANDS: &'static [Operand];
+}
+
+secateur::raw::uniform! {
+    /// As [`AddParams`], which serves this crate's kernels only.
+    struct Like {
+        len: u32,
+        period: u32,
+    }
 }
 
 macro_rules! declared {
@@ -329,10 +340,10 @@ macro_rules! declared {
 }
 
 declared! {
-    Right: AddParams = [read("x"), read("y"), write("out")];
+    Right: Like = [read("x"), read("y"), write("out")];
     Long: [u64; 2] = [read("x"), read("y"), write("out")];
-    Swapped: AddParams = [read("y"), read("x"), write("out")];
-    Wrong: AddParams = [read("x"), write("y"), write("out")];
+    Swapped: Like = [read("y"), read("x"), write("out")];
+    Wrong: Like = [read("x"), write("y"), write("out")];
 }
 
 impl<D: Declared> Kernel for Lying<D> {

@@ -1,7 +1,10 @@
 //! What `matmul` and `conv2d` share: long sums in parts.
 use super::tiling::Tiling;
+use super::{Conv2d, Conv2dParams, F16Matmul, F16MatmulParams, Matmul, MatmulParams};
 use crate::Result;
-use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, Target, Variant};
+use crate::gpu::{
+    Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, Target, Uniform, Variant,
+};
 use crate::kernels::{Activation, Form};
 
 /// The texts of a kernel on `shaders/common/product.wgsl`, whose own file is `$file`: blocks, and the variants of [`Tiling`].
@@ -50,7 +53,7 @@ pub(super) fn meaning_of(
 }
 
 /// A kernel on `shaders/common/product.wgsl`.
-pub(super) trait Product: Kernel + Copy {
+pub(super) trait Product: Kernel<Params: Uniform<Part<Self>>> + Copy {
     /// Places of bias and gate among the operands.
     const EPILOGUE: [usize; 2];
 
@@ -113,13 +116,19 @@ fn parts(product: impl Product, tiling: Tiling, onto: bool, plan: &mut PlanBuild
 
 /// One launch of a product: its terms `begin..end`.
 #[derive(Debug, Clone, Copy)]
-struct Part<P> {
+pub(super) struct Part<P> {
     product: P,
     tiling: Tiling,
     begin: u32,
     end: u32,
     /// Whether it adds to what is there.
     adds: bool,
+}
+
+crate::kernels::parts! {
+    Part<Conv2d>: Conv2dParams,
+    Part<F16Matmul>: F16MatmulParams,
+    Part<Matmul>: MatmulParams,
 }
 
 impl<P: Product> Part<P> {

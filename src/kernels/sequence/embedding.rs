@@ -146,6 +146,8 @@ struct Part {
     end: u32,
 }
 
+crate::kernels::parts! { Part: EmbeddingGradientParams }
+
 impl Kernel for Part {
     const NAME: &'static str = EmbeddingGradient::NAME;
     const WGSL: &'static str = EmbeddingGradient::WGSL;

@@ -93,7 +93,8 @@ impl<'a> Supervisor<'a> {
     /// `error` where it is another one, where there is nothing to go on from, or after too many.
     pub(super) fn retry(&mut self, error: Error) -> Result<()> {
         let Error::DeviceLost(cause) = &error else { return Err(error) };
-        if self.logdir.is_none() || self.losses >= self.options.max_retries {
+        let shared = self.train_op.gpu.is_shared();
+        if shared || self.logdir.is_none() || self.losses >= self.options.max_retries {
             return Err(error);
         }
         log::warn!("GPU device lost: {cause}; to go on from the newest checkpoint");

@@ -73,6 +73,11 @@ impl<const HOW: usize> Kernel for Broken<HOW> {
          @compute @workgroup_size(1) fn main() { out[0] = 1u; }",
         "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
          @compute @workgroup_size(1) fn main() { out[0] = 1.0; }",
+        "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+         @group(0) @binding(1) var<uniform> params: vec2<u32>;
+         @compute @workgroup_size(1) fn main() { out[0] = params.y; }",
+        "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+         @compute @workgroup_size(100000) fn main() { out[0] = 1u; }",
     ][HOW];
     const OPERANDS: &'static [Operand] = &[write("out")];
     type Params = u32;
@@ -100,9 +105,18 @@ fn a_broken_shader_is_an_error_and_the_device_lives_on() {
         plan.push(Broken::<HOW> { out }).unwrap();
         plan.build(gpu).expect_err("the shader is wrong")
     }
-    for error in [build::<0>(gpu), build::<1>(gpu), build::<2>(gpu), build::<3>(gpu)] {
-        assert!(matches!(error, Error::Device(_)), "{error:?}");
-        assert!(error.to_string().contains("broken"), "{error}");
+    // Each with the compiler's own words.
+    let cases = [
+        (build::<0>(gpu), "this is no shader"),
+        (build::<1>(gpu), "main"),
+        (build::<2>(gpu), "binding: 7"),
+        (build::<3>(gpu), "out[0] = 1.0"),
+        (build::<4>(gpu), "size"),
+        (build::<5>(gpu), "Workgroup size"),
+    ];
+    for (error, says) in cases {
+        assert!(matches!(&error, Error::Plan { kernel, .. } if kernel == "broken"), "{error:?}");
+        assert!(error.to_string().contains(says), "{error}");
     }
     gpu.wait().unwrap();
     adds(gpu, 1);
