@@ -6,12 +6,16 @@ use secateur::{Error, Result};
 use std::fs;
 use std::io::Read;
 
+mod arrays;
 mod batches;
 mod check;
 mod cifar10;
+mod csv;
 mod dataset;
 mod idx;
+mod image_folder;
 mod images;
+mod open;
 mod prefetch;
 mod scaling;
 mod text;

@@ -1,0 +1,190 @@
+//! Tables: columns by name, classes by name, and every fault by line.
+use super::fails;
+use super::open::{Files, features, labels};
+use flate2::{Compression, write::GzEncoder};
+use proptest::prelude::*;
+use secateur::data::{Dataset, Schema, Task};
+use secateur::{Error, Result};
+use std::io::Write;
+use std::sync::Arc;
+
+fn read(contents: &str, options: &str) -> Result<Arc<Dataset>> {
+    Files::new().write("t.csv", contents).rows("csv", "t.csv", options)
+}
+
+fn read_by(contents: &str, schema: &Schema) -> Result<Arc<Dataset>> {
+    Files::new().write("t.csv", contents).rows_by("csv", "t.csv", "", schema)
+}
+
+#[test]
+fn names_and_numbers_are_classes_in_their_order() {
+    let text = "height, kind ,width\r\n1.5,b,2\n\n-3e2,\"a, or so\",.5\n0,b,+7\n";
+    let data = read(text, "label = 'kind'").unwrap();
+    assert_eq!((data.name(), data.feature_shape()), ("t.csv", &[2][..]));
+    assert_eq!(features(&data), [1.5, 2.0, -300.0, 0.5, 0.0, 7.0]);
+    assert_eq!((labels(&data), data.task()), (vec![1, 0, 1], Task::classification(2)));
+    let schema = data.schema();
+    assert_eq!(
+        (schema.columns, schema.targets),
+        (vec!["height".into(), "width".into()], vec!["kind".into()])
+    );
+    assert_eq!(schema.class_names, ["a, or so", "b"]);
+
+    let data = read("y,x\n10,1\n9,1\n-1,1\n010,1\n", "label = 'y'").unwrap();
+    assert_eq!(
+        (labels(&data), data.class_names()),
+        (vec![2, 1, 0, 2], &["-1", "9", "10"].map(String::from)[..])
+    );
+    // One that is no whole number makes all of them names.
+    let data = read("y,x\n10,1\n9,1\nten,1\n", "label = 'y'").unwrap();
+    assert_eq!((labels(&data), data.task()), (vec![0, 1, 2], Task::classification(3)));
+}
+
+#[test]
+fn targets_are_numbers_or_flags() {
+    let text = "p,x,q\n1.5,0,-2\n0.25,1,3\n";
+    let data = read(text, "targets = ['q', 'p']").unwrap();
+    assert_eq!((features(&data), data.task()), (vec![0.0, 1.0], Task::Regression { outputs: 2 }));
+    assert_eq!((data.targets(0), data.targets(1)), (&[-2.0, 1.5][..], &[3.0, 0.25][..]));
+    assert_eq!(data.schema().targets, ["q", "p"]);
+    let flags =
+        read("p,x,q\n1,0,0\n0.5,1,1\n", "targets = ['p', 'q']\nmulti_label = true").unwrap();
+    assert_eq!((flags.targets(1), flags.task()), (&[0.5, 1.0][..], Task::MultiLabel { labels: 2 }));
+    fails(
+        read(text, "targets = ['q']\nmulti_label = true"),
+        &["line 2, column `q`: -2 must be in 0 to 1"],
+    );
+    fails(read(text, "multi_label = true"), &["`multi_label`: needs `targets`"]);
+    fails(read(text, "targets = ['q', 'q']"), &["`targets`: `q` is named twice"]);
+    fails(
+        read(text, "targets = ['q']\nlabel = 'p'"),
+        &["`label`: cannot be given beside `targets`"],
+    );
+}
+
+#[test]
+fn tabs_and_gzip_are_read() {
+    let files = Files::new();
+    files.write("t.tsv", "a\tb\n1\t2,5\n");
+    fails(files.rows("csv", "t.tsv", ""), &["t.tsv: line 2, column `b`: `2,5` is no number"]);
+    for (name, text) in [("g.csv.gz", "a,b\n1,2\n"), ("g.tsv.gz", "a\tb\n1\t2\n")] {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+        gzip.write_all(text.as_bytes()).unwrap();
+        let bytes = gzip.finish().unwrap();
+        files.write("cut.csv.gz", &bytes[..bytes.len() - 5]).write(name, bytes);
+        assert_eq!(features(&files.rows("csv", name, "").unwrap()), [1.0, 2.0]);
+        fails(files.rows("csv", "cut.csv.gz", ""), &["cut.csv.gz: not a whole gzip file"]);
+    }
+    // A byte order mark is no part of a name.
+    files.write("bom.csv", "\u{feff}a,b\n1,2\n");
+    assert_eq!(files.rows("csv", "bom.csv", "").unwrap().schema().columns, ["a", "b"]);
+}
+
+#[test]
+fn faults_are_named_by_line_and_column() {
+    let label = "label = 'y'";
+    let all: &[(&str, &str, &[&str])] = &[
+        ("x,y\n1,a\nred,b\n", label, &["t.csv: line 3, column `x`: `red` is no number"]),
+        ("x,y\n1,a\n\n,b\n", label, &["line 4, column `x`: is empty"]),
+        ("x,y\n1,a\n2,\n", label, &["line 3, column `y`: is empty"]),
+        ("x,y\nnan,a\n", label, &["line 2, column `x`: `nan` is not finite"]),
+        ("x,y\n1e39,a\n", label, &["`1e39` is not finite as an f32"]),
+        ("x,y\n1,a\n1,2,3\n", label, &["line 3 has 3 fields, the line of names has 2"]),
+        ("x,y\n1\n", label, &["line 2 has 1 fields"]),
+        ("x,y\n", label, &["has a line of names and no row"]),
+        ("", label, &["t.csv: is empty"]),
+        ("1,2\n3,4\n", label, &["line 1 must name the columns, and holds numbers only"]),
+        ("x,,y\n1,2,a\n", label, &["line 1: column 2 of 3 has no name"]),
+        ("x,x,y\n1,2,a\n", label, &["line 1: two columns are called `x`"]),
+        ("x,z\n1,2\n", label, &["has no column `y`; it has `x`, `z`"]),
+        ("x,z\n1,2\n", "targets = ['x', 'w']", &["has no column `w`"]),
+        ("y\na\n", label, &["has no column of features beside `y`"]),
+    ];
+    for (text, options, parts) in all {
+        let error = fails(read(text, options), parts);
+        assert!(matches!(error, Error::File { .. }), "{text}: {error:?}");
+    }
+    let files = Files::new();
+    files.write("t.csv", b"x,y\n1,a\n2,\xff\n");
+    fails(files.rows("csv", "t.csv", label), &["line 3 is not UTF-8"]);
+    fails(files.rows("csv", "no.csv", label), &["no.csv: is missing"]);
+}
+
+#[test]
+fn a_schema_finds_columns_and_classes_by_name() {
+    let schema = read("a,b,y\n1,2,no\n3,4,yes\n", "label = 'y'").unwrap().schema();
+    let data = read_by("y,b,a\nyes,2,1\nyes,4,3\n", &schema).unwrap();
+    assert_eq!((features(&data), labels(&data)), (vec![1.0, 2.0, 3.0, 4.0], vec![1, 1]));
+    assert_eq!(data.schema(), schema);
+    let data = read_by("b,a\n2,1\n", &schema).unwrap();
+    assert_eq!((features(&data), data.task()), (vec![1.0, 2.0], Task::Unlabelled));
+    fails(read_by("a,y\n1,no\n", &schema), &["has no column `b`; it has `a`, `y`"]);
+    fails(
+        read_by("a,b,c\n1,2,3\n", &schema),
+        &["column `c` is not one that the model was trained on", "a, b"],
+    );
+    fails(
+        read_by("a,b,y\n1,2,maybe\n", &schema),
+        &["line 2, column `y`: class `maybe`", "no, yes"],
+    );
+
+    let schema = read("a,p,q\n1,2,3\n", "targets = ['p', 'q']").unwrap().schema();
+    let data = read_by("q,a,p\n3,1,2\n", &schema).unwrap();
+    assert_eq!((data.targets(0), data.schema()), (&[2.0, 3.0][..], schema.clone()));
+    assert_eq!(read_by("a\n1\n", &schema).unwrap().task(), Task::Unlabelled);
+    fails(read_by("a,p\n1,2\n", &schema), &["has no column `q`"]);
+}
+
+/// Of rows that had no names: columns in their order, classes by number.
+#[test]
+fn a_schema_without_names_takes_columns_in_their_order() {
+    let mut schema = Schema::default();
+    (schema.shape, schema.task) = (vec![2], Task::classification(3));
+    let by = |text: &str| {
+        Files::new().write("t.csv", text).rows_by("csv", "t.csv", "label = 'y'", &schema)
+    };
+    let data = by("a,y,b\n1,2,3\n").unwrap();
+    assert_eq!(
+        (features(&data), labels(&data), data.task()),
+        (vec![1.0, 3.0], vec![2], Task::classification(3))
+    );
+    fails(by("a,y,b\n1,3,3\n"), &["class `3` is not one of the 3 that the model knows"]);
+    fails(by("a,y\n1,2\n"), &["t.csv: rows are [1], the model was trained on rows of [2]"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    /// Any bytes are read or refused, as rows to train on and by a schema.
+    #[test]
+    fn no_table_panics(bytes in prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..200),
+        "[a-c,\"\n0-9.e-]{0,120}".prop_map(String::into_bytes),
+        "a,b,c\n([0-9]{1,2},[0-9]{1,2},[xyz]\n){0,9}".prop_map(String::into_bytes),
+    ]) {
+        let files = Files::new();
+        files.write("t.csv", bytes);
+        let mut schema = Schema::default();
+        (schema.shape, schema.task) = (vec![2], Task::classification(3));
+        schema.columns = vec!["a".into(), "b".into()];
+        for options in ["", "label = 'c'", "targets = ['b']"] {
+            files.rows("csv", "t.csv", options).ok();
+            files.split("csv", "t.csv", options).ok();
+        }
+        files.rows_by("csv", "t.csv", "label = 'c'", &schema).ok();
+    }
+
+    /// What is written is read, to the bit.
+    #[test]
+    fn tables_go_round(rows in proptest::collection::vec((any::<f32>(), any::<f32>(), 0..4_i64), 1..20)) {
+        let finite = |x: f32| if x.is_finite() { x } else { 0.5 };
+        let line = |&(a, b, y): &(f32, f32, i64)| format!("{},{:e},{y}\n", finite(a), finite(b));
+        let text: String = rows.iter().map(line).collect();
+        let data = read(&format!("a,b,y\n{text}"), "label = 'y'").unwrap();
+        let wanted: Vec<u32> =
+            rows.iter().flat_map(|r| [finite(r.0).to_bits(), finite(r.1).to_bits()]).collect();
+        prop_assert_eq!(features(&data).iter().map(|x| x.to_bits()).collect::<Vec<_>>(), wanted);
+        for (label, row) in labels(&data).into_iter().zip(rows) {
+            prop_assert_eq!(&data.class_names()[label as usize], &row.2.to_string());
+        }
+    }
+}
