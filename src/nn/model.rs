@@ -156,20 +156,21 @@ impl Model {
                 };
                 let loss = graph.softmax_cross_entropy(output, labels)?;
                 metrics.push((Metric::Accuracy, graph.correct(output, labels)?));
-                // TOPK
-                let _ = classes;
+                if classes > 5 {
+                    metrics.push((Metric::Top5Accuracy, graph.top_k(output, labels, 5)?));
+                }
                 (labels, loss)
             }
             Task::MultiLabel { labels } => {
                 let targets = graph.targets(batch, labels as u32);
                 let loss = graph.sigmoid_cross_entropy(output, targets)?;
-                // RIGHT
+                metrics.push((Metric::LabelAccuracy, graph.right_labels(output, targets)?));
                 (targets, loss)
             }
             task => {
                 let targets = graph.targets(batch, task.targets() as u32);
                 let loss = graph.mean_squared_error(output, targets)?;
-                // ABS
+                metrics.push((Metric::MeanAbsoluteError, graph.absolute_error(output, targets)?));
                 metrics.push((Metric::MeanSquaredError, loss));
                 (targets, loss)
             }
