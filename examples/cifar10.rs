@@ -39,7 +39,8 @@ fn main() -> Result<()> {
     let evaluation = outcome.session.evaluate(&data.test)?;
     println!(
         "{steps} steps: test accuracy {:.4}, loss {:.4}",
-        evaluation.accuracy, evaluation.loss
+        evaluation.accuracy().unwrap_or(0.0),
+        evaluation.loss
     );
     let layers = outcome.session.layers()?;
     let total: u64 = layers.iter().map(LayerSparsity::total).sum();

@@ -80,7 +80,7 @@ fn main() -> Result<()> {
     let pruning = Pruning::new(spec.parse()?)?.conditional_mask_update_op();
     let options = TrainOptions { number_of_steps: Some(steps), ..Default::default() };
     let outcome = train(op, None, pruning, options)?;
-    let accuracy = outcome.session.evaluate(&data.test)?.accuracy;
+    let accuracy = outcome.session.evaluate(&data.test)?.accuracy().unwrap_or(0.0);
     let weights = outcome.session.weights("fc1.weight")?;
     let kept = weights.iter().filter(|w| **w != 0.0).count();
     println!("{} steps on it: test accuracy {accuracy:.4}", outcome.global_step);

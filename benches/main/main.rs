@@ -39,6 +39,8 @@ mod mask_update;
 mod peer;
 mod plan;
 mod rows;
+#[path = "../../tests/common/shared.rs"]
+mod shared;
 mod train_step;
 
 use std::io::Write;

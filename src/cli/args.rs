@@ -38,7 +38,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  secateur eval logs/digits-001 --data digits --json")]
     Eval(Eval),
     /// What a trained network answers on new rows.
-    #[command(after_help = "Examples:\n  secateur predict logs/csv-001 --data csv:new.csv -o answers.csv\n  secateur predict model.safetensors --data npz:new.npz -o answers.npy")]
+    #[command(
+        after_help = "Examples:\n  secateur predict logs/csv-001 --data csv:new.csv -o answers.csv\n  secateur predict model.safetensors --data npz:new.npz -o answers.npy"
+    )]
     Predict(Predict),
     /// Write a checkpoint's weights to one file, if asked for without the units that pruning killed.
     #[command(

@@ -6,7 +6,9 @@ mod data;
 mod devices;
 mod eval;
 mod export;
+mod figures;
 mod inspect;
+mod model;
 mod output;
 mod plan;
 mod predict;
@@ -48,13 +50,19 @@ enum Verdict {
 
 impl Verdict {
     /// Whether a test accuracy reaches the one that was stated, if one was.
-    fn of(accuracy: f64, stated: Option<f64>) -> Self {
-        match stated.filter(|&least| accuracy < least) {
-            Some(least) => {
+    ///
+    /// # Errors
+    /// Where one is stated and the answers are no classes.
+    fn of(accuracy: Option<f64>, stated: Option<f64>) -> anyhow::Result<Self> {
+        match (stated, accuracy) {
+            (Some(least), Some(accuracy)) if accuracy < least => {
                 output::note(format_args!("test accuracy {accuracy} is below the stated {least}"));
-                Self::Missed
+                Ok(Self::Missed)
             }
-            None => Self::Done,
+            (Some(_), None) => {
+                anyhow::bail!("--min-test-accuracy is for classes; what is predicted here is not")
+            }
+            _ => Ok(Self::Done),
         }
     }
 }

@@ -6,10 +6,10 @@ use secateur::gpu::{Memory, PlanBuilder, Target, adapters};
 use secateur::nn::Input;
 use secateur::prune::MaskUpdateOp;
 use secateur::session;
+use secateur::train::Recipe;
 use serde::Serialize;
 
 use super::args::Common;
-use super::recipe::Recipe;
 use super::{Verdict, data, output};
 
 /// Bytes on the device, as `--json` prints them.

@@ -14,5 +14,5 @@ pub use input::Input;
 pub use metric::{Figures, Metric};
 pub use model::Model;
 pub use network::{Ends, Network};
-pub(crate) use takes::Takes;
 pub use shrink::{Dense, Shrunk, shrink};
+pub(crate) use takes::Takes;

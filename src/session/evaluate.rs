@@ -76,7 +76,8 @@ impl Session {
                 let rows = in_flight.pop_front().unwrap_or(0);
                 let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
                 loss += f64::from(values[0]) * rows as f64;
-                for ((sum, &metric), &value) in sums.iter_mut().zip(&self.metrics).zip(&values[1..]) {
+                for ((sum, &metric), &value) in sums.iter_mut().zip(&self.metrics).zip(&values[1..])
+                {
                     *sum += summed(metric, value, rows);
                 }
             }

@@ -28,13 +28,13 @@ use self::plans::{Inputs, Objective};
 use self::predict::Predicted;
 use self::steps::Steps;
 use self::variable::Variable;
+use crate::Result;
 use crate::data::{Batch, Schema, Task};
 use crate::gpu::{Gpu, Memory, Phase, Program, Slot};
 use crate::kernels::{Step, ones, random_bits};
 use crate::nn::{Metric, Network, Takes, initial_values};
 use crate::optim::Training;
 use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, Score};
-use crate::Result;
 
 /// A network on the device, with everything that training it needs.
 #[derive(Debug)]

@@ -43,7 +43,8 @@ impl ModelFile {
     /// # Errors
     /// [`Error::File`] names the file and what is wrong or missing; [`Error::NoValidCheckpoint`].
     pub fn open(path: &Path) -> Result<Self> {
-        let folder = path.parent().filter(|folder| folder.join(checkpoint::MANIFEST_FILE).is_file());
+        let folder =
+            path.parent().filter(|folder| folder.join(checkpoint::MANIFEST_FILE).is_file());
         match (path.is_file(), folder) {
             (true, Some(folder)) => Self::of(&checkpoint::load(folder)?),
             (true, None) => Self::read(path),
@@ -91,7 +92,8 @@ impl ModelFile {
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut metadata = HashMap::from([(MODEL.to_owned(), self.network.clone())]);
         if let Some(schema) = &self.schema {
-            let json = serde_json::to_string(schema).map_err(|e| Error::file(path, e.to_string()))?;
+            let json =
+                serde_json::to_string(schema).map_err(|e| Error::file(path, e.to_string()))?;
             metadata.insert(SCHEMA.to_owned(), json);
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -227,7 +229,10 @@ impl Session {
                 TensorData::F32(values) if fits => found.push((v.name.clone(), values)),
                 _ => {
                     let (name, have, need) = (&v.name, &tensor.shape, &v.shape);
-                    return Err(fail(format!("{name} is {have:?}, {} needs f32 {need}", self.network)));
+                    return Err(fail(format!(
+                        "{name} is {have:?}, {} needs f32 {need}",
+                        self.network
+                    )));
                 }
             }
         }

@@ -66,7 +66,11 @@ impl Planning<'_> {
         Ok(phase)
     }
 
-    pub(super) fn calibrate(&mut self, outputs: &[Tensor], gradients: &[Option<Tensor>]) -> Result<Phase> {
+    pub(super) fn calibrate(
+        &mut self,
+        outputs: &[Tensor],
+        gradients: &[Option<Tensor>],
+    ) -> Result<Phase> {
         let phase = self.plan.phase("calibrate");
         let slots = self.gradients(self.bindings, outputs, gradients, Mode::Look)?;
         self.score(&slots)?;
@@ -86,8 +90,9 @@ impl Planning<'_> {
         let gradient_tensors = gradients.iter().flatten();
         let wanted: Vec<_> =
             outputs.iter().chain(gradient_tensors).chain(inputs).copied().collect();
-        let mut slots =
-            lower(self.graph, &mut self.plan, bindings, &wanted, mode)?.into_iter().skip(outputs.len());
+        let mut slots = lower(self.graph, &mut self.plan, bindings, &wanted, mode)?
+            .into_iter()
+            .skip(outputs.len());
         let gradients = gradients.iter().map(|g| g.and_then(|_| slots.next())).collect();
         for (pruned, inputs) in self.pruned.iter().zip(&self.inputs) {
             for (&input, x) in inputs.iter().zip(&mut slots) {

@@ -66,7 +66,8 @@ impl Prediction {
             // With one logit the classes are its signs.
             [logit] => u32::from(*logit > 0.0),
             logits => {
-                let better = |best: usize, at: usize| if logits[at] > logits[best] { at } else { best };
+                let better =
+                    |best: usize, at: usize| if logits[at] > logits[best] { at } else { best };
                 (1..logits.len()).fold(0, better) as u32
             }
         };

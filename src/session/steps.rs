@@ -6,9 +6,9 @@ use super::Session;
 use super::plans::Accumulate;
 use super::trace::{Trace, Traced};
 use crate::data::Batch;
-use crate::nn::Metric;
 use crate::gpu::{Encoder, Gpu, Phase, ReadbackRing, Slot, Ticket};
 use crate::kernels::{MASK_STATE_WORDS, MaskState, Step};
+use crate::nn::Metric;
 use crate::{Error, Result};
 
 /// Submissions that the host may be ahead of the device.
@@ -121,11 +121,7 @@ pub(super) fn summed(metric: Metric, value: f32, rows: usize) -> f64 {
 
 impl Steps {
     /// For a session with `pruned` pruned variables, measured by `metric`, whose sum counts so many answers of a row.
-    pub(super) fn new(
-        gpu: &Gpu,
-        pruned: usize,
-        metric: Option<(Metric, usize)>,
-    ) -> Result<Self> {
+    pub(super) fn new(gpu: &Gpu, pruned: usize, metric: Option<(Metric, usize)>) -> Result<Self> {
         Ok(Self {
             trace: None,
             ring: ReadbackRing::new(gpu, results_bytes(2, pruned), STEPS_IN_FLIGHT)?,

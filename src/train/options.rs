@@ -12,10 +12,10 @@ use crate::train::record::summary::{SummaryFn, SummaryWriter};
 use crate::{Error, Result};
 
 /// Sees the events of a run.
-pub type Observer<'a> = Box<dyn FnMut(&Event) + 'a>;
+pub type Observer<'a> = Box<dyn FnMut(&Event) + Send + 'a>;
 
 /// Works on the network before the first step; again when a lost device is replaced.
-pub type SessionFn<'a> = Box<dyn FnMut(&mut Session) -> Result<()> + 'a>;
+pub type SessionFn<'a> = Box<dyn FnMut(&mut Session) -> Result<()> + Send + 'a>;
 
 /// Where initial values come from, besides `init_feed_dict` and `init_fn`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

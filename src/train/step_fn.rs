@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 /// Replaces the default step, which is [`StepContext::train`] once. What it captures are its
 /// extras; limit, log, trace, mask update and checkpoints stay the loop's.
-pub type TrainStepFn<'a> = Box<dyn FnMut(&mut StepContext<'_>) -> Result<StepReturn> + 'a>;
+pub type TrainStepFn<'a> = Box<dyn FnMut(&mut StepContext<'_>) -> Result<StepReturn> + Send + 'a>;
 
 /// What a step function gives back.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

@@ -4,6 +4,8 @@
 use secateur::data::{Batch, BatchSource, Cursor, Task};
 use secateur::graph::Graph;
 use secateur::kernels::{Activation, Pruned, Sgd, Step, Weights};
+use secateur::nn::Ends;
+use secateur::nn::Metric;
 use secateur::nn::Network;
 use secateur::session::Session;
 use secateur::train::{StepReturn, TrainOp, TrainOptions, train};
@@ -51,8 +53,9 @@ fn logistic(width: usize) -> Network {
     let z = graph.linear(features, w, Some(b), Activation::Identity).unwrap();
     let loss = graph.log_loss(z, labels, 1e-7).unwrap();
     let correct = graph.correct(z, labels).unwrap();
-    let name = "logistic".to_owned();
-    Network { name, graph, features, labels, loss, losses: vec![], correct, classes: 2 }
+    let ends = Ends { features, answers: labels, output: z, loss };
+    let network = Network::new("logistic", graph, Task::classification(2), ends);
+    network.with_metric(Metric::Accuracy, correct)
 }
 
 /// The recorded batch, again and again.

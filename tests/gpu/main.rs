@@ -15,6 +15,8 @@ mod oneshot;
 #[path = "../common/paths.rs"]
 mod paths;
 mod selftest;
+#[path = "../common/shared.rs"]
+mod shared;
 mod shared_device;
 mod training;
 mod tuning;

@@ -35,7 +35,7 @@ impl<'g> OnDevice<'g> {
             slot
         };
         let features = place(&mut plan, "features", network.features);
-        let labels = place(&mut plan, "labels", network.labels);
+        let labels = place(&mut plan, "labels", network.answers);
         let loss = place(&mut plan, "loss", network.loss);
         let all = graph.parameters();
         let parameters: Vec<Slot> =

@@ -1,4 +1,5 @@
 //! What runs take on a device, from their plans: recomputed activations, and masks.
+use secateur::data::Task;
 use secateur::gpu::{PlanBuilder, Target};
 use secateur::graph::{Bindings, Graph, Mode, gradients, lower};
 use secateur::kernels::{Pruned, RunningMean, STEP_WORDS, mask_words};
@@ -8,7 +9,7 @@ use secateur::optim::Optimizer;
 use secateur::prune::{MaskUpdateOp, Pruning};
 
 fn text() -> Input {
-    Input { shape: vec![64], places: 64, classes: 65 }
+    Input { shape: vec![64], task: Task::Classification { classes: 65, positions: 64 } }
 }
 
 fn op(spec: &str) -> MaskUpdateOp {
@@ -98,7 +99,7 @@ fn what_happens_once_a_step_is_not_repeated() {
         Linear::new(9).into(),
         Linear::logits().into(),
     ];
-    let input = Input { shape: vec![6, 6, 2], places: 1, classes: 3 };
+    let input = Input { shape: vec![6, 6, 2], task: Task::classification(3) };
     let network = Model::Layers(layers).network(4, &input).unwrap();
     let counts = |layers, phase: &str| {
         let plan = recomputing(&network, layers, "target_sparsity=0.5,score=saliency");
@@ -191,7 +192,7 @@ fn gradients_of_which_means_are_kept_leave_at_once() {
         let mut plan = PlanBuilder::default();
         let step = plan.persistent("step", STEP_WORDS);
         let mut bindings = Bindings::new(&graph, step);
-        let inputs = [network.features, network.labels];
+        let inputs = [network.features, network.answers];
         for t in inputs.into_iter().chain(graph.parameters().iter().map(|p| p.tensor)) {
             bindings.set(t, plan.persistent("home", graph.shape(t).elements().unwrap()));
         }

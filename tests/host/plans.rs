@@ -1,4 +1,5 @@
 //! Plans as text: a change that should not change what is launched changes nothing here.
+use secateur::data::Task;
 use secateur::gpu::{PlanBuilder, Target};
 use secateur::graph::{Bindings, Graph, Mode, Tensor, gradients, lower};
 use secateur::kernels::{Activation, Pruned, STEP_WORDS};
@@ -112,7 +113,7 @@ fn long_sums_are_split() {
 /// gradients nowhere.
 #[test]
 fn each_phase_has_its_states() {
-    let input = Input { shape: vec![3], places: 3, classes: 5 };
+    let input = Input { shape: vec![3], task: Task::Classification { classes: 5, positions: 3 } };
     let layers = vec![
         Embedding::new(4, false).into(),
         Lstm::new(4).into(),

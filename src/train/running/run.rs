@@ -149,8 +149,15 @@ impl<'s, 'a> Run<'s, 'a> {
         let batches =
             Batches { source: &mut *self.supervisor.train_op.batches, batch: &mut self.batch };
         let (updates, ended, accumulated, taken) = (0, false, None, &mut self.taken);
-        let mut context =
-            StepContext { session: &mut self.session, batches, facts, accumulated, updates, taken, ended };
+        let mut context = StepContext {
+            session: &mut self.session,
+            batches,
+            facts,
+            accumulated,
+            updates,
+            taken,
+            ended,
+        };
         let returned = match &mut self.supervisor.options.train_step_fn {
             None => context.train().map(|()| StepReturn::default()),
             Some(step) => guarded("train_step_fn", || step(&mut context)),

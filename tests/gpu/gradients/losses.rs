@@ -1,7 +1,9 @@
 //! Losses against targets, and softmax.
+use secateur::data::Task;
 use secateur::gpu::PlanBuilder;
 use secateur::graph::{Bindings, Graph, Mode, Tensor, gradients, lower};
 use secateur::kernels::{Activation, STEP_WORDS};
+use secateur::nn::Ends;
 use secateur::nn::Network;
 
 use super::{Case, classifier};
@@ -31,8 +33,11 @@ fn network(
         x = graph.linear(x, w, Some(b), activation).unwrap();
     }
     let loss = loss(&mut graph, x, targets).unwrap();
-    let (name, losses, correct, classes) = ("test".into(), vec![], loss, 2);
-    Network { name, graph, features, labels, loss, losses, correct, classes }
+    let task = match wide {
+        Some(width) => Task::Regression { outputs: width as usize },
+        None => Task::classification(2),
+    };
+    Network::new("test", graph, task, Ends { features, answers: labels, output: x, loss })
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Embeddings and attention.
+use secateur::data::Task;
 use secateur::graph::{Graph, Tensor};
 use secateur::kernels::Activation;
+use secateur::nn::Ends;
+use secateur::nn::Metric;
 use secateur::nn::Network;
 
 use super::Case;
@@ -28,8 +31,9 @@ fn around(
     let logits = graph.linear(x, w, None, Activation::Identity).unwrap();
     let loss = graph.smoothed_cross_entropy(logits, labels, smoothing).unwrap();
     let correct = graph.correct(logits, labels).unwrap();
-    let (name, classes) = ("test".into(), VOCABULARY);
-    Network { name, graph, features, labels, loss, losses: vec![], correct, classes }
+    let task = Task::Classification { classes: VOCABULARY, positions: places as usize };
+    let ends = Ends { features, answers: labels, output: logits, loss };
+    Network::new("test", graph, task, ends).with_metric(Metric::Accuracy, correct)
 }
 
 #[test]

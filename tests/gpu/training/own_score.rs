@@ -2,6 +2,7 @@
 use std::fs;
 use std::path::Path;
 
+use secateur::checkpoint::{Checkpoint, MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, grid_1d, read, write};
 use secateur::kernels::{Saliency, topk_reference};
 use secateur::nn::Input;
@@ -9,8 +10,9 @@ use secateur::optim::Optimizer;
 use secateur::prune::{
     MaskUpdateOp, PrunedTensor, Pruning, PruningSpec, Ranking, Score, Scoring, pruned_count,
 };
-use secateur::train::checkpoint::{Checkpoint, MODEL_FILE, OPTIMIZER_FILE, TensorData, newest};
-use secateur::train::{Session, train};
+use secateur::session::Session;
+use secateur::storage::TensorData;
+use secateur::train::train;
 use secateur::{Model, Result};
 
 use super::{MODEL, SEED, spec, steps, train_op};
@@ -125,7 +127,7 @@ fn it_ranks_by_what_its_kernels_leave() {
     let spec = frozen().schedule(secateur::prune::Schedule::Constant).keep_units(false);
     let spec = spec.pruning_frequency(1).sparsity_function_begin_step(0);
     let (folder, lr) = (tempfile::tempdir().unwrap(), 0.5);
-    let optimizer = Optimizer::Sgd { lr, weight_decay: 0.0 };
+    let optimizer = Optimizer::sgd(lr);
     let op = op(spec);
     let outcome = train(train_op(gpu, optimizer), Some(folder.path()), op.clone(), steps(1));
     let (session, found) = (outcome.unwrap().session, newest(folder.path()).unwrap().unwrap());
@@ -193,7 +195,9 @@ fn what_does_not_fit_is_refused() {
         let op = Pruning::new(frozen().score(Score::custom(Taken(slot)))).unwrap();
         let op = op.mask_update_op();
         let target = secateur::gpu::Target::default();
-        secateur::train::plan(&network, Optimizer::adam(0.1), &op, target).unwrap_err().to_string()
+        secateur::session::plan(&network, Optimizer::adam(0.1), &op, target)
+            .unwrap_err()
+            .to_string()
     };
     for slot in ["mask", "first", ""] {
         let error = plan(slot);

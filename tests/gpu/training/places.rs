@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use secateur::Gpu;
 use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
+use secateur::data::Task;
 use secateur::data::{Answers, Augment, BatchSource, Batches, Dataset, Features, Images, Prefetch};
 use secateur::graph::Graph;
 use secateur::kernels::Pruned;
+use secateur::nn::Ends;
+use secateur::nn::Metric;
 use secateur::nn::{Model, Network};
 use secateur::optim::Optimizer;
 use secateur::prune::{MaskUpdateOp, Pruning, PruningSpec, Score};
@@ -39,8 +42,9 @@ fn bigrams() -> Network {
     let logits = graph.embedding(features, table).unwrap();
     let loss = graph.softmax_cross_entropy(logits, labels).unwrap();
     let correct = graph.correct(logits, labels).unwrap();
-    let name = "bigrams".to_owned();
-    Network { name, graph, features, labels, loss, losses: vec![], correct, classes: LETTERS }
+    let task = Task::Classification { classes: LETTERS, positions: LENGTH };
+    let ends = Ends { features, answers: labels, output: logits, loss };
+    Network::new("bigrams", graph, task, ends).with_metric(Metric::Accuracy, correct)
 }
 
 fn table() -> Vec<f32> {
@@ -102,7 +106,7 @@ fn losses_and_accuracies_are_means_over_the_places() {
     assert_eq!(found.len(), 3);
     for (event, windows) in found.iter().zip(batches) {
         let wanted = reference(&data, windows);
-        assert_is((event.loss.into(), event.accuracy), wanted, &format!("{windows:?}"));
+        assert_is((event.loss.into(), event.accuracy().unwrap()), wanted, &format!("{windows:?}"));
     }
     let two = |context: &mut StepContext<'_>| {
         context.accumulate()?;
@@ -112,7 +116,11 @@ fn losses_and_accuracies_are_means_over_the_places() {
     };
     let found = events(gpu, Some(Box::new(two)));
     let wanted = reference(&data, &batches[..2].concat());
-    assert_is((found[0].loss.into(), found[0].accuracy), wanted, "two batches in a step");
+    assert_is(
+        (found[0].loss.into(), found[0].accuracy().unwrap()),
+        wanted,
+        "two batches in a step",
+    );
 
     let optimizer = Optimizer::adam(0.01);
     let mut session =
@@ -120,7 +128,7 @@ fn losses_and_accuracies_are_means_over_the_places() {
     session.set_weights("table", &table()).unwrap();
     let found = session.evaluate(&data).unwrap();
     let wanted = reference(&data, &(0..10).collect::<Vec<_>>());
-    assert_is((found.loss, found.accuracy), wanted, "evaluate");
+    assert_is((found.loss, found.accuracy().unwrap()), wanted, "evaluate");
 }
 
 #[test]

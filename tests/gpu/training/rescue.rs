@@ -1,5 +1,4 @@
 //! What an error leaves behind: the steps before it, or nothing.
-use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use secateur::{Error, Model, Result};
 
 use super::{MODEL, SEED, blobs, pruning, steps, train_op};
 use crate::common::gpu;
+use crate::shared::Shared;
 
 /// A source whose 8th batch is what the function says; it counts its batches.
 pub struct Breaks(pub Batches, pub u64, pub fn() -> Result<bool>);
@@ -66,7 +66,7 @@ fn an_error_leaves_a_checkpoint() {
 #[test]
 fn an_observer_that_panics_is_not_called_again() {
     let Some(gpu) = gpu() else { return };
-    let (folder, calls) = (tempfile::tempdir().unwrap(), Cell::new(0));
+    let (folder, calls) = (tempfile::tempdir().unwrap(), Shared::new(0));
     let options = TrainOptions {
         on_event: Some(Box::new(|event| {
             calls.set(calls.get() + 1);

@@ -1,8 +1,7 @@
 //! Checkpoints while training goes on.
-use std::cell::Cell;
 use std::fs;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -19,6 +18,7 @@ use secateur::{Error, Gpu, Model, Result};
 use super::summaries::Notes;
 use super::{SEED, blobs, pruning, steps, train_op};
 use crate::common::gpu;
+use crate::shared::Shared;
 
 fn run(gpu: &Gpu, logdir: &Path, options: TrainOptions<'_>) -> Result<TrainOutcome> {
     let op = train_op(gpu, Optimizer::adam(0.01));
@@ -70,7 +70,7 @@ fn a_save_asked_for_during_another_comes_after_it() {
     for twice in [true, false] {
         let folder = tempfile::tempdir().unwrap();
         let [stop, save] = [false, true].map(|set| Arc::new(AtomicBool::new(set)));
-        let (mut saved, said) = (Vec::new(), Cell::new(false));
+        let (mut saved, said) = (Vec::new(), Shared::new(false));
         let options = TrainOptions {
             save: Some(Arc::clone(&save)),
             train_step_fn: Some(Box::new(|step| {
@@ -147,7 +147,7 @@ fn training_outlasts_saves_that_fail() {
     let [logdir, away] = ["logdir", "away"].map(|n| folder.path().join(n));
     let (stop, mut seen) = (Arc::new(AtomicBool::new(false)), Vec::new());
     let notes = Notes::default();
-    let told = Rc::clone(&notes.seen);
+    let told = Arc::clone(&notes.seen);
     let options = TrainOptions {
         save_every_n_steps: Some(3),
         summary_writer: Summaries::Own(Box::new(notes)),

@@ -1,5 +1,4 @@
 //! What happens before the first step, and what ends a run early.
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,12 +11,13 @@ use secateur::{Error, Model};
 
 use super::{MODEL, SEED, blobs, pruning, train_op};
 use crate::common::gpu;
+use crate::shared::Shared;
 
 #[test]
 fn explicit_values_then_init_fn_on_a_fresh_start_only() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (inits, locals) = (Cell::new(0), Cell::new(0));
+    let (inits, locals) = (Shared::new(0), Shared::new(0));
     let run = |steps| {
         let options = TrainOptions {
             number_of_steps: Some(steps),

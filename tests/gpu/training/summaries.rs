@@ -1,8 +1,7 @@
 //! What a run tells a summary writer, and when.
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secateur::checkpoint::newest;
@@ -17,6 +16,7 @@ use secateur::{Error, Gpu, Pruning, Result};
 
 use super::{pruning, spec, steps, train_op};
 use crate::common::gpu;
+use crate::shared::Shared;
 
 fn go(gpu: &Gpu, logdir: Option<&Path>, op: MaskUpdateOp, options: TrainOptions<'_>) -> Result<()> {
     train(train_op(gpu, Optimizer::adam(0.01)), logdir, op, options).map(|_| ())
@@ -34,7 +34,7 @@ pub struct Seen {
 /// A writer that only remembers.
 #[derive(Default)]
 pub struct Notes {
-    pub seen: Rc<RefCell<Seen>>,
+    pub seen: Arc<Shared<Seen>>,
     /// Whether its disk is full.
     full: bool,
 }
@@ -94,7 +94,7 @@ fn a_writer_of_ones_own_gets_everything_and_the_logdir_no_events() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
     let notes = Notes::default();
-    let seen = Rc::clone(&notes.seen);
+    let seen = Arc::clone(&notes.seen);
     let options = TrainOptions {
         summary_writer: Summaries::Own(Box::new(notes)),
         save_summaries_steps: Some(5),
@@ -151,8 +151,8 @@ fn no_summaries_and_no_events() {
 #[test]
 fn summaries_hold_the_values_of_the_events() {
     let Some(gpu) = gpu() else { return };
-    let (notes, events) = (Notes::default(), RefCell::new(Vec::<StepEvent>::new()));
-    let seen = Rc::clone(&notes.seen);
+    let (notes, events) = (Notes::default(), Shared::new(Vec::<StepEvent>::new()));
+    let seen = Arc::clone(&notes.seen);
     let options = TrainOptions {
         summary_writer: Summaries::Own(Box::new(notes)),
         save_summaries_steps: Some(1),
@@ -178,7 +178,7 @@ fn summaries_hold_the_values_of_the_events() {
     for event in &events {
         let step = event.step;
         assert_eq!(value("loss", step), event.loss);
-        assert_eq!(value("accuracy", step), event.accuracy as f32);
+        assert_eq!(value("accuracy", step), event.accuracy().unwrap() as f32);
         assert_eq!(value("learning_rate", step), 0.01);
         if step > 1 {
             let rate = value("steps_per_second", step);
@@ -209,7 +209,7 @@ fn summaries_by_the_clock() {
     let Some(gpu) = gpu() else { return };
     for (seconds, written) in [(0.0, vec![1, 4]), (1e-9, vec![1, 2, 3, 4])] {
         let notes = Notes::default();
-        let seen = Rc::clone(&notes.seen);
+        let seen = Arc::clone(&notes.seen);
         let options = TrainOptions {
             summary_writer: Summaries::Own(Box::new(notes)),
             save_summaries_secs: seconds,
@@ -237,7 +237,7 @@ fn histograms_of_magnitudes_have_an_edge_at_a_threshold_of_magnitudes() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let notes = Notes::default();
-        let seen = Rc::clone(&notes.seen);
+        let seen = Arc::clone(&notes.seen);
         let writer = Summaries::Own(Box::new(notes));
         let options = TrainOptions { summary_writer: writer, ..steps(12) };
         let text = format!("{more},schedule=constant,pruning_frequency=3,pruned=revive");
@@ -258,7 +258,7 @@ fn histograms_of_magnitudes_have_an_edge_at_a_threshold_of_magnitudes() {
 fn hyperparameters_keep_their_kinds() {
     let Some(gpu) = gpu() else { return };
     let notes = Notes::default();
-    let seen = Rc::clone(&notes.seen);
+    let seen = Arc::clone(&notes.seen);
     let writer = Summaries::Own(Box::new(notes));
     let options = TrainOptions { summary_writer: writer, ..steps(1) };
     let optimizer = Optimizer::Momentum(Momentum { nesterov: true, ..Momentum::new(0.1) });

@@ -1,10 +1,12 @@
 //! What a run does to its weights: averages of them, multipliers, rates by step.
-use std::cell::RefCell;
 
 use secateur::checkpoint::newest;
 use secateur::data::Batches;
+use secateur::data::Task;
 use secateur::graph::{Graph, Init};
 use secateur::kernels::{Activation, Pruned};
+use secateur::nn::Ends;
+use secateur::nn::Metric;
 use secateur::nn::{Model, Network};
 use secateur::optim::{AVERAGE, Clip, Decay, Multiplier, Optimizer, Schedule, Training};
 use secateur::prune::MaskUpdateOp;
@@ -15,6 +17,7 @@ use secateur::{Error, Gpu};
 
 use super::{MODEL, SEED, blobs, pruning, run, run_op, steps, train_op};
 use crate::common::{Tol, U, gpu};
+use crate::shared::Shared;
 
 const NAMES: [&str; 4] = ["fc1.weight", "fc1.bias", "fc2.weight", "fc3.bias"];
 const DECAY: f32 = 0.6;
@@ -34,7 +37,7 @@ fn an_average_is_the_fold_of_the_weights() {
 
 fn averages_after(gpu: &Gpu, number: u64) {
     let folder = tempfile::tempdir().unwrap();
-    let seen: RefCell<Vec<Vec<Vec<f32>>>> = RefCell::default();
+    let seen: Shared<Vec<Vec<Vec<f32>>>> = Shared::default();
     let options = TrainOptions {
         train_step_fn: Some(Box::new(|context| {
             context.train()?;
@@ -183,8 +186,9 @@ fn a_gradient_of_two_weights_is_clipped_for_each() {
         let logits = graph.linear(features, sum, None, Activation::Identity).unwrap();
         let loss = graph.softmax_cross_entropy(logits, labels).unwrap();
         let correct = graph.correct(logits, labels).unwrap();
-        let (name, losses, classes) = ("two".into(), Vec::new(), 3);
-        let network = Network { name, graph, features, labels, loss, losses, correct, classes };
+        let ends = Ends { features, answers: labels, output: logits, loss };
+        let network = Network::new("two", graph, Task::classification(3), ends);
+        let network = network.with_metric(Metric::Accuracy, correct);
         let batches = Batches::new(blobs(), 16, Some(SEED)).unwrap();
         let op = TrainOp::from_network(gpu, network, training, batches, SEED).unwrap();
         let (outcome, _) = run_op(op, MaskUpdateOp::none(), 1);

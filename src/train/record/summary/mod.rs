@@ -15,7 +15,7 @@ use crate::session::Session;
 ///
 /// A run calls [`start`](Self::start) before anything else. A failure of any call is the
 /// writer's to report and the caller's to judge; the writer must take further calls after it.
-pub trait SummaryWriter {
+pub trait SummaryWriter: Send {
     /// The run takes its next step as `step`. Values that are already there from that step on are
     /// of a history that is replaced: a run was resumed, or recovered from a lost device.
     ///
@@ -76,4 +76,5 @@ pub enum Hparam {
 }
 
 /// Adds summaries of one's own for a step; the session may be a few steps ahead of it.
-pub type SummaryFn<'a> = Box<dyn FnMut(&Session, u64, &mut dyn SummaryWriter) -> Result<()> + 'a>;
+pub type SummaryFn<'a> =
+    Box<dyn FnMut(&Session, u64, &mut dyn SummaryWriter) -> Result<()> + Send + 'a>;
