@@ -8,7 +8,7 @@ use secateur::gpu::{AdapterReport, Gpu, adapters};
 use serde::Serialize;
 
 use super::args::Devices;
-use super::{Verdict, data, output};
+use super::{Verdict, adapter, output};
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -65,7 +65,7 @@ struct Check {
 }
 
 pub fn run(args: &Devices) -> Result<Verdict> {
-    let options = data::options(&args.common)?;
+    let options = adapter::options(&args.common)?;
     let gpu = Gpu::open(&options)?;
     let checks = args.check.then(|| selftest(&gpu)).transpose()?.map(|checks| {
         let check = |(name, result): (_, Result<String, String>)| Check {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::args::Eval;
 use super::figures::{Figured, line_of};
 use super::model::Trained;
-use super::{Verdict, data, output};
+use super::{Verdict, adapter, output};
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -33,7 +33,7 @@ pub fn run(args: &Eval) -> Result<Verdict> {
         rows.task() != Task::Unlabelled,
         "{name} has rows without answers; secateur predict says what the network answers"
     );
-    let gpu = data::gpu(&args.common)?;
+    let gpu = adapter::gpu(&args.common)?;
     let (batch, input) = (trained.batch(args.batch, &rows), trained.input(&rows));
     let session = trained.file.session_for(&gpu, batch, &input, &MaskUpdateOp::none())?;
     let evaluation = session.evaluate(&rows)?;

@@ -43,7 +43,7 @@ pub fn run(args: &Export) -> Result<Verdict> {
         (file.network, file.weights) = (small.model.to_string(), named(small.layers));
     }
     file.write(&args.output)?;
-    let values = || file.weights.iter().flat_map(|w| floats(w));
+    let values = || file.weights.iter().flat_map(floats);
     let report = Report {
         checkpoint: found.path,
         output: args.output.clone(),

@@ -8,7 +8,7 @@ use secateur::nn::Input;
 use secateur::session::ModelFile;
 use secateur::train::Recipe;
 
-use super::args::Data;
+use super::data::Data;
 
 /// Rows in a batch, where nothing says how many.
 const BATCH: usize = 256;

@@ -10,7 +10,7 @@ use secateur::train::Recipe;
 use serde::Serialize;
 
 use super::args::Common;
-use super::{Verdict, data, output};
+use super::{Verdict, adapter, output};
 
 /// Bytes on the device, as `--json` prints them.
 #[derive(Debug, Serialize)]
@@ -58,7 +58,7 @@ pub fn of(recipe: &Recipe, data: &Split, op: &MaskUpdateOp, target: Target) -> R
 /// What does not fit, the memory budget among it.
 pub fn print(common: &Common, recipe: &Recipe, data: &Split, op: &MaskUpdateOp) -> Result<Verdict> {
     recipe.training().validate()?;
-    let options = data::options(common)?;
+    let options = adapter::options(common)?;
     let wanted = options.adapter.as_deref().map(str::to_lowercase);
     let named = match &wanted {
         Some(wanted) => {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::args::Predict;
 use super::model::Trained;
-use super::{Verdict, data, output};
+use super::{Verdict, adapter, output};
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -39,7 +39,7 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         "--json tells of a file; name it with -o, or leave out --json for the answers themselves"
     );
     let (name, rows) = trained.rows(&args.data)?;
-    let gpu = data::gpu(&args.common)?;
+    let gpu = adapter::gpu(&args.common)?;
     let batch = if rows.is_text() { trained.batch(None, &rows) } else { args.batch };
     let input = trained.input(&rows);
     let session = trained.file.session_for(&gpu, batch, &input, &MaskUpdateOp::none())?;

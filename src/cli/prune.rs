@@ -8,7 +8,7 @@ use secateur::prune::{Pattern, Scope, Score, TensorPattern};
 use serde::Serialize;
 
 use super::args::Prune;
-use super::{Verdict, calibrated, data, output};
+use super::{Verdict, adapter, calibrated, output};
 
 /// What `--json` prints. Sparsities are fractions of 1.
 #[derive(Debug, Serialize)]
@@ -27,7 +27,7 @@ struct Report {
 
 pub fn run(args: &Prune) -> Result<Verdict> {
     let options = options(args)?;
-    let gpu = data::gpu(&args.common)?;
+    let gpu = adapter::gpu(&args.common)?;
     let adapter = gpu.report();
     let (name, backend) = (adapter.name.clone(), adapter.backend.to_string());
     output::note(format_args!("adapter: {name} ({backend}, {})", adapter.driver));

@@ -19,7 +19,7 @@ use super::figures::{Figured, line_of};
 use super::plan::{self, MemoryReport};
 use super::progress::Progress;
 use super::signals::Signals;
-use super::{Verdict, data, output, recipe};
+use super::{Verdict, adapter, output, recipe};
 
 /// What `--json` prints. Accuracies and sparsities are fractions of 1.
 #[derive(Debug, Serialize)]
@@ -64,7 +64,7 @@ pub fn run(args: &Train) -> Result<Verdict> {
     if args.plan {
         return plan::print(&args.common, &recipe, &data, &mask_update_op);
     }
-    let mut gpu = data::gpu(&args.common)?;
+    let mut gpu = adapter::gpu(&args.common)?;
     let logdir = match &args.logdir {
         Some(logdir) => logdir.clone(),
         None => {

@@ -11,7 +11,7 @@ use super::kernel::{Kernel, Uniform};
 ///
 /// - what is compiled is the text of `K`, and how is said by `Uniform<K>` of its `Params`, so each question is put to the kernel
 ///   that is launched;
-/// - a value that leaves checks out is [`Trust::OWN`], which only this crate can name;
+/// - a value that leaves checks out is `Trust::OWN`, which only this crate can name;
 /// - it is one kernel's: the types keep another's from being passed on as one's own;
 /// - whoever can name `OWN` for a `K` of this crate has `K`'s text, operands, bounds and grid before their eyes: no other crate
 ///   can implement [`Kernel`] for such a `K`.
@@ -114,7 +114,7 @@ impl Source {
 
 /// A shader module; without wgpu's run-time loop and bounds checks where the source is this crate's.
 ///
-/// Soundness: what is not checked comes from a kernel for which this crate says [`Trust::OWN`], and only `kernels/list.rs`
+/// Soundness: what is not checked comes from a kernel for which this crate says `Trust::OWN`, and only `kernels/list.rs`
 /// does: for the kernels that the tests walk, and for their parts. `push` has compared the lengths with the bound slots. `tests/gpu` runs every one at ragged sizes with guard words after
 /// each output, and `tests/host/shaders.rs` validates the WGSL with naga.
 pub(super) fn shader_module(

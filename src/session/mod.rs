@@ -71,8 +71,8 @@ impl Session {
     /// Plans `network` and puts its initial values, drawn by `seed`, on the device.
     ///
     /// # Errors
-    /// [`Error::Argument`] when there is nothing to prune; [`Error::TensorTooLarge`] and
-    /// [`Error::OutOfMemory`] name the tensor.
+    /// [`Error::Argument`](crate::Error::Argument) when there is nothing to prune; [`Error::TensorTooLarge`](crate::Error::TensorTooLarge) and
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) name the tensor.
     pub fn new(
         gpu: &Gpu,
         network: &Network,

@@ -10,7 +10,7 @@ use crate::kernels::apply_mask_reference;
 use crate::nn::{Input, Model};
 use crate::optim::{AVERAGE, Optimizer};
 use crate::prune::MaskUpdateOp;
-use crate::storage::{Encoding, Replace, Tensor, TensorData, read_floats};
+use crate::storage::{Encoding, Floats, Replace, Tensor, TensorData, read_floats};
 use crate::{Error, Result};
 
 /// The key of the network's name in a file's metadata.
@@ -68,7 +68,7 @@ impl ModelFile {
     }
 
     fn read(path: &Path) -> Result<Self> {
-        let (weights, metadata, others) = read_floats(path)?;
+        let Floats { tensors: weights, metadata, others, .. } = read_floats(path)?;
         let fail = |message: String| Error::file(path, message);
         if let Some(other) = others.first() {
             return Err(fail(format!("{other} is no float; a model's file holds floats alone")));
@@ -210,7 +210,7 @@ impl Session {
     /// # Errors
     /// [`Error::File`] names the weight that is missing or has another shape; then nothing has been changed.
     pub fn load_weights(&mut self, path: &Path) -> Result<Vec<String>> {
-        let (weights, _, others) = read_floats(path)?;
+        let Floats { tensors: weights, others, .. } = read_floats(path)?;
         self.put(path, &weights)?;
         let unknown = |name: &String| !self.variables.iter().any(|v| v.name == *name);
         Ok(weights.into_iter().map(|w| w.name).chain(others).filter(unknown).collect())

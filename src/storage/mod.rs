@@ -5,4 +5,4 @@ mod tensors;
 
 pub use header::{Header, MAX_HEADER, PREFIX, TensorInfo, nonzero};
 pub use replace::{Replace, TEMPORARY, replace};
-pub use tensors::{Encoding, Tensor, TensorData, read_floats, read_tensors};
+pub use tensors::{Encoding, Floats, Tensor, TensorData, read_floats, read_tensors};

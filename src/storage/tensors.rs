@@ -129,12 +129,23 @@ pub fn read_tensors(path: &Path) -> Result<Vec<Tensor>> {
     Ok(tensors)
 }
 
-/// Reads all tensors of the file at `path` as f32, with the file's metadata: other people's weights in f32, f16, bf16 or f64.
-/// What is no float is left out, and so named in the third part.
+/// Other people's weights, as [`read_floats`] reads them.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Floats {
+    /// Each tensor of f32, f16, bf16 or f64, as f32.
+    pub tensors: Vec<Tensor>,
+    /// What the file's writer noted.
+    pub metadata: HashMap<String, String>,
+    /// Names of the tensors that are no floats: they are left out.
+    pub others: Vec<String>,
+}
+
+/// Reads all tensors of floats of the file at `path` as f32.
 ///
 /// # Errors
 /// As [`read_tensors`].
-pub fn read_floats(path: &Path) -> Result<(Vec<Tensor>, HashMap<String, String>, Vec<String>)> {
+pub fn read_floats(path: &Path) -> Result<Floats> {
     let mut header = Header::open(path)?;
     let metadata = std::mem::take(&mut header.metadata);
     let is_float = |dtype| matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64);
@@ -147,7 +158,8 @@ pub fn read_floats(path: &Path) -> Result<(Vec<Tensor>, HashMap<String, String>,
         let data = TensorData::F32(floats_of(dtype, &raw));
         floats.push(Tensor { name, shape, data });
     }
-    Ok((floats, metadata, others.into_iter().map(|t| t.name).collect()))
+    let others = others.into_iter().map(|t| t.name).collect();
+    Ok(Floats { tensors: floats, metadata, others })
 }
 
 /// The values of one of the four dtypes of [`read_floats`].

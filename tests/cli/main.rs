@@ -11,6 +11,7 @@ mod inspect;
 mod models;
 #[path = "../common/needs.rs"]
 mod needs;
+mod own_data;
 #[path = "../common/paths.rs"]
 mod paths;
 mod prune;

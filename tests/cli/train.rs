@@ -39,7 +39,10 @@ fn json_is_what_the_contract_says() {
         "sparsity",
         "steps_per_second",
         "test_accuracy",
+        "test_loss",
+        "test_top_5_accuracy",
         "train_accuracy",
+        "train_top_5_accuracy",
     ];
     assert_eq!(keys(&report), expected);
     for name in ["adapter", "backend", "checkpoint"] {

@@ -15,6 +15,7 @@ mod oneshot;
 #[path = "../common/paths.rs"]
 mod paths;
 mod selftest;
+mod session;
 #[path = "../common/shared.rs"]
 mod shared;
 mod shared_device;

@@ -71,8 +71,8 @@ built_in! {
     /// As the first order, of how much each change differs from the one before.
     SecondOrderGradient = GradientChange { second: true };
     /// |w| times the length of its input over all batches seen (Wanda: Sun et al. 2023): for pruning
-    /// in one shot, with [`Session::calibrate`](crate::train::Session::calibrate) and
-    /// [`update_masks`](crate::train::Session::update_masks), or after dense training.
+    /// in one shot, with [`Session::calibrate`](crate::session::Session::calibrate) and
+    /// [`update_masks`](crate::session::Session::update_masks), or after dense training.
     Wanda = wanda::Wanda;
 }
 

@@ -54,7 +54,7 @@ pub trait Scoring: fmt::Debug + Send + Sync {
     }
 
     /// Whether it ranks by what batches have left: without any, all weights score the same. Pruning
-    /// in one shot then runs [`Session::calibrate`](crate::train::Session::calibrate) first.
+    /// in one shot then runs [`Session::calibrate`](crate::session::Session::calibrate) first.
     fn needs_batches(&self) -> bool {
         self.needs_gradients() || self.needs_inputs()
     }

@@ -25,9 +25,9 @@ use supervisor::Supervisor;
 /// trains without files.
 ///
 /// # Errors
-/// [`Error::Argument`] names the option and the way out; [`Error::NonFinite`] the step and tensor;
-/// [`Error::Panicked`] the function; [`Error::Locked`] the process that works in the logdir;
-/// [`Error::NoValidCheckpoint`] when there are checkpoints but none can be trusted.
+/// [`Error::Argument`](crate::Error::Argument) names the option and the way out; [`Error::NonFinite`](crate::Error::NonFinite) the step and tensor;
+/// [`Error::Panicked`](crate::Error::Panicked) the function; [`Error::Locked`](crate::Error::Locked) the process that works in the logdir;
+/// [`Error::NoValidCheckpoint`](crate::Error::NoValidCheckpoint) when there are checkpoints but none can be trusted.
 pub fn train(
     train_op: TrainOp<'_>,
     logdir: Option<&Path>,

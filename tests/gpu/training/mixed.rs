@@ -47,8 +47,9 @@ fn mixed_losses_are_near_those_in_32_bits() {
     let [full, half] = [gpu, mixed].map(|gpu| go(gpu, sgd, MaskUpdateOp::none()));
     let products = |run: &Run| run.0.session.plan().matches("f16_matmul").count();
     assert_eq!(products(&full), 0);
-    // Of the layers of 48 and 33: two forward, two gradients of weights, one of inputs; and two in evaluation.
-    assert_eq!(products(&half), 5 + 2, "{}", half.0.session.plan());
+    // Of the layers of 48 and 33: two forward, two gradients of weights, one of inputs; two in
+    // evaluation, and two in prediction.
+    assert_eq!(products(&half), 5 + 2 + 2, "{}", half.0.session.plan());
     let [full, half] = [&full, &half].map(losses);
     assert_ne!(full, half);
     for (step, (a, b)) in full.iter().zip(&half).enumerate() {

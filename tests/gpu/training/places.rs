@@ -149,7 +149,7 @@ fn another_number_of_places_is_refused_and_named() {
     let network =
         Model::mlp(&[5]).network(BATCH, &secateur::nn::Input::flat(LENGTH, LETTERS)).unwrap();
     let mut session = Session::new(gpu, &network, optimizer, &op, SEED).unwrap();
-    let both = ["rows have 3 labels", "gives 1 answers"];
+    let both = ["rows of letters have 3 labels", "gives 1 answers"];
     refused(session.evaluate(&letters()).unwrap_err(), &both);
     refused(session.calibrate(&mut streams()).unwrap_err(), &both);
 }

@@ -2,7 +2,6 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};

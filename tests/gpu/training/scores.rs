@@ -186,8 +186,8 @@ fn one_shot_refuses_what_makes_no_sense() {
     let four = Dataset::new("four", &[6], vec![0.0; 96], four).unwrap();
     let mut four = Batches::new(Arc::new(four), 16, None).unwrap().epochs(Some(1));
     let classes = session.calibrate(&mut four).unwrap_err().to_string();
-    assert!(classes.contains("with 4 classes, the network takes 16 x 6 with 3"), "{classes}");
-    assert!(error.contains("8 x 6 with 3 classes, the network takes 16 x 6 with 3"), "{error}");
+    assert!(classes.contains("four has 4 classes, the network tells 3 apart"), "{classes}");
+    assert!(error.contains("blobs has batches of 8 rows, the network takes 16"), "{error}");
 }
 
 /// Dropping weights costs energy: all of it at 0 stays, and less at each higher sparsity.

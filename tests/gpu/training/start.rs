@@ -73,9 +73,11 @@ fn a_network_must_fit_its_batches() {
         TrainOp::from_network(gpu, network, Optimizer::adam(lr), batches, SEED).map(|_| ())
     };
     made(16, 6, 4, 0.01).unwrap();
-    for (batch, width, classes, part) in
-        [(8, 6, 3, "[8, 6]"), (16, 7, 3, "[16, 7]"), (16, 6, 2, "3 classes")]
-    {
+    for (batch, width, classes, part) in [
+        (8, 6, 3, "batches of 16 rows, the network takes 8"),
+        (16, 7, 3, "6 features, the network takes 7"),
+        (16, 6, 2, "3 classes"),
+    ] {
         let error = made(batch, width, classes, 0.01).unwrap_err();
         assert!(matches!(error, Error::Shape { .. }), "{error}");
         assert!(error.to_string().contains(part), "{error}");

@@ -155,7 +155,7 @@ fn what_is_no_array_is_named() {
     fails(array("<f4", "(-1, 2)", &[]), &["(-1, 2)"]);
     let mut long = good.clone();
     (long[6], long[8], long[9], long[10], long[11]) = (2, 0, 0, 1, 0);
-    fails(one([&long[..12], &[b' '; 70_000]].concat()), &["fewer", "header"][1..].as_ref());
+    fails(one([&long[..12], &[b' '; 70_000]].concat()), ["fewer", "header"][1..].as_ref());
     fails(array("<f4", "(1, 2)", &floats(&[1.0, f32::NAN])), &["row 0, feature 1 is NaN"]);
     fails(array("<f8", "(1,)", &1e300_f64.to_le_bytes()), &["row 0, feature 0 is inf"]);
     fails(
@@ -173,7 +173,7 @@ fn answers_fit_the_rows_and_the_task() {
         Files::new().write("a.npz", npz(&[x(), (name, array)])).rows("npz", "a.npz", options)
     };
     let ints = |values: &[i64]| {
-        npy("<i8", &format!("({},)", values.len()), &bytes(values, |x| x.to_le_bytes()))
+        npy("<i8", &format!("({},)", values.len()), &bytes(values, i64::to_le_bytes))
     };
     let task = |data: Result<Arc<Dataset>>| data.unwrap().task();
     assert_eq!(task(with("labels", ints(&[0, 0]), "")), Task::classification(2));

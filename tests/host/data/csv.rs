@@ -71,9 +71,10 @@ fn tabs_and_gzip_are_read() {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         gzip.write_all(text.as_bytes()).unwrap();
         let bytes = gzip.finish().unwrap();
-        files.write("cut.csv.gz", &bytes[..bytes.len() - 5]).write(name, bytes);
+        let cut = format!("cut.{name}");
+        files.write(&cut, &bytes[..bytes.len() - 5]).write(name, bytes);
         assert_eq!(features(&files.rows("csv", name, "").unwrap()), [1.0, 2.0]);
-        fails(files.rows("csv", "cut.csv.gz", ""), &["cut.csv.gz: not a whole gzip file"]);
+        fails(files.rows("csv", &cut, ""), &["not a whole gzip file"]);
     }
     // A byte order mark is no part of a name.
     files.write("bom.csv", "\u{feff}a,b\n1,2\n");
@@ -85,7 +86,7 @@ fn faults_are_named_by_line_and_column() {
     let label = "label = 'y'";
     let all: &[(&str, &str, &[&str])] = &[
         ("x,y\n1,a\nred,b\n", label, &["t.csv: line 3, column `x`: `red` is no number"]),
-        ("x,y\n1,a\n\n,b\n", label, &["line 4, column `x`: is empty"]),
+        ("x,y\n1,a\n,b\n", label, &["line 3, column `x`: is empty"]),
         ("x,y\n1,a\n2,\n", label, &["line 3, column `y`: is empty"]),
         ("x,y\nnan,a\n", label, &["line 2, column `x`: `nan` is not finite"]),
         ("x,y\n1e39,a\n", label, &["`1e39` is not finite as an f32"]),
