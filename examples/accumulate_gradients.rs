@@ -27,7 +27,7 @@ fn main() -> Result<()> {
         ..Default::default()
     };
     let outcome = train(train_op, None, pruning.conditional_mask_update_op(), options)?;
-    let accuracy = outcome.session.evaluate(&data.test)?.accuracy;
+    let accuracy = outcome.session.evaluate(&data.test)?.accuracy().unwrap_or(0.0);
     println!("{} updates of 4 x 32 rows: test accuracy {accuracy:.4}", outcome.global_step);
     for layer in outcome.session.layers()? {
         println!("{}: {} of {} weights left", layer.name, layer.nonzero, layer.total());

@@ -45,7 +45,7 @@ fn run(gpu: &Gpu, model: &Model, data: &Split, steps: u64) -> Result<()> {
     println!(
         "{model}, {steps} steps: {:.3} nats a character on the rest of the text, {:.1} % right",
         evaluation.loss,
-        100.0 * evaluation.accuracy
+        100.0 * evaluation.accuracy().unwrap_or(0.0)
     );
     for layer in outcome.session.layers()? {
         println!("{} {:?}: {} of {} left", layer.name, layer.shape, layer.nonzero, layer.total());

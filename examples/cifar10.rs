@@ -25,7 +25,7 @@ fn main() -> Result<()> {
     let training = Training {
         schedule: Schedule { warmup_steps: 0, decay },
         average: Some(0.99),
-        ..Optimizer::Sgd { lr: 0.05, weight_decay: 0.0 }.into()
+        ..Optimizer::sgd(0.05).into()
     };
     let train_op = TrainOp::new(&gpu, &Model::Cifar10, training, Prefetch::new(batches), 1)?;
     let spec = format!(
@@ -39,7 +39,8 @@ fn main() -> Result<()> {
     let evaluation = outcome.session.evaluate(&data.test)?;
     println!(
         "{steps} steps: test accuracy {:.4}, loss {:.4}",
-        evaluation.accuracy, evaluation.loss
+        evaluation.accuracy().unwrap_or(0.0),
+        evaluation.loss
     );
     let layers = outcome.session.layers()?;
     let total: u64 = layers.iter().map(LayerSparsity::total).sum();

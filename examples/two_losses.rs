@@ -2,8 +2,11 @@
 //! batch. Only the parameters that reach a loss move with it.
 //!
 //! `cargo run --release --example two_losses`
+use secateur::data::Task;
 use secateur::graph::Graph;
 use secateur::kernels::Activation;
+use secateur::nn::Ends;
+use secateur::nn::Metric;
 use secateur::nn::Network;
 use secateur::train::StepReturn;
 use secateur::{
@@ -28,9 +31,11 @@ fn network(width: u32, classes: u32) -> Result<Network> {
     let loss = graph.softmax_cross_entropy(logits, labels)?;
     let early = graph.softmax_cross_entropy(early, labels)?;
     let correct = graph.correct(logits, labels)?;
-    let losses = vec![("early".to_owned(), early)];
-    let name = "digits with an early head".to_owned();
-    Ok(Network { name, graph, features, labels, loss, losses, correct, classes })
+    let ends = Ends { features, answers: labels, output: logits, loss };
+    let task = Task::classification(classes);
+    Ok(Network::new("digits with an early head", graph, task, ends)
+        .with_loss("early", early)
+        .with_metric(Metric::Accuracy, correct))
 }
 
 fn main() -> Result<()> {
@@ -53,7 +58,7 @@ fn main() -> Result<()> {
         ..Default::default()
     };
     let outcome = train(train_op, None, MaskUpdateOp::none(), options)?;
-    let accuracy = outcome.session.evaluate(&data.test)?.accuracy;
+    let accuracy = outcome.session.evaluate(&data.test)?.accuracy().unwrap_or(0.0);
     println!("main head, {} steps: test accuracy {accuracy:.4}", outcome.global_step);
     Ok(())
 }

@@ -42,9 +42,8 @@ target=${CARGO_TARGET_DIR:-target}
 cp "$target/${profile/dev/debug}/secateur" "$out/bin/"
 if command -v strip >/dev/null; then strip "$out"/bin/* "$out"/tests/*; fi
 
-# What tests read. Some goldens are kept beside the project.
+# What tests read, their goldens among it.
 cp -r Cargo.toml src tests shaders recipes "$out/project/"
-if [ -d ../shared/goldens ]; then mkdir "$out/shared" && cp -r ../shared/goldens "$out/shared/"; fi
 # The failing driver, which its tests would compile.
 cc -shared -fPIC -fvisibility=hidden -pthread tests/device_faults/vkfault.c \
     -o "$out/project/tests/device_faults/vkfault.so" 2>/dev/null ||

@@ -1,9 +1,5 @@
 // w -= rate * (g + decay * w), with the mask applied in the same pass.
 
-@group(0) @binding(0) var<storage, read> gradient: array<f32>;
-@group(0) @binding(1) var<storage, read> mask: array<u32>;
-@group(0) @binding(2) var<storage, read> step: Step;
-@group(0) @binding(3) var<storage, read_write> weights: array<f32>;
 @group(0) @binding(4) var<uniform> params: Params;
 
 struct Params {
@@ -11,25 +7,8 @@ struct Params {
     decay: f32,
 }
 
-@compute @workgroup_size(256)
-fn main(
-    @builtin(global_invocation_id) id: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-) {
-    let i = flat_index(id, groups);
-    if i >= params.len {
-        return;
-    }
-    var g = gradient[i];
-    if PRUNED != DENSE && !bit(mask[i / 32u], i) {
-        g = 0.0;
-        if PRUNED == ZERO {
-            weights[i] = 0.0;
-        }
-        if PRUNED != REVIVE {
-            return;
-        }
-    }
-    let w = weights[i];
-    weights[i] = w - step.learning_rate * (g + params.decay * w);
+fn release(i: u32) {}
+
+fn moved(i: u32, w: f32, g: f32) -> f32 {
+    return w - step.learning_rate * (g + params.decay * w);
 }

@@ -1,7 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+// Macros name the crate as their callers do.
+extern crate self as secateur;
+
 pub mod bench;
+pub mod checkpoint;
 pub mod data;
 pub mod error;
 pub mod gpu;
@@ -11,6 +15,8 @@ pub mod nn;
 pub mod oneshot;
 pub mod optim;
 pub mod prune;
+pub mod raw;
+pub mod session;
 pub mod storage;
 pub mod train;
 
@@ -20,4 +26,7 @@ pub use gpu::{Gpu, GpuOptions};
 pub use nn::Model;
 pub use optim::{Optimizer, Training};
 pub use prune::{MaskUpdateOp, Pruning, PruningSpec};
-pub use train::{Session, TrainOp, TrainOptions, TrainOutcome, train};
+pub use session::Session;
+pub use train::{TrainOp, TrainOptions, TrainOutcome, train};
+
+pub(crate) use gpu::{uniform, wgsl};

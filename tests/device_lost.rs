@@ -1,11 +1,16 @@
 //! A device that is lost in the middle of a run. A binary of its own: each test has its own device.
-use std::cell::{Cell, RefCell};
+#[path = "common/needs.rs"]
+mod needs;
+#[path = "common/shared.rs"]
+mod shared;
+
+use shared::Shared;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::data::{Batches, digits};
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::train::{Event, TrainOptions, TrainOutcome, train};
 use secateur::{Error, Gpu, GpuOptions, Model, Optimizer, Pruning, Result, TrainOp};
 
@@ -13,11 +18,11 @@ fn open() -> Option<Gpu> {
     let options = GpuOptions { cache_dir: None, ..GpuOptions::from_env().unwrap() };
     match Gpu::open(&options) {
         Ok(gpu) => Some(gpu),
-        Err(e) if std::env::var("SECATEUR_REQUIRE_GPU").is_ok_and(|v| v == "1") => panic!("{e}"),
-        Err(e) => {
-            eprintln!("SKIPPED: {e}");
+        Err(e @ Error::NoAdapter { .. }) => {
+            needs::missing(needs::GPU, e);
             None
         }
+        Err(e) => panic!("{e}"),
     }
 }
 
@@ -39,7 +44,7 @@ fn run(gpu: &Gpu, logdir: Option<&Path>, options: TrainOptions<'_>) -> Result<Tr
 /// An observer that gives `gpu` up at the first event that `when` picks.
 fn lose<'a>(
     gpu: &'a Gpu,
-    seen: &'a RefCell<Vec<Event>>,
+    seen: &'a Shared<Vec<Event>>,
     when: fn(&Event) -> bool,
 ) -> TrainOptions<'a> {
     let on_event = move |event: &Event| {
@@ -71,8 +76,8 @@ fn a_run_goes_on_with_a_fresh_device_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let [straight, lost] = ["straight", "lost"].map(|n| folder.path().join(n));
     assert_eq!(run(&gpu, Some(&straight), TrainOptions::default()).unwrap().global_step, 40);
-    let seen = RefCell::default();
-    let (starts, pause) = (Cell::new(0), Duration::from_millis(200));
+    let seen = Shared::default();
+    let (starts, pause) = (Shared::new(0), Duration::from_millis(200));
     let options = TrainOptions {
         local_init_op: Some(Box::new(|_| {
             starts.set(starts.get() + 1);
@@ -101,7 +106,7 @@ fn without_a_checkpoint_the_run_begins_again() {
     let folder = tempfile::tempdir().unwrap();
     let [straight, lost] = ["straight", "lost"].map(|n| folder.path().join(n));
     run(&gpu, Some(&straight), TrainOptions::default()).unwrap();
-    let seen = RefCell::default();
+    let seen = Shared::default();
     let options = TrainOptions { save_every_n_steps: Some(1000), ..lose(&gpu, &seen, step_25) };
     assert_eq!(run(&gpu, Some(&lost), options).unwrap().steps, 40);
     let starts =
@@ -115,7 +120,7 @@ fn without_a_checkpoint_the_run_begins_again() {
 fn a_run_that_falls_behind_its_start_counts_no_step_below_it() {
     let Some(gpu) = open() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let seen = RefCell::default();
+    let seen = Shared::default();
     let options = TrainOptions { max_retries: 0, ..lose(&gpu, &seen, saved) };
     run(&gpu, Some(folder.path()), options).unwrap_err();
     let fresh = gpu.reopen().unwrap();
@@ -138,7 +143,7 @@ fn a_run_that_falls_behind_its_start_counts_no_step_below_it() {
 fn retries_are_counted_anew_after_a_checkpoint() {
     let Some(gpu) = open() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (current, losses) = (RefCell::new(gpu.clone()), Cell::new(0));
+    let (current, losses) = (Shared::new(gpu.clone()), Shared::new(0));
     let options = TrainOptions {
         max_retries: 1,
         local_init_op: Some(Box::new(|session| {
@@ -161,7 +166,7 @@ fn retries_are_counted_anew_after_a_checkpoint() {
 fn without_retries_the_loss_is_an_error_and_the_next_run_resumes() {
     let Some(gpu) = open() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let seen = RefCell::default();
+    let seen = Shared::default();
     let options = TrainOptions { max_retries: 0, ..lose(&gpu, &seen, saved) };
     let error = run(&gpu, Some(folder.path()), options).unwrap_err();
     assert!(matches!(error, Error::DeviceLost(_)), "{error}");
@@ -179,7 +184,7 @@ fn without_retries_the_loss_is_an_error_and_the_next_run_resumes() {
 #[test]
 fn without_a_logdir_there_is_nothing_to_go_on_from() {
     let Some(gpu) = open() else { return };
-    let seen = RefCell::default();
+    let seen = Shared::default();
     let error = run(&gpu, None, lose(&gpu, &seen, step_25)).unwrap_err();
     assert!(matches!(error, Error::DeviceLost(_)), "{error}");
 }
@@ -188,7 +193,7 @@ fn without_a_logdir_there_is_nothing_to_go_on_from() {
 fn a_device_that_is_lost_at_every_start_is_given_up() {
     let Some(gpu) = open() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let starts = Cell::new(0);
+    let starts = Shared::new(0);
     let options = TrainOptions {
         max_retries: 2,
         local_init_op: Some(Box::new(|session| {

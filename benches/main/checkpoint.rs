@@ -1,5 +1,5 @@
 //! What a checkpoint costs the run that it is taken of.
-use std::cell::RefCell;
+use crate::shared::Shared;
 use std::time::Duration;
 
 use secateur::data::{Answers, Dataset, Features};
@@ -41,7 +41,7 @@ fn train_op<'a>(gpu: &Gpu, widths: &[u32]) -> Result<TrainOp<'a>> {
 fn stall(gpu: &Gpu, widths: &[u32], saves: u64) -> Result<Duration> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let seen = RefCell::new(Vec::new());
+    let seen = Shared::new(Vec::new());
     let options = TrainOptions {
         save_every_n_steps: Some(1),
         max_to_keep: 1,

@@ -26,7 +26,7 @@
 //! `cargo bench` measures; `cargo test --benches` runs each benchmark once at a tiny size. `cargo bench -- matmul` measures the
 //! rows whose names hold that.
 //!
-//! With `SECATEUR_PRECISION=mixed` the products are measured over halves too (`half matmul`, without the copies), and train steps are of
+//! With `SECATEUR_PRECISION=mixed` the products are measured over f16 too (`f16 matmul`, without the copies), and train steps are of
 //! mixed precision.
 //!
 //! `SECATEUR_BENCH_JSON=FILE` writes the rows there too. `SECATEUR_PEER='PROGRAM ARGUMENT...'` compares instead: our workload
@@ -39,6 +39,8 @@ mod mask_update;
 mod peer;
 mod plan;
 mod rows;
+#[path = "../../tests/common/shared.rs"]
+mod shared;
 mod train_step;
 
 use std::io::Write;
@@ -107,8 +109,8 @@ fn matmul(rows: &mut Rows<'_>, mixed: bool) {
             let workload = Workload::Matmul { form, size };
             rows.workload("matmul", &format!("{form:?}/{name}"), &workload);
             if mixed {
-                let workload = Workload::HalfMatmul { form, size };
-                rows.workload("half matmul", &format!("{form:?}/{name}"), &workload);
+                let workload = Workload::F16Matmul { form, size };
+                rows.workload("f16 matmul", &format!("{form:?}/{name}"), &workload);
             }
         }
     }

@@ -42,6 +42,7 @@ pub fn mask_update(results: &mut Rows<'_>, rows: u32, columns: u32) -> Result<()
                 gradient: spec.needs_gradients().then(|| slot("gradient", len)),
                 score_slots: spec
                     .score
+                    .scoring()
                     .slots(len, columns)
                     .into_iter()
                     .map(|(name, words)| slot(name, words))

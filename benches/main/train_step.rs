@@ -50,7 +50,7 @@ fn steps(tiny: bool) -> Result<Vec<TrainStep>> {
         let alphabet: Vec<char> = (0..65u8).map(|i| char::from(b'0' + i)).collect();
         Dataset::text("made-up", &tokens, alphabet, length).map(Arc::new)
     };
-    let (sgd, adam) = (Optimizer::Sgd { lr: 1e-3, weight_decay: 0.0 }, Optimizer::adam(1e-3));
+    let (sgd, adam) = (Optimizer::sgd(1e-3), Optimizer::adam(1e-3));
     let lstm = Model::CharLstm { units: sized(4, 128), depth: 1 };
     let gpt = Model::CharGpt { width: sized(4, 64), blocks: 2, heads: sized(1, 4) };
     let of = |name: &str, model, data, batch, optimizer| TrainStep {

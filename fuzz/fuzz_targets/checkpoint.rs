@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use secateur::train::checkpoint::{self, MODEL_FILE, Manifest, OPTIMIZER_FILE};
+use secateur::checkpoint::{self, MODEL_FILE, Manifest, OPTIMIZER_FILE};
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_64;
 

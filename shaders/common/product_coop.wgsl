@@ -1,7 +1,7 @@
 // The sums of a product of halves on cooperative matrices of SIDE x SIDE: a workgroup is one subgroup, which keeps
 // 2 x 2 of them, or 4 x 4 where WIDE.
 //
-// a and b have whole matrices (`half_copy`), of which those past the edge are clamped while loading and skipped while
+// a and b have whole matrices (`f16_copy`), of which those past the edge are clamped while loading and skipped while
 // storing; terms past the end are zeros. A launch begins at a whole matrix of terms.
 override SUBGROUP: u32 = 32u;
 override WIDE: bool = false;

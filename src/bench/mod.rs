@@ -1,4 +1,4 @@
-//! Floor 7: how fast an adapter is, and how near to that the kernels come: its ceilings, measured, and workloads against them.
+//! Floor 9: how fast and how right an adapter is: its ceilings, measured, workloads against them, a tuner, a self-test.
 //!
 //! `secateur bench` prints what [`measure`] returns; `cargo bench` runs the same [`Workload`]s through criterion.
 mod ceilings;
@@ -7,14 +7,18 @@ mod plot;
 mod replay;
 mod roofline;
 mod sampling;
+mod selftest;
 mod suite;
 mod train_step;
+mod tune;
 mod workload;
 
 #[cfg(feature = "cli")]
 pub use plot::plot;
 pub use roofline::{Ceilings, Limit, Work};
 pub use sampling::{Effort, Sampled, median, sample};
+pub use selftest::{Check, selftest};
 pub use suite::{LeftOut, Measured, Row, measure};
 pub use train_step::TrainStep;
+pub use tune::{TUNED_SIZES, Tuned, tune};
 pub use workload::{Prepared, Weights, Workload};

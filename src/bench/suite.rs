@@ -126,7 +126,7 @@ impl Suite<'_> {
         let sizes: &[u32] =
             if self.effort.tiny { &[16, 32] } else { &[256, 512, 1024, 2048, 4096, 8192] };
         let full: Product = |form, n| Workload::Matmul { form, size: [n; 3] };
-        let halves: Product = |form, n| Workload::HalfMatmul { form, size: [n; 3] };
+        let halves: Product = |form, n| Workload::F16Matmul { form, size: [n; 3] };
         let mixed = self.gpu.precision() == Precision::Mixed;
         for product in [full].into_iter().chain(mixed.then_some(halves)) {
             let fit = self.growing(sizes.iter().map(|&n| product(Form::NN, n)), 8.0)?;

@@ -115,13 +115,12 @@ impl TrainStep {
     pub fn time(&self, gpu: &Gpu, steps: u64) -> Result<Duration> {
         let mask_update_op = match self.pruned {
             None => MaskUpdateOp::none(),
-            Some(pruned) => Pruning::new(PruningSpec {
-                target_sparsity: 0.9,
-                sparsity_function_end_step: 1,
-                end_pruning_step: 1,
-                pruned,
-                ..Default::default()
-            })?
+            Some(pruned) => Pruning::new(
+                PruningSpec::to(0.9)
+                    .sparsity_function_end_step(1)
+                    .end_pruning_step(1)
+                    .pruned(pruned),
+            )?
             .conditional_mask_update_op(),
         };
         let begin = OnceLock::new();

@@ -8,8 +8,8 @@ use super::{TrainStep, Work};
 use crate::Result;
 use crate::gpu::{Gpu, Phase, PlanBuilder, Slot};
 use crate::kernels::{
-    Activation, Add, Form, Half, HalfBegin, HalfCopy, HalfMatmul, MASK_STATE_WORDS, MagnitudePeak,
-    Matmul, RandomScore, Ranked, Selection, TOPK_STATE_WORDS, mask_words,
+    Activation, Add, F16Begin, F16Copy, F16Matmul, F16Operand, Form, MASK_STATE_WORDS,
+    MagnitudePeak, Matmul, RandomScore, Ranked, Selection, TOPK_STATE_WORDS, mask_words,
 };
 
 /// A workload of one size.
@@ -23,7 +23,7 @@ pub enum Workload {
         size: [u32; 3],
     },
     /// A product of copies in halves, as mixed precision has it; what makes the copies is not measured.
-    HalfMatmul {
+    F16Matmul {
         /// Which operands are stored transposed.
         form: Form,
         /// Rows, columns and terms.
@@ -79,7 +79,7 @@ impl Workload {
                 let [m, n, k] = size.map(f64::from);
                 Work { flops: 2.0 * m * n * k, bytes: 4.0 * (m * k + k * n + m * n) }
             }
-            Self::HalfMatmul { size, .. } => {
+            Self::F16Matmul { size, .. } => {
                 let [m, n, k] = size.map(f64::from);
                 Work { flops: 2.0 * m * n * k, bytes: 2.0 * (m * k + k * n) + 4.0 * m * n }
             }
@@ -95,7 +95,7 @@ impl Workload {
     /// Units of throughput that are done once in each repetition, and their name.
     pub fn units(&self) -> (f64, &'static str) {
         match *self {
-            Self::Matmul { .. } | Self::HalfMatmul { .. } => {
+            Self::Matmul { .. } | Self::F16Matmul { .. } => {
                 (self.work().map_or(0.0, |w| w.flops) / 1e9, "GFLOP/s")
             }
             Self::Add { .. } => {
@@ -110,7 +110,7 @@ impl Workload {
     /// The longest of its tensors in bytes.
     pub fn largest_tensor(&self) -> u64 {
         match *self {
-            Self::Matmul { size: [m, n, k], .. } | Self::HalfMatmul { size: [m, n, k], .. } => {
+            Self::Matmul { size: [m, n, k], .. } | Self::F16Matmul { size: [m, n, k], .. } => {
                 let bytes = |x: u32, y: u32| 4 * u64::from(x) * u64::from(y);
                 bytes(m, n).max(bytes(m, k)).max(bytes(k, n))
             }
@@ -132,9 +132,7 @@ impl Workload {
                 return Ok(Prepared(Box::new(move |steps| step.time(&gpu, steps))));
             }
             Self::Matmul { form, size } => Replay::new(gpu, |plan| matmul(plan, form, size)),
-            Self::HalfMatmul { form, size } => {
-                Replay::new(gpu, |plan| half_matmul(plan, form, size))
-            }
+            Self::F16Matmul { form, size } => Replay::new(gpu, |plan| f16_matmul(plan, form, size)),
             Self::Add { len } => Replay::new(gpu, |plan| {
                 let [x, y, out] = ["x", "y", "out"].map(|name| plan.persistent(name, len));
                 plan.push(Add { x, y, out, len, period: len })?;
@@ -163,8 +161,8 @@ impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Matmul { form, size } => write!(f, "matmul {form:?} {}", extents(*size)),
-            Self::HalfMatmul { form, size } => {
-                write!(f, "half matmul {form:?} {}", extents(*size))
+            Self::F16Matmul { form, size } => {
+                write!(f, "f16 matmul {form:?} {}", extents(*size))
             }
             Self::Add { len } => write!(f, "add {}", power(*len)),
             Self::MaskUpdate { len, tensors, weights } => {
@@ -248,7 +246,7 @@ fn matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Result<Pha
 }
 
 /// The copies are made in the phase that fills.
-fn half_matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Result<Phase> {
+fn f16_matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Result<Phase> {
     let stored = [
         ("a", if form == Form::TN { [k, m] } else { [m, k] }),
         ("b", if form == Form::NT { [n, k] } else { [k, n] }),
@@ -257,19 +255,19 @@ fn half_matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Resul
     let peaks = plan.persistent("peaks", 2);
     let mut copy = |(name, [rows, columns]): (&str, [u32; 2]), at| {
         // The largest product that is measured has no more words than its f32 operands.
-        let words = HalfCopy::words(rows, columns).unwrap_or(u32::MAX);
-        Half { copy: plan.persistent(format!("half/{name}"), words), at }
+        let words = F16Copy::words(rows, columns).unwrap_or(u32::MAX);
+        F16Operand { copy: plan.persistent(format!("f16/{name}"), words), at }
     };
     let [a, b] = [copy(stored[0], 0), copy(stored[1], 1)];
     let (activation, bias, gate, c) =
         (Activation::Identity, None, None, plan.persistent("c", m * n));
-    HalfMatmul { form, a, b, peaks, bias, activation, gate, c, m, n, k }.push(plan)?;
+    F16Matmul { form, a, b, peaks, bias, activation, gate, c, m, n, k }.push(plan)?;
     let phase = fill(plan, &[x, y])?;
-    plan.push(HalfBegin { peaks })?;
+    plan.push(F16Begin { peaks })?;
     for ((values, half), (_, [rows, columns])) in [(x, a), (y, b)].into_iter().zip(stored) {
-        let (mask, Half { copy: out, at }) = (None, half);
+        let (mask, F16Operand { copy: out, at }) = (None, half);
         plan.push(MagnitudePeak { values, peak: peaks, at, len: rows * columns })?;
-        plan.push(HalfCopy { x: values, mask, peaks, at, out, rows, columns })?;
+        plan.push(F16Copy { x: values, mask, peaks, at, out, rows, columns })?;
     }
     Ok(phase)
 }

@@ -7,6 +7,8 @@ use secateur::gpu::Precision;
 use secateur::nn::Model;
 use secateur::prune::{PruningSpec, Score};
 
+use super::data::Data;
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 ran but missed a stated check; 2 wrong usage or an error;
 73 checkpoints present but none valid; 74 logdir in use by another process; 130 or 143
@@ -36,6 +38,11 @@ pub enum Command {
     /// Loss and accuracy of a checkpoint on a data set.
     #[command(after_help = "Example:\n  secateur eval logs/digits-001 --data digits --json")]
     Eval(Eval),
+    /// What a trained network answers on new rows.
+    #[command(
+        after_help = "Examples:\n  secateur predict logs/csv-001 --data csv:new.csv -o answers.csv\n  secateur predict model.safetensors --data npz:new.npz -o answers.npy"
+    )]
+    Predict(Predict),
     /// Write a checkpoint's weights to one file, if asked for without the units that pruning killed.
     #[command(
         after_help = "Example:\n  secateur export logs/digits-001 -o small.safetensors --shrink\n  secateur eval small.safetensors --data digits"
@@ -77,6 +84,8 @@ Examples:
   secateur train --data mnist:DIR --model mlp:300-100 --steps 9360 --batch 128 --lr 0.001 \\
     --pruning \"target_sparsity=0.9,pruning_frequency=100,\\
 sparsity_function_begin_step=936,sparsity_function_end_step=6552\"
+  secateur train --data csv:iris.csv --label species --standardise --model mlp:32 --steps 2000
+  secateur train --data csv:houses.csv --targets price --standardise --model mlp:64-64 --steps 4000
   secateur train recipes/fashion-mnist.toml --data fashion-mnist:DIR --logdir logs/fashion
   secateur train recipes/charlstm.toml --data text:FILE --baseline
   secateur train recipes/chargpt.toml --data text:FILE --recompute 2 --plan";
@@ -85,13 +94,8 @@ sparsity_function_begin_step=936,sparsity_function_end_step=6552\"
 pub struct Train {
     /// A recipe; options given besides it win over what it says.
     pub recipe: Option<PathBuf>,
-    /// `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR` (a folder or a file of records; images
-    /// are cropped, flipped and changed at random) or `text:FILE` (characters, in streams).
-    #[arg(long)]
-    pub data: Option<String>,
-    /// With text, characters in a window, 64 by default.
-    #[arg(long)]
-    pub length: Option<usize>,
+    #[command(flatten)]
+    pub data: Data,
     /// `mlp:WIDTH-WIDTH-...`: hidden layers with ReLU between them; `lenet5`; `cifar10`;
     /// `charlstm:UNITSxDEPTH` and `chargpt:WIDTHxBLOCKSxHEADS` for texts. A recipe may declare any
     /// stack of layers: docs/layers.md.
@@ -159,12 +163,8 @@ pub struct Train {
 pub struct Eval {
     /// A checkpoint, a logdir (its newest valid checkpoint), or a file that `export` wrote.
     pub checkpoint: PathBuf,
-    /// `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR` or `text:FILE`; the recipe's by default.
-    #[arg(long)]
-    pub data: Option<String>,
-    /// With text, characters in a window; the recipe's by default, or 64.
-    #[arg(long)]
-    pub length: Option<usize>,
+    #[command(flatten)]
+    pub data: Data,
     /// Rows in a batch. Of a text they are streams side by side, and states go on along each: the
     /// recipe's number by default, else 256.
     #[arg(long)]
@@ -172,6 +172,25 @@ pub struct Eval {
     /// Exit with 1 when the test accuracy is below this fraction.
     #[arg(long)]
     pub min_test_accuracy: Option<f64>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Predict {
+    /// A checkpoint, a logdir (its newest valid checkpoint), or a file that `export` wrote.
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub data: Data,
+    /// File to write: *.csv, a line a row, or *.npy, an array of f32. Standard output as CSV where left out.
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Rows in a batch.
+    #[arg(long, default_value_t = 256)]
+    pub batch: usize,
+    /// Replace an output that is there.
+    #[arg(long)]
+    pub force: bool,
     #[command(flatten)]
     pub common: Common,
 }
@@ -228,17 +247,13 @@ pub struct Prune {
     pub pattern: String,
     /// What ranks the weights: `magnitude`; or by running data through a network that secateur has
     /// trained (a checkpoint, a logdir, or what `export` wrote): `wanda`, |w| times the length of its
-    /// input; `saliency`, |w * gradient| of the last batch. There each output unit keeps its highest
+    /// input; `saliency`, |w * gradient| of the last batch; `movement`, what a step of descent
+    /// would do to |w|. There each output unit keeps its highest
     /// weight, and N:M runs along the inputs.
     #[arg(long, default_value = "magnitude", value_parser = score)]
     pub score: Score,
-    /// With such a score, the data: `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR` or
-    /// `text:FILE`; the recipe's by default.
-    #[arg(long)]
-    pub data: Option<String>,
-    /// With text, characters in a window; the recipe's by default, or 64.
-    #[arg(long)]
-    pub length: Option<usize>,
+    #[command(flatten)]
+    pub data: Data,
     /// With such a score, how many training rows are run through the network.
     #[arg(long, default_value_t = 1024)]
     pub rows: usize,
@@ -322,13 +337,15 @@ pub enum Pruning {
     Spec(Box<PruningSpec>),
 }
 
+/// The scores that rank without training: by the weights, or by what batches leave.
 fn score(text: &str) -> Result<Score, String> {
-    match text {
-        "magnitude" => Ok(Score::Magnitude),
-        "wanda" => Ok(Score::Wanda),
-        "saliency" => Ok(Score::Saliency),
-        _ => Err("must be magnitude, wanda or saliency".into()),
-    }
+    let in_one_shot = |s: &Score| s.scoring().is_magnitude() || s.scoring().needs_batches();
+    let fits = text.parse().ok().filter(in_one_shot);
+    fits.ok_or_else(|| {
+        let known: Vec<Score> = Score::built_in().filter(in_one_shot).collect();
+        let names: Vec<&str> = known.iter().map(Score::name).collect();
+        format!("must be one of {}", names.join(", "))
+    })
 }
 
 fn pruning(text: &str) -> Result<Pruning, secateur::Error> {

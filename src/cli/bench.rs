@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::args::Bench;
 use super::progress::Naming;
-use super::{Verdict, data, output};
+use super::{Verdict, adapter, output};
 
 #[derive(Debug, Serialize)]
 struct Report<'a> {
@@ -33,7 +33,7 @@ pub fn run(args: &Bench) -> Result<Verdict> {
         let svg = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg"));
         ensure!(svg, "--plot {}: the picture is an SVG; name a file *.svg", path.display());
     }
-    let gpu = data::gpu(&args.common)?;
+    let gpu = adapter::gpu(&args.common)?;
     let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
     let progress = Naming::new();
     let measured = measure(&gpu, &effort, &mut |name| progress.next(name));

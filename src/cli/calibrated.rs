@@ -7,10 +7,10 @@ use secateur::data::Batches;
 use secateur::gpu::Gpu;
 use secateur::oneshot::{Options, Report, TensorReport};
 use secateur::prune::{LayerSparsity, Pruning, PruningSpec};
-use secateur::train::{MaskSparsity, Session};
+use secateur::session::{MaskSparsity, Session};
 
 use super::args::Prune;
-use super::{data, export, trained};
+use super::model::Trained;
 
 /// Prunes the network at the input into an exported file.
 pub fn prune(gpu: &Gpu, args: &Prune, options: &Options) -> Result<Report> {
@@ -25,27 +25,22 @@ pub fn prune(gpu: &Gpu, args: &Prune, options: &Options) -> Result<Report> {
     let there = args.output.exists() && !args.force;
     ensure!(!there, "{name} is there already; choose another name, or --force");
 
-    let trained = trained::load(&args.input)
-        .with_context(|| format!("--score {:?} needs a trained network", args.score))?;
-    let names: Vec<&str> = trained.weights.iter().map(|w| w.name.as_str()).collect();
+    let trained = Trained::open(&args.input)
+        .with_context(|| format!("--score {} needs a trained network", args.score))?;
+    let names: Vec<&str> = trained.file.weights.iter().map(|w| w.name.as_str()).collect();
     options.check_matches(&names, names.len())?;
-    let length = trained.length(args.length);
-    let data = data::open(&trained.data(args.data.as_ref())?, length)?;
+    let train = trained.train_rows(&args.data)?;
     let op = Pruning::new(spec(args, options, &names))?.mask_update_op();
-    let batch = trained.batch(None, &data);
-    let mut session = trained.session(gpu, &data, batch, &op)?;
-    let rows = Arc::new(data.train.head(args.rows)?);
+    let (batch, input) = (trained.batch(None, &train), trained.input(&train));
+    let mut session = trained.file.session_for(gpu, batch, &input, &op)?;
+    let rows = Arc::new(train.head(args.rows)?);
     let streams = rows.is_text();
     let batches = Batches::new(rows, batch, None)?.epochs(Some(1));
     let mut batches = batches.streams(streams);
     session.calibrate(&mut batches)?;
     let masks = session.update_masks(options.sparsity)?;
 
-    let mut weights = trained.weights;
-    for w in &mut weights {
-        w.values = session.weights(&w.name)?;
-    }
-    export::write(&args.output, &trained.model, &weights)?;
+    session.model_file()?.write(&args.output)?;
     let tensors = reports(&session, &masks.tensors)?;
     Ok(Report { sparsity: masks.sparsity(), tensors })
 }
@@ -53,16 +48,13 @@ pub fn prune(gpu: &Gpu, args: &Prune, options: &Options) -> Result<Report> {
 fn spec(args: &Prune, options: &Options, names: &[&str]) -> PruningSpec {
     let [block_height, block_width] = options.block.unwrap_or([1, 1]).map(i64::from);
     let dense = names.iter().filter(|name| !options.admits(name));
-    PruningSpec {
-        target_sparsity: options.sparsity,
-        score: args.score,
-        scope: options.scope,
-        pattern: options.pattern,
-        block_height,
-        block_width,
-        do_not_prune: dense.map(|name| (*name).to_owned()).collect(),
-        ..Default::default()
-    }
+    PruningSpec::to(options.sparsity)
+        .score(args.score.clone())
+        .scope(options.scope)
+        .pattern(options.pattern)
+        .block_height(block_height)
+        .block_width(block_width)
+        .do_not_prune(dense.map(|name| (*name).to_owned()).collect())
 }
 
 fn reports(session: &Session, masks: &[MaskSparsity]) -> Result<Vec<TensorReport>> {

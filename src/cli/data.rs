@@ -1,45 +1,55 @@
-//! Data sets by name, and the adapter by options.
-use std::path::Path;
+//! What says which data, and how it is opened.
+use clap::Args as ClapArgs;
+use secateur::data::OpenOptions;
 
-use anyhow::{Result, bail};
-use secateur::data::{Split, cifar10, digits, idx_folder, text};
-use secateur::error::Bytes;
-use secateur::gpu::{Gpu, GpuOptions};
+/// The data, and how it is opened. A recipe has the same in `data` and `[data_options]`.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Data")]
+pub struct Data {
+    /// `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:PATH`, `text:FILE`, or your own: `csv:FILE`, `npz:FILE`, `npy:FILE`,
+    /// `safetensors:FILE`, `images:DIR` (a folder a class). docs/data.md says what each may hold.
+    #[arg(long)]
+    pub data: Option<String>,
+    /// Of a text, characters in a window, 64 by default.
+    #[arg(long)]
+    pub length: Option<usize>,
+    /// The column, array or file that holds the class of each row.
+    #[arg(long)]
+    pub label: Option<String>,
+    /// The columns, array or file that hold the numbers to predict, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub targets: Vec<String>,
+    /// The targets are labels that a row has (1) or has not (0), several at once.
+    #[arg(long)]
+    pub multi_label: bool,
+    /// What to test on: a share of the rows like 0.2, which is the default, or a second file or folder.
+    #[arg(long)]
+    pub test: Option<String>,
+    /// Height and width that images are brought to, like 32x32.
+    #[arg(long, value_parser = size)]
+    pub size: Option<[usize; 2]>,
+    /// Bring each feature (of images each channel) to mean 0 and deviation 1 by the training rows; kept with the model.
+    #[arg(long)]
+    pub standardise: bool,
+}
 
-use super::args::Common;
-
-/// Characters in a window of a text, where nothing says how many.
-pub const LENGTH: usize = 64;
-
-/// `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:DIR`, or `text:FILE` in windows of `length`
-/// characters.
-pub fn open(name: &str, length: usize) -> Result<Split> {
-    match name.split_once(':') {
-        None if name == "digits" => Ok(digits()),
-        Some((set @ ("mnist" | "fashion-mnist"), dir)) if !dir.is_empty() => {
-            Ok(idx_folder(Path::new(dir), set)?)
+impl Data {
+    /// Puts what is given into `options`.
+    pub fn change(&self, options: &mut OpenOptions) {
+        let Self { data: _, length, label, targets, multi_label, test, size, standardise } = self;
+        options.length = length.or(options.length);
+        options.label = label.clone().or(options.label.take());
+        if !targets.is_empty() {
+            options.targets.clone_from(targets);
         }
-        Some(("cifar10", path)) if !path.is_empty() => Ok(cifar10(Path::new(path))?),
-        Some(("text", path)) if !path.is_empty() => Ok(text(Path::new(path), length)?),
-        _ => bail!(
-            "--data `{name}` is not one of digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, \
-             text:FILE"
-        ),
+        options.multi_label |= multi_label;
+        options.test = test.clone().or(options.test.take());
+        options.size = size.or(options.size);
+        options.standardise |= standardise;
     }
 }
 
-/// The adapter that the environment and the options ask for.
-pub fn gpu(common: &Common) -> Result<Gpu> {
-    Ok(Gpu::open(&options(common)?)?)
-}
-
-pub fn options(common: &Common) -> Result<GpuOptions> {
-    let mut options = GpuOptions::from_env()?;
-    if common.adapter.is_some() {
-        options.adapter.clone_from(&common.adapter);
-    }
-    options.memory_budget =
-        common.memory_budget.map(|Bytes(bytes)| bytes).or(options.memory_budget);
-    options.precision = common.precision.unwrap_or(options.precision);
-    Ok(options)
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let extents = text.split_once('x').and_then(|(h, w)| Some([h.parse().ok()?, w.parse().ok()?]));
+    extents.filter(|e| !e.contains(&0)).ok_or_else(|| "must be HEIGHTxWIDTH, like 32x32".into())
 }

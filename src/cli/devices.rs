@@ -3,12 +3,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use secateur::bench::{TUNED_SIZES, Tuned, selftest, tune};
 use secateur::gpu::{AdapterReport, Gpu, adapters};
-use secateur::kernels::{TUNED_SIZES, Tuned, selftest, tune};
 use serde::Serialize;
 
 use super::args::Devices;
-use super::{Verdict, data, output};
+use super::{Verdict, adapter, output};
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -52,8 +52,8 @@ impl From<Tuned> for Product {
 }
 
 fn tuning(gpu: &Gpu) -> Result<Tuning> {
-    let (products, rows) = tune(gpu, TUNED_SIZES)?;
-    let file = gpu.keep_tuning(&products)?;
+    let (choices, rows) = tune(gpu, TUNED_SIZES)?;
+    let file = gpu.keep_tuning(&choices)?;
     Ok(Tuning { products: rows.into_iter().map(Product::from).collect(), file })
 }
 
@@ -65,7 +65,7 @@ struct Check {
 }
 
 pub fn run(args: &Devices) -> Result<Verdict> {
-    let options = data::options(&args.common)?;
+    let options = adapter::options(&args.common)?;
     let gpu = Gpu::open(&options)?;
     let checks = args.check.then(|| selftest(&gpu)).transpose()?.map(|checks| {
         let check = |(name, result): (_, Result<String, String>)| Check {

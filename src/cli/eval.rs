@@ -1,12 +1,15 @@
 //! `secateur eval`
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use secateur::data::Task;
 use secateur::prune::MaskUpdateOp;
 use serde::Serialize;
 
 use super::args::Eval;
-use super::{Verdict, data, output, trained};
+use super::figures::{Figured, line_of};
+use super::model::Trained;
+use super::{Verdict, adapter, output};
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -16,40 +19,50 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     global_step: Option<u64>,
     data: String,
+    rows: u64,
     test_loss: f64,
-    test_accuracy: f64,
+    /// `test_accuracy` and the like.
+    #[serde(flatten)]
+    figures: Figured,
 }
 
 pub fn run(args: &Eval) -> Result<Verdict> {
-    let trained = trained::load(&args.checkpoint)?;
-    let data_name = trained.data(args.data.as_ref())?;
-    let data = data::open(&data_name, trained.length(args.length))?;
-    let gpu = data::gpu(&args.common)?;
-    let session =
-        trained.session(&gpu, &data, trained.batch(args.batch, &data), &MaskUpdateOp::none())?;
-    let evaluation = session.evaluate(&data.test)?;
+    let trained = Trained::open(&args.checkpoint)?;
+    let (name, rows) = trained.rows(&args.data)?;
+    ensure!(
+        rows.task() != Task::Unlabelled,
+        "{name} has rows without answers; secateur predict says what the network answers"
+    );
+    let gpu = adapter::gpu(&args.common)?;
+    let (batch, input) = (trained.batch(args.batch, &rows), trained.input(&rows));
+    let session = trained.file.session_for(&gpu, batch, &input, &MaskUpdateOp::none())?;
+    let evaluation = session.evaluate(&rows)?;
     let report = Report {
         adapter: gpu.report().name.clone(),
         backend: gpu.report().backend.clone(),
-        checkpoint: trained.path,
-        global_step: trained.global_step,
-        data: data_name,
+        checkpoint: trained.file.path.clone(),
+        global_step: trained.file.global_step,
+        data: name,
+        rows: evaluation.rows,
         test_loss: evaluation.loss,
-        test_accuracy: evaluation.accuracy,
+        figures: Figured::new("test", &evaluation.figures),
     };
     if args.common.json {
         output::json(&report)?;
     } else {
-        let facts = [
-            ("checkpoint", report.checkpoint.display().to_string()),
-            ("data", report.data.clone()),
-            ("test accuracy", output::percent(report.test_accuracy)),
-            ("test loss", format!("{:.4}", report.test_loss)),
-            ("adapter", format!("{} ({})", report.adapter, report.backend)),
+        let mut facts = vec![
+            ("checkpoint".to_owned(), report.checkpoint.display().to_string()),
+            (
+                "data".to_owned(),
+                format!("{}, {} rows", report.data, output::thousands(report.rows)),
+            ),
         ];
+        facts.extend(evaluation.figures.iter().map(|figure| line_of("test", figure)));
+        facts.push(("test loss".to_owned(), format!("{:.4}", report.test_loss)));
+        facts.push(("adapter".to_owned(), format!("{} ({})", report.adapter, report.backend)));
         for (name, value) in facts {
             output::line(&format!("{name:<14} {value}"))?;
         }
     }
-    Ok(Verdict::of(report.test_accuracy, args.min_test_accuracy))
+    Verdict::of(evaluation.accuracy(), args.min_test_accuracy)
 }

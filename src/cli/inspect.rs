@@ -3,13 +3,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use secateur::checkpoint::{self, Checkpoint, MODEL_FILE, Manifest};
 use secateur::prune::mask_picture;
+use secateur::storage::TensorData;
 use secateur::storage::{Header, TensorInfo, nonzero};
-use secateur::train::checkpoint::{Checkpoint, MODEL_FILE, Manifest, TensorData};
 use serde::Serialize;
 
 use super::args::Inspect;
-use super::{Verdict, output, trained};
+use super::{Verdict, output};
 
 /// Bytes looked at in one go.
 const CHUNK: usize = 1 << 20;
@@ -39,7 +40,7 @@ pub fn run(args: &Inspect) -> Result<Verdict> {
         args.file.display()
     );
     let report = if is_checkpoint {
-        let found = trained::find(&args.file)?;
+        let found = checkpoint::find(&args.file)?;
         if let Some(folder) = &args.pictures {
             pictures(&found, folder)?;
         }

@@ -1,4 +1,5 @@
 //! Floor 8: the command line. Results go to standard output, progress and logs to standard error.
+mod adapter;
 mod args;
 mod bench;
 mod calibrated;
@@ -6,15 +7,17 @@ mod data;
 mod devices;
 mod eval;
 mod export;
+mod figures;
 mod inspect;
+mod model;
 mod output;
 mod plan;
+mod predict;
 mod progress;
 mod prune;
 mod recipe;
 mod signals;
 mod train;
-mod trained;
 
 use std::io::{ErrorKind, IsTerminal};
 use std::process::ExitCode;
@@ -48,13 +51,19 @@ enum Verdict {
 
 impl Verdict {
     /// Whether a test accuracy reaches the one that was stated, if one was.
-    fn of(accuracy: f64, stated: Option<f64>) -> Self {
-        match stated.filter(|&least| accuracy < least) {
-            Some(least) => {
+    ///
+    /// # Errors
+    /// Where one is stated and the answers are no classes.
+    fn of(accuracy: Option<f64>, stated: Option<f64>) -> anyhow::Result<Self> {
+        match (stated, accuracy) {
+            (Some(least), Some(accuracy)) if accuracy < least => {
                 output::note(format_args!("test accuracy {accuracy} is below the stated {least}"));
-                Self::Missed
+                Ok(Self::Missed)
             }
-            None => Self::Done,
+            (Some(_), None) => {
+                anyhow::bail!("--min-test-accuracy is for classes; what is predicted here is not")
+            }
+            _ => Ok(Self::Done),
         }
     }
 }
@@ -69,6 +78,7 @@ pub fn main() -> ExitCode {
     let outcome = match command {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Predict(args) => predict::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Prune(args) => prune::run(&args),

@@ -5,12 +5,12 @@ use secateur::error::Bytes;
 use secateur::gpu::{Memory, PlanBuilder, Target, adapters};
 use secateur::nn::Input;
 use secateur::prune::MaskUpdateOp;
-use secateur::train;
+use secateur::session;
+use secateur::train::Recipe;
 use serde::Serialize;
 
 use super::args::Common;
-use super::recipe::Recipe;
-use super::{Verdict, data, output};
+use super::{Verdict, adapter, output};
 
 /// Bytes on the device, as `--json` prints them.
 #[derive(Debug, Serialize)]
@@ -49,7 +49,7 @@ pub fn said(memory: &Memory) -> String {
 pub fn of(recipe: &Recipe, data: &Split, op: &MaskUpdateOp, target: Target) -> Result<PlanBuilder> {
     let mut network = recipe.model.network(recipe.batch, &Input::from(&*data.train))?;
     network.graph.recompute(recipe.recompute)?;
-    Ok(train::plan(&network, recipe.training(), op, target)?)
+    Ok(session::plan(&network, recipe.training(), op, target)?)
 }
 
 /// Prints the plan and its memory; for the adapter that is asked for by name, else for any.
@@ -58,7 +58,7 @@ pub fn of(recipe: &Recipe, data: &Split, op: &MaskUpdateOp, target: Target) -> R
 /// What does not fit, the memory budget among it.
 pub fn print(common: &Common, recipe: &Recipe, data: &Split, op: &MaskUpdateOp) -> Result<Verdict> {
     recipe.training().validate()?;
-    let options = data::options(common)?;
+    let options = adapter::options(common)?;
     let wanted = options.adapter.as_deref().map(str::to_lowercase);
     let named = match &wanted {
         Some(wanted) => {

@@ -1,15 +1,14 @@
 //! `secateur prune`
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use regex::Regex;
 use secateur::oneshot::{self, Options, TensorReport};
-use secateur::prune::{Pattern, Scope, Score};
+use secateur::prune::{Pattern, Scope, Score, TensorPattern};
 use serde::Serialize;
 
 use super::args::Prune;
-use super::{Verdict, calibrated, data, output};
+use super::{Verdict, adapter, calibrated, output};
 
 /// What `--json` prints. Sparsities are fractions of 1.
 #[derive(Debug, Serialize)]
@@ -28,7 +27,7 @@ struct Report {
 
 pub fn run(args: &Prune) -> Result<Verdict> {
     let options = options(args)?;
-    let gpu = data::gpu(&args.common)?;
+    let gpu = adapter::gpu(&args.common)?;
     let adapter = gpu.report();
     let (name, backend) = (adapter.name.clone(), adapter.backend.to_string());
     output::note(format_args!("adapter: {name} ({backend}, {})", adapter.driver));
@@ -55,7 +54,7 @@ pub fn run(args: &Prune) -> Result<Verdict> {
         output: args.output.display().to_string(),
         scope: options.scope,
         pattern: args.pattern.clone(),
-        score: args.score,
+        score: args.score.clone(),
         report: report?,
         seconds: begun.elapsed().as_secs_f64(),
     };
@@ -79,15 +78,16 @@ fn options(args: &Prune) -> Result<Options> {
             )
         })?,
     };
-    let sparsity = match (args.sparsity, pattern) {
-        (Some(sparsity), _) => sparsity,
-        (None, Pattern::Nm { n, m }) if m > 0 => 1.0 - f64::from(n) / f64::from(m),
-        (None, _) => bail!("--sparsity is missing: the share of weights to prune, like 0.5"),
+    let sparsity = match (args.sparsity, pattern.sparsity()?) {
+        (Some(sparsity), _) | (None, Some(sparsity)) => sparsity,
+        (None, None) => bail!("--sparsity is missing: the share of weights to prune, like 0.5"),
     };
     let regex = |option: &str, text: &Option<String>| {
-        let compile =
-            |text: &String| Regex::new(text).with_context(|| format!("--{option} {text}"));
-        text.as_ref().map(compile).transpose()
+        let pattern = text.as_deref().map(TensorPattern::new);
+        match pattern.as_ref().and_then(|p| Some((p, p.error()?))) {
+            Some((pattern, wrong)) => bail!("--{option} {pattern}: {wrong}"),
+            None => Ok(pattern),
+        }
     };
     Ok(Options {
         sparsity,

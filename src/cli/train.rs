@@ -1,24 +1,25 @@
 //! `secateur train`
-use std::cell::Cell;
 use std::fs;
 use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use secateur::data::{Batches, Dataset, Prefetch, Split};
+use secateur::data::{Batches, Dataset, Prefetch};
 use secateur::gpu::{Gpu, Precision};
+use secateur::nn::Figures;
 use secateur::prune::{LayerSparsity, MaskUpdateOp, Pruning, total_sparsity};
-use secateur::train::{End, Event, TrainOp, TrainOptions, TrainOutcome, train};
+use secateur::session::Evaluation;
+use secateur::train::{End, Event, Recipe, TrainOp, TrainOptions, TrainOutcome, train};
 use serde::Serialize;
 
 use super::args::Train;
+use super::figures::{Figured, line_of};
 use super::plan::{self, MemoryReport};
 use super::progress::Progress;
-use super::recipe::Recipe;
 use super::signals::Signals;
-use super::{Verdict, data, output};
+use super::{Verdict, adapter, output, recipe};
 
 /// What `--json` prints. Accuracies and sparsities are fractions of 1.
 #[derive(Debug, Serialize)]
@@ -32,10 +33,14 @@ struct Report {
     /// Of the last step of this call; null when the run was at its limit already.
     loss: Option<f32>,
     memory: MemoryReport,
-    train_accuracy: f64,
-    test_accuracy: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dense_test_accuracy: Option<f64>,
+    /// `train_accuracy` and the like.
+    #[serde(flatten)]
+    train: Figured,
+    #[serde(flatten)]
+    test: Figured,
+    #[serde(flatten)]
+    dense_test: Figured,
+    test_loss: f64,
     sparsity: f64,
     layers: Vec<LayerSparsity>,
     steps_per_second: f64,
@@ -47,20 +52,19 @@ struct Report {
 }
 
 pub fn run(args: &Train) -> Result<Verdict> {
-    let (started, first_step) = (Instant::now(), Cell::new(None));
+    let (started, first_step) = (Instant::now(), OnceLock::new());
     let on_step = || {
-        let seconds = first_step.get().unwrap_or_else(|| started.elapsed().as_secs_f64());
-        first_step.set(Some(seconds));
+        first_step.get_or_init(|| started.elapsed().as_secs_f64());
     };
-    let recipe = Recipe::of(args)?;
+    let recipe = recipe::of(args)?;
     let pruning = recipe.pruning.clone().map(Pruning::new).transpose()?;
-    let data = data::open(&recipe.data, recipe.length)?;
+    let data = recipe.open_data()?;
     let mask_update_op =
         pruning.as_ref().map_or_else(MaskUpdateOp::none, Pruning::conditional_mask_update_op);
     if args.plan {
         return plan::print(&args.common, &recipe, &data, &mask_update_op);
     }
-    let mut gpu = data::gpu(&args.common)?;
+    let mut gpu = adapter::gpu(&args.common)?;
     let logdir = match &args.logdir {
         Some(logdir) => logdir.clone(),
         None => {
@@ -78,13 +82,13 @@ pub fn run(args: &Train) -> Result<Verdict> {
     if pruning.is_none() {
         output::note("no pruning asked for: dense training");
     }
-    let nothing_named = args.recipe.is_none() && args.data.is_none() && args.model.is_none();
+    let nothing_named = args.recipe.is_none() && args.data.data.is_none() && args.model.is_none();
     let baseline = args.baseline || (nothing_named && !args.no_baseline);
     let signals = Signals::listen()?;
-    let mut dense_test_accuracy = None;
+    let mut dense = Figures::default();
     if baseline && pruning.is_some() {
-        let dense = Recipe { pruning: None, trace_every_n_steps: None, ..recipe.clone() };
-        let (recipe, logdir) = (&dense, &*logdir.join("dense"));
+        let dense_recipe = Recipe { pruning: None, trace_every_n_steps: None, ..recipe.clone() };
+        let (recipe, logdir) = (&dense_recipe, &*logdir.join("dense"));
         let job = Job { recipe, logdir, label: "dense", trace: false, on_step: &on_step };
         let outcome = train_one(&gpu, &job, MaskUpdateOp::none(), &data.train, &signals)?;
         // Another one than before, where the device was lost.
@@ -92,7 +96,7 @@ pub fn run(args: &Train) -> Result<Verdict> {
         if outcome.end == End::Stopped {
             return Ok(stopped(&outcome, &signals));
         }
-        dense_test_accuracy = Some(outcome.session.evaluate(&data.test)?.accuracy);
+        dense = outcome.session.evaluate(&data.test)?.figures;
     }
     let label = if mask_update_op.spec().is_some() { "pruned" } else { "dense" };
     let job = Job { recipe: &recipe, logdir: &logdir, label, trace: args.trace, on_step: &on_step };
@@ -100,13 +104,27 @@ pub fn run(args: &Train) -> Result<Verdict> {
     if outcome.end == End::Stopped {
         return Ok(stopped(&outcome, &signals));
     }
-    let report = report(&outcome, &data, dense_test_accuracy, first_step.get())?;
+    // As many rows as the test set has: a forward pass over all of them can take longer than the run.
+    let rows = Arc::new(data.train.head(data.test.rows())?);
+    let measured = Measured {
+        train: outcome.session.evaluate(&rows)?,
+        test: outcome.session.evaluate(&data.test)?,
+        dense,
+    };
+    let report = report(&outcome, &measured, first_step.get().copied())?;
     if args.common.json {
         output::json(&report)?;
     } else {
-        print(&report, &recipe, &logdir)?;
+        print(&report, &measured, &recipe, &logdir)?;
     }
-    Ok(Verdict::of(report.test_accuracy, args.min_test_accuracy))
+    Verdict::of(measured.test.accuracy(), args.min_test_accuracy)
+}
+
+/// How good the network came out, and the dense one where there is one.
+struct Measured {
+    train: Evaluation,
+    test: Evaluation,
+    dense: Figures,
 }
 
 /// One of the runs of the command.
@@ -117,7 +135,7 @@ struct Job<'a> {
     /// Whether to trace a step of it.
     trace: bool,
     /// Told of every step that is done.
-    on_step: &'a dyn Fn(),
+    on_step: &'a (dyn Fn() + Sync),
 }
 
 fn train_one(
@@ -160,7 +178,8 @@ fn train_one(
     };
     let outcome = train(train_op, Some(logdir), mask_update_op, options)?;
     progress.finish();
-    written.map(|()| outcome)
+    written?;
+    Ok(outcome)
 }
 
 /// Says where a run that a signal ended can be taken up.
@@ -173,8 +192,7 @@ fn stopped(outcome: &TrainOutcome, signals: &Signals) -> Verdict {
 
 fn report(
     outcome: &TrainOutcome,
-    data: &Split,
-    dense_test_accuracy: Option<f64>,
+    measured: &Measured,
     first_step_seconds: Option<f64>,
 ) -> Result<Report> {
     let (adapter, precision) = (outcome.session.gpu().report(), outcome.session.gpu().precision());
@@ -188,13 +206,10 @@ fn report(
         global_step: outcome.global_step,
         loss: outcome.loss,
         memory: outcome.session.memory().into(),
-        // As many rows as the test set has: a forward pass over all of them can take longer than the run.
-        train_accuracy: outcome
-            .session
-            .evaluate(&Arc::new(data.train.head(data.test.rows())?))?
-            .accuracy,
-        test_accuracy: outcome.session.evaluate(&data.test)?.accuracy,
-        dense_test_accuracy,
+        train: Figured::new("train", &measured.train.figures),
+        test: Figured::new("test", &measured.test.figures),
+        dense_test: Figured::new("dense_test", &measured.dense),
+        test_loss: measured.test.loss,
         sparsity: total_sparsity(&layers),
         layers,
         steps_per_second,
@@ -204,7 +219,7 @@ fn report(
     })
 }
 
-fn print(report: &Report, recipe: &Recipe, logdir: &Path) -> Result<()> {
+fn print(report: &Report, measured: &Measured, recipe: &Recipe, logdir: &Path) -> Result<()> {
     let row = |name: &str, shape: String, kept: u64, total: u64, sparsity: f64| {
         let kept = format!("{} of {}", output::thousands(kept), output::thousands(total));
         vec![name.to_owned(), shape, kept, output::percent(sparsity)]
@@ -220,28 +235,30 @@ fn print(report: &Report, recipe: &Recipe, logdir: &Path) -> Result<()> {
     );
     rows.push(row("all", String::new(), kept, total, report.sparsity));
     output::table(&["layer", "shape", "kept", "sparsity"], 2, rows)?;
-    let mut facts = vec![("test accuracy", output::percent(report.test_accuracy))];
-    if let Some(dense) = report.dense_test_accuracy {
-        facts[0].0 = "test accuracy, pruned";
-        facts.insert(0, ("test accuracy, dense", output::percent(dense)));
+    let mut facts: Vec<(String, String)> = Vec::new();
+    for figure in measured.dense.iter() {
+        let (name, value) = line_of("test", figure);
+        facts.push((format!("{name}, dense"), value));
     }
-    facts.push(("train accuracy", output::percent(report.train_accuracy)));
-    facts.push(("data, model", format!("{}, {}", recipe.data, recipe.model)));
-    facts.push((
-        "steps",
-        format!(
-            "{} in {:.1} s, {:.0} steps/s",
-            output::thousands(report.global_step),
-            report.seconds,
-            report.steps_per_second
-        ),
-    ));
+    let both = measured.dense.first().is_some();
+    for figure in measured.test.figures.iter() {
+        let (name, value) = line_of("test", figure);
+        facts.push((if both { format!("{name}, pruned") } else { name }, value));
+    }
+    facts.extend(measured.train.figures.iter().map(|figure| line_of("train", figure)));
+    let mut say = |name: &str, value: String| facts.push((name.to_owned(), value));
+    say("data, model", format!("{}, {}", recipe.data, recipe.model));
+    let steps = output::thousands(report.global_step);
+    let (seconds, rate) = (report.seconds, report.steps_per_second);
+    say("steps", format!("{steps} in {seconds:.1} s, {rate:.0} steps/s"));
     if let Some(seconds) = report.first_step_seconds {
-        facts.push(("first step done", format!("{seconds:.2} s after the start")));
+        say("first step done", format!("{seconds:.2} s after the start"));
     }
-    facts.push(("adapter", format!("{} ({})", report.adapter, report.backend)));
-    facts.extend(report.precision.map(|precision| ("precision", precision.to_string())));
-    facts.push(("files", logdir.display().to_string()));
+    say("adapter", format!("{} ({})", report.adapter, report.backend));
+    if let Some(precision) = report.precision {
+        say("precision", precision.to_string());
+    }
+    say("files", logdir.display().to_string());
     for (name, value) in facts {
         output::line(&format!("{name:<22} {value}"))?;
     }

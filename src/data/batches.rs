@@ -1,5 +1,5 @@
 //! Batches of a data set: in file order, shuffled anew for each epoch, or in streams.
-use super::{Batch, BatchSource, Cursor, Dataset, Task, permutation};
+use super::{Batch, BatchSource, Cursor, Dataset, Schema, Task, permutation};
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -136,6 +136,10 @@ impl BatchSource for Batches {
 
     fn task(&self) -> Task {
         self.dataset.task()
+    }
+
+    fn schema(&self) -> Schema {
+        self.dataset.schema()
     }
 
     fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {

@@ -186,7 +186,9 @@ fn number(field: &str) -> Result<f32, String> {
         _ if field.is_empty() => Err("is empty; fill it in or remove the row".into()),
         Ok(number) if number.is_finite() => Ok(number),
         Ok(_) => Err(format!("`{field}` is not finite as an f32; repair it or remove the row")),
-        Err(_) => Err(format!("`{field}` is no number; write it as numbers or remove the column")),
+        Err(_) => Err(format!(
+            "`{field}` is no number; write it as numbers, remove the column, or name it as the label"
+        )),
     }
 }
 

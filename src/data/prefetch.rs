@@ -1,5 +1,5 @@
 //! Batches made ahead by a thread.
-use super::{Batch, BatchSource, Cursor, Task};
+use super::{Batch, BatchSource, Cursor, Schema, Task};
 use crate::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -15,8 +15,7 @@ use std::thread::{Builder, JoinHandle};
 pub struct Prefetch<S: BatchSource + 'static> {
     name: String,
     batch_size: usize,
-    shape: Vec<usize>,
-    task: Task,
+    schema: Schema,
     depth: usize,
     /// After the batch last handed out; the source is ahead of it while there is a worker.
     cursor: Cursor,
@@ -47,8 +46,7 @@ impl<S: BatchSource + 'static> Prefetch<S> {
         Self {
             name: source.name().to_owned(),
             batch_size: source.batch_size(),
-            shape: source.shape().to_vec(),
-            task: source.task(),
+            schema: source.schema(),
             depth: 2,
             cursor: source.cursor(),
             source: Arc::new(Mutex::new(source)),
@@ -116,11 +114,15 @@ impl<S: BatchSource + 'static> BatchSource for Prefetch<S> {
     }
 
     fn shape(&self) -> &[usize] {
-        &self.shape
+        &self.schema.shape
     }
 
     fn task(&self) -> Task {
-        self.task
+        self.schema.task
+    }
+
+    fn schema(&self) -> Schema {
+        self.schema.clone()
     }
 
     fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {

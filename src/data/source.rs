@@ -1,5 +1,5 @@
 //! What a step consumes, and where it comes from.
-use super::Task;
+use super::{Schema, Task};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,11 @@ pub trait BatchSource: Send {
     /// What the answers of a row are.
     fn task(&self) -> Task;
 
+    /// What a model must know of the rows: names, scaling, alphabet, where the source has any.
+    fn schema(&self) -> Schema {
+        Schema { shape: self.shape().to_vec(), task: self.task(), ..Schema::default() }
+    }
+
     /// Fills `batch`, whatever it held; at the end of the data gives `false`, and a `batch` of 0
     /// valid rows.
     ///
@@ -96,6 +101,10 @@ macro_rules! passes_on {
 
             fn task(&self) -> Task {
                 (**self).task()
+            }
+
+            fn schema(&self) -> Schema {
+                (**self).schema()
             }
 
             fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {

@@ -10,6 +10,12 @@ use super::target::{Precision, Target};
 use crate::error::Bytes;
 use crate::{Error, Result};
 
+/// What makes a device faster or tells more of it, where its adapter has it; nothing of it is needed.
+pub(super) const USEFUL: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY
+    .union(wgpu::Features::SUBGROUP)
+    .union(wgpu::Features::SHADER_F16)
+    .union(wgpu::Features::PIPELINE_CACHE);
+
 /// What shaders need for cooperative matrices.
 pub(super) const COOPERATIVE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
 
@@ -230,9 +236,9 @@ impl AdapterReport {
         format!("{:016x}", xxh3_64(all.as_bytes()))
     }
 
-    /// Of a device that is opened within `limits`.
-    pub(super) fn of(adapter: &wgpu::Adapter, limits: &wgpu::Limits) -> Self {
-        let (info, has) = (adapter.get_info(), adapter.features());
+    /// Of a device that has the features `has` of its adapter, within `limits`.
+    pub(super) fn of(adapter: &wgpu::Adapter, has: wgpu::Features, limits: &wgpu::Limits) -> Self {
+        let info = adapter.get_info();
         Self {
             name: info.name,
             backend: info.backend.to_str().to_owned(),
@@ -245,25 +251,25 @@ impl AdapterReport {
             subgroups: has.contains(wgpu::Features::SUBGROUP),
             subgroup_size: [info.subgroup_min_size, info.subgroup_max_size],
             f16: has.contains(wgpu::Features::SHADER_F16),
-            cooperative: cooperative(adapter),
+            cooperative: cooperative(adapter, has),
             pipeline_cache: has.contains(wgpu::Features::PIPELINE_CACHE),
         }
     }
 }
 
 /// The largest that both sides of a subgroup's matrices have, and the terms.
-fn cooperative(adapter: &wgpu::Adapter) -> Option<u32> {
+fn cooperative(adapter: &wgpu::Adapter, has: wgpu::Features) -> Option<u32> {
     use wgpu::CooperativeScalarType::{F16, F32};
     let all = adapter.cooperative_matrix_properties().into_iter();
     let fits = all.filter(|p| p.ab_type == F16 && p.cr_type == F32 && !p.saturating_accumulation);
     let square = fits.filter(|p| p.m_size == p.n_size && p.n_size == p.k_size).map(|p| p.k_size);
     let usable = COOPERATIVE | wgpu::Features::SHADER_F16;
-    square.max().filter(|_| adapter.features().contains(usable))
+    square.max().filter(|_| has.contains(usable))
 }
 
 /// Every adapter that `options` allows, best first.
 pub fn adapters(options: &GpuOptions) -> Result<Vec<AdapterReport>> {
-    let report = |adapter: &wgpu::Adapter| AdapterReport::of(adapter, &adapter.limits());
+    let report = |a: &wgpu::Adapter| AdapterReport::of(a, a.features(), &a.limits());
     Ok(candidates(options)?.iter().map(report).collect())
 }
 

@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::adapter::AdapterReport;
 use super::trusted;
+use crate::storage::replace;
 
 /// A pipeline cache and the file it came from.
 #[derive(Debug)]
@@ -39,15 +40,11 @@ impl DiskCache {
         if self.stored == Some(sum) {
             return;
         }
-        let temporary = self.path.with_extension(format!("{}.tmp", std::process::id()));
         let file = [&sum.to_le_bytes()[..], &data].concat();
         let written = self.path.parent().map_or(Ok(()), fs::create_dir_all).is_ok()
-            && fs::write(&temporary, file).is_ok()
-            && fs::rename(&temporary, &self.path).is_ok();
+            && replace(&self.path, &file).is_ok();
         if written {
             self.stored = Some(sum);
-        } else {
-            let _ = fs::remove_file(&temporary);
         }
     }
 }

@@ -1,32 +1,37 @@
 //! Opening an adapter, submitting work, and turning every failure into an error value.
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::adapter::{self, AdapterReport, COOPERATIVE, GpuOptions, Limits};
+use super::adapter::{self, AdapterReport, COOPERATIVE, GpuOptions, Limits, USEFUL};
 use super::cache::DiskCache;
 use super::health::Health;
-use super::target::{Precision, Products, Target};
-use super::trusted;
+use super::host;
+use super::scopes::{Failure, Scopes};
+use super::target::{Choices, Precision, Target};
+use super::trusted::{self, Source};
 use super::tuning;
 use crate::{Error, Result};
 
 /// A device and its queue; clones are handles to the same. Open one per process: some drivers leak
-/// a device's memory when it goes.
+/// a device's memory when it goes. An application that has a device already gives it: [`Gpu::from_wgpu`].
 #[derive(Debug, Clone)]
 pub struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     options: GpuOptions,
     report: AdapterReport,
     target: Target,
-    health: Health,
+    pub(super) health: Health,
+    /// The device is the host application's: its callbacks stay as they are, and it is never destroyed here.
+    pub(super) hosts: bool,
     cache: Option<Mutex<DiskCache>>,
     pipelines: Mutex<Pipelines>,
 }
@@ -36,15 +41,56 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Pipelines {
     made: HashMap<PipelineKey, wgpu::ComputePipeline>,
-    modules: HashMap<&'static str, wgpu::ShaderModule>,
+    modules: HashMap<Source, wgpu::ShaderModule>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct PipelineKey {
     pub(super) name: &'static str,
-    pub(super) wgsl: &'static str,
+    pub(super) source: Source,
     /// WGSL `override` constants: name and bits of the value.
     pub(super) constants: Vec<(&'static str, u64)>,
+    /// Whether it writes, for each operand.
+    pub(super) writes: Vec<bool>,
+    pub(super) uniform_bytes: u64,
+}
+
+impl PipelineKey {
+    /// An error of the device, told as one of the kernel: of its author's plan where that is not this crate.
+    pub(super) fn failed(&self, what: &str, error: Error) -> Error {
+        match error {
+            Error::Device(why) if self.source.is_own() => {
+                Error::Device(format!("the {what} of {}: {why}", self.name))
+            }
+            Error::Device(why) => {
+                let message = format!("its {what} cannot be made: {why}");
+                Error::Plan { kernel: self.name.to_owned(), message }
+            }
+            // A loss stays one, for a run to go on from.
+            e => e,
+        }
+    }
+
+    /// Storage bindings in order, then the uniform.
+    fn entries(&self) -> Vec<wgpu::BindGroupLayoutEntry> {
+        let entry = |(binding, (ty, bytes))| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty,
+                has_dynamic_offset: false,
+                min_binding_size: NonZeroU64::new(bytes),
+            },
+            count: None,
+        };
+        let storage = self
+            .writes
+            .iter()
+            .map(|writes| (wgpu::BufferBindingType::Storage { read_only: !writes }, 0));
+        // The size makes a struct in the WGSL that is longer than the one in Rust an error.
+        let uniform = (wgpu::BufferBindingType::Uniform, self.uniform_bytes);
+        (0..).zip(storage.chain([uniform])).map(entry).collect()
+    }
 }
 
 impl Gpu {
@@ -59,16 +105,9 @@ impl Gpu {
             Limits::Adapter => adapter.limits(),
             Limits::WebGpu => wgpu::Limits::default(),
         };
-        let report = AdapterReport::of(&adapter, &limits);
+        let report = AdapterReport::of(&adapter, adapter.features(), &limits);
         let target = report.target(options.precision);
-        if target.precision != options.precision {
-            let (name, asked, taken) = (&report.name, options.precision, target.precision);
-            log::warn!("{name} has no 16-bit floats in shaders: precision {taken}, not {asked}");
-        }
-        let mut useful = wgpu::Features::TIMESTAMP_QUERY
-            | wgpu::Features::SUBGROUP
-            | wgpu::Features::SHADER_F16
-            | wgpu::Features::PIPELINE_CACHE;
+        let mut useful = USEFUL;
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
         // Only where they are used: an experiment's faults are nobody else's.
         if target.cooperative.is_some() {
@@ -84,25 +123,50 @@ impl Gpu {
         };
         let (device, queue) = request(&adapter, &descriptor)
             .map_err(|e| Error::Device(format!("{} could not be opened: {e}", report.name)))?;
-        let health = Health::watch(&device);
+        let health = Some(Health::watch(&device));
+        Ok(Self::assemble(device, queue, options, report, health))
+    }
+
+    /// A device of this crate's own has a `health` that watches it.
+    pub(super) fn assemble(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        options: &GpuOptions,
+        report: AdapterReport,
+        health: Option<Health>,
+    ) -> Self {
+        let target = report.target(options.precision);
+        if target.precision != options.precision {
+            let (name, asked, taken) = (&report.name, options.precision, target.precision);
+            log::warn!("{name} has no 16-bit floats in shaders: precision {taken}, not {asked}");
+        }
         let cache = options
             .cache_dir
             .clone()
             .filter(|_| report.pipeline_cache)
             .map(|dir| Mutex::new(DiskCache::open(&device, dir, &report)));
         let tuned = options.cache_dir.as_deref().and_then(|dir| tuning::load(dir, &report));
-        let target = Target { products: tuned.unwrap_or_default(), ..target };
+        let target = Target { choices: tuned.unwrap_or_default(), ..target };
         let (options, pipelines) = (options.clone(), Mutex::default());
-        let shared = Arc::new(Shared { options, report, target, health, cache, pipelines });
-        Ok(Self { device, queue, shared })
+        let hosts = health.is_none();
+        let health = health.unwrap_or_default();
+        let shared = Shared { options, report, target, health, hosts, cache, pipelines };
+        Self { device, queue, shared: Arc::new(shared) }
     }
 
     /// Opens a fresh device on the same adapter, for after a loss: nothing of this one can be used
     /// with it.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] when that adapter is gone.
+    /// [`Error::NoAdapter`] when that adapter is gone; [`Error::Device`] for a device of
+    /// [`from_wgpu`](Self::from_wgpu), which is its application's to open.
     pub fn reopen(&self) -> Result<Self> {
+        if self.shared.hosts {
+            return Err(Error::Device(
+                "this device was given by the application, and only it can open another:                  open one, give it to Gpu::from_wgpu, and go on from the newest checkpoint"
+                    .to_owned(),
+            ));
+        }
         let adapter = Some(self.shared.report.name.clone());
         Self::open(&GpuOptions { adapter, ..self.shared.options.clone() })
     }
@@ -127,9 +191,9 @@ impl Gpu {
     ///
     /// # Errors
     /// [`Error::Io`] names the file.
-    pub fn keep_tuning(&self, products: &Products) -> Result<Option<PathBuf>> {
+    pub fn keep_tuning(&self, choices: &Choices) -> Result<Option<PathBuf>> {
         let dir = self.shared.options.cache_dir.as_deref();
-        dir.map(|dir| tuning::store(dir, self.report(), products)).transpose()
+        dir.map(|dir| tuning::store(dir, self.report(), choices)).transpose()
     }
 
     /// [`GpuOptions::memory_budget`].
@@ -150,9 +214,12 @@ impl Gpu {
         })
     }
 
-    /// Gives up the device, as a driver does when it fails. Everything after it is an error.
+    /// Gives up the device, as a driver does when it fails. Everything after it is an error. A device of
+    /// [`from_wgpu`](Self::from_wgpu) lives on for its application; only this handle and its clones end.
     pub fn destroy(&self) {
-        self.device.destroy();
+        if !self.shared.hosts {
+            self.device.destroy();
+        }
         self.shared.health.lost("destroyed by request".to_owned());
     }
 
@@ -163,7 +230,7 @@ impl Gpu {
 
     /// Writes `bytes` to `buffer`, which holds `what`, from byte `at` on, before the next submission.
     pub(super) fn write(&self, buffer: &wgpu::Buffer, at: u64, bytes: &[u8], what: &str) {
-        let write = || self.queue.write_buffer(buffer, at, bytes);
+        let write = || self.attended(|| self.queue.write_buffer(buffer, at, bytes));
         // Staging that finds no memory loses the device, and wgpu does not say whose it was.
         self.shared.health.blaming(write, || format!("uploading {} bytes for {what}", bytes.len()));
     }
@@ -171,29 +238,32 @@ impl Gpu {
     /// A lost device makes `poll` panic, and makes `submit` look successful: both end here.
     #[expect(clippy::disallowed_methods, reason = "the one place that polls")]
     fn poll(&self, how: wgpu::PollType) -> Result<()> {
-        self.shared.health.check()?;
+        self.check()?;
         match catch_unwind(AssertUnwindSafe(|| self.device.poll(how))) {
             Ok(Ok(_)) => {}
             Ok(Err(wgpu::PollError::Timeout)) => self.give_up(),
-            Ok(Err(e)) => return Err(Error::Device(e.to_string())),
+            Ok(Err(e)) => return self.check().and(Err(Error::Device(e.to_string()))),
+            Err(panic) if self.shared.hosts && !host::is_loss(&*panic) => resume_unwind(panic),
             Err(_) => self.shared.health.lost("the driver stopped answering".to_owned()),
         }
-        self.shared.health.check()
+        self.check()
     }
 
     /// For a device that hangs. The last handle to a queue waits for it without a limit when it is
     /// dropped, so one handle stays for good, and with it what the device holds.
     fn give_up(&self) {
-        if self.shared.health.hung(self.shared.options.timeout) {
+        let first = self.shared.health.hung(self.shared.options.timeout);
+        // A host has handles of its own, and decides when the last one goes.
+        if first && !self.shared.hosts {
             std::mem::forget(self.queue.clone());
         }
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that submits")]
     pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<wgpu::SubmissionIndex> {
-        self.shared.health.check()?;
-        let index = self.queue.submit([encoder.finish()]);
-        self.shared.health.check().map(|()| index)
+        self.check()?;
+        let index = self.attended(|| self.queue.submit([encoder.finish()]));
+        self.check().map(|()| index)
     }
 
     /// Runs `make` inside error scopes; what wgpu would panic about becomes an error. Scopes are
@@ -203,26 +273,17 @@ impl Gpu {
         make: impl FnOnce() -> T,
         out_of_memory: impl FnOnce() -> Error,
     ) -> Result<T> {
-        let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
-        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let scopes = Scopes::open(&self.device);
         let made = make();
-        let validation = pollster::block_on(validation.pop());
-        let memory = pollster::block_on(memory.pop());
-        let internal = pollster::block_on(internal.pop());
-        match (memory, validation.or(internal)) {
-            (Some(_), _) => Err(out_of_memory()),
-            (None, Some(e)) => Err(Error::Device(e.to_string())),
-            (None, None) => self.shared.health.check().map(|()| made),
+        match scopes.close() {
+            Some(Failure::OutOfMemory) => Err(out_of_memory()),
+            Some(Failure::Other(e)) => Err(Error::Device(e)),
+            None => self.check().map(|()| made),
         }
     }
 
-    /// The pipeline for `key`, made on first use with the bindings `entries`.
-    pub(super) fn pipeline(
-        &self,
-        key: &PipelineKey,
-        entries: &[wgpu::BindGroupLayoutEntry],
-    ) -> Result<wgpu::ComputePipeline> {
+    /// The pipeline for `key`, made on first use.
+    pub(super) fn pipeline(&self, key: &PipelineKey) -> Result<wgpu::ComputePipeline> {
         let mut pipelines = self.shared.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         let Pipelines { made, modules } = &mut *pipelines;
         if let Some(pipeline) = made.get(key) {
@@ -232,13 +293,13 @@ impl Gpu {
             self.shared.cache.as_ref().map(|c| c.lock().unwrap_or_else(PoisonError::into_inner));
         let constants: Vec<(&str, f64)> =
             key.constants.iter().map(|&(name, bits)| (name, f64::from_bits(bits))).collect();
-        let known = modules.get(key.wgsl).cloned();
+        let known = modules.get(&key.source).cloned();
         let make = || {
             let module =
-                known.unwrap_or_else(|| trusted::shader_module(&self.device, key.name, key.wgsl));
+                known.unwrap_or_else(|| trusted::shader_module(&self.device, key.name, key.source));
             let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some(key.name),
-                entries,
+                entries: &key.entries(),
             });
             let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: Some(key.name),
@@ -252,22 +313,17 @@ impl Gpu {
                 entry_point: Some("main"),
                 compilation_options: wgpu::PipelineCompilationOptions {
                     constants: &constants,
-                    // Every kernel writes its workgroup memory before it reads it.
-                    zero_initialize_workgroup_memory: false,
+                    // This crate's kernels write their workgroup memory before they read it.
+                    zero_initialize_workgroup_memory: !key.source.is_own(),
                 },
                 cache: cache.as_ref().map(|c| c.handle()),
             });
             (module, pipeline)
         };
-        let failed = |why: &str| Error::Device(format!("the pipeline of {}: {why}", key.name));
         let (module, pipeline) = self
             .scoped(make, || Error::Device("out of memory".to_owned()))
-            .map_err(|e| match e {
-                Error::Device(why) => failed(&why),
-                // A loss stays one, for a run to go on from.
-                e => e,
-            })?;
-        modules.insert(key.wgsl, module);
+            .map_err(|e| key.failed("pipeline", e))?;
+        modules.insert(key.source, module);
         made.insert(key.clone(), pipeline.clone());
         Ok(pipeline)
     }

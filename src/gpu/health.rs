@@ -33,7 +33,7 @@ impl Health {
         self.state(|s| s.lost.get_or_insert(message).clone());
     }
 
-    fn error(&self, message: String) {
+    pub(super) fn error(&self, message: String) {
         self.state(|s| s.error.get_or_insert(message).clone());
     }
 

@@ -1,6 +1,8 @@
 //! What a kernel is: one WGSL file and one struct that names its operands.
 use bytemuck::Pod;
 
+use super::trusted::Trust;
+
 /// How a kernel touches an operand. Mirrors the WGSL access mode, nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -65,19 +67,38 @@ pub struct Variant {
     pub wgsl: &'static str,
 }
 
-/// A compute kernel. The struct's fields are its operands; the WGSL is the truth, and
-/// `tests/host/shaders.rs` proves the two agree without a GPU.
+/// The uniform of the kernel `K`, and with it what is known of `K`: see [`Trust`].
+///
+/// [`raw::uniform!`](crate::raw::uniform) implements it for every `K`, as do numbers and arrays; a `Pod` type that was written
+/// by hand needs `impl<K> Uniform<K> for X {}`.
+pub trait Uniform<K: ?Sized>: Pod {
+    /// How the WGSL of `K` is compiled. Only this crate can say anything but the default.
+    const TRUST: Trust<K> = Trust::CHECKED;
+}
+
+macro_rules! plain {
+    ($($ty:ty),+) => {$( impl<K: ?Sized> Uniform<K> for $ty {} )+};
+}
+plain!((), f32, i32, u32);
+
+impl<K: ?Sized, T, const N: usize> Uniform<K> for [T; N] where Self: Pod {}
+
+/// A compute kernel. The struct's fields are its operands, and the WGSL is the truth.
+///
+/// Anybody may write one. Those of this crate are compiled as they stand, and `tests/host/shaders.rs` proves that declaration and
+/// WGSL agree; those of other crates get wgpu's run-time checks ([`Trust`]), and what does not fit is an error of
+/// [`PlanBuilder::push`](super::PlanBuilder::push) or [`build`](super::PlanBuilder::build).
 pub trait Kernel {
     /// Stable name: the WGSL file, wgpu label, error prefix and timeline row.
     const NAME: &'static str;
-    /// Whole WGSL text, from [`wgsl!`](crate::wgsl).
+    /// Whole WGSL text, with the entry point `main`; [`raw::wgsl!`](crate::raw::wgsl) puts one together.
     const WGSL: &'static str;
     /// What else may be launched.
     const VARIANTS: &'static [Variant] = &[];
     /// Storage bindings `0..n`, in order. The uniform is binding `n`.
     const OPERANDS: &'static [Operand];
-    /// The uniform; declare it with [`uniform!`](crate::uniform).
-    type Params: Pod;
+    /// The uniform, 256 bytes at most; declare it with [`raw::uniform!`](crate::raw::uniform).
+    type Params: Uniform<Self>;
 
     /// What is bound, in the order of [`OPERANDS`](Self::OPERANDS).
     fn bind(&self) -> Vec<Bound>;
@@ -110,37 +131,4 @@ pub fn grid_groups(groups: u32) -> [u32; 3] {
     const MAX: u32 = 65_535;
     let groups = groups.max(1);
     [groups.min(MAX), groups.div_ceil(MAX), 1]
-}
-
-/// Concatenates files under `shaders/`; the kernel comes last.
-///
-/// WGSL declarations may be used before they appear, so concatenation is all the module system
-/// that a folder of kernels needs.
-#[macro_export]
-macro_rules! wgsl {
-    ($($file:literal),+ $(,)?) => {
-        concat!($(
-            "// file: ", $file, "\n",
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $file)), "\n"
-        ),+)
-    };
-}
-
-/// Declares a `repr(C)` struct that a shader reads, and records its layout for the tests.
-#[macro_export]
-macro_rules! uniform {
-    ($(#[$meta:meta])* $vis:vis struct $name:ident {
-        $($(#[$field_meta:meta])* $field:ident: $ty:ty),+ $(,)?
-    }) => {
-        $(#[$meta])*
-        #[repr(C)]
-        #[derive(Debug, Clone, Copy, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
-        $vis struct $name { $($(#[$field_meta])* pub $field: $ty),+ }
-
-        impl $name {
-            /// `(name, byte offset)` of every field.
-            pub const LAYOUT: &'static [(&'static str, usize)] =
-                &[$((stringify!($field), ::std::mem::offset_of!($name, $field))),+];
-        }
-    };
 }

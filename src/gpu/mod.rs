@@ -3,27 +3,37 @@ mod adapter;
 mod cache;
 mod device;
 mod health;
+mod host;
 mod kernel;
+mod macros;
 mod plan;
 mod planner;
 mod program;
 mod readback;
+mod scopes;
 mod target;
 mod timestamps;
 mod trusted;
 mod tuning;
 
+#[doc(hidden)]
+pub use bytemuck;
+
 pub use adapter::{AdapterKind, AdapterReport, GpuOptions, Limits, PowerPreference, adapters};
 pub use device::Gpu;
 pub use kernel::{
-    Access, Bound, Kernel, Operand, Slot, Variant, grid_1d, grid_groups, read, write,
+    Access, Bound, Kernel, Operand, Slot, Uniform, Variant, grid_1d, grid_groups, read, write,
 };
+#[doc(hidden)]
+pub use macros::{joined, joined_len};
+pub(crate) use macros::{uniform, wgsl};
 pub use plan::{Phase, PlanBuilder};
 pub use planner::Memory;
 pub use program::{Encoder, Program};
 pub use readback::{ReadbackRing, Ticket};
-pub use target::{Precision, Products, Target};
+pub use target::{Choices, Precision, Target};
 pub use timestamps::{GpuSpan, Timestamps};
+pub use trusted::Trust;
 
 /// Most loop iterations that one invocation may make. Some software adapters cut an invocation off
 /// at 65,535 iterations in total without an error; half of that leaves room for nested loops.

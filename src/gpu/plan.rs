@@ -5,6 +5,7 @@ use super::kernel::{Access, Kernel, Slot};
 use super::planner::{self, Assignment, Life, Memory};
 use super::program;
 use super::target::Target;
+use super::trusted::Source;
 use crate::error::Bytes;
 use crate::{Error, Result};
 
@@ -49,7 +50,7 @@ pub(super) struct Launch {
     pub(super) name: &'static str,
     /// Name of the kernel's variant, where it is one.
     variant: Option<&'static str>,
-    pub(super) wgsl: &'static str,
+    pub(super) source: Source,
     pub(super) constants: Vec<(&'static str, u64)>,
     /// Operand name, access, slot; `None` where the launch leaves the operand alone.
     pub(super) operands: Vec<(&'static str, Access, Option<Slot>)>,
@@ -94,12 +95,22 @@ impl PlanBuilder {
     ///
     /// # Errors
     /// [`Error::Plan`] names kernel and operand: a slot too short, scratch read before it is
-    /// written or used in two phases, one slot bound twice when either is a write, too many
-    /// operands, or a limit of the kernel.
+    /// written or used in two phases, one slot bound twice when either is a write, a written operand
+    /// left alone, too many operands, a uniform over 256 bytes, or a limit of the kernel.
     pub fn push<K: Kernel>(&mut self, kernel: K) -> Result<()> {
         let refuse = |message: String| Error::Plan { kernel: K::NAME.to_owned(), message };
         let bound = kernel.bind();
-        assert_eq!(bound.len(), K::OPERANDS.len(), "{}: bind() and OPERANDS differ", K::NAME);
+        if bound.len() != K::OPERANDS.len() {
+            let (bound, named) = (bound.len(), K::OPERANDS.len());
+            return Err(refuse(format!("bind() has {bound} operands, OPERANDS names {named}")));
+        }
+        let bytes = size_of::<K::Params>();
+        if bytes > program::UNIFORM_STRIDE {
+            let most = program::UNIFORM_STRIDE;
+            return Err(refuse(format!(
+                "the uniform has {bytes} bytes, a launch takes {most}; put the rest into an operand"
+            )));
+        }
         kernel.check().map_err(refuse)?;
         if bound.len() > MAX_OPERANDS {
             let n = bound.len();
@@ -114,16 +125,16 @@ impl PlanBuilder {
         })?;
         for (i, (operand, b)) in K::OPERANDS.iter().zip(&bound).enumerate() {
             let Some(slot) = b.slot else {
-                assert_eq!(
-                    operand.access,
-                    Access::Read,
-                    "{}: {} is written",
-                    K::NAME,
-                    operand.name
-                );
+                if operand.access == Access::Write {
+                    let name = operand.name;
+                    return Err(refuse(format!("operand `{name}` is written: bind a slot to it")));
+                }
                 continue;
             };
-            let info = &self.slots[slot.id as usize];
+            let Some(info) = self.slots.get(slot.id as usize) else {
+                let name = operand.name;
+                return Err(refuse(format!("operand `{name}` is bound to a slot of another plan")));
+            };
             let what = format!("operand `{}` ({})", operand.name, info.name);
             if b.words == 0 {
                 return Err(refuse(format!("{what}: a launch over 0 words; sizes start at 1")));
@@ -153,11 +164,10 @@ impl PlanBuilder {
             info.span = Some((info.span.map_or(at, |(first, _)| first), at));
             info.phase = phase;
         }
-        let variant = kernel.variant();
         self.launches.push(Launch {
             name: K::NAME,
-            variant: variant.map(|v| v.name),
-            wgsl: variant.map_or(K::WGSL, |v| v.wgsl),
+            variant: kernel.variant().map(|v| v.name),
+            source: Source::of(&kernel),
             constants: kernel.constants().into_iter().map(|(n, v)| (n, v.to_bits())).collect(),
             operands: K::OPERANDS
                 .iter()
@@ -168,6 +178,17 @@ impl PlanBuilder {
             grid,
         });
         Ok(())
+    }
+
+    /// Keeps the contents of scratch to the end of the phase in hand, for copies that follow it in the same submission. Persistent
+    /// slots keep theirs anyway.
+    pub fn keep(&mut self, slots: &[Slot]) {
+        let last = self.launches.len().saturating_sub(1);
+        for slot in slots {
+            if let Some((_, end)) = &mut self.slots[slot.id as usize].span {
+                *end = last;
+            }
+        }
     }
 
     /// Counts `bytes` in [`Memory::staging`], of buffers that are not the plan's.
@@ -229,13 +250,18 @@ impl PlanBuilder {
         self.slots.iter().filter(|s| s.persistent).count()
     }
 
+    /// Words of `slot`, as this plan has them.
+    pub(super) fn words(&self, slot: Slot) -> u32 {
+        self.slots[slot.id as usize].words
+    }
+
     pub(super) fn launches_of(&self, phase: Phase) -> std::ops::Range<usize> {
         let end = self.phases.get(phase.0 + 1).map_or(self.launches.len(), |p| p.start);
         self.phases[phase.0].start..end
     }
 }
 
-/// The plan as text: memory, then every launch with operands, buffers and grid.
+/// The plan as text: memory, then every launch with operands, buffers and grid, and `(checked)` where it is another crate's kernel.
 impl fmt::Display for PlanBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let assignment = self.assignment();
@@ -267,6 +293,9 @@ impl fmt::Display for PlanBuilder {
                 }
                 if let Some(variant) = launch.variant {
                     write!(f, " ({variant})")?;
+                }
+                if !launch.source.is_own() {
+                    write!(f, " (checked)")?;
                 }
                 let [x, y, z] = launch.grid;
                 writeln!(f, "  grid {x}x{y}x{z}")?;

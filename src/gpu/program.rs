@@ -11,7 +11,7 @@ use super::timestamps::Timestamps;
 use crate::{Error, Result};
 
 /// Uniforms of all launches share one buffer; this is the largest offset alignment of any adapter.
-const UNIFORM_STRIDE: usize = 256;
+pub(super) const UNIFORM_STRIDE: usize = 256;
 /// More than any shader asks to be behind an operand: one element.
 const IDLE_BYTES: u64 = 256;
 
@@ -56,7 +56,7 @@ impl Submission {
 impl Encoder {
     /// An empty step.
     pub fn new(gpu: &Gpu) -> Self {
-        let commands = gpu.device.create_command_encoder(&Default::default());
+        let commands = gpu.attended(|| gpu.device.create_command_encoder(&Default::default()));
         Self { gpu: gpu.clone(), commands, submission: Submission::default() }
     }
 
@@ -91,6 +91,7 @@ impl Program {
         let buffers = allocate(&builder, &at, gpu)?;
         let uniforms = upload_uniforms(&builder.launches, gpu)?;
         let idle = idle(gpu)?;
+        let bytes_of = |slot| u64::from(builder.words(slot)) * 4;
         let launches = builder
             .launches
             .iter()
@@ -99,7 +100,7 @@ impl Program {
                 let slots = launch.operands.iter().map(|&(_, _, slot)| slot);
                 // An operand left alone still needs something behind it, and nothing that is written may be read.
                 let buffer = |slot: Option<Slot>| match slot {
-                    Some(slot) => (&buffers[at.home[slot.id as usize]], u64::from(slot.words) * 4),
+                    Some(slot) => (&buffers[at.home[slot.id as usize]], bytes_of(slot)),
                     None => (&idle, IDLE_BYTES),
                 };
                 ready(launch, slots.map(buffer).collect(), (&uniforms, i * UNIFORM_STRIDE), gpu)
@@ -273,19 +274,14 @@ fn ready(
     (uniforms, offset): (&wgpu::Buffer, usize),
     gpu: &Gpu,
 ) -> Result<Ready> {
-    let layout = |binding: usize, ty| wgpu::BindGroupLayoutEntry {
-        binding: binding as u32,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-        count: None,
+    let key = PipelineKey {
+        name: launch.name,
+        source: launch.source,
+        constants: launch.constants.clone(),
+        writes: launch.operands.iter().map(|&(_, access, _)| access == Access::Write).collect(),
+        uniform_bytes: launch.params.len() as u64,
     };
-    let storage = launch.operands.iter().enumerate().map(|(i, &(_, access, _))| {
-        layout(i, wgpu::BufferBindingType::Storage { read_only: access == Access::Read })
-    });
-    let uniform = layout(launch.operands.len(), wgpu::BufferBindingType::Uniform);
-    let key =
-        PipelineKey { name: launch.name, wgsl: launch.wgsl, constants: launch.constants.clone() };
-    let pipeline = gpu.pipeline(&key, &storage.chain([uniform]).collect::<Vec<_>>())?;
+    let pipeline = gpu.pipeline(&key)?;
     let entry = |binding: usize, buffer, offset: usize, bytes| wgpu::BindGroupEntry {
         binding: binding as u32,
         resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -305,6 +301,6 @@ fn ready(
         })
     };
     let no_memory = || Error::Device(format!("no memory to bind the operands of {}", launch.name));
-    let bind_group = gpu.scoped(make, no_memory)?;
+    let bind_group = gpu.scoped(make, no_memory).map_err(|e| key.failed("operands", e))?;
     Ok(Ready { pipeline, bind_group, grid: launch.grid })
 }

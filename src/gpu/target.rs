@@ -2,7 +2,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// In what products are computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -44,12 +44,71 @@ pub struct Target {
     pub subgroup: Option<u32>,
     /// In what products are computed.
     pub precision: Precision,
-    /// Rows, columns and terms of the cooperative matrices that take halves and add up in f32, where there are any.
+    /// Rows, columns and terms of the cooperative matrices that take f16 and add up in f32, where there are any.
     pub cooperative: Option<u32>,
     /// What a tuner chose; whatever it is, the results are the same.
-    pub products: Products,
+    pub choices: Choices,
 }
 
-/// The fastest variant of the products for each form (NN, NT, TN) and class of size, by the number that
-/// `kernels::tune` gives it; `None` where nothing was measured.
-pub type Products = [[Option<u8>; 3]; 3];
+/// Names that a tuner has chosen, for the kernels above to understand: this floor keeps and passes them on.
+///
+/// Whoever chooses numbers its places; [`Tiling`](crate::kernels::Tiling) has the products'.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Choices([[u8; Self::LONGEST]; Self::PLACES]);
+
+impl Choices {
+    /// Places there are.
+    pub const PLACES: usize = 9;
+    /// Most bytes of a name.
+    pub const LONGEST: usize = 15;
+
+    /// The name at `place`; `None` where nothing was chosen.
+    pub fn get(&self, place: usize) -> Option<&str> {
+        let bytes = self.0.get(place)?;
+        let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+        str::from_utf8(&bytes[..end]).ok().filter(|name| !name.is_empty())
+    }
+
+    /// Puts `name` at `place`; whether there is such a place, and the name fits.
+    #[must_use]
+    pub fn set(&mut self, place: usize, name: &str) -> bool {
+        match self.0.get_mut(place) {
+            Some(at) if name.len() <= Self::LONGEST => {
+                *at = [0; Self::LONGEST];
+                at[..name.len()].copy_from_slice(name.as_bytes());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Each place's.
+    pub fn names(&self) -> impl Iterator<Item = Option<&str>> {
+        (0..Self::PLACES).map(|place| self.get(place))
+    }
+}
+
+impl fmt::Debug for Choices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+impl Serialize for Choices {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.names())
+    }
+}
+
+impl<'de> Deserialize<'de> for Choices {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut choices = Self::default();
+        for (place, name) in Vec::<Option<String>>::deserialize(deserializer)?.iter().enumerate() {
+            if !choices.set(place, name.as_deref().unwrap_or_default()) {
+                let message = format!("{name:?} at place {place} of {}", Self::PLACES);
+                return Err(serde::de::Error::custom(message));
+            }
+        }
+        Ok(choices)
+    }
+}

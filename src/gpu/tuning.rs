@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::adapter::AdapterReport;
-use super::target::Products;
+use super::target::Choices;
+use crate::storage::replace;
 use crate::{Error, Result};
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,13 +15,13 @@ struct Tuning {
     driver: String,
     /// Kernels of another version may be fast elsewhere.
     version: String,
-    products: Products,
+    choices: Choices,
 }
 
 impl Tuning {
-    fn new(report: &AdapterReport, products: Products) -> Self {
+    fn new(report: &AdapterReport, choices: Choices) -> Self {
         let (adapter, driver) = (report.name.clone(), report.driver.clone());
-        Self { adapter, driver, version: env!("CARGO_PKG_VERSION").to_owned(), products }
+        Self { adapter, driver, version: env!("CARGO_PKG_VERSION").to_owned(), choices }
     }
 }
 
@@ -29,18 +30,15 @@ fn path(dir: &Path, report: &AdapterReport) -> PathBuf {
 }
 
 /// What was kept for this adapter; a file that is damaged or another's counts as none.
-pub(super) fn load(dir: &Path, report: &AdapterReport) -> Option<Products> {
+pub(super) fn load(dir: &Path, report: &AdapterReport) -> Option<Choices> {
     let tuning: Tuning = serde_json::from_slice(&fs::read(path(dir, report)).ok()?).ok()?;
-    (tuning == Tuning::new(report, tuning.products)).then_some(tuning.products)
+    (tuning == Tuning::new(report, tuning.choices)).then_some(tuning.choices)
 }
 
-/// Through a temporary file.
-pub(super) fn store(dir: &Path, report: &AdapterReport, products: &Products) -> Result<PathBuf> {
+pub(super) fn store(dir: &Path, report: &AdapterReport, choices: &Choices) -> Result<PathBuf> {
     let path = path(dir, report);
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let text = serde_json::to_string_pretty(&Tuning::new(report, *products)).expect("plain data");
+    let text = serde_json::to_string_pretty(&Tuning::new(report, *choices)).expect("plain data");
     fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-    fs::write(&temporary, text).map_err(Error::io("write", &temporary))?;
-    fs::rename(&temporary, &path).map_err(Error::io("rename", &temporary))?;
+    replace(&path, text.as_bytes())?;
     Ok(path)
 }

@@ -1,5 +1,6 @@
 //! Sums in place: a product that is only added to something adds its terms to what is there.
 use super::lower::Lowering;
+use super::op::Home;
 use super::{Op, Tensor};
 use crate::kernels::Activation;
 
@@ -19,7 +20,8 @@ impl Lowering<'_> {
         let (add, to) =
             self.readers(tensor).find_map(|r| Some((r, self.other_addend(r, tensor)?)))?;
         let whole = self.graph.shape(to) == self.graph.shape(tensor);
-        let is_there = to < tensor && self.writes_its_own(to) && self.homes.slots[to.0].is_none();
+        let is_there =
+            to < tensor && self.writes_its_own(to) && self.bindings.slots[to.0].is_none();
         // One reader is the sum; each of the others has run. That none is missing says that nobody wants it besides.
         let others = self.readers(to).filter(|&r| r != add);
         let done = others.clone().all(|r| self.runs_at(r).is_some_and(|at| at < tensor));
@@ -56,36 +58,14 @@ impl Lowering<'_> {
 
     /// Whether `tensor` has a slot that no other node shares.
     fn writes_its_own(&self, tensor: Tensor) -> bool {
-        let shares = matches!(
-            self.graph.nodes[tensor.0].op,
-            Op::Features
-                | Op::Labels
-                | Op::Parameter
-                | Op::Reshape
-                | Op::Dropout { .. }
-                | Op::LossGradient
-        );
-        !shares && !self.keeps(tensor)
+        self.graph.nodes[tensor.0].op.home() == Home::Own
     }
 
     /// The place of the launch that `node` is part of, where that is the last to read what it reads.
     fn runs_at(&self, node: Tensor) -> Option<Tensor> {
-        match self.graph.nodes[node.0].op {
-            Op::Reshape | Op::Dropout { .. } => None,
-            _ if self.keeps(node) => None,
-            _ => Some(self.gate_of(node).unwrap_or(node)),
+        match self.graph.nodes[node.0].op.home() {
+            Home::Input | Home::InputInEvaluation | Home::Tape => None,
+            Home::Bound | Home::Beside | Home::Own => Some(self.gate_of(node).unwrap_or(node)),
         }
-    }
-
-    /// Whether later nodes read what this one has read, or more than its output.
-    fn keeps(&self, node: Tensor) -> bool {
-        matches!(
-            self.graph.nodes[node.0].op,
-            Op::Lstm { .. }
-                | Op::LstmGradient { .. }
-                | Op::Gru { .. }
-                | Op::GruGradient { .. }
-                | Op::RecurrentGradient { .. }
-        )
     }
 }

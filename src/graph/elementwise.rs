@@ -117,7 +117,7 @@ impl Lowering<'_> {
             }
             (Op::Dropout { .. }, &[x]) if self.mode == Mode::Evaluate => self.share(tensor, x),
             (Op::Dropout { rate, stream }, &[x]) => {
-                let (x, step) = (self.slot(x)?, self.homes.step);
+                let (x, step) = (self.slot(x)?, self.bindings.step);
                 let out = self.output(tensor)?;
                 self.plan.push(Dropout { x, step, out, len, stream, rate })
             }

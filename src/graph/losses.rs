@@ -1,9 +1,7 @@
-//! Losses of a graph, and the count of right rows.
+//! Losses of a graph, and the launches that also count right rows.
 use super::lower::Lowering;
 use super::{Graph, LABELS, Op, Shape, TARGETS, Tensor};
-use crate::kernels::{
-    Correct, LogLoss, PairSum, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError,
-};
+use crate::kernels::{LogLoss, PairSum, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError};
 use crate::{Error, Result};
 
 impl Graph {
@@ -54,7 +52,9 @@ impl Graph {
     /// # Errors
     /// [`Error::Shape`] when the shapes differ or have no axes, or the targets are class numbers.
     pub fn mean_squared_error(&mut self, predictions: Tensor, targets: Tensor) -> Result<Tensor> {
-        self.against_targets(Op::SquaredError, "predictions", predictions, targets)
+        let op = Op::SquaredError;
+        let batch = self.check_targets(op.name(), "predictions", predictions, targets)?;
+        Ok(self.mean_loss(op, [predictions, targets], batch))
     }
 
     /// Mean binary cross-entropy `[1]` of the sigmoid of `logits [batch, n]` against `targets [batch, n]` in 0 to 1,
@@ -64,16 +64,35 @@ impl Graph {
     /// # Errors
     /// [`Error::Shape`] when the shapes differ or are not of rank 2, or the targets are class numbers.
     pub fn sigmoid_cross_entropy(&mut self, logits: Tensor, targets: Tensor) -> Result<Tensor> {
+        let op = Op::SigmoidCrossEntropy;
+        let batch = self.check_several_labels(op.name(), logits, targets)?;
+        Ok(self.mean_loss(op, [logits, targets], batch))
+    }
+
+    /// Rows of the batch, for logits and targets of several labels a row.
+    pub(super) fn check_several_labels(
+        &self,
+        name: &str,
+        logits: Tensor,
+        targets: Tensor,
+    ) -> Result<u32> {
         let zs = self.shape(logits);
         if zs.rank() != 2 {
             let message = format!("logits {zs} have rank {}, not 2", zs.rank());
-            return Err(Error::shape("sigmoid_cross_entropy", message));
+            return Err(Error::shape(name, message));
         }
-        self.against_targets(Op::SigmoidCrossEntropy, "logits", logits, targets)
+        self.check_targets(name, "logits", logits, targets)
     }
 
-    fn against_targets(&mut self, op: Op, is: &str, x: Tensor, targets: Tensor) -> Result<Tensor> {
-        let (name, xs, ts) = (op.name(), self.shape(x), self.shape(targets));
+    /// Rows of the batch, for `x` that is called `is` and targets of its elements.
+    pub(super) fn check_targets(
+        &self,
+        name: &str,
+        is: &str,
+        x: Tensor,
+        targets: Tensor,
+    ) -> Result<u32> {
+        let (xs, ts) = (self.shape(x), self.shape(targets));
         let &[batch, ..] = xs.dims() else {
             return Err(Error::shape(name, format!("{is} {xs} have no axes, need rank 1 or more")));
         };
@@ -84,8 +103,7 @@ impl Graph {
             let message = format!("targets {ts} are class numbers; make them by Graph::targets");
             return Err(Error::shape(name, message));
         }
-        let losses = self.push(op, vec![x, targets], Shape::new([batch]), "losses");
-        Ok(self.push(Op::ColumnSum, vec![losses], Shape::new([1]), "loss"))
+        Ok(batch)
     }
 
     /// Whether `tensor` is the host's input of this name: the words of class numbers and those of targets are the
@@ -97,22 +115,16 @@ impl Graph {
 
     fn loss(&mut self, op: Op, logits: Tensor, labels: Tensor) -> Result<Tensor> {
         let rows = self.check_logits(op.name(), logits, labels)?;
-        let losses = self.push(op, vec![logits, labels], Shape::new([rows]), "losses");
-        Ok(self.push(Op::ColumnSum, vec![losses], Shape::new([1]), "loss"))
+        Ok(self.mean_loss(op, [logits, labels], rows))
     }
 
-    /// Number of rows, or places, `[1]` whose label has the highest logit.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] when the shapes do not fit.
-    pub fn correct(&mut self, logits: Tensor, labels: Tensor) -> Result<Tensor> {
-        let rows = self.check_logits("correct", logits, labels)?;
-        let rows = self.push(Op::Correct, vec![logits, labels], Shape::new([rows]), "correct rows");
-        Ok(self.push(Op::ColumnSum, vec![rows], Shape::new([1]), "correct"))
+    fn mean_loss(&mut self, op: Op, inputs: [Tensor; 2], rows: u32) -> Tensor {
+        let losses = self.push(op, inputs.into(), Shape::new([rows]), "losses");
+        self.push(Op::ColumnSum, vec![losses], Shape::new([1]), "loss")
     }
 
     /// Rows of the logits, one for each label.
-    fn check_logits(&self, op: &str, logits: Tensor, labels: Tensor) -> Result<u32> {
+    pub(super) fn check_logits(&self, op: &str, logits: Tensor, labels: Tensor) -> Result<u32> {
         let (zs, ys) = (self.shape(logits), self.shape(labels));
         if self.holds(labels, TARGETS) {
             let message = format!("labels {ys} are f32 targets, must be class numbers");
@@ -173,18 +185,11 @@ impl Lowering<'_> {
                     self.done[losses.0] = true;
                     self.losses(losses, logits, labels)
                 }
-                None => self.correct(tensor, logits, labels),
+                None => self.metric(tensor),
             },
             (_, &[logits, labels]) => self.losses(tensor, logits, labels),
             _ => Err(self.lacks(tensor)),
         }
-    }
-
-    fn correct(&mut self, tensor: Tensor, logits: Tensor, labels: Tensor) -> Result<()> {
-        let ([batch, classes], repeat) = (self.matrix(logits)?, self.repeat(labels));
-        let (logits, labels, step) = (self.slot(logits)?, self.slot(labels)?, self.homes.step);
-        let correct = self.output(tensor)?;
-        self.plan.push(Correct { logits, labels, step, correct, batch, classes, repeat })
     }
 
     fn losses(&mut self, tensor: Tensor, logits: Tensor, labels: Tensor) -> Result<()> {
@@ -193,7 +198,7 @@ impl Lowering<'_> {
         let name = format!("grad/{}", self.graph.nodes[logits.0].name);
         let gradient = self.plan.scratch(name, self.elements(logits)?);
         self.loss_gradients[tensor.0] = Some(gradient);
-        let (logits, labels, step) = (self.slot(logits)?, self.slot(labels)?, self.homes.step);
+        let (logits, labels, step) = (self.slot(logits)?, self.slot(labels)?, self.bindings.step);
         let losses = self.output(tensor)?;
         // Where there are targets, a row is all that belongs to one of the batch.
         let rows = self.elements(tensor)?;
@@ -244,7 +249,7 @@ impl Lowering<'_> {
     }
 
     /// Labels for each row of the batch.
-    fn repeat(&self, labels: Tensor) -> u32 {
+    pub(super) fn repeat(&self, labels: Tensor) -> u32 {
         self.graph.shape(labels).dims()[1..].iter().product()
     }
 }

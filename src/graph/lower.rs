@@ -1,9 +1,9 @@
 //! From graph to launches: only what the wanted tensors need, gates fused into the products before them.
-use super::halves::Halves;
+use super::f16::F16Copies;
 use super::recurrent::Tape;
 use super::{Graph, Node, Op, Tensor};
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{Activation, ColumnSum, Conv2d, Form, HalfMatmul, Matmul, RunningMean};
+use crate::kernels::{Activation, ColumnSum, Conv2d, F16Matmul, Form, Matmul, RunningMean};
 use crate::{Error, Result};
 
 /// What a lowering is for: some operations are others in evaluation.
@@ -19,15 +19,15 @@ pub enum Mode {
 
 /// Slots that exist before lowering: inputs, parameters and outputs to read back.
 #[derive(Debug, Clone)]
-pub struct Homes {
+pub struct Bindings {
     pub(super) slots: Vec<Option<Slot>>,
     pub(super) masks: Vec<Option<Slot>>,
     means: Vec<(Tensor, Slot)>,
     pub(super) step: Slot,
 }
 
-impl Homes {
-    /// No homes yet, but for the [`crate::kernels::Step`] that losses read.
+impl Bindings {
+    /// No bindings yet, but for the [`crate::kernels::Step`] that losses read.
     pub fn new(graph: &Graph, step: Slot) -> Self {
         let nodes = graph.nodes().len();
         Self { slots: vec![None; nodes], masks: vec![None; nodes], means: Vec::new(), step }
@@ -59,7 +59,7 @@ impl Homes {
 pub fn lower(
     graph: &Graph,
     plan: &mut PlanBuilder,
-    homes: &Homes,
+    bindings: &Bindings,
     wanted: &[Tensor],
     mode: Mode,
 ) -> Result<Vec<Slot>> {
@@ -72,23 +72,23 @@ pub fn lower(
     let mut lowering = Lowering {
         graph,
         plan,
-        homes,
+        bindings,
         mode,
-        slots: homes.slots.clone(),
+        slots: bindings.slots.clone(),
         done: vec![false; graph.nodes.len()],
         loss_gradients: vec![None; graph.nodes.len()],
         tapes: vec![None; graph.nodes.len()],
-        halves: Halves::new(graph),
+        f16: F16Copies::new(graph),
         uses,
     };
-    lowering.begin_halves(&live)?;
+    lowering.begin_f16(&live)?;
     for (i, _) in live.iter().enumerate().filter(|(_, live)| **live) {
         if !lowering.done[i] {
             lowering.visit(Tensor(i))?;
         }
-        for &(tensor, mean) in homes.means.iter().filter(|(tensor, _)| tensor.0 == i) {
+        for &(tensor, mean) in bindings.means.iter().filter(|(tensor, _)| tensor.0 == i) {
             let (x, len) = (lowering.slot(tensor)?, lowering.elements(tensor)?);
-            lowering.plan.push(RunningMean { x, step: homes.step, mean, len })?;
+            lowering.plan.push(RunningMean { x, step: bindings.step, mean, len })?;
         }
     }
     wanted.iter().map(|&w| lowering.slot(w)).collect()
@@ -109,7 +109,7 @@ fn live(graph: &Graph, wanted: &[Tensor]) -> Vec<bool> {
 pub(super) struct Lowering<'a> {
     pub(super) graph: &'a Graph,
     pub(super) plan: &'a mut PlanBuilder,
-    pub(super) homes: &'a Homes,
+    pub(super) bindings: &'a Bindings,
     pub(super) mode: Mode,
     pub(super) slots: Vec<Option<Slot>>,
     /// Nodes that another's launch has computed.
@@ -118,8 +118,8 @@ pub(super) struct Lowering<'a> {
     pub(super) loss_gradients: Vec<Option<Slot>>,
     /// What each recurrent layer leaves to its gradients.
     pub(super) tapes: Vec<Option<Tape>>,
-    /// Copies in halves.
-    pub(super) halves: Halves,
+    /// Copies in f16.
+    pub(super) f16: F16Copies,
     /// Readers of each node; 0 where nothing wanted depends on it.
     pub(super) uses: Vec<usize>,
 }
@@ -188,6 +188,7 @@ impl Lowering<'_> {
                 | Op::Correct,
                 _,
             ) => self.loss(tensor),
+            (Op::TopK { .. } | Op::AbsoluteError | Op::RightLabels, _) => self.metric(tensor),
             _ => Err(self.lacks(tensor)),
         }
     }
@@ -214,7 +215,7 @@ impl Lowering<'_> {
             .map(|(i, _)| Tensor(i))
     }
 
-    /// Shares the memory of `x`, unless both have homes of their own.
+    /// Shares the memory of `x`, unless both have bindings of their own.
     pub(super) fn share(&mut self, tensor: Tensor, x: Tensor) -> Result<()> {
         let slot = self.slot(x)?;
         if self.slots[tensor.0].is_some() {
@@ -237,7 +238,7 @@ impl Lowering<'_> {
             return Err(self.lacks(tensor));
         };
         let (a, b, mask) =
-            (self.slot(tensor_a)?, self.slot(tensor_b)?, self.homes.masks[tensor_b.0]);
+            (self.slot(tensor_a)?, self.slot(tensor_b)?, self.bindings.masks[tensor_b.0]);
         let bias = bias.first().map(|&bias| self.slot(bias)).transpose()?;
         let sum = self.added_to(tensor);
         let c = self.output(sum.or(gate.map(|(gated, _)| gated)).unwrap_or(tensor))?;
@@ -253,11 +254,11 @@ impl Lowering<'_> {
             }
             Op::Matmul { form, activation } => {
                 let [m, n, k] = self.extents(tensor, tensor_a, form)?;
-                if self.reads_halves([m, n, k]) {
-                    let [a, b] = [self.half(tensor_a)?, self.half(tensor_b)?];
-                    let peaks = self.halves.peaks()?;
+                if self.reads_f16([m, n, k]) {
+                    let [a, b] = [self.f16_copy(tensor_a)?, self.f16_copy(tensor_b)?];
+                    let peaks = self.f16.peaks()?;
                     let product =
-                        HalfMatmul { form, a, b, peaks, bias, activation, gate, c, m, n, k };
+                        F16Matmul { form, a, b, peaks, bias, activation, gate, c, m, n, k };
                     return match sum {
                         Some(_) => product.push_onto(self.plan),
                         None => product.push(self.plan),

@@ -5,12 +5,14 @@ mod accumulate;
 mod autodiff;
 mod conv2d;
 mod elementwise;
-mod halves;
+mod f16;
 mod linear;
 mod losses;
 mod lower;
+mod metrics;
 mod node;
 mod norm;
+mod op;
 mod pool;
 mod recompute;
 mod recurrent;
@@ -19,7 +21,7 @@ mod shape;
 
 pub use autodiff::gradients;
 pub use conv2d::{Conv2dOptions, Padding};
-pub use lower::{Homes, Mode, lower};
+pub use lower::{Bindings, Mode, lower};
 pub use node::{Init, Node, Op, Parameter};
 pub use pool::PoolOptions;
 pub use recurrent::{Gru, GruWeights, Lstm, LstmOptions, LstmWeights};
@@ -65,9 +67,9 @@ impl Graph {
         self.push(Op::Labels, vec![], Shape::new([batch]), LABELS)
     }
 
-    /// Labels `[batch, places]`: one for each place of a sequence.
-    pub fn place_labels(&mut self, batch: u32, places: u32) -> Tensor {
-        self.push(Op::Labels, vec![], Shape::new([batch, places]), LABELS)
+    /// Labels `[batch, positions]`: one for each position of a sequence.
+    pub fn position_labels(&mut self, batch: u32, positions: u32) -> Tensor {
+        self.push(Op::Labels, vec![], Shape::new([batch, positions]), LABELS)
     }
 
     /// Targets `[batch, width]` of [`mean_squared_error`](Self::mean_squared_error) and

@@ -171,6 +171,15 @@ pub enum Op {
     LossGradient,
     /// Inputs `logits`, `labels`: 1 for each row that is right.
     Correct,
+    /// Inputs `logits`, `labels`: 1 for each row whose label is among the highest logits.
+    TopK {
+        /// How many are the highest.
+        k: u32,
+    },
+    /// Inputs `predictions`, `targets`: mean absolute error of each row.
+    AbsoluteError,
+    /// Inputs `logits`, `targets`: share of each row's labels that are right.
+    RightLabels,
 }
 
 impl Op {
@@ -216,6 +225,9 @@ impl Op {
             Self::SigmoidCrossEntropy => "sigmoid_cross_entropy",
             Self::LossGradient => "loss_gradient",
             Self::Correct => "correct",
+            Self::TopK { .. } => "top_k",
+            Self::AbsoluteError => "absolute_error",
+            Self::RightLabels => "right_labels",
         }
     }
 }

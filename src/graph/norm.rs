@@ -113,7 +113,7 @@ impl Lowering<'_> {
         if evaluates && matches!(node.op, Op::Moments { .. }) {
             return Ok(());
         }
-        let step = self.homes.step;
+        let step = self.bindings.step;
         if let (Op::BatchNormalise { shape, decay }, &[x, moments, running]) =
             (node.op, node.inputs.as_slice())
         {

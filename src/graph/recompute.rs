@@ -4,16 +4,16 @@
 //! then free after their last forward reader, by the planner's ordinary rule; what later segments read is kept.
 use std::ops::Range;
 
-use super::{Graph, Op, Tensor};
-use crate::kernels::Form;
+use super::op::Home;
+use super::{Graph, Tensor};
 use crate::{Error, Result};
 
 impl Graph {
     /// Ends a layer here: [`recompute`](Self::recompute) counts layers. Models do so themselves; what only gives a new shape is none.
     pub fn end_layer(&mut self) {
         let begin = self.layers.last().copied().unwrap_or(0);
-        let idle = |op| matches!(op, Op::Features | Op::Labels | Op::Parameter | Op::Reshape);
-        if !self.nodes[begin..].iter().all(|node| idle(node.op)) {
+        let idle = |home| matches!(home, Home::Bound | Home::Input);
+        if !self.nodes[begin..].iter().all(|node| idle(node.op.home())) {
             self.layers.push(self.nodes.len());
         }
     }
@@ -87,33 +87,10 @@ impl Recompute {
         later.filter(|input| input.0 < segment.end).for_each(|input| read_later[input.0] = true);
         for i in segment.filter(|&i| !read_later[i]) {
             let node = graph.nodes[i].clone();
-            let Some(op) = again(node.op) else { continue };
+            let Some(op) = node.op.recomputed() else { continue };
             let inputs = node.inputs.iter().map(|&input| self.of(input)).collect();
             let name = format!("recomputed/{}", node.name);
             self.again[i] = Some(graph.push(op, inputs, node.shape, &name));
         }
-    }
-}
-
-/// `op` without what must happen once a step; `None` where its result is kept.
-fn again(op: Op) -> Option<Op> {
-    match op {
-        Op::BatchNormalise { shape, .. } => Some(Op::BatchNormalise { shape, decay: None }),
-        Op::Matmul { form: Form::NN, .. }
-        | Op::Conv2d { form: Form::NN, .. }
-        | Op::Reshape
-        | Op::Activate { .. }
-        | Op::Dropout { .. }
-        | Op::Add
-        | Op::Mul
-        | Op::Pool { .. }
-        | Op::LrnScale { .. }
-        | Op::Lrn { .. }
-        | Op::Normalise { .. }
-        | Op::Softmax
-        | Op::Embedding
-        | Op::Attention { .. } => Some(op),
-        // Inputs and parameters are there anyway, moments are small, and gradients read the tapes of recurrent layers.
-        _ => None,
     }
 }

@@ -72,7 +72,7 @@ impl Lowering<'_> {
             (Op::Embedding, &[tokens, table]) => {
                 let [rows, columns] = self.matrix(node.inputs[1])?;
                 let places = self.elements(node.inputs[0])?;
-                let mask = self.homes.masks[node.inputs[1].0];
+                let mask = self.bindings.masks[node.inputs[1].0];
                 self.plan.push(Embedding { tokens, table, mask, out, places, rows, columns })
             }
             (Op::EmbeddingGradient, &[tokens, gradient]) => {

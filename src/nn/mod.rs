@@ -2,13 +2,17 @@
 mod init;
 mod input;
 pub mod layers;
+mod metric;
 mod model;
 mod network;
 mod shrink;
+mod takes;
 mod zoo;
 
 pub use init::initial_values;
 pub use input::Input;
+pub use metric::{Figures, Metric};
 pub use model::Model;
-pub use network::Network;
+pub use network::{Ends, Network};
 pub use shrink::{Dense, Shrunk, shrink};
+pub(crate) use takes::Takes;

@@ -7,8 +7,9 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::layers::{Build, Builder, Layer};
-use super::{Input, Network, zoo};
-use crate::graph::Shape;
+use super::{Ends, Input, Metric, Network, zoo};
+use crate::data::Task;
+use crate::graph::{Graph, Shape, Tensor};
 use crate::{Error, Result};
 
 /// A model; its input and its classes come from the data. As text its name, `mlp:300-100`; in a recipe that or an array of
@@ -69,11 +70,12 @@ impl Model {
         }
     }
 
-    /// The graph for batches of `batch` rows of `input`, its loss the mean softmax cross-entropy over rows and places.
+    /// The graph for batches of `batch` rows of `input`. Its loss is the mean over rows: for classes the softmax cross-entropy (over
+    /// positions too), for several labels the sigmoid cross-entropy, for a regression the squared error.
     ///
     /// # Errors
-    /// [`Error::Argument`] when a size is 0 or too large, [`Error::Shape`] when a layer does not fit what is before it, or
-    /// the last one the labels.
+    /// [`Error::Argument`] when a size is 0 or too large, or the rows have no answers to learn; [`Error::Shape`] when a layer does
+    /// not fit what is before it, or the last one the answers.
     pub fn network(&self, batch: usize, input: &Input) -> Result<Network> {
         let size = |name: &str, value: usize| {
             u32::try_from(value)
@@ -83,8 +85,16 @@ impl Model {
         };
         let shape = input.shape.iter().map(|&d| size("shape", d)).collect::<Result<Vec<_>>>()?;
         let width = size("width", input.shape.iter().product())?;
-        let (batch, places) = (size("batch", batch)?, size("places", input.places)?);
-        let mut builder = Builder::new(batch, input.classes);
+        let batch = size("batch", batch)?;
+        let answers = match input.task {
+            Task::Unlabelled => {
+                let message = "its rows have no answers; name a label or targets to learn";
+                return Err(Error::argument("data", message));
+            }
+            Task::Classification { classes, .. } => classes,
+            task => size("targets", task.targets())?,
+        };
+        let mut builder = Builder::new(batch, answers);
         let features = builder.graph.features(batch, width);
         let x = match *shape.as_slice() {
             [_] | [] => features,
@@ -93,32 +103,80 @@ impl Model {
             ref dims => builder.graph.reshape(features, Shape::new([&[batch], dims].concat()))?,
         };
         let layers = self.layers();
-        let logits = layers.iter().try_fold(x, |x, layer| {
+        let output = layers.iter().try_fold(x, |x, layer| {
             let x = layer.build(&mut builder, x)?;
             builder.graph.end_layer();
             Ok::<_, Error>(x)
         })?;
-        let mut graph = builder.graph;
-        let (have, answers) = match *graph.shape(logits).dims() {
-            [_, ref places @ .., have] => (have, places.iter().product()),
+        self.check_answers(&builder.graph, output, input.task)?;
+        self.with_loss(builder.graph, features, output, input.task)
+    }
+
+    /// That the last layer answers as `task` asks.
+    fn check_answers(&self, graph: &Graph, output: Tensor, task: Task) -> Result<()> {
+        let (have, rows) = match *graph.shape(output).dims() {
+            [_, ref positions @ .., have] => (have as usize, positions.iter().product::<u32>()),
             _ => (0, 0),
         };
-        if (have, answers) != (input.classes, places) {
-            let classes = input.classes;
-            let message = format!(
-                "the last layer gives {answers} answers a row, among {have} classes; \
-                 the data has {places} labels a row, of {classes} classes"
-            );
-            return Err(Error::shape(self.to_string(), message));
-        }
-        let labels = match graph.shape(logits).rank() {
-            2 => graph.labels(batch),
-            _ => graph.place_labels(batch, places),
+        let (asked, positions) = match task {
+            Task::Classification { classes, positions } => (classes as usize, positions),
+            task => (task.targets(), 1),
         };
-        let loss = graph.softmax_cross_entropy(logits, labels)?;
-        let correct = graph.correct(logits, labels)?;
-        let (name, losses, classes) = (self.to_string(), Vec::new(), input.classes);
-        Ok(Network { name, graph, features, labels, loss, losses, correct, classes })
+        if (have, rows as usize) == (asked, positions) {
+            return Ok(());
+        }
+        let message = match task {
+            Task::Classification { .. } => format!(
+                "the last layer gives {rows} answers a row, among {have} classes; \
+                 the data has {positions} labels a row, of {asked} classes"
+            ),
+            task => format!(
+                "the last layer gives {have} values at {rows} positions of a row; the data asks for {asked} ({task}); leave \
+                 out `outputs` of the last linear layer to have as many as the data asks for"
+            ),
+        };
+        Err(Error::shape(self.to_string(), message))
+    }
+
+    /// The loss of `output` at `task`, and what measures it.
+    fn with_loss(
+        &self,
+        mut graph: Graph,
+        features: Tensor,
+        output: Tensor,
+        task: Task,
+    ) -> Result<Network> {
+        let batch = graph.shape(output).dims()[0];
+        let mut metrics = Vec::new();
+        let (answers, loss) = match task {
+            Task::Classification { classes, positions } => {
+                let labels = match graph.shape(output).rank() {
+                    2 => graph.labels(batch),
+                    _ => graph.position_labels(batch, positions as u32),
+                };
+                let loss = graph.softmax_cross_entropy(output, labels)?;
+                metrics.push((Metric::Accuracy, graph.correct(output, labels)?));
+                if classes > 5 {
+                    metrics.push((Metric::Top5Accuracy, graph.top_k(output, labels, 5)?));
+                }
+                (labels, loss)
+            }
+            Task::MultiLabel { labels } => {
+                let targets = graph.targets(batch, labels as u32);
+                let loss = graph.sigmoid_cross_entropy(output, targets)?;
+                metrics.push((Metric::LabelAccuracy, graph.right_labels(output, targets)?));
+                (targets, loss)
+            }
+            task => {
+                let targets = graph.targets(batch, task.targets() as u32);
+                let loss = graph.mean_squared_error(output, targets)?;
+                metrics.push((Metric::MeanAbsoluteError, graph.absolute_error(output, targets)?));
+                metrics.push((Metric::MeanSquaredError, loss));
+                (targets, loss)
+            }
+        };
+        let ends = Ends { features, answers, output, loss };
+        Ok(Network { metrics, ..Network::new(self.to_string(), graph, task, ends) })
     }
 }
 

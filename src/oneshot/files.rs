@@ -6,8 +6,7 @@ use serde::Deserialize;
 
 use super::Place;
 use super::options::Options;
-use super::output::Output;
-use crate::storage::{Header, TensorInfo};
+use crate::storage::{Header, Replace, TensorInfo, replace};
 use crate::{Error, Result};
 
 /// Inputs in the order of their names, and an output for each.
@@ -15,7 +14,7 @@ pub(super) struct Files {
     inputs: Vec<Header>,
     /// Where the outputs go.
     targets: Vec<PathBuf>,
-    outputs: Vec<Output>,
+    outputs: Vec<Replace>,
     /// A multi-file checkpoint's index, and where its copy goes.
     index: Option<(Vec<u8>, PathBuf)>,
 }
@@ -100,7 +99,7 @@ impl Files {
 
     /// Begins the output of `file`: its header is that of the input.
     pub(super) fn begin(&mut self, file: usize) -> Result<()> {
-        let mut output = Output::create(&self.targets[file])?;
+        let mut output = Replace::create(&self.targets[file])?;
         output.write(&self.inputs[file].bytes)?;
         self.outputs.push(output);
         Ok(())
@@ -113,11 +112,9 @@ impl Files {
 
     /// Puts all outputs in their places.
     pub(super) fn finish(self) -> Result<()> {
-        self.outputs.into_iter().try_for_each(Output::finish)?;
+        self.outputs.into_iter().try_for_each(Replace::finish)?;
         let Some((bytes, path)) = self.index else { return Ok(()) };
-        let mut output = Output::create(&path)?;
-        output.write(&bytes)?;
-        output.finish()
+        replace(&path, &bytes)
     }
 }
 

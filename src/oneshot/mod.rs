@@ -4,7 +4,6 @@
 //! elements become zero. The host holds one chunk at a time.
 mod files;
 mod options;
-mod output;
 mod ranker;
 mod stream;
 mod units;

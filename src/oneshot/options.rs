@@ -1,9 +1,8 @@
 //! What to prune in a file, and how far.
-use regex::Regex;
 use safetensors::tensor::Dtype;
 use serde::Serialize;
 
-use crate::prune::{Pattern, Scope};
+use crate::prune::{Pattern, Scope, TensorPattern};
 use crate::storage::TensorInfo;
 use crate::{Error, Result};
 
@@ -22,9 +21,9 @@ pub struct Options {
     /// of blocks.
     pub block: Option<[u32; 2]>,
     /// Tensors to prune: those whose name it is found in. All by default.
-    pub include: Option<Regex>,
+    pub include: Option<TensorPattern>,
     /// Tensors to leave as they are: those whose name it is found in.
-    pub exclude: Option<Regex>,
+    pub exclude: Option<TensorPattern>,
     /// Whether a file that is there may be replaced; never the input.
     pub force: bool,
     /// Most elements on the device at once; the smaller of what it can bind and 2^24 by default.
@@ -62,32 +61,31 @@ impl Options {
                 return refuse("pattern", format!("{named} and {}: choose one", self.pattern));
             }
         }
-        match self.pattern {
-            Pattern::Element if !(0.0..=1.0).contains(&sparsity) => {
-                refuse("sparsity", format!("{sparsity}: must be in 0 to 1"))
-            }
-            Pattern::Element => Ok(()),
-            Pattern::Channel => {
-                refuse("pattern", "channel: a file does not say what reads its channels".into())
-            }
-            Pattern::Nm { n, m } if n == 0 || n >= m || m > 32 => refuse(
+        if self.pattern == Pattern::Channel {
+            return refuse(
                 "pattern",
-                format!("{n}:{m}: must be N:M, N at least 1 and below M, M at most 32"),
-            ),
-            Pattern::Nm { n, m } => {
-                let implied = 1.0 - f64::from(n) / f64::from(m);
-                if (sparsity - implied).abs() > 1e-9 {
-                    return refuse("sparsity", format!("{sparsity}: pattern {n}:{m} is {implied}"));
-                }
-                if self.scope == Scope::Global {
-                    return refuse(
-                        "scope",
-                        format!("global: {n}:{m} ranks within its groups; write layer"),
-                    );
-                }
-                Ok(())
-            }
+                "channel: a file does not say what reads its channels".into(),
+            );
         }
+        let Some(implied) = self.pattern.sparsity()? else {
+            let ok = (0.0..=1.0).contains(&sparsity);
+            let message = format!("{sparsity}: must be in 0 to 1");
+            return if ok { Ok(()) } else { refuse("sparsity", message) };
+        };
+        let pattern = self.pattern;
+        if (sparsity - implied).abs() > 1e-9 {
+            return refuse("sparsity", format!("{sparsity}: pattern {pattern} is {implied}"));
+        }
+        if self.scope == Scope::Global {
+            let message = format!("global: {pattern} ranks within its groups; write layer");
+            return refuse("scope", message);
+        }
+        Ok(())
+    }
+
+    fn expressions(&self) -> impl Iterator<Item = (&'static str, &TensorPattern)> {
+        let both = [("include", &self.include), ("exclude", &self.exclude)];
+        both.into_iter().filter_map(|(option, pattern)| Some((option, pattern.as_ref()?)))
     }
 
     /// Whether `tensor` is pruned: a float of rank 2 or more, so no bias and no norm, that the
@@ -99,21 +97,23 @@ impl Options {
 
     /// Whether the expressions leave a tensor of this name in.
     pub fn admits(&self, name: &str) -> bool {
-        let found = |regex: &Option<Regex>| regex.as_ref().map(|r| r.is_match(name));
+        let found = |p: &Option<TensorPattern>| p.as_ref().map(|p| p.is_match(name));
         found(&self.include).unwrap_or(true) && !found(&self.exclude).unwrap_or(false)
     }
 
     /// Refuses expressions that do nothing, for tensors of `names`, of which `selected` are pruned.
     ///
     /// # Errors
-    /// [`Error::Argument`] when nothing is selected, or an expression matches no tensor at all.
+    /// [`Error::Argument`] when nothing is selected, or an expression matches no tensor at all or does not compile.
     pub fn check_matches(&self, names: &[&str], selected: usize) -> Result<()> {
         let some = || names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
-        for (option, regex) in [("include", &self.include), ("exclude", &self.exclude)] {
-            let Some(regex) = regex else { continue };
-            if !names.iter().any(|name| regex.is_match(name)) {
+        for (option, pattern) in self.expressions() {
+            if let Some(wrong) = pattern.error() {
+                return Err(Error::argument(option, format!("`{pattern}`: {wrong}")));
+            }
+            if !names.iter().any(|name| pattern.is_match(name)) {
                 let message =
-                    format!("`{regex}` matches none of {} tensors: {}", names.len(), some());
+                    format!("`{pattern}` matches none of {} tensors: {}", names.len(), some());
                 return Err(Error::argument(option, message));
             }
         }

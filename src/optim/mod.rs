@@ -4,8 +4,9 @@ mod optimizer;
 mod schedule;
 mod training;
 
+pub use crate::kernels::EpsilonForm;
 pub use clip::{Clip, Multiplier};
-pub use optimizer::{Optimizer, Update};
+pub use optimizer::{Adagrad, Adam, AdamW, Lion, Momentum, Optimizer, RmsProp, Sgd, Update};
 pub use schedule::{Decay, Schedule};
 pub use training::{AVERAGE, Training};
 

@@ -13,33 +13,6 @@ pub enum Threshold {
     Histogram,
 }
 
-/// What ranks the weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Score {
-    /// |w|. Also read from upstream's name `weight`.
-    #[default]
-    #[serde(alias = "weight")]
-    Magnitude,
-    /// |w * gradient| of the last batch: the first-order estimate of what pruning the weight does
-    /// to the loss (Molchanov et al. 2017). A weight at zero scores zero.
-    Saliency,
-    /// How far training has moved the weight away from zero, the sum of `-w * gradient` over all
-    /// steps (Sanh, Wolf and Rush 2020); signed, the lowest is pruned first. A weight that is held
-    /// at zero moves no further: `pruned=freeze` and `revive` let pruned ones go on scoring.
-    Movement,
-    /// |w| times a running mean of how far the weight went from one mask update to the next, each
-    /// tensor's changes scaled to length 1: google-research's option of this name, with
-    /// [`gradient_decay_rate`](super::PruningSpec::gradient_decay_rate). Blocks pool both factors.
-    FirstOrderGradient,
-    /// As the first order, of how much each change differs from the one before.
-    SecondOrderGradient,
-    /// |w| times the length of its input over all batches seen (Wanda: Sun et al. 2023): for pruning
-    /// in one shot, with [`Session::calibrate`](crate::train::Session::calibrate) and
-    /// [`update_masks`](crate::train::Session::update_masks), or after dense training.
-    Wanda,
-}
-
 /// How the sparsity goes from `initial_sparsity` to `target_sparsity`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,10 +1,12 @@
 //! The mask update as launches: rank, select, pack, and zero what was pruned.
 use super::choice::{Regrow, Threshold};
-use super::pattern::Structure;
+use super::pattern::Among;
 use super::rank;
 use super::schedule::pruned_count;
+use super::score::Ranking;
 use super::spec::PruningSpec;
 use super::targets::Targets;
+use super::tensor::PrunedTensor;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
     ApplyMask, ColumnSum, HistogramThreshold, KeptEnergy, MaskBegin, Pruned, Ranked, Selection,
@@ -12,48 +14,13 @@ use crate::kernels::{
 };
 use crate::{Error, Result};
 
-/// One tensor that the update prunes.
-#[derive(Debug, Clone)]
-pub struct PrunedTensor {
-    /// Its name, for the plan.
-    pub name: String,
-    /// The weights.
-    pub weights: Slot,
-    /// Their last gradient, where [`PruningSpec::needs_gradients`].
-    pub gradient: Option<Slot>,
-    /// What the score keeps, as [`Score::slots`](super::Score::slots) has it.
-    pub score_slots: Vec<Slot>,
-    /// The mask to write.
-    pub mask: Slot,
-    /// [`crate::kernels::MaskState`]
-    pub state: Slot,
-    /// Two words: the sum of the squared weights that the update leaves, and that of all.
-    pub energy: Slot,
-    /// The optimizer's tensors of these weights.
-    pub slots: Vec<Slot>,
-    /// Elements.
-    pub len: u32,
-    /// Output units: the last extent.
-    pub units: u32,
-}
-
-impl PrunedTensor {
-    pub(super) fn gradient(&self) -> Result<Slot> {
-        let missing = || {
-            let message = "the specification reads gradients, and this tensor has no slot for one";
-            Error::argument(&self.name, message)
-        };
-        self.gradient.ok_or_else(missing)
-    }
-}
-
 /// A mask update in a plan: what the host must say before each.
 #[derive(Debug, Clone)]
 pub struct MaskUpdate {
     spec: PruningSpec,
     targets: Targets,
     /// For each selection the number of units to prune, and where weights grow again before it the
-    /// number to prune for now; for N:M how many stay of a group; for upstream's threshold the
+    /// number to prune for now; for rankings in groups how many stay of each; for upstream's threshold the
     /// sparsity. Behind them, where weights grow at random, a seed for each tensor.
     counts: Slot,
     groups: Vec<Group>,
@@ -64,8 +31,8 @@ pub struct MaskUpdate {
 struct Group {
     /// Their places among the pruned ones.
     members: Vec<usize>,
-    /// Size of the groups of N:M.
-    m: Option<u32>,
+    /// Size of the groups within which its weights are ranked.
+    size: Option<u32>,
     /// Weights, and what is ranked of them: weights or blocks.
     len: u64,
     units: u64,
@@ -76,15 +43,23 @@ impl MaskUpdate {
     /// `plan`.
     ///
     /// # Errors
-    /// [`Error::Plan`] from the kernels; [`Error::Argument`] for a group of 2^32 weights or more.
+    /// [`Error::Plan`] from the kernels; [`Error::Argument`] for a group of 2^32 weights or more, or
+    /// another number of tensors than `targets` prunes.
     pub fn push(
         plan: &mut PlanBuilder,
         spec: &PruningSpec,
         targets: Targets,
         tensors: &[PrunedTensor],
     ) -> Result<Self> {
-        let structures: Vec<Structure> = targets.structures().collect();
-        let group = |members| Group::new(members, &structures, tensors);
+        let (have, need) = (tensors.len(), targets.structures().count());
+        if have != need {
+            let message = format!("{have} are given, the specification prunes {need}");
+            return Err(Error::argument("tensors", message));
+        }
+        let ranking = |(tensor, structure)| Ranking { spec, tensor, structure };
+        let rankings: Vec<Ranking<'_>> =
+            tensors.iter().zip(targets.structures()).map(ranking).collect();
+        let group = |members| Group::new(members, &rankings);
         let groups: Vec<Group> =
             targets.selections().into_iter().map(group).collect::<Result<_>>()?;
         let per_group = if spec.regrow == Regrow::None { 1 } else { 2 };
@@ -99,24 +74,27 @@ impl MaskUpdate {
         let bins = plan.persistent("prune.bins", bins);
         let state = plan.persistent("prune.state", state);
         for (selection, group) in (0..).step_by(per_group as usize).zip(&groups) {
-            let members: Vec<(Structure, &PrunedTensor)> =
-                group.members.iter().map(|&i| (structures[i], &tensors[i])).collect();
-            let (structure, tensor) = members[0];
-            match (structure, spec.threshold) {
-                (Structure::Nm { m }, _) => rank::nm(plan, spec, tensor, m, counts, selection)?,
-                (_, Threshold::Exact) => {
+            let members: Vec<Ranking<'_>> = group.members.iter().map(|&i| rankings[i]).collect();
+            let ranking = &members[0];
+            match (ranking.structure.form().among(), spec.threshold) {
+                (Among::Groups(groups), _) => {
+                    let (t, values) = (ranking.tensor, rank::score(plan, ranking)?);
+                    plan.push(MaskBegin { mask_state: t.state, keep_nan: false })?;
+                    groups.push(plan, t, values, counts, selection)?;
+                }
+                (Among::All, Threshold::Exact) => {
                     let first = Selection { counts, selection, histogram: bins, state };
                     let seeds = group.members.iter().map(|&i| seeds + i as u32);
-                    select(plan, spec, &members, first, seeds)?;
+                    select(plan, &members, first, seeds)?;
                 }
-                (_, Threshold::Histogram) => {
-                    let ranked = rank::begin(plan, spec, structure, tensor)?;
+                (Among::All, Threshold::Histogram) => {
+                    let ranked = rank::begin(plan, ranking)?;
                     let Ranked { values, mask_state, mask, len, .. } = ranked;
                     let (sparsities, peak) = (counts, state);
                     let (nbins, decay) = (spec.nbins, spec.threshold_decay);
                     HistogramThreshold { sparsities, selection, bins, peak, nbins, decay }
                         .push(plan, values, mask_state, mask, len)?;
-                    rank::end(plan, structure, tensor, &ranked)?;
+                    rank::end(plan, ranking, &ranked)?;
                 }
             }
         }
@@ -150,8 +128,8 @@ impl MaskUpdate {
             if self.spec.threshold == Threshold::Histogram {
                 return vec![(sparsity as f32).to_bits()];
             }
-            if let Some(m) = group.m {
-                return vec![m - pruned_count(m.into(), sparsity) as u32];
+            if let Some(size) = group.size {
+                return vec![size - pruned_count(size.into(), sparsity) as u32];
             }
             let prune = pruned_count(group.units, sparsity);
             // As many as stay, at most as many as there are to grow.
@@ -172,7 +150,7 @@ impl MaskUpdate {
         let share = |group: &Group| {
             let sparsity = sparsities[group.members[0]];
             let of = |units: u64| pruned_count(units, sparsity) as f64 / units as f64;
-            group.len as f64 * group.m.map_or(of(group.units), |m| of(m.into()))
+            group.len as f64 * group.size.map_or(of(group.units), |size| of(size.into()))
         };
         let pruned: f64 = self.groups.iter().map(share).sum();
         pruned / self.groups.iter().map(|g| g.len as f64).sum::<f64>()
@@ -180,51 +158,46 @@ impl MaskUpdate {
 }
 
 impl Group {
-    fn new(
-        members: Vec<usize>,
-        structures: &[Structure],
-        tensors: &[PrunedTensor],
-    ) -> Result<Self> {
-        let len: u64 = members.iter().map(|&i| u64::from(tensors[i].len)).sum();
+    fn new(members: Vec<usize>, rankings: &[Ranking<'_>]) -> Result<Self> {
+        let len: u64 = members.iter().map(|&i| u64::from(rankings[i].tensor.len)).sum();
         if len > u32::MAX.into() {
             let most = u32::MAX;
             let message =
                 format!("{len} weights in one ranking, it takes {most}; make smaller groups");
             return Err(Error::argument("scope", message));
         }
-        let units = |&i: &usize| u64::from(structures[i].units(tensors[i].len));
-        let units = members.iter().map(units).sum();
-        let m = match structures[members[0]] {
-            Structure::Nm { m } => Some(m),
-            Structure::Element | Structure::Blocks(_) => None,
+        let units = members.iter().map(|&i| u64::from(rankings[i].len())).sum();
+        let size = match rankings[members[0]].structure.form().among() {
+            Among::Groups(groups) => Some(groups.size()),
+            Among::All => None,
         };
-        Ok(Self { members, m, len, units })
+        Ok(Self { members, size, len, units })
     }
 }
 
 /// Appends what chooses the masks of the tensors of one group exactly.
 fn select(
     plan: &mut PlanBuilder,
-    spec: &PruningSpec,
-    members: &[(Structure, &PrunedTensor)],
+    members: &[Ranking<'_>],
     first: Selection,
     seeds: impl Iterator<Item = u32>,
 ) -> Result<()> {
-    let name = &members[0].1.name;
+    let name = &members[0].tensor.name;
     let mut ranked: Vec<Ranked> =
-        members.iter().map(|&(s, t)| rank::begin(plan, spec, s, t)).collect::<Result<_>>()?;
-    if spec.regrow == Regrow::None {
+        members.iter().map(|ranking| rank::begin(plan, ranking)).collect::<Result<_>>()?;
+    if members[0].spec.regrow == Regrow::None {
         first.push(plan, name, &ranked)?;
-        return members.iter().zip(&ranked).try_for_each(|(&(s, t), r)| rank::end(plan, s, t, r));
+        return members.iter().zip(&ranked).try_for_each(|(m, r)| rank::end(plan, m, r));
     }
     // What stays of the old goes into masks of its own, protected from what grows beside it.
-    for (ranked, (_, t)) in ranked.iter_mut().zip(members) {
+    for (ranked, Ranking { tensor: t, .. }) in ranked.iter_mut().zip(members) {
         ranked.mask = plan.scratch(format!("{}.kept", t.name), mask_words(t.len));
     }
     first.push(plan, name, &ranked)?;
-    for ((ranked, (_, t)), seed) in ranked.iter_mut().zip(members).zip(seeds) {
+    for ((ranked, member), seed) in ranked.iter_mut().zip(members).zip(seeds) {
+        let t = member.tensor;
         plan.push(MaskBegin { mask_state: t.state, keep_nan: true })?;
-        let values = rank::growth(plan, spec, t, first.counts, seed)?;
+        let values = rank::growth(plan, member, first.counts, seed)?;
         *ranked =
             Ranked { values, protect: Some(ranked.mask), scores: false, mask: t.mask, ..*ranked };
     }

@@ -1,7 +1,8 @@
 //! Floor 5: which weights to prune, how many, and when.
 mod choice;
+mod entries;
+mod lists;
 mod mask_update;
-mod names;
 mod op;
 mod parse;
 mod pattern;
@@ -12,15 +13,21 @@ mod schedule;
 mod score;
 mod spec;
 mod targets;
+mod tensor;
+mod tensor_pattern;
 mod validate;
 
 pub use crate::kernels::BlockPooling;
-pub use choice::{Budget, Regrow, Schedule, Scope, Score, Threshold};
-pub use mask_update::{MaskUpdate, PrunedTensor};
+pub use choice::{Budget, Regrow, Schedule, Scope, Threshold};
+pub use entries::{BlockDims, Group, TensorTarget};
+pub use mask_update::MaskUpdate;
 pub use op::{MaskUpdateOp, Pruning};
 pub use pattern::Pattern;
 pub use picture::mask_picture;
 pub use report::{LayerSparsity, total_sparsity};
 pub use schedule::pruned_count;
+pub use score::{LayerInput, Ranking, Score, Scoring};
 pub use spec::PruningSpec;
 pub use targets::Targets;
+pub use tensor::PrunedTensor;
+pub use tensor_pattern::TensorPattern;

@@ -5,19 +5,23 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as ChoiceError};
 
-use super::choice::{Budget, Regrow, Schedule, Scope, Score, Threshold};
+use super::choice::{Budget, Regrow, Schedule, Scope, Threshold};
+use super::entries::{BlockDims, Group, TensorTarget};
+use super::lists;
 use super::pattern::Pattern;
-use super::spec::PruningSpec;
+use super::score::Score;
+use super::spec::{FIELDS, PruningSpec};
 use crate::kernels::{BlockPooling, Pruned};
 use crate::{Error, Result};
 
 /// Reads `name=value` entries parted by commas; lists are `[a,b]`; spaces around names and values
-/// are ignored, and so are empty list items. Fields left out keep their defaults, ranges are not
-/// looked at.
+/// are ignored, and so are empty list items. A list item with a comma, a bracket or spaces at its
+/// ends is written in double quotes, where a quote is doubled: `["fc[12]{1,2}:0.9",fc3:0.5]`.
+/// Fields left out keep their defaults, ranges are not looked at.
 ///
 /// # Errors
 /// [`Error::Argument`] for an unknown name (with the nearest known one), a name given twice, an
-/// entry without `=`, a bracket without its partner, or a value of the wrong type.
+/// entry without `=`, a bracket or quote without its partner, or a value of the wrong type.
 impl FromStr for PruningSpec {
     type Err = Error;
 
@@ -27,7 +31,7 @@ impl FromStr for PruningSpec {
         if text.trim().is_empty() {
             return Ok(spec);
         }
-        for (position, entry) in entries(text)? {
+        for (position, entry) in lists::entries(text)? {
             let Some((name, value)) = entry.split_once('=') else {
                 return Err(malformed(format!(
                     "entry `{}` at character {position} has no `=`; write name=value",
@@ -43,16 +47,14 @@ impl FromStr for PruningSpec {
                 return Err(malformed(message));
             }
             seen.push(field.name);
-            (field.read)(&mut spec, value)
-                .map_err(|wrong| Error::argument(name, format!("{value}: {wrong}")))?;
+            (field.read)(&mut spec, value).map_err(|wrong| Error::argument(name, wrong))?;
         }
         Ok(spec)
     }
 }
 
 /// Writes the fields that differ from the defaults; what it writes for a valid spec reads back as
-/// the same spec, empty entries of lists left out, unless a regular expression has a comma or a
-/// bracket, which only files can carry.
+/// the same spec, empty entries of lists left out, unless its score is one of the user's own.
 impl fmt::Display for PruningSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let default = Self::default();
@@ -68,61 +70,15 @@ impl fmt::Display for PruningSpec {
     }
 }
 
-struct Field {
-    name: &'static str,
-    read: fn(&mut PruningSpec, &str) -> Result<(), String>,
-    write: fn(&PruningSpec) -> String,
+/// A field of the specification in the string form.
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) read: fn(&mut PruningSpec, &str) -> Result<(), String>,
+    pub(super) write: fn(&PruningSpec) -> String,
 }
 
-macro_rules! fields {
-    ($($name:ident)*) => {
-        &[$(Field {
-            name: stringify!($name),
-            read: |spec, text| Value::read(text).map(|value| spec.$name = value),
-            write: |spec| spec.$name.write(),
-        }),*]
-    };
-}
-
-const FIELDS: &[Field] = fields![
-    name
-    begin_pruning_step
-    end_pruning_step
-    do_not_prune
-    threshold_decay
-    pruning_frequency
-    nbins
-    block_height
-    block_width
-    block_pooling_function
-    block_dims_map
-    pattern
-    initial_sparsity
-    target_sparsity
-    sparsity_function_begin_step
-    sparsity_function_end_step
-    sparsity_function_exponent
-    schedule
-    use_tpu
-    threshold
-    weight_sparsity_map
-    budget
-    scope
-    groups
-    first_layer_sparsity
-    last_layer_sparsity
-    target_parameters
-    target_flops
-    keep_units
-    score
-    gradient_decay_rate
-    regrow
-    regrow_fraction
-    pruned
-];
-
-/// A field type in the string form; `read` fails with what is wrong with the text.
-trait Value: Sized {
+/// A field type in the string form; `read` fails with the text and what is wrong with it.
+pub(super) trait Value: Sized {
     fn read(text: &str) -> Result<Self, String>;
     fn write(&self) -> String;
 }
@@ -131,7 +87,7 @@ macro_rules! numbers {
     ($($type:ty: $ok:expr, $wanted:expr;)*) => {$(
         impl Value for $type {
             fn read(text: &str) -> Result<Self, String> {
-                text.parse().ok().filter($ok).ok_or_else(|| format!("must be {}", $wanted))
+                text.parse().ok().filter($ok).ok_or_else(|| format!("{text}: must be {}", $wanted))
             }
             fn write(&self) -> String {
                 self.to_string()
@@ -151,7 +107,7 @@ impl Value for bool {
         match text {
             "true" | "1" => Ok(true),
             "false" | "0" => Ok(false),
-            _ => Err("must be true, false, 1 or 0".into()),
+            _ => Err(format!("{text}: must be true, false, 1 or 0")),
         }
     }
     fn write(&self) -> String {
@@ -162,7 +118,7 @@ impl Value for bool {
 impl Value for String {
     fn read(text: &str) -> Result<Self, String> {
         if text.contains('[') {
-            Err("must be one value, not a list".into())
+            Err(format!("{text}: must be one value, not a list"))
         } else {
             Ok(text.into())
         }
@@ -186,19 +142,27 @@ trait Optional: Value {}
 impl Optional for f64 {}
 impl Optional for u64 {}
 
-impl Value for Vec<String> {
+impl<T: Item> Value for Vec<T> {
     fn read(text: &str) -> Result<Self, String> {
-        let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let inner = inner.filter(|inner| !inner.contains('['));
-        let inner = inner.ok_or("must be one list in brackets, like [fc3,embed]")?;
-        let items = inner.split(',').map(str::trim).filter(|item| !item.is_empty());
-        Ok(items.map(String::from).collect())
+        lists::items(text)?
+            .iter()
+            .map(|item| item.parse())
+            .collect::<Result<_, T::Err>>()
+            .map_err(|wrong| wrong.to_string())
     }
     fn write(&self) -> String {
-        let items: Vec<_> = self.iter().map(String::as_str).filter(|s| !s.is_empty()).collect();
+        let items = self.iter().map(T::to_string).filter(|item| !item.is_empty());
+        let items: Vec<_> = items.map(|item| lists::quoted(&item)).collect();
         format!("[{}]", items.join(","))
     }
 }
+
+/// What stands in lists.
+trait Item: FromStr<Err: fmt::Display> + fmt::Display {}
+impl Item for String {}
+impl Item for TensorTarget {}
+impl Item for Group {}
+impl Item for BlockDims {}
 
 /// Enums take their names from serde, so that strings and files agree.
 trait Choice: Serialize + DeserializeOwned {}
@@ -214,7 +178,7 @@ impl Choice for Score {}
 
 impl<T: Choice> Value for T {
     fn read(text: &str) -> Result<Self, String> {
-        T::deserialize(text.into_deserializer()).map_err(|e: ChoiceError| e.to_string())
+        T::deserialize(text.into_deserializer()).map_err(|e: ChoiceError| format!("{text}: {e}"))
     }
     fn write(&self) -> String {
         ChoiceName(self).to_string()
@@ -229,33 +193,7 @@ impl<T: Choice> fmt::Display for ChoiceName<'_, T> {
     }
 }
 
-/// The text between top-level commas, each with its position in characters, from 1.
-fn entries(text: &str) -> Result<Vec<(usize, &str)>> {
-    let mut entries = Vec::new();
-    let (mut start, mut open) = ((0, 1), None);
-    for (position, (index, c)) in (1..).zip(text.char_indices()) {
-        match (c, open) {
-            ('[', None) => open = Some(position),
-            (']', Some(_)) => open = None,
-            ('[', Some(_)) | (']', None) => {
-                return Err(malformed(format!("stray `{c}` at character {position}")));
-            }
-            (',', None) => {
-                entries.push((start.1, &text[start.0..index]));
-                start = (index + 1, position + 1);
-            }
-            _ => {}
-        }
-    }
-    if let Some(position) = open {
-        let message = format!("the list opened at character {position} is never closed; add `]`");
-        return Err(malformed(message));
-    }
-    entries.push((start.1, &text[start.0..]));
-    Ok(entries)
-}
-
-fn malformed(message: String) -> Error {
+pub(super) fn malformed(message: String) -> Error {
     Error::argument("pruning", message)
 }
 

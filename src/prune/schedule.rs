@@ -38,9 +38,9 @@ impl PruningSpec {
     /// (0 = none yet).
     ///
     /// It does inside `begin_pruning_step..=end_pruning_step` once `pruning_frequency` steps have
-    /// passed since the last update, and, whatever the frequency, at the step after which the
-    /// schedule stands still (`sparsity_function_end_step`, or `end_pruning_step` where that
-    /// comes first), so that the last mask is as sparse as the schedule asks.
+    /// passed since the last update, and, with `final_update`, whatever the frequency, at the step
+    /// after which the schedule stands still (`sparsity_function_end_step`, or `end_pruning_step`
+    /// where that comes first), so that the last mask is as sparse as the schedule asks.
     pub fn is_update_due(&self, step: u64, last_update: u64) -> bool {
         step > 0 && self.next_update(step - 1, last_update) == Some(step)
     }
@@ -54,9 +54,8 @@ impl PruningSpec {
         }
         let regular = last_update.saturating_add(self.pruning_frequency);
         let due = regular.max(self.begin_pruning_step).max(next);
-        let last = self.forced_update();
-        let due =
-            if (next..due).contains(&last) && last >= self.begin_pruning_step { last } else { due };
+        let last = self.forced_update().filter(|&last| last >= self.begin_pruning_step);
+        let due = last.filter(|last| (next..due).contains(last)).unwrap_or(due);
         (due <= self.last_step()).then_some(due)
     }
 
@@ -116,7 +115,7 @@ impl PruningSpec {
             ));
         }
         // The schedule rises or falls throughout, so its largest value is at one of the ends.
-        let last = self.final_update(first, last_step);
+        let last = self.last_update_until(first, last_step);
         if self.sparsity_at(first) > 0.0 || self.sparsity_at(last) > 0.0 {
             return Ok(());
         }
@@ -132,21 +131,21 @@ impl PruningSpec {
     }
 
     /// Last mask update up to `until`, when there is one at `first`.
-    fn final_update(&self, first: u64, until: u64) -> u64 {
+    fn last_update_until(&self, first: u64, until: u64) -> u64 {
         let until = until.min(self.last_step());
-        let forced = self.forced_update();
-        let base = if (first..=until).contains(&forced) { forced } else { first };
+        let forced = self.forced_update().filter(|last| (first..=until).contains(last));
+        let base = forced.unwrap_or(first);
         let frequency = self.pruning_frequency.max(1);
         base + (until - base) / frequency * frequency
     }
 
     /// Step that updates whatever the frequency, if `begin_pruning_step` is not after it.
-    fn forced_update(&self) -> u64 {
+    fn forced_update(&self) -> Option<u64> {
         let still = match self.schedule {
             Schedule::Constant => self.sparsity_function_begin_step,
             _ => self.sparsity_function_end_step,
         };
-        still.min(self.last_step())
+        self.final_update.then(|| still.min(self.last_step()))
     }
 
     /// Last step that may update.

@@ -1,6 +1,7 @@
 //! Which tensors are pruned, and the sparsity that a total sparsity asks of each.
 use super::choice::{Budget, Scope};
-use super::pattern::{Pattern, Structure};
+use super::entries::matches;
+use super::pattern::Structure;
 use super::schedule::pruned_count;
 use super::spec::PruningSpec;
 use crate::graph::{Graph, Parameter};
@@ -221,54 +222,30 @@ fn own_targets(spec: &PruningSpec, names: &[&str]) -> Result<Vec<Option<f64>>> {
     if let Some(last) = own.last_mut().filter(|_| spec.last_layer_sparsity.is_some()) {
         *last = spec.last_layer_sparsity;
     }
-    if let (Some(last), Pattern::Channel) = (own.last_mut(), spec.pattern) {
-        *last = last.or(Some(0.0));
+    if let Some(last) = own.last_mut() {
+        *last = last.or(spec.pattern.last_target());
     }
-    let mut by: Vec<Option<String>> = vec![None; names.len()];
-    for entry in spec.weight_sparsity_map() {
-        let (pattern, target) = entry?;
-        pattern.check_matches(names)?;
-        for (i, name) in names.iter().enumerate().filter(|(_, name)| pattern.is_match(name)) {
-            own[i] = Some(target);
-            matched_once("weight_sparsity_map", name, &mut by[i], &pattern)?;
-        }
+    for (own, place) in own.iter_mut().zip(matches(&spec.weight_sparsity_map, names)?) {
+        *own = place.map(|i| spec.weight_sparsity_map[i].sparsity).or(*own);
     }
     Ok(own)
 }
 
-/// The named group of each of `names`.
+/// The named group of each of `names`: the first entry of its name.
 fn groups(spec: &PruningSpec, names: &[&str]) -> Result<Vec<Option<usize>>> {
-    let mut groups = vec![None; names.len()];
-    let mut known: Vec<&str> = Vec::new();
-    let mut by: Vec<Option<String>> = vec![None; names.len()];
-    for entry in spec.groups() {
-        let (group, pattern) = entry?;
-        pattern.check_matches(names)?;
-        let index = known.iter().position(|&k| k == group).unwrap_or(known.len());
-        if index == known.len() {
-            known.push(group);
-        }
-        for (i, name) in names.iter().enumerate().filter(|(_, name)| pattern.is_match(name)) {
-            groups[i] = Some(index);
-            matched_once("groups", name, &mut by[i], &pattern)?;
-        }
-    }
-    Ok(groups)
+    let groups = &spec.groups;
+    let first = |i: usize| groups.iter().position(|g| g.name == groups[i].name);
+    Ok(matches(groups, names)?.into_iter().map(|place| place.and_then(first)).collect())
 }
 
 /// Height and width of the blocks of each of `names`.
 fn block_dims(spec: &PruningSpec, names: &[&str]) -> Result<Vec<[i64; 2]>> {
-    let mut dims = vec![[spec.block_height, spec.block_width]; names.len()];
-    let mut by: Vec<Option<String>> = vec![None; names.len()];
-    for entry in spec.block_dims_map() {
-        let (pattern, own) = entry?;
-        pattern.check_matches(names)?;
-        for (i, name) in names.iter().enumerate().filter(|(_, name)| pattern.is_match(name)) {
-            dims[i] = own;
-            matched_once("block_dims_map", name, &mut by[i], &pattern)?;
-        }
-    }
-    Ok(dims)
+    let own = |i: usize| &spec.block_dims_map[i];
+    let dims = |place: Option<usize>| {
+        let own = place.map(own).map(|own| [own.height, own.width]);
+        own.unwrap_or([spec.block_height, spec.block_width])
+    };
+    Ok(matches(&spec.block_dims_map, names)?.into_iter().map(dims).collect())
 }
 
 /// The pattern on `parameter`, taken as a matrix: its last extent are the columns.
@@ -276,27 +253,5 @@ fn structure(spec: &PruningSpec, blocks: [i64; 2], parameter: &Parameter) -> Str
     let columns = parameter.shape.dims().last().copied().unwrap_or(1).max(1);
     // Parameters of 2^32 elements are refused where they are declared.
     let rows = (elements(parameter) / u64::from(columns)).try_into().unwrap_or(u32::MAX);
-    match spec.pattern {
-        Pattern::Element if spec.scope == Scope::Unit => Structure::Nm { m: rows },
-        Pattern::Element => Structure::blocks(rows, columns, blocks),
-        Pattern::Channel => Structure::blocks(rows, columns, [-1, 1]),
-        Pattern::Nm { m, .. } => Structure::Nm { m },
-    }
-}
-
-/// Refuses a second entry for one tensor: which of them counts would be a guess.
-fn matched_once(
-    field: &str,
-    name: &str,
-    by: &mut Option<String>,
-    pattern: &impl ToString,
-) -> Result<()> {
-    match by.replace(pattern.to_string()) {
-        None => Ok(()),
-        Some(first) => {
-            let second = pattern.to_string();
-            let message = format!("{name} is matched by `{first}` and by `{second}`");
-            Err(Error::argument(field, message))
-        }
-    }
+    spec.pattern.on(spec.scope, blocks, [rows, columns])
 }

@@ -1,10 +1,10 @@
 //! The ranges of the settings, and which of them exclude each other.
 use std::fmt;
 
-use super::choice::{Budget, Regrow, Scope, Score, Threshold};
+use super::choice::{Budget, Regrow, Scope, Threshold};
 use super::pattern::Pattern;
 use super::spec::PruningSpec;
-use crate::kernels::{BlockPooling, Pruned};
+use crate::kernels::Pruned;
 use crate::{Error, Result};
 
 impl PruningSpec {
@@ -20,16 +20,7 @@ impl PruningSpec {
         let end_ok = u64::try_from(s.end_pruning_step)
             .map_or(s.end_pruning_step == -1, |end| end >= s.begin_pruning_step);
 
-        let plain = "text without `,`, `[`, `]` or a space at its ends";
-        check(
-            !s.name.is_empty() && is_plain(&s.name),
-            "name",
-            &s.name,
-            format!("non-empty {plain}"),
-        )?;
-        for entry in &s.do_not_prune {
-            check(is_plain(entry), "do_not_prune", entry, plain)?;
-        }
+        check(is_plain(&s.name), "name", &s.name, PLAIN)?;
         let end_range = format!("-1 or at least begin_pruning_step ({})", s.begin_pruning_step);
         check(end_ok, "end_pruning_step", s.end_pruning_step, end_range)?;
         let decay_ok = (0.0..1.0).contains(&s.threshold_decay);
@@ -55,21 +46,7 @@ impl PruningSpec {
             let value = value.unwrap_or(0.0);
             check(fraction(value), field, value, "in 0 to 1")?;
         }
-        for entry in s.weight_sparsity_map() {
-            let (entry, target) = entry?;
-            check(
-                fraction(target),
-                "weight_sparsity_map",
-                entry,
-                "regex:target, the target in 0 to 1",
-            )?;
-        }
-        for entry in s.block_dims_map() {
-            let (entry, [height, width]) = entry?;
-            let ok = block(height) && block(width);
-            check(ok, "block_dims_map", entry, "regex:HxW, each -1 or at least 1")?;
-        }
-        s.groups().try_for_each(|group| group.map(|_| ()))?;
+        s.validate_entries()?;
         check(fraction(s.regrow_fraction), "regrow_fraction", s.regrow_fraction, "in 0 to 1")?;
         let rate = s.gradient_decay_rate;
         let rate_ok = (0.0..1.0).contains(&rate);
@@ -96,32 +73,16 @@ impl PruningSpec {
                 "histogram is of one tensor; write scope=layer and no groups, or threshold=exact",
             );
         }
-        if self.scope == Scope::Unit {
-            let plain = self.pattern == Pattern::Element && !self.has_blocks();
-            let exact = self.threshold == Threshold::Exact && self.regrow == Regrow::None;
-            if !(plain && exact && self.groups.is_empty()) {
-                return refuse(
-                    "scope",
-                    "unit ranks the weights of each output unit: write pattern=element, 1x1 blocks, no groups, threshold=exact, regrow=none",
-                );
-            }
-        }
-        self.validate_pattern()?;
-        if self.score == Score::Movement && self.threshold == Threshold::Histogram {
+        self.pattern.check(self)?;
+        let blocks = self.pattern != Pattern::Element || self.has_blocks();
+        if self.regrow != Regrow::None && blocks {
             return refuse(
-                "score",
-                "movement is signed, and a histogram is of magnitudes: write threshold=exact",
+                "regrow",
+                "it exchanges single weights: write pattern=element, 1x1 blocks",
             );
         }
-        if self.score == Score::Movement
-            && self.block_pooling_function == BlockPooling::Max
-            && (self.has_blocks() || self.pattern == Pattern::Channel)
-        {
-            return refuse(
-                "block_pooling_function",
-                "max: movement is signed, a block moves by the mean of its weights; write avg",
-            );
-        }
+        self.score.check_name()?;
+        self.score.scoring().check(self)?;
         if self.regrow != Regrow::None {
             if self.pruned != Pruned::Zero {
                 return refuse("regrow", "weights grow from 0: write pruned=zero");
@@ -138,65 +99,15 @@ impl PruningSpec {
         }
         Ok(())
     }
-
-    fn validate_pattern(&self) -> Result<()> {
-        let refuse = |field, message: String| Err(Error::argument(field, message));
-        let blocks = self.has_blocks();
-        if self.pattern != Pattern::Element && blocks {
-            return refuse(
-                "pattern",
-                format!("{}: blocks are a pattern too; choose one", self.pattern),
-            );
-        }
-        if self.regrow != Regrow::None && (self.pattern != Pattern::Element || blocks) {
-            return refuse(
-                "regrow",
-                "it exchanges single weights: write pattern=element, 1x1 blocks".into(),
-            );
-        }
-        let Pattern::Nm { n, m } = self.pattern else { return Ok(()) };
-        if !(1..=32).contains(&m) || n == 0 || n >= m {
-            return refuse(
-                "pattern",
-                format!("{n}:{m}: must be N:M, N at least 1 and below M, M at most 32"),
-            );
-        }
-        if self.target_parameters.is_some() || self.target_flops.is_some() {
-            let message = format!("{n}:{m}: it says itself how much is left; leave out the target");
-            return refuse("pattern", message);
-        }
-        let target = 1.0 - f64::from(n) / f64::from(m);
-        if (self.target_sparsity - target).abs() > 1e-9 {
-            let have = self.target_sparsity;
-            return refuse(
-                "target_sparsity",
-                format!("{have}: pattern {n}:{m} ends at {target}; write that"),
-            );
-        }
-        if self.threshold == Threshold::Histogram
-            || self.scope == Scope::Global
-            || !self.groups.is_empty()
-        {
-            return refuse(
-                "pattern",
-                format!(
-                    "{n}:{m}: it ranks within its groups: write threshold=exact, scope=layer, no groups"
-                ),
-            );
-        }
-        Ok(())
-    }
-
-    pub(super) fn has_blocks(&self) -> bool {
-        [self.block_height, self.block_width] != [1, 1] || !self.block_dims_map.is_empty()
-    }
 }
 
 fn check(ok: bool, field: &str, value: impl fmt::Display, range: impl fmt::Display) -> Result<()> {
     if ok { Ok(()) } else { Err(Error::argument(field, format!("{value}: must be {range}"))) }
 }
 
-/// Whether the string form can carry the text unquoted.
-fn is_plain(text: &str) -> bool {
-    text.trim() == text && !text.contains([',', '[', ']'])
+pub(super) const PLAIN: &str = "non-empty text without `,`, `[`, `]` or a space at its ends";
+
+/// Whether the string form can carry the text as a value.
+pub(super) fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.trim() == text && !text.contains([',', '[', ']'])
 }

@@ -1,4 +1,5 @@
 //! What a safetensors file says of itself, without its tensors.
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ pub struct Header {
     pub path: PathBuf,
     /// Its first bytes: the header's length and the header.
     pub bytes: Vec<u8>,
+    /// What its writer noted.
+    pub metadata: HashMap<String, String>,
     /// Its tensors, in the order of their bytes.
     pub tensors: Vec<TensorInfo>,
     file: File,
@@ -94,7 +97,8 @@ impl Header {
         let mut tensors: Vec<TensorInfo> = metadata.tensors().into_iter().map(info).collect();
         // Empty tensors share their offset with the next one.
         tensors.sort_by(|a, b| (a.offset, a.bytes, &a.name).cmp(&(b.offset, b.bytes, &b.name)));
-        Ok(Self { path: path.to_owned(), bytes, tensors, file })
+        let metadata = metadata.metadata().clone().unwrap_or_default();
+        Ok(Self { path: path.to_owned(), bytes, metadata, tensors, file })
     }
 
     /// The file, where the tensors begin: they follow each other in their order.

@@ -1,34 +1,17 @@
-//! Floor 6: the supervised training loop, and what it leaves in its logdir.
-mod calibrate;
-pub mod checkpoint;
-mod event;
-mod getters;
+//! Floor 8: the supervised training loop, and what it leaves in its logdir.
 mod guard;
-pub mod histogram;
 mod options;
-mod plans;
-mod run;
-mod saver;
-mod saves;
-mod scalars;
-mod session;
-mod snapshot;
-mod staging;
-mod start;
+mod recipe;
+mod record;
+mod running;
 mod step_fn;
-mod steps;
-pub mod summary;
-mod supervisor;
-pub mod timeline;
-mod trace;
 mod train_op;
-mod variables;
 
-pub use event::{Event, MaskEvent, MaskSparsity, StepEvent};
-pub use options::{InitOp, Observer, SessionFn, Summaries, SummaryFn, TrainOptions};
-pub use plans::plan;
-pub use session::{Evaluation, Session};
+pub use options::{InitOp, Observer, SessionFn, Summaries, TrainOptions};
+pub use recipe::Recipe;
+pub use record::event::{Event, StepEvent};
+pub use record::summary::SummaryFn;
+pub use record::{histogram, summary, timeline};
+pub use running::{End, TrainOutcome, train};
 pub use step_fn::{StepContext, StepReturn, TrainStepFn};
-pub use steps::StepResult;
-pub use supervisor::{End, TrainOutcome, train};
 pub use train_op::TrainOp;

@@ -3,22 +3,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::checkpoint::Retention;
-use super::event::Event;
-use super::scalars::When;
-use super::session::Session;
 use super::step_fn::TrainStepFn;
-use super::summary::SummaryWriter;
+use crate::checkpoint::Retention;
+use crate::session::Session;
+use crate::train::record::event::Event;
+use crate::train::record::scalars::When;
+use crate::train::record::summary::{SummaryFn, SummaryWriter};
 use crate::{Error, Result};
 
 /// Sees the events of a run.
-pub type Observer<'a> = Box<dyn FnMut(&Event) + 'a>;
+pub type Observer<'a> = Box<dyn FnMut(&Event) + Send + 'a>;
 
 /// Works on the network before the first step; again when a lost device is replaced.
-pub type SessionFn<'a> = Box<dyn FnMut(&mut Session) -> Result<()> + 'a>;
-
-/// Adds summaries of one's own for a step; the session may be a few steps ahead of it.
-pub type SummaryFn<'a> = Box<dyn FnMut(&Session, u64, &mut dyn SummaryWriter) -> Result<()> + 'a>;
+pub type SessionFn<'a> = Box<dyn FnMut(&mut Session) -> Result<()> + Send + 'a>;
 
 /// Where initial values come from, besides `init_feed_dict` and `init_fn`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -2,15 +2,14 @@
 use std::path::Path;
 
 use super::guard::guarded;
-use super::plans::Accumulate;
-use super::session::Session;
 use crate::data::{Batch, BatchSource};
 use crate::kernels::Step;
+use crate::session::Session;
 use crate::{Error, Result};
 
 /// Replaces the default step, which is [`StepContext::train`] once. What it captures are its
 /// extras; limit, log, trace, mask update and checkpoints stay the loop's.
-pub type TrainStepFn<'a> = Box<dyn FnMut(&mut StepContext<'_>) -> Result<StepReturn> + 'a>;
+pub type TrainStepFn<'a> = Box<dyn FnMut(&mut StepContext<'_>) -> Result<StepReturn> + Send + 'a>;
 
 /// What a step function gives back.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -26,19 +25,21 @@ pub struct StepReturn {
 /// do nothing, and the run ends after the step if that has changed any weight.
 #[derive(Debug)]
 pub struct StepContext<'r> {
-    pub(super) session: &'r mut Session,
-    pub(super) batches: Batches<'r>,
-    pub(super) facts: Facts<'r>,
+    pub(in crate::train) session: &'r mut Session,
+    pub(in crate::train) batches: Batches<'r>,
+    pub(in crate::train) facts: Facts<'r>,
     /// Objective, and rows, of the gradient accumulated so far.
-    pub(super) accumulated: Option<(usize, usize)>,
-    pub(super) updates: u64,
-    pub(super) ended: bool,
+    pub(in crate::train) accumulated: Option<(usize, usize)>,
+    pub(in crate::train) updates: u64,
+    /// Batches that the run has taken from its source.
+    pub(in crate::train) taken: &'r mut u64,
+    pub(in crate::train) ended: bool,
 }
 
 /// The source, and the batch that it fills.
-pub(super) struct Batches<'r> {
-    pub(super) source: &'r mut dyn BatchSource,
-    pub(super) batch: &'r mut Batch,
+pub(in crate::train) struct Batches<'r> {
+    pub(in crate::train) source: &'r mut dyn BatchSource,
+    pub(in crate::train) batch: &'r mut Batch,
 }
 
 impl std::fmt::Debug for Batches<'_> {
@@ -49,12 +50,12 @@ impl std::fmt::Debug for Batches<'_> {
 
 /// What the loop knows of the step.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Facts<'r> {
-    pub(super) global_step: u64,
-    pub(super) should_stop: bool,
-    pub(super) should_log: bool,
-    pub(super) should_trace: bool,
-    pub(super) logdir: Option<&'r Path>,
+pub(in crate::train) struct Facts<'r> {
+    pub(in crate::train) global_step: u64,
+    pub(in crate::train) should_stop: bool,
+    pub(in crate::train) should_log: bool,
+    pub(in crate::train) should_trace: bool,
+    pub(in crate::train) logdir: Option<&'r Path>,
 }
 
 impl StepContext<'_> {
@@ -72,9 +73,9 @@ impl StepContext<'_> {
     /// # Errors
     /// [`Error::Argument`] for a name that the network does not have.
     pub fn train_on(&mut self, name: &str) -> Result<()> {
-        let objective = self.objective(name)?;
+        let objective = self.session.objective(name)?;
         if self.next_batch(objective, |_| 1.0)? {
-            self.session.record(self.session.objectives[objective].train, true)?;
+            self.session.record_train(objective)?;
             self.updates += 1;
         }
         Ok(())
@@ -95,8 +96,8 @@ impl StepContext<'_> {
     /// [`Error::Argument`] for a name that the network does not have, or when the gradient of
     /// another loss waits to be applied.
     pub fn accumulate_on(&mut self, name: &str) -> Result<()> {
-        let objective = self.objective(name)?;
-        let phase = self.accumulates(objective)?.gradient;
+        let objective = self.session.objective(name)?;
+        self.session.accumulates(objective)?;
         let before = match self.accumulated {
             Some((other, _)) if other != objective => {
                 let message = "the gradient of another loss waits; apply() it first";
@@ -106,7 +107,7 @@ impl StepContext<'_> {
         };
         let share = |rows: usize| rows as f32 / (before + rows) as f32;
         if self.next_batch(objective, share)? {
-            self.session.record(phase, false)?;
+            self.session.record_accumulate(objective)?;
             self.accumulated = Some((objective, before + self.batches.batch.rows));
         }
         Ok(())
@@ -125,8 +126,7 @@ impl StepContext<'_> {
             let message = "apply() without a gradient; call accumulate() before it";
             return Err(Error::argument("train_step_fn", message));
         };
-        let phase = self.accumulates(objective)?.apply;
-        self.session.record(phase, true)?;
+        self.session.record_apply(objective)?;
         self.updates += 1;
         Ok(())
     }
@@ -174,34 +174,16 @@ impl StepContext<'_> {
         self.facts.logdir
     }
 
-    fn objective(&self, name: &str) -> Result<usize> {
-        let known = &self.session.objectives;
-        known.iter().position(|o| o.name == name).ok_or_else(|| {
-            let names: Vec<&str> = known[1..].iter().map(|o| o.name.as_str()).collect();
-            let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            Error::argument(
-                name,
-                format!("no such loss; the network has, besides its own, {there}"),
-            )
-        })
-    }
-
-    fn accumulates(&self, objective: usize) -> Result<Accumulate> {
-        self.session.objectives[objective].accumulate.ok_or_else(|| {
-            let message = "the run has no room for it; ask with TrainOp::accumulate_gradients()";
-            Error::argument("accumulate", message)
-        })
-    }
-
     /// Whether there was a batch; it is written for the commands recorded next.
     fn next_batch(&mut self, objective: usize, share: impl Fn(usize) -> f32) -> Result<bool> {
         self.session.mark("next batch");
-        self.session.has_seen_batches = true;
         let Batches { source, batch } = &mut self.batches;
         if self.ended || !guarded("batches", || source.next_batch(batch))? {
             self.ended = true;
             return Ok(false);
         }
+        self.session.takes().check_batch(*source, batch, *self.taken)?;
+        *self.taken += 1;
         let scalars = self.session.scalars(self.facts.global_step, batch.rows);
         self.session.feed(batch, Step { share: share(batch.rows), ..scalars }, objective)?;
         Ok(true)

@@ -1,10 +1,10 @@
 //! What a step computes: network, optimizer with what belongs to it, and where the batches come from.
-use super::plans::Plans;
 use crate::data::BatchSource;
 use crate::gpu::Gpu;
 use crate::nn::{Input, Model, Network};
 use crate::optim::Training;
 use crate::prune::MaskUpdateOp;
+use crate::session::Plans;
 use crate::{Error, Result};
 
 /// Graph, optimizer, loss and batch source, ready to run.
@@ -48,26 +48,13 @@ impl<'a> TrainOp<'a> {
     ) -> Result<Self> {
         let training = training.into();
         training.validate()?;
-        let features = network.graph.shape(network.features);
-        let batch = (batches.batch_size(), batches.width());
-        let dims: Vec<usize> = features.dims().iter().map(|&d| d as usize).collect();
-        if dims != [batch.0, batch.1] {
-            let message = format!("features {features} do not fit batches of {batch:?}");
-            return Err(Error::shape(&network.name, message));
-        }
-        let (labels, task) = (network.graph.shape(network.labels), batches.task());
-        let places = task.positions().max(task.targets());
-        if labels.elements().map(|n| n as usize) != batch.0.checked_mul(places) {
-            let message = format!(
-                "labels {labels} do not fit batches of {} x {places}; a row of the data has \
-                 {places}, choose a model that answers as many",
-                batch.0
-            );
-            return Err(Error::shape(&network.name, message));
-        }
-        if task.classes().is_some_and(|classes| classes > network.classes) {
-            let (have, most) = (task.classes().unwrap_or(0), network.classes);
-            let message = format!("the data has {have} classes, the network tells {most} apart");
+        let takes = network.takes();
+        takes.check_source(&network.name, &batches)?;
+        let (answers, task) = (network.graph.shape(network.answers), takes.task);
+        let of_a_row = task.positions().max(task.targets());
+        if answers.elements().map(|n| n as usize) != takes.batch.checked_mul(of_a_row) {
+            let rows = takes.batch;
+            let message = format!("its answers {answers} do not fit {rows} rows of {task}");
             return Err(Error::shape(&network.name, message));
         }
         let (gpu, batches, accumulates) = (gpu.clone(), Box::new(batches), false);

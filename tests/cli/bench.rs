@@ -55,7 +55,7 @@ fn a_quick_bench_has_ceilings_and_rows() {
     assert_eq!(report["precision"], "f32");
     let mixed = folder.run("bench --quick --json --precision mixed").json();
     let names = mixed["rows"].as_array().expect("rows").iter().filter_map(|r| r["name"].as_str());
-    let halves = names.filter(|name| name.starts_with("half matmul")).count();
+    let halves = names.filter(|name| name.starts_with("f16 matmul")).count();
     assert_eq!(mixed["precision"] == "mixed", halves > 0, "{mixed}");
 
     let table = folder.run("bench --quick").ok().out;

@@ -3,6 +3,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::folder::Folder;
+use crate::needs::{FEATURES, missing};
 
 /// Runs the self-test with the cache folder `cache`.
 fn check(folder: &Folder, cache: &str) {
@@ -17,6 +18,7 @@ fn file(folder: &Folder, cache: &str) -> Option<PathBuf> {
     let adapters = report["adapters"].as_array().expect("an array");
     let chosen = adapters.iter().find(|a| a["name"] == report["chosen"]).expect("chosen");
     if chosen["pipeline_cache"] != true {
+        missing(FEATURES, "this needs an adapter whose pipelines can be kept");
         return None;
     }
     let entries = fs::read_dir(folder.path(cache).join("secateur")).expect("a cache folder");

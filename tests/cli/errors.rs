@@ -1,7 +1,7 @@
 //! What goes wrong: the exit code says what kind it is, the message names the thing.
 use std::process::id;
 
-use secateur::train::checkpoint::Lock;
+use secateur::checkpoint::Lock;
 
 use crate::folder::{Folder, Run};
 use crate::train::train;

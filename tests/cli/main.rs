@@ -9,6 +9,9 @@ mod files;
 mod folder;
 mod inspect;
 mod models;
+#[path = "../common/needs.rs"]
+mod needs;
+mod own_data;
 #[path = "../common/paths.rs"]
 mod paths;
 mod prune;

@@ -66,6 +66,7 @@ fn a_trained_network_is_pruned_by_what_it_sees() {
         ("whole.safetensors --data digits", "wanda"),
         ("run", "saliency"),
         ("whole.safetensors", "magnitude"),
+        ("run", "movement"),
     ] {
         let report = folder.run(&format!(
             "prune {input} -o {score}.safetensors --score {score} --sparsity 0.5 --force --json"
@@ -118,7 +119,10 @@ fn refusals_say_the_way_out() {
         ("m.safetensors -o p.safetensors --pattern wavy --sparsity 0.5", &["like 2:4"]),
         ("m.safetensors -o p.safetensors --pattern block:2 --sparsity 0.5", &["block:4x4"]),
         ("m.safetensors -o p.safetensors --pattern block:0x2 --sparsity 0.5", &["at least 1x1"]),
-        ("m.safetensors -o p.safetensors --score best --sparsity 0.5", &["wanda or saliency"]),
+        (
+            "m.safetensors -o p.safetensors --score best --sparsity 0.5",
+            &["one of magnitude, saliency, movement, wanda"],
+        ),
         (
             "m.safetensors -o p.safetensors --score wanda --sparsity 0.5",
             &["does not say its model"],

@@ -39,7 +39,10 @@ fn json_is_what_the_contract_says() {
         "sparsity",
         "steps_per_second",
         "test_accuracy",
+        "test_loss",
+        "test_top_5_accuracy",
         "train_accuracy",
+        "train_top_5_accuracy",
     ];
     assert_eq!(keys(&report), expected);
     for name in ["adapter", "backend", "checkpoint"] {
@@ -190,8 +193,8 @@ fn stopped_and_continued_is_the_same_run() {
 fn precision_is_asked_for_and_said() {
     let Some(folder) = Folder::with_gpu() else { return };
     let plan = |options| folder.run(&format!("train --plan {options}")).ok().out;
-    assert!(plan("--precision mixed").contains("half_matmul"));
-    assert!(!plan("--precision f32").contains("half_matmul"));
+    assert!(plan("--precision mixed").contains("f16_matmul"));
+    assert!(!plan("--precision f32").contains("f16_matmul"));
     let train = train("--steps 12 --logdir run --json --precision mixed");
     let mut command = folder.command(&train);
     let report = Run::of(command.env("SECATEUR_PRECISION", "f32")).json();

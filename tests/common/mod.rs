@@ -4,11 +4,12 @@ mod rig;
 mod roundings;
 mod tolerance;
 
-use std::io::Write;
 use std::sync::OnceLock;
 
 use secateur::Error;
 use secateur::gpu::{Gpu, GpuOptions, Precision, Target};
+
+use crate::needs::{FEATURES, GPU, missing, say};
 
 pub use noise::Noise;
 pub use rig::{Bench, Rig};
@@ -20,26 +21,32 @@ pub use tolerance::{Tol, U};
 /// # Panics
 /// Where there is no adapter and `SECATEUR_REQUIRE_GPU=1`, and on every other failure to open one.
 pub fn gpu() -> Option<&'static Gpu> {
-    static GPU: OnceLock<Option<Gpu>> = OnceLock::new();
-    GPU.get_or_init(|| open(Precision::F32)).as_ref()
+    static OPENED: OnceLock<Option<Gpu>> = OnceLock::new();
+    OPENED.get_or_init(|| open(Precision::F32)).as_ref()
+}
+
+/// The process's one device where it has 16-bit floats.
+pub fn half_gpu() -> Option<&'static Gpu> {
+    let report = gpu()?.report();
+    if !report.f16 {
+        missing(FEATURES, format_args!("{} has no 16-bit floats", report.name));
+        return None;
+    }
+    gpu()
 }
 
 /// A device whose products read halves; `None` with a line on stderr where the adapter has no 16-bit floats.
 pub fn mixed_gpu() -> Option<&'static Gpu> {
-    static GPU: OnceLock<Option<Gpu>> = OnceLock::new();
-    let report = gpu()?.report();
-    if !report.f16 {
-        say(&format!("SKIPPED: {} has no 16-bit floats", report.name));
-        return None;
-    }
-    GPU.get_or_init(|| open(Precision::Mixed)).as_ref()
+    static OPENED: OnceLock<Option<Gpu>> = OnceLock::new();
+    half_gpu()?;
+    OPENED.get_or_init(|| open(Precision::Mixed)).as_ref()
 }
 
 /// The same where they do so on cooperative matrices.
 pub fn cooperative_gpu() -> Option<&'static Gpu> {
     let gpu = mixed_gpu()?;
     if gpu.target().cooperative.is_none() {
-        say(&format!("SKIPPED: {} has no cooperative matrices of halves", gpu.report().name));
+        missing(FEATURES, format_args!("{} has no cooperative matrices", gpu.report().name));
         return None;
     }
     Some(gpu)
@@ -66,7 +73,6 @@ pub fn shared_targets<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> T 
 }
 
 fn open(precision: Precision) -> Option<Gpu> {
-    let required = std::env::var("SECATEUR_REQUIRE_GPU").is_ok_and(|v| v == "1");
     let options = GpuOptions::from_env().unwrap_or_else(|e| panic!("{e}"));
     match Gpu::open(&GpuOptions { cache_dir: None, precision, ..options }) {
         Ok(gpu) => {
@@ -74,15 +80,10 @@ fn open(precision: Precision) -> Option<Gpu> {
             say(&format!("adapter: {} ({}), {}", report.name, report.backend, report.driver));
             Some(gpu)
         }
-        Err(e @ Error::NoAdapter { .. }) if !required => {
-            say(&format!("SKIPPED: {e}"));
+        Err(e @ Error::NoAdapter { .. }) => {
+            missing(GPU, e);
             None
         }
         Err(e) => panic!("{e}"),
     }
-}
-
-/// Past the test harness, which hides what a passing test prints through `eprintln!`.
-fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").expect("stderr takes a line");
 }

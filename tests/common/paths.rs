@@ -13,6 +13,15 @@ pub fn project() -> PathBuf {
     path("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The text of a file in `tests/goldens`.
+///
+/// # Panics
+/// Where it is missing.
+pub fn golden(name: &str) -> String {
+    let path = project().join("tests/goldens").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
 /// What drivers and the program keep of compiled shaders: between tests, but not the user's.
 pub fn cache() -> PathBuf {
     path("CARGO_TARGET_TMPDIR", env!("CARGO_TARGET_TMPDIR")).join("cache")

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};
 use secateur::data::{Batches, digits};
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};
 use secateur::train::{Event, TrainOptions, train};
 use secateur::{Gpu, GpuOptions, Model, Optimizer, Pruning, Result, TrainOp};
 

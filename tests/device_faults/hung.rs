@@ -4,7 +4,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::child::waiting;
-use crate::layer::{Layer, Run, say};
+use crate::layer::{Layer, Run};
+use crate::needs::say;
 
 const TIMEOUT: u64 = 1;
 

@@ -1,6 +1,5 @@
 //! The layer that fails, compiled once, and programs run under it.
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -10,11 +9,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use secateur::{Error, Gpu, GpuOptions};
 use tempfile::{NamedTempFile, TempDir};
 
+use crate::needs::{GPU, TOOLS, missing};
 use crate::paths;
 
 const NAME: &str = "VK_LAYER_SECATEUR_vkfault";
 /// A program that takes longer is stuck.
 const WATCHDOG: Duration = Duration::from_secs(30);
+
+/// The variable that requires what is missing, and what that is.
+type Missing = (&'static str, String);
 
 /// A driver that fails as it is told.
 pub struct Layer(TempDir);
@@ -35,29 +38,24 @@ impl Layer {
     /// The layer; `None` with a line on stderr where it cannot be built or there is no adapter.
     ///
     /// # Panics
-    /// Where that is so and `SECATEUR_REQUIRE_GPU=1`.
+    /// Where that is so and the environment requires it.
     pub fn get() -> Option<&'static Self> {
-        static LAYER: OnceLock<Result<Layer, String>> = OnceLock::new();
-        match LAYER.get_or_init(Self::build) {
-            Ok(layer) => Some(layer),
-            Err(reason) => {
-                let required = std::env::var("SECATEUR_REQUIRE_GPU").is_ok_and(|v| v == "1");
-                assert!(!required, "SECATEUR_REQUIRE_GPU=1, but {reason}");
-                say(&format!("SKIPPED: {reason}"));
-                None
-            }
-        }
+        static LAYER: OnceLock<Result<Layer, Missing>> = OnceLock::new();
+        let layer = LAYER.get_or_init(Self::build).as_ref();
+        layer.inspect_err(|(required, what)| missing(required, what)).ok()
     }
 
-    fn build() -> Result<Self, String> {
+    fn build() -> Result<Self, Missing> {
         match Gpu::open(&GpuOptions::from_env().expect("options")) {
             Ok(gpu) if gpu.report().backend == "vulkan" => {}
-            Ok(gpu) => return Err(format!("the adapter is of {}", gpu.report().backend)),
-            Err(e @ Error::NoAdapter { .. }) => return Err(e.to_string()),
+            Ok(gpu) => {
+                return Err((GPU, format!("the adapter is of {}", gpu.report().backend)));
+            }
+            Err(e @ Error::NoAdapter { .. }) => return Err((GPU, e.to_string())),
             Err(e) => panic!("{e}"),
         }
         let folder = TempDir::new().expect("a temporary folder");
-        compile(&folder.path().join("libvkfault.so"))?;
+        compile(&folder.path().join("libvkfault.so")).map_err(|what| (TOOLS, what))?;
         let manifest = serde_json::json!({
             "file_format_version": "1.1.2",
             "layer": {
@@ -137,11 +135,6 @@ impl Run {
         assert_eq!(self.code, 2, "{}", self.err);
         self.lines("secateur: ").last().unwrap_or_else(|| panic!("no error: {}", self.err))
     }
-}
-
-/// Past the test harness, which hides what a passing test prints through `eprintln!`.
-pub fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").expect("stderr takes a line");
 }
 
 fn compile(library: &Path) -> Result<(), String> {

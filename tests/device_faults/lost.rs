@@ -5,7 +5,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::child::{trained, training, waiting};
-use crate::layer::{Layer, say};
+use crate::layer::Layer;
+use crate::needs::say;
 
 const SOME: [u64; 9] = [1, 2, 3, 5, 8, 13, 21, 34, 50];
 

@@ -6,5 +6,7 @@ mod hung;
 mod layer;
 mod lost;
 mod memory;
+#[path = "../common/needs.rs"]
+mod needs;
 #[path = "../common/paths.rs"]
 mod paths;

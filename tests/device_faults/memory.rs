@@ -4,7 +4,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::child::{trained, training};
-use crate::layer::{Layer, say};
+use crate::layer::Layer;
+use crate::needs::say;
 
 /// 15 matrices of 70 MB, each with a gradient and two slots of the optimizer: an allocation for each,
 /// and none is touched before all are made.

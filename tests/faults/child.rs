@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::{env, thread};
 
-use secateur::train::checkpoint::{self, Lock};
+use secateur::checkpoint::{self, Lock};
 
 use crate::fixture::{KEPT, save};
 

@@ -1,10 +1,11 @@
 //! A checkpoint of about 1 MB whose every byte follows from its step.
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use secateur::Result;
-use secateur::train::checkpoint::{self, Manifest, Retention, Tensor, TensorData};
+use secateur::checkpoint::{self, Manifest, Retention};
+use secateur::storage::{Tensor, TensorData};
 
 /// Words in each of the two files.
 pub const WORDS: usize = 1 << 17;
@@ -47,9 +48,4 @@ pub fn leftovers(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(name).collect();
     names.retain(|name| !name.starts_with("ckpt-") && name != "LOCK");
     names
-}
-
-/// Past the test harness, which hides what a passing test prints through `eprintln!`.
-pub fn say(line: &str) {
-    writeln!(io::stderr(), "{line}").expect("stderr takes a line");
 }

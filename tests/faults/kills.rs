@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use secateur::train::checkpoint;
+use secateur::checkpoint;
 
 use crate::child::Process;
-use crate::fixture::{leftovers, newest, say};
+use crate::fixture::{leftovers, newest};
+use crate::needs::say;
 
 #[test]
 fn fifty_kills_lose_nothing() {

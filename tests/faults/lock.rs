@@ -1,6 +1,6 @@
 //! Two processes, one logdir.
 use secateur::Error;
-use secateur::train::checkpoint::Lock;
+use secateur::checkpoint::Lock;
 
 use crate::child::Process;
 

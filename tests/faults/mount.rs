@@ -4,7 +4,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::fixture::say;
+use crate::needs::{TOOLS, missing, say};
 
 /// A file system of its own, gone when dropped.
 pub struct Mount {
@@ -36,19 +36,27 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        run(Command::new("umount").arg("--lazy").arg(self.path()));
+        if let Err(why) = work(Command::new("umount").arg("--lazy").arg(self.path())) {
+            say(&format!("{} stays mounted: {why}", self.path().display()));
+        }
     }
 }
 
 /// Whether the command did its work; else a line on stderr.
+///
+/// # Panics
+/// Where it did not and `SECATEUR_REQUIRE_TOOLS=1`.
 pub fn run(command: &mut Command) -> bool {
-    let why = match command.output() {
-        Ok(output) if output.status.success() => return true,
-        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        Err(error) => error.to_string(),
-    };
+    let Err(why) = work(command) else { return true };
     let name = command.get_program().display();
-    let why = why.lines().next().unwrap_or_default();
-    say(&format!("SKIPPED: `{name}` is needed here, some of it as root; it says: {why}"));
+    missing(TOOLS, format_args!("`{name}` is needed here, some of it as root; it says: {why}"));
     false
+}
+
+/// What it says where it does not work.
+fn work(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|e| e.to_string())?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let first = said.trim().lines().next().unwrap_or_default();
+    if output.status.success() { Ok(()) } else { Err(first.to_owned()) }
 }

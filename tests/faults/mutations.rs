@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use secateur::Result;
-use secateur::train::checkpoint::{
+use secateur::checkpoint::{
     self, Checkpoint, FileEntry, MODEL_FILE, Manifest, OPTIMIZER_FILE, Retention,
 };
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::fixture::{say, tensors};
+use crate::fixture::tensors;
+use crate::needs::say;
 
 const MANIFEST_FILE: &str = "manifest.json";
 /// 64 KiB in each file: the loader's buffers are no larger.

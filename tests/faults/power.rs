@@ -9,8 +9,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::child::Process;
-use crate::fixture::{newest, say};
+use crate::fixture::newest;
 use crate::mount::{Mount, run};
+use crate::needs::say;
 
 const CUTS: usize = 50;
 

@@ -4,6 +4,8 @@
 mod clock;
 #[cfg(target_os = "linux")]
 mod disk;
+#[cfg(all(target_os = "linux", feature = "cli"))]
+mod held;
 mod kills;
 mod nan;
 #[cfg(feature = "cli")]

@@ -2,7 +2,7 @@
 use std::slice::from_ref;
 
 use secateur::gpu::{Encoder, Gpu, PlanBuilder, Target};
-use secateur::graph::{Conv2dOptions, Graph, Homes, Mode, Op, Tensor, gradients, lower};
+use secateur::graph::{Bindings, Conv2dOptions, Graph, Mode, Op, Tensor, gradients, lower};
 use secateur::kernels::{Activation, STEP_WORDS, Step};
 
 use crate::common::{Noise, gpu};
@@ -27,7 +27,7 @@ fn case(places: u32, want: impl Fn(&mut Graph, Tensor, Tensor) -> Vec<Tensor>) -
     let features = graph.features(BATCH, places * WIDTH);
     let labels = match places {
         1 => graph.labels(BATCH),
-        _ => graph.place_labels(BATCH, places),
+        _ => graph.position_labels(BATCH, places),
     };
     let weight = graph.parameter("fc.weight", [WIDTH, CLASSES]).unwrap();
     let x = match places {
@@ -44,11 +44,11 @@ impl Case {
     fn run(&self, gpu: Option<&Gpu>, lowerings: &[Vec<Tensor>]) -> (Vec<String>, Vec<u32>) {
         let mut plan = PlanBuilder::new(gpu.map_or(Target::default(), Gpu::target));
         let step = plan.persistent("step", STEP_WORDS);
-        let mut homes = Homes::new(&self.graph, step);
+        let mut bindings = Bindings::new(&self.graph, step);
         let words = |t: Tensor| self.graph.shape(t).elements().unwrap();
         let mut place = |name: &str, t: Tensor| {
             let slot = plan.persistent(name, words(t));
-            homes.set(t, slot);
+            bindings.set(t, slot);
             slot
         };
         let [features, labels] = [self.features, self.labels].map(|t| place("input", t));
@@ -58,7 +58,7 @@ impl Case {
         let mut phases = Vec::new();
         for wanted in lowerings {
             phases.push(plan.phase("test"));
-            lower(&self.graph, &mut plan, &homes, wanted, Mode::Train).unwrap();
+            lower(&self.graph, &mut plan, &bindings, wanted, Mode::Train).unwrap();
         }
         let text = plan.to_string();
         let launches = text.lines().filter_map(|l| l.strip_prefix("  ")?.split(' ').next());

@@ -1,11 +1,14 @@
 //! Two trajectories of TensorFlow 1.9's own `train()`: once step by step with its masks, and once by
-//! ours alone, which chooses its own by upstream's threshold.
+//! ours alone, which chooses its own by upstream's threshold; and so two of TensorFlow 2.15's optimizers.
 
 use secateur::data::{Batch, BatchSource, Cursor, Task};
 use secateur::graph::Graph;
-use secateur::kernels::{Activation, Pruned, Sgd, Step};
+use secateur::kernels::{Activation, Pruned, Sgd, Step, Weights};
+use secateur::nn::Ends;
+use secateur::nn::Metric;
 use secateur::nn::Network;
-use secateur::train::{Session, StepReturn, TrainOp, TrainOptions, train};
+use secateur::session::Session;
+use secateur::train::{StepReturn, TrainOp, TrainOptions, train};
 use secateur::{Optimizer, Pruning, Result};
 use serde_json::Value;
 
@@ -16,13 +19,8 @@ use crate::network::OnDevice;
 /// the last place; 14 steps at learning rate 1 carry that along. Seen here: at most 4 of these.
 const UNITS: f64 = 32.0;
 
-fn trajectory(name: &str) -> Option<Value> {
-    let path = crate::paths::project().join("../shared/goldens").join(name);
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        println!("SKIPPED: {} is not here", path.display());
-        return None;
-    };
-    Some(serde_json::from_str(&text).unwrap())
+fn trajectory(name: &str) -> Value {
+    serde_json::from_str(&crate::paths::golden(name)).unwrap()
 }
 
 /// Numbers of a nested list, flat.
@@ -44,22 +42,25 @@ fn close(what: &str, step: usize, got: &[f32], want: &[f32]) -> std::result::Res
     Ok(())
 }
 
-/// The recorded model: 4 features, one logit.
-fn logistic() -> Network {
+/// The recorded model: so many features, one logit.
+fn logistic(width: usize) -> Network {
     let mut graph = Graph::default();
-    let (features, labels) = (graph.features(16, 4), graph.labels(16));
-    let w = graph.parameter("fc.weight", [4, 1]).unwrap();
+    let width = width as u32;
+    let (features, labels) = (graph.features(16, width), graph.labels(16));
+    let w = graph.parameter("fc.weight", [width, 1]).unwrap();
     let w = graph.apply_mask(w).unwrap();
     let b = graph.parameter("fc.bias", [1]).unwrap();
     let z = graph.linear(features, w, Some(b), Activation::Identity).unwrap();
     let loss = graph.log_loss(z, labels, 1e-7).unwrap();
     let correct = graph.correct(z, labels).unwrap();
-    let name = "logistic".to_owned();
-    Network { name, graph, features, labels, loss, losses: vec![], correct, classes: 2 }
+    let ends = Ends { features, answers: labels, output: z, loss };
+    let network = Network::new("logistic", graph, Task::classification(2), ends);
+    network.with_metric(Metric::Accuracy, correct)
 }
 
 /// The recorded batch, again and again.
 struct Recorded {
+    shape: [usize; 1],
     features: Vec<f32>,
     labels: Vec<u32>,
 }
@@ -69,7 +70,7 @@ impl BatchSource for Recorded {
         16
     }
     fn shape(&self) -> &[usize] {
-        &[4]
+        &self.shape
     }
     fn task(&self) -> Task {
         Task::classification(2)
@@ -90,14 +91,19 @@ impl BatchSource for Recorded {
 /// Trains as upstream's hparams say, with `more` settings; compares weights, masks and thresholds
 /// before every step.
 fn retrain(name: &str, more: &str) -> std::result::Result<(), String> {
-    let (Some(recorded), Some(gpu)) = (trajectory(name), gpu()) else { return Ok(()) };
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let recorded = trajectory(name);
     let hparams = recorded["hparams"].as_str().unwrap();
     let spec = format!("{hparams},threshold=histogram,pruned=revive{more}").parse().unwrap();
     let pruning = Pruning::new(spec).unwrap();
     let labels = flat(&recorded["Y"]).iter().map(|&y| y as u32).collect();
-    let batches = Recorded { features: flat(&recorded["X"]), labels };
-    let optimizer = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
-    let train_op = TrainOp::from_network(gpu, logistic(), optimizer, batches, 0).unwrap();
+    let features = flat(&recorded["X"]);
+    let width = features.len() / 16;
+    let batches = Recorded { shape: [width], features, labels };
+    let sgd = serde_json::json!({ "name": "sgd", "lr": 1.0 });
+    let optimizer = recorded.get("optimizer").unwrap_or(&sgd);
+    let optimizer: Optimizer = serde_json::from_value(optimizer.clone()).unwrap();
+    let train_op = TrainOp::from_network(gpu, logistic(width), optimizer, batches, 0).unwrap();
     let states = recorded["state_before_step"].as_array().unwrap();
     let compare = |k: usize, session: &Session, state: &Value| {
         close("w", k, &session.get_weights().unwrap()[0].1, &flat(&state["w"]))?;
@@ -144,24 +150,42 @@ fn training_follows_tensorflow_1_9_with_masks_of_its_own() {
     retrain("train_logistic_decay09_tf19.json", "").unwrap();
 }
 
+/// Momentum, and Adam with its epsilon where TensorFlow has it, with weights that are pruned and revived. The
+/// schedule arrives at step 20, between two updates.
+#[test]
+fn training_follows_tensorflows_optimizers_for_30_steps() {
+    retrain("train_logistic_momentum_tf215.json", ",final_update=false").unwrap();
+    retrain("train_logistic_adam_tf215.json", ",final_update=false").unwrap();
+}
+
+#[test]
+fn an_update_outside_of_the_rhythm_does_not() {
+    if gpu().is_some() {
+        let error = retrain("train_logistic_momentum_tf215.json", "").unwrap_err();
+        assert!(error.contains("threshold[0] before step 21"), "{error}");
+    }
+}
+
 /// The comparison can fail.
 #[test]
 fn another_number_of_bins_does_not() {
-    if trajectory("train_logistic_decay0_tf19.json").is_some() && gpu().is_some() {
+    if gpu().is_some() {
         assert!(retrain("train_logistic_decay0_tf19.json", ",nbins=7").is_err());
     }
 }
 
 /// Steps through the recording; `nudge` is added to the learning rate.
 fn replay(name: &str, nudge: f32) -> std::result::Result<(), String> {
-    let (Some(recorded), Some(gpu)) = (trajectory(name), gpu()) else { return Ok(()) };
-    let network = logistic();
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let recorded = trajectory(name);
+    let network = logistic(4);
     let device = OnDevice::new(gpu, &network, |plan, step, parameters, masks, gradients| {
         for i in 0..2 {
             let (weights, gradient) = (parameters[i], gradients[i]);
             let mask = masks[i].map(|m| (m, Pruned::Revive));
             let len = [4, 1][i];
-            plan.push(Sgd { gradient, mask, step, weights, len, decay: 0.0 }).unwrap();
+            let on = Weights { gradient, mask, step, weights, len };
+            plan.push(Sgd { on, decay: 0.0 }).unwrap();
         }
     });
     let labels: Vec<u32> = flat(&recorded["Y"]).iter().map(|&y| y as u32).collect();
@@ -192,7 +216,7 @@ fn masked_logistic_regression_follows_tensorflow_1_9() {
 
 #[test]
 fn another_learning_rate_does_not() {
-    if trajectory("train_logistic_decay0_tf19.json").is_some() && gpu().is_some() {
+    if gpu().is_some() {
         assert!(replay("train_logistic_decay0_tf19.json", 1e-3).is_err());
     }
 }

@@ -9,8 +9,11 @@ mod recurrent;
 mod sequences;
 
 use secateur::Gpu;
+use secateur::data::Task;
 use secateur::graph::{Graph, Mode, Tensor, gradients};
 use secateur::kernels::{Step, mask_words};
+use secateur::nn::Ends;
+use secateur::nn::Metric;
 use secateur::nn::Network;
 
 use crate::common::{Noise, Roundings, Tol, bounds, gpu};
@@ -36,7 +39,7 @@ impl Case {
         let parameters = network.graph.parameters();
         Self {
             features: noise.floats(elements(network.features), 1.0),
-            labels: noise.below(elements(network.labels), network.classes),
+            labels: noise.below(elements(network.answers), network.task.classes().unwrap_or(2)),
             step: Step { rows: rows as u32, noise: 7, ..Default::default() },
             parameters: parameters.iter().map(|p| noise.floats(elements(p.tensor), 0.7)).collect(),
             masks: parameters
@@ -181,6 +184,7 @@ impl Case {
 fn classifier(mut graph: Graph, [features, labels, logits]: [Tensor; 3], classes: u32) -> Network {
     let loss = graph.softmax_cross_entropy(logits, labels).unwrap();
     let correct = graph.correct(logits, labels).unwrap();
-    let name = "test".into();
-    Network { name, graph, features, labels, loss, losses: vec![], correct, classes }
+    let ends = Ends { features, answers: labels, output: logits, loss };
+    let network = Network::new("test", graph, Task::classification(classes), ends);
+    network.with_metric(Metric::Accuracy, correct)
 }

@@ -157,7 +157,7 @@ fn apply(
             }
         }
         // No gradient goes through it.
-        Op::Correct => Vec::new(),
+        Op::Correct | Op::TopK { .. } | Op::AbsoluteError | Op::RightLabels => Vec::new(),
         Op::Features | Op::Labels | Op::Parameter => unreachable!(),
     }
 }

@@ -1,16 +1,23 @@
 //! Tests that need an adapter; without one they say so, or fail where `SECATEUR_REQUIRE_GPU=1`.
 #[path = "../common/mod.rs"]
 mod common;
+mod foreign;
 mod fusions;
 mod goldens;
 mod gradients;
 mod interpreter;
 mod kernels;
 mod mask_update;
+#[path = "../common/needs.rs"]
+mod needs;
 mod network;
 mod oneshot;
 #[path = "../common/paths.rs"]
 mod paths;
 mod selftest;
+mod session;
+#[path = "../common/shared.rs"]
+mod shared;
+mod shared_device;
 mod training;
 mod tuning;

@@ -28,8 +28,8 @@ impl Host {
         Self { weights, gradient, mask, units: columns as usize }
     }
 
-    fn score_slots(&self, score: Score) -> Vec<(&'static str, Vec<f32>)> {
-        let slots = score.slots(self.weights.len() as u32, self.units as u32).into_iter();
+    fn score_slots(&self, score: &Score) -> Vec<(&'static str, Vec<f32>)> {
+        let slots = score.scoring().slots(self.weights.len() as u32, self.units as u32).into_iter();
         let values = |(seed, (name, words)): (u64, (&'static str, u32))| {
             let values = Noise::new(seed).floats(words as usize, 0.5).into_iter();
             let signed = matches!(name, "movement" | "old_weights");
@@ -39,7 +39,7 @@ impl Host {
     }
 
     /// One f32 product each, as the device has it.
-    fn scores(&self, score: Score) -> Vec<f32> {
+    fn scores(&self, score: &Score) -> Vec<f32> {
         let products = self.weights.iter().zip(&self.gradient);
         match score {
             Score::Magnitude => self.weights.iter().map(|w| w.abs()).collect(),
@@ -115,7 +115,7 @@ fn update<'a>(gpu: &'a Gpu, text: &str, hosts: &[Host], total: f64) -> Done<'a> 
 /// The score's tensors with numbers in them; where it takes sums of squares or a running mean of
 /// magnitudes, none is negative.
 fn score_slots(rig: &mut Rig, spec: &PruningSpec, host: &Host) -> Vec<Slot> {
-    let slots = host.score_slots(spec.score).into_iter();
+    let slots = host.score_slots(&spec.score).into_iter();
     slots.map(|(name, values)| rig.slot(name, &values)).collect()
 }
 
@@ -163,7 +163,7 @@ fn drops_and_grows(gpu: &Gpu, text: &str) {
         let exchanged = pruned_count(len - prune, 0.15);
         assert!(exchanged > 0 || len < 40);
         let dropped = (prune + exchanged) as usize;
-        let scores = host.scores(spec.score);
+        let scores = host.scores(&spec.score);
         let floor = unit_floor_reference(&unit_peak_reference(&scores, host.units), scores.len());
         let kept = topk_reference(&scores, Some(&floor), dropped);
         // Behind two counts for each of three tensors.
@@ -197,13 +197,13 @@ fn drops_and_grows(gpu: &Gpu, text: &str) {
 /// In f64: what ranks each weight, or each block by its pooled factors.
 fn ranking(host: &Host, spec: &PruningSpec, blocks: Blocks) -> Vec<f64> {
     let slots: Vec<Vec<f32>> =
-        host.score_slots(spec.score).into_iter().map(|(_, values)| values).collect();
+        host.score_slots(&spec.score).into_iter().map(|(_, values)| values).collect();
     let pool = |values: &[f64]| -> Vec<f64> {
         let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
         signed_block_pool_reference(&values, blocks, spec.block_pooling_function)
     };
     let magnitudes: Vec<f64> = host.weights.iter().map(|&w| f64::from(w.abs())).collect();
-    match spec.score {
+    match &spec.score {
         Score::Movement => pool(&slots[0].iter().map(|&m| f64::from(m)).collect::<Vec<_>>()),
         Score::FirstOrderGradient | Score::SecondOrderGradient => {
             let d = change_norm_reference(&host.weights, &slots[0], spec.pruned == Pruned::Zero);
@@ -255,7 +255,7 @@ fn scores_with_a_memory_rank_as_they_say() {
             let near = 1e-5 * highest.abs().max(lowest.abs());
             assert!(highest <= lowest + near, "{context}: {highest} and {lowest}");
             let state = bench.read::<MaskState>(tensor.state)[0];
-            let threshold = f64::from(spec.score.threshold(state.threshold));
+            let threshold = f64::from(spec.score.scoring().threshold(state.threshold));
             assert!((threshold - highest).abs() <= near, "{context}: {threshold}, {highest}");
 
             let [left, all]: [f32; 2] = bench.read(tensor.energy).try_into().unwrap();
@@ -293,6 +293,11 @@ fn a_score_without_its_tensors_is_an_error() {
         units: 3,
     };
     plan.phase("mask_update");
-    let error = MaskUpdate::push(&mut plan, &spec, targets, &[tensor]).unwrap_err().to_string();
+    let mut push = |tensors: &[PrunedTensor]| {
+        MaskUpdate::push(&mut plan, &spec, targets.clone(), tensors).unwrap_err().to_string()
+    };
+    let error = push(&[tensor]);
     assert!(error.contains("fc.weight") && error.contains("0 tensors"), "{error}");
+    let error = push(&[]);
+    assert!(error.contains("0 are given, the specification prunes 1"), "{error}");
 }

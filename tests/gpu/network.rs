@@ -1,7 +1,7 @@
 //! A network on the device for tests: inputs, parameters, masks, and gradients to read back.
 use bytemuck::Pod;
 use secateur::gpu::{Encoder, Gpu, Phase, PlanBuilder, Program, Slot};
-use secateur::graph::{Homes, Mode, Tensor, gradients, lower};
+use secateur::graph::{Bindings, Mode, Tensor, gradients, lower};
 use secateur::kernels::{STEP_WORDS, Step, mask_words};
 use secateur::nn::Network;
 
@@ -28,14 +28,14 @@ impl<'g> OnDevice<'g> {
         let wanted = gradients(&mut graph, network.loss).unwrap();
         let mut plan = PlanBuilder::new(gpu.target());
         let step = plan.persistent("step", STEP_WORDS);
-        let mut homes = Homes::new(&graph, step);
+        let mut bindings = Bindings::new(&graph, step);
         let mut place = |plan: &mut PlanBuilder, name: &str, tensor: Tensor| {
             let slot = plan.persistent(name, graph.shape(tensor).elements().unwrap());
-            homes.set(tensor, slot);
+            bindings.set(tensor, slot);
             slot
         };
         let features = place(&mut plan, "features", network.features);
-        let labels = place(&mut plan, "labels", network.labels);
+        let labels = place(&mut plan, "labels", network.answers);
         let loss = place(&mut plan, "loss", network.loss);
         let all = graph.parameters();
         let parameters: Vec<Slot> =
@@ -47,14 +47,14 @@ impl<'g> OnDevice<'g> {
             .map(|p| {
                 let words = mask_words(p.shape.elements().unwrap());
                 let mask = p.masked.then(|| plan.persistent("mask", words))?;
-                homes.set_mask(p.tensor, mask);
+                bindings.set_mask(p.tensor, mask);
                 Some(mask)
             })
             .collect();
         let phase = plan.phase("test");
         let wanted: Vec<Tensor> =
             [network.loss].into_iter().chain(wanted.into_iter().flatten()).collect();
-        lower(&graph, &mut plan, &homes, &wanted, Mode::Train).unwrap();
+        lower(&graph, &mut plan, &bindings, &wanted, Mode::Train).unwrap();
         more(&mut plan, step, &parameters, &masks, &gradients);
         let program = plan.build(gpu).unwrap();
         let inputs = [features, labels, step];

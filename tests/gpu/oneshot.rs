@@ -9,7 +9,7 @@ use secateur::kernels::{
     BlockPooling, Blocks, bit, block_pool_reference, nm_mask_reference, topk_reference,
 };
 use secateur::oneshot::{Options, Report, prune_file};
-use secateur::prune::{Pattern, Scope, pruned_count};
+use secateur::prune::{Pattern, Scope, TensorPattern, pruned_count};
 
 use crate::common::{Noise, gpu};
 
@@ -211,7 +211,7 @@ fn n_of_m_runs_along_the_last_axis() {
         tensor("a.weight", Dtype::F32, &[1000, 12], &data[..12_000]),
         tensor("b.weight", Dtype::F32, &[10, 7], &data[..70]),
     ];
-    let b = regex::Regex::new("^b").unwrap();
+    let b = TensorPattern::new("^b");
     for (n, m) in [(2, 4), (1, 3), (3, 12)] {
         let case = Case::new(&tensors);
         let exclude = Some(b.clone());
@@ -243,17 +243,18 @@ fn what_cannot_be_done_leaves_nothing() {
     if gpu().is_none() {
         return;
     }
-    let regex = |text| Some(regex::Regex::new(text).unwrap());
+    let regex = |text| Some(TensorPattern::new(text));
     let nan = tensor("n.weight", Dtype::BF16, &[2, 2], &[1.0, f32::NAN, 2.0, 3.0]);
     let mut with_nan = model();
     with_nan.push(nan);
     let options = Options::default;
-    let cases: [(&[Tensor], Options, &str); 11] = [
+    let cases: [(&[Tensor], Options, &str); 12] = [
         (&with_nan, options(), "n.weight holds NaN"),
         (&with_nan, Options { scope: Scope::Global, ..options() }, "n.weight holds NaN"),
         (&model(), Options { sparsity: 1.5, ..options() }, "1.5: must be in 0 to 1"),
         (&model(), Options { include: regex("conv"), ..options() }, "`conv` matches none of 8"),
         (&model(), Options { include: regex("bias"), ..options() }, "rank 2 or more"),
+        (&model(), Options { exclude: regex("("), ..options() }, "unclosed group"),
         (&model(), Options { exclude: regex("weight"), ..options() }, "rank 2 or more"),
         (&model(), Options { pattern: Pattern::Channel, ..options() }, "channel"),
         (&with_nan, Options { block: Some([2, 2]), ..options() }, "n.weight holds NaN"),

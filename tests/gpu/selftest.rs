@@ -1,6 +1,7 @@
 //! The self-test passes on an adapter that the other tests pass on, and its probe counts.
+use secateur::bench::selftest;
 use secateur::gpu::MAX_LOOP_ITERATIONS;
-use secateur::kernels::{LoopProbe, selftest};
+use secateur::kernels::LoopProbe;
 
 use crate::common::{Rig, gpu, mixed_gpu};
 

@@ -3,9 +3,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use secateur::Error;
-use secateur::train::checkpoint::{
-    self, Checkpoint, Lock, MODEL_FILE, Manifest, OPTIMIZER_FILE, Retention, Tensor, TensorData,
+use secateur::checkpoint::{
+    self, Checkpoint, Lock, MODEL_FILE, Manifest, OPTIMIZER_FILE, Retention,
 };
+use secateur::storage::{Tensor, TensorData};
 use serde_json::json;
 
 mod damage;

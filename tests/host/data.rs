@@ -4,8 +4,7 @@ use proptest::prelude::*;
 use secateur::data::{Answers, Dataset, Features, Split, Task, digits, permutation};
 use secateur::{Error, Result};
 use std::fs;
-use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::io::Read;
 
 mod arrays;
 mod batches;
@@ -20,17 +19,6 @@ mod open;
 mod prefetch;
 mod scaling;
 mod text;
-
-/// The folder `name` of the real data beside the clone; says so where it is not there.
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = crate::paths::project().join("../shared/data").join(name);
-    if !path.is_dir() {
-        // Past the test harness, which hides what a passing test prints through `eprintln!`.
-        writeln!(std::io::stderr(), "SKIPPED: no {}", path.display()).expect("stderr takes a line");
-        return None;
-    }
-    Some(path)
-}
 
 /// Row `i` as bytes and its label, as the file had them.
 fn row(dataset: &Dataset, i: usize, scale: f32) -> (Vec<u8>, u32) {

@@ -5,6 +5,8 @@ mod data;
 mod floors;
 mod memory;
 mod models;
+#[path = "../common/needs.rs"]
+mod needs;
 mod options;
 #[path = "../common/paths.rs"]
 mod paths;

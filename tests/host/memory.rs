@@ -1,6 +1,7 @@
 //! What runs take on a device, from their plans: recomputed activations, and masks.
+use secateur::data::Task;
 use secateur::gpu::{PlanBuilder, Target};
-use secateur::graph::{Graph, Homes, Mode, gradients, lower};
+use secateur::graph::{Bindings, Graph, Mode, gradients, lower};
 use secateur::kernels::{Pruned, RunningMean, STEP_WORDS, mask_words};
 use secateur::nn::layers::{BatchNorm, Conv, Dropout, Flatten, GlobalMeanPool, Linear};
 use secateur::nn::{Input, Model, Network};
@@ -8,7 +9,7 @@ use secateur::optim::Optimizer;
 use secateur::prune::{MaskUpdateOp, Pruning};
 
 fn text() -> Input {
-    Input { shape: vec![64], places: 64, classes: 65 }
+    Input { shape: vec![64], task: Task::Classification { classes: 65, positions: 64 } }
 }
 
 fn op(spec: &str) -> MaskUpdateOp {
@@ -20,7 +21,7 @@ fn op(spec: &str) -> MaskUpdateOp {
 
 fn planned(network: &Network, spec: &str) -> PlanBuilder {
     let adam = Optimizer::adam(0.001);
-    secateur::train::plan(network, adam, &op(spec), Target::default()).unwrap()
+    secateur::session::plan(network, adam, &op(spec), Target::default()).unwrap()
 }
 
 /// The plan with segments of `layers` layers.
@@ -98,7 +99,7 @@ fn what_happens_once_a_step_is_not_repeated() {
         Linear::new(9).into(),
         Linear::logits().into(),
     ];
-    let input = Input { shape: vec![6, 6, 2], places: 1, classes: 3 };
+    let input = Input { shape: vec![6, 6, 2], task: Task::classification(3) };
     let network = Model::Layers(layers).network(4, &input).unwrap();
     let counts = |layers, phase: &str| {
         let plan = recomputing(&network, layers, "target_sparsity=0.5,score=saliency");
@@ -190,10 +191,10 @@ fn gradients_of_which_means_are_kept_leave_at_once() {
         let gradients = gradients(&mut graph, network.loss).unwrap();
         let mut plan = PlanBuilder::default();
         let step = plan.persistent("step", STEP_WORDS);
-        let mut homes = Homes::new(&graph, step);
-        let inputs = [network.features, network.labels];
+        let mut bindings = Bindings::new(&graph, step);
+        let inputs = [network.features, network.answers];
         for t in inputs.into_iter().chain(graph.parameters().iter().map(|p| p.tensor)) {
-            homes.set(t, plan.persistent("home", graph.shape(t).elements().unwrap()));
+            bindings.set(t, plan.persistent("home", graph.shape(t).elements().unwrap()));
         }
         let gradients: Vec<_> = gradients.into_iter().flatten().collect();
         let slot = |plan: &mut PlanBuilder, t| {
@@ -202,10 +203,10 @@ fn gradients_of_which_means_are_kept_leave_at_once() {
         };
         let slots: Vec<_> = gradients.iter().map(|&t| slot(&mut plan, t)).collect();
         if means {
-            slots.iter().for_each(|&(t, mean)| homes.set_mean(t, mean));
+            slots.iter().for_each(|&(t, mean)| bindings.set_mean(t, mean));
         }
         plan.phase("accumulate");
-        let found = lower(&graph, &mut plan, &homes, &gradients, Mode::Train).unwrap();
+        let found = lower(&graph, &mut plan, &bindings, &gradients, Mode::Train).unwrap();
         if !means {
             for (&(t, mean), x) in slots.iter().zip(found) {
                 let len = graph.shape(t).elements().unwrap();

@@ -1,15 +1,16 @@
 //! Models by name and by layers: their weights, their text, what does not fit.
+use secateur::data::Task;
 use secateur::graph::{Graph, Op};
 use secateur::kernels::Activation;
 use secateur::nn::layers::*;
 use secateur::nn::{Input, Model};
 
 fn text(length: usize) -> Input {
-    Input { shape: vec![length], places: length, classes: 65 }
+    Input { shape: vec![length], task: Task::Classification { classes: 65, positions: length } }
 }
 
 fn image(shape: [usize; 3]) -> Input {
-    Input { shape: shape.to_vec(), places: 1, classes: 10 }
+    Input { shape: shape.to_vec(), task: Task::classification(10) }
 }
 
 /// Weights that a pruning may mask, by name.

@@ -1,7 +1,8 @@
 //! Plans without a GPU: how scratch shares memory, and what is refused.
 use secateur::Error;
 use secateur::gpu::{Bound, Kernel, Memory, Operand, PlanBuilder, Slot, read, write};
-use secateur::kernels::{Add, STEP_WORDS, Sgd};
+use secateur::kernels::{Add, STEP_WORDS, Sgd, Weights};
+use secateur::raw::Uniform;
 
 fn add(x: Slot, y: Slot, out: Slot) -> Add {
     Add { x, y, out, len: out.words, period: out.words }
@@ -30,7 +31,8 @@ fn the_text_names_everything() {
     plan.phase("train");
     plan.push(add(w, g, t)).unwrap();
     plan.phase("update");
-    plan.push(Sgd { gradient: g, mask: None, step, weights: w, len: 300, decay: 0.0 }).unwrap();
+    let on = Weights { gradient: g, mask: None, step, weights: w, len: 300 };
+    plan.push(Sgd { on, decay: 0.0 }).unwrap();
     let want = "\
 2 launches, 4 slots in 4 buffers; 2432 B persistent, 1200 B scratch shared by 1200 B
 train:
@@ -67,8 +69,8 @@ fn an_output_never_shares_with_an_input() {
     plan.push(add(x, x, a)).unwrap();
     plan.push(add(x, x, b)).unwrap();
     plan.push(add(a, b, c)).unwrap();
-    let homes = ["x", "a", "b", "c"].map(|slot| home(&plan, slot));
-    assert_eq!(homes, ["b0", "b1", "b2", "b3"]);
+    let bindings = ["x", "a", "b", "c"].map(|slot| home(&plan, slot));
+    assert_eq!(bindings, ["b0", "b1", "b2", "b3"]);
     // Nor where the output is placed first, being larger.
     let mut plan = PlanBuilder::default();
     plan.phase("test");
@@ -169,8 +171,8 @@ fn persistent_slots_never_share() {
     let other = plan.persistent("other", 10);
     plan.push(add(x, x, t)).unwrap();
     plan.push(add(t, t, other)).unwrap();
-    let homes = ["x", "kept", "other", "t"].map(|slot| home(&plan, slot));
-    assert_eq!(homes, ["b0", "b1", "b2", "b3"]);
+    let bindings = ["x", "kept", "other", "t"].map(|slot| home(&plan, slot));
+    assert_eq!(bindings, ["b0", "b1", "b2", "b3"]);
 }
 
 /// Scratch of an earlier phase is free in a later one.
@@ -213,6 +215,31 @@ impl<const OPERANDS: usize> Kernel for Odd<OPERANDS> {
 
     fn check(&self) -> Result<(), String> {
         self.limit.clone()
+    }
+}
+
+/// Whose operands, `bind` and uniform are what the test says.
+struct Careless<P> {
+    bound: Vec<Bound>,
+    params: P,
+}
+
+impl<P: Uniform<Self>> Kernel for Careless<P> {
+    const NAME: &'static str = "careless";
+    const WGSL: &'static str = "";
+    const OPERANDS: &'static [Operand] = &[read("x"), write("out")];
+    type Params = P;
+
+    fn bind(&self) -> Vec<Bound> {
+        self.bound.clone()
+    }
+
+    fn params(&self) -> P {
+        self.params
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [1, 1, 1]
     }
 }
 
@@ -289,4 +316,31 @@ fn launches_are_refused() {
     plan.push(Odd::<1> { slot, grid: [65_535, 1, 1], limit }).unwrap();
     let limit = Err("4 rows, at most 3".to_owned());
     refused(&mut plan, Odd::<1> { slot, grid, limit }, "odd: 4 rows, at most 3");
+}
+
+/// What an outside kernel may get wrong is an error, and no panic.
+#[test]
+fn careless_kernels_are_refused() {
+    let mut plan = PlanBuilder::default();
+    plan.phase("test");
+    let [x, out] = ["x", "out"].map(|name| plan.persistent(name, 4));
+    let stranger = {
+        let mut other = PlanBuilder::default();
+        (0..3).map(|_| other.persistent("elsewhere", 4)).last().unwrap()
+    };
+    let careless = |bound: &[Bound]| Careless { bound: bound.to_vec(), params: 0u32 };
+    let message = "careless: bind() has 1 operands, OPERANDS names 2";
+    refused(&mut plan, careless(&[x.needs(4)]), message);
+    let message = "careless: bind() has 3 operands, OPERANDS names 2";
+    refused(&mut plan, careless(&[x.needs(4), out.needs(4), out.needs(4)]), message);
+    let message = "careless: operand `out` is written: bind a slot to it";
+    refused(&mut plan, careless(&[x.needs(4), Bound::NONE]), message);
+    let message = "careless: operand `x` is bound to a slot of another plan";
+    refused(&mut plan, careless(&[stranger.needs(4), out.needs(4)]), message);
+    let bound = vec![x.needs(4), out.needs(4)];
+    let message =
+        "careless: the uniform has 260 bytes, a launch takes 256; put the rest into an operand";
+    refused(&mut plan, Careless { bound: bound.clone(), params: [0u32; 65] }, message);
+    plan.push(Careless { bound: bound.clone(), params: [0u32; 64] }).unwrap();
+    plan.push(Careless { bound, params: () }).unwrap();
 }

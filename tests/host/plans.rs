@@ -1,6 +1,7 @@
 //! Plans as text: a change that should not change what is launched changes nothing here.
+use secateur::data::Task;
 use secateur::gpu::{PlanBuilder, Target};
-use secateur::graph::{Graph, Homes, Mode, Tensor, gradients, lower};
+use secateur::graph::{Bindings, Graph, Mode, Tensor, gradients, lower};
 use secateur::kernels::{Activation, Pruned, STEP_WORDS};
 use secateur::nn::layers::{Embedding, Gru, Linear, Lstm};
 use secateur::nn::{Input, Model};
@@ -10,9 +11,9 @@ use secateur::prune::{Pruning, PruningSpec, Score};
 /// The plan of a run with masks.
 fn plan(training: impl Into<Training>, pruned: Pruned) -> String {
     let network = Model::mlp(&[40]).network(32, &Input::flat(16, 4)).unwrap();
-    let spec = PruningSpec { pruned, ..Default::default() };
+    let spec = PruningSpec::default().pruned(pruned);
     let mask_update_op = Pruning::new(spec).unwrap().conditional_mask_update_op();
-    secateur::train::plan(&network, training, &mask_update_op, Target::default())
+    secateur::session::plan(&network, training, &mask_update_op, Target::default())
         .unwrap()
         .to_string()
 }
@@ -24,7 +25,7 @@ fn mlp_with_adam_and_zeroed_weights() {
 
 #[test]
 fn mlp_with_sgd_and_revived_weights() {
-    let sgd = Optimizer::Sgd { lr: 0.1, weight_decay: 0.0 };
+    let sgd = Optimizer::sgd(0.1);
     insta::assert_snapshot!(plan(sgd, Pruned::Revive));
 }
 
@@ -81,12 +82,12 @@ fn a_residual_connection() {
     let loss = graph.softmax_cross_entropy(z, labels).unwrap();
     let wanted: Vec<Tensor> = gradients(&mut graph, loss).unwrap().into_iter().flatten().collect();
     let mut plan = PlanBuilder::default();
-    let mut homes = Homes::new(&graph, plan.persistent("step", STEP_WORDS));
+    let mut bindings = Bindings::new(&graph, plan.persistent("step", STEP_WORDS));
     for (name, tensor) in [("features", features), ("labels", labels), ("mid", w), ("out", v)] {
-        homes.set(tensor, plan.persistent(name, graph.shape(tensor).elements().unwrap()));
+        bindings.set(tensor, plan.persistent(name, graph.shape(tensor).elements().unwrap()));
     }
     plan.phase("train");
-    lower(&graph, &mut plan, &homes, &wanted, Mode::Train).unwrap();
+    lower(&graph, &mut plan, &bindings, &wanted, Mode::Train).unwrap();
     insta::assert_snapshot!(plan.to_string());
 }
 
@@ -99,12 +100,12 @@ fn long_sums_are_split() {
     let z = graph.linear(features, w, None, Activation::Relu).unwrap();
     let loss = graph.softmax_cross_entropy(z, labels).unwrap();
     let mut plan = PlanBuilder::default();
-    let mut homes = Homes::new(&graph, plan.persistent("step", STEP_WORDS));
+    let mut bindings = Bindings::new(&graph, plan.persistent("step", STEP_WORDS));
     for (name, tensor) in [("features", features), ("labels", labels), ("weight", w)] {
-        homes.set(tensor, plan.persistent(name, graph.shape(tensor).elements().unwrap()));
+        bindings.set(tensor, plan.persistent(name, graph.shape(tensor).elements().unwrap()));
     }
     plan.phase("forward");
-    lower(&graph, &mut plan, &homes, &[loss], Mode::Train).unwrap();
+    lower(&graph, &mut plan, &bindings, &[loss], Mode::Train).unwrap();
     insta::assert_snapshot!(plan.to_string());
 }
 
@@ -112,7 +113,7 @@ fn long_sums_are_split() {
 /// gradients nowhere.
 #[test]
 fn each_phase_has_its_states() {
-    let input = Input { shape: vec![3], places: 3, classes: 5 };
+    let input = Input { shape: vec![3], task: Task::Classification { classes: 5, positions: 3 } };
     let layers = vec![
         Embedding::new(4, false).into(),
         Lstm::new(4).into(),
@@ -120,9 +121,9 @@ fn each_phase_has_its_states() {
         Linear::logits().into(),
     ];
     let network = Model::Layers(layers).network(2, &input).unwrap();
-    let spec = PruningSpec { score: Score::Saliency, ..Default::default() };
+    let spec = PruningSpec::default().score(Score::Saliency);
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
-    let plan = secateur::train::plan(&network, Optimizer::adam(0.1), &op, Target::default())
+    let plan = secateur::session::plan(&network, Optimizer::adam(0.1), &op, Target::default())
         .unwrap()
         .to_string();
     let states = ["lstm1.h", "lstm1.c", "gru1.h"];

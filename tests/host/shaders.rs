@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, StorageAccess, TypeInner};
-use secateur::for_each_kernel;
 use secateur::gpu::{Access, Kernel, Operand, PlanBuilder, Precision, Target, read, write};
 use secateur::kernels::*;
+use secateur::raw::{Uniform, common};
 
 type Layout = &'static [(&'static str, usize)];
 
@@ -19,29 +19,21 @@ const MAX_INVOCATIONS: u32 = 256;
 
 #[test]
 fn declarations_match_the_wgsl() {
-    let mut wrong = Vec::new();
-    macro_rules! visit {
-        ($kernel:ident, $params:ident) => {
-            wrong.extend(check::<$kernel>($params::LAYOUT).err());
-        };
-    }
-    for_each_kernel!(visit);
+    let wrong: Vec<String> = all().filter_map(|kernel| check(kernel).err()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(all().count() > 80, "{} kernels are listed", all().count());
 }
 
 #[test]
 fn every_file_belongs_to_a_kernel() {
     let mut listed = BTreeSet::new();
-    macro_rules! visit {
-        ($kernel:ident, $params:ident) => {
-            for text in texts::<$kernel>() {
-                let files = files(text);
-                assert_eq!(files.last(), Some(&format!("{}.wgsl", $kernel::NAME).as_str()));
-                listed.extend(files);
-            }
-        };
+    for kernel in all() {
+        for text in texts(kernel) {
+            let files = files(text);
+            assert_eq!(files.last(), Some(&format!("{}.wgsl", kernel.name).as_str()));
+            listed.extend(files);
+        }
     }
-    for_each_kernel!(visit);
     let root = crate::paths::project().join("shaders");
     let mut present = BTreeSet::new();
     for dir in ["", "common/"] {
@@ -69,24 +61,21 @@ fn constants_are_overrides() {
         let names = tokens.filter_map(|t| t.split_once(':')).map(|(name, _)| name.to_owned());
         set.entry(kernel).or_default().extend(names);
     }
-    macro_rules! visit {
-        ($kernel:ident, $params:ident) => {
-            let mut overrides = BTreeSet::new();
-            for text in texts::<$kernel>() {
-                let module = naga::front::wgsl::parse_str(text).unwrap();
-                overrides.extend(module.overrides.iter().filter_map(|(_, o)| o.name.clone()));
-            }
-            let set = set.get($kernel::NAME).cloned().unwrap_or_default();
-            assert_eq!(set, overrides, "{}", $kernel::NAME);
-        };
+    for kernel in all() {
+        let mut overrides = BTreeSet::new();
+        for text in texts(kernel) {
+            let module = naga::front::wgsl::parse_str(text).unwrap();
+            overrides.extend(module.overrides.iter().filter_map(|(_, o)| o.name.clone()));
+        }
+        let set = set.get(kernel.name).cloned().unwrap_or_default();
+        assert_eq!(set, overrides, "{}", kernel.name);
     }
-    for_each_kernel!(visit);
 }
 
 #[test]
 fn shared_constants_agree() {
     let wgsl = |text| constants(text).into_iter().collect::<BTreeMap<_, _>>();
-    let activation = wgsl(secateur::wgsl!("common/activation.wgsl"));
+    let activation = wgsl(common::ACTIVATION);
     let code = |(name, a): (&str, Activation)| (name.to_owned(), a.code() as u32);
     let kinds = Activation::ALL.map(|a| (format!("{a:?}").to_uppercase(), a));
     assert_eq!(activation, kinds.iter().map(|(name, a)| code((name, *a))).collect());
@@ -95,7 +84,8 @@ fn shared_constants_agree() {
     let slot = plan.persistent("slot", 1);
     let code = |(name, mode): (&str, Option<Pruned>)| {
         let mask = mode.map(|mode| (slot, mode));
-        let sgd = Sgd { gradient: slot, mask, step: slot, weights: slot, len: 1, decay: 0.0 };
+        let on = Weights { gradient: slot, mask, step: slot, weights: slot, len: 1 };
+        let sgd = Sgd { on, decay: 0.0 };
         (name.to_owned(), sgd.constants()[0].1 as u32)
     };
     let modes = [
@@ -104,11 +94,11 @@ fn shared_constants_agree() {
         ("REVIVE", Some(Pruned::Revive)),
         ("FREEZE", Some(Pruned::Freeze)),
     ];
-    assert_eq!(wgsl(secateur::wgsl!("common/pruned.wgsl")), modes.map(code).into());
+    assert_eq!(wgsl(include_str!("../../shaders/common/pruned.wgsl")), modes.map(code).into());
 
     let states = [
-        (secateur::wgsl!("common/topk.wgsl"), TopkState::LAYOUT),
-        (secateur::wgsl!("common/mask_state.wgsl"), MaskState::LAYOUT),
+        (include_str!("../../shaders/common/topk.wgsl"), TopkState::LAYOUT),
+        (include_str!("../../shaders/common/mask_state.wgsl"), MaskState::LAYOUT),
     ];
     for (text, layout) in states {
         let mut constants = wgsl(text);
@@ -121,44 +111,44 @@ fn shared_constants_agree() {
 /// The check itself must be able to fail.
 #[test]
 fn wrong_declarations_are_caught() {
-    assert_eq!(check::<Lying<Right>>(AddParams::LAYOUT), Ok(()));
+    assert_eq!(check(&KernelInfo::of::<Lying<Right>>(AddParams::LAYOUT)), Ok(()));
     let caught = |result: Result<(), String>, what| {
         let message = result.unwrap_err();
         assert!(message.contains(what), "{message}");
     };
-    caught(check::<Lying<Swapped>>(AddParams::LAYOUT), "storage bindings");
-    caught(check::<Lying<Wrong>>(AddParams::LAYOUT), "storage bindings");
-    caught(check::<Lying<Right>>(&[("length", 0)]), "uniform");
-    caught(check::<Lying<Right>>(&[("len", 4)]), "uniform");
-    caught(check::<Lying<Long>>(AddParams::LAYOUT), "uniform");
+    caught(check(&KernelInfo::of::<Lying<Swapped>>(AddParams::LAYOUT)), "storage bindings");
+    caught(check(&KernelInfo::of::<Lying<Wrong>>(AddParams::LAYOUT)), "storage bindings");
+    caught(check(&KernelInfo::of::<Lying<Right>>(&[("length", 0)])), "uniform");
+    caught(check(&KernelInfo::of::<Lying<Right>>(&[("len", 4)])), "uniform");
+    caught(check(&KernelInfo::of::<Lying<Long>>(AddParams::LAYOUT)), "uniform");
     caught(agree("x", struct_of("Params", Add::WGSL), STEP), "uniform");
 }
 
 const STEP: (Layout, usize) = (Step::LAYOUT, size_of::<Step>());
 
 /// All that may be launched under the kernel's name.
-fn texts<K: Kernel>() -> impl Iterator<Item = &'static str> {
-    [K::WGSL].into_iter().chain(K::VARIANTS.iter().map(|v| v.wgsl))
+fn texts(kernel: &KernelInfo) -> impl Iterator<Item = &'static str> {
+    [kernel.wgsl].into_iter().chain(kernel.variants.iter().map(|v| v.wgsl))
 }
 
-fn check<K: Kernel>(layout: Layout) -> Result<(), String> {
+fn check(kernel: &KernelInfo) -> Result<(), String> {
     // What an adapter must have is said by the text itself.
-    let halves = |wgsl: &str| match wgsl.contains("enable f16;") {
+    let f16 = |wgsl: &str| match wgsl.contains("enable f16;") {
         true => Capabilities::SHADER_FLOAT16,
         false => Capabilities::empty(),
     };
-    check_text::<K>(K::WGSL, halves(K::WGSL), layout)?;
-    K::VARIANTS.iter().try_for_each(|v| {
+    check_text(kernel, kernel.wgsl, f16(kernel.wgsl))?;
+    kernel.variants.iter().try_for_each(|v| {
         let matrices = match v.name.starts_with("coop_") {
             true => Capabilities::COOPERATIVE_MATRIX,
             false => Capabilities::SUBGROUP,
         };
-        check_text::<K>(v.wgsl, halves(v.wgsl) | matrices, layout)
+        check_text(kernel, v.wgsl, f16(v.wgsl) | matrices)
     })
 }
 
-fn check_text<K: Kernel>(wgsl: &str, may: Capabilities, layout: Layout) -> Result<(), String> {
-    let name = K::NAME;
+fn check_text(kernel: &KernelInfo, wgsl: &str, may: Capabilities) -> Result<(), String> {
+    let name = kernel.name;
     let module = naga::front::wgsl::parse_str(wgsl)
         .map_err(|e| format!("{name}: {}", e.emit_to_string(wgsl)))?;
     Validator::new(ValidationFlags::all(), may)
@@ -171,7 +161,8 @@ fn check_text<K: Kernel>(wgsl: &str, may: Capabilities, layout: Layout) -> Resul
         return Err(format!("{name}: {} entry points, must be 1", module.entry_points.len()));
     };
     let invocations: u32 = main.workgroup_size.iter().product();
-    if main.name != "main" || invocations > MAX_INVOCATIONS || K::OPERANDS.len() > MAX_OPERANDS {
+    if main.name != "main" || invocations > MAX_INVOCATIONS || kernel.operands.len() > MAX_OPERANDS
+    {
         return Err(format!("{name}: entry {}, {invocations} invocations", main.name));
     }
 
@@ -195,13 +186,13 @@ fn check_text<K: Kernel>(wgsl: &str, may: Capabilities, layout: Layout) -> Resul
     }
     storage.sort_by_key(|&(_, binding, ..)| binding);
     let declare = |(i, o): (usize, &Operand)| (0, i, o.name, o.access);
-    let declared: Vec<_> = K::OPERANDS.iter().enumerate().map(declare).collect();
+    let declared: Vec<_> = kernel.operands.iter().enumerate().map(declare).collect();
     if storage != declared {
         return Err(format!("{name}: storage bindings {storage:?}, declared {declared:?}"));
     }
     match uniform {
-        Some((binding, ty)) if binding == K::OPERANDS.len() => {
-            agree(name, fields(ty), (layout, size_of::<K::Params>()))
+        Some((binding, ty)) if binding == kernel.operands.len() => {
+            agree(name, fields(ty), (kernel.layout, kernel.uniform_bytes))
         }
         other => Err(format!("{name}: the uniform comes after the operands, found {other:?}")),
     }
@@ -230,7 +221,7 @@ fn struct_of(name: &str, wgsl: &str) -> Fields {
     fields(ty)
 }
 
-/// Files that [`secateur::wgsl!`] put together.
+/// Files that a text was put together from.
 fn files(wgsl: &'static str) -> Vec<&'static str> {
     wgsl.lines().filter_map(|line| line.strip_prefix("// file: ")).collect()
 }
@@ -290,31 +281,14 @@ fn everything(target: Target) -> PlanBuilder {
     variants::layers(&mut plan, [a, b, mask, c], shape);
     probes::variants(&mut plan, a, c);
     let (mask, len, decay) = (Some((mask, Pruned::Zero)), 1, 0.0);
-    plan.push(Sgd { gradient, mask, step, weights, len, decay }).unwrap();
+    let on = Weights { gradient, mask, step, weights, len };
+    plan.push(Sgd { on, decay }).unwrap();
     let (velocity, momentum, nesterov) = (first, 0.9, true);
-    plan.push(Momentum { gradient, mask, step, weights, velocity, len, momentum, decay, nesterov })
-        .unwrap();
+    plan.push(Momentum { on, velocity, momentum, decay, nesterov }).unwrap();
     let (beta1, beta2, epsilon) = (0.9, 0.999, 1e-8);
-    plan.push(Adam {
-        gradient,
-        mask,
-        step,
-        weights,
-        first,
-        second,
-        len,
-        beta1,
-        beta2,
-        epsilon,
-        decay,
-        l2: 0.0,
-    })
-    .unwrap();
-    variants::how_weights_move(
-        &mut plan,
-        [gradient, mask.map_or(step, |(bits, _)| bits), step],
-        [weights, first, second],
-    );
+    let (form, l2) = (EpsilonForm::TensorFlow, 0.0);
+    plan.push(Adam { on, first, second, beta1, beta2, epsilon, form, decay, l2 }).unwrap();
+    variants::how_weights_move(&mut plan, on, [first, second]);
     let (protect, mask_state) = (Some(bias), first);
     let (scores, many) = (true, 5_000);
     let tensor = Ranked { values: weights, protect, scores, mask_state, mask: gate, len: many };
@@ -341,8 +315,18 @@ fn everything(target: Target) -> PlanBuilder {
 struct Lying<D>(D);
 
 trait Declared {
-    type Params: bytemuck::Pod;
+    type Params: Uniform<Lying<Self>>
+    where
+        Self: Sized;
     const OPERANDS: &'static [Operand];
+}
+
+secateur::raw::uniform! {
+    /// As [`AddParams`], which serves this crate's kernels only.
+    struct Like {
+        len: u32,
+        period: u32,
+    }
 }
 
 macro_rules! declared {
@@ -356,10 +340,10 @@ macro_rules! declared {
 }
 
 declared! {
-    Right: AddParams = [read("x"), read("y"), write("out")];
+    Right: Like = [read("x"), read("y"), write("out")];
     Long: [u64; 2] = [read("x"), read("y"), write("out")];
-    Swapped: AddParams = [read("y"), read("x"), write("out")];
-    Wrong: AddParams = [read("x"), write("y"), write("out")];
+    Swapped: Like = [read("y"), read("x"), write("out")];
+    Wrong: Like = [read("x"), write("y"), write("out")];
 }
 
 impl<D: Declared> Kernel for Lying<D> {

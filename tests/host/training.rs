@@ -1,5 +1,7 @@
 //! Settings of how weights move: rates by step, ranges, files.
-use secateur::optim::{Clip, Decay, Multiplier, Optimizer, Schedule, Training};
+use secateur::optim::{
+    Adagrad, Clip, Decay, Lion, Multiplier, Optimizer, RmsProp, Schedule, Training,
+};
 
 fn factors(warmup_steps: u64, decay: Decay, steps: &[u64]) -> Vec<f64> {
     let schedule = Schedule { warmup_steps, decay };
@@ -83,8 +85,9 @@ fn ranges_are_checked_and_named() {
         refused(Training { multipliers, ..adam() })
     };
     let of = |optimizer: Optimizer| refused(optimizer.into());
-    let rms =
-        |decay, momentum, epsilon| of(Optimizer::RmsProp { lr: 0.1, decay, momentum, epsilon });
+    let rms = |decay, momentum, epsilon| {
+        of(Optimizer::RmsProp(RmsProp { lr: 0.1, decay, momentum, epsilon }))
+    };
     let cases = [
         (schedule(Decay::Steps { boundaries: vec![1], factor: 0.0 }), "`schedule.factor`: 0 must"),
         (boundaries(vec![0, 3]), "[0, 3] must be steps from 1 on, ascending"),
@@ -102,10 +105,16 @@ fn ranges_are_checked_and_named() {
         (rms(1.0, 0.0, 1e-3), "`decay`: 1 must"),
         (rms(0.9, -0.1, 1e-3), "`momentum`: -0.1 must"),
         (rms(0.9, 0.0, 0.0), "`epsilon`: 0 must be above 0"),
-        (of(Optimizer::Adagrad { lr: 0.1, initial: -1.0, epsilon: 0.0 }), "`initial`: -1 must"),
-        (of(Optimizer::Adagrad { lr: 0.1, initial: 0.0, epsilon: 0.0 }), "where `initial` is 0"),
         (
-            of(Optimizer::Lion { lr: 0.1, beta1: 0.9, beta2: 1.0, weight_decay: 0.0 }),
+            of(Optimizer::Adagrad(Adagrad { lr: 0.1, initial: -1.0, epsilon: 0.0 })),
+            "`initial`: -1 must",
+        ),
+        (
+            of(Optimizer::Adagrad(Adagrad { lr: 0.1, initial: 0.0, epsilon: 0.0 })),
+            "where `initial` is 0",
+        ),
+        (
+            of(Optimizer::Lion(Lion { lr: 0.1, beta1: 0.9, beta2: 1.0, weight_decay: 0.0 })),
             "`beta2`: 1 must",
         ),
         (of(Optimizer::named("lion", 0.0).unwrap()), "`lr`: 0 must be above 0"),
@@ -122,6 +131,27 @@ fn ranges_are_checked_and_named() {
     assert!(message.contains("`fc1` and `bias` both match fc1.bias"), "{message}");
     let message = training.multipliers(&["fc1.weight"]).unwrap_err().to_string();
     assert!(message.contains("`bias` matches none of fc1.weight"), "{message}");
+}
+
+/// Settings of Adam as files have them; what is left at its default is not written.
+#[test]
+fn where_adams_epsilon_is_added_has_a_name() {
+    for name in ["adam", "adamw"] {
+        let plain = Optimizer::named(name, 0.5).unwrap();
+        let text = serde_json::to_string(&plain).unwrap();
+        assert!(!text.contains("epsilon_form"), "{text}");
+        let text = format!(r#"{{"name": "{name}", "lr": 0.5, "epsilon_form": "tensorflow"}}"#);
+        let other: Optimizer = serde_json::from_str(&text).unwrap();
+        assert_ne!(plain, other);
+        let written = serde_json::to_string(&other).unwrap();
+        assert_eq!(serde_json::from_str::<Optimizer>(&written).unwrap(), other);
+        let wrong = text.replace("tensorflow", "keras");
+        let error = serde_json::from_str::<Optimizer>(&wrong).unwrap_err().to_string();
+        assert!(error.contains("`pytorch` or `tensorflow`"), "{error}");
+        let wrong = text.replace("epsilon_form", "epsilonform");
+        let error = serde_json::from_str::<Optimizer>(&wrong).unwrap_err().to_string();
+        assert!(error.contains("unknown field `epsilonform`"), "{error}");
+    }
 }
 
 /// Files hold what is asked for only, and read back as the same.

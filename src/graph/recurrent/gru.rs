@@ -124,7 +124,7 @@ impl Lowering<'_> {
         for out in [inputs, resets] {
             self.rearrange([x, out], sequence, [by_rows(sequence), by_times(rows, stride, 0)])?;
         }
-        let (limit, adds, resumes) = (None, false, Some(self.homes.step));
+        let (limit, adds, resumes) = (None, false, Some(self.bindings.step));
         let (from, to) = (one_time(units, 0), one_time(stride, width));
         let (extents, x, out) = ([1, rows, units], state, inputs);
         self.plan.push(Rearrange { x, out, extents, from, to, limit, adds, resumes })?;
@@ -132,7 +132,7 @@ impl Lowering<'_> {
             form: Form::NN,
             a: inputs,
             b: gates_kernel,
-            mask: self.homes.masks[nodes[1].index()],
+            mask: self.bindings.masks[nodes[1].index()],
             bias: Some(gates_bias),
             activation: Activation::Identity,
             gate: None,
@@ -142,7 +142,7 @@ impl Lowering<'_> {
             k: stride,
             begin: [0; 2],
         };
-        let (mask, bias) = (self.homes.masks[nodes[3].index()], Some(candidate_bias));
+        let (mask, bias) = (self.bindings.masks[nodes[3].index()], Some(candidate_bias));
         let second =
             Matmul { a: resets, b: candidate, mask, bias, c: candidates, n: units, ..product };
         for time in 0..length {
@@ -184,7 +184,7 @@ impl Lowering<'_> {
             form: Form::NT,
             a: of_gates,
             b: self.slot(nodes[2])?,
-            mask: self.homes.masks[nodes[2].index()],
+            mask: self.bindings.masks[nodes[2].index()],
             bias: None,
             activation: Activation::Identity,
             gate: None,
@@ -194,7 +194,7 @@ impl Lowering<'_> {
             k: 2 * units,
             begin: [0; 2],
         };
-        let (b, mask) = (self.slot(nodes[4])?, self.homes.masks[nodes[4].index()]);
+        let (b, mask) = (self.slot(nodes[4])?, self.bindings.masks[nodes[4].index()]);
         let first = Matmul { a: of_candidates, b, mask, c: of_resets, k: units, ..product };
         for time in (0..length).rev() {
             let [at, to] = [time * rows * units, time * rows * stride];

@@ -167,7 +167,7 @@ impl Lowering<'_> {
         let mut tensors = tensors.iter();
         let mut next =
             || tensors.next().copied().ok_or_else(|| Error::shape("lstm", "too few operands"));
-        let masked = |t: Tensor| Ok::<_, Error>((self.slot(t)?, self.homes.masks[t.index()]));
+        let masked = |t: Tensor| Ok::<_, Error>((self.slot(t)?, self.bindings.masks[t.index()]));
         Ok(Operands {
             kernel: masked(next()?)?,
             bias: self.slot(next()?)?,
@@ -199,7 +199,7 @@ impl Lowering<'_> {
         for (state, out, extent, stride, begin) in
             [(h, inputs, outputs, stride, width), (c, cells, units, units, 0)]
         {
-            let (limit, adds, resumes) = (None, false, Some(self.homes.step));
+            let (limit, adds, resumes) = (None, false, Some(self.bindings.step));
             let (from, to) = (one_time(extent, 0), one_time(stride, begin));
             let extents = [1, rows, extent];
             self.plan.push(Rearrange { x: state, out, extents, from, to, limit, adds, resumes })?;

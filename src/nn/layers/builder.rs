@@ -11,15 +11,15 @@ pub struct Builder {
     pub graph: Graph,
     /// Rows of a batch.
     pub batch: u32,
-    /// Classes of the data, or tokens of its alphabet.
-    pub classes: u32,
+    /// Answers of a row or position: classes, labels or values. Of a text these are the characters of its alphabet.
+    pub answers: u32,
     /// How many layers of each kind have a name.
     named: BTreeMap<&'static str, u32>,
 }
 
 impl Builder {
-    pub(in crate::nn) fn new(batch: u32, classes: u32) -> Self {
-        Self { graph: Graph::default(), batch, classes, named: BTreeMap::new() }
+    pub(in crate::nn) fn new(batch: u32, answers: u32) -> Self {
+        Self { graph: Graph::default(), batch, answers, named: BTreeMap::new() }
     }
 
     /// `name`, or the next of its kind: `fc1`, `fc2`, ...

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::graph::{Init, Tensor};
 
 /// Rows of a table by tokens `[batch, length]`: `[batch, length, outputs]`. Named `embed1`, ...; parameters
-/// `weight [classes, outputs]`, and with positions `positions [length, outputs]`.
+/// `weight [tokens, outputs]`, and with positions `positions [length, outputs]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Embedding {
@@ -15,7 +15,10 @@ pub struct Embedding {
     pub name: Option<String>,
     /// Width of a row.
     pub outputs: u32,
-    /// Whether a learned row is added by place.
+    /// Different tokens, which are below this; as many as the data has classes where left out, as in a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u32>,
+    /// Whether a learned row is added by position.
     #[serde(default)]
     pub positions: bool,
     /// First values of both.
@@ -33,14 +36,14 @@ fn init() -> Init {
 impl Embedding {
     /// With the defaults.
     pub fn new(outputs: u32, positions: bool) -> Self {
-        Self { name: None, outputs, positions, init: init(), masked: false }
+        Self { name: None, outputs, tokens: None, positions, init: init(), masked: false }
     }
 }
 
 impl Build for Embedding {
     fn build(&self, builder: &mut Builder, x: Tensor) -> Result<Tensor> {
         let name = builder.name(self.name.as_deref(), "embed");
-        let (rows, length) = (builder.classes, builder.width(x));
+        let (rows, length) = (self.tokens.unwrap_or(builder.answers), builder.width(x));
         let table = builder.weight(&name, [rows, self.outputs], self.init, self.masked)?;
         let x = builder.graph.embedding(x, table)?;
         if !self.positions {

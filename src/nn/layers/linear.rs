@@ -15,7 +15,7 @@ pub struct Linear {
     /// Name in files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Output units; as many as classes where left out.
+    /// Output units; as many as the data has classes, labels or values where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<u32>,
     /// Applied last.
@@ -63,7 +63,7 @@ impl Linear {
         Self { outputs: Some(outputs), ..Self::default() }
     }
 
-    /// The logits of all classes.
+    /// The logits of all classes or labels, or the values of a regression.
     pub fn logits() -> Self {
         Self { activation: Activation::Identity, ..Self::default() }
     }
@@ -74,7 +74,7 @@ impl Build for Linear {
         let &Self { normalizer, init, bias, bias_init, weight_decay, masked, activation, .. } =
             self;
         let name = &builder.name(self.name.as_deref(), "fc");
-        let shape = [builder.width(x), self.outputs.unwrap_or(builder.classes)];
+        let shape = [builder.width(x), self.outputs.unwrap_or(builder.answers)];
         let unit =
             Unit { name, init, masked, bias, bias_init, weight_decay, normalizer, activation };
         unit.build(builder, &shape, |builder, weight, bias, activation| {

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use secateur::train::checkpoint::{Checkpoint, load};
+use secateur::checkpoint::{Checkpoint, load};
 use tempfile::TempDir;
 
 use super::trainee::{Job, Said, Trainee, adapter};
-use crate::fixture::{leftovers, say};
+use crate::fixture::leftovers;
+use crate::needs::{TOOLS, missing, say};
 
 /// Seconds between saves.
 const INTERVAL: f64 = 0.5;
@@ -23,7 +24,7 @@ fn library() -> Option<PathBuf> {
     let folders = multiarch.chain(["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(PathBuf::from));
     let found = folders.map(|f| f.join("faketime/libfaketime.so.1")).find(|file| file.exists());
     if found.is_none() {
-        say("SKIPPED: this needs libfaketime (Debian's package faketime)");
+        missing(TOOLS, "this needs libfaketime (Debian's package faketime)");
     }
     found
 }

@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use secateur::train::checkpoint::newest;
+use secateur::checkpoint::newest;
 
 use super::trainee::{Job, Said, Trainee, adapter, files, straight, temporary};
-use crate::fixture::say;
 use crate::mount::{self, Mount};
+use crate::needs::say;
 
 /// Takes all the room that there is.
 fn fill(disk: &Path) {

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::trainee::{Job, Said, Trainee, adapter, files, straight, temporary};
-use crate::fixture::say;
+use crate::needs::say;
 
 #[test]
 fn three_killed_runs_end_as_one_that_was_not() {

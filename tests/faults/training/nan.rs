@@ -1,5 +1,5 @@
 //! A loss that is no number ends a run, and takes nothing of it along.
-use secateur::train::checkpoint::newest;
+use secateur::checkpoint::newest;
 
 use super::trainee::{Job, Said, Trainee, adapter, files, straight};
 

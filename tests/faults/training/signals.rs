@@ -1,52 +1,58 @@
-//! Signals to the program: how long it takes them, and that a second one is taken at once. What they
-//! leave to be resumed is in `tests/cli/signals.rs`.
+//! Signals to the program, and how long it takes them. A second one is in `held`; what they leave to be
+//! resumed is in `tests/cli/signals.rs`.
+use std::io::{self, PipeReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use secateur::train::checkpoint::newest;
+use secateur::checkpoint::newest;
 
 use super::trainee::{adapter, lines};
-use crate::fixture::say;
+use crate::needs::say;
 use crate::paths;
 
 /// The program at work; killed when dropped.
-struct Program {
-    child: Child,
-    lines: Box<dyn Iterator<Item = String>>,
+pub struct Program {
+    pub child: Child,
+    pub lines: Box<dyn Iterator<Item = String>>,
 }
 
 impl Program {
     /// `train` with more arguments, once it has begun.
     fn train(folder: &Path, args: &str) -> Self {
-        let mut command = Command::new(paths::program());
-        command.arg("train").args(args.split_whitespace()).args(["--logdir", "run"]);
-        // With an empty cache a first step may take many seconds.
-        command.current_dir(folder).env("HOME", folder).env("XDG_CACHE_HOME", paths::cache());
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let lines = lines(child.stderr.take().unwrap());
-        let mut this = Self { child, lines: Box::new(lines) };
+        let (child, pipe) = Self::spawn(folder, args);
+        let mut this = Self { child, lines: Box::new(lines(pipe)) };
         this.says("from step");
         this
     }
 
+    /// The same at its start, and what it says.
+    pub fn spawn(folder: &Path, args: &str) -> (Child, PipeReader) {
+        let (pipe, stderr) = io::pipe().unwrap();
+        let mut command = Command::new(paths::program());
+        command.arg("train").args(args.split_whitespace()).args(["--logdir", "run"]);
+        // With an empty cache a first step may take many seconds.
+        command.current_dir(folder).env("HOME", folder).env("XDG_CACHE_HOME", paths::cache());
+        (command.stderr(stderr).spawn().unwrap(), pipe)
+    }
+
     /// Waits for a line with `text`.
-    fn says(&mut self, text: &str) {
+    pub fn says(&mut self, text: &str) {
         let found = self.lines.find(|line| line.contains(text));
         assert!(found.is_some(), "it never said `{text}`");
     }
 
-    fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
     /// Waits for its end: exit code, or that of a shell for a death by signal, and last lines.
-    fn end(mut self) -> (i32, Vec<String>) {
+    pub fn end(mut self) -> (i32, Vec<String>) {
         let rest = self.lines.by_ref().collect();
         let status = self.child.wait().unwrap();
         (status.code().or(status.signal().map(|n| -n)).unwrap(), rest)
@@ -98,27 +104,4 @@ fn terminate(runs: usize) {
     let (median, most) = (times[runs / 2], times[runs - 1]);
     say(&format!("SIGTERM to exit: median {median:.3} s, at most {most:.3} s, of {runs}"));
     assert!(most < 10.0, "{times:?}");
-}
-
-/// Steps of seconds: one signal waits for those in hand, the second for nothing.
-#[test]
-fn a_second_signal_is_taken_at_once() {
-    if !adapter() {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let mut program = Program::train(dir.path(), "--steps 100 --model mlp:3000-3000 --batch 1024");
-    program.signal("-INT");
-    sleep(Duration::from_millis(300));
-    if program.child.try_wait().unwrap().is_some() {
-        say("SKIPPED: this needs an adapter that takes more than 0.3 s for these steps");
-        return;
-    }
-    let sent = Instant::now();
-    program.signal("-INT");
-    let (code, said) = program.end();
-    say(&format!("the second SIGINT to exit: {:.3} s", sent.elapsed().as_secs_f64()));
-    assert_eq!(code, 130, "{said:?}");
-    assert!(!said.iter().any(|line| line.contains("stopped at")), "{said:?}");
-    assert!(newest(&dir.path().join("run")).unwrap().is_none(), "it was out before a save");
 }

@@ -8,14 +8,15 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use std::{env, fs, iter, thread};
 
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};
 use secateur::data::{Batches, digits};
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};
 use secateur::train::{Event, StepReturn, TrainOptions, TrainOutcome, train};
 use secateur::{Error, Gpu, GpuOptions, Model, Optimizer, Pruning, Result, TrainOp};
 use serde::{Deserialize, Serialize};
 
 use crate::child::tell;
-use crate::fixture::{leftovers, say};
+use crate::fixture::leftovers;
+use crate::needs::{GPU, missing, say};
 
 const JOB: &str = "SECATEUR_FAULTS_JOB";
 /// Longest silence before a test gives up.
@@ -133,11 +134,10 @@ fn gpu_options() -> GpuOptions {
 /// Where there is none and `SECATEUR_REQUIRE_GPU=1`.
 pub fn adapter() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
-    let required = || env::var("SECATEUR_REQUIRE_GPU").is_ok_and(|v| v == "1");
     *FOUND.get_or_init(|| match Gpu::open(&gpu_options()) {
         Ok(_) => true,
-        Err(e @ Error::NoAdapter { .. }) if !required() => {
-            say(&format!("SKIPPED: {e}"));
+        Err(e @ Error::NoAdapter { .. }) => {
+            missing(GPU, e);
             false
         }
         Err(e) => panic!("{e}"),

@@ -1,7 +1,7 @@
 //! TensorFlow's own recurrent cells, by `scripts/golden_cells.py`: outputs, and gradients of the sum of their squares.
 use secateur::gpu::{Encoder, PlanBuilder, Slot};
 use secateur::graph::{
-    Graph, GruWeights, Homes, LstmOptions, LstmWeights, Mode, Tensor, gradients, lower,
+    Bindings, Graph, GruWeights, LstmOptions, LstmWeights, Mode, Tensor, gradients, lower,
 };
 use secateur::kernels::{STEP_WORDS, Step, mask_words};
 use serde_json::Value;
@@ -88,10 +88,10 @@ fn on_device((mut graph, values, y): Cell) -> Option<Vec<Vec<f32>>> {
     let by = gradients(&mut graph, loss).unwrap();
     let mut plan = PlanBuilder::new(gpu.target());
     let step = plan.persistent("step", STEP_WORDS);
-    let mut homes = Homes::new(&graph, step);
+    let mut bindings = Bindings::new(&graph, step);
     let mut place = |plan: &mut PlanBuilder, tensor: Tensor| {
         let slot = plan.persistent("tensor", graph.shape(tensor).elements().unwrap());
-        homes.set(tensor, slot);
+        bindings.set(tensor, slot);
         slot
     };
     let targets = place(&mut plan, zeros);
@@ -105,13 +105,13 @@ fn on_device((mut graph, values, y): Cell) -> Option<Vec<Vec<f32>>> {
         .map(|p| {
             let words = mask_words(p.shape.elements().unwrap());
             let mask = p.masked.then(|| plan.persistent("mask", words))?;
-            homes.set_mask(p.tensor, mask);
+            bindings.set_mask(p.tensor, mask);
             Some(mask)
         })
         .collect();
     let phase = plan.phase("test");
     let wanted: Vec<Tensor> = [y].into_iter().chain(by.into_iter().flatten()).collect();
-    lower(&graph, &mut plan, &homes, &wanted, Mode::Look).unwrap();
+    lower(&graph, &mut plan, &bindings, &wanted, Mode::Look).unwrap();
     let program = plan.build(gpu).unwrap();
     program.poison_scratch(gpu);
     program.upload(gpu, step, &[Step { rows: ROWS, ..Default::default() }]);
@@ -156,8 +156,8 @@ fn check(golden: &Value, names: &[&[&str]], cell: Cell) {
 
 #[test]
 fn tensorflows_cells_are_reproduced() {
-    let text = include_str!("../../goldens/cells_tf215.json");
-    let golden: Value = serde_json::from_str(text).unwrap();
+    let text = crate::paths::golden("cells_tf215.json");
+    let golden: Value = serde_json::from_str(&text).unwrap();
     let plain = LstmOptions::default();
     let basic: [&[&str]; 4] =
         [&["outputs"], &["of x"], &["of basic_lstm_cell/kernel"], &["of basic_lstm_cell/bias"]];

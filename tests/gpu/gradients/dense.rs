@@ -1,6 +1,9 @@
 //! Layers of matrices.
+use secateur::data::Task;
 use secateur::graph::Graph;
 use secateur::kernels::Activation;
+use secateur::nn::Ends;
+use secateur::nn::Metric;
 use secateur::nn::Network;
 
 use super::{Case, classifier};
@@ -48,17 +51,9 @@ fn log_loss_of_one_logit() {
     let z = graph.linear(features, w, Some(b), Activation::Identity).unwrap();
     let loss = graph.log_loss(z, labels, 1e-7).unwrap();
     let correct = graph.correct(z, labels).unwrap();
-    let classes = 2;
-    let network = Network {
-        name: "test".into(),
-        graph,
-        features,
-        labels,
-        loss,
-        losses: vec![],
-        correct,
-        classes,
-    };
+    let ends = Ends { features, answers: labels, output: z, loss };
+    let network = Network::new("test", graph, Task::classification(2), ends);
+    let network = network.with_metric(Metric::Accuracy, correct);
     Case::new(network, 8, 32, 4).check();
 }
 

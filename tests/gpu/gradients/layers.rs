@@ -1,6 +1,7 @@
 //! Each layer as a recipe declares it, from `tests/layers`: central differences, and the device against f64.
 use std::collections::BTreeSet;
 
+use secateur::data::Task;
 use secateur::kernels::Step;
 use secateur::nn::layers::Layer;
 use secateur::nn::{Input, Model};
@@ -53,7 +54,8 @@ fn every_layer_has_its_file() {
 #[test]
 fn every_layer_has_its_gradient() {
     for (i, (name, Declared { input, places, classes, model })) in (0..).zip(declared()) {
-        let input = Input { shape: input, places, classes };
+        let input =
+            Input { shape: input, task: Task::Classification { classes, positions: places } };
         let network = model.network(3, &input).unwrap_or_else(|e| panic!("{name}: {e}"));
         let tokens = matches!(model.layers()[0], Layer::Embedding(_));
         for (rows, follows) in [(3, 1), (2, 0)] {

@@ -1,7 +1,9 @@
 //! Losses against targets, and softmax.
+use secateur::data::Task;
 use secateur::gpu::PlanBuilder;
-use secateur::graph::{Graph, Homes, Mode, Tensor, gradients, lower};
+use secateur::graph::{Bindings, Graph, Mode, Tensor, gradients, lower};
 use secateur::kernels::{Activation, STEP_WORDS};
+use secateur::nn::Ends;
 use secateur::nn::Network;
 
 use super::{Case, classifier};
@@ -31,8 +33,11 @@ fn network(
         x = graph.linear(x, w, Some(b), activation).unwrap();
     }
     let loss = loss(&mut graph, x, targets).unwrap();
-    let (name, losses, correct, classes) = ("test".into(), vec![], loss, 2);
-    Network { name, graph, features, labels, loss, losses, correct, classes }
+    let task = match wide {
+        Some(width) => Task::Regression { outputs: width as usize },
+        None => Task::classification(2),
+    };
+    Network::new("test", graph, task, Ends { features, answers: labels, output: x, loss })
 }
 
 #[test]
@@ -120,7 +125,7 @@ fn what_does_not_fit_is_named() {
     refused(graph.mean_squared_error(none, none), "squared_error", "predictions [] have no axes");
     refused(graph.softmax(none), "softmax", "x [] has no axes");
     // The words of one would be taken for the other.
-    let labels = graph.place_labels(2, 12);
+    let labels = graph.position_labels(2, 12);
     let classes = "targets [2, 12] are class numbers";
     refused(graph.mean_squared_error(features, labels), "squared_error", classes);
     refused(graph.sigmoid_cross_entropy(features, labels), "sigmoid_cross_entropy", classes);
@@ -145,10 +150,10 @@ fn rows_that_are_too_long_are_named() {
             let x = graph.features(1, width);
             let y = layer(&mut graph, x).unwrap();
             let mut plan = PlanBuilder::default();
-            let mut homes = Homes::new(&graph, plan.persistent("step", STEP_WORDS));
-            homes.set(x, plan.persistent("features", width));
+            let mut bindings = Bindings::new(&graph, plan.persistent("step", STEP_WORDS));
+            bindings.set(x, plan.persistent("features", width));
             plan.phase("test");
-            match lower(&graph, &mut plan, &homes, &[y], Mode::Train) {
+            match lower(&graph, &mut plan, &bindings, &[y], Mode::Train) {
                 Ok(_) => assert!(fits, "{width}"),
                 Err(e) => assert!(
                     !fits

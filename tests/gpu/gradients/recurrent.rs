@@ -1,6 +1,9 @@
 //! LSTM and GRU.
+use secateur::data::Task;
 use secateur::graph::{Graph, GruWeights, LstmOptions, LstmWeights, Tensor};
 use secateur::kernels::{Activation, Step};
+use secateur::nn::Ends;
+use secateur::nn::Metric;
 use secateur::nn::Network;
 
 use super::Case;
@@ -12,7 +15,7 @@ const WIDTH: u32 = 4;
 /// Tokens of `places` places through an embedding, `between`, and a layer; a label for each.
 fn around(places: u32, between: impl Fn(&mut Graph, Tensor) -> Tensor) -> Network {
     let mut graph = Graph::default();
-    let (features, labels) = (graph.features(BATCH, places), graph.place_labels(BATCH, places));
+    let (features, labels) = (graph.features(BATCH, places), graph.position_labels(BATCH, places));
     let table = graph.parameter("embed.weight", [VOCABULARY, WIDTH]).unwrap();
     let x = graph.embedding(features, table).unwrap();
     let x = between(&mut graph, x);
@@ -21,8 +24,9 @@ fn around(places: u32, between: impl Fn(&mut Graph, Tensor) -> Tensor) -> Networ
     let logits = graph.linear(x, w, None, Activation::Identity).unwrap();
     let loss = graph.softmax_cross_entropy(logits, labels).unwrap();
     let correct = graph.correct(logits, labels).unwrap();
-    let (name, classes) = ("test".into(), VOCABULARY);
-    Network { name, graph, features, labels, loss, losses: vec![], correct, classes }
+    let task = Task::Classification { classes: VOCABULARY, positions: places as usize };
+    let ends = Ends { features, answers: labels, output: logits, loss };
+    Network::new("test", graph, task, ends).with_metric(Metric::Accuracy, correct)
 }
 
 /// Units, whether with peepholes, outputs of a projection, and constants.

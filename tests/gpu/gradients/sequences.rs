@@ -1,6 +1,9 @@
 //! Embeddings and attention.
+use secateur::data::Task;
 use secateur::graph::{Graph, Tensor};
 use secateur::kernels::Activation;
+use secateur::nn::Ends;
+use secateur::nn::Metric;
 use secateur::nn::Network;
 
 use super::Case;
@@ -16,7 +19,7 @@ fn around(
     between: impl Fn(&mut Graph, Tensor) -> Tensor,
 ) -> Network {
     let mut graph = Graph::default();
-    let (features, labels) = (graph.features(BATCH, places), graph.place_labels(BATCH, places));
+    let (features, labels) = (graph.features(BATCH, places), graph.position_labels(BATCH, places));
     let table = graph.parameter("embed.weight", [VOCABULARY, width]).unwrap();
     let table = graph.apply_mask(table).unwrap();
     let x = graph.embedding(features, table).unwrap();
@@ -28,8 +31,9 @@ fn around(
     let logits = graph.linear(x, w, None, Activation::Identity).unwrap();
     let loss = graph.smoothed_cross_entropy(logits, labels, smoothing).unwrap();
     let correct = graph.correct(logits, labels).unwrap();
-    let (name, classes) = ("test".into(), VOCABULARY);
-    Network { name, graph, features, labels, loss, losses: vec![], correct, classes }
+    let task = Task::Classification { classes: VOCABULARY, positions: places as usize };
+    let ends = Ends { features, answers: labels, output: logits, loss };
+    Network::new("test", graph, task, ends).with_metric(Metric::Accuracy, correct)
 }
 
 #[test]
@@ -82,7 +86,7 @@ fn what_does_not_fit_is_named() {
     refused(graph.attention(features, 1, true), "x [2, 12] has rank 2, not 3");
     let x = graph.reshape(features, [2, 1, 12]).unwrap();
     refused(graph.attention(x, 5, true), "12 channels are no multiple of 3 * 5 heads");
-    let labels = graph.place_labels(2, 3);
+    let labels = graph.position_labels(2, 3);
     refused(graph.softmax_cross_entropy(x, labels), "logits [2, 1, 12] and labels [2, 3]");
     refused(graph.smoothed_cross_entropy(x, labels, 1.5), "1.5 must be in 0 to 1");
 }

@@ -6,6 +6,7 @@ use secateur::gpu::{
 use secateur::kernels::Add;
 
 use crate::common::{Noise, Rig, Tol, gpu};
+use crate::needs::{FEATURES, missing};
 
 /// Runs a recurrence that has no short cut, for as long as a kernel may loop.
 struct Probe {
@@ -72,6 +73,11 @@ impl<const HOW: usize> Kernel for Broken<HOW> {
          @compute @workgroup_size(1) fn main() { out[0] = 1u; }",
         "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
          @compute @workgroup_size(1) fn main() { out[0] = 1.0; }",
+        "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+         @group(0) @binding(1) var<uniform> params: vec2<u32>;
+         @compute @workgroup_size(1) fn main() { out[0] = params.y; }",
+        "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+         @compute @workgroup_size(100000) fn main() { out[0] = 1u; }",
     ][HOW];
     const OPERANDS: &'static [Operand] = &[write("out")];
     type Params = u32;
@@ -99,9 +105,18 @@ fn a_broken_shader_is_an_error_and_the_device_lives_on() {
         plan.push(Broken::<HOW> { out }).unwrap();
         plan.build(gpu).expect_err("the shader is wrong")
     }
-    for error in [build::<0>(gpu), build::<1>(gpu), build::<2>(gpu), build::<3>(gpu)] {
-        assert!(matches!(error, Error::Device(_)), "{error:?}");
-        assert!(error.to_string().contains("broken"), "{error}");
+    // Each with the compiler's own words.
+    let cases = [
+        (build::<0>(gpu), "this is no shader"),
+        (build::<1>(gpu), "main"),
+        (build::<2>(gpu), "binding: 7"),
+        (build::<3>(gpu), "out[0] = 1.0"),
+        (build::<4>(gpu), "size"),
+        (build::<5>(gpu), "Workgroup size"),
+    ];
+    for (error, says) in cases {
+        assert!(matches!(&error, Error::Plan { kernel, .. } if kernel == "broken"), "{error:?}");
+        assert!(error.to_string().contains(says), "{error}");
     }
     gpu.wait().unwrap();
     adds(gpu, 1);
@@ -111,7 +126,9 @@ fn a_broken_shader_is_an_error_and_the_device_lives_on() {
 fn a_tensor_over_the_limit_is_named() {
     let Some(gpu) = gpu() else { return };
     let limit = gpu.report().max_binding.min(gpu.report().max_buffer);
-    let Ok(words) = u32::try_from(limit / 4 + 1) else { return };
+    let Ok(words) = u32::try_from(limit / 4 + 1) else {
+        return missing(FEATURES, format_args!("a limit below 16 GiB: here it is {limit} bytes"));
+    };
     let mut plan = PlanBuilder::new(gpu.target());
     plan.phase("test");
     plan.persistent("giant.weight", words);

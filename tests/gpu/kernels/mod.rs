@@ -4,7 +4,7 @@ mod clipping;
 mod conv2d;
 mod cross_entropy;
 mod elementwise;
-mod half;
+mod f16;
 mod histogram_threshold;
 mod images;
 mod limits;

@@ -40,6 +40,11 @@ impl Case {
         self.mask.as_ref().map(|(slot, _, mode)| (*slot, *mode))
     }
 
+    fn on(&self, weights: Slot) -> Weights {
+        let (gradient, mask, step) = (self.gradient.0, self.mask(), self.step);
+        Weights { gradient, mask, step, weights, len: self.len() }
+    }
+
     fn words(&self) -> Option<(&[u32], Pruned)> {
         self.mask.as_ref().map(|(_, words, mode)| (&words[..], *mode))
     }
@@ -108,8 +113,7 @@ struct Plain {
 
 impl Optimizer<1> for Plain {
     fn push(&self, rig: &mut Rig, case: &Case, [weights]: [Slot; 1]) {
-        let (gradient, mask, step) = (case.gradient.0, case.mask(), case.step);
-        rig.push(Sgd { gradient, mask, step, weights, len: case.len(), decay: self.decay });
+        rig.push(Sgd { on: case.on(weights), decay: self.decay });
     }
 
     fn want(&self, case: &Case, [w]: &[Vec<f32>; 1], step: &Step) -> Vec<[f64; 1]> {
@@ -131,20 +135,8 @@ struct Heavy {
 
 impl Optimizer<2> for Heavy {
     fn push(&self, rig: &mut Rig, case: &Case, [weights, velocity]: [Slot; 2]) {
-        let (gradient, mask, step, len) = (case.gradient.0, case.mask(), case.step, case.len());
         let (momentum, decay, nesterov) = (BETA1, self.decay, self.nesterov);
-        let (weights, velocity) = (weights, velocity);
-        rig.push(Momentum {
-            gradient,
-            mask,
-            step,
-            weights,
-            velocity,
-            len,
-            momentum,
-            decay,
-            nesterov,
-        });
+        rig.push(Momentum { on: case.on(weights), velocity, momentum, decay, nesterov });
     }
 
     fn want(&self, case: &Case, [w, v]: &[Vec<f32>; 2], step: &Step) -> Vec<[f64; 2]> {
@@ -162,43 +154,30 @@ impl Optimizer<2> for Heavy {
 }
 
 struct Adaptive {
+    epsilon: f32,
+    form: EpsilonForm,
     decay: f32,
     l2: f32,
 }
 
-const EPSILON: f32 = 1e-8;
-
 impl Optimizer<3> for Adaptive {
     fn push(&self, rig: &mut Rig, case: &Case, [weights, first, second]: [Slot; 3]) {
-        let (gradient, mask, step, len) = (case.gradient.0, case.mask(), case.step, case.len());
-        let (beta1, beta2, epsilon) = (BETA1, BETA2, EPSILON);
-        let Self { decay, l2 } = *self;
-        rig.push(Adam {
-            gradient,
-            mask,
-            step,
-            weights,
-            first,
-            second,
-            len,
-            beta1,
-            beta2,
-            epsilon,
-            decay,
-            l2,
-        });
+        let (on, beta1, beta2) = (case.on(weights), BETA1, BETA2);
+        let Self { epsilon, form, decay, l2 } = *self;
+        rig.push(Adam { on, first, second, beta1, beta2, epsilon, form, decay, l2 });
     }
 
     fn want(&self, case: &Case, [w, m, v]: &[Vec<f32>; 3], step: &Step) -> Vec<[f64; 3]> {
-        let (len, beta1, beta2, epsilon) = (case.len(), BETA1, BETA2, EPSILON);
-        let Self { decay, l2 } = *self;
+        let (len, beta1, beta2) = (case.len(), BETA1, BETA2);
+        let Self { epsilon, form, decay, l2 } = *self;
         let params = AdamParams { len, beta1, beta2, epsilon, decay, l2 };
-        adam_reference((w, &case.gradient.1), (m, v), case.words(), &params, step)
+        adam_reference((w, &case.gradient.1), (m, v), case.words(), (&params, form), step)
     }
 
     /// Moments: three and four roundings. The move divides twice and takes a root: 2.5 units of 2 u
     /// for a division, and for a root, being an inverse of an inverse root, 2 + 2.5 units; with the
-    /// moments' errors and the sums that is under 32 roundings. A coupled decay adds two to the gradient, which is
+    /// moments' errors and the sums that is under 32 roundings, of which TensorFlow's epsilon, divided by a root, makes 10
+    /// more. A coupled decay adds two to the gradient, which is
     /// squared: as many again.
     fn bounds(&self, [w, m, v]: [f64; 3], g: f64, step: &Step) -> [f64; 3] {
         let [beta1, beta2] = [BETA1, BETA2].map(f64::from);
@@ -208,9 +187,13 @@ impl Optimizer<3> for Adaptive {
         let g = g.abs() + f64::from(self.l2) * w.abs();
         let (m, v) = (beta1 * m.abs() + (1.0 - beta1) * g.abs(), beta2 * v + (1.0 - beta2) * g * g);
         // A pruned weight has no gradient, which makes its root, and so the quotient, smaller than v's.
-        let root = (beta2 * v / c2).sqrt() + f64::from(EPSILON);
+        let (epsilon, roundings) = match self.form {
+            EpsilonForm::TensorFlow => (f64::from(self.epsilon) / c2.sqrt(), 42.0),
+            _ => (f64::from(self.epsilon), 32.0),
+        };
+        let root = (beta2 * v / c2).sqrt() + epsilon;
         let moved = rate * (m / c1 / root + f64::from(self.decay) * w.abs());
-        [times * (4.0 * w.abs() + 32.0 * moved), 4.0 * times * m, 4.0 * times * v]
+        [times * (4.0 * w.abs() + roundings * moved), 4.0 * times * m, 4.0 * times * v]
     }
 }
 
@@ -228,21 +211,9 @@ impl MeanSquare {
 
 impl Optimizer<3> for MeanSquare {
     fn push(&self, rig: &mut Rig, case: &Case, [weights, mean_square, velocity]: [Slot; 3]) {
-        let (gradient, mask, step) = (case.gradient.0, case.mask(), case.step);
-        let RmsPropParams { len, decay, momentum, epsilon, l2 } = self.params(case.len());
-        rig.push(RmsProp {
-            gradient,
-            mask,
-            step,
-            weights,
-            mean_square,
-            velocity,
-            len,
-            decay,
-            momentum,
-            epsilon,
-            l2,
-        });
+        let (on, params) = (case.on(weights), self.params(case.len()));
+        let RmsPropParams { decay, momentum, epsilon, l2, .. } = params;
+        rig.push(RmsProp { on, mean_square, velocity, decay, momentum, epsilon, l2 });
     }
 
     fn want(&self, case: &Case, [w, s, v]: &[Vec<f32>; 3], step: &Step) -> Vec<[f64; 3]> {
@@ -268,9 +239,8 @@ struct Summed {
 
 impl Optimizer<2> for Summed {
     fn push(&self, rig: &mut Rig, case: &Case, [weights, squares]: [Slot; 2]) {
-        let (gradient, mask, step, len) = (case.gradient.0, case.mask(), case.step, case.len());
         let Self { initial, epsilon, l2 } = *self;
-        rig.push(Adagrad { gradient, mask, step, weights, squares, len, initial, epsilon, l2 });
+        rig.push(Adagrad { on: case.on(weights), squares, initial, epsilon, l2 });
     }
 
     fn want(&self, case: &Case, [w, s]: &[Vec<f32>; 2], step: &Step) -> Vec<[f64; 2]> {
@@ -302,9 +272,8 @@ impl Signs {
 
 impl Optimizer<2> for Signs {
     fn push(&self, rig: &mut Rig, case: &Case, [weights, first]: [Slot; 2]) {
-        let (gradient, mask, step) = (case.gradient.0, case.mask(), case.step);
-        let LionParams { len, beta1, beta2, decay, l2 } = self.params(case.len());
-        rig.push(Lion { gradient, mask, step, weights, first, len, beta1, beta2, decay, l2 });
+        let LionParams { beta1, beta2, decay, l2, .. } = self.params(case.len());
+        rig.push(Lion { on: case.on(weights), first, beta1, beta2, decay, l2 });
     }
 
     fn want(&self, case: &Case, [w, m]: &[Vec<f32>; 2], step: &Step) -> Vec<[f64; 2]> {
@@ -340,9 +309,18 @@ fn momentum_agrees() {
 
 #[test]
 fn adam_agrees() {
-    steps_agree(&Adaptive { decay: 0.0, l2: 0.0 });
-    steps_agree(&Adaptive { decay: 0.01, l2: 0.0 });
-    steps_agree(&Adaptive { decay: 0.01, l2: 0.1 });
+    let (epsilon, form) = (1e-8, EpsilonForm::PyTorch);
+    steps_agree(&Adaptive { epsilon, form, decay: 0.0, l2: 0.0 });
+    steps_agree(&Adaptive { epsilon, form, decay: 0.01, l2: 0.0 });
+    steps_agree(&Adaptive { epsilon, form, decay: 0.01, l2: 0.1 });
+}
+
+/// With one that counts beside the root.
+#[test]
+fn adam_with_tensorflows_epsilon_agrees() {
+    let (epsilon, form) = (0.01, EpsilonForm::TensorFlow);
+    steps_agree(&Adaptive { epsilon, form, decay: 0.0, l2: 0.0 });
+    steps_agree(&Adaptive { epsilon, form, decay: 0.01, l2: 0.1 });
 }
 
 #[test]

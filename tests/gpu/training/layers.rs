@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use secateur::Gpu;
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::data::{Answers, Augment, BatchSource, Batches, Dataset, Features, Images, Prefetch};
 use secateur::kernels::Pruned;
 use secateur::nn::layers::{
@@ -13,8 +14,8 @@ use secateur::nn::layers::{
 use secateur::nn::{Input, Model};
 use secateur::optim::{Optimizer, Training};
 use secateur::prune::MaskUpdateOp;
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
-use secateur::train::{Event, Session, StepReturn, TrainOp, TrainOptions, TrainStepFn, train};
+use secateur::session::Session;
+use secateur::train::{Event, StepReturn, TrainOp, TrainOptions, TrainStepFn, train};
 
 use super::{SEED, pruning};
 use crate::common::{Noise, gpu};
@@ -203,7 +204,7 @@ fn states_go_on_from_window_to_window() {
     let network = model(true).network(BATCH, &Input::from(&*data)).unwrap();
     let last_loss = |streams: bool| {
         let batches = Batches::new(Arc::clone(&data), BATCH, None).unwrap().streams(streams);
-        let still = Optimizer::Sgd { lr: 1e-30, weight_decay: 0.0 };
+        let still = Optimizer::sgd(1e-30);
         let op = TrainOp::from_network(gpu, network.clone(), still, batches.epochs(Some(1)), SEED);
         let mut losses = Vec::new();
         let options = TrainOptions {
@@ -231,7 +232,7 @@ fn states_are_no_part_of_the_model() {
     run.go(folder.path(), streams, 6, None, &mut Vec::new());
     let found = newest(folder.path()).unwrap().unwrap();
     let states = ["lstm1.h", "lstm1.c", "gru1.h"];
-    let named = |tensors: &[secateur::train::checkpoint::Tensor]| {
+    let named = |tensors: &[secateur::storage::Tensor]| {
         states.map(|name| tensors.iter().any(|t| t.name == name))
     };
     assert_eq!((named(&found.model), named(&found.optimizer)), ([false; 3], [true; 3]));

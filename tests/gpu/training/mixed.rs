@@ -43,12 +43,13 @@ fn losses((_, events): &Run) -> Vec<f32> {
 #[test]
 fn mixed_losses_are_near_those_in_32_bits() {
     let (Some(gpu), Some(mixed)) = (gpu(), mixed_gpu()) else { return };
-    let sgd = Optimizer::Sgd { lr: 0.1, weight_decay: 0.0 };
+    let sgd = Optimizer::sgd(0.1);
     let [full, half] = [gpu, mixed].map(|gpu| go(gpu, sgd, MaskUpdateOp::none()));
-    let products = |run: &Run| run.0.session.plan().matches("half_matmul").count();
+    let products = |run: &Run| run.0.session.plan().matches("f16_matmul").count();
     assert_eq!(products(&full), 0);
-    // Of the layers of 48 and 33: two forward, two gradients of weights, one of inputs; and two in evaluation.
-    assert_eq!(products(&half), 5 + 2, "{}", half.0.session.plan());
+    // Of the layers of 48 and 33: two forward, two gradients of weights, one of inputs; two in
+    // evaluation, and two in prediction.
+    assert_eq!(products(&half), 5 + 2 + 2, "{}", half.0.session.plan());
     let [full, half] = [&full, &half].map(losses);
     assert_ne!(full, half);
     for (step, (a, b)) in full.iter().zip(&half).enumerate() {

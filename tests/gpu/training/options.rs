@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use secateur::checkpoint::{Manifest, Retention, newest, save};
 use secateur::data::{BatchSource, Batches, Cursor};
 use secateur::kernels::Pruned;
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
-use secateur::train::checkpoint::{Manifest, Retention, newest, save};
 use secateur::train::{InitOp, TrainOp, TrainOptions, TrainOutcome, train};
-use secateur::{Error, Gpu, Model, Pruning, PruningSpec, Result};
+use secateur::{Error, Gpu, Model, Pruning, Result};
 
 use super::{MODEL, SEED, blobs, pruning, spec, steps, train_op};
 use crate::common::gpu;
@@ -83,7 +83,7 @@ fn what_cannot_run_leaves_no_folder() {
     let logdir = folder.path().join("run");
     let error = go(gpu, Some(&logdir), steps(0)).unwrap_err();
     assert!(error.to_string().contains("number_of_steps"), "{error}");
-    let spec = PruningSpec { do_not_prune: vec!["fc".into()], ..spec(Pruned::Zero) };
+    let spec = spec(Pruned::Zero).do_not_prune(vec!["fc".into()]);
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
     train(train_op(gpu, ADAM()), Some(&logdir), op, steps(20)).unwrap_err();
     assert!(!logdir.exists());
@@ -96,8 +96,7 @@ fn a_resumed_run_that_cannot_prune_any_more_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let op = train_op(gpu, ADAM());
     train(op, Some(folder.path()), MaskUpdateOp::none(), steps(10)).unwrap();
-    let spec =
-        PruningSpec { end_pruning_step: 9, sparsity_function_end_step: 9, ..spec(Pruned::Zero) };
+    let spec = spec(Pruned::Zero).end_pruning_step(9).sparsity_function_end_step(9);
     let op = || Pruning::new(spec.clone()).unwrap().conditional_mask_update_op();
     let error = train(train_op(gpu, ADAM()), Some(folder.path()), op(), steps(15)).unwrap_err();
     assert!(error.to_string().contains("starts at step 10"), "{error}");

@@ -4,15 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use secateur::Gpu;
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
+use secateur::data::Task;
 use secateur::data::{Answers, Augment, BatchSource, Batches, Dataset, Features, Images, Prefetch};
 use secateur::graph::Graph;
 use secateur::kernels::Pruned;
+use secateur::nn::Ends;
+use secateur::nn::Metric;
 use secateur::nn::{Model, Network};
 use secateur::optim::Optimizer;
 use secateur::prune::{MaskUpdateOp, Pruning, PruningSpec, Score};
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
+use secateur::session::Session;
 use secateur::train::{
-    Event, Session, StepContext, StepEvent, StepReturn, TrainOp, TrainOptions, TrainStepFn, train,
+    Event, StepContext, StepEvent, StepReturn, TrainOp, TrainOptions, TrainStepFn, train,
 };
 
 use super::{MODEL, SEED, pruning};
@@ -32,14 +36,15 @@ fn letters() -> Arc<Dataset> {
 fn bigrams() -> Network {
     let mut graph = Graph::default();
     let (batch, length) = (BATCH as u32, LENGTH as u32);
-    let (features, labels) = (graph.features(batch, length), graph.place_labels(batch, length));
+    let (features, labels) = (graph.features(batch, length), graph.position_labels(batch, length));
     let table = graph.parameter("table", [LETTERS, LETTERS]).unwrap();
     graph.apply_mask(table).unwrap();
     let logits = graph.embedding(features, table).unwrap();
     let loss = graph.softmax_cross_entropy(logits, labels).unwrap();
     let correct = graph.correct(logits, labels).unwrap();
-    let name = "bigrams".to_owned();
-    Network { name, graph, features, labels, loss, losses: vec![], correct, classes: LETTERS }
+    let task = Task::Classification { classes: LETTERS, positions: LENGTH };
+    let ends = Ends { features, answers: labels, output: logits, loss };
+    Network::new("bigrams", graph, task, ends).with_metric(Metric::Accuracy, correct)
 }
 
 fn table() -> Vec<f32> {
@@ -74,7 +79,7 @@ fn assert_is(found: (f64, f64), wanted: (f64, f64), what: &str) {
 /// What each step of an epoch, or the first by a function, reports; at a rate that moves no weight.
 fn events(gpu: &Gpu, train_step_fn: Option<TrainStepFn<'_>>) -> Vec<StepEvent> {
     let batches = Batches::new(letters(), BATCH, None).unwrap().streams(true).epochs(Some(1));
-    let optimizer = Optimizer::Sgd { lr: 1e-30, weight_decay: 0.0 };
+    let optimizer = Optimizer::sgd(1e-30);
     let op = TrainOp::from_network(gpu, bigrams(), optimizer, batches, SEED).unwrap();
     let mut events = Vec::new();
     let options = TrainOptions {
@@ -101,7 +106,7 @@ fn losses_and_accuracies_are_means_over_the_places() {
     assert_eq!(found.len(), 3);
     for (event, windows) in found.iter().zip(batches) {
         let wanted = reference(&data, windows);
-        assert_is((event.loss.into(), event.accuracy), wanted, &format!("{windows:?}"));
+        assert_is((event.loss.into(), event.accuracy().unwrap()), wanted, &format!("{windows:?}"));
     }
     let two = |context: &mut StepContext<'_>| {
         context.accumulate()?;
@@ -111,7 +116,11 @@ fn losses_and_accuracies_are_means_over_the_places() {
     };
     let found = events(gpu, Some(Box::new(two)));
     let wanted = reference(&data, &batches[..2].concat());
-    assert_is((found[0].loss.into(), found[0].accuracy), wanted, "two batches in a step");
+    assert_is(
+        (found[0].loss.into(), found[0].accuracy().unwrap()),
+        wanted,
+        "two batches in a step",
+    );
 
     let optimizer = Optimizer::adam(0.01);
     let mut session =
@@ -119,7 +128,7 @@ fn losses_and_accuracies_are_means_over_the_places() {
     session.set_weights("table", &table()).unwrap();
     let found = session.evaluate(&data).unwrap();
     let wanted = reference(&data, &(0..10).collect::<Vec<_>>());
-    assert_is((found.loss, found.accuracy), wanted, "evaluate");
+    assert_is((found.loss, found.accuracy().unwrap()), wanted, "evaluate");
 }
 
 #[test]
@@ -135,12 +144,12 @@ fn another_number_of_places_is_refused_and_named() {
     let op = TrainOp::new(gpu, &Model::mlp(&[5]), optimizer, streams(), SEED);
     refused(op.err().unwrap(), &["mlp:5: ", "1 answers a row", "3 labels a row"]);
 
-    let spec = PruningSpec { target_sparsity: 0.5, score: Score::Wanda, ..Default::default() };
+    let spec = PruningSpec::to(0.5).score(Score::Wanda);
     let op = Pruning::new(spec).unwrap().mask_update_op();
     let network =
         Model::mlp(&[5]).network(BATCH, &secateur::nn::Input::flat(LENGTH, LETTERS)).unwrap();
     let mut session = Session::new(gpu, &network, optimizer, &op, SEED).unwrap();
-    let both = ["rows have 3 labels", "gives 1 answers"];
+    let both = ["rows of letters have 3 labels", "gives 1 answers"];
     refused(session.evaluate(&letters()).unwrap_err(), &both);
     refused(session.calibrate(&mut streams()).unwrap_err(), &both);
 }

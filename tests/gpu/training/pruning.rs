@@ -138,6 +138,8 @@ fn sparsity_may_come_from_outside() {
         let value = f64::from_bits(read.load(Ordering::Relaxed));
         if step >= 6 { value * 2.0 } else { value }
     });
+    // It may be made on one thread and used on another.
+    let pruning = std::thread::spawn(move || pruning).join().unwrap();
     let (_, events) = run(gpu, Optimizer::adam(0.01), pruning.conditional_mask_update_op(), 9);
     let asked: Vec<(u64, f64)> =
         events.iter().filter_map(|e| Some((e.step, e.masks.as_ref()?.asked))).collect();
@@ -152,7 +154,7 @@ fn sparsity_may_come_from_outside() {
 /// A ranking of several tensors is as bit-equal as that of one.
 #[test]
 fn two_global_runs_give_the_same_bits() {
-    let spec = PruningSpec { scope: secateur::prune::Scope::Global, ..spec(Pruned::Zero) };
+    let spec = spec(Pruned::Zero).scope(secateur::prune::Scope::Global);
     let runs = [0, 1].map(|_| pruned(spec.clone(), 20));
     let [Some((first, _)), Some((second, _))] = runs else { return };
     for layer in first.session.layers().unwrap() {
@@ -212,7 +214,7 @@ fn rigl_exchanges_weights_in_a_run() {
     // At the last update nothing is exchanged; before, what is dropped may be what grows.
     let churn = |i: usize| updates[i].1.tensors.iter().map(|t| t.churn).sum::<f64>();
     assert!((1..5).any(|i| churn(i) > 0.0) && churn(5) == 0.0);
-    let dropped_only = Pruning::new(PruningSpec { regrow_fraction: 0.0, ..spec.clone() }).unwrap();
+    let dropped_only = Pruning::new(spec.clone().regrow_fraction(0.0)).unwrap();
     let (dropped_only, _) =
         run(gpu().unwrap(), Optimizer::adam(0.01), dropped_only.conditional_mask_update_op(), 30);
     let masks = |outcome: &TrainOutcome| outcome.session.get_masks().unwrap();

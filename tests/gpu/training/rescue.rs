@@ -1,18 +1,18 @@
 //! What an error leaves behind: the steps before it, or nothing.
-use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::data::{Batch, BatchSource, Batches, Cursor, Task};
 use secateur::kernels::Pruned;
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::train::{Event, StepContext, StepReturn, TrainOp, TrainOptions, train};
 use secateur::{Error, Model, Result};
 
 use super::{MODEL, SEED, blobs, pruning, steps, train_op};
 use crate::common::gpu;
+use crate::shared::Shared;
 
 /// A source whose 8th batch is what the function says; it counts its batches.
 pub struct Breaks(pub Batches, pub u64, pub fn() -> Result<bool>);
@@ -66,7 +66,7 @@ fn an_error_leaves_a_checkpoint() {
 #[test]
 fn an_observer_that_panics_is_not_called_again() {
     let Some(gpu) = gpu() else { return };
-    let (folder, calls) = (tempfile::tempdir().unwrap(), Cell::new(0));
+    let (folder, calls) = (tempfile::tempdir().unwrap(), Shared::new(0));
     let options = TrainOptions {
         on_event: Some(Box::new(|event| {
             calls.set(calls.get() + 1);
@@ -88,7 +88,7 @@ fn what_is_not_finite_is_never_saved() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
     let options = TrainOptions { save_every_n_steps: Some(1), ..steps(400) };
-    let op = train_op(gpu, Optimizer::Sgd { lr: 1e30, weight_decay: 0.0 });
+    let op = train_op(gpu, Optimizer::sgd(1e30));
     let error = train(op, Some(folder.path()), MaskUpdateOp::none(), options).unwrap_err();
     assert!(matches!(error, Error::NonFinite { .. }), "{error}");
     if let Some(found) = newest(folder.path()).unwrap() {

@@ -3,12 +3,14 @@ use std::fs;
 use std::path::Path;
 
 use secateur::Error;
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::kernels::Pruned;
 use secateur::nn::Model;
-use secateur::optim::{Clip, Decay, Multiplier, Optimizer, Schedule, Training};
+use secateur::optim::{Clip, Decay, Momentum, Multiplier, Optimizer, Schedule, Training};
 use secateur::prune::{MaskUpdateOp, pruned_count};
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, TensorData, newest};
-use secateur::train::{Event, Session, TrainOptions, TrainOutcome, train};
+use secateur::session::Session;
+use secateur::storage::TensorData;
+use secateur::train::{Event, TrainOptions, TrainOutcome, train};
 
 use super::{MODEL, SEED, blobs, pruning, spec, train_op};
 use crate::common::gpu;
@@ -55,8 +57,12 @@ fn everything(optimizer: Optimizer) -> Training {
 #[test]
 fn k_steps_and_k_more_are_2k_steps() {
     let Some(gpu) = gpu() else { return };
-    let momentum =
-        Optimizer::Momentum { lr: 0.05, momentum: 0.9, nesterov: false, weight_decay: 0.01 };
+    let momentum = Optimizer::Momentum(Momentum {
+        lr: 0.05,
+        momentum: 0.9,
+        nesterov: false,
+        weight_decay: 0.01,
+    });
     let named = |name| Optimizer::named(name, 0.01).unwrap();
     for (training, mode) in [
         (Optimizer::adam(0.01).into(), Pruned::Zero),
@@ -156,7 +162,7 @@ fn another_run_in_the_logdir_is_refused() {
     assert!(model.contains("mlp:20-13") && model.contains("mlp:4"), "{model}");
     let seed = start(&Model::mlp(&MODEL), SEED + 1).unwrap_err().to_string();
     assert!(seed.contains("seed 5") && seed.contains("seed 6"), "{seed}");
-    let _lock = secateur::train::checkpoint::Lock::acquire(folder.path()).unwrap();
+    let _lock = secateur::checkpoint::Lock::acquire(folder.path()).unwrap();
     let locked = start(&Model::mlp(&MODEL), SEED).unwrap_err();
     assert!(matches!(locked, Error::Locked { .. }), "{locked}");
     assert!(files(folder.path()) == before, "a refused run changes nothing");

@@ -1,16 +1,14 @@
 //! Checkpoints while training goes on.
-use std::cell::Cell;
 use std::fs;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};
 use secateur::data::Batches;
 use secateur::kernels::Pruned;
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};
 use secateur::train::{
     End, Event, StepReturn, Summaries, TrainOp, TrainOptions, TrainOutcome, train,
 };
@@ -19,6 +17,7 @@ use secateur::{Error, Gpu, Model, Result};
 use super::summaries::Notes;
 use super::{SEED, blobs, pruning, steps, train_op};
 use crate::common::gpu;
+use crate::shared::Shared;
 
 fn run(gpu: &Gpu, logdir: &Path, options: TrainOptions<'_>) -> Result<TrainOutcome> {
     let op = train_op(gpu, Optimizer::adam(0.01));
@@ -70,7 +69,7 @@ fn a_save_asked_for_during_another_comes_after_it() {
     for twice in [true, false] {
         let folder = tempfile::tempdir().unwrap();
         let [stop, save] = [false, true].map(|set| Arc::new(AtomicBool::new(set)));
-        let (mut saved, said) = (Vec::new(), Cell::new(false));
+        let (mut saved, said) = (Vec::new(), Shared::new(false));
         let options = TrainOptions {
             save: Some(Arc::clone(&save)),
             train_step_fn: Some(Box::new(|step| {
@@ -147,7 +146,7 @@ fn training_outlasts_saves_that_fail() {
     let [logdir, away] = ["logdir", "away"].map(|n| folder.path().join(n));
     let (stop, mut seen) = (Arc::new(AtomicBool::new(false)), Vec::new());
     let notes = Notes::default();
-    let told = Rc::clone(&notes.seen);
+    let told = Arc::clone(&notes.seen);
     let options = TrainOptions {
         save_every_n_steps: Some(3),
         summary_writer: Summaries::Own(Box::new(notes)),
@@ -226,7 +225,7 @@ fn as_many_are_kept_as_the_options_say() {
 /// Of two parts: 17 MB of one tensor are more than a staging buffer takes, those of the others
 /// share the next.
 fn large(gpu: &Gpu) -> TrainOp<'static> {
-    let sgd = Optimizer::Sgd { lr: 0.1, weight_decay: 0.0 };
+    let sgd = Optimizer::sgd(0.1);
     let batches = Batches::new(blobs(), 16, Some(SEED)).unwrap();
     TrainOp::new(gpu, &Model::mlp(&[720_000]), sgd, batches, SEED).unwrap()
 }

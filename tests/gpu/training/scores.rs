@@ -4,13 +4,15 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::data::{Answers, Batch, BatchSource, Batches, Dataset};
 use secateur::kernels::{bit, wanda_reference};
 use secateur::nn::Model;
 use secateur::optim::Optimizer;
 use secateur::prune::{MaskUpdateOp, Pruning, pruned_count};
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, TensorData, newest};
-use secateur::train::{Session, train};
+use secateur::session::Session;
+use secateur::storage::TensorData;
+use secateur::train::train;
 
 use super::{MODEL, SEED, blobs, run, steps, train_op};
 use crate::common::gpu;
@@ -72,7 +74,7 @@ fn movement_is_what_training_did() {
     let text = "score=movement,schedule=constant,pruning_frequency=1,pruned=freeze";
     let lr = 0.5;
     let folder = tempfile::tempdir().unwrap();
-    let optimizer = Optimizer::Sgd { lr, weight_decay: 0.0 };
+    let optimizer = Optimizer::sgd(lr);
     train(train_op(gpu, optimizer), Some(folder.path()), op(text), steps(1)).unwrap();
     let (after, before) = (tensors(folder.path()), session(&op(text)).unwrap());
     for name in ["fc1.weight", "fc2.weight", "fc3.weight"] {
@@ -184,8 +186,8 @@ fn one_shot_refuses_what_makes_no_sense() {
     let four = Dataset::new("four", &[6], vec![0.0; 96], four).unwrap();
     let mut four = Batches::new(Arc::new(four), 16, None).unwrap().epochs(Some(1));
     let classes = session.calibrate(&mut four).unwrap_err().to_string();
-    assert!(classes.contains("with 4 classes, the network takes 16 x 6 with 3"), "{classes}");
-    assert!(error.contains("8 x 6 with 3 classes, the network takes 16 x 6 with 3"), "{error}");
+    assert!(classes.contains("four has 4 classes, the network tells 3 apart"), "{classes}");
+    assert!(error.contains("blobs has batches of 8 rows, the network takes 16"), "{error}");
 }
 
 /// Dropping weights costs energy: all of it at 0 stays, and less at each higher sparsity.
@@ -194,7 +196,7 @@ fn kept_energy_falls_with_the_masks() {
     let Some(gpu) = gpu() else { return };
     let text =
         "target_sparsity=0.9,pruning_frequency=3,sparsity_function_end_step=12,pruned=freeze";
-    let (_, events) = run(gpu, Optimizer::Sgd { lr: 1e-6, weight_decay: 0.0 }, op(text), 15);
+    let (_, events) = run(gpu, Optimizer::sgd(1e-6), op(text), 15);
     let energies: Vec<f64> =
         events.iter().filter_map(|e| Some(e.masks.as_ref()?.tensors[1].kept_energy)).collect();
     assert!(energies.len() == 5 && energies.is_sorted_by(|a, b| a >= b), "{energies:?}");

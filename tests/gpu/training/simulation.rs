@@ -8,7 +8,10 @@ use secateur::kernels::{
     unit_floor_reference, unit_peak_reference,
 };
 use secateur::nn::{Model, Network, initial_values};
-use secateur::optim::{Clip, Decay, Multiplier, Optimizer, Schedule, Training};
+use secateur::optim::{
+    Adagrad, Adam, AdamW, Clip, Decay, EpsilonForm, Lion, Momentum, Multiplier, Optimizer, RmsProp,
+    Schedule, Sgd, Training,
+};
 use secateur::prune::pruned_count;
 use secateur::train::TrainOp;
 
@@ -108,30 +111,31 @@ impl Host {
         let l2 = self.network.graph.parameters()[i].decay;
         let (weights, [first, second]) = (&mut self.weights[i], &mut self.slots[i]);
         match *optimizer {
-            Optimizer::Sgd { weight_decay, .. } => {
+            Optimizer::Sgd(Sgd { weight_decay, .. }) => {
                 let new = sgd_reference((weights, gradient), mask, l2 + decay(weight_decay), step);
                 weights.iter_mut().zip(new).for_each(|(w, n)| *w = n as f32);
             }
-            Optimizer::Momentum { momentum, nesterov, weight_decay, .. } => {
+            Optimizer::Momentum(Momentum { momentum, nesterov, weight_decay, .. }) => {
                 let settings = (momentum, l2 + decay(weight_decay), nesterov);
                 let new = momentum_reference((weights, gradient, first), mask, settings, step);
                 for (j, [w, v]) in new.into_iter().enumerate() {
                     (weights[j], first[j]) = (w as f32, v as f32);
                 }
             }
-            Optimizer::Adam { beta1, beta2, epsilon, .. }
-            | Optimizer::AdamW { beta1, beta2, epsilon, .. } => {
+            Optimizer::Adam(Adam { beta1, beta2, epsilon, epsilon_form, .. })
+            | Optimizer::AdamW(AdamW { beta1, beta2, epsilon, epsilon_form, .. }) => {
                 let decay = match *optimizer {
-                    Optimizer::AdamW { weight_decay, .. } => decay(weight_decay),
+                    Optimizer::AdamW(AdamW { weight_decay, .. }) => decay(weight_decay),
                     _ => 0.0,
                 };
                 let params = AdamParams { len: 0, beta1, beta2, epsilon, decay, l2 };
-                let new = adam_reference((weights, gradient), (first, second), mask, &params, step);
+                let (slots, how) = ((&first[..], &second[..]), (&params, epsilon_form));
+                let new = adam_reference((weights, gradient), slots, mask, how, step);
                 for (j, [w, m, v]) in new.into_iter().enumerate() {
                     (weights[j], first[j], second[j]) = (w as f32, m as f32, v as f32);
                 }
             }
-            Optimizer::RmsProp { decay, momentum, epsilon, .. } => {
+            Optimizer::RmsProp(RmsProp { decay, momentum, epsilon, .. }) => {
                 let params = RmsPropParams { len: 0, decay, momentum, epsilon, l2 };
                 let slots = (&first[..], &second[..]);
                 let new = rmsprop_reference((weights, gradient), slots, mask, &params, step);
@@ -139,14 +143,14 @@ impl Host {
                     (weights[j], first[j], second[j]) = (w as f32, s as f32, v as f32);
                 }
             }
-            Optimizer::Adagrad { initial, epsilon, .. } => {
+            Optimizer::Adagrad(Adagrad { initial, epsilon, .. }) => {
                 let params = AdagradParams { len: 0, initial, epsilon, l2 };
                 let new = adagrad_reference((weights, gradient, first), mask, &params, step);
                 for (j, [w, s]) in new.into_iter().enumerate() {
                     (weights[j], first[j]) = (w as f32, s as f32);
                 }
             }
-            Optimizer::Lion { beta1, beta2, weight_decay, .. } => {
+            Optimizer::Lion(Lion { beta1, beta2, weight_decay, .. }) => {
                 let decay = decay(weight_decay);
                 let params = LionParams { len: 0, beta1, beta2, decay, l2 };
                 let new = lion_reference((weights, gradient, first), mask, &params, step);
@@ -154,6 +158,7 @@ impl Host {
                     (weights[j], first[j]) = (w as f32, m as f32);
                 }
             }
+            other => panic!("no host reference for {other:?}"),
         }
     }
 
@@ -228,16 +233,18 @@ fn follow_the_host(network: &Network, all: &[Training]) {
 }
 
 const HEAVY: Optimizer =
-    Optimizer::Momentum { lr: 0.05, momentum: 0.9, nesterov: false, weight_decay: 0.01 };
+    Optimizer::Momentum(Momentum { lr: 0.05, momentum: 0.9, nesterov: false, weight_decay: 0.01 });
 
 #[test]
 fn every_optimizer_and_mode_follows_the_host() {
-    let rmsprop = Optimizer::RmsProp { lr: 0.005, decay: 0.9, momentum: 0.5, epsilon: 1e-4 };
+    let rmsprop =
+        Optimizer::RmsProp(RmsProp { lr: 0.005, decay: 0.9, momentum: 0.5, epsilon: 1e-4 });
     let optimizers = [
-        Optimizer::Sgd { lr: 0.2, weight_decay: 0.01 },
+        Optimizer::Sgd(Sgd { lr: 0.2, weight_decay: 0.01 }),
         HEAVY,
-        Optimizer::Momentum { lr: 0.05, momentum: 0.9, nesterov: true, weight_decay: 0.0 },
+        Optimizer::Momentum(Momentum { nesterov: true, ..Momentum::new(0.05) }),
         Optimizer::adam(0.01),
+        Adam { epsilon: 1e-4, epsilon_form: EpsilonForm::TensorFlow, ..Adam::new(0.01) }.into(),
         Optimizer::named("adamw", 0.01).unwrap(),
         rmsprop,
         Optimizer::named("adagrad", 0.1).unwrap(),
@@ -248,7 +255,7 @@ fn every_optimizer_and_mode_follows_the_host() {
 /// A sign is any where a gradient is within its rounding of 0; a small rate keeps what that does below the bound.
 #[test]
 fn lion_follows_the_host() {
-    let lion = Optimizer::Lion { lr: 0.002, beta1: 0.9, beta2: 0.99, weight_decay: 0.1 };
+    let lion = Optimizer::Lion(Lion { lr: 0.002, beta1: 0.9, beta2: 0.99, weight_decay: 0.1 });
     follow_the_host(&network(), &[lion.into()]);
 }
 

@@ -1,5 +1,4 @@
 //! What happens before the first step, and what ends a run early.
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,12 +11,13 @@ use secateur::{Error, Model};
 
 use super::{MODEL, SEED, blobs, pruning, train_op};
 use crate::common::gpu;
+use crate::shared::Shared;
 
 #[test]
 fn explicit_values_then_init_fn_on_a_fresh_start_only() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (inits, locals) = (Cell::new(0), Cell::new(0));
+    let (inits, locals) = (Shared::new(0), Shared::new(0));
     let run = |steps| {
         let options = TrainOptions {
             number_of_steps: Some(steps),
@@ -73,9 +73,11 @@ fn a_network_must_fit_its_batches() {
         TrainOp::from_network(gpu, network, Optimizer::adam(lr), batches, SEED).map(|_| ())
     };
     made(16, 6, 4, 0.01).unwrap();
-    for (batch, width, classes, part) in
-        [(8, 6, 3, "[8, 6]"), (16, 7, 3, "[16, 7]"), (16, 6, 2, "3 classes")]
-    {
+    for (batch, width, classes, part) in [
+        (8, 6, 3, "batches of 16 rows, the network takes 8"),
+        (16, 7, 3, "6 features, the network takes 7"),
+        (16, 6, 2, "3 classes"),
+    ] {
         let error = made(batch, width, classes, 0.01).unwrap_err();
         assert!(matches!(error, Error::Shape { .. }), "{error}");
         assert!(error.to_string().contains(part), "{error}");

@@ -1,13 +1,15 @@
 //! Steps of one's own.
-use std::cell::RefCell;
 
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};
 use secateur::data::Batches;
+use secateur::data::Task;
 use secateur::graph::Graph;
 use secateur::kernels::{Activation, Pruned};
+use secateur::nn::Ends;
+use secateur::nn::Metric;
 use secateur::nn::Network;
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
-use secateur::train::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};
 use secateur::train::{
     End, Event, StepContext, StepReturn, TrainOp, TrainOptions, TrainOutcome, train,
 };
@@ -16,8 +18,9 @@ use secateur::{Error, Gpu, Model, Result};
 use super::rescue::Breaks;
 use super::{MODEL, SEED, blobs, pruning, train_op, weights};
 use crate::common::{Tol, U, gpu};
+use crate::shared::Shared;
 
-const SGD: Optimizer = Optimizer::Sgd { lr: 0.1, weight_decay: 0.0 };
+const SGD: Optimizer = Optimizer::sgd(0.1);
 
 fn default_step(step: &mut StepContext<'_>) -> Result<StepReturn> {
     step.train().map(|()| StepReturn::default())
@@ -33,7 +36,7 @@ fn run<'a>(
     op: TrainOp<'a>,
     mask_update_op: MaskUpdateOp,
     steps: u64,
-    step: impl FnMut(&mut StepContext<'_>) -> Result<StepReturn> + 'a,
+    step: impl FnMut(&mut StepContext<'_>) -> Result<StepReturn> + Send + 'a,
 ) -> Result<TrainOutcome> {
     let options = TrainOptions {
         number_of_steps: Some(steps),
@@ -94,7 +97,7 @@ fn accumulated_batches_are_one_large_batch() {
     Tol::Within(&bounds).check(&got, &want).unwrap_or_else(|e| panic!("{e}"));
     let loss = |o: &TrainOutcome| f64::from(o.loss.unwrap());
     assert!((loss(&large) - loss(&small)).abs() < 52f64.sqrt() * 4.0 * U);
-    assert!((large.accuracy.unwrap() - small.accuracy.unwrap()).abs() < 1e-12);
+    assert!((large.metric.unwrap().1 - small.metric.unwrap().1).abs() < 1e-12);
 }
 
 /// A trunk with a head on it, and another head on the layer below.
@@ -116,9 +119,9 @@ fn two_heads() -> Network {
     let loss = graph.softmax_cross_entropy(logits, labels).unwrap();
     let side_loss = graph.softmax_cross_entropy(auxiliary, labels).unwrap();
     let correct = graph.correct(logits, labels).unwrap();
-    let losses = vec![("side".to_owned(), side_loss)];
-    let name = "two heads".to_owned();
-    Network { name, graph, features, labels, loss, losses, correct, classes: 3 }
+    let ends = Ends { features, answers: labels, output: logits, loss };
+    let network = Network::new("two heads", graph, Task::classification(3), ends);
+    network.with_loss("side", side_loss).with_metric(Metric::Accuracy, correct)
 }
 
 fn two_heads_op(gpu: &Gpu) -> TrainOp<'static> {
@@ -129,7 +132,7 @@ fn two_heads_op(gpu: &Gpu) -> TrainOp<'static> {
 #[test]
 fn two_losses_in_turn_move_only_what_reaches_them() {
     let Some(gpu) = gpu() else { return };
-    let seen = RefCell::new(Vec::new());
+    let seen = Shared::new(Vec::new());
     let outcome = run(two_heads_op(gpu), MaskUpdateOp::none(), 120, |step| {
         let mut before = Vec::new();
         for name in ["below", "above", "head", "side"] {
@@ -182,7 +185,7 @@ fn the_loss_trained_on_is_the_loss_reported() {
         run(two_heads_op(gpu), MaskUpdateOp::none(), 1, step).unwrap()
     });
     assert!(own.loss > Some(0.0) && side.loss > Some(0.0) && own.loss != side.loss);
-    assert_eq!(own.accuracy, side.accuracy, "the answer is the network's either way");
+    assert_eq!(own.metric, side.metric, "the answer is the network's either way");
 }
 
 #[test]
@@ -294,7 +297,7 @@ fn misuse_is_named() {
 fn the_context_says_what_the_loop_will_do() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let seen = RefCell::new(Vec::new());
+    let seen = Shared::new(Vec::new());
     let options = TrainOptions {
         number_of_steps: Some(4),
         log_every_n_steps: Some(2),
@@ -324,7 +327,7 @@ fn a_panic_is_an_error_that_costs_no_step() {
     let folder = tempfile::tempdir().unwrap();
     let go = |name: &str, steps, panics: fn(&mut StepContext<'_>) -> Result<()>| {
         let logdir = folder.path().join(name);
-        let saved = RefCell::new(Vec::new());
+        let saved = Shared::new(Vec::new());
         let options = TrainOptions {
             number_of_steps: Some(steps),
             train_step_fn: Some(Box::new(move |step| {

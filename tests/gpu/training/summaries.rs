@@ -1,21 +1,22 @@
 //! What a run tells a summary writer, and when.
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use secateur::checkpoint::newest;
 use secateur::kernels::Pruned;
-use secateur::optim::Optimizer;
+use secateur::optim::{Momentum, Optimizer};
 use secateur::prune::MaskUpdateOp;
-use secateur::train::checkpoint::{TensorData, newest};
+use secateur::storage::TensorData;
 use secateur::train::histogram::Histogram;
 use secateur::train::summary::{Hparam, SummaryWriter};
 use secateur::train::{Event, StepEvent, Summaries, SummaryFn, TrainOptions, train};
-use secateur::{Error, Gpu, Pruning, PruningSpec, Result};
+use secateur::{Error, Gpu, Pruning, Result};
 
 use super::{pruning, spec, steps, train_op};
 use crate::common::gpu;
+use crate::shared::Shared;
 
 fn go(gpu: &Gpu, logdir: Option<&Path>, op: MaskUpdateOp, options: TrainOptions<'_>) -> Result<()> {
     train(train_op(gpu, Optimizer::adam(0.01)), logdir, op, options).map(|_| ())
@@ -33,7 +34,7 @@ pub struct Seen {
 /// A writer that only remembers.
 #[derive(Default)]
 pub struct Notes {
-    pub seen: Rc<RefCell<Seen>>,
+    pub seen: Arc<Shared<Seen>>,
     /// Whether its disk is full.
     full: bool,
 }
@@ -93,7 +94,7 @@ fn a_writer_of_ones_own_gets_everything_and_the_logdir_no_events() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
     let notes = Notes::default();
-    let seen = Rc::clone(&notes.seen);
+    let seen = Arc::clone(&notes.seen);
     let options = TrainOptions {
         summary_writer: Summaries::Own(Box::new(notes)),
         save_summaries_steps: Some(5),
@@ -150,8 +151,8 @@ fn no_summaries_and_no_events() {
 #[test]
 fn summaries_hold_the_values_of_the_events() {
     let Some(gpu) = gpu() else { return };
-    let (notes, events) = (Notes::default(), RefCell::new(Vec::<StepEvent>::new()));
-    let seen = Rc::clone(&notes.seen);
+    let (notes, events) = (Notes::default(), Shared::new(Vec::<StepEvent>::new()));
+    let seen = Arc::clone(&notes.seen);
     let options = TrainOptions {
         summary_writer: Summaries::Own(Box::new(notes)),
         save_summaries_steps: Some(1),
@@ -167,7 +168,7 @@ fn summaries_hold_the_values_of_the_events() {
         })),
         ..steps(20)
     };
-    let spec = PruningSpec { name: "mine".to_owned(), ..spec(Pruned::Freeze) };
+    let spec = spec(Pruned::Freeze).name("mine".to_owned());
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
     go(gpu, None, op, options).unwrap();
     let scalars = &seen.borrow().scalars;
@@ -177,7 +178,7 @@ fn summaries_hold_the_values_of_the_events() {
     for event in &events {
         let step = event.step;
         assert_eq!(value("loss", step), event.loss);
-        assert_eq!(value("accuracy", step), event.accuracy as f32);
+        assert_eq!(value("accuracy", step), event.accuracy().unwrap() as f32);
         assert_eq!(value("learning_rate", step), 0.01);
         if step > 1 {
             let rate = value("steps_per_second", step);
@@ -208,7 +209,7 @@ fn summaries_by_the_clock() {
     let Some(gpu) = gpu() else { return };
     for (seconds, written) in [(0.0, vec![1, 4]), (1e-9, vec![1, 2, 3, 4])] {
         let notes = Notes::default();
-        let seen = Rc::clone(&notes.seen);
+        let seen = Arc::clone(&notes.seen);
         let options = TrainOptions {
             summary_writer: Summaries::Own(Box::new(notes)),
             save_summaries_secs: seconds,
@@ -236,7 +237,7 @@ fn histograms_of_magnitudes_have_an_edge_at_a_threshold_of_magnitudes() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let notes = Notes::default();
-        let seen = Rc::clone(&notes.seen);
+        let seen = Arc::clone(&notes.seen);
         let writer = Summaries::Own(Box::new(notes));
         let options = TrainOptions { summary_writer: writer, ..steps(12) };
         let text = format!("{more},schedule=constant,pruning_frequency=3,pruned=revive");
@@ -257,11 +258,10 @@ fn histograms_of_magnitudes_have_an_edge_at_a_threshold_of_magnitudes() {
 fn hyperparameters_keep_their_kinds() {
     let Some(gpu) = gpu() else { return };
     let notes = Notes::default();
-    let seen = Rc::clone(&notes.seen);
+    let seen = Arc::clone(&notes.seen);
     let writer = Summaries::Own(Box::new(notes));
     let options = TrainOptions { summary_writer: writer, ..steps(1) };
-    let optimizer =
-        Optimizer::Momentum { lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0 };
+    let optimizer = Optimizer::Momentum(Momentum { nesterov: true, ..Momentum::new(0.1) });
     train(train_op(gpu, optimizer), None, MaskUpdateOp::none(), options).unwrap();
     let lines = &seen.borrow().lines;
     assert_eq!(of(lines, "hparam optimizer.nesterov"), ["hparam optimizer.nesterov Bool(true)"]);

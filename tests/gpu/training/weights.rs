@@ -1,18 +1,23 @@
 //! What a run does to its weights: averages of them, multipliers, rates by step.
-use std::cell::RefCell;
 
+use secateur::checkpoint::newest;
 use secateur::data::Batches;
+use secateur::data::Task;
 use secateur::graph::{Graph, Init};
 use secateur::kernels::{Activation, Pruned};
+use secateur::nn::Ends;
+use secateur::nn::Metric;
 use secateur::nn::{Model, Network};
 use secateur::optim::{AVERAGE, Clip, Decay, Multiplier, Optimizer, Schedule, Training};
 use secateur::prune::MaskUpdateOp;
-use secateur::train::checkpoint::{TensorData, newest};
-use secateur::train::{Session, StepReturn, TrainOp, TrainOptions, TrainStepFn, train};
+use secateur::session::Session;
+use secateur::storage::TensorData;
+use secateur::train::{StepReturn, TrainOp, TrainOptions, TrainStepFn, train};
 use secateur::{Error, Gpu};
 
 use super::{MODEL, SEED, blobs, pruning, run, run_op, steps, train_op};
 use crate::common::{Tol, U, gpu};
+use crate::shared::Shared;
 
 const NAMES: [&str; 4] = ["fc1.weight", "fc1.bias", "fc2.weight", "fc3.bias"];
 const DECAY: f32 = 0.6;
@@ -32,7 +37,7 @@ fn an_average_is_the_fold_of_the_weights() {
 
 fn averages_after(gpu: &Gpu, number: u64) {
     let folder = tempfile::tempdir().unwrap();
-    let seen: RefCell<Vec<Vec<Vec<f32>>>> = RefCell::default();
+    let seen: Shared<Vec<Vec<Vec<f32>>>> = Shared::default();
     let options = TrainOptions {
         train_step_fn: Some(Box::new(|context| {
             context.train()?;
@@ -141,7 +146,7 @@ fn a_step_is_as_long_as_its_clip() {
     let network = Model::mlp(&MODEL).network(16, &secateur::nn::Input::flat(6, 3)).unwrap();
     for (batches, bound) in [(1, 0.01f32), (2, 0.01), (2, 0.02)] {
         let clip = Clip { global_norm: Some(bound), ..Default::default() };
-        let sgd = Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 };
+        let sgd = Optimizer::sgd(1.0);
         let training = Training { clip, ..sgd.into() };
         let options = TrainOptions {
             train_step_fn: (batches > 1).then(|| -> TrainStepFn<'_> {
@@ -181,14 +186,15 @@ fn a_gradient_of_two_weights_is_clipped_for_each() {
         let logits = graph.linear(features, sum, None, Activation::Identity).unwrap();
         let loss = graph.softmax_cross_entropy(logits, labels).unwrap();
         let correct = graph.correct(logits, labels).unwrap();
-        let (name, losses, classes) = ("two".into(), Vec::new(), 3);
-        let network = Network { name, graph, features, labels, loss, losses, correct, classes };
+        let ends = Ends { features, answers: labels, output: logits, loss };
+        let network = Network::new("two", graph, Task::classification(3), ends);
+        let network = network.with_metric(Metric::Accuracy, correct);
         let batches = Batches::new(blobs(), 16, Some(SEED)).unwrap();
         let op = TrainOp::from_network(gpu, network, training, batches, SEED).unwrap();
         let (outcome, _) = run_op(op, MaskUpdateOp::none(), 1);
         ["a", "b"].map(|name| outcome.session.weights(name).unwrap())
     };
-    let sgd = || Training::from(Optimizer::Sgd { lr: 1.0, weight_decay: 0.0 });
+    let sgd = || Training::from(Optimizer::sgd(1.0));
     let [plain, same] = moves(sgd());
     assert!(plain.iter().all(|w| *w != 0.0) && plain == same);
     let multipliers = ["a", "b"].map(|name| Multiplier { name: name.into(), factor: 0.5 }).to_vec();

@@ -3,7 +3,7 @@ use std::fs;
 use std::path::Path;
 
 use secateur::Error;
-use secateur::train::checkpoint::{self, FileEntry, MODEL_FILE, OPTIMIZER_FILE};
+use secateur::checkpoint::{self, FileEntry, MODEL_FILE, OPTIMIZER_FILE};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{MANIFEST_FILE, flip, manifest, newest, save};

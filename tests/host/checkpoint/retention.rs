@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use secateur::train::checkpoint::{self, Manifest, Retention};
+use secateur::checkpoint::{self, Manifest, Retention};
 use serde_json::json;
 
 use super::{MANIFEST_FILE, damage::seal, manifest, model, names, newest, optimizer};

@@ -154,8 +154,11 @@ fn what_is_no_array_is_named() {
     fails(array("<f4", &huge, &[0; 4]), &["needs", "the file holds 4"]);
     fails(array("<f4", "(-1, 2)", &[]), &["(-1, 2)"]);
     let mut long = good.clone();
-    (long[6], long[8], long[9], long[10], long[11]) = (2, 0, 0, 1, 0);
-    fails(one([&long[..12], &[b' '; 70_000]].concat()), &["header of 65536 bytes"]);
+    (long[6], long[8], long[9], long[10], long[11]) = (2, 1, 0, 1, 0);
+    fails(
+        one([&long[..12], &[b' '; 70_000]].concat()),
+        &["has a header of 65537 bytes, at most 65536"],
+    );
     fails(array("<f4", "(1, 2)", &floats(&[1.0, f32::NAN])), &["row 0, feature 1 is NaN"]);
     fails(array("<f8", "(1,)", &1e300_f64.to_le_bytes()), &["row 0, feature 0 is inf"]);
     fails(

@@ -149,18 +149,27 @@ fn idx_tells_a_refusal_to_read_from_bad_contents() {
     assert!(matches!(idx_folder(dir.path(), "small"), Err(Error::Io { .. })));
 }
 
+/// As many bytes as MNIST has, each a function of where it is.
 #[test]
-fn idx_reads_mnist() {
-    let dir = crate::paths::project().join("../shared/data/mnist");
-    if !dir.is_dir() {
-        println!("SKIPPED: idx_reads_mnist, no folder {}", dir.display());
-        return;
+fn idx_reads_a_data_set_of_mnists_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let pixels = |of: usize| (0..784).map(move |i| (of * 31 + i * 7) as u8);
+    let label = |half: usize, row: usize| ((row * 7 + half * 5) % 10) as u8;
+    let sizes = [60_000, 10_000];
+    for (half, rows) in sizes.into_iter().enumerate() {
+        let images: Vec<u8> = (0..rows).flat_map(pixels).collect();
+        let labels: Vec<u8> = (0..rows).map(|row| label(half, row)).collect();
+        let images = gzip(&idx_file(&[rows as u32, 28, 28], &images));
+        fs::write(dir.path().join(format!("{}.gz", IMAGES[half])), images).unwrap();
+        fs::write(dir.path().join(LABELS[half]), idx_file(&[rows as u32], &labels)).unwrap();
     }
-    let Split { train, test } = idx_folder(&dir, "mnist").unwrap();
-    assert_eq!((train.rows(), test.rows()), (60_000, 10_000));
+    let Split { train, test } = idx_folder(dir.path(), "large").unwrap();
+    assert_eq!([train.rows(), test.rows()], sizes);
     assert_eq!((train.feature_shape(), train.task()), (&[28, 28][..], Task::classification(10)));
-    assert_eq!((train.label(0), test.label(0)), (5, 7));
-    let mut first = vec![0.0; 784];
-    train.write_row(0, &mut first);
-    assert_eq!((first[0], first.iter().copied().fold(0.0, f32::max)), (0.0, 1.0));
+    for (half, (data, rows)) in [train, test].iter().zip(sizes).enumerate() {
+        for row in [0, 1, rows / 2, rows - 1] {
+            let wanted = (pixels(row).collect(), u32::from(label(half, row)));
+            assert_eq!(super::row(data, row, 1.0 / 255.0), wanted, "row {row} of half {half}");
+        }
+    }
 }

@@ -67,7 +67,8 @@ pub(super) fn labels(data: &Dataset) -> Vec<u32> {
 
 /// 20 rows: a number, its negative, and a class that every fourth row has.
 fn twenty() -> String {
-    let row = |i: u32| format!("{i},-{i},{}\n", if i.is_multiple_of(4) { "rare" } else { "common" });
+    let row =
+        |i: u32| format!("{i},-{i},{}\n", if i.is_multiple_of(4) { "rare" } else { "common" });
     format!("a,b,kind\n{}", (0..20).map(row).collect::<String>())
 }
 

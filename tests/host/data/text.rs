@@ -1,5 +1,5 @@
 //! Texts as windows of characters, and their batches in streams.
-use super::{counting, fails, shared};
+use super::{counting, fails};
 use secateur::Result;
 use secateur::data::{Batch, BatchSource, Batches, Cursor, Dataset, Split, Task, text};
 use std::fs;
@@ -83,13 +83,17 @@ fn what_is_no_text_is_named_with_both_numbers() {
 }
 
 #[test]
-fn the_real_text_is_read() {
-    let Some(dir) = shared("tinyshakespeare") else { return };
-    let Split { train, test } = text(&dir.join("input.txt"), 64).unwrap();
-    assert_eq!((train.task().classes(), train.alphabet().unwrap().len()), (Some(65), 65));
+fn a_text_of_a_million_characters_is_read() {
+    let lines = (0..).map(|i: u32| format!("{}: line {i}\n", ["First", "Second"][i as usize % 2]));
+    let mut long: String = lines.take(70_000).collect();
+    long.truncate(1_115_394);
+    let Split { train, test } = read(long.as_bytes(), 64).unwrap();
+    // The ten digits, line end, space and colon, and the letters of First, Second and line.
+    assert_eq!((train.task().classes(), train.alphabet().unwrap().len()), (Some(25), 25));
     // Of 1,115,394 characters 1,003,854 and 111,540, each but one in a window.
     assert_eq!((train.rows(), test.rows()), (1_003_853 / 64, 111_539 / 64));
-    assert!(windows(&train.head(1).unwrap())[0][0].starts_with("First Citizen:\nBefore we"));
+    assert_eq!(windows(&train.head(1).unwrap())[0][0], long[..64]);
+    assert_eq!(windows(&test.head(1).unwrap())[0][0], long[1_003_854..][..64]);
 }
 
 /// Rows of the batches of one epoch, as the features say.

@@ -2,7 +2,8 @@
 use proptest::prelude::*;
 use secateur::kernels::Pruned;
 use secateur::prune::{
-    BlockPooling, Budget, Pattern, PruningSpec, Regrow, Schedule, Scope, Score, Threshold,
+    BlockDims, BlockPooling, Budget, Group, Pattern, PruningSpec, Regrow, Schedule, Scope, Score,
+    TensorPattern, TensorTarget, Threshold,
 };
 
 use super::spec;
@@ -18,20 +19,17 @@ fn upstreams_string_parses() {
          end_pruning_step=-1,use_tpu=1,initial_sparsity=0.2,sparsity_function_exponent=25e-1,\
          target_sparsity=1,block_pooling_function=MAX,threshold=histogram,pruned=freeze",
     );
-    let expected = PruningSpec {
-        name: "test".into(),
-        threshold_decay: 0.5,
-        pruning_frequency: 7,
-        do_not_prune: vec!["conv1".into(), "conv2".into()],
-        use_tpu: true,
-        initial_sparsity: 0.2,
-        sparsity_function_exponent: 2.5,
-        target_sparsity: 1.0,
-        block_pooling_function: BlockPooling::Max,
-        threshold: Threshold::Histogram,
-        pruned: Pruned::Freeze,
-        ..Default::default()
-    };
+    let expected = PruningSpec::to(1.0)
+        .name("test".into())
+        .threshold_decay(0.5)
+        .pruning_frequency(7)
+        .do_not_prune(vec!["conv1".into(), "conv2".into()])
+        .use_tpu(true)
+        .initial_sparsity(0.2)
+        .sparsity_function_exponent(2.5)
+        .block_pooling_function(BlockPooling::Max)
+        .threshold(Threshold::Histogram)
+        .pruned(Pruned::Freeze);
     assert_eq!(parsed, expected);
     assert_eq!(spec(""), PruningSpec::default());
     assert_eq!(spec("  "), PruningSpec::default());
@@ -50,8 +48,8 @@ fn upstreams_string_parses() {
 #[test]
 fn default_is_upstreams() {
     let upstream = "name=model_pruning,begin_pruning_step=0,end_pruning_step=-1,do_not_prune=[],\
-                    threshold_decay=0.9,pruning_frequency=10,nbins=256,block_height=1,\
-                    block_width=1,block_pooling_function=avg,initial_sparsity=0,\
+                    threshold_decay=0.9,pruning_frequency=10,final_update=true,nbins=256,\
+                    block_height=1,block_width=1,block_pooling_function=avg,initial_sparsity=0,\
                     target_sparsity=0.5,sparsity_function_begin_step=0,\
                     sparsity_function_end_step=100,sparsity_function_exponent=3,use_tpu=false,\
                     threshold=exact,pruned=zero,schedule=polynomial,weight_sparsity_map=[],\
@@ -78,7 +76,7 @@ fn default_is_upstreams() {
 
 #[test]
 fn bad_strings_say_what_and_where() {
-    let cases: [(&str, &[&str]); 17] = [
+    let cases: [(&str, &[&str]); 27] = [
         ("nbins=4,target_sparsty=0.9", &["`pruning`", "`target_sparsty`", "`target_sparsity`?"]),
         ("pruning_freq=3", &["did you mean `pruning_frequency`?"]),
         ("colour=3", &["`colour`; known are name, begin_pruning_step,"]),
@@ -96,6 +94,16 @@ fn bad_strings_say_what_and_where() {
         ("pruning_frequency=1e3", &["`pruning_frequency`: 1e3"]),
         ("target_sparsity=nan", &["`target_sparsity`: nan", "finite"]),
         ("use_tpu=yes", &["`use_tpu`: yes", "true, false, 1 or 0"]),
+        ("block_dims_map=[fc2:1x1,fc1]", &["`block_dims_map`: fc1: must be regex:HxW"]),
+        ("block_dims_map=[fc1:4]", &["`block_dims_map`: fc1:4: must be regex:HxW"]),
+        ("weight_sparsity_map=[fc1]", &["`weight_sparsity_map`: fc1: must be regex:target"]),
+        ("weight_sparsity_map=[\"a{1,2}:x\"]", &["`weight_sparsity_map`: a{1,2}:x: must be"]),
+        ("groups=[fc1]", &["`groups`: fc1: must be name:regex"]),
+        ("nbins=4,groups=[\"a:b]", &["quote opened at character 17 is never closed"]),
+        ("groups=[\"a:b\" c]", &["`groups`: \"a:b\"c: must be a comma behind the quote"]),
+        ("score=mine", &["`score`: mine: unknown score", "magnitude, saliency", "Score::custom"]),
+        ("score=Magnitude", &["unknown score `Magnitude`"]),
+        ("groups=[a:fc[12]]", &["stray `[` at character 13"]),
     ];
     for (text, parts) in cases {
         let message = parse_error(text);
@@ -125,8 +133,6 @@ fn validation_names_field_value_and_range() {
         ("target_sparsity=1.5", "1.5", "in 0 to 1"),
         ("sparsity_function_begin_step=100", "100", "below sparsity_function_end_step (100)"),
         ("sparsity_function_exponent=0", "0", "finite and above 0"),
-        ("block_dims_map=[fc1]", "fc1", "regex:HxW"),
-        ("block_dims_map=[fc1:4]", "fc1:4", "regex:HxW"),
         ("block_dims_map=[fc1:0x4]", "fc1:0x4", "each -1 or at least 1"),
         ("pattern=4:2", "4:2", "N at least 1 and below M"),
         ("pattern=1:33", "1:33", "M at most 32"),
@@ -138,11 +144,10 @@ fn validation_names_field_value_and_range() {
         ("first_layer_sparsity=1.5", "1.5", "in 0 to 1"),
         ("last_layer_sparsity=-1", "-1", "in 0 to 1"),
         ("weight_sparsity_map=[fc1:1.5]", "fc1:1.5", "the target in 0 to 1"),
-        ("weight_sparsity_map=[fc1]", "fc1", "regex:target"),
         ("weight_sparsity_map=[fc(:0.5]", "fc(:0.5", "unclosed group"),
-        ("groups=[fc1]", "fc1", "name:regex"),
         ("regrow_fraction=2", "2", "in 0 to 1"),
         ("gradient_decay_rate=1", "1", "at least 0 and below 1"),
+        ("block_dims_map=[fc(:1x1]", "fc(:1x1", "unclosed group"),
         ("groups=[a:*]", "a:*", "repetition operator"),
     ];
     for (text, value, range) in cases {
@@ -173,13 +178,13 @@ fn validation_names_field_value_and_range() {
         let message = spec(text).validate().expect_err(text).to_string();
         assert!(message.starts_with(&format!("`{field}`: ")), "{text}: {message}");
     }
-    let nan = PruningSpec { target_sparsity: f64::NAN, ..Default::default() };
+    let nan = PruningSpec::to(f64::NAN);
     assert!(nan.validate().is_err());
-    let infinite = PruningSpec { sparsity_function_exponent: f64::INFINITY, ..Default::default() };
+    let infinite = PruningSpec::default().sparsity_function_exponent(f64::INFINITY);
     assert!(infinite.validate().is_err());
-    let comma = PruningSpec { do_not_prune: vec!["a,b".into()], ..Default::default() };
-    let message = comma.validate().expect_err("comma").to_string();
-    assert!(message.starts_with("`do_not_prune`: a,b: "), "{message}");
+    let colon = PruningSpec::default().groups(vec![("a:b", "fc").into()]);
+    let message = colon.validate().expect_err("colon").to_string();
+    assert!(message.starts_with("`groups`: a:b:fc: ") && message.contains("no colon"), "{message}");
     for fine in [
         "initial_sparsity=0.9,target_sparsity=0",
         "end_pruning_step=0",
@@ -201,13 +206,10 @@ fn do_not_prune_matches_substrings() {
 
 #[test]
 fn partial_files_take_the_defaults() {
-    let expected = PruningSpec {
-        target_sparsity: 0.9,
-        do_not_prune: vec!["fc3".into()],
-        block_pooling_function: BlockPooling::Max,
-        pruned: Pruned::Revive,
-        ..Default::default()
-    };
+    let expected = PruningSpec::to(0.9)
+        .do_not_prune(vec!["fc3".into()])
+        .block_pooling_function(BlockPooling::Max)
+        .pruned(Pruned::Revive);
     let toml_text = "target_sparsity = 0.9\ndo_not_prune = ['fc3']\npruned = 'revive'\n\
                      block_pooling_function = 'MAX'";
     assert_eq!(toml::from_str::<PruningSpec>(toml_text).expect("parses"), expected);
@@ -220,76 +222,75 @@ fn partial_files_take_the_defaults() {
     assert!(error.to_string().contains("sparsity"), "{error}");
 }
 
-const SCORES: [Score; 6] = [
-    Score::Magnitude,
-    Score::Saliency,
-    Score::Movement,
-    Score::FirstOrderGradient,
-    Score::SecondOrderGradient,
-    Score::Wanda,
-];
-
 fn any_spec() -> impl Strategy<Value = PruningSpec> {
     let word = "[A-Za-z0-9_./=-]([A-Za-z0-9_./= -]{0,8}[A-Za-z0-9_./=-])?";
+    let part = "[a-z,\"\\[\\] ]{1,6}";
     let finite = || any::<f64>().prop_filter("finite", |x| x.is_finite());
     let pooling = prop_oneof![Just(BlockPooling::Avg), Just(BlockPooling::Max)];
     let threshold = prop_oneof![Just(Threshold::Exact), Just(Threshold::Histogram)];
     let modes = [Pruned::Zero, Pruned::Revive, Pruned::Freeze];
     (
-        (word, any::<[u64; 4]>(), any::<[i64; 3]>(), prop::collection::vec(word, 0..4)),
+        (word, any::<[u64; 4]>(), any::<[i64; 3]>(), prop::collection::vec(part, 0..4)),
         (prop::array::uniform6(finite()), any::<u32>(), any::<bool>()),
         (pooling, threshold, prop::sample::select(modes.to_vec())),
         (any_rules(), any_division()),
     )
         .prop_map(|((name, steps, signed, names), (floats, nbins, tpu), choices, more)| {
-            let ([maps, groups, blocks], [first, last], [parameters, flops]) = more.0;
+            let ((maps, groups, blocks), [first, last], [parameters, flops]) = more.0;
             let (schedule, budget, scope, keep_units, (regrow, score), pattern) = more.1;
-            PruningSpec {
-                name,
-                begin_pruning_step: steps[0],
-                end_pruning_step: signed[0],
-                do_not_prune: names,
-                threshold_decay: floats[0],
-                pruning_frequency: steps[1],
-                nbins,
-                block_height: signed[1],
-                block_width: signed[2],
-                block_pooling_function: choices.0,
-                initial_sparsity: floats[1],
-                target_sparsity: floats[2],
-                sparsity_function_begin_step: steps[2],
-                sparsity_function_end_step: steps[3],
-                sparsity_function_exponent: floats[3],
-                use_tpu: tpu,
-                threshold: choices.1,
-                pruned: choices.2,
-                schedule,
-                weight_sparsity_map: maps,
-                budget,
-                scope,
-                groups,
-                first_layer_sparsity: first,
-                last_layer_sparsity: last,
-                target_parameters: parameters,
-                target_flops: flops,
-                keep_units,
-                block_dims_map: blocks,
-                pattern,
-                score,
-                regrow,
-                regrow_fraction: floats[4],
-                gradient_decay_rate: floats[5],
-            }
+            PruningSpec::default()
+                .name(name)
+                .begin_pruning_step(steps[0])
+                .end_pruning_step(signed[0])
+                .do_not_prune(names)
+                .threshold_decay(floats[0])
+                .pruning_frequency(steps[1])
+                .final_update(steps[1].is_multiple_of(2))
+                .nbins(nbins)
+                .block_height(signed[1])
+                .block_width(signed[2])
+                .block_pooling_function(choices.0)
+                .initial_sparsity(floats[1])
+                .target_sparsity(floats[2])
+                .sparsity_function_begin_step(steps[2])
+                .sparsity_function_end_step(steps[3])
+                .sparsity_function_exponent(floats[3])
+                .use_tpu(tpu)
+                .threshold(choices.1)
+                .pruned(choices.2)
+                .schedule(schedule)
+                .weight_sparsity_map(maps)
+                .budget(budget)
+                .scope(scope)
+                .groups(groups)
+                .first_layer_sparsity(first)
+                .last_layer_sparsity(last)
+                .target_parameters(parameters)
+                .target_flops(flops)
+                .keep_units(keep_units)
+                .block_dims_map(blocks)
+                .pattern(pattern)
+                .score(score)
+                .regrow(regrow)
+                .regrow_fraction(floats[4])
+                .gradient_decay_rate(floats[5])
         })
 }
 
-type Rules = ([Vec<String>; 3], [Option<f64>; 2], [Option<u64>; 2]);
+type Maps = (Vec<TensorTarget>, Vec<Group>, Vec<BlockDims>);
+type Rules = (Maps, [Option<f64>; 2], [Option<u64>; 2]);
 
 fn any_rules() -> impl Strategy<Value = Rules> {
     let finite = || prop::option::of(any::<f64>().prop_filter("finite", |x| x.is_finite()));
-    let entries = prop::collection::vec("[a-z.*(]{1,6}(:[a-z0-9.]{0,4})?", 0..3);
+    let tensors = || "[a-z.*(:,\"\\[\\]{} ]{0,6}".prop_map(TensorPattern::from);
+    let target = (tensors(), any::<f64>().prop_filter("finite", |x| x.is_finite()));
+    let dims = (tensors(), any::<[i64; 2]>());
     (
-        prop::array::uniform3(entries),
+        (
+            prop::collection::vec(target.prop_map(TensorTarget::from), 0..3),
+            prop::collection::vec(("[a-z,\"]{0,3}", tensors()).prop_map(Group::from), 0..3),
+            prop::collection::vec(dims.prop_map(BlockDims::from), 0..3),
+        ),
         prop::array::uniform2(finite()),
         prop::array::uniform2(prop::option::of(any::<u64>())),
     )
@@ -305,7 +306,7 @@ fn any_division() -> impl Strategy<Value = (Schedule, Budget, Scope, bool, (Regr
         any::<bool>(),
         (
             prop_oneof![Just(Regrow::None), Just(Regrow::Rigl), Just(Regrow::Set)],
-            prop::sample::select(SCORES.to_vec()),
+            prop::sample::select(Score::built_in().collect::<Vec<_>>()),
         ),
         prop_oneof![
             Just(Pattern::Element),
@@ -323,7 +324,7 @@ proptest! {
     }
 
     #[test]
-    fn no_string_panics(text in "[a-z_=,\\[\\]0-9.\u{e9} -]{0,30}") {
+    fn no_string_panics(text in "[a-z_=,\"\\[\\]0-9.\u{e9} -]{0,30}") {
         let _ = text.parse::<PruningSpec>();
     }
 

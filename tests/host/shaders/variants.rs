@@ -3,33 +3,15 @@ use secateur::gpu::{PlanBuilder, Slot};
 use secateur::kernels::*;
 
 /// The optimizers that differ from Adam in their operands, and what clips gradients.
-pub fn how_weights_move(
-    plan: &mut PlanBuilder,
-    [gradient, mask, step]: [Slot; 3],
-    [weights, first, second]: [Slot; 3],
-) {
-    let (bits, mask, len) = (Some(mask), Some((mask, Pruned::Zero)), 1);
+pub fn how_weights_move(plan: &mut PlanBuilder, on: Weights, [first, second]: [Slot; 2]) {
+    let (gradient, len, bits) = (on.gradient, on.len, on.mask.map(|(bits, _)| bits));
     let [decay, momentum, epsilon, initial, l2] = [0.5; 5];
     let (mean_square, velocity) = (first, second);
-    plan.push(RmsProp {
-        gradient,
-        mask,
-        step,
-        weights,
-        mean_square,
-        velocity,
-        len,
-        decay,
-        momentum,
-        epsilon,
-        l2,
-    })
-    .unwrap();
+    plan.push(RmsProp { on, mean_square, velocity, decay, momentum, epsilon, l2 }).unwrap();
     let squares = first;
-    plan.push(Adagrad { gradient, mask, step, weights, squares, len, initial, epsilon, l2 })
-        .unwrap();
+    plan.push(Adagrad { on, squares, initial, epsilon, l2 }).unwrap();
     let (beta1, beta2) = (0.9, 0.99);
-    plan.push(Lion { gradient, mask, step, weights, first, len, beta1, beta2, decay, l2 }).unwrap();
+    plan.push(Lion { on, first, beta1, beta2, decay, l2 }).unwrap();
     let (partials, value, multiplier) = (second, Some(1.0), 1.0);
     plan.push(GradientNorm { gradient, mask: bits, partials, first: 0, len }).unwrap();
     plan.push(ClipValue { gradient, len, multiplier, value }).unwrap();
@@ -59,24 +41,24 @@ pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolu
 /// Products of halves, of few and of many cooperative matrices.
 pub fn halves(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
     let peaks = plan.persistent("peaks", 2);
-    plan.push(HalfBegin { peaks }).unwrap();
+    plan.push(F16Begin { peaks }).unwrap();
     let [large_a, large_c] = [32 * 2048, 2048 * 2048].map(|words| plan.persistent("l", words));
-    let copy = HalfCopy { x: a, mask: Some(mask), peaks, at: 0, out: b, rows: 1, columns: 1 };
+    let copy = F16Copy { x: a, mask: Some(mask), peaks, at: 0, out: b, rows: 1, columns: 1 };
     plan.push(copy).unwrap();
-    let half = |copy, at| Half { copy, at };
+    let half = |copy, at| F16Operand { copy, at };
     let (activation, at) = (Activation::Tanh, half);
     for (form, k) in [(Form::TN, 40_000), (Form::NT, 1)] {
         let (a, b, bias, gate) =
             (at(large_a, 0), at(large_a, 1), Some(bias), Some((gate, activation)));
         let long = plan.persistent("long", 16 * 40_000 / 2);
         let [a, b] = if k > 1 { [half(long, 0), half(long, 1)] } else { [a, b] };
-        let product = HalfMatmul { form, a, b, peaks, bias, activation, gate, c, m: 1, n: 1, k };
+        let product = F16Matmul { form, a, b, peaks, bias, activation, gate, c, m: 1, n: 1, k };
         product.push(plan).unwrap();
     }
     let (form, bias, gate) = (Form::NN, None, None);
     let [a, b] = [half(large_a, 0), half(large_a, 1)];
     let [m, n, k] = [2048, 2048, 1];
-    HalfMatmul { form, a, b, peaks, bias, activation, gate, c: large_c, m, n, k }
+    F16Matmul { form, a, b, peaks, bias, activation, gate, c: large_c, m, n, k }
         .push(plan)
         .unwrap();
 }

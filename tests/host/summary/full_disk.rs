@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use secateur::train::summary::{EventWriter, SummaryWriter};
 
 use super::{decode, files};
+use crate::needs::{TOOLS, missing};
 
 /// Names the small disk to the process that may use it.
 const DISK: &str = "SECATEUR_TEST_DISK";
@@ -26,8 +27,7 @@ fn a_full_disk_tears_no_record() {
     };
     let mounts = |output: Output| output.status.success();
     if !on_a_small_disk("true").is_ok_and(mounts) {
-        eprintln!("skipped: this machine lets a test mount no disk");
-        return;
+        return missing(TOOLS, "this machine lets a test mount no disk (`unshare`, `mount`)");
     }
     let test = std::env::current_exe().unwrap();
     let name = "summary::full_disk::a_full_disk_tears_no_record";

@@ -1,0 +1,97 @@
+//! A trained network from a path, with the recipe of its run where there is one, and the data for it.
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use secateur::data::{self, Dataset, OpenOptions, Schema, Task};
+use secateur::nn::Input;
+use secateur::session::ModelFile;
+use secateur::train::Recipe;
+
+use super::data::Data;
+
+/// Rows in a batch, where nothing says how many.
+const BATCH: usize = 256;
+
+/// A trained network.
+pub struct Trained {
+    pub file: ModelFile,
+    /// Of the run that a checkpoint is of.
+    recipe: Option<Recipe>,
+}
+
+impl Trained {
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = ModelFile::open(path)?;
+        let beside = file.path.parent().unwrap_or(Path::new(".")).join("recipe.toml");
+        let recipe = file.global_step.and_then(|_| Recipe::read(&beside).ok());
+        Ok(Self { file, recipe })
+    }
+
+    /// The rows that `asked` names: all of a file, the test half of a known set; or without a name the test half of the run's own
+    /// data. With the name of the data.
+    pub fn rows(&self, asked: &Data) -> Result<(String, Arc<Dataset>)> {
+        let Some(name) = &asked.data else {
+            let recipe = self.own_recipe(asked)?;
+            return Ok((recipe.data.clone(), recipe.open_data()?.test));
+        };
+        let mut options = OpenOptions::default();
+        if name.starts_with("text:") {
+            options.length = Some(self.window());
+        }
+        asked.change(&mut options);
+        let schema = self.file.schema.as_ref();
+        Ok((name.clone(), data::open_rows(name, &options, schema)?))
+    }
+
+    /// The rows to calibrate on: those that a run on the data that `asked` names would train on.
+    pub fn train_rows(&self, asked: &Data) -> Result<Arc<Dataset>> {
+        let Some(name) = &asked.data else {
+            return Ok(self.own_recipe(asked)?.open_data()?.train);
+        };
+        let mut options = OpenOptions::default();
+        if name.starts_with("text:") {
+            options.length = Some(self.window());
+        }
+        asked.change(&mut options);
+        Ok(data::open(name, &options)?.train)
+    }
+
+    /// The recipe of its run, changed by what `asked` says besides the data.
+    fn own_recipe(&self, asked: &Data) -> Result<Recipe> {
+        let Some(mut recipe) = self.recipe.clone() else {
+            let path = self.file.path.display();
+            bail!("{path} does not say its data; name it with --data");
+        };
+        asked.change(&mut recipe.data_options);
+        Ok(recipe)
+    }
+
+    /// Characters in a window of its text.
+    fn window(&self) -> usize {
+        let of_schema = self.file.schema.as_ref().and_then(|s| s.shape.first().copied());
+        self.recipe.as_ref().map(|recipe| recipe.length).or(of_schema).unwrap_or(64)
+    }
+
+    /// What the network is for: what its file says, or what `rows` are.
+    pub fn input(&self, rows: &Dataset) -> Input {
+        let schema = self.file.schema.as_ref();
+        let mut input = schema.map_or_else(|| Input::from(rows), Input::from);
+        // Windows of a text may have another length than in training.
+        if let (true, Some(Task::Classification { classes, .. })) =
+            (rows.is_text(), schema.map(|s: &Schema| s.task))
+        {
+            let positions = rows.width();
+            input.shape = rows.feature_shape().to_vec();
+            input.task = Task::Classification { classes, positions };
+        }
+        input
+    }
+
+    /// Rows in a batch of `rows`, where `asked` does not say how many. Of a text they are streams side by side, each of which
+    /// begins with empty states: as many as in the recipe beside it, if there is one.
+    pub fn batch(&self, asked: Option<usize>, rows: &Dataset) -> usize {
+        let of_recipe = self.recipe.as_ref().filter(|_| rows.is_text()).map(|r| r.batch);
+        asked.or(of_recipe).unwrap_or(BATCH)
+    }
+}

@@ -1,0 +1,99 @@
+//! Metrics of a graph: what is counted beside a loss. No gradient goes through any of them.
+use super::lower::Lowering;
+use super::{Graph, Op, Shape, Tensor};
+use crate::kernels::{AbsoluteError, Correct, RightLabels, TopK};
+use crate::{Error, Result};
+
+impl Graph {
+    /// Number of rows, or places, `[1]` whose label has the highest logit.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the shapes do not fit.
+    pub fn correct(&mut self, logits: Tensor, labels: Tensor) -> Result<Tensor> {
+        let rows = self.check_logits("correct", logits, labels)?;
+        let rows = self.push(Op::Correct, vec![logits, labels], Shape::new([rows]), "correct rows");
+        Ok(self.push(Op::ColumnSum, vec![rows], Shape::new([1]), "correct"))
+    }
+
+    /// Number of rows, or places, `[1]` of `logits [..., classes]` whose label in `labels [...]` is among the `k` highest
+    /// logits; of equal logits that of the lower class number is higher. A label whose logit is NaN is never right, and
+    /// with `k` of all classes or more every other one is. With `k = 1` it is what [`correct`](Self::correct) counts.
+    /// A single logit is that of class 1 against 0 for class 0.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the shapes do not fit, [`Error::Argument`] for a `k` of 0.
+    pub fn top_k(&mut self, logits: Tensor, labels: Tensor, k: u32) -> Result<Tensor> {
+        if k == 0 {
+            return Err(Error::argument("top_k", "k is 0, must be 1 or more"));
+        }
+        let op = Op::TopK { k };
+        let rows = self.check_logits(op.name(), logits, labels)?;
+        Ok(self.sum_of_rows(op, [logits, labels], rows))
+    }
+
+    /// The sum `[1]`, over the valid rows, of the mean absolute error of each row: of `|prediction - target|` over the
+    /// row's elements, for `predictions [batch, ...]` and `targets` of the same shape. Divided by the number of
+    /// rows it is the mean absolute error over all elements, also where it is summed over several batches.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the shapes differ or have no axes, or the targets are class numbers.
+    pub fn absolute_error(&mut self, predictions: Tensor, targets: Tensor) -> Result<Tensor> {
+        let op = Op::AbsoluteError;
+        let rows = self.check_targets(op.name(), "predictions", predictions, targets)?;
+        Ok(self.sum_of_rows(op, [predictions, targets], rows))
+    }
+
+    /// The sum `[1]`, over the valid rows, of the share of each row's labels that are right: where the logit is above 0
+    /// just if the target is above 0.5, for `logits [batch, n]` and `targets [batch, n]`. Divided by the number of rows
+    /// it is the share of all labels. A NaN logit is never right.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the shapes differ or are not of rank 2, or the targets are class numbers.
+    pub fn right_labels(&mut self, logits: Tensor, targets: Tensor) -> Result<Tensor> {
+        let op = Op::RightLabels;
+        let rows = self.check_several_labels(op.name(), logits, targets)?;
+        Ok(self.sum_of_rows(op, [logits, targets], rows))
+    }
+
+    fn sum_of_rows(&mut self, op: Op, inputs: [Tensor; 2], rows: u32) -> Tensor {
+        let name = format!("{} rows", op.name());
+        let of_rows = self.push(op, inputs.into(), Shape::new([rows]), &name);
+        self.push(Op::ColumnSum, vec![of_rows], Shape::new([1]), op.name())
+    }
+}
+
+impl Lowering<'_> {
+    /// A launch of its own for the metric `tensor`.
+    pub(super) fn metric(&mut self, tensor: Tensor) -> Result<()> {
+        let node = &self.graph.nodes[tensor.0];
+        let &[x, y] = node.inputs.as_slice() else { return Err(self.lacks(tensor)) };
+        let ([batch, classes], repeat) = (self.matrix(x)?, self.repeat(y));
+        // Where there are targets, a row is all that belongs to one of the batch.
+        let rows = self.elements(tensor)?;
+        let columns = self.elements(x)? / rows.max(1);
+        let [logits, labels] = [self.slot(x)?, self.slot(y)?];
+        let [x, targets] = [logits, labels];
+        let (step, out) = (self.bindings.step, self.output(tensor)?);
+        match node.op {
+            Op::Correct => self.plan.push(Correct {
+                logits,
+                labels,
+                step,
+                correct: out,
+                batch,
+                classes,
+                repeat,
+            }),
+            Op::TopK { k } => {
+                self.plan.push(TopK { logits, labels, step, right: out, batch, classes, repeat, k })
+            }
+            Op::AbsoluteError => {
+                self.plan.push(AbsoluteError { x, targets, step, out, batch: rows, columns })
+            }
+            Op::RightLabels => {
+                self.plan.push(RightLabels { x, targets, step, out, batch: rows, columns })
+            }
+            _ => Err(self.lacks(tensor)),
+        }
+    }
+}

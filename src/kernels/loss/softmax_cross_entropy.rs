@@ -1,0 +1,120 @@
+//! `softmax_cross_entropy`: the loss of each row, its gradient and whether the row is right in one pass.
+use crate::kernels::{STEP_WORDS, Step};
+use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, read, write};
+
+/// Losses and gradients are divided by the number of valid rows, so that their sum over the batch
+/// is the mean.
+#[derive(Debug, Clone, Copy)]
+pub struct SoftmaxCrossEntropy {
+    /// `[batch, classes]`
+    pub logits: Slot,
+    /// `[batch]` class numbers.
+    pub labels: Slot,
+    /// [`Step`]
+    pub step: Slot,
+    /// `[batch]`
+    pub losses: Slot,
+    /// `[batch, classes]`
+    pub gradient: Slot,
+    /// `[batch]`, as [`Correct`](crate::kernels::Correct) has it.
+    pub correct: Slot,
+    /// Rows, padding included.
+    pub batch: u32,
+    /// Columns of the logits.
+    pub classes: u32,
+    /// Rows of the logits for each row of the batch: the places of a sequence.
+    pub repeat: u32,
+    /// Share of the target that is spread over all classes (Szegedy et al. 2016), 0 for none.
+    pub smoothing: f32,
+}
+
+crate::uniform! {
+    /// Uniform of [`SoftmaxCrossEntropy`].
+    pub struct SoftmaxCrossEntropyParams {
+        /// Rows.
+        batch: u32,
+        /// Columns.
+        classes: u32,
+        /// Rows for each row of the batch.
+        repeat: u32,
+        /// Share of the target that is spread over all classes.
+        smoothing: f32,
+    }
+}
+
+impl Kernel for SoftmaxCrossEntropy {
+    const NAME: &'static str = "softmax_cross_entropy";
+    const WGSL: &'static str = crate::wgsl!("common/step.wgsl", "softmax_cross_entropy.wgsl");
+    const OPERANDS: &'static [Operand] = &[
+        read("logits"),
+        read("labels"),
+        read("step"),
+        write("losses"),
+        write("gradient"),
+        write("correct"),
+    ];
+    type Params = SoftmaxCrossEntropyParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        let (batch, all) = (u64::from(self.batch), u64::from(self.batch) * u64::from(self.classes));
+        vec![
+            self.logits.needs(all),
+            self.labels.needs(batch),
+            self.step.needs(STEP_WORDS.into()),
+            self.losses.needs(batch),
+            self.gradient.needs(all),
+            self.correct.needs(batch),
+        ]
+    }
+
+    fn params(&self) -> SoftmaxCrossEntropyParams {
+        let &Self { batch, classes, repeat, smoothing, .. } = self;
+        SoftmaxCrossEntropyParams { batch, classes, repeat, smoothing }
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [self.batch.div_ceil(64), 1, 1]
+    }
+
+    fn check(&self) -> Result<(), String> {
+        // Three loops over the classes in one invocation.
+        let (classes, most) = (self.classes, MAX_LOOP_ITERATIONS / 3);
+        if !(2..=most).contains(&classes) {
+            return Err(format!("{classes} classes, must be 2 to {most}"));
+        }
+        if !(0.0..=1.0).contains(&self.smoothing) || self.repeat == 0 {
+            let (smoothing, repeat) = (self.smoothing, self.repeat);
+            return Err(format!("smoothing {smoothing} must be 0 to 1, repeat {repeat} 1 or more"));
+        }
+        Ok(())
+    }
+}
+
+/// Host reference: losses and gradient in f64, where each row of the batch is one of the logits.
+pub fn softmax_cross_entropy_reference(
+    logits: &[f32],
+    labels: &[u32],
+    classes: usize,
+    smoothing: f32,
+    step: &Step,
+) -> (Vec<f64>, Vec<f64>) {
+    let (rows, spread) = (f64::from(step.rows), f64::from(smoothing) / classes as f64);
+    let (mut losses, mut gradient) = (Vec::new(), Vec::new());
+    for (i, (row, &label)) in logits.chunks(classes).zip(labels).enumerate() {
+        if i >= step.rows as usize {
+            losses.push(0.0);
+            gradient.extend(row.iter().map(|_| 0.0));
+            continue;
+        }
+        let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let exp: Vec<f64> = row.iter().map(|z| f64::from(z - highest).exp()).collect();
+        let sum: f64 = exp.iter().sum();
+        let hit = |j: usize| if j == label as usize { 1.0 - f64::from(smoothing) } else { 0.0 };
+        let target = |j: usize| hit(j) + spread;
+        let shifted = |j: usize| f64::from(row[j] - highest);
+        let along: f64 = (0..classes).map(|j| target(j) * shifted(j)).sum();
+        losses.push((sum.ln() - along) / rows);
+        gradient.extend(exp.iter().enumerate().map(|(j, e)| (e / sum - target(j)) / rows));
+    }
+    (losses, gradient)
+}

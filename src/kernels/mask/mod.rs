@@ -1,0 +1,20 @@
+//! Masks: one bit a weight, and how each pattern sets them.
+
+use super::kernels;
+
+kernels! {
+    apply_mask: ApplyMask(ApplyMaskParams);
+    bin_count: BinCount(BinCountParams);
+    bin_pick: BinPick(BinPickParams);
+    block_mask: BlockMask(BlocksParams);
+    block_pool: BlockPool(BlocksParams);
+    histogram_threshold;
+    kept_energy: KeptEnergy(KeptEnergyParams);
+    mask_begin: MaskBegin(MaskBeginParams);
+    nm_mask: NmMask(NmMaskParams);
+    state;
+    threshold_mask: ThresholdMask(ThresholdMaskParams);
+    unit_floor: UnitFloor(UnitFloorParams);
+    unit_mask: UnitMask(UnitMaskParams);
+    unit_peak: UnitPeak(UnitPeakParams);
+}

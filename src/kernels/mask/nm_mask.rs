@@ -1,0 +1,96 @@
+//! `nm_mask`: n of every m weights of an output unit stay.
+use crate::kernels::{MASK_STATE_WORDS, mask_words};
+use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
+
+/// N:M sparsity along the rows, the axis that a product sums over: of the rows `m * g .. m * (g + 1)` of
+/// each column the `n` of highest |x| stay, the first of equal ones; of a shorter last group also `n`.
+#[derive(Debug, Clone, Copy)]
+pub struct NmMask {
+    /// `[rows, columns]`
+    pub values: Slot,
+    /// `n`, for each selection of the model.
+    pub counts: Slot,
+    /// Which of them is this one's.
+    pub selection: u32,
+    /// [`crate::kernels::MaskState`], its counts zero. The threshold is that of all updates so far.
+    pub mask_state: Slot,
+    /// One bit per value.
+    pub mask: Slot,
+    /// Inputs of a unit.
+    pub rows: u32,
+    /// Units.
+    pub columns: u32,
+    /// Size of a group, 1 to 32.
+    pub m: u32,
+}
+
+crate::uniform! {
+    /// Uniform of [`NmMask`].
+    pub struct NmMaskParams {
+        /// Inputs of a unit.
+        rows: u32,
+        /// Units.
+        columns: u32,
+        /// Size of a group.
+        m: u32,
+        /// Which of the counts.
+        selection: u32,
+    }
+}
+
+impl Kernel for NmMask {
+    const NAME: &'static str = "nm_mask";
+    const WGSL: &'static str = crate::wgsl!(
+        "common/grid.wgsl",
+        "common/score.wgsl",
+        "common/mask_state.wgsl",
+        "nm_mask.wgsl"
+    );
+    const OPERANDS: &'static [Operand] =
+        &[read("values"), read("counts"), write("mask_state"), write("mask")];
+    type Params = NmMaskParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        let len = u64::from(self.rows) * u64::from(self.columns);
+        vec![
+            self.values.needs(len),
+            self.counts.needs(u64::from(self.selection) + 1),
+            self.mask_state.needs(MASK_STATE_WORDS.into()),
+            self.mask.needs(len.div_ceil(32)),
+        ]
+    }
+
+    fn params(&self) -> NmMaskParams {
+        let Self { rows, columns, m, selection, .. } = *self;
+        NmMaskParams { rows, columns, m, selection }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match self.m {
+            1..=32 => Ok(()),
+            m => Err(format!("groups of {m}, it takes 1 to 32")),
+        }
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        grid_1d(mask_words(self.rows * self.columns))
+    }
+}
+
+/// Host reference by sorting.
+pub fn nm_mask_reference(values: &[f32], columns: usize, n: usize, m: usize) -> Vec<u32> {
+    let rows = values.len() / columns;
+    let mut mask = vec![0; values.len().div_ceil(32)];
+    for column in 0..columns {
+        for first in (0..rows).step_by(m) {
+            let mut group: Vec<usize> =
+                (first..rows.min(first + m)).map(|row| row * columns + column).collect();
+            // Stable: the first of equal ones stays first.
+            group.sort_by_key(|&i| std::cmp::Reverse(values[i].to_bits() & 0x7fff_ffff));
+            for i in group.into_iter().take(n) {
+                mask[i / 32] |= 1 << (i % 32);
+            }
+        }
+    }
+    mask
+}

@@ -1,0 +1,245 @@
+//! `moments`, `batch_normalise` and `batch_normalise_gradient`: batch norm without its scale and shift.
+use crate::kernels::STEP_WORDS;
+use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, grid_1d, read, write};
+
+/// Extents of `x [rows, columns]`, each column of which has statistics of its own (Ioffe and Szegedy
+/// 2015). Rows of padding are no part of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Columns {
+    /// Rows, padding included.
+    pub rows: u32,
+    /// Columns.
+    pub columns: u32,
+    /// Rows for each row of the batch: the pixels of an image.
+    pub repeat: u32,
+    /// Added to the variance.
+    pub epsilon: f32,
+}
+
+impl Columns {
+    fn len(&self) -> u64 {
+        u64::from(self.rows) * u64::from(self.columns)
+    }
+
+    fn params(&self) -> ColumnsParams {
+        let &Self { rows, columns, repeat, epsilon } = self;
+        ColumnsParams { rows, columns, repeat, epsilon }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let (rows, most) = (self.rows, MAX_LOOP_ITERATIONS / 2 * 16);
+        if rows > most {
+            return Err(format!("{rows} rows in one mean, at most {most}"));
+        }
+        Ok(())
+    }
+
+    fn valid(&self, rows: u32) -> usize {
+        rows.saturating_mul(self.repeat).min(self.rows) as usize
+    }
+}
+
+crate::uniform! {
+    /// Uniform of [`BatchNormalise`] and its gradient.
+    pub struct ColumnsParams {
+        /// Rows.
+        rows: u32,
+        /// Columns.
+        columns: u32,
+        /// Rows for each row of the batch.
+        repeat: u32,
+        /// Added to the variance.
+        epsilon: f32,
+    }
+}
+
+crate::uniform! {
+    /// Uniform of [`Moments`].
+    pub struct MomentsParams {
+        /// Rows.
+        rows: u32,
+        /// Columns.
+        columns: u32,
+        /// Rows for each row of the batch.
+        repeat: u32,
+    }
+}
+
+/// Means and variances (over N, not N - 1) of the columns.
+#[derive(Debug, Clone, Copy)]
+pub struct Moments {
+    /// Extents.
+    pub shape: Columns,
+    /// `[rows, columns]`
+    pub x: Slot,
+    /// [`Step`](crate::kernels::Step)
+    pub step: Slot,
+    /// `[2, columns]`: means, then variances.
+    pub out: Slot,
+}
+
+impl Kernel for Moments {
+    const NAME: &'static str = "moments";
+    const WGSL: &'static str = crate::wgsl!("common/step.wgsl", "moments.wgsl");
+    const OPERANDS: &'static [Operand] = &[read("x"), read("step"), write("out")];
+    type Params = MomentsParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        vec![
+            self.x.needs(self.shape.len()),
+            self.step.needs(STEP_WORDS.into()),
+            self.out.needs(2 * u64::from(self.shape.columns)),
+        ]
+    }
+
+    fn params(&self) -> MomentsParams {
+        let Columns { rows, columns, repeat, .. } = self.shape;
+        MomentsParams { rows, columns, repeat }
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [self.shape.columns.div_ceil(16), 1, 1]
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.shape.check()
+    }
+}
+
+/// `y = (x - mean) / sqrt(variance + epsilon)` in each column.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchNormalise {
+    /// Extents.
+    pub shape: Columns,
+    /// `[rows, columns]`
+    pub x: Slot,
+    /// `[2, columns]`: means, then variances, of this batch or running ones.
+    pub moments: Slot,
+    /// `[rows, columns]`
+    pub y: Slot,
+}
+
+impl Kernel for BatchNormalise {
+    const NAME: &'static str = "batch_normalise";
+    const WGSL: &'static str = crate::wgsl!("common/grid.wgsl", "batch_normalise.wgsl");
+    const OPERANDS: &'static [Operand] = &[read("x"), read("moments"), write("y")];
+    type Params = ColumnsParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        let (len, columns) = (self.shape.len(), u64::from(self.shape.columns));
+        vec![self.x.needs(len), self.moments.needs(2 * columns), self.y.needs(len)]
+    }
+
+    fn params(&self) -> ColumnsParams {
+        self.shape.params()
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        grid_1d(self.shape.rows.saturating_mul(self.shape.columns))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.shape.check()
+    }
+}
+
+/// The gradient of [`BatchNormalise`] by `x`, whose moments are functions of `x` too.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchNormaliseGradient {
+    /// Extents.
+    pub shape: Columns,
+    /// Of the result, `[rows, columns]`.
+    pub gradient: Slot,
+    /// The result, `[rows, columns]`.
+    pub y: Slot,
+    /// `[2, columns]`, of this batch.
+    pub moments: Slot,
+    /// Sums of the columns of `gradient`.
+    pub gradients: Slot,
+    /// Sums of the columns of `gradient * y`.
+    pub products: Slot,
+    /// [`Step`](crate::kernels::Step)
+    pub step: Slot,
+    /// `[rows, columns]`
+    pub out: Slot,
+}
+
+impl Kernel for BatchNormaliseGradient {
+    const NAME: &'static str = "batch_normalise_gradient";
+    const WGSL: &'static str =
+        crate::wgsl!("common/grid.wgsl", "common/step.wgsl", "batch_normalise_gradient.wgsl");
+    const OPERANDS: &'static [Operand] = &[
+        read("gradient"),
+        read("y"),
+        read("moments"),
+        read("gradients"),
+        read("products"),
+        read("step"),
+        write("out"),
+    ];
+    type Params = ColumnsParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        let (len, columns) = (self.shape.len(), u64::from(self.shape.columns));
+        vec![
+            self.gradient.needs(len),
+            self.y.needs(len),
+            self.moments.needs(2 * columns),
+            self.gradients.needs(columns),
+            self.products.needs(columns),
+            self.step.needs(STEP_WORDS.into()),
+            self.out.needs(len),
+        ]
+    }
+
+    fn params(&self) -> ColumnsParams {
+        self.shape.params()
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        grid_1d(self.shape.rows.saturating_mul(self.shape.columns))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.shape.check()
+    }
+}
+
+/// Host reference: means, then variances, over the rows of `rows` rows of the batch.
+pub fn moments_reference(shape: &Columns, x: &[f64], rows: u32) -> Vec<f64> {
+    let (columns, valid) = (shape.columns as usize, shape.valid(rows));
+    let mean = |j: usize, of: &dyn Fn(f64) -> f64| {
+        (0..valid).map(|i| of(x[i * columns + j])).sum::<f64>() / valid as f64
+    };
+    let means: Vec<f64> = (0..columns).map(|j| mean(j, &|x| x)).collect();
+    let variance = |j: usize| mean(j, &|x| (x - means[j]) * (x - means[j]));
+    means.iter().copied().chain((0..columns).map(variance)).collect()
+}
+
+/// Host reference.
+pub fn batch_normalise_reference(shape: &Columns, x: &[f64], moments: &[f64]) -> Vec<f64> {
+    let columns = shape.columns as usize;
+    let scale = |j: usize| 1.0 / (moments[columns + j] + f64::from(shape.epsilon)).sqrt();
+    let one = |(i, x): (usize, &f64)| (x - moments[i % columns]) * scale(i % columns);
+    x.iter().enumerate().map(one).collect()
+}
+
+/// Host reference; `sums` are those of the columns of `gradient`, then of `gradient * y`.
+pub fn batch_normalise_gradient_reference(
+    shape: &Columns,
+    (gradient, y): (&[f64], &[f64]),
+    moments: &[f64],
+    sums: [&[f64]; 2],
+    rows: u32,
+) -> Vec<f64> {
+    let (columns, valid) = (shape.columns as usize, shape.valid(rows));
+    let one = |(i, g): (usize, &f64)| {
+        let j = i % columns;
+        if i / columns >= valid {
+            return 0.0;
+        }
+        let [mean, along] = sums.map(|s| s[j] / valid as f64);
+        (g - mean - y[i] * along) / (moments[columns + j] + f64::from(shape.epsilon)).sqrt()
+    };
+    gradient.iter().enumerate().map(one).collect()
+}

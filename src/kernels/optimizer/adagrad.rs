@@ -1,0 +1,73 @@
+//! `adagrad`: Adagrad on one tensor, mask applied in the same pass.
+use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
+use crate::gpu::{Bound, Kernel, Operand, Slot};
+use crate::kernels::{Pruned, Step};
+
+/// Duchi et al. 2011: `s += g^2`, `w -= rate * g / (sqrt(initial + s) + epsilon)`. TensorFlow's accumulator is
+/// `initial + s`; here `s` is kept, so that it begins at 0 as all slots do.
+#[derive(Debug, Clone, Copy)]
+pub struct Adagrad {
+    /// The weights, and what moves them.
+    pub on: Weights,
+    /// Sums of squared gradients, updated in place.
+    pub squares: Slot,
+    /// Added to the sum of squares.
+    pub initial: f32,
+    /// Added to the root.
+    pub epsilon: f32,
+    /// Coupled weight decay, which goes the way of the gradient.
+    pub l2: f32,
+}
+
+crate::uniform! {
+    /// Uniform of [`Adagrad`].
+    pub struct AdagradParams {
+        /// Weights in the tensor.
+        len: u32,
+        /// Added to the sum of squares.
+        initial: f32,
+        /// Added to the root.
+        epsilon: f32,
+        /// Coupled weight decay, which goes the way of the gradient.
+        l2: f32,
+    }
+}
+
+impl Kernel for Adagrad {
+    const NAME: &'static str = "adagrad";
+    const WGSL: &'static str = optimizer_wgsl!("adagrad.wgsl");
+    const OPERANDS: &'static [Operand] = optimizer_operands!(squares);
+    type Params = AdagradParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        self.on.bind([self.squares])
+    }
+
+    fn params(&self) -> AdagradParams {
+        AdagradParams { len: self.on.len, initial: self.initial, epsilon: self.epsilon, l2: self.l2 }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        self.on.constants()
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        self.on.grid()
+    }
+}
+
+/// Host reference: the new weights and sums of squares.
+pub fn adagrad_reference(
+    (weights, gradient, squares): (&[f32], &[f32], &[f32]),
+    mask: Option<(&[u32], Pruned)>,
+    params: &AdagradParams,
+    step: &Step,
+) -> Vec<[f64; 2]> {
+    let [initial, epsilon, l2, rate] =
+        [params.initial, params.epsilon, params.l2, step.learning_rate].map(f64::from);
+    masked_reference([weights, squares], gradient, mask, |[w, s], g| {
+        let g = g + l2 * w;
+        let s = s + g * g;
+        [w - rate * g / ((initial + s).sqrt() + epsilon), s]
+    })
+}

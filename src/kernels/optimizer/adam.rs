@@ -1,0 +1,117 @@
+//! `adam`: Adam and AdamW on one tensor, mask applied in the same pass.
+use serde::{Deserialize, Serialize};
+
+use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
+use crate::gpu::{Bound, Kernel, Operand, Slot};
+use crate::kernels::{Pruned, Step};
+
+/// Adam with bias correction (Kingma and Ba 2015, algorithm 1); with `decay` it is AdamW (Loshchilov and
+/// Hutter 2019), whose decay does not pass through the moments.
+#[derive(Debug, Clone, Copy)]
+pub struct Adam {
+    /// The weights, and what moves them.
+    pub on: Weights,
+    /// First moments, updated in place.
+    pub first: Slot,
+    /// Second moments, updated in place.
+    pub second: Slot,
+    /// Decay of the first moment.
+    pub beta1: f32,
+    /// Decay of the second moment.
+    pub beta2: f32,
+    /// Added to the root.
+    pub epsilon: f32,
+    /// Whether that is before or after the root's bias is corrected.
+    pub form: EpsilonForm,
+    /// Decoupled weight decay (AdamW); 0 is Adam.
+    pub decay: f32,
+    /// Coupled weight decay, which passes through the moments.
+    pub l2: f32,
+}
+
+/// Where Adam adds its epsilon. The two differ in early steps, while `1 - beta2^t` is far below 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum EpsilonForm {
+    /// To the corrected root, `m / c1 / (sqrt(v / c2) + epsilon)`: Kingma and Ba's algorithm 1, and PyTorch's.
+    #[default]
+    PyTorch,
+    /// To the root as it is, `sqrt(c2) / c1 * m / (sqrt(v) + epsilon)`: TensorFlow's, the end of Kingma and Ba's section 2.
+    TensorFlow,
+}
+
+crate::uniform! {
+    /// Uniform of [`Adam`].
+    pub struct AdamParams {
+        /// Weights in the tensor.
+        len: u32,
+        /// Decay of the first moment.
+        beta1: f32,
+        /// Decay of the second moment.
+        beta2: f32,
+        /// Added to the root.
+        epsilon: f32,
+        /// Decoupled weight decay (AdamW); 0 is Adam.
+        decay: f32,
+        /// Coupled weight decay.
+        l2: f32,
+    }
+}
+
+impl Kernel for Adam {
+    const NAME: &'static str = "adam";
+    const WGSL: &'static str = optimizer_wgsl!("adam.wgsl");
+    const OPERANDS: &'static [Operand] = optimizer_operands!(first, second);
+    type Params = AdamParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        self.on.bind([self.first, self.second])
+    }
+
+    fn params(&self) -> AdamParams {
+        AdamParams {
+            len: self.on.len,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            epsilon: self.epsilon,
+            decay: self.decay,
+            l2: self.l2,
+        }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        let mut constants = self.on.constants();
+        if self.form == EpsilonForm::TensorFlow {
+            constants.push(("TENSORFLOW", 1.0));
+        }
+        constants
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        self.on.grid()
+    }
+}
+
+/// Host reference: the new weights, first and second moments.
+pub fn adam_reference(
+    (weights, gradient): (&[f32], &[f32]),
+    (first, second): (&[f32], &[f32]),
+    mask: Option<(&[u32], Pruned)>,
+    (params, form): (&AdamParams, EpsilonForm),
+    step: &Step,
+) -> Vec<[f64; 3]> {
+    let [beta1, beta2, epsilon] = [params.beta1, params.beta2, params.epsilon].map(f64::from);
+    let [decay, l2] = [params.decay, params.l2].map(f64::from);
+    let [rate, c1, c2] = [step.learning_rate, step.correction1, step.correction2].map(f64::from);
+    masked_reference([weights, first, second], gradient, mask, |[w, m, v], g| {
+        let g = g + l2 * w;
+        let m = beta1 * m + (1.0 - beta1) * g;
+        let v = beta2 * v + (1.0 - beta2) * g * g;
+        let move_by = match form {
+            EpsilonForm::PyTorch => m / c1 / ((v / c2).sqrt() + epsilon),
+            EpsilonForm::TensorFlow => c2.sqrt() / c1 * m / (v.sqrt() + epsilon),
+        };
+        [w - rate * (move_by + decay * w), m, v]
+    })
+}

@@ -1,0 +1,73 @@
+//! `momentum`: gradient descent with momentum on one tensor, mask applied in the same pass.
+use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
+use crate::gpu::{Bound, Kernel, Operand, Slot};
+use crate::kernels::{Pruned, Step};
+
+/// `v = momentum * v + g + decay * w`, then `w -= rate * v`
+#[derive(Debug, Clone, Copy)]
+pub struct Momentum {
+    /// The weights, and what moves them.
+    pub on: Weights,
+    /// Running sum of gradients, updated in place.
+    pub velocity: Slot,
+    /// Share of the velocity that stays.
+    pub momentum: f32,
+    /// Weight decay.
+    pub decay: f32,
+    /// Nesterov's form.
+    pub nesterov: bool,
+}
+
+crate::uniform! {
+    /// Uniform of [`Momentum`].
+    pub struct MomentumParams {
+        /// Weights in the tensor.
+        len: u32,
+        /// Share of the velocity that stays.
+        momentum: f32,
+        /// Weight decay.
+        decay: f32,
+    }
+}
+
+impl Kernel for Momentum {
+    const NAME: &'static str = "momentum";
+    const WGSL: &'static str = optimizer_wgsl!("momentum.wgsl");
+    const OPERANDS: &'static [Operand] = optimizer_operands!(velocity);
+    type Params = MomentumParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        self.on.bind([self.velocity])
+    }
+
+    fn params(&self) -> MomentumParams {
+        MomentumParams { len: self.on.len, momentum: self.momentum, decay: self.decay }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        let mut constants = self.on.constants();
+        if self.nesterov {
+            constants.push(("NESTEROV", 1.0));
+        }
+        constants
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        self.on.grid()
+    }
+}
+
+/// Host reference: the new weights and velocities.
+pub fn momentum_reference(
+    (weights, gradient, velocity): (&[f32], &[f32], &[f32]),
+    mask: Option<(&[u32], Pruned)>,
+    (momentum, decay, nesterov): (f32, f32, bool),
+    step: &Step,
+) -> Vec<[f64; 2]> {
+    let [momentum, decay, rate] = [momentum, decay, step.learning_rate].map(f64::from);
+    masked_reference([weights, velocity], gradient, mask, |[w, v], g| {
+        let g = g + decay * w;
+        let v = momentum * v + g;
+        [w - rate * if nesterov { g + momentum * v } else { v }, v]
+    })
+}

@@ -1,0 +1,382 @@
+//! `conv2d`: a convolution and its gradients, as products whose patches are never in memory.
+use super::parts::{self, Product, texts};
+use super::tiling::Tiling;
+use crate::kernels::{Activation, Form, bit};
+use crate::Result;
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant, read, write};
+
+/// The extents of a convolution of images `[images, height, width, channels]` with kernels
+/// `[kernel height, kernel width, channels / groups, outputs]`, as TensorFlow has them (NHWC).
+///
+/// Output `o` reads the channels of its group, `o / (outputs / groups)`. With as many groups as channels
+/// it is depthwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Convolution {
+    /// Images of a batch.
+    pub images: u32,
+    /// Height and width of an image.
+    pub size: [u32; 2],
+    /// Channels of an image.
+    pub channels: u32,
+    /// Height and width of a kernel.
+    pub kernel: [u32; 2],
+    /// Pixels from one output to the next.
+    pub stride: [u32; 2],
+    /// Pixels from one weight of a kernel to the next.
+    pub dilation: [u32; 2],
+    /// Rows of zeros above an image, and columns left of it. What is below and to the right of it
+    /// follows from `out`.
+    pub pad: [u32; 2],
+    /// Height and width of the result.
+    pub out: [u32; 2],
+    /// Channels of the result.
+    pub outputs: u32,
+    /// Groups of channels, a divisor of channels and outputs.
+    pub groups: u32,
+}
+
+impl Convolution {
+    /// Elements of the images.
+    pub fn input_len(&self) -> u64 {
+        product_of(&[self.images, self.size[0], self.size[1], self.channels])
+    }
+
+    /// Elements of the kernels.
+    pub fn weight_len(&self) -> u64 {
+        product_of(&[
+            self.kernel[0],
+            self.kernel[1],
+            self.channels / self.groups.max(1),
+            self.outputs,
+        ])
+    }
+
+    /// Elements of the result.
+    pub fn output_len(&self) -> u64 {
+        product_of(&[self.images, self.out[0], self.out[1], self.outputs])
+    }
+
+    /// What is multiplied with what: places in the images, the kernels and the result, for each pair of
+    /// an input and an output that a weight joins.
+    pub fn terms(&self) -> impl Iterator<Item = [usize; 3]> + '_ {
+        let all = |n: u32| 0..n as usize;
+        let [channels, outputs] = [self.channels, self.outputs].map(|n| n / self.groups);
+        let pixels = all(self.images).flat_map(move |image| {
+            all(self.out[0]).flat_map(move |oy| all(self.out[1]).map(move |ox| (image, oy, ox)))
+        });
+        let joined = pixels.flat_map(move |(image, oy, ox)| {
+            all(self.kernel[0]).flat_map(move |ky| {
+                let iy = self.reads(0, oy, ky);
+                all(self.kernel[1]).filter_map(move |kx| {
+                    let (iy, ix) = (iy?, self.reads(1, ox, kx)?);
+                    let x = (image * self.size[0] as usize + iy) * self.size[1] as usize + ix;
+                    let y = (image * self.out[0] as usize + oy) * self.out[1] as usize + ox;
+                    Some([x, ky * self.kernel[1] as usize + kx, y])
+                })
+            })
+        });
+        joined.flat_map(move |[pixel, tap, result]| {
+            all(self.groups).flat_map(move |g| {
+                all(channels).flat_map(move |c| {
+                    all(outputs).map(move |o| {
+                        let [groups, channels, outputs] =
+                            [self.groups, channels, outputs].map(|n| n as usize);
+                        let x = (pixel * groups + g) * channels + c;
+                        let w = ((tap * channels + c) * groups + g) * outputs + o;
+                        [x, w, (result * groups + g) * outputs + o]
+                    })
+                })
+            })
+        })
+    }
+
+    /// The row (`d` 0) or column that output `out` reads through weight `tap`; `None` for a zero.
+    fn reads(&self, d: usize, out: usize, tap: usize) -> Option<usize> {
+        let place = out as i64 * i64::from(self.stride[d])
+            + tap as i64 * i64::from(self.dilation[d])
+            - i64::from(self.pad[d]);
+        (0..i64::from(self.size[d])).contains(&place).then_some(place as usize)
+    }
+
+    pub(in crate::kernels) fn check(&self) -> Result<(), String> {
+        let Self { images, size, channels, kernel, stride, dilation, out, outputs, groups, .. } =
+            *self;
+        let all = [size, kernel, stride, dilation, out].concat();
+        if all.iter().chain(&[images, channels, outputs, groups]).any(|&extent| extent == 0) {
+            return Err(format!("an extent of 0 in {self:?}"));
+        }
+        if channels % groups > 0 || outputs % groups > 0 {
+            return Err(format!("{groups} groups of {channels} channels and {outputs} outputs"));
+        }
+        let most = u64::from(u32::MAX);
+        for len in [self.input_len(), self.weight_len(), self.output_len()] {
+            if len > most {
+                return Err(format!("a tensor of {len} elements, at most {most}"));
+            }
+        }
+        // Places in an image are 31 bits with a sign; the kernel subtracts after it multiplied.
+        let reach = |d: usize| {
+            u64::from(out[d]) * u64::from(stride[d]) + u64::from(kernel[d]) * u64::from(dilation[d])
+        };
+        let longest = reach(0).max(reach(1)) + u64::from(self.pad[0].max(self.pad[1]));
+        if longest + u64::from(size[0].max(size[1])) >= 1 << 31 {
+            return Err(format!("{self:?} reaches over 2^31 pixels in one direction"));
+        }
+        Ok(())
+    }
+}
+
+/// Without overflow up to 2^64, past which it stays.
+fn product_of(extents: &[u32]) -> u64 {
+    extents.iter().fold(1, |product, &n| product.saturating_mul(n.into()))
+}
+
+/// One of the three products of a [`Convolution`]: [`Form::NN`] `y = activation(x * w + bias)` with
+/// `a = x`, `b = w`; [`Form::NT`] the gradient of `x` with `a` that of `y`, `b = w`; [`Form::TN`] that of `w`
+/// with `a = x`, `b` that of `y`. The result may be multiplied by the slope of `gate`.
+#[derive(Debug, Clone, Copy)]
+pub struct Conv2d {
+    /// Which of the three.
+    pub form: Form,
+    /// The extents.
+    pub shape: Convolution,
+    /// Images, or the gradient of the result.
+    pub a: Slot,
+    /// Kernels, or the gradient of the result.
+    pub b: Slot,
+    /// Mask over the kernels, bit `i` for element `i` as stored.
+    pub mask: Option<Slot>,
+    /// `[outputs]`, added to every pixel.
+    pub bias: Option<Slot>,
+    /// Applied after the bias.
+    pub activation: Activation,
+    /// Outputs of an activation, as many as there are results, whose slope multiplies them.
+    pub gate: Option<(Slot, Activation)>,
+    /// The result, the gradient of the images or that of the kernels.
+    pub c: Slot,
+}
+
+crate::uniform! {
+    /// Uniform of [`Conv2d`]: rows, columns and terms of the product of one group; the extents.
+    pub struct Conv2dParams {
+        /// Rows.
+        m: u32,
+        /// Columns.
+        n: u32,
+        /// Terms.
+        k: u32,
+        /// First term of this launch.
+        k_begin: u32,
+        /// One past the last term of this launch.
+        k_end: u32,
+        /// Groups.
+        groups: u32,
+        /// Height of an image.
+        height: u32,
+        /// Width of an image.
+        width: u32,
+        /// Channels of a group.
+        channels: u32,
+        /// Height of the result.
+        out_height: u32,
+        /// Width of the result.
+        out_width: u32,
+        /// Outputs of a group.
+        outputs: u32,
+        /// Width of a kernel.
+        kernel_width: u32,
+        /// Rows from one output to the next.
+        stride_y: u32,
+        /// Columns from one output to the next.
+        stride_x: u32,
+        /// Rows from one weight to the next.
+        dilation_y: u32,
+        /// Columns from one weight to the next.
+        dilation_x: u32,
+        /// Rows of zeros above.
+        pad_y: u32,
+        /// Columns of zeros to the left.
+        pad_x: u32,
+    }
+}
+
+impl Conv2d {
+    /// Appends it to `plan`, in as many launches as its sums need.
+    ///
+    /// # Errors
+    /// [`crate::Error::Plan`] for extents that do not fit each other or the slots.
+    pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
+        parts::push(self, plan)
+    }
+
+    /// The same, added to what `c` holds, before bias and activation.
+    pub fn push_onto(self, plan: &mut PlanBuilder) -> Result<()> {
+        parts::push_onto(self, plan)
+    }
+
+    /// Rows, columns and terms for each group; saturated, `check` refuses what does not fit.
+    fn product(&self) -> [u32; 3] {
+        let s = &self.shape;
+        let count = |extents: &[u32]| u32::try_from(product_of(extents)).unwrap_or(u32::MAX);
+        let groups = s.groups.max(1);
+        let (channels, outputs) = (s.channels / groups, s.outputs / groups);
+        let pixels = count(&[s.images, s.size[0], s.size[1]]);
+        let results = count(&[s.images, s.out[0], s.out[1]]);
+        let taps = |of| count(&[s.kernel[0], s.kernel[1], of]);
+        match self.form {
+            Form::NN => [results, outputs, taps(channels)],
+            Form::NT => [pixels, channels, taps(outputs)],
+            Form::TN => [taps(channels), outputs, results],
+        }
+    }
+
+    fn lens(&self) -> [u64; 3] {
+        let s = &self.shape;
+        let [x, w, y] = [s.input_len(), s.weight_len(), s.output_len()];
+        match self.form {
+            Form::NN => [x, w, y],
+            Form::NT => [y, w, x],
+            Form::TN => [x, y, w],
+        }
+    }
+}
+
+impl Product for Conv2d {
+    const EPILOGUE: [usize; 2] = [3, 4];
+
+    fn terms(&self) -> u32 {
+        self.product()[2]
+    }
+
+    fn form(&self) -> Form {
+        self.form
+    }
+
+    fn extents(&self) -> [u32; 3] {
+        let [m, n, _] = self.product();
+        [m, n, self.shape.groups]
+    }
+
+    /// Only what differs from the WGSL's defaults.
+    fn meaning(&self) -> Vec<(&'static str, f64)> {
+        let gate = self.gate.map_or(Activation::Identity, |(_, activation)| activation);
+        let form = match self.form {
+            Form::NN => 0.0,
+            Form::NT => 1.0,
+            Form::TN => 2.0,
+        };
+        [
+            ("FORM", form),
+            ("STRIDED", f64::from(u8::from(self.form == Form::NT && self.shape.stride != [1, 1]))),
+            ("MASKED", f64::from(u8::from(self.mask.is_some()))),
+            ("BIAS", f64::from(u8::from(self.bias.is_some()))),
+            ("ACTIVATION", self.activation.code()),
+            ("GATE", gate.code()),
+        ]
+        .into_iter()
+        .filter(|&(_, value)| value != 0.0)
+        .collect()
+    }
+
+    fn params_of(&self, k_begin: u32, k_end: u32) -> Conv2dParams {
+        let ([m, n, k], s) = (self.product(), &self.shape);
+        let groups = s.groups.max(1);
+        Conv2dParams {
+            m,
+            n,
+            k,
+            k_begin,
+            k_end,
+            groups,
+            height: s.size[0],
+            width: s.size[1],
+            channels: s.channels / groups,
+            out_height: s.out[0],
+            out_width: s.out[1],
+            outputs: s.outputs / groups,
+            kernel_width: s.kernel[1],
+            stride_y: s.stride[0],
+            stride_x: s.stride[1],
+            dilation_y: s.dilation[0],
+            dilation_x: s.dilation[1],
+            pad_y: s.pad[0],
+            pad_x: s.pad[1],
+        }
+    }
+
+    fn bare(self) -> Self {
+        Self { bias: None, gate: None, activation: Activation::Identity, ..self }
+    }
+
+    fn check_sizes(&self) -> Result<(), String> {
+        self.shape.check()?;
+        if self.form == Form::TN && self.mask.is_some() {
+            return Err("a mask is over kernels, which this gradient does not read".into());
+        }
+        Ok(())
+    }
+}
+
+impl Kernel for Conv2d {
+    const NAME: &'static str = "conv2d";
+    const WGSL: &'static str = texts!([] "common/product_blocks.wgsl", "conv2d.wgsl");
+    const VARIANTS: &'static [Variant] = texts!(variants [] "conv2d.wgsl");
+    const OPERANDS: &'static [Operand] =
+        &[read("a"), read("b"), read("mask"), read("bias"), read("gate"), write("c")];
+    type Params = Conv2dParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        let [a, b, c] = self.lens();
+        vec![
+            self.a.needs(a),
+            self.b.needs(b),
+            self.mask.map_or(Bound::NONE, |s| s.needs(b.div_ceil(32))),
+            self.bias.map_or(Bound::NONE, |s| s.needs(self.shape.outputs.into())),
+            self.gate.map_or(Bound::NONE, |(s, _)| s.needs(c)),
+            self.c.needs(c),
+        ]
+    }
+
+    fn params(&self) -> Conv2dParams {
+        self.params_of(0, self.terms())
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        [self.meaning(), Tiling::Blocks.constants(self.extents())].concat()
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        Tiling::Blocks.grid(self.extents())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        parts::check_whole(self)
+    }
+}
+
+/// Host reference: each element in f64, with the sum of its terms' magnitudes.
+pub fn conv2d_reference(
+    form: Form,
+    s: &Convolution,
+    (a, b): (&[f32], &[f32]),
+    mask: Option<&[u32]>,
+) -> Vec<(f64, f64)> {
+    let len = match form {
+        Form::NN => s.output_len(),
+        Form::NT => s.input_len(),
+        Form::TN => s.weight_len(),
+    };
+    let mut sums = vec![(0.0, 0.0); len as usize];
+    for [x, w, y] in s.terms() {
+        let kept = || mask.is_none_or(|m| bit(m, w));
+        let (into, a, b) = match form {
+            Form::NN => (y, a[x], if kept() { b[w] } else { 0.0 }),
+            Form::NT => (x, a[y], if kept() { b[w] } else { 0.0 }),
+            Form::TN => (w, a[x], b[y]),
+        };
+        let term = f64::from(a) * f64::from(b);
+        sums[into].0 += term;
+        sums[into].1 += term.abs();
+    }
+    sums
+}

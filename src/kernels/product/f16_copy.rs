@@ -1,0 +1,130 @@
+//! `f16_copy`: what `f16_matmul` reads of a matrix.
+use crate::kernels::{bit, mask_words};
+use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
+
+/// Rows and columns of a copy are multiples of this, for cooperative matrices of any size.
+const WHOLE: u32 = 16;
+
+/// `out = half(power * x)`, in whole sixteens of rows and columns; `power` is the power of two that brings the largest
+/// finite magnitude of `x` to 2^14 or more and below 2^15.
+#[derive(Debug, Clone, Copy)]
+pub struct F16Copy {
+    /// `[rows, columns]`
+    pub x: Slot,
+    /// Bits over `x`: where one is not set the copy is 0.
+    pub mask: Option<Slot>,
+    /// The largest magnitudes of tensors, from [`crate::kernels::MagnitudePeak`].
+    pub peaks: Slot,
+    /// Which of them is that of `x`.
+    pub at: u32,
+    /// Two halves a word, [`F16Copy::words`].
+    pub out: Slot,
+    /// Rows of `x`.
+    pub rows: u32,
+    /// Columns of `x`.
+    pub columns: u32,
+}
+
+crate::uniform! {
+    /// Uniform of [`F16Copy`].
+    pub struct F16CopyParams {
+        /// Rows of `x`.
+        rows: u32,
+        /// Columns of `x`.
+        columns: u32,
+        /// Pairs of a row of `out`.
+        pairs: u32,
+        /// Pairs of `out`.
+        len: u32,
+        /// Place in `peaks`.
+        at: u32,
+    }
+}
+
+impl F16Copy {
+    /// Words of a copy of `[rows, columns]`; `None` from 2^32 halves on.
+    pub fn words(rows: u32, columns: u32) -> Option<u32> {
+        let rows = rows.checked_next_multiple_of(WHOLE)?;
+        rows.checked_mul(Self::stride(columns)).map(|halves| halves / 2)
+    }
+
+    /// Halves of a row of a copy with so many columns.
+    pub(super) fn stride(columns: u32) -> u32 {
+        columns.next_multiple_of(WHOLE)
+    }
+
+    fn pairs(&self) -> u32 {
+        Self::words(self.rows, self.columns).unwrap_or(0)
+    }
+}
+
+impl Kernel for F16Copy {
+    const NAME: &'static str = "f16_copy";
+    const WGSL: &'static str = crate::wgsl!(
+        "common/f16.wgsl",
+        "common/f16_operand.wgsl",
+        "common/grid.wgsl",
+        "common/bits.wgsl",
+        "f16_copy.wgsl"
+    );
+    const OPERANDS: &'static [Operand] = &[read("x"), read("mask"), read("peaks"), write("out")];
+    type Params = F16CopyParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        let len = self.rows * self.columns;
+        vec![
+            self.x.needs(len.into()),
+            self.mask.map_or(Bound::NONE, |s| s.needs(mask_words(len).into())),
+            self.peaks.needs(u64::from(self.at) + 1),
+            self.out.needs(self.pairs().into()),
+        ]
+    }
+
+    fn params(&self) -> F16CopyParams {
+        let &Self { rows, columns, at, .. } = self;
+        F16CopyParams { rows, columns, pairs: Self::stride(columns) / 2, len: self.pairs(), at }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        self.mask.map(|_| ("MASKED", 1.0)).into_iter().collect()
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        grid_1d(self.pairs())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match Self::words(self.rows, self.columns) {
+            Some(words) if words > 0 => Ok(()),
+            _ => Err(format!(
+                "{} x {}: none may be 0, and 2^32 halves are too many",
+                self.rows, self.columns
+            )),
+        }
+    }
+}
+
+/// The power of two that a tensor whose largest finite magnitude is `peak` is multiplied with.
+pub fn f16_power(peak: f32) -> f64 {
+    let exponent = (268 - (peak.to_bits() >> 23).min(268)).min(253);
+    f64::from(exponent as i32 - 127).exp2()
+}
+
+/// Host reference: `power * x` before it is rounded to 11 bits, padded as the copy is.
+pub fn f16_copy_reference(
+    x: &[f32],
+    mask: Option<&[u32]>,
+    [rows, columns]: [usize; 2],
+) -> Vec<f64> {
+    let finite = x.iter().map(|x| x.abs()).filter(|x| x.is_finite());
+    let power = f16_power(finite.fold(0.0, f32::max));
+    let whole = |extent: usize| extent.next_multiple_of(WHOLE as usize);
+    let one = |place: usize| {
+        let (row, column) = (place / whole(columns), place % whole(columns));
+        let at = row * columns + column;
+        let inside = row < rows && column < columns;
+        let kept = inside && mask.is_none_or(|words| bit(words, at));
+        if kept { f64::from(x[at]) * power } else { 0.0 }
+    };
+    (0..whole(rows) * whole(columns)).map(one).collect()
+}

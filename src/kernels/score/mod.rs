@@ -1,0 +1,14 @@
+//! What ranks weights, where it is not |w|.
+
+use super::kernels;
+
+kernels! {
+    change: Change(ChangeParams);
+    change_norm: ChangeNorm(ChangeNormParams);
+    input_norm: InputNorm(InputNormParams);
+    movement: Movement(MovementParams);
+    movement_score: MovementScore(MovementScoreParams);
+    random_score: RandomScore(RandomScoreParams);
+    saliency: Saliency(SaliencyParams);
+    wanda: Wanda(WandaParams);
+}

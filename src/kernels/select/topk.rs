@@ -1,0 +1,256 @@
+//! Exact selection of what scores lowest, by its rank: the bits of |x|, and a bit above them for what
+//! is protected.
+//!
+//! A range of ranks that holds the last value to prune is narrowed until what becomes of the values in
+//! it is plain. [`TopkSample`] and [`TopkBounds`] guess it from a sample; [`TopkHistogram`] counts what
+//! is below it and, in bins, what is in it; [`TopkPick`] takes the bin. Four rounds of these two always
+//! suffice, one nearly always does, and those behind it do nothing. [`TopkMask`] then packs the
+//! masks and lists the values that are in the range still, at most [`Selection::LISTED`];
+//! [`TopkOrder`] ranks them one by one and [`TopkSettle`] sets their bits. More values than that of
+//! one same rank are numbered by [`TopkTies`] and [`TopkScan`] instead, before the mask.
+//!
+//! So values are read twice; many equal ones at the threshold, or a guess that was wrong, cost up to
+//! four more reads and no exactness. Ties go to the lowest index of the first tensor, so exactly the
+//! asked number of bits is clear.
+use crate::kernels::{
+    TopkBounds, TopkHistogram, TopkMask, TopkOrder, TopkPick, TopkSample, TopkScan, TopkSettle,
+    TopkTies, mask_words,
+};
+use crate::gpu::{Bound, PlanBuilder, Slot};
+use crate::{Error, Result};
+
+/// Values that one workgroup takes: 1,024 words of 32 bits.
+pub(super) const CHUNK: u32 = 32_768;
+/// Most values in a sample.
+const SAMPLES: u32 = 2_048;
+/// Rounds after which a range of 2^32 ranks, its bins a 2,048th of it, is one rank, and one round for
+/// a guess that was wrong.
+const ROUNDS: usize = 4;
+
+crate::uniform! {
+    /// How far a selection has come: `shaders/common/topk.wgsl`. All zero but `next`, `high` and
+    /// `prune` it is one that begins.
+    pub struct TopkState {
+        /// The range: lowest rank that the last value to prune may have. A rank is the bits of |x|,
+        /// and bit 31 for a protected one.
+        low: u32,
+        /// Where the range's bins of equal width begin.
+        next: u32,
+        /// Highest rank of the range.
+        high: u32,
+        /// Values to prune.
+        prune: u32,
+        /// Values to prune of those in the range.
+        left: u32,
+        /// Values in the range.
+        count: u32,
+        /// What becomes of those in the range: `shaders/common/range.wgsl`.
+        mode: u32,
+        /// Rank of the last value to prune; 0 where there is none.
+        score: u32,
+        /// Tied: values of the range that stay in the tensors from the last one on.
+        ties_kept: u32,
+        /// Tied: values of the range in the last tensor.
+        ties: u32,
+    }
+}
+
+impl TopkState {
+    /// `mode` of a range that is to be narrowed.
+    pub const OPEN: u32 = 0;
+    /// `mode` of a range whose values all go the same way.
+    pub const WHOLE: u32 = 1;
+    /// `mode` of a range whose values are ranked one by one.
+    pub const LISTED: u32 = 2;
+    /// `mode` of a range of one rank, of whose values the lowest indices stay.
+    pub const TIED: u32 = 3;
+
+    /// Counting in the range of ranks from `low` to `high`, in bins of equal width.
+    pub fn range(low: u32, high: u32) -> Self {
+        Self { low, next: low, high, ..Self::default() }
+    }
+
+    /// The ranks of bin `bin` of such a range.
+    pub fn bin(&self, bin: u32) -> [u32; 2] {
+        let shift = 21 - (self.high - self.next).leading_zeros().min(21);
+        let first = self.next + (bin << shift);
+        [first, first + ((1 << shift) - 1).min(self.high - first)]
+    }
+}
+
+/// Length of [`TopkState`] in words.
+pub const TOPK_STATE_WORDS: u32 = (size_of::<TopkState>() / 4) as u32;
+
+/// One tensor of a selection.
+#[derive(Debug, Clone, Copy)]
+pub struct Ranked {
+    /// `[len]`; ranked by |x|, infinities highest. NaN ranks above them and is counted.
+    pub values: Slot,
+    /// One bit per value; where it is set, the value is pruned only after all the others.
+    pub protect: Option<Slot>,
+    /// Whether the values are scores of the weights: then the state's threshold is theirs.
+    pub scores: bool,
+    /// [`crate::kernels::MaskState`], its counts zero.
+    pub mask_state: Slot,
+    /// Mask to write, one bit per value.
+    pub mask: Slot,
+    /// Values.
+    pub len: u32,
+}
+
+/// A selection over the tensors of a group, and the slots that it works in.
+#[derive(Debug, Clone, Copy)]
+pub struct Selection {
+    /// Number of values to prune, for each selection of the model.
+    pub counts: Slot,
+    /// Which of the counts is this selection's.
+    pub selection: u32,
+    /// Persistent and zero between selections; see [`Selection::HISTOGRAM_WORDS`].
+    pub histogram: Slot,
+    /// [`TopkState`]; all selections may share one.
+    pub state: Slot,
+}
+
+impl Selection {
+    /// Length of the histogram slot; all selections share one.
+    pub const HISTOGRAM_WORDS: u32 = Self::BINS_FROM + 2_048;
+    /// Where in the histogram values of the lowest rank of the range are counted, and not in its bins.
+    pub const AT: u32 = 1;
+    /// Where the histogram's bins of equal width begin.
+    pub const BINS_FROM: u32 = 3;
+    /// Most values that are ranked one by one.
+    pub const LISTED: u32 = 4_096;
+    /// Length of a list of them: how many, the highest rank, and three words of each.
+    pub const LIST_WORDS: u32 = 2 + 3 * Self::LISTED;
+
+    /// Appends the whole selection over `tensors` to `plan`; `name` names its scratch, of
+    /// [`scratch_bytes`](Self::scratch_bytes).
+    ///
+    /// # Errors
+    /// [`Error::Plan`] from the kernels; [`Error::Argument`] for 2^32 values or more.
+    pub fn push(self, plan: &mut PlanBuilder, name: &str, tensors: &[Ranked]) -> Result<()> {
+        let Self { counts, selection, histogram, state } = self;
+        let total: u64 = tensors.iter().map(|t| u64::from(t.len)).sum();
+        let total = u32::try_from(total).map_err(|_| {
+            let most = u32::MAX;
+            Error::argument(name, format!("{total} values in one ranking, it takes {most}"))
+        })?;
+        let samples = Self::samples(total);
+        let sample = plan.scratch(format!("{name}.sample"), samples.next_multiple_of(16));
+        let list = plan.scratch(format!("{name}.list"), Self::LIST_WORDS);
+        let (mut first, mut begin) = (0, 0);
+        for &Ranked { values, protect, len, .. } in tensors {
+            begin += u64::from(len);
+            let end = (begin * u64::from(samples) / u64::from(total.max(1))) as u32;
+            if end > first {
+                let count = end - first;
+                plan.push(TopkSample {
+                    values,
+                    protect,
+                    sample,
+                    state,
+                    list,
+                    first,
+                    count,
+                    samples,
+                    len,
+                })?;
+            }
+            first = end;
+        }
+        plan.push(TopkBounds { counts, sample, state, selection, samples, total })?;
+        // A sample of all values is never wrong; no more values than a list takes are found by a
+        // second round, and need no numbers.
+        let few = total <= Self::LISTED;
+        let rounds = match samples == total {
+            true => 1,
+            false if few => 2,
+            false => ROUNDS,
+        };
+        for _ in 0..rounds {
+            for &Ranked { values, protect, len, .. } in tensors {
+                plan.push(TopkHistogram { values, protect, state, histogram, len })?;
+            }
+            plan.push(TopkPick { histogram, state })?;
+        }
+        let (mut first, mut left_open) = (0, Vec::new());
+        for &Ranked { values, protect, scores, mask_state, mask, len } in tensors {
+            let ties = (!few).then(|| plan.scratch(format!("{name}.ties"), TopkTies::words(len)));
+            if let Some(ties) = ties {
+                plan.push(TopkTies { values, protect, state, ties, len })?;
+                plan.push(TopkScan { ties, state, chunks: TopkTies::chunks(len) })?;
+            }
+            plan.push(TopkMask {
+                values,
+                protect,
+                ties,
+                state,
+                list,
+                mask_state,
+                mask,
+                len,
+                first,
+            })?;
+            left_open.push(TopkSettle {
+                values,
+                protect,
+                ties,
+                list,
+                state,
+                mask_state,
+                mask,
+                scores,
+                len,
+                first,
+            });
+            first += len;
+        }
+        plan.push(TopkOrder { list, state })?;
+        left_open.into_iter().try_for_each(|settle| plan.push(settle))
+    }
+
+    /// Values that are sampled of `total`: what a sample costs grows with its square, what is in its
+    /// range falls with its root.
+    pub fn samples(total: u32) -> u32 {
+        (total / 2_048).clamp(512, SAMPLES).min(total)
+    }
+
+    /// Bytes of scratch that a selection over tensors of these lengths takes: a sample, a list, and a
+    /// word for each chunk of 32,768 values of the longest.
+    pub fn scratch_bytes(lens: &[u32]) -> u64 {
+        let total: u64 = lens.iter().map(|&len| u64::from(len)).sum();
+        let ties = match total > Self::LISTED.into() {
+            true => lens.iter().map(|&len| TopkTies::words(len)).sum(),
+            false => 0,
+        };
+        let samples = Self::samples(u32::try_from(total).unwrap_or(u32::MAX));
+        u64::from(samples.next_multiple_of(16) + Self::LIST_WORDS + ties) * 4
+    }
+}
+
+/// The optional operand `protect` over `len` values.
+pub(super) fn protect(slot: Option<Slot>, len: u32) -> Bound {
+    slot.map_or(Bound::NONE, |slot| slot.needs(mask_words(len).into()))
+}
+
+/// The values four by four: what is left of them at the end is read one by one.
+pub(super) fn fours(values: Slot, len: u32) -> Bound {
+    if len < 4 { Bound::NONE } else { values.needs(len.into()) }
+}
+
+/// Host reference by sorting, for one tensor: the mask that clears `prune` bits, unprotected values
+/// first. NaN orders above infinity.
+pub fn topk_reference(values: &[f32], protect: Option<&[u32]>, prune: usize) -> Vec<u32> {
+    let score = |i: &u32| {
+        let protected = protect.is_some_and(|bits| crate::kernels::bit(bits, *i as usize));
+        (protected, values[*i as usize].to_bits() & 0x7fff_ffff)
+    };
+    let mut order: Vec<u32> = (0..values.len() as u32).collect();
+    // Among equal scores the highest index goes first, so that the lowest stays.
+    order.sort_by_key(|i| (score(i), std::cmp::Reverse(*i)));
+    let mut mask = crate::kernels::ones(values.len() as u32);
+    for i in &order[..prune] {
+        mask[*i as usize / 32] &= !(1 << (i % 32));
+    }
+    mask
+}

@@ -1,0 +1,82 @@
+//! `topk_ties`: counts the ties in each chunk; [`crate::kernels::Selection`] has the whole.
+use super::topk::{CHUNK, TOPK_STATE_WORDS, fours, protect};
+use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
+
+/// Counts the ties in each chunk, where they need numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct TopkTies {
+    /// `[len]`
+    pub values: Slot,
+    /// One bit per value; where it is set, the value ranks above all others.
+    pub protect: Option<Slot>,
+    /// [`crate::kernels::TopkState`]
+    pub state: Slot,
+    /// See [`words`](Self::words).
+    pub ties: Slot,
+    /// Values.
+    pub len: u32,
+}
+
+crate::uniform! {
+    /// Uniform of [`TopkTies`].
+    pub struct TopkTiesParams {
+        /// Values.
+        len: u32,
+    }
+}
+
+impl TopkTies {
+    /// Words for the ties of `len` values: one a chunk, and three.
+    pub fn words(len: u32) -> u32 {
+        Self::chunks(len) + 3
+    }
+
+    /// Chunks of `len` values.
+    pub fn chunks(len: u32) -> u32 {
+        len.div_ceil(CHUNK)
+    }
+}
+
+impl TopkTies {
+    /// The operand `ties` of the kernels behind, which leave it alone where it is `None`.
+    pub(super) fn bound(ties: Option<Slot>, len: u32) -> Bound {
+        ties.map_or(Bound::NONE, |ties| ties.needs(Self::words(len).into()))
+    }
+}
+
+impl Kernel for TopkTies {
+    const NAME: &'static str = "topk_ties";
+    const WGSL: &'static str = crate::wgsl!(
+        "common/bits.wgsl",
+        "common/score.wgsl",
+        "common/topk.wgsl",
+        "common/range.wgsl",
+        "common/rank.wgsl",
+        "topk_ties.wgsl"
+    );
+    const OPERANDS: &'static [Operand] =
+        &[read("values4"), read("values"), read("protect"), read("state"), write("ties")];
+    type Params = TopkTiesParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        vec![
+            fours(self.values, self.len),
+            self.values.needs(self.len.into()),
+            protect(self.protect, self.len),
+            self.state.needs(TOPK_STATE_WORDS.into()),
+            self.ties.needs(Self::words(self.len).into()),
+        ]
+    }
+
+    fn params(&self) -> TopkTiesParams {
+        TopkTiesParams { len: self.len }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![("PROTECT", self.protect.is_some().into())]
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [self.len.div_ceil(CHUNK), 1, 1]
+    }
+}

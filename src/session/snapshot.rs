@@ -1,0 +1,198 @@
+//! A session's tensors on the host: for checkpoints, reports and the search for what is not finite.
+use std::borrow::Cow;
+
+use super::Session;
+use super::variable::Variable;
+use crate::checkpoint::Checkpoint;
+use crate::gpu::Slot;
+use crate::kernels::{MaskState, Pruned, apply_mask_reference, ones};
+use crate::optim::AVERAGE;
+use crate::storage::{Tensor, TensorData};
+use crate::{Error, Result};
+
+/// The tensors of a checkpoint's two files.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    /// Effective weights: pruned ones are zero whatever the mode.
+    pub(crate) model: Vec<Tensor>,
+    /// Optimizer slots, those of scores, masks, thresholds, and raw weights where they differ from the effective.
+    pub(crate) optimizer: Vec<Tensor>,
+    /// The pruned ones of the model, with their threshold if it is one of |w|.
+    pub(crate) pruned: Vec<(String, Option<f32>)>,
+}
+
+impl Snapshot {
+    /// Name of the first tensor with a value that is not finite.
+    pub(crate) fn first_non_finite(&self) -> Option<String> {
+        let finite = |t: &&Tensor| match &t.data {
+            TensorData::F32(values) => values.iter().all(|v| v.is_finite()),
+            TensorData::U32(_) => true,
+        };
+        self.model.iter().chain(&self.optimizer).find(|t| !finite(t)).map(|t| t.name.clone())
+    }
+}
+
+/// What a readback of all variables holds, so that it can be taken apart on another thread.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout(Vec<Variable>);
+
+impl Layout {
+    pub(super) fn of(variables: &[Variable]) -> Self {
+        Self(variables.to_vec())
+    }
+
+    /// Everything to read back, in the order that [`Layout::snapshot`] expects.
+    pub(crate) fn slots(&self) -> Vec<Slot> {
+        let of = |v: &Variable| {
+            let mask = v.mask.into_iter().flat_map(|m| [m.bits, m.state]);
+            let slots = v.slots.iter().chain(&v.score_slots).map(|&(_, slot)| slot);
+            [v.weights].into_iter().chain(slots).chain(mask).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of).collect()
+    }
+
+    /// Takes a readback of [`Layout::slots`] apart; `parts` break between slots.
+    pub(crate) fn snapshot(&self, parts: &[Vec<u8>]) -> Snapshot {
+        let (mut model, mut optimizer, mut pruned) = (Vec::new(), Vec::new(), Vec::new());
+        let mut parts = parts.iter();
+        let mut rest: &[u8] = &[];
+        let mut next = |slot: Slot| {
+            if rest.is_empty() {
+                rest = parts.next().expect("a part for each slot");
+            }
+            let (here, after) = rest.split_at(slot.words as usize * 4);
+            rest = after;
+            here
+        };
+        for v in &self.0 {
+            let shape: Vec<usize> = v.shape.dims().iter().map(|&d| d as usize).collect();
+            let f32s = |name: String, values| {
+                let data = TensorData::F32(values);
+                Tensor { name, shape: shape.clone(), data }
+            };
+            let raw: Vec<f32> = bytemuck::pod_collect_to_vec(next(v.weights));
+            for &(slot, at) in &v.slots {
+                let values = bytemuck::pod_collect_to_vec(next(at));
+                optimizer.push(f32s(format!("{}/{slot}", v.name), values));
+            }
+            for &(slot, at) in &v.score_slots {
+                let data = TensorData::F32(bytemuck::pod_collect_to_vec(next(at)));
+                let (name, shape) = (format!("{}/{slot}", v.name), vec![at.words as usize]);
+                optimizer.push(Tensor { name, shape, data });
+            }
+            let Some(mask) = v.mask else {
+                let to = if v.carried { &mut optimizer } else { &mut model };
+                to.push(f32s(v.name.clone(), raw));
+                continue;
+            };
+            let bits: Vec<u32> = bytemuck::pod_collect_to_vec(next(mask.bits));
+            let state: Vec<MaskState> = bytemuck::pod_collect_to_vec(next(mask.state));
+            if mask.pruned == Pruned::Zero {
+                // The device holds pruned weights at zero; nothing here would hide it if it did not.
+                model.push(f32s(v.name.clone(), raw));
+            } else {
+                model.push(f32s(v.name.clone(), apply_mask_reference(&bits, &raw)));
+                optimizer.push(f32s(format!("{}/raw", v.name), raw));
+            }
+            let data = TensorData::U32(bits);
+            let (name, shape) = (format!("{}/mask", v.name), vec![mask.bits.words as usize]);
+            optimizer.push(Tensor { name, shape, data });
+            let threshold = v.score.scoring().threshold(state[0].threshold);
+            pruned.push((v.name.clone(), mask.of_magnitudes.then_some(threshold)));
+            let data = TensorData::F32(vec![threshold]);
+            optimizer.push(Tensor { name: format!("{}/threshold", v.name), shape: vec![1], data });
+        }
+        Snapshot { model, optimizer, pruned }
+    }
+}
+
+impl Session {
+    /// What a readback of everything worth keeping holds.
+    pub(crate) fn layout(&self) -> Layout {
+        Layout::of(&self.variables)
+    }
+
+    /// Puts a checkpoint on the device. A checkpoint without masks warm-starts a masked network:
+    /// masks that are not there keep everything, what a score keeps begins at 0, and averages begin as the weights.
+    ///
+    /// # Errors
+    /// [`Error::File`] names the tensor that is missing or has another shape; then nothing has
+    /// been changed.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let files = [&checkpoint.model, &checkpoint.optimizer];
+        let find = |name: &str| files.iter().flat_map(|f| f.iter()).find(|t| t.name == name);
+        let fail = |message: String| Error::file(&checkpoint.path, message);
+        let fits = |shape: &[usize], v: &Variable| {
+            shape.iter().copied().eq(v.shape.dims().iter().map(|&d| d as usize))
+        };
+        let f32s = |name: &str, v: &Variable| match find(name).map(|t| (&t.shape, &t.data)) {
+            Some((shape, TensorData::F32(values))) if fits(shape, v) => Ok(values),
+            Some((shape, _)) => {
+                Err(fail(format!("{name} has shape {shape:?}, the network needs f32 {}", v.shape)))
+            }
+            None => Err(fail(format!("{name} is missing: other model or optimizer"))),
+        };
+        // Everything is looked up before anything is written.
+        let mut uploads: Vec<(_, &[f32])> = Vec::new();
+        let (mut masks, mut scores) = (Vec::new(), Vec::new());
+        for v in &self.variables {
+            let raw = format!("{}/raw", v.name);
+            let keeps_raw = v.mask.is_some_and(|m| m.pruned != Pruned::Zero);
+            let has_raw = keeps_raw && find(&raw).is_some();
+            let weights = if has_raw { &raw } else { &v.name };
+            let values = f32s(weights, v)?;
+            uploads.push((v.weights, values));
+            for &(slot, at) in &v.slots {
+                let name = format!("{}/{slot}", v.name);
+                // A run that kept no averages: they begin as the weights.
+                let begins = slot == AVERAGE && find(&name).is_none();
+                uploads.push((at, if begins { values } else { f32s(&name, v)? }));
+            }
+            for &(slot, at) in &v.score_slots {
+                let (name, words) = (format!("{}/{slot}", v.name), at.words as usize);
+                scores.push(match find(&name).map(|t| &t.data) {
+                    Some(TensorData::F32(values)) if values.len() == words => {
+                        (at, Cow::Borrowed(values.as_slice()))
+                    }
+                    // A run that ranked by something else: this score begins here.
+                    None => (at, Cow::Owned(vec![0.0; words])),
+                    Some(_) => return Err(fail(format!("{name} has other than {words} values"))),
+                });
+            }
+            let Some(mask) = v.mask else { continue };
+            let bits = match find(&format!("{}/mask", v.name)).map(|t| &t.data) {
+                Some(TensorData::U32(bits)) if bits.len() == mask.bits.words as usize => {
+                    bits.clone()
+                }
+                None => ones(v.len),
+                Some(_) => return Err(fail(format!("{}/mask does not fit {}", v.name, v.shape))),
+            };
+            let threshold = match find(&format!("{}/threshold", v.name)).map(|t| &t.data) {
+                Some(TensorData::F32(value)) if value.len() == 1 => {
+                    v.score.scoring().threshold_bits(value[0])
+                }
+                _ => 0,
+            };
+            masks.push((mask, threshold, bits));
+        }
+        for (slot, values) in uploads {
+            self.program.upload(&self.gpu, slot, values);
+        }
+        self.has_seen_batches |= scores.iter().any(|(_, v)| v.iter().any(|&x| x != 0.0));
+        for (slot, values) in scores {
+            self.program.upload(&self.gpu, slot, &values);
+        }
+        for (mask, threshold, bits) in masks {
+            let kept = bits.iter().map(|w| w.count_ones()).sum();
+            self.program.upload(&self.gpu, mask.bits, &bits);
+            self.program.upload(
+                &self.gpu,
+                mask.state,
+                &[MaskState { threshold, kept, ..Default::default() }],
+            );
+        }
+        self.uninitialised.clear();
+        self.global_step = checkpoint.manifest.global_step;
+        Ok(())
+    }
+}

@@ -1,0 +1,221 @@
+//! Tensors in safetensors files, streamed: neither side holds a second copy of the values.
+use std::collections::{HashMap, HashSet};
+use std::io::{self, BufReader, Read, Write};
+use std::path::Path;
+
+use half::{bf16, f16};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo as Entry};
+
+use super::{Header, MAX_HEADER, PREFIX, TensorInfo};
+use crate::{Error, Result};
+
+const WORD: usize = 4;
+const BUFFER: usize = 1 << 16;
+const RESERVED: &str = "__metadata__";
+
+/// A named tensor on the host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// Name, unique within its file.
+    pub name: String,
+    /// Length of each dimension, slowest first; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Values in row-major order.
+    pub data: TensorData,
+}
+
+/// Values of a [`Tensor`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum TensorData {
+    /// 32-bit floats.
+    F32(Vec<f32>),
+    /// 32-bit words, such as packed masks.
+    U32(Vec<u32>),
+}
+
+impl TensorData {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::U32(values) => values.len(),
+        }
+    }
+
+    /// Whether there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn dtype(&self) -> Dtype {
+        match self {
+            Self::F32(_) => Dtype::F32,
+            Self::U32(_) => Dtype::U32,
+        }
+    }
+
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        match self {
+            Self::F32(values) => values.iter().try_for_each(|v| out.write_all(&v.to_le_bytes())),
+            Self::U32(values) => values.iter().try_for_each(|v| out.write_all(&v.to_le_bytes())),
+        }
+    }
+}
+
+/// Tensors as a file: its header, and the order of their values.
+#[derive(Debug)]
+pub struct Encoding<'a> {
+    header: Vec<u8>,
+    /// By name.
+    sorted: Vec<&'a Tensor>,
+}
+
+impl<'a> Encoding<'a> {
+    /// `tensors` sorted by name, with `metadata` for those who read it; `file` is for errors.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a name that is reserved or given twice, [`Error::Shape`] for a tensor whose shape and data
+    /// disagree.
+    pub fn new(
+        file: &str,
+        tensors: &'a [Tensor],
+        metadata: Option<HashMap<String, String>>,
+    ) -> Result<Self> {
+        let mut sorted: Vec<&Tensor> = tensors.iter().collect();
+        sorted.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self { header: header(file, &sorted, metadata)?, sorted })
+    }
+
+    /// Length of the file in bytes.
+    pub fn bytes(&self) -> u64 {
+        let values: usize = self.sorted.iter().map(|tensor| tensor.data.len()).sum();
+        (PREFIX + self.header.len() + values * WORD) as u64
+    }
+
+    /// Writes the file to `out`.
+    ///
+    /// # Errors
+    /// Of `out`.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        out.write_all(&(self.header.len() as u64).to_le_bytes())?;
+        out.write_all(&self.header)?;
+        self.sorted.iter().try_for_each(|tensor| tensor.data.write(out))
+    }
+}
+
+/// Reads all tensors of the file at `path`, in the order of their data: f32 and 32-bit words as they are.
+///
+/// # Errors
+/// [`Error::File`] for a damaged file, or another dtype; [`Error::Io`] where it cannot be read.
+pub fn read_tensors(path: &Path) -> Result<Vec<Tensor>> {
+    let header = Header::open(path)?;
+    let infos = header.tensors.clone();
+    let mut input = BufReader::with_capacity(BUFFER, header.into_file()?);
+    let mut tensors = Vec::with_capacity(infos.len());
+    for TensorInfo { name, dtype, shape, bytes, .. } in infos {
+        let count = bytes as usize / WORD;
+        let data = match dtype {
+            Dtype::F32 => words(&mut input, count, f32::from_le_bytes).map(TensorData::F32),
+            Dtype::U32 => words(&mut input, count, u32::from_le_bytes).map(TensorData::U32),
+            other => {
+                let message = format!("{name} is {other}, a checkpoint has F32 and U32");
+                return Err(Error::file(path, format!("{message}; use another checkpoint")));
+            }
+        };
+        let data = data.map_err(Error::io("read", path))?;
+        tensors.push(Tensor { name, shape, data });
+    }
+    Ok(tensors)
+}
+
+/// Other people's weights, as [`read_floats`] reads them.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Floats {
+    /// Each tensor of f32, f16, bf16 or f64, as f32.
+    pub tensors: Vec<Tensor>,
+    /// What the file's writer noted.
+    pub metadata: HashMap<String, String>,
+    /// Names of the tensors that are no floats: they are left out.
+    pub others: Vec<String>,
+}
+
+/// Reads all tensors of floats of the file at `path` as f32.
+///
+/// # Errors
+/// As [`read_tensors`].
+pub fn read_floats(path: &Path) -> Result<Floats> {
+    let mut header = Header::open(path)?;
+    let metadata = std::mem::take(&mut header.metadata);
+    let is_float = |dtype| matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64);
+    let (tensors, others): (Vec<_>, Vec<_>) =
+        header.tensors.clone().into_iter().partition(|t| is_float(t.dtype));
+    let mut floats = Vec::with_capacity(tensors.len());
+    for TensorInfo { name, dtype, shape, offset, bytes } in tensors {
+        let mut raw = vec![0; bytes as usize];
+        header.read(offset, &mut raw)?;
+        let data = TensorData::F32(floats_of(dtype, &raw));
+        floats.push(Tensor { name, shape, data });
+    }
+    let others = others.into_iter().map(|t| t.name).collect();
+    Ok(Floats { tensors: floats, metadata, others })
+}
+
+/// The values of one of the four dtypes of [`read_floats`].
+fn floats_of(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
+    fn all<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+        bytes.as_chunks::<N>().0.iter().map(|&b| value(b)).collect()
+    }
+    match dtype {
+        Dtype::F16 => all(bytes, |b| f16::from_le_bytes(b).to_f32()),
+        Dtype::BF16 => all(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+        Dtype::F64 => all(bytes, |b| f64::from_le_bytes(b) as f32),
+        _ => all(bytes, f32::from_le_bytes),
+    }
+}
+
+/// The JSON header, padded so that the data starts at a multiple of 8 bytes.
+fn header(
+    file: &str,
+    sorted: &[&Tensor],
+    metadata: Option<HashMap<String, String>>,
+) -> Result<Vec<u8>> {
+    let mut names = HashSet::new();
+    let mut infos = Vec::with_capacity(sorted.len());
+    let mut begin = 0;
+    for tensor in sorted {
+        let Tensor { name, shape, data } = tensor;
+        if name == RESERVED || !names.insert(name) {
+            let message = format!("is reserved or given twice in {file}; rename one");
+            return Err(Error::argument(name, message));
+        }
+        let values = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
+        if values != Some(data.len()) {
+            let message = format!("shape {shape:?} does not hold the {} values given", data.len());
+            return Err(Error::shape(name, message));
+        }
+        let end = begin + data.len() * WORD;
+        let info = Entry { dtype: data.dtype(), shape: shape.clone(), data_offsets: (begin, end) };
+        infos.push((name.clone(), info));
+        begin = end;
+    }
+    let refused = |error: String| Error::argument(file, error);
+    let metadata = Metadata::new(metadata, infos).map_err(|error| refused(error.to_string()))?;
+    let mut header = serde_json::to_vec(&metadata).map_err(|error| refused(error.to_string()))?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    if header.len() as u64 > MAX_HEADER {
+        return Err(refused(format!("header of {} bytes, limit {MAX_HEADER}", header.len())));
+    }
+    Ok(header)
+}
+
+fn words<T>(input: &mut impl Read, count: usize, value: fn([u8; WORD]) -> T) -> io::Result<Vec<T>> {
+    let mut values = Vec::with_capacity(count);
+    let mut word = [0; WORD];
+    for _ in 0..count {
+        input.read_exact(&mut word)?;
+        values.push(value(word));
+    }
+    Ok(values)
+}

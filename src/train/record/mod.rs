@@ -1,0 +1,7 @@
+//! What a run leaves behind besides checkpoints: events, summaries, traces.
+pub mod event;
+pub mod histogram;
+pub(super) mod scalars;
+pub mod summary;
+pub mod timeline;
+pub(super) mod trace;

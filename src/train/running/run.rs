@@ -1,0 +1,387 @@
+//! One run of the loop on one device: decides what is due, and hands each step to the session.
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::outcome::{End, Finished};
+use super::saver::Saver;
+use super::saves::{Outcome, Saves};
+use super::supervisor::Supervisor;
+use crate::checkpoint::Manifest;
+use crate::data::{Batch, Cursor};
+use crate::session::StepResult;
+use crate::session::{MaskEvent, Session, Trace};
+use crate::train::guard::guarded;
+use crate::train::record::event::{Event, StepEvent};
+use crate::train::record::trace;
+use crate::train::step_fn::{Batches, Facts, StepContext, StepReturn};
+use crate::{Error, Result};
+
+pub(super) struct Run<'s, 'a> {
+    pub(super) supervisor: &'s mut Supervisor<'a>,
+    pub(super) session: Session,
+    pub(super) saves: Option<Saves>,
+    batch: Batch,
+    /// Batches taken from the source.
+    taken: u64,
+    /// The step before found no more batches; the source is not asked again.
+    data_ended: bool,
+    pub(super) global_step: u64,
+    pub(super) last_mask_update: u64,
+    /// Where the batches of the next step begin.
+    pub(super) cursor: Cursor,
+    /// Global step that it starts from.
+    pub(super) first_step: u64,
+    /// When the first step of the call began: time 0 of its traces.
+    origin: Instant,
+    previous_submit: Option<Instant>,
+    pub(super) last: Option<StepEvent>,
+    /// That the masks miss the target has been said.
+    warned: bool,
+}
+
+/// Difference of reached from asked sparsity that is worth a warning: more than rounding makes in
+/// any but the smallest tensors.
+const MISSED: f64 = 0.005;
+
+impl<'s, 'a> Run<'s, 'a> {
+    /// Puts the network on the device as its newest checkpoint or its initial values have it.
+    pub(super) fn start(supervisor: &'s mut Supervisor<'a>) -> Result<Self> {
+        let (session, state) = supervisor.session()?;
+        let (global_step, last_mask_update) = (state.global_step, state.last_mask_update);
+        if let Some(limit) = supervisor.options.number_of_steps {
+            supervisor.mask_update_op.check_fires(global_step, limit, last_mask_update)?;
+        }
+        supervisor.first_step.get_or_insert(global_step);
+        let cursor = supervisor.train_op.batches.cursor();
+        let saves = supervisor.logdir.as_ref().map(|logdir| {
+            let retention = supervisor.options.retention();
+            Saves::new(Saver::new(logdir.path.clone(), retention, &session))
+        });
+        let hparams = supervisor.hparams();
+        supervisor.summarise(|scalars| scalars.start(global_step + 1, &hparams))?;
+        let memory = session.memory();
+        supervisor.tell(Event::Start { step: global_step, memory })?;
+        let origin = *supervisor.origin.get_or_insert_with(Instant::now);
+        Ok(Self {
+            supervisor,
+            session,
+            saves,
+            batch: Batch::default(),
+            taken: 0,
+            data_ended: false,
+            global_step,
+            last_mask_update,
+            cursor,
+            first_step: global_step,
+            origin,
+            previous_submit: None,
+            last: None,
+            warned: false,
+        })
+    }
+
+    /// Takes every step, and saves at the end.
+    pub(super) fn complete(mut self) -> Result<Finished> {
+        let end = match self.steps() {
+            Ok(end) => end,
+            Err(error) => {
+                self.rescue(&error);
+                return Err(error);
+            }
+        };
+        let seconds = self.origin.elapsed().as_secs_f64();
+        let checkpoint = self.last_save()?;
+        let Self { session, global_step, last, .. } = self;
+        Ok(Finished { end, session, global_step, last, checkpoint, seconds })
+    }
+
+    fn steps(&mut self) -> Result<End> {
+        let end = loop {
+            if self.limit_reached(self.global_step) {
+                break End::StepLimit;
+            }
+            if self.stop_asked() {
+                break End::Stopped;
+            }
+            if self.data_ended {
+                break End::EndOfData;
+            }
+            if self.traced() {
+                let untraced =
+                    self.last.as_ref().map(|e| e.seconds).filter(|&seconds| seconds > 0.0);
+                self.session.begin_trace(Trace::new(self.origin, untraced));
+            }
+            // Its copies travel with the step.
+            self.session.mark("checkpoint");
+            self.save_if_due()?;
+            let Some(should_stop) = self.step()? else { break End::EndOfData };
+            if self.session.is_traced() {
+                self.session.mark("wait");
+                self.session.gpu().wait()?;
+            }
+            self.session.mark("results");
+            for result in self.session.ready()? {
+                self.handle(&result)?;
+            }
+            self.write_trace()?;
+            if should_stop {
+                break End::Stopped;
+            }
+        };
+        // A save may wait for the next step, or a gradient for more data.
+        self.session.flush()?;
+        self.drain()?;
+        Ok(end)
+    }
+
+    /// One step and the mask update after it; `None` when the data has ended, else whether the step
+    /// function asks to stop.
+    fn step(&mut self) -> Result<Option<bool>> {
+        let global_step = self.global_step + 1;
+        let facts = Facts {
+            global_step,
+            should_stop: self.limit_reached(global_step) || self.stop_asked(),
+            should_log: self.supervisor.options.logs(global_step),
+            should_trace: self.session.is_traced(),
+            logdir: self.supervisor.logdir.as_ref().map(|l| l.path.as_path()),
+        };
+        let batches =
+            Batches { source: &mut *self.supervisor.train_op.batches, batch: &mut self.batch };
+        let (updates, ended, accumulated, taken) = (0, false, None, &mut self.taken);
+        let mut context = StepContext {
+            session: &mut self.session,
+            batches,
+            facts,
+            accumulated,
+            updates,
+            taken,
+            ended,
+        };
+        let returned = match &mut self.supervisor.options.train_step_fn {
+            None => context.train().map(|()| StepReturn::default()),
+            Some(step) => guarded("train_step_fn", || step(&mut context)),
+        }?;
+        let StepContext { updates, ended, accumulated, .. } = context;
+        self.data_ended = ended;
+        if updates == 0 && ended {
+            return Ok(None);
+        }
+        let misused = match (updates, accumulated) {
+            (0, None) => {
+                Some("returned without an update; call train(), or accumulate() and apply()")
+            }
+            (_, Some(_)) if !ended => {
+                Some("returned with a gradient left over; call apply() before")
+            }
+            _ => None,
+        };
+        if let Some(message) = misused {
+            return Err(Error::argument("train_step_fn", message));
+        }
+        let asked = self.supervisor.mask_update_op.due(global_step, self.last_mask_update)?;
+        self.session.finish_step(global_step, asked, returned.loss)?;
+        self.global_step = global_step;
+        self.cursor = self.supervisor.train_op.batches.cursor();
+        if asked.is_some() {
+            self.last_mask_update = global_step;
+        }
+        Ok(Some(returned.should_stop))
+    }
+
+    /// Moves a save under way on, and begins one when it is due. Never blocks; while one is under
+    /// way the next is put off.
+    fn save_if_due(&mut self) -> Result<()> {
+        let Some(saves) = &mut self.saves else { return Ok(()) };
+        let known = self.last.as_ref().map_or(self.first_step, |event| event.step);
+        if let Some(outcome) = saves.poll(&self.session, known)? {
+            self.saved(outcome)?;
+        }
+        let options = &self.supervisor.options;
+        let every = options.save_every_n_steps.filter(|_| self.global_step > self.first_step);
+        let by_step = every.is_some_and(|n| self.global_step.is_multiple_of(n));
+        let by_request = options.save.as_ref().is_some_and(|s| s.swap(false, Ordering::Relaxed));
+        let interval = options.save_interval_secs;
+        if self.saves.as_mut().is_some_and(|s| s.is_due(by_step || by_request, interval)) {
+            match self.begin_save() {
+                // Staging that finds no room is as a disk that does not.
+                Err(e @ Error::OutOfMemory { .. }) => self.save_failed(self.global_step, &e)?,
+                begun => begun?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The checkpoint at the end; waits for one under way, and for itself.
+    fn last_save(&mut self) -> Result<Option<PathBuf>> {
+        let Some(saves) = &mut self.saves else { return Ok(None) };
+        self.session.flush()?;
+        if let Some(outcome) = saves.wait(&self.session)? {
+            self.saved(outcome)?;
+        }
+        self.begin_save()?;
+        self.session.flush()?;
+        let Some(saves) = &mut self.saves else { return Ok(None) };
+        match saves.wait(&self.session)?.expect("a save was begun") {
+            // At the end there is no next save: a failure is the run's.
+            Outcome::Failed(_, e) => Err(e),
+            outcome => self.saved(outcome),
+        }
+    }
+
+    fn begin_save(&mut self) -> Result<()> {
+        let Some(saves) = &mut self.saves else { return Ok(()) };
+        let report = self.session.gpu().report();
+        let pruning = self.supervisor.mask_update_op.spec().map(serde_json::to_value).transpose();
+        let manifest = Manifest {
+            global_step: self.global_step,
+            seed: self.supervisor.train_op.seed,
+            epoch: self.cursor.epoch,
+            cursor: self.cursor.row,
+            last_mask_update_step: self.last_mask_update,
+            model: self.session.network().to_owned(),
+            schema: self.session.schema().cloned(),
+            pruning: pruning.map_err(|e| Error::argument("pruning", e.to_string()))?,
+            adapter: report.name.clone(),
+            driver: report.driver.clone(),
+            begun_unix: self.supervisor.begun_unix,
+            ..Default::default()
+        };
+        saves.begin(&mut self.session, manifest)
+    }
+
+    /// Tells what became of a save. A full disk is no reason to stop training: the next save may find room.
+    fn saved(&mut self, outcome: Outcome) -> Result<Option<PathBuf>> {
+        let path = outcome.path();
+        match outcome {
+            Outcome::Failed(step, e) => self.save_failed(step, &e)?,
+            Outcome::Written(event, histograms) => {
+                self.supervisor.losses = 0;
+                self.supervisor.summarise(|scalars| scalars.checkpoint(&event, &histograms))?;
+                self.supervisor.tell(event)?;
+            }
+        }
+        Ok(path)
+    }
+
+    fn save_failed(&mut self, step: u64, error: &Error) -> Result<()> {
+        log::warn!("checkpoint of step {step} failed, training goes on: {error}");
+        self.supervisor.failures += 1;
+        let failures = self.supervisor.failures;
+        self.supervisor.summarise(|scalars| scalars.save_failed(step, failures))?;
+        self.supervisor.tell(Event::SaveFailed { step, message: error.to_string() })
+    }
+
+    fn limit_reached(&self, global_step: u64) -> bool {
+        self.supervisor.options.number_of_steps.is_some_and(|limit| global_step >= limit)
+    }
+
+    fn stop_asked(&self) -> bool {
+        self.supervisor.options.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    fn traced(&self) -> bool {
+        let options = &self.supervisor.options;
+        let every = options.trace_every_n_steps;
+        every.is_some_and(|n| self.global_step.is_multiple_of(n))
+            || options
+                .trace_step
+                .is_some_and(|n| self.supervisor.steps_since(self.global_step) == n)
+    }
+
+    fn write_trace(&mut self) -> Result<()> {
+        let (Some(traced), Some(logdir)) = (self.session.end_trace()?, &self.supervisor.logdir)
+        else {
+            return Ok(());
+        };
+        let path = logdir.path.join(format!("timeline-{}.json", self.global_step));
+        let work = self.saves.as_ref().map(Saves::work).unwrap_or_default();
+        match trace::write(&traced, self.session.gpu().report(), self.global_step, &work, &path) {
+            Ok(()) => log::info!("wrote {}", path.display()),
+            // A full disk is no reason to stop training.
+            Err(e @ Error::Io { .. }) => log::warn!("no trace, training goes on: {e}"),
+            Err(e) => return Err(e),
+        }
+        Ok(())
+    }
+
+    /// Handles every step submitted so far; waits for the device.
+    fn drain(&mut self) -> Result<()> {
+        for result in self.session.drain()? {
+            self.handle(&result)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at one result: refuses what is not finite, logs, summarises, tells the observer.
+    fn handle(&mut self, result: &StepResult) -> Result<()> {
+        let step = result.step;
+        self.check_finite(result)?;
+        let seconds =
+            self.previous_submit.map_or(Duration::ZERO, |previous| result.submitted - previous);
+        self.previous_submit = Some(result.submitted);
+        let masks =
+            result.mask_update.as_ref().map(|m| self.session.mask_event(step, m)).transpose()?;
+        if let Some(masks) = &masks {
+            self.check_reached(masks);
+        }
+        let event = StepEvent {
+            step,
+            loss: result.loss,
+            metric: result.metric,
+            learning_rate: self.supervisor.train_op.training.learning_rate(step),
+            seconds: seconds.as_secs_f64(),
+            masks,
+        };
+        self.supervisor.log(&event);
+        let when = self.supervisor.options.summaries_when();
+        let session = &self.session;
+        self.supervisor.summarise(|scalars| scalars.step(session, &event, when))?;
+        self.supervisor.tell(Event::Step(event.clone()))?;
+        self.last = Some(event);
+        Ok(())
+    }
+
+    fn check_finite(&self, result: &StepResult) -> Result<()> {
+        if result.loss.is_finite() {
+            return Ok(());
+        }
+        Err(Error::NonFinite { step: result.step, tensor: self.session.first_non_finite()? })
+    }
+
+    /// Says so once when the masks miss the sparsity that the schedule ends at.
+    fn check_reached(&mut self, masks: &MaskEvent) {
+        let target = self.supervisor.mask_update_op.spec().map(|s| s.target_sparsity);
+        let (asked, reached) = (masks.asked_total, masks.sparsity());
+        if target != Some(masks.asked) || (asked - reached).abs() <= MISSED || self.warned {
+            return;
+        }
+        self.warned = true;
+        log::warn!("asked for sparsity {asked:.4} in all, the masks reach {reached:.4}");
+    }
+
+    /// After an error that leaves the device well: saves the steps that are complete.
+    fn rescue(&mut self, error: &Error) {
+        let bad = matches!(
+            error,
+            Error::DeviceLost(_) | Error::DeviceHung { .. } | Error::NonFinite { .. }
+        );
+        // Between two steps there is nothing that a resumed run could go on from.
+        let Some(saves) = self.saves.as_mut().filter(|_| !bad && !self.session.torn()) else {
+            return;
+        };
+        self.session.abandon();
+        saves.abandon();
+        // The observer is not told: it may be what failed.
+        let drained = self.session.drain();
+        let finite = drained.and_then(|all| all.iter().try_for_each(|r| self.check_finite(r)));
+        self.supervisor.options.on_event = None;
+        match finite.and_then(|()| self.last_save()) {
+            Ok(path) => {
+                let path = path.as_deref().unwrap_or(Path::new("nothing")).display();
+                log::warn!("the run failed after global step {}; saved {path}", self.global_step);
+            }
+            Err(e) => log::warn!("the run failed, and no last checkpoint could be written: {e}"),
+        }
+    }
+}

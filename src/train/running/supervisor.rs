@@ -1,0 +1,167 @@
+//! What outlives a device: the logdir, the data, the options, and the decision to try again.
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::outcome::{Finished, TrainOutcome};
+use crate::checkpoint::{self, Lock};
+use crate::data::Cursor;
+use crate::prune::MaskUpdateOp;
+use crate::train::guard::guarded;
+use crate::train::options::{Summaries, TrainOptions};
+use crate::train::record::event::{Event, StepEvent};
+use crate::train::record::scalars::Scalars;
+use crate::train::record::summary::{EventWriter, SummaryWriter};
+use crate::train::train_op::TrainOp;
+use crate::{Error, Result};
+
+pub(super) struct Supervisor<'a> {
+    pub(super) train_op: TrainOp<'a>,
+    pub(super) mask_update_op: MaskUpdateOp,
+    pub(super) options: TrainOptions<'a>,
+    pub(super) logdir: Option<Logdir>,
+    pub(super) scalars: Option<Scalars<'a>>,
+    /// Where the batches are at the start of a run that restores nothing.
+    pub(super) first_batch: Cursor,
+    /// Global step of the first start; `None` before it.
+    pub(super) first_step: Option<u64>,
+    /// When the first step began.
+    pub(super) origin: Option<Instant>,
+    /// When the run was first started, in seconds since 1970.
+    pub(super) begun_unix: u64,
+    /// Devices lost since the last checkpoint.
+    pub(super) losses: u32,
+    /// Saves that failed.
+    pub(super) failures: u64,
+}
+
+/// The logdir, for one process at a time.
+pub(super) struct Logdir {
+    pub(super) path: PathBuf,
+    _lock: Lock,
+}
+
+impl<'a> Supervisor<'a> {
+    pub(super) fn open(
+        train_op: TrainOp<'a>,
+        logdir: Option<&Path>,
+        mask_update_op: MaskUpdateOp,
+        mut options: TrainOptions<'a>,
+    ) -> Result<Self> {
+        options.validate(logdir)?;
+        // What cannot be planned, or is over the memory budget, leaves no folder behind.
+        let network = &train_op.network;
+        let mask_update_op = mask_update_op.resolve(&network.graph, network.batch())?;
+        train_op.plans(&mask_update_op, logdir.is_some())?;
+        let logdir = logdir
+            .map(|path| {
+                std::fs::create_dir_all(path).map_err(Error::io("create", path))?;
+                let lock = Lock::acquire(path)?;
+                checkpoint::sweep(path)?;
+                Ok::<_, Error>(Logdir { path: path.to_owned(), _lock: lock })
+            })
+            .transpose()?;
+        let writer: Option<Box<dyn SummaryWriter + 'a>> =
+            match (std::mem::take(&mut options.summary_writer), &logdir) {
+                (Summaries::Own(writer), _) => Some(writer),
+                (Summaries::Logdir, Some(logdir)) => {
+                    Some(Box::new(EventWriter::create(&logdir.path)?))
+                }
+                (Summaries::Logdir, None) | (Summaries::Off, _) => None,
+            };
+        let name = mask_update_op.spec().map_or("model_pruning", |s| s.name.as_str());
+        let own = options.summary_op.take();
+        let scalars = writer.map(|writer| Scalars::new(writer, own, name));
+        let first_batch = train_op.batches.cursor();
+        Ok(Self {
+            train_op,
+            mask_update_op,
+            options,
+            logdir,
+            scalars,
+            first_batch,
+            first_step: None,
+            origin: None,
+            begun_unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs()),
+            losses: 0,
+            failures: 0,
+        })
+    }
+
+    /// After a lost device: opens it afresh, for a run that goes on from the newest checkpoint.
+    ///
+    /// # Errors
+    /// `error` where it is another one, where there is nothing to go on from, or after too many.
+    pub(super) fn retry(&mut self, error: Error) -> Result<()> {
+        let Error::DeviceLost(cause) = &error else { return Err(error) };
+        let shared = self.train_op.gpu.is_shared();
+        if shared || self.logdir.is_none() || self.losses >= self.options.max_retries {
+            return Err(error);
+        }
+        log::warn!("GPU device lost: {cause}; to go on from the newest checkpoint");
+        while self.losses < self.options.max_retries {
+            // A driver that resets takes its time.
+            std::thread::sleep(Duration::from_secs(self.losses.into()));
+            self.losses += 1;
+            match self.train_op.gpu.reopen() {
+                Ok(gpu) => {
+                    self.train_op.gpu = gpu;
+                    return self.tell(Event::DeviceLost { cause: cause.clone() });
+                }
+                Err(e) => log::warn!("the device could not be opened again: {e}"),
+            }
+        }
+        Err(error)
+    }
+
+    pub(super) fn outcome(self, finished: Finished) -> TrainOutcome {
+        let Finished { end, session, global_step, last, checkpoint, seconds } = finished;
+        let steps = self.steps_since(global_step);
+        if let Some(scalars) = self.scalars {
+            // The checkpoint is on the disk: a summary that fails does not take the run back.
+            if let Err(e) = scalars.close(&session, last.as_ref(), global_step) {
+                log::warn!("the last summary could not be written: {e}");
+            }
+        }
+        TrainOutcome {
+            loss: last.as_ref().map(|e| e.loss),
+            metric: last.as_ref().and_then(|e| e.metric),
+            global_step,
+            end,
+            checkpoint,
+            steps,
+            seconds,
+            session,
+        }
+    }
+
+    /// Steps that this call went on by.
+    pub(super) fn steps_since(&self, global_step: u64) -> u64 {
+        // A checkpoint that was there at the first start may be gone at the second.
+        global_step.saturating_sub(self.first_step.unwrap_or(global_step))
+    }
+
+    pub(super) fn tell(&mut self, event: Event) -> Result<()> {
+        match &mut self.options.on_event {
+            Some(observer) => guarded("on_event", || {
+                observer(&event);
+                Ok(())
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes summaries. Those that the disk does not take do not end a run.
+    pub(super) fn summarise(
+        &mut self,
+        write: impl FnOnce(&mut Scalars<'a>) -> Result<()>,
+    ) -> Result<()> {
+        self.scalars.as_mut().map_or(Ok(()), |scalars| scalars.attempt(write))
+    }
+
+    pub(super) fn log(&self, event: &StepEvent) {
+        let StepEvent { step, loss, seconds, .. } = event;
+        if self.options.logs(*step) {
+            log::info!("global step {step}: loss = {loss:.4} ({seconds:.3} sec/step)");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Copies in halves, and the products that read them.
+use half::f16;
+use secateur::gpu::{Gpu, Target};
+use secateur::kernels::*;
+
+use crate::common::{Noise, Rig, Tol, U, cooperative_gpu, every_target, half_gpu};
+
+const FORMS: [Form; 3] = [Form::NN, Form::NT, Form::TN];
+/// Relative error of one rounding to 11 bits, whichever way the device rounds.
+const HALF_U: f64 = 1.0 / 1024.0;
+/// Smallest step between halves.
+const HALF_TINY: f64 = 1.0 / (1 << 24) as f64;
+
+/// The copy and the peak of `x [rows, columns]`, the third of four.
+fn copy(gpu: &Gpu, x: &[f32], mask: Option<&[u32]>, [rows, columns]: [usize; 2]) -> Copied {
+    let mut rig = Rig::new(gpu);
+    let (rows, columns) = (rows as u32, columns as u32);
+    let (x, peaks) = (rig.slot("x", x), rig.output("peaks", 4));
+    let mask = mask.map(|mask| rig.slot("mask", mask));
+    let out = rig.output("out", F16Copy::words(rows, columns).unwrap() as usize);
+    let (at, len) = (2, rows * columns);
+    rig.push(F16Begin { peaks: peaks_of(peaks, 4) });
+    rig.push(MagnitudePeak { values: x, peak: peaks, at, len });
+    rig.push(F16Copy { x, mask, peaks, at, out, rows, columns });
+    let bench = rig.run();
+    let halves = bench.read(out).into_iter().map(f16::from_bits).collect();
+    Copied { halves, peaks: bench.read(peaks) }
+}
+
+/// The slot without the guard words behind it, which `f16_begin` would clear.
+fn peaks_of(mut peaks: secateur::gpu::Slot, words: u32) -> secateur::gpu::Slot {
+    peaks.words = words;
+    peaks
+}
+
+struct Copied {
+    halves: Vec<f16>,
+    peaks: Vec<u32>,
+}
+
+impl Copied {
+    fn values(&self) -> Vec<f64> {
+        self.halves.iter().map(|half| half.to_f64()).collect()
+    }
+}
+
+fn bounds(want: &[f64]) -> Vec<f64> {
+    want.iter().map(|x| x.abs() * HALF_U + HALF_TINY).collect()
+}
+
+#[test]
+fn copies_are_scaled_rounded_and_padded() {
+    let Some(gpu) = half_gpu() else { return };
+    let sizes = [[1, 1], [16, 16], [17, 15], [31, 33], [2, 5000]];
+    for (seed, [rows, columns]) in sizes.into_iter().enumerate() {
+        for scale in [1.0, 1e-30, 1e30] {
+            let len = rows * columns;
+            let mut noise = Noise::new(seed as u64);
+            let x: Vec<f32> = noise.floats(len, 1.0).iter().map(|x| x * scale).collect();
+            let bits = noise.words(len.div_ceil(32));
+            for mask in [None, Some(&bits[..])] {
+                let got = copy(gpu, &x, mask, [rows, columns]);
+                let want = f16_copy_reference(&x, mask, [rows, columns]);
+                let context = |e| panic!("{rows} x {columns}, {scale:e}: {e}");
+                Tol::Within(&bounds(&want)).check(&got.values(), &want).unwrap_or_else(context);
+                let peak = x.iter().map(|x| x.abs()).fold(0.0, f32::max);
+                assert_eq!(got.peaks, [0, 0, peak.to_bits(), 0]);
+                let most = got.values().into_iter().map(f64::abs).fold(0.0, f64::max);
+                // A mask may hide the largest one.
+                assert!(most <= 32768.0 && (mask.is_some() || most >= 16384.0 * (1.0 - HALF_U)));
+            }
+        }
+    }
+}
+
+/// Powers of two are exact, whatever else is in the tensor; what is not finite stays so.
+#[test]
+fn copies_of_extremes_keep_what_they_can() {
+    let Some(gpu) = half_gpu() else { return };
+    let (max, tiny) = (2f32.powi(127), f32::MIN_POSITIVE);
+    let cases: [(&[f32], f32, &[f64]); 6] = [
+        (&[0.0, -0.0], 0.0, &[0.0, 0.0]),
+        (&[1.0, -0.5], 1.0, &[16384.0, -8192.0]),
+        (&[max, -max / 2.0, tiny], max, &[16384.0, -8192.0, 0.0]),
+        (&[f32::MAX, -f32::MAX], f32::MAX, &[32768.0, -32768.0]),
+        // The power ends at 2^126, for its inverse to be no denormal.
+        (&[tiny, -tiny], tiny, &[1.0, -1.0]),
+        (&[1.0, f32::INFINITY, f32::NEG_INFINITY], 1.0, &[16384.0, f64::INFINITY, -f64::INFINITY]),
+    ];
+    for (x, peak, want) in cases {
+        let got = copy(gpu, x, None, [1, x.len()]);
+        assert_eq!(got.peaks[2], peak.to_bits(), "{x:?}");
+        let want = want.iter().map(|&value| (value, value * f16_power(peak)));
+        let close = |(&got, (want, _)): (&f64, (f64, f64))| {
+            got == want || (got - want).abs() <= want.abs() * HALF_U
+        };
+        assert!(got.values().iter().zip(want).all(close), "{x:?}: {:?}", got.values());
+    }
+    let nan = copy(gpu, &[1.0, f32::NAN], None, [1, 2]);
+    assert!(nan.halves[1].is_nan() && nan.halves[0] == f16::from_f32(16384.0));
+}
+
+/// What goes into a product besides the sizes.
+struct Inputs {
+    a: Vec<f32>,
+    b: Vec<f32>,
+    bias: Vec<f32>,
+    gate: Vec<f32>,
+    mask: Vec<u32>,
+}
+
+impl Inputs {
+    /// Whole numbers, which halves hold and whose sums are exact in any order.
+    fn integers([m, n, k]: [usize; 3]) -> Self {
+        let mut noise = Noise::new((m * n * k) as u64);
+        let [a, b, bias, gate] = [m * k, k * n, n, m * n].map(|len| noise.integers(len, 4));
+        Self { a, b, bias, gate, mask: noise.words((k * n).div_ceil(32)) }
+    }
+
+    /// Of very different magnitudes.
+    fn floats([m, n, k]: [usize; 3]) -> Self {
+        let mut noise = Noise::new((m * n * k) as u64);
+        let [a, b, bias, gate] = [m * k, k * n, n, m * n].map(|len| noise.floats(len, 1.0));
+        let [a, b] = [(a, 1e-20), (b, 1e18)]
+            .map(|(values, scale): (Vec<f32>, f32)| values.iter().map(|x| x * scale).collect());
+        Self { a, b, bias, gate, mask: noise.words((k * n).div_ceil(32)) }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    form: Form,
+    masked: bool,
+    bias: bool,
+    activation: Activation,
+    gate: Option<Activation>,
+}
+
+impl Parts {
+    fn bare(form: Form) -> Self {
+        let activation = Activation::Identity;
+        Self { form, masked: false, bias: false, activation, gate: None }
+    }
+
+    /// Values, and bounds on the device's error.
+    fn want(self, inputs: &Inputs, [m, n, k]: [usize; 3]) -> (Vec<f64>, Vec<f64>) {
+        let mask = self.masked.then_some(&inputs.mask[..]);
+        let sums = matmul_reference(self.form, (&inputs.a, &inputs.b), mask, [m, n, k]);
+        let peak = |x: &[f32]| f64::from(x.iter().map(|x| x.abs()).fold(0.0, f32::max));
+        // Values so far below the largest that their copies lose bits: half a step of 2^-24 / power, power >= 2^14 / peak.
+        let lost = k as f64 * peak(&inputs.a) * peak(&inputs.b) * 2.0 * HALF_TINY / 16384.0;
+        let one = |(at, (mut value, magnitude)): (usize, (f64, f64))| {
+            let rounded = 2.0 * HALF_U + HALF_U * HALF_U + 4.0 * (k as f64).sqrt() * U;
+            let mut bound = rounded * magnitude + lost;
+            if self.bias {
+                value += f64::from(inputs.bias[at % n]);
+                bound += U * value.abs();
+            }
+            value = self.activation.apply(value);
+            if let Some(gate) = self.gate {
+                let slope = gate.slope(f64::from(inputs.gate[at]));
+                bound = bound * slope.abs() + 3.0 * U * value.abs();
+                value *= slope;
+            }
+            (value, bound)
+        };
+        sums.into_iter().enumerate().map(one).unzip()
+    }
+}
+
+fn run(
+    gpu: &Gpu,
+    target: Target,
+    parts: &[Parts],
+    inputs: &Inputs,
+    size: [usize; 3],
+) -> Vec<Vec<f32>> {
+    let [m, n, k] = size.map(|x| x as u32);
+    let mut rig = Rig::for_target(gpu, target);
+    let (a, b, mask) =
+        (rig.slot("a", &inputs.a), rig.slot("b", &inputs.b), rig.slot("mask", &inputs.mask));
+    let (bias, gate) = (rig.slot("bias", &inputs.bias), rig.slot("gate", &inputs.gate));
+    let peaks = rig.output("peaks", 2 * parts.len());
+    rig.push(F16Begin { peaks: peaks_of(peaks, 2 * parts.len() as u32) });
+    let mut at = 0;
+    let mut product = |part: &Parts| {
+        let mut copy = |x, mask, [rows, columns]: [u32; 2]| {
+            let words = F16Copy::words(rows, columns).unwrap() as usize;
+            let out = rig.output("half", words);
+            rig.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns });
+            rig.push(F16Copy { x, mask, peaks, at, out, rows, columns });
+            at += 1;
+            F16Operand { copy: out, at: at - 1 }
+        };
+        let form = part.form;
+        let a = copy(a, None, if form == Form::TN { [k, m] } else { [m, k] });
+        let mask = part.masked.then_some(mask);
+        let b = copy(b, mask, if form == Form::NT { [n, k] } else { [k, n] });
+        let c = rig.output("c", size[0] * size[1]);
+        let (activation, bias) = (part.activation, part.bias.then_some(bias));
+        let gate = part.gate.map(|activation| (gate, activation));
+        let product = F16Matmul { form, a, b, peaks, bias, activation, gate, c, m, n, k };
+        product.push(&mut rig.plan).unwrap_or_else(|e| panic!("{e}"));
+        c
+    };
+    let results: Vec<_> = parts.iter().map(&mut product).collect();
+    let bench = rig.run();
+    results.into_iter().map(|c| bench.read(c)).collect()
+}
+
+fn all_parts() -> Vec<Parts> {
+    let (relu, tanh) = (Activation::Relu, Some(Activation::Tanh));
+    let bias = Parts { bias: true, activation: relu, ..Parts::bare(Form::NN) };
+    let gated = Parts { gate: tanh, masked: true, ..Parts::bare(Form::NT) };
+    FORMS.map(Parts::bare).into_iter().chain([bias, gated]).collect()
+}
+
+fn check(results: &[Vec<f32>], inputs: &Inputs, size: [usize; 3], exact: bool) {
+    for (parts, got) in all_parts().iter().zip(results) {
+        let (want, bounds) = parts.want(inputs, size);
+        // The slope of tanh is rounded.
+        let bounds = if exact && parts.gate.is_none() { vec![0.0; want.len()] } else { bounds };
+        let check = Tol::Within(&bounds).check(got, &want);
+        check.unwrap_or_else(|e| panic!("{size:?}, {parts:?}: {e}"));
+    }
+}
+
+const SIZES: [[usize; 3]; 6] =
+    [[1, 1, 1], [16, 16, 16], [33, 65, 100], [65, 127, 31], [2, 3, 70_000], [530, 510, 40]];
+
+#[test]
+fn products_of_halves_are_exact_or_inside_the_bound() {
+    let Some(gpu) = half_gpu() else { return };
+    for size in SIZES {
+        // In every variant once: a software adapter's compiler takes seconds for each.
+        let all = |inputs: &Inputs| match size {
+            [33, ..] => every_target(gpu, |target| run(gpu, target, &all_parts(), inputs, size)),
+            _ => run(gpu, gpu.target(), &all_parts(), inputs, size),
+        };
+        let [integers, floats] = [Inputs::integers(size), Inputs::floats(size)];
+        check(&all(&integers), &integers, size, true);
+        check(&all(&floats), &floats, size, false);
+    }
+}
+
+/// The same on cooperative matrices: `SKIPPED` where the adapter has none.
+#[test]
+fn products_on_cooperative_matrices_are_exact_or_inside_the_bound() {
+    let Some(gpu) = cooperative_gpu() else { return };
+    let target = gpu.target();
+    // And enough of them for the wide variant.
+    for size in SIZES.into_iter().chain([[1030, 1020, 33]]) {
+        let all = |inputs: &Inputs| run(gpu, target, &all_parts(), inputs, size);
+        let [integers, floats] = [Inputs::integers(size), Inputs::floats(size)];
+        check(&all(&integers), &integers, size, true);
+        let got = all(&floats);
+        check(&got, &floats, size, false);
+        assert!(got == all(&floats), "{size:?}: two runs differ");
+    }
+}
