@@ -23,21 +23,17 @@ impl Scaling {
         let last = data.feature_shape().last().copied().unwrap_or(1);
         let values = (data.rows() * (data.width() / last)) as f64;
         let mut sums = vec![0.0_f64; last];
-        let mut bounds = vec![[f32::INFINITY, f32::NEG_INFINITY]; last];
-        each(data, |column, x| {
-            sums[column] += f64::from(x);
-            let [least, most] = bounds[column];
-            bounds[column] = [least.min(x), most.max(x)];
-        });
+        each(data, |column, x| sums[column] += f64::from(x));
         let means: Vec<f64> = sums.into_iter().map(|sum| sum / values).collect();
         let mut squares = vec![0.0_f64; last];
         each(data, |column, x| squares[column] += (f64::from(x) - means[column]).powi(2));
-        let scale = |(sum, [least, most]): (f64, [f32; 2])| {
+        let scale = |sum: f64| {
             let deviation = (sum / values).sqrt() as f32;
             // A deviation of 0, or one that only a subnormal number could be, tells nothing apart.
-            if least < most && deviation.is_normal() { deviation } else { 1.0 }
+            // That of a constant is 0: up to 2^29 values of f32 the sum in f64 is exact.
+            if deviation.is_normal() { deviation } else { 1.0 }
         };
-        let scale = squares.into_iter().zip(bounds).map(scale).collect();
+        let scale = squares.into_iter().map(scale).collect();
         Self { mean: means.into_iter().map(|mean| mean as f32).collect(), scale }
     }
 
