@@ -1,5 +1,5 @@
 //! Tensors in safetensors files, streamed: neither side holds a second copy of the values.
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
@@ -202,12 +202,22 @@ fn header(
     }
     let refused = |error: String| Error::argument(file, error);
     let metadata = Metadata::new(metadata, infos).map_err(|error| refused(error.to_string()))?;
-    let mut header = serde_json::to_vec(&metadata).map_err(|error| refused(error.to_string()))?;
+    let mut header = sorted_json(&metadata).map_err(|error| refused(error.to_string()))?;
     header.resize(header.len().next_multiple_of(8), b' ');
     if header.len() as u64 > MAX_HEADER {
         return Err(refused(format!("header of {} bytes, limit {MAX_HEADER}", header.len())));
     }
     Ok(header)
+}
+
+/// The header with the writer's notes sorted by their keys: the same tensors and notes are the same bytes.
+fn sorted_json(metadata: &Metadata) -> serde_json::Result<Vec<u8>> {
+    let mut value = serde_json::to_value(metadata)?;
+    if let Some(notes) = value.get_mut(RESERVED) {
+        let sorted: BTreeMap<String, String> = serde_json::from_value(notes.take())?;
+        *notes = serde_json::to_value(sorted)?;
+    }
+    serde_json::to_vec(&value)
 }
 
 fn words<T>(input: &mut impl Read, count: usize, value: fn([u8; WORD]) -> T) -> io::Result<Vec<T>> {

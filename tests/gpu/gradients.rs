@@ -5,6 +5,7 @@ mod dense;
 mod images;
 mod layers;
 mod losses;
+mod metrics;
 mod recurrent;
 mod sequences;
 

@@ -156,7 +156,7 @@ fn apply(
                 _ => loss(losses, x, given).1,
             }
         }
-        // No gradient goes through it.
+        // No gradient goes through them.
         Op::Correct | Op::TopK { .. } | Op::AbsoluteError | Op::RightLabels => Vec::new(),
         Op::Features | Op::Labels | Op::Parameter => unreachable!(),
     }

@@ -62,8 +62,8 @@ fn planted_violations_are_caught() {
     caught("src/gpu/plan.rs", "unsafe { f() }", "unsafe");
     caught("src/gpu/plan.rs", "let v = std::env::var(name);", "std::env");
     caught("src/gpu/plan.rs", "use std::{env, fs};", "std::env");
-    caught("src/train/run.rs", "println!(\"{x}\");", "println!");
-    caught("src/train/run.rs", "eprint!(\"{x}\");", "eprint!");
+    caught("src/train/running/run.rs", "println!(\"{x}\");", "println!");
+    caught("src/train/running/run.rs", "eprint!(\"{x}\");", "eprint!");
     caught("shaders/add.wgsl", &"\n".repeat(400), "400 lines");
 }
 

@@ -10,6 +10,7 @@ mod images;
 mod limits;
 mod loss;
 mod matmul;
+mod metrics;
 mod optimizers;
 mod patterns;
 mod probes;
