@@ -1,4 +1,4 @@
-//! Floor 9: how fast and how right an adapter is: its ceilings, measured, workloads against them, a tuner, a self-test.
+//! Floor 10: how fast and how right an adapter is: its ceilings, measured, workloads against them, a tuner, a self-test.
 //!
 //! `secateur bench` prints what [`measure`] returns; `cargo bench` runs the same [`Workload`]s through criterion.
 mod ceilings;

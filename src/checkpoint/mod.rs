@@ -1,4 +1,4 @@
-//! Floor 6: checkpoints: folders written whole or not at all, and read back only when every byte is right.
+//! Floor 7: checkpoints: folders written whole or not at all, and read back only when every byte is right.
 //!
 //! `ckpt-<step, 12 digits>/` holds `model.safetensors`, `optimizer.safetensors` and `manifest.json`.
 //! All functions here expect that the caller holds the logdir's [`Lock`], or only reads.

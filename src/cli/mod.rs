@@ -1,4 +1,4 @@
-//! Floor 8: the command line. Results go to standard output, progress and logs to standard error.
+//! Floor 11: the command line. Results go to standard output, progress and logs to standard error.
 mod adapter;
 mod args;
 mod bench;

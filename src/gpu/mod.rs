@@ -1,4 +1,4 @@
-//! Floor 1: the device, kernels and replayable plans. Nothing here knows of training.
+//! Floor 2: the device, kernels and replayable plans. Nothing here knows of training.
 mod adapter;
 mod cache;
 mod device;

@@ -1,4 +1,4 @@
-//! Floor 3: a model as a static graph, its gradients as more of the same graph, and its lowering to launches.
+//! Floor 4: a model as a static graph, its gradients as more of the same graph, and its lowering to launches.
 //!
 //! Pruning changes values, never shapes, so one graph serves a whole run.
 mod accumulate;

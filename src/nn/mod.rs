@@ -1,4 +1,4 @@
-//! Floor 4: models by name, and initial values by seed.
+//! Floor 5: models by name, and initial values by seed.
 mod init;
 mod input;
 pub mod layers;

@@ -1,4 +1,4 @@
-//! Floor 6: magnitude pruning of safetensors files of any size, without training.
+//! Floor 9: magnitude pruning of safetensors files of any size, without training.
 //!
 //! A file is read in chunks and written in one pass: header and layout stay byte for byte, pruned
 //! elements become zero. The host holds one chunk at a time.

@@ -1,4 +1,4 @@
-//! Floor 5: which weights to prune, how many, and when.
+//! Floor 6: which weights to prune, how many, and when.
 mod choice;
 mod entries;
 mod lists;

@@ -1,4 +1,4 @@
-//! Floor 7: a compiled network on a device, without a loop and without files: its plans, its tensors, its steps.
+//! Floor 8: a compiled network on a device, without a loop and without files: its plans, its tensors, its steps.
 mod evaluate;
 mod masks;
 mod model_file;

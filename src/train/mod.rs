@@ -1,4 +1,4 @@
-//! Floor 8: the supervised training loop, and what it leaves in its logdir.
+//! Floor 9: the supervised training loop, and what it leaves in its logdir.
 mod guard;
 mod options;
 mod recipe;
