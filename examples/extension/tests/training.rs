@@ -29,7 +29,7 @@ fn the_source_trains_and_resumes_to_the_bit() {
     for name in ["fc1.weight", "fc2.weight"] {
         assert_eq!(straight.weights(name).unwrap(), halves.weights(name).unwrap(), "{name}");
     }
-    let first = go("untrained", 1).session.predict(&[0.5]).unwrap();
+    let first = go("untrained", 10).session.predict(&[0.5]).unwrap();
     let error = |y: &[f32]| (y[0] - 0.5f32.sin()).abs() + (y[1] - 0.5f32.cos()).abs();
     let last = straight.predict(&[0.5]).unwrap();
     assert!(error(&last.values) < error(&first.values) / 2.0, "{last:?} after {first:?}");
