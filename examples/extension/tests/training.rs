@@ -6,8 +6,8 @@ use secateur::train::{TrainOptions, train};
 use secateur::{Gpu, GpuOptions, Model, Optimizer, Pruning, PruningSpec, TrainOp};
 use secateur_extension::{Signed, Waves};
 
-fn spec() -> PruningSpec {
-    PruningSpec::to(0.5).score(Score::custom(Signed { limit: 1e6 })).keep_units(false)
+fn spec(sparsity: f64) -> PruningSpec {
+    PruningSpec::to(sparsity).score(Score::custom(Signed { limit: 1e6 })).keep_units(false)
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn the_source_trains_and_resumes_to_the_bit() {
         let model = Model::mlp(&[24]);
         let train_op =
             TrainOp::new(&gpu, &model, Optimizer::adam(0.01), Waves::new(32), 5).unwrap();
-        let masks = Pruning::new(spec().sparsity_function_end_step(200)).unwrap();
+        let masks = Pruning::new(spec(0.1).sparsity_function_end_step(200)).unwrap();
         let options = TrainOptions { number_of_steps: Some(steps), ..Default::default() };
         let logdir = folder.join(name);
         train(train_op, Some(&logdir), masks.conditional_mask_update_op(), options).unwrap()
@@ -41,7 +41,7 @@ fn the_score_keeps_the_largest_values() {
     let gpu = Gpu::open(&GpuOptions::from_env().unwrap()).unwrap();
     let input = Input::of(&Waves::new(4));
     let network = Model::mlp(&[33]).network(4, &input).unwrap();
-    let masks = Pruning::new(spec()).unwrap().mask_update_op();
+    let masks = Pruning::new(spec(0.5)).unwrap().mask_update_op();
     let mut session = Session::new(&gpu, &network, Optimizer::sgd(0.1), &masks, 5).unwrap();
     let before = session.weights("fc2.weight").unwrap();
     session.update_masks(0.5).unwrap();
