@@ -49,7 +49,7 @@ impl Session {
     }
 
     /// As [`evaluate`](Self::evaluate), on the batches of any source from where it is: to its end, or to the end of the epoch that
-    /// its first batch belongs to.
+    /// its first batch belongs to. A source that has one epoch without an end is never done: evaluate on one that ends.
     ///
     /// # Errors
     /// [`Error::Shape`] when the source does not fit the network, [`Error::Batch`] names what is wrong with a batch, and what the

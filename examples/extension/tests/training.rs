@@ -29,10 +29,17 @@ fn the_source_trains_and_resumes_to_the_bit() {
     for name in ["fc1.weight", "fc2.weight"] {
         assert_eq!(straight.weights(name).unwrap(), halves.weights(name).unwrap(), "{name}");
     }
-    let first = go("untrained", 10).session.predict(&[0.5]).unwrap();
-    let error = |y: &[f32]| (y[0] - 0.5f32.sin()).abs() + (y[1] - 0.5f32.cos()).abs();
-    let last = straight.predict(&[0.5]).unwrap();
-    assert!(error(&last.values) < error(&first.values) / 2.0, "{last:?} after {first:?}");
+    // The mean squared error over -3 to 3.
+    let error = |session: &Session| {
+        let xs: Vec<f32> = (-30..=30).map(|i| i as f32 / 10.0).collect();
+        let found = session.predict(&xs).unwrap();
+        let of = |(i, x): (usize, &f32)| {
+            (found.row(i)[0] - x.sin()).powi(2) + (found.row(i)[1] - x.cos()).powi(2)
+        };
+        xs.iter().enumerate().map(of).sum::<f32>() / 61.0
+    };
+    let (first, last) = (error(&go("begun", 10).session), error(&straight));
+    assert!(last < first / 2.0, "{last} after {first}");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
