@@ -23,8 +23,8 @@ fn main(
     if i >= params.len {
         return;
     }
-    let place = i / params.columns;
-    let token = min(u32(tokens[place]), params.rows - 1u);
-    let at = token * params.columns + i - place * params.columns;
+    let position = i / params.columns;
+    let token = min(u32(tokens[position]), params.rows - 1u);
+    let at = token * params.columns + i - position * params.columns;
     out[i] = select(table[at], 0.0, MASKED && !bit(mask[at / 32u], at));
 }

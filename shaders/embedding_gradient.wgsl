@@ -1,4 +1,4 @@
-// out[t, c] = sum of gradient[i, c] over the places i whose token is t, in their order.
+// out[t, c] = sum of gradient[i, c] over the positions i whose token is t, in their order.
 //
 // A workgroup a row of the table; of 256 tokens at a time it marks those that are its own, and only these
 // are read from the gradient.
@@ -41,10 +41,10 @@ fn main(
         for (var word = 0u; word < 8u; word += 1u) {
             var bits = atomicLoad(&marks[word]);
             while bits != 0u {
-                let place = begin + word * 32u + firstTrailingBit(bits);
+                let position = begin + word * 32u + firstTrailingBit(bits);
                 bits &= bits - 1u;
                 if column < params.columns {
-                    sum += gradient[place * params.columns + column];
+                    sum += gradient[position * params.columns + column];
                 }
             }
         }

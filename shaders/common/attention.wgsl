@@ -1,6 +1,6 @@
-// Attention over x [batch, length, 3, heads, width]: queries, keys and values of each place.
+// Attention over x [batch, length, 3, heads, width]: queries, keys and values of each position.
 //
-// A workgroup of 64 is one place of one head; what it weighs other places with is in its memory.
+// A workgroup of 64 is one position of one head; what it weighs other positions with is in its memory.
 struct Params {
     batch: u32,
     heads: u32,
@@ -29,17 +29,17 @@ fn place_of(group: vec3<u32>, groups: vec3<u32>) -> Place {
     return Place(batch, row - batch * params.heads, i - row * params.length, batch < params.batch);
 }
 
-// Where the query, key or value of place `at` begins in x.
+// Where the query, key or value of position `at` begins in x.
 fn part(p: Place, at: u32, which: u32) -> u32 {
     return (((p.batch * params.length + at) * 3u + which) * params.heads + p.head) * params.width;
 }
 
-// Where place `at` begins in a result [batch, length, heads, width].
+// Where position `at` begins in a result [batch, length, heads, width].
 fn result(p: Place, at: u32) -> u32 {
     return ((p.batch * params.length + at) * params.heads + p.head) * params.width;
 }
 
-// One past the last place that a query sees.
+// One past the last position that a query sees.
 fn sees(at: u32) -> u32 {
     return select(params.length, at + 1u, CAUSAL);
 }

@@ -53,7 +53,7 @@ impl Graph {
             let place = n.inputs.iter().position(|&input| input == weight);
             let elements = u64::from(n.shape.elements().unwrap_or(0));
             match (n.op, place) {
-                // Once at each place of a sequence.
+                // Once at each position of a sequence.
                 (Op::Lstm { shape: super::Lstm { length, .. } }, Some(1..)) => length.into(),
                 (Op::Gru { shape: super::Gru { length, .. } }, Some(1..)) => length.into(),
                 (

@@ -6,7 +6,7 @@ use crate::{Error, Result};
 
 impl Graph {
     /// Mean softmax cross-entropy `[1]` of `logits [..., classes]` against `labels [...]`, over the batch and,
-    /// where the labels have a second axis, its places.
+    /// where the labels have a second axis, its positions.
     ///
     /// # Errors
     /// [`Error::Shape`] when the shapes do not fit.

@@ -5,7 +5,7 @@ use crate::kernels::{AbsoluteError, Correct, RightLabels, TopK};
 use crate::{Error, Result};
 
 impl Graph {
-    /// Number of rows, or places, `[1]` whose label has the highest logit.
+    /// Number of rows, or positions, `[1]` whose label has the highest logit.
     ///
     /// # Errors
     /// [`Error::Shape`] when the shapes do not fit.
@@ -15,7 +15,7 @@ impl Graph {
         Ok(self.push(Op::ColumnSum, vec![rows], Shape::new([1]), "correct"))
     }
 
-    /// Number of rows, or places, `[1]` of `logits [..., classes]` whose label in `labels [...]` is among the `k` highest
+    /// Number of rows, or positions, `[1]` of `logits [..., classes]` whose label in `labels [...]` is among the `k` highest
     /// logits; of equal logits that of the lower class number is higher. A label whose logit is NaN is never right, and
     /// with `k` of all classes or more every other one is. With `k = 1` it is what [`correct`](Self::correct) counts.
     /// A single logit is that of class 1 against 0 for class 0.

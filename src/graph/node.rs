@@ -118,7 +118,7 @@ pub enum Op {
     Embedding,
     /// Inputs `tokens`, `gradient`: gradient of the table.
     EmbeddingGradient,
-    /// Input `x`: attention among its places.
+    /// Input `x`: attention among its positions.
     Attention {
         /// Extents.
         shape: Heads,

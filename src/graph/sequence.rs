@@ -14,17 +14,17 @@ impl Graph {
     /// # Errors
     /// [`Error::Shape`] unless `table` has rank 2.
     pub fn embedding(&mut self, tokens: Tensor, table: Tensor) -> Result<Tensor> {
-        let (places, rows) = (self.shape(tokens).clone(), self.shape(table).clone());
+        let (positions, rows) = (self.shape(tokens).clone(), self.shape(table).clone());
         let &[_, columns] = rows.dims() else {
             return Err(Error::shape("embedding", format!("table {rows} needs rank 2")));
         };
-        let shape = Shape::new([places.dims(), &[columns]].concat());
+        let shape = Shape::new([positions.dims(), &[columns]].concat());
         let name = self.layer_of(table);
         Ok(self.push(Op::Embedding, vec![tokens, table], shape, &name))
     }
 
     /// Scaled dot-product attention (Vaswani et al. 2017) of `x [batch, length, 3 * channels]`, queries, keys and values side
-    /// by side, each with `heads` heads: `[batch, length, channels]`. Where `causal` a place sees only itself and those before
+    /// by side, each with `heads` heads: `[batch, length, channels]`. Where `causal` a position sees only itself and those before
     /// it.
     ///
     /// # Errors
@@ -71,14 +71,15 @@ impl Lowering<'_> {
         match (node.op, inputs.as_slice()) {
             (Op::Embedding, &[tokens, table]) => {
                 let [rows, columns] = self.matrix(node.inputs[1])?;
-                let places = self.elements(node.inputs[0])?;
+                let positions = self.elements(node.inputs[0])?;
                 let mask = self.bindings.masks[node.inputs[1].0];
-                self.plan.push(Embedding { tokens, table, mask, out, places, rows, columns })
+                self.plan.push(Embedding { tokens, table, mask, out, positions, rows, columns })
             }
             (Op::EmbeddingGradient, &[tokens, gradient]) => {
                 let [rows, columns] = self.matrix(tensor)?;
-                let places = self.elements(node.inputs[0])?;
-                EmbeddingGradient { tokens, gradient, out, places, rows, columns }.push(self.plan)
+                let positions = self.elements(node.inputs[0])?;
+                EmbeddingGradient { tokens, gradient, out, positions, rows, columns }
+                    .push(self.plan)
             }
             (Op::Attention { shape }, &[x]) => self.plan.push(Attention { shape, x, out }),
             (Op::AttentionGradient { shape }, &[x, gradient]) => {

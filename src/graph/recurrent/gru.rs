@@ -32,9 +32,9 @@ pub(super) const WEIGHTS: usize = 4;
 pub struct Gru {
     /// Sequences.
     pub rows: u32,
-    /// Places of each.
+    /// Positions of each.
     pub length: u32,
-    /// Features of a place.
+    /// Features of a position.
     pub width: u32,
     /// Units.
     pub units: u32,

@@ -45,9 +45,9 @@ pub struct LstmWeights {
 pub struct Lstm {
     /// Sequences.
     pub rows: u32,
-    /// Places of each.
+    /// Positions of each.
     pub length: u32,
-    /// Features of a place.
+    /// Features of a position.
     pub width: u32,
     /// Units.
     pub units: u32,
@@ -129,7 +129,7 @@ impl Graph {
         if units == 0 || outputs == 0 || length == 0 {
             let (kernel, of) = (self.shape(kernel), projection.map(|p| self.shape(p).to_string()));
             let message = format!(
-                "kernel {kernel} needs 4 columns a unit, projection {of:?} a column an output, x a place or more"
+                "kernel {kernel} needs 4 columns a unit, projection {of:?} a column an output, x a position or more"
             );
             return Err(Error::shape("lstm", message));
         }

@@ -1,6 +1,6 @@
 //! Recurrent layers: a whole sequence is one node, unrolled into launches when it is lowered.
 //!
-//! The state after the last place of a batch is kept; a batch whose rows go on from those of the one before
+//! The state after the last position of a batch is kept; a batch whose rows go on from those of the one before
 //! ([`crate::kernels::Step::follows`]) begins with it, any other with zeros: truncated backpropagation through time.
 mod gru;
 mod lstm;
@@ -39,7 +39,7 @@ impl Graph {
         Ok(tensor)
     }
 
-    /// Rows, places and features of `x`.
+    /// Rows, positions and features of `x`.
     fn sequence(&self, op: &str, x: Tensor) -> Result<[u32; 3]> {
         let xs = self.shape(x);
         <[u32; 3]>::try_from(xs.dims()).map_err(|_| {

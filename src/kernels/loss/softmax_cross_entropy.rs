@@ -22,7 +22,7 @@ pub struct SoftmaxCrossEntropy {
     pub batch: u32,
     /// Columns of the logits.
     pub classes: u32,
-    /// Rows of the logits for each row of the batch: the places of a sequence.
+    /// Rows of the logits for each row of the batch: the positions of a sequence.
     pub repeat: u32,
     /// Share of the target that is spread over all classes (Szegedy et al. 2016), 0 for none.
     pub smoothing: f32,

@@ -1,21 +1,21 @@
 //! `attention` and its gradients: scaled dot-product attention whose matrix of weights is never in memory.
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_groups, read, write};
 
-/// Most places of a sequence: the weights of one query lie in a workgroup's memory.
+/// Most positions of a sequence: the weights of one query lie in a workgroup's memory.
 const MAX_LENGTH: u32 = 1024;
 
-/// Extents of `x [batch, length, 3, heads, width]`: the queries, keys and values of each place.
+/// Extents of `x [batch, length, 3, heads, width]`: the queries, keys and values of each position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heads {
     /// Sequences.
     pub batch: u32,
     /// Heads.
     pub heads: u32,
-    /// Places of a sequence, at most 1,024.
+    /// Positions of a sequence, at most 1,024.
     pub length: u32,
     /// Channels of a head.
     pub width: u32,
-    /// Whether a place sees only itself and those before it.
+    /// Whether a position sees only itself and those before it.
     pub causal: bool,
 }
 
@@ -26,7 +26,7 @@ crate::uniform! {
         batch: u32,
         /// Heads.
         heads: u32,
-        /// Places of a sequence.
+        /// Positions of a sequence.
         length: u32,
         /// Channels of a head.
         width: u32,
@@ -68,7 +68,7 @@ impl Heads {
         let (length, width) = (self.length, self.width);
         if length > MAX_LENGTH || width > MAX_LENGTH {
             return Err(format!(
-                "sequences of {length} places, heads of {width} channels; at most {MAX_LENGTH} each"
+                "sequences of {length} positions, heads of {width} channels; at most {MAX_LENGTH} each"
             ));
         }
         if self.len().saturating_mul(3) > u64::from(u32::MAX) {
@@ -77,7 +77,7 @@ impl Heads {
         Ok(())
     }
 
-    /// Place in `x` of channel 0 of the query (0), key (1) or value (2).
+    /// Position in `x` of channel 0 of the query (0), key (1) or value (2).
     fn part(&self, batch: usize, head: usize, at: usize, which: usize) -> usize {
         (((batch * self.length as usize + at) * 3 + which) * self.heads as usize + head)
             * self.width as usize
@@ -87,7 +87,7 @@ impl Heads {
         ((batch * self.length as usize + at) * self.heads as usize + head) * self.width as usize
     }
 
-    /// Calls `each` with batch, head, query and the weights that it gives the places that it sees.
+    /// Calls `each` with batch, head, query and the weights that it gives the positions that it sees.
     fn each(&self, x: &[f64], mut each: impl FnMut(usize, usize, usize, &[f64])) {
         let [batch, heads, length, width] =
             [self.batch, self.heads, self.length, self.width].map(|n| n as usize);

@@ -8,16 +8,16 @@ use crate::gpu::{
 /// `out[i] = table[tokens[i]]`; a token past the table is its last row.
 #[derive(Debug, Clone, Copy)]
 pub struct Embedding {
-    /// `[places]`, whole numbers as f32.
+    /// `[positions]`, whole numbers as f32.
     pub tokens: Slot,
     /// `[rows, columns]`
     pub table: Slot,
     /// Mask over the table.
     pub mask: Option<Slot>,
-    /// `[places, columns]`
+    /// `[positions, columns]`
     pub out: Slot,
     /// Tokens.
-    pub places: u32,
+    pub positions: u32,
     /// Rows of the table.
     pub rows: u32,
     /// Columns of the table.
@@ -40,14 +40,14 @@ fn len(x: u32, y: u32) -> u64 {
     u64::from(x) * u64::from(y)
 }
 
-fn check(places: u32, rows: u32, columns: u32) -> Result<(), String> {
+fn check(positions: u32, rows: u32, columns: u32) -> Result<(), String> {
     // Larger whole numbers are not all numbers in f32.
     let most = 1 << 24;
     if rows > most {
         return Err(format!("{rows} rows of a table, at most {most}"));
     }
-    if len(places, columns).max(len(rows, columns)) > u64::from(u32::MAX) {
-        return Err(format!("{places} places and {rows} rows of {columns}: over 2^32 elements"));
+    if len(positions, columns).max(len(rows, columns)) > u64::from(u32::MAX) {
+        return Err(format!("{positions} positions and {rows} rows of {columns}: over 2^32 elements"));
     }
     Ok(())
 }
@@ -63,16 +63,16 @@ impl Kernel for Embedding {
     fn bind(&self) -> Vec<Bound> {
         let table = len(self.rows, self.columns);
         vec![
-            self.tokens.needs(self.places.into()),
+            self.tokens.needs(self.positions.into()),
             self.table.needs(table),
             self.mask.map_or(Bound::NONE, |s| s.needs(table.div_ceil(32))),
-            self.out.needs(len(self.places, self.columns)),
+            self.out.needs(len(self.positions, self.columns)),
         ]
     }
 
     fn params(&self) -> EmbeddingParams {
-        let Self { places, rows, columns, .. } = *self;
-        EmbeddingParams { len: places * columns, rows, columns }
+        let Self { positions, rows, columns, .. } = *self;
+        EmbeddingParams { len: positions * columns, rows, columns }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
@@ -80,11 +80,11 @@ impl Kernel for Embedding {
     }
 
     fn grid(&self) -> [u32; 3] {
-        grid_1d(self.places.saturating_mul(self.columns))
+        grid_1d(self.positions.saturating_mul(self.columns))
     }
 
     fn check(&self) -> Result<(), String> {
-        check(self.places, self.rows, self.columns)
+        check(self.positions, self.rows, self.columns)
     }
 }
 
@@ -92,14 +92,14 @@ impl Kernel for Embedding {
 /// more than looking at the tokens.
 #[derive(Debug, Clone, Copy)]
 pub struct EmbeddingGradient {
-    /// `[places]`, whole numbers as f32.
+    /// `[positions]`, whole numbers as f32.
     pub tokens: Slot,
-    /// Of the result, `[places, columns]`.
+    /// Of the result, `[positions, columns]`.
     pub gradient: Slot,
     /// `[rows, columns]`
     pub out: Slot,
     /// Tokens.
-    pub places: u32,
+    pub positions: u32,
     /// Rows of the table.
     pub rows: u32,
     /// Columns of the table.
@@ -109,7 +109,7 @@ pub struct EmbeddingGradient {
 crate::uniform! {
     /// Uniform of [`EmbeddingGradient`].
     pub struct EmbeddingGradientParams {
-        /// First place of this launch.
+        /// First position of this launch.
         begin: u32,
         /// One past the last.
         end: u32,
@@ -121,17 +121,17 @@ crate::uniform! {
 }
 
 impl EmbeddingGradient {
-    /// Places of one launch: if all are the same token, one invocation reads them all.
+    /// Positions of one launch: if all are the same token, one invocation reads them all.
     const PART: u32 = MAX_LOOP_ITERATIONS / 2 / 256 * 256;
 
-    /// Appends it to `plan`, in as many launches as the places need.
+    /// Appends it to `plan`, in as many launches as the positions need.
     ///
     /// # Errors
     /// [`crate::Error::Plan`] for extents that do not fit the slots.
     pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
         let mut begin = 0;
-        while begin == 0 || begin < self.places {
-            let end = self.places.min(begin + Self::PART);
+        while begin == 0 || begin < self.positions {
+            let end = self.positions.min(begin + Self::PART);
             plan.push(Part { whole: self, begin, end })?;
             begin = end.max(1);
         }
@@ -139,7 +139,7 @@ impl EmbeddingGradient {
     }
 }
 
-/// The places `begin..end`.
+/// The positions `begin..end`.
 struct Part {
     whole: EmbeddingGradient,
     begin: u32,
@@ -171,7 +171,7 @@ impl Kernel for Part {
     }
 
     fn check(&self) -> Result<(), String> {
-        check(self.whole.places, self.whole.rows, self.whole.columns)
+        check(self.whole.positions, self.whole.rows, self.whole.columns)
     }
 }
 
@@ -183,15 +183,15 @@ impl Kernel for EmbeddingGradient {
 
     fn bind(&self) -> Vec<Bound> {
         vec![
-            self.tokens.needs(self.places.into()),
-            self.gradient.needs(len(self.places, self.columns)),
+            self.tokens.needs(self.positions.into()),
+            self.gradient.needs(len(self.positions, self.columns)),
             self.out.needs(len(self.rows, self.columns)),
         ]
     }
 
     fn params(&self) -> EmbeddingGradientParams {
-        let Self { places, rows, columns, .. } = *self;
-        EmbeddingGradientParams { begin: 0, end: places, rows, columns }
+        let Self { positions, rows, columns, .. } = *self;
+        EmbeddingGradientParams { begin: 0, end: positions, rows, columns }
     }
 
     fn grid(&self) -> [u32; 3] {
@@ -199,11 +199,11 @@ impl Kernel for EmbeddingGradient {
     }
 
     fn check(&self) -> Result<(), String> {
-        let (places, most) = (self.places, Self::PART);
-        if places > most {
-            return Err(format!("{places} places in one launch, at most {most}; use its push"));
+        let (positions, most) = (self.positions, Self::PART);
+        if positions > most {
+            return Err(format!("{positions} positions in one launch, at most {most}; use its push"));
         }
-        check(places, self.rows, self.columns)
+        check(positions, self.rows, self.columns)
     }
 }
 

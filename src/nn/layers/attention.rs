@@ -7,7 +7,7 @@ use crate::Result;
 use crate::graph::{Init, Tensor};
 use crate::kernels::Activation;
 
-/// Multi-head attention (Vaswani et al. 2017) among the places of `x [batch, length, channels]`, with its projections. Named
+/// Multi-head attention (Vaswani et al. 2017) among the positions of `x [batch, length, channels]`, with its projections. Named
 /// `attention1`, ...; layers `qkv [channels, 3 * channels]` and `out [channels, channels]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,7 +17,7 @@ pub struct Attention {
     pub name: Option<String>,
     /// Heads, each of `channels / heads` channels.
     pub heads: u32,
-    /// Whether a place sees only itself and those before it.
+    /// Whether a position sees only itself and those before it.
     #[serde(default = "yes")]
     pub causal: bool,
     /// First values of the weights.
@@ -29,7 +29,7 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// With the defaults: a place sees only itself and those before it.
+    /// With the defaults: a position sees only itself and those before it.
     pub fn new(heads: u32) -> Self {
         Self { name: None, heads, causal: true, init: glorot(), masked: true }
     }

@@ -49,7 +49,7 @@ impl Builder {
         self.graph.shape(x).dims().to_vec()
     }
 
-    /// Last extent of `x`: features of a row or place, channels of an image.
+    /// Last extent of `x`: features of a row or position, channels of an image.
     pub fn width(&self, x: Tensor) -> u32 {
         self.graph.shape(x).dims().last().copied().unwrap_or(1)
     }

@@ -53,7 +53,7 @@ impl Build for BatchNorm {
     }
 }
 
-/// Layer normalisation of each row or place (Ba et al. 2016). Named `norm1`, ...; parameters `scale` and `shift`.
+/// Layer normalisation of each row or position (Ba et al. 2016). Named `norm1`, ...; parameters `scale` and `shift`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerNorm {
@@ -78,7 +78,7 @@ impl Build for LayerNorm {
     }
 }
 
-/// RMS normalisation of each row or place (Zhang and Sennrich 2019). Named `norm1`, ...; parameter `scale`.
+/// RMS normalisation of each row or position (Zhang and Sennrich 2019). Named `norm1`, ...; parameter `scale`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RmsNorm {

@@ -47,32 +47,32 @@ fn words(x: &[f32]) -> Vec<u32> {
 #[test]
 fn labels_among_the_highest_logits_are_counted() {
     let Some(gpu) = gpu() else { return };
-    for places in [1, 3] {
+    for positions in [1, 3] {
         let mut graph = Graph::default();
-        let features = graph.features(BATCH, places * 9);
-        let (labels, logits) = match places {
+        let features = graph.features(BATCH, positions * 9);
+        let (labels, logits) = match positions {
             1 => (graph.labels(BATCH), features),
             _ => {
-                let logits = graph.reshape(features, [BATCH, places, 9]).unwrap();
-                (graph.position_labels(BATCH, places), logits)
+                let logits = graph.reshape(features, [BATCH, positions, 9]).unwrap();
+                (graph.position_labels(BATCH, positions), logits)
             }
         };
-        let mut noise = Noise::new(places.into());
-        let x = noise.integers((BATCH * places * 9) as usize, 3);
-        let y = noise.below((BATCH * places) as usize, 9);
+        let mut noise = Noise::new(positions.into());
+        let x = noise.integers((BATCH * positions * 9) as usize, 3);
+        let y = noise.below((BATCH * positions) as usize, 9);
         let of =
             |graph: &Graph, metric| value(gpu, graph, metric, [features, labels], [&words(&x), &y]);
-        let valid = Step { rows: ROWS * places, ..Step::default() };
+        let valid = Step { rows: ROWS * positions, ..Step::default() };
         let mut counts = Vec::new();
         for k in [1, 3, 9] {
             let metric = graph.top_k(logits, labels, k).unwrap();
             let want: f32 = top_k_reference(&x, &y, 9, k as usize, &valid).iter().sum();
             counts.push(of(&graph, metric));
-            assert_eq!(counts.last(), Some(&want), "{k} highest, {places} places");
+            assert_eq!(counts.last(), Some(&want), "{k} highest, {positions} positions");
         }
         let correct = graph.correct(logits, labels).unwrap();
         assert_eq!(of(&graph, correct), counts[0]);
-        assert_eq!(counts[2], (ROWS * places) as f32);
+        assert_eq!(counts[2], (ROWS * positions) as f32);
     }
 }
 

@@ -12,10 +12,11 @@ const BATCH: u32 = 3;
 const VOCABULARY: u32 = 7;
 const WIDTH: u32 = 4;
 
-/// Tokens of `places` places through an embedding, `between`, and a layer; a label for each.
-fn around(places: u32, between: impl Fn(&mut Graph, Tensor) -> Tensor) -> Network {
+/// Tokens of `positions` positions through an embedding, `between`, and a layer; a label for each.
+fn around(positions: u32, between: impl Fn(&mut Graph, Tensor) -> Tensor) -> Network {
     let mut graph = Graph::default();
-    let (features, labels) = (graph.features(BATCH, places), graph.position_labels(BATCH, places));
+    let (features, labels) =
+        (graph.features(BATCH, positions), graph.position_labels(BATCH, positions));
     let table = graph.parameter("embed.weight", [VOCABULARY, WIDTH]).unwrap();
     let x = graph.embedding(features, table).unwrap();
     let x = between(&mut graph, x);
@@ -24,7 +25,7 @@ fn around(places: u32, between: impl Fn(&mut Graph, Tensor) -> Tensor) -> Networ
     let logits = graph.linear(x, w, None, Activation::Identity).unwrap();
     let loss = graph.softmax_cross_entropy(logits, labels).unwrap();
     let correct = graph.correct(logits, labels).unwrap();
-    let task = Task::Classification { classes: VOCABULARY, positions: places as usize };
+    let task = Task::Classification { classes: VOCABULARY, positions: positions as usize };
     let ends = Ends { features, answers: labels, output: logits, loss };
     Network::new("test", graph, task, ends).with_metric(Metric::Accuracy, correct)
 }
@@ -93,8 +94,8 @@ fn lstm_as_upstreams_cells() {
         (4, false, None, clipped),
     ];
     for (i, variant) in variants.into_iter().enumerate() {
-        for places in [1, 4] {
-            let network = around(places, |graph, x| lstm(graph, x, "lstm1", variant));
+        for positions in [1, 4] {
+            let network = around(positions, |graph, x| lstm(graph, x, "lstm1", variant));
             check(network, 100, i as u64, true);
         }
     }
@@ -112,8 +113,8 @@ fn two_layers_of_lstm() {
 #[test]
 fn gru_as_upstreams_cell() {
     for (i, units) in [1, 5, 6].into_iter().enumerate() {
-        for places in [1, 4] {
-            let network = around(places, |graph, x| gru(graph, x, "gru1", units));
+        for positions in [1, 4] {
+            let network = around(positions, |graph, x| gru(graph, x, "gru1", units));
             check(network, 100, i as u64, true);
         }
     }

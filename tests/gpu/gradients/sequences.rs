@@ -11,27 +11,28 @@ use super::Case;
 const BATCH: u32 = 3;
 const VOCABULARY: u32 = 7;
 
-/// Tokens of `places` places through an embedding with positions, `between`, and a layer; a label for each.
+/// Tokens of `positions` positions through an embedding with positions, `between`, and a layer; a label for each.
 fn around(
-    places: u32,
+    positions: u32,
     width: u32,
     smoothing: f32,
     between: impl Fn(&mut Graph, Tensor) -> Tensor,
 ) -> Network {
     let mut graph = Graph::default();
-    let (features, labels) = (graph.features(BATCH, places), graph.position_labels(BATCH, places));
+    let (features, labels) =
+        (graph.features(BATCH, positions), graph.position_labels(BATCH, positions));
     let table = graph.parameter("embed.weight", [VOCABULARY, width]).unwrap();
     let table = graph.apply_mask(table).unwrap();
     let x = graph.embedding(features, table).unwrap();
-    let positions = graph.parameter("position.weight", [places, width]).unwrap();
-    let x = graph.add(x, positions).unwrap();
+    let learned = graph.parameter("position.weight", [positions, width]).unwrap();
+    let x = graph.add(x, learned).unwrap();
     let x = between(&mut graph, x);
     let width = *graph.shape(x).dims().last().unwrap();
     let w = graph.parameter("head.weight", [width, VOCABULARY]).unwrap();
     let logits = graph.linear(x, w, None, Activation::Identity).unwrap();
     let loss = graph.smoothed_cross_entropy(logits, labels, smoothing).unwrap();
     let correct = graph.correct(logits, labels).unwrap();
-    let task = Task::Classification { classes: VOCABULARY, positions: places as usize };
+    let task = Task::Classification { classes: VOCABULARY, positions: positions as usize };
     let ends = Ends { features, answers: labels, output: logits, loss };
     Network::new("test", graph, task, ends).with_metric(Metric::Accuracy, correct)
 }
@@ -50,12 +51,12 @@ fn smoothed_labels() {
 
 #[test]
 fn attention() {
-    for (i, (places, width, heads, causal)) in
+    for (i, (positions, width, heads, causal)) in
         [(1, 4, 1, true), (6, 8, 2, true), (5, 6, 3, false), (67, 4, 1, true)]
             .into_iter()
             .enumerate()
     {
-        let network = around(places, width, 0.0, |graph, x| {
+        let network = around(positions, width, 0.0, |graph, x| {
             let w = graph.parameter("qkv.weight", [width, 3 * width]).unwrap();
             let w = graph.apply_mask(w).unwrap();
             let b = graph.parameter("qkv.bias", [3 * width]).unwrap();
@@ -66,7 +67,7 @@ fn attention() {
         });
         let case = Case::new(network, 3, 500, i as u64).tokens(VOCABULARY);
         // Differences of every parameter take their time.
-        if places < 60 {
+        if positions < 60 {
             case.check_differences();
         }
         case.check_device();

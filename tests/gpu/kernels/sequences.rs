@@ -46,27 +46,27 @@ fn dropout_is_a_function_of_noise_stream_and_index() {
 #[test]
 fn embeddings_and_their_gradients() {
     let Some(gpu) = gpu() else { return };
-    for (places, rows, columns) in
+    for (positions, rows, columns) in
         [(1, 1, 1), (31, 2, 33), (257, 65, 32), (1000, 7, 300), (33_000, 3, 5)]
     {
-        let mut noise = Noise::new(places as u64);
-        let mut tokens: Vec<f32> = noise.below(places, rows).iter().map(|&t| t as f32).collect();
+        let mut noise = Noise::new(positions as u64);
+        let mut tokens: Vec<f32> = noise.below(positions, rows).iter().map(|&t| t as f32).collect();
         if rows > 5 {
             // Tokens that do not occur get zeros.
             tokens.iter_mut().for_each(|t| *t = if *t == 5.0 { 4.0 } else { *t });
         }
         let table = noise.floats((rows * columns) as usize, 1.0);
-        let gradient = noise.integers(places * columns as usize, 8);
+        let gradient = noise.integers(positions * columns as usize, 8);
         let words = noise.words(((rows * columns) as usize).div_ceil(32));
-        let n = places as u32;
-        let context = |e| panic!("{places} of {rows} x {columns}: {e}");
+        let n = positions as u32;
+        let context = |e| panic!("{positions} of {rows} x {columns}: {e}");
         for masked in [false, true] {
             let mut rig = Rig::new(gpu);
             let (t, w) = (rig.slot("tokens", &tokens), rig.slot("table", &table));
             let m = rig.slot("mask", &words);
-            let out = rig.output("out", places * columns as usize);
+            let out = rig.output("out", positions * columns as usize);
             let mask = masked.then_some(m);
-            rig.push(Embedding { tokens: t, table: w, mask, out, places: n, rows, columns });
+            rig.push(Embedding { tokens: t, table: w, mask, out, positions: n, rows, columns });
             let got: Vec<f32> = rig.run().read(out);
             let mask = masked.then_some(words.as_slice());
             let want = embedding_reference(&wide(&tokens), &wide(&table), mask, columns as usize);
@@ -75,7 +75,7 @@ fn embeddings_and_their_gradients() {
         let mut rig = Rig::new(gpu);
         let (t, g) = (rig.slot("tokens", &tokens), rig.slot("gradient", &gradient));
         let out = rig.output("out", (rows * columns) as usize);
-        let kernel = EmbeddingGradient { tokens: t, gradient: g, out, places: n, rows, columns };
+        let kernel = EmbeddingGradient { tokens: t, gradient: g, out, positions: n, rows, columns };
         kernel.push(&mut rig.plan).unwrap();
         let got: Vec<f32> = rig.run().read(out);
         let dims = [rows as usize, columns as usize];
@@ -93,8 +93,8 @@ fn a_token_past_the_table_stays_inside() {
         (rig.slot("tokens", &[9.0f32, 1e9]), rig.slot("table", &[1f32, 2.0, 3.0]));
     let (out, sums) = (rig.output("out", 2), rig.output("sums", 3));
     let gradient = rig.slot("gradient", &[4f32, 5.0]);
-    rig.push(Embedding { tokens, table, mask: None, out, places: 2, rows: 3, columns: 1 });
-    rig.push(EmbeddingGradient { tokens, gradient, out: sums, places: 2, rows: 3, columns: 1 });
+    rig.push(Embedding { tokens, table, mask: None, out, positions: 2, rows: 3, columns: 1 });
+    rig.push(EmbeddingGradient { tokens, gradient, out: sums, positions: 2, rows: 3, columns: 1 });
     let bench = rig.run();
     assert_eq!(bench.read::<f32>(out), [3.0, 3.0]);
     assert_eq!(bench.read::<f32>(sums), [0.0, 0.0, 9.0]);

@@ -3,7 +3,7 @@ mod layers;
 mod mixed;
 mod options;
 mod own_score;
-mod places;
+mod positions;
 mod pruning;
 mod recompute;
 mod rescue;

@@ -26,10 +26,10 @@ pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolu
     let rows = Rows { rows: 1, columns: 1, epsilon: 1.0, centred: true };
     plan.push(Normalise { rows, x: a, y: c }).unwrap();
     plan.push(NormaliseGradient { rows, gradient: a, x: b, out: c }).unwrap();
-    let (places, rows, columns) = (40_000, 1, 1);
+    let (positions, rows, columns) = (40_000, 1, 1);
     let (tokens, table, masked) = (a, b, Some(mask));
-    plan.push(Embedding { tokens, table, mask: masked, out: c, places, rows, columns }).unwrap();
-    EmbeddingGradient { tokens, gradient: b, out: c, places, rows, columns }.push(plan).unwrap();
+    plan.push(Embedding { tokens, table, mask: masked, out: c, positions, rows, columns }).unwrap();
+    EmbeddingGradient { tokens, gradient: b, out: c, positions, rows, columns }.push(plan).unwrap();
     let shape = Heads { batch: 1, heads: 1, length: 1, width: 1, causal: true };
     plan.push(Attention { shape, x: a, out: c }).unwrap();
     super::recurrent::variants(plan, [a, b, mask, c]);
