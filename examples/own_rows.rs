@@ -2,9 +2,8 @@
 use std::sync::Arc;
 
 use secateur::data::{Answers, Batches, Dataset, Scaling};
-use secateur::session::ModelFile;
 use secateur::train::{TrainOptions, train};
-use secateur::{Gpu, GpuOptions, Model, Optimizer, Pruning, PruningSpec, Result, TrainOp};
+use secateur::{Gpu, GpuOptions, Model, Optimizer, Pruning, PruningSpec, Result, Session, TrainOp};
 
 fn main() -> Result<()> {
     let quick = std::env::args().any(|a| a == "--quick");
@@ -34,15 +33,8 @@ fn main() -> Result<()> {
     let path =
         std::env::temp_dir().join(format!("secateur-own-rows-{}.safetensors", std::process::id()));
     session.model_file()?.write(&path)?;
-    let file = ModelFile::open(&path)?;
-    let scaling = file.schema.as_ref().and_then(|schema| schema.scaling.clone());
-    let predictor = file.session(&gpu, 8)?;
-    let new = Dataset::new("new", &[2], vec![50.0, 1.0, 95.0, 0.5], Answers::None)?;
-    let new = match scaling {
-        Some(scaling) => new.scaled(scaling)?,
-        None => new,
-    };
-    let prediction = predictor.predict_dataset("output", &Arc::new(new))?;
+    let predictor = Session::open(&gpu, &path, 8)?;
+    let prediction = predictor.predict(&[50.0, 1.0, 95.0, 0.5])?;
     println!(
         "50 * 1.0 + 3 is {:.1}, 95 * 0.5 + 3 is {:.1}",
         prediction.values[0], prediction.values[1]

@@ -22,6 +22,12 @@ pub struct Data {
     /// The targets are labels that a row has (1) or has not (0), several at once.
     #[arg(long)]
     pub multi_label: bool,
+    /// Columns of a table that are neither features nor answers, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub ignore: Vec<String>,
+    /// Leave out the rows of a table that lack a value (empty, NA, NaN, null, ?).
+    #[arg(long)]
+    pub drop_missing: bool,
     /// What to test on: a share of the rows like 0.2, which is the default, or a second file or folder.
     #[arg(long)]
     pub test: Option<String>,
@@ -36,13 +42,18 @@ pub struct Data {
 impl Data {
     /// Puts what is given into `options`.
     pub fn change(&self, options: &mut OpenOptions) {
-        let Self { data: _, length, label, targets, multi_label, test, size, standardise } = self;
+        let Self { data: _, length, label, targets, multi_label, .. } = self;
+        let Self { ignore, drop_missing, test, size, standardise, .. } = self;
         options.length = length.or(options.length);
         options.label = label.clone().or(options.label.take());
         if !targets.is_empty() {
             options.targets.clone_from(targets);
         }
         options.multi_label |= multi_label;
+        if !ignore.is_empty() {
+            options.ignore.clone_from(ignore);
+        }
+        options.drop_missing |= drop_missing;
         options.test = test.clone().or(options.test.take());
         options.size = size.or(options.size);
         options.standardise |= standardise;

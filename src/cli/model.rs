@@ -39,6 +39,9 @@ impl Trained {
         if name.starts_with("text:") {
             options.length = Some(self.window());
         }
+        if let Some(recipe) = self.recipe.as_ref().filter(|_| name.starts_with("csv:")) {
+            options.ignore.clone_from(&recipe.data_options.ignore);
+        }
         asked.change(&mut options);
         let schema = self.file.schema.as_ref();
         Ok((name.clone(), data::open_rows(name, &options, schema)?))

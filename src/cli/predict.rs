@@ -38,6 +38,10 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         args.output.is_some() || !args.common.json,
         "--json tells of a file; name it with -o, or leave out --json for the answers themselves"
     );
+    ensure!(
+        !args.data.drop_missing,
+        "--drop-missing would part the answers from the rows that they are for; fill in the values"
+    );
     let (name, rows) = trained.rows(&args.data)?;
     let gpu = adapter::gpu(&args.common)?;
     let batch = if rows.is_text() { trained.batch(None, &rows) } else { args.batch };

@@ -21,7 +21,12 @@ pub(super) fn rows(path: &Path, options: &OpenOptions, schema: Option<&Schema>) 
     let (mut features, mut targets) = (Vec::new(), Vec::new());
     let mut classes = Classes::new(schema);
     let mut record = StringRecord::new();
+    let mut dropped = 0_u64;
     while reader.read_record(&mut record).map_err(|error| malformed(path, error))? {
+        if options.drop_missing && columns.used().any(|column| is_missing(&record[column])) {
+            dropped += 1;
+            continue;
+        }
         let refused = |column: usize, what: String| {
             let message = format!(
                 "line {}, column `{}`: {what}",
@@ -46,7 +51,15 @@ pub(super) fn rows(path: &Path, options: &OpenOptions, schema: Option<&Schema>) 
         }
     }
     if features.is_empty() {
-        return Err(Error::file(path, "has a line of names and no row; add rows below it"));
+        let message = match dropped {
+            0 => "has a line of names and no row; add rows below it".to_owned(),
+            _ => format!("lacks a value in each of its {dropped} rows; ignore the column without"),
+        };
+        return Err(Error::file(path, message));
+    }
+    if dropped > 0 {
+        let all = dropped + (features.len() / columns.features.len()) as u64;
+        log::warn!("{name}: {dropped} of {all} rows lack a value and are left out");
     }
 
     let named = |columns: &[usize]| columns.iter().map(|&i| header[i].to_owned()).collect();
@@ -156,7 +169,23 @@ impl Columns {
             }
         }
         let answers = |column: &usize| label == Some(*column) || targets.contains(column);
-        let rest: Vec<usize> = (0..header.len()).filter(|column| !answers(column)).collect();
+        let mut ignored = Vec::new();
+        for name in &options.ignore {
+            // Rows to predict may lack what training ignored.
+            match (find(name), schema) {
+                (Some(column), _) if answers(&column) => {
+                    let message = format!("`{name}` is the label or a target; it cannot be both");
+                    return Err(Error::argument("ignore", message));
+                }
+                (Some(column), _) => ignored.push(column),
+                (None, Some(_)) => {}
+                (None, None) => {
+                    needed(name)?;
+                }
+            }
+        }
+        let is_rest = |column: &usize| !answers(column) && !ignored.contains(column);
+        let rest: Vec<usize> = (0..header.len()).filter(is_rest).collect();
         let names = schema.map_or(&[][..], |schema| &schema.columns);
         let features = if names.is_empty() {
             rest
@@ -164,7 +193,8 @@ impl Columns {
             let unknown = rest.iter().find(|&&column| !names.iter().any(|n| *n == header[column]));
             if let Some(&column) = unknown {
                 let message = format!(
-                    "column `{}` is not one that the model was trained on; remove it (it knows {})",
+                    "column `{}` is not one that the model was trained on; `ignore` it, or remove it (it knows \
+                     {})",
                     &header[column],
                     names.join(", ")
                 );
@@ -178,16 +208,31 @@ impl Columns {
         }
         Ok(Self { features, label, targets, flags })
     }
+
+    /// All that are read.
+    fn used(&self) -> impl Iterator<Item = usize> + '_ {
+        self.features.iter().chain(&self.label).chain(&self.targets).copied()
+    }
+}
+
+/// Whether a cell says that there is no value.
+fn is_missing(field: &str) -> bool {
+    ["", "na", "n/a", "nan", "null", "?"].contains(&field.to_ascii_lowercase().as_str())
 }
 
 /// A finite number, or what is wrong with it.
 fn number(field: &str) -> Result<f32, String> {
     match field.parse::<f32>() {
-        _ if field.is_empty() => Err("is empty; fill it in or remove the row".into()),
+        _ if field.is_empty() => {
+            Err("is empty; fill it in, or leave out such rows by `drop_missing`".into())
+        }
         Ok(number) if number.is_finite() => Ok(number),
         Ok(_) => Err(format!("`{field}` is not finite as an f32; repair it or remove the row")),
+        Err(_) if is_missing(field) => {
+            Err(format!("`{field}` is no number; fill it in, or leave out such rows by `drop_missing`"))
+        }
         Err(_) => Err(format!(
-            "`{field}` is no number; write it as numbers, remove the column, or name it as the label"
+            "`{field}` is no number; write it as numbers, `ignore` the column, or name it as the label"
         )),
     }
 }

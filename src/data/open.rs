@@ -93,6 +93,16 @@ struct Kind {
 }
 
 const COLUMNS: &[&str] = &["label", "targets", "multi_label", "test", "standardise", "split_seed"];
+const TABLE: &[&str] = &[
+    "label",
+    "targets",
+    "multi_label",
+    "ignore",
+    "drop_missing",
+    "test",
+    "standardise",
+    "split_seed",
+];
 const IMAGES: &[&str] = &["test", "size", "standardise", "split_seed"];
 
 /// Add a kind of data by its line here, and its file.
@@ -103,7 +113,7 @@ const KINDS: &[Kind] = &[
     Kind { name: "fashion-mnist", path: "DIR", options: &[], halves: Some(|dir, _| idx_folder(dir, "fashion-mnist")), rows: None },
     Kind { name: "cifar10", path: "PATH", options: &[], halves: Some(|path, _| cifar10(path)), rows: None },
     Kind { name: "text", path: "FILE", options: &["length"], halves: Some(|path, options| text(path, options.window())), rows: Some(text::rows) },
-    Kind { name: "csv", path: "FILE", options: COLUMNS, halves: None, rows: Some(csv::rows) },
+    Kind { name: "csv", path: "FILE", options: TABLE, halves: None, rows: Some(csv::rows) },
     Kind { name: "npy", path: "FILE", options: COLUMNS, halves: None, rows: Some(npy::rows) },
     Kind { name: "npz", path: "FILE", options: COLUMNS, halves: None, rows: Some(npz::rows) },
     Kind { name: "safetensors", path: "FILE", options: COLUMNS, halves: None, rows: Some(safetensors::rows) },

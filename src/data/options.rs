@@ -23,6 +23,13 @@ pub struct OpenOptions {
     /// Whether the targets are labels that a row has (1) or has not (0).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub multi_label: bool,
+    /// Columns of a table that are neither features nor answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    /// Whether rows of a table that lack a value are left out; otherwise they are an error. Such a
+    /// cell is empty, or says `NA`, `N/A`, `NaN`, `null` or `?`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drop_missing: bool,
     /// The share of the rows to test on, like `0.2`, which is the default; or a second file or
     /// folder.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,6 +74,8 @@ impl OpenOptions {
             ("label", self.label.is_some()),
             ("targets", !self.targets.is_empty()),
             ("multi_label", self.multi_label),
+            ("ignore", !self.ignore.is_empty()),
+            ("drop_missing", self.drop_missing),
             ("test", self.test.is_some()),
             ("size", self.size.is_some()),
             ("standardise", self.standardise),

@@ -59,7 +59,19 @@ impl Session {
     }
 
     /// All rows of `dataset` once.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for rows that are scaled otherwise than those that the network knows.
     pub(super) fn whole(&self, dataset: &Arc<Dataset>) -> Result<Batches> {
+        let known = self.schema.as_ref().is_some_and(|s| s.scaling.as_ref() != dataset.scaling());
+        if known {
+            let message = format!(
+                "{} is not scaled as the rows that the network was trained on; scale it by \
+                 Dataset::scaled with the scaling of Session::schema",
+                dataset.name()
+            );
+            return Err(Error::shape("scaling", message));
+        }
         let batches = Batches::new(Arc::clone(dataset), self.takes.batch, None)?.epochs(Some(1));
         Ok(batches.streams(dataset.is_text()))
     }

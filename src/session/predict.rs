@@ -96,8 +96,10 @@ impl Prediction {
 }
 
 impl Session {
-    /// The network's output on rows of [`width`](Self::width) features, one after the other in `rows`, with the weights as
-    /// [`evaluate`](Self::evaluate) takes them. Waits for the device.
+    /// The network's output on rows of [`width`](Self::width) features, one after the other in
+    /// `rows`, with the weights as [`evaluate`](Self::evaluate) takes them. Features are given as
+    /// they were measured: the scaling of the [`schema`](Self::schema), where it has one, is applied
+    /// here. Waits for the device.
     ///
     /// # Errors
     /// [`Error::Shape`] unless `rows` is whole rows, at least one; [`Error::Argument`] for a feature that is not finite.
@@ -122,8 +124,12 @@ impl Session {
         }
         let mut predicting = self.predicting(name)?;
         let mut features = vec![0.0; self.takes.batch * width];
+        let scaling = self.schema.as_ref().and_then(|schema| schema.scaling.as_ref());
         for chunk in rows.chunks(self.takes.batch * width) {
             features[..chunk.len()].copy_from_slice(chunk);
+            if let Some(scaling) = scaling {
+                scaling.apply(&mut features[..chunk.len()]);
+            }
             features[chunk.len()..].fill(0.0);
             let rows = chunk.len() / width;
             predicting.push(&features, Step { follows: 0, ..self.scalars(1, rows) }, rows)?;

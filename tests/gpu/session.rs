@@ -159,6 +159,17 @@ fn a_file_opens_as_the_session_that_wrote_it() {
     let opened = Session::open(gpu, &path, 9).unwrap();
     let predict = |session: &Session| session.predict_dataset("output", &data).unwrap();
     assert_eq!(predict(&opened), predict(&session));
+    // Rows as they were measured are scaled by the session; a data set must say its own scaling.
+    let measured = Noise::new(11).floats(ROWS * WIDTH, 1.0);
+    assert_eq!(opened.predict(&measured).unwrap(), predict(&session));
+    let unscaled = regression();
+    for refused in [
+        opened.predict_dataset("output", &unscaled).map(|_| ()),
+        opened.evaluate(&unscaled).map(|_| ()),
+    ] {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("sums is not scaled as the rows"), "{error}");
+    }
 
     // The same weights by their names, into a model of one's own.
     let network = Model::mlp(&[16]).network(16, &Input::from(&*data)).unwrap();

@@ -81,6 +81,35 @@ fn tabs_and_gzip_are_read() {
     assert_eq!(files.rows("csv", "bom.csv", "").unwrap().schema().columns, ["a", "b"]);
 }
 
+/// As tables of measurements are published: with words, and with values that are missing.
+#[test]
+fn columns_are_ignored_and_rows_without_a_value_dropped() {
+    let text = "kind,island,x,y\na,north,1,2\nb,south,NA,3\nb,north,4,5\na,,,\nNA,north,6,7\n";
+    let all = "label = 'kind'\nignore = ['island']\ndrop_missing = true";
+    let data = read(text, all).unwrap();
+    assert_eq!((features(&data), labels(&data)), (vec![1.0, 2.0, 4.0, 5.0], vec![0, 1]));
+    assert_eq!(data.schema().columns, ["x", "y"]);
+    fails(
+        read(text, "label = 'kind'"),
+        &["line 2, column `island`: `north` is no number", "`ignore` the column"],
+    );
+    fails(
+        read(text, "label = 'kind'\nignore = ['island']"),
+        &["line 3, column `x`: `NA` is no number", "`drop_missing`"],
+    );
+    fails(read(text, "label = 'kind'\nignore = ['sland']"), &["has no column `sland`"]);
+    fails(read(text, "label = 'kind'\nignore = ['kind']"), &["`ignore`: `kind` is the label"]);
+    let none = "x,y\n?,1\nnull,2\n";
+    fails(read(none, "drop_missing = true"), &["lacks a value in each of its 2 rows"]);
+    // New rows by the schema, with what was ignored in training or without.
+    let schema = data.schema();
+    fails(read_by("y,x,island\n1,2,north\n", &schema), &["`island`", "`ignore` it"]);
+    let new = Files::new();
+    new.write("t.csv", "y,x,island\n1,2,north\n");
+    let rows = new.rows_by("csv", "t.csv", "ignore = ['island', 'else']", &schema).unwrap();
+    assert_eq!(features(&rows), [2.0, 1.0]);
+}
+
 #[test]
 fn faults_are_named_by_line_and_column() {
     let label = "label = 'y'";
