@@ -1,7 +1,7 @@
 //! Language models of characters, an LSTM and a small transformer, pruned to 80 % while they learn.
 //!
-//! `cargo run --release --example characters -- FILE` with a text; without one, on this crate's own documents. `--quick` takes
-//! a few steps only.
+//! `cargo run --release --example characters -- FILE` with a text; without one, on this crate's own
+//! documents. `--quick` takes a few steps only.
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,7 +28,8 @@ fn main() -> Result<()> {
 }
 
 fn run(gpu: &Gpu, model: &Model, data: &Split, steps: u64) -> Result<()> {
-    // Row by row each batch goes on where the one before it ended, and so does the state of an LSTM.
+    // Row by row each batch goes on where the one before it ended, and so does the state of an
+    // LSTM.
     let batches = Batches::new(Arc::clone(&data.train), 16, None)?.streams(true);
     let clip = Clip { global_norm: Some(1.0), ..Clip::default() };
     let training = Training { clip, ..Optimizer::adam(0.005).into() };

@@ -1,7 +1,8 @@
-//! Upstream's CIFAR-10 example: its network, its augmentation in a thread ahead of the steps, averages in evaluation.
+//! Upstream's CIFAR-10 example: its network, its augmentation in a thread ahead of the steps,
+//! averages in evaluation.
 //!
-//! `cargo run --release --example cifar10 -- PATH` with the folder or a file of CIFAR-10's binary records; without one, on
-//! coloured stripes made here. `--quick` takes a few steps only.
+//! `cargo run --release --example cifar10 -- PATH` with the folder or a file of CIFAR-10's binary
+//! records; without one, on coloured stripes made here. `--quick` takes a few steps only.
 use std::path::Path;
 use std::sync::Arc;
 

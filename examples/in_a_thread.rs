@@ -1,4 +1,5 @@
-//! Training in a thread while the main thread lives: it hears of every step over a channel, and ends the run.
+//! Training in a thread while the main thread lives: it hears of every step over a channel, and
+//! ends the run.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;

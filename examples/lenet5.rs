@@ -1,7 +1,7 @@
 //! LeNet-5 pruned to 90 % while it learns.
 //!
-//! `cargo run --release --example lenet5 -- DIR` with the four idx files of MNIST in `DIR`; without one, on the embedded
-//! digits, enlarged to 28x28. `--quick` takes a few steps only.
+//! `cargo run --release --example lenet5 -- DIR` with the four idx files of MNIST in `DIR`; without
+//! one, on the embedded digits, enlarged to 28x28. `--quick` takes a few steps only.
 use std::path::Path;
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Own rows in, trained and pruned, predictions out: a function of two numbers, learnt from 400 measurements.
+//! Own rows in, trained and pruned, predictions out: a function of two numbers, learnt from 400
+//! measurements.
 use std::sync::Arc;
 
 use secateur::data::{Answers, Batches, Dataset, Scaling};

@@ -1,5 +1,5 @@
-//! An application that has a wgpu device already shares it: it computes on the device itself, has secateur train on it, and
-//! goes on computing.
+//! An application that has a wgpu device already shares it: it computes on the device itself, has
+//! secateur train on it, and goes on computing.
 //!
 //! `cargo run --release --example shared_device [-- --quick]`
 use secateur::raw::wgpu;

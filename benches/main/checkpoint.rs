@@ -12,8 +12,8 @@ use super::rows::Rows;
 
 /// `stall`: how long training stands still for one save, submission of the copies and receipt of
 /// the bytes together, of a model with Adam. `saving` and `not saving`: a step of the largest model
-/// with a save begun every second (or as soon as the one before is done), and without, each the mean
-/// of a dozen.
+/// with a save begun every second (or as soon as the one before is done), and without, each the
+/// mean of a dozen.
 pub fn checkpoint(rows: &mut Rows<'_>, models: &[(&str, &[u32])]) {
     let gpu = rows.gpu;
     for &(name, widths) in models {

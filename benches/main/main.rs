@@ -1,38 +1,46 @@
-//! First what the adapter can do: bytes a second of a large copy, and f32 multiply-adds a second in registers (the measuring
-//! of `secateur bench`). Then workloads, those whose work is counted as shares of these ceilings: as control, the sum of two
-//! vectors of 2^20 elements (12 MiB moved), which depends on nothing that this crate could do better; dense products of each
-//! form that training needs, square and ragged; sums and selections of 90 % in sizes from 10^5 to 10^8; whole mask updates of
-//! 10^6 weights by each score and pattern (see `mask_update`); what the host pays to replay a plan; train steps on made-up data
-//! (see `train_step`): an MLP in batches of 32 to 512, the CNN of the tutorials, LeNet-5, CIFAR-10, an LSTM and a transformer;
-//! what a checkpoint costs (see `checkpoint`); what a process costs before its first step is done (see `cold_start`).
+//! First what the adapter can do: bytes a second of a large copy, and f32 multiply-adds a second in
+//! registers (the measuring of `secateur bench`). Then workloads, those whose work is counted as
+//! shares of these ceilings: as control, the sum of two vectors of 2^20 elements (12 MiB moved),
+//! which depends on nothing that this crate could do better; dense products of each form that
+//! training needs, square and ragged; sums and selections of 90 % in sizes from 10^5 to 10^8; whole
+//! mask updates of 10^6 weights by each score and pattern (see `mask_update`); what the host pays
+//! to replay a plan; train steps on made-up data (see `train_step`): an MLP in batches of 32 to
+//! 512, the CNN of the tutorials, LeNet-5, CIFAR-10, an LSTM and a transformer; what a checkpoint
+//! costs (see `checkpoint`); what a process costs before its first step is done (see `cold_start`).
 //!
-//! Measured is wall time on the host. `control`, `matmul`, `add` and `mask update` are replayed as training replays launches:
-//! up to 64 repetitions or 20 ms in a submission, several submissions in flight. `whole mask update` submits once and waits once
-//! a repetition. `train step` is a run of `train` from its second step to its end, with up to three steps in flight; `plan
-//! replay` encodes and submits 40 launches and waits for them outside of the measured time, its row `CPU` is the same on the
-//! clock of the thread that does it; `cold start` begins before a process is spawned.
+//! Measured is wall time on the host. `control`, `matmul`, `add` and `mask update` are replayed as
+//! training replays launches: up to 64 repetitions or 20 ms in a submission, several submissions in
+//! flight. `whole mask update` submits once and waits once a repetition. `train step` is a run of
+//! `train` from its second step to its end, with up to three steps in flight; `plan replay` encodes
+//! and submits 40 launches and waits for them outside of the measured time, its row `CPU` is the
+//! same on the clock of the thread that does it; `cold start` begins before a process is spawned.
 //!
-//! The share is of the time that the work takes at least: its operations at the rate of multiply-adds, or the bytes of its
-//! operands, each moved once, at the copy's bandwidth, whichever is longer. A selection counts one comparison a weight, a train
-//! step its products, its parameters and the optimizer's tensors.
+//! The share is of the time that the work takes at least: its operations at the rate of
+//! multiply-adds, or the bytes of its operands, each moved once, at the copy's bandwidth, whichever
+//! is longer. A selection counts one comparison a weight, a train step its products, its parameters
+//! and the optimizer's tensors.
 //!
-//! How each can mislead: small work looks slower than it is, as launches do not overlap; operands that stay in a cache can make
-//! shares above 100 %; `mask update` ranks evenly spread weights where its row says nothing else, and a group's tensors hold the same ones; `train step` shuffles and uploads
-//! its batches, as training does; `masked` are steps between mask updates, whose cost is a row of its own; `plan replay` is the
-//! host's part alone, and the device may take longer. A software adapter shares its cores with the host and with whatever else
-//! runs, and clocks of real GPUs rise under load: compare rows of one run on one adapter, and two runs only where their
+//! How each can mislead: small work looks slower than it is, as launches do not overlap; operands
+//! that stay in a cache can make shares above 100 %; `mask update` ranks evenly spread weights
+//! where its row says nothing else, and a group's tensors hold the same ones; `train step` shuffles
+//! and uploads its batches, as training does; `masked` are steps between mask updates, whose cost
+//! is a row of its own; `plan replay` is the host's part alone, and the device may take longer. A
+//! software adapter shares its cores with the host and with whatever else runs, and clocks of real
+//! GPUs rise under load: compare rows of one run on one adapter, and two runs only where their
 //! controls agree.
 //!
-//! `cargo bench` measures; `cargo test --benches` runs each benchmark once at a tiny size. `cargo bench -- matmul` measures the
-//! rows whose names hold that.
+//! `cargo bench` measures; `cargo test --benches` runs each benchmark once at a tiny size. `cargo
+//! bench -- matmul` measures the rows whose names hold that.
 //!
-//! With `SECATEUR_PRECISION=mixed` the products are measured over f16 too (`f16 matmul`, without the copies), and train steps are of
-//! mixed precision.
+//! With `SECATEUR_PRECISION=mixed` the products are measured over f16 too (`f16 matmul`, without
+//! the copies), and train steps are of mixed precision.
 //!
-//! `SECATEUR_BENCH_JSON=FILE` writes the rows there too. `SECATEUR_PEER='PROGRAM ARGUMENT...'` compares instead: our workload
-//! and the peer's by turns, three rounds, medians of both. The program is called with one more argument, `matmul` (NN in sizes
-//! 512, 1024 and 2048), `mlp-sgd`, `mlp-adam` (784-300-100-10, batch 128) or `cnn-sgd` (batch 64), and prints lines `NAME NUMBER
-//! UNIT`: `matmul512_median 5.1 GFLOP/s`, `mlp_sgd_median 22.5 steps/s`; other lines are left alone.
+//! `SECATEUR_BENCH_JSON=FILE` writes the rows there too. `SECATEUR_PEER='PROGRAM ARGUMENT...'`
+//! compares instead: our workload and the peer's by turns, three rounds, medians of both. The
+//! program is called with one more argument, `matmul` (NN in sizes 512, 1024 and 2048), `mlp-sgd`,
+//! `mlp-adam` (784-300-100-10, batch 128) or `cnn-sgd` (batch 64), and prints lines `NAME NUMBER
+//! UNIT`: `matmul512_median 5.1 GFLOP/s`, `mlp_sgd_median 22.5 steps/s`; other lines are left
+//! alone.
 mod checkpoint;
 mod cold_start;
 mod mask_update;

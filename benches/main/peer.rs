@@ -1,4 +1,5 @@
-//! A peer side by side: both measure the same workloads, by turns, so that what else the machine does falls on both.
+//! A peer side by side: both measure the same workloads, by turns, so that what else the machine
+//! does falls on both.
 use std::process::Command;
 
 use secateur::bench::{Effort, TrainStep, Workload, median};
@@ -26,7 +27,8 @@ fn asked(tiny: bool) -> Result<Vec<(&'static str, Vec<Named>)>> {
     ])
 }
 
-/// Runs `peer` (a program and its first arguments, parted by spaces) by turns with ours: medians of both, and ours by theirs.
+/// Runs `peer` (a program and its first arguments, parted by spaces) by turns with ours: medians of
+/// both, and ours by theirs.
 pub fn compare(gpu: &Gpu, peer: &str, tiny: bool) -> Result<()> {
     let effort = if tiny { Effort::QUICK } else { Effort::FULL };
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();

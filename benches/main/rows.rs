@@ -39,7 +39,8 @@ impl<'g> Rows<'g> {
         Ok(Self { gpu, tiny, criterion, ceilings, rows: Vec::new() })
     }
 
-    /// A row of `group`; `time` repeats it so many times and says how long that took. Nothing where it was not asked for.
+    /// A row of `group`; `time` repeats it so many times and says how long that took. Nothing where
+    /// it was not asked for.
     pub fn row(
         &mut self,
         group: &str,

@@ -8,8 +8,9 @@ use secateur::{Model, Optimizer, Result};
 
 use super::rows::Rows;
 
-/// A row for each network and optimizer, dense and with 90 % of its weights pruned; for the MLP with SGD and the CNN also in
-/// the modes whose products read masks; the MLP also over the size of the batch.
+/// A row for each network and optimizer, dense and with 90 % of its weights pruned; for the MLP
+/// with SGD and the CNN also in the modes whose products read masks; the MLP also over the size of
+/// the batch.
 pub fn train_step(rows: &mut Rows<'_>) -> Result<()> {
     for step in steps(rows.tiny)? {
         let reads = step.name.ends_with("sgd") && step.work.is_some();

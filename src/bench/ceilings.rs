@@ -16,8 +16,8 @@ const LAUNCHES: u32 = 40;
 const HOST_SAMPLES: usize = 101;
 
 impl Ceilings {
-    /// Measures them on `gpu`: the best variant's median each, of as many samples as `effort` allows; and the medians of 101
-    /// submissions.
+    /// Measures them on `gpu`: the best variant's median each, of as many samples as `effort`
+    /// allows; and the medians of 101 submissions.
     ///
     /// # Errors
     /// [`Error::Device`] where the adapter computes wrongly, or cannot be used.

@@ -1,6 +1,8 @@
-//! Floor 10: how fast and how right an adapter is: its ceilings, measured, workloads against them, a tuner, a self-test.
+//! Floor 10: how fast and how right an adapter is: its ceilings, measured, workloads against them,
+//! a tuner, a self-test.
 //!
-//! `secateur bench` prints what [`measure`] returns; `cargo bench` runs the same [`Workload`]s through criterion.
+//! `secateur bench` prints what [`measure`] returns; `cargo bench` runs the same [`Workload`]s
+//! through criterion.
 mod ceilings;
 #[cfg(feature = "cli")]
 mod plot;

@@ -1,4 +1,5 @@
-//! The roofline as a picture: both axes logarithmic, ceilings as lines, rows as points with their names beside the plot.
+//! The roofline as a picture: both axes logarithmic, ceilings as lines, rows as points with their
+//! names beside the plot.
 use std::ops::Range;
 
 use plotters::coord::Shift;
@@ -126,9 +127,11 @@ fn around(values: impl Iterator<Item = f64>) -> Range<f64> {
     low / 2.0..high * 2.0
 }
 
-/// Heights `apart` and within `range`, if they fit, whose squared distances from the `wanted` ones, which ascend, are least.
+/// Heights `apart` and within `range`, if they fit, whose squared distances from the `wanted` ones,
+/// which ascend, are least.
 fn spread(wanted: &[i32], apart: i32, range: Range<i32>) -> Vec<i32> {
-    // Less their own place in the column, heights must only not descend: neighbours that do share their mean.
+    // Less their own place in the column, heights must only not descend: neighbours that do share
+    // their mean.
     let mut blocks: Vec<(f64, f64)> = Vec::new();
     for (i, &y) in wanted.iter().enumerate() {
         let mut block = (f64::from(y - i as i32 * apart), 1.0);
@@ -143,7 +146,8 @@ fn spread(wanted: &[i32], apart: i32, range: Range<i32>) -> Vec<i32> {
     means.enumerate().map(place).collect()
 }
 
-/// Swaps points until no lines to their `ends` cross. Each swap makes the lines shorter, so this comes to an end.
+/// Swaps points until no lines to their `ends` cross. Each swap makes the lines shorter, so this
+/// comes to an end.
 fn uncross<T>(points: &mut [((i32, i32), T)], ends: &[(i32, i32)]) {
     let length =
         |(x0, y0): (i32, i32), (x1, y1): (i32, i32)| f64::from(x1 - x0).hypot(f64::from(y1 - y0));

@@ -1,4 +1,5 @@
-//! Launches that are replayed as training replays them: many in a submission, several submissions in flight.
+//! Launches that are replayed as training replays them: many in a submission, several submissions
+//! in flight.
 use std::time::{Duration, Instant};
 
 use crate::Result;

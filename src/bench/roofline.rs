@@ -46,7 +46,8 @@ impl Ceilings {
         (work.flops / self.fma_flops_per_second).max(work.bytes / self.copy_bytes_per_second)
     }
 
-    /// Operations a second that `work` can reach: the lower of the rate of multiply-adds and intensity times bandwidth.
+    /// Operations a second that `work` can reach: the lower of the rate of multiply-adds and
+    /// intensity times bandwidth.
     pub fn attainable(&self, work: Work) -> f64 {
         self.fma_flops_per_second.min(work.intensity() * self.copy_bytes_per_second)
     }
@@ -56,8 +57,8 @@ impl Ceilings {
         if work.intensity() < self.ridge() { Limit::Bandwidth } else { Limit::Arithmetic }
     }
 
-    /// Share of the roofline that `work` in `seconds` is: 1 is as fast as can be. Above 1 where operands stay in a cache that
-    /// the copy is too large for.
+    /// Share of the roofline that `work` in `seconds` is: 1 is as fast as can be. Above 1 where
+    /// operands stay in a cache that the copy is too large for.
     pub fn share(&self, work: Work, seconds: f64) -> f64 {
         self.least_seconds(work) / seconds
     }

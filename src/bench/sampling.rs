@@ -46,7 +46,8 @@ pub struct Sampled {
     pub samples: usize,
 }
 
-/// Samples of `time`, which repeats a workload so many times and says how long that took. The first call is not counted.
+/// Samples of `time`, which repeats a workload so many times and says how long that took. The first
+/// call is not counted.
 ///
 /// # Errors
 /// Those of `time`.

@@ -79,7 +79,8 @@ pub struct Measured {
     pub left_out: Vec<LeftOut>,
 }
 
-/// Measures the ceilings of `gpu` and then workloads against them; `progress` hears what comes next.
+/// Measures the ceilings of `gpu` and then workloads against them; `progress` hears what comes
+/// next.
 ///
 /// # Errors
 /// [`Error::Device`] and its like. What the adapter has no room for is left out instead.
@@ -121,7 +122,8 @@ struct Suite<'a> {
 }
 
 impl Suite<'_> {
-    /// A b in growing sizes, and the other forms in the two largest of them; over halves too where products read such.
+    /// A b in growing sizes, and the other forms in the two largest of them; over halves too where
+    /// products read such.
     fn products(&mut self) -> Result<()> {
         let sizes: &[u32] =
             if self.effort.tiny { &[16, 32] } else { &[256, 512, 1024, 2048, 4096, 8192] };
@@ -139,8 +141,8 @@ impl Suite<'_> {
         Ok(())
     }
 
-    /// One workload in growing sizes, each `factor` times as much work as the one before, until one takes too long or does not
-    /// fit; how many were measured.
+    /// One workload in growing sizes, each `factor` times as much work as the one before, until one
+    /// takes too long or does not fit; how many were measured.
     fn growing(&mut self, sizes: impl Iterator<Item = Workload>, factor: f64) -> Result<usize> {
         let (mut fit, mut expected) = (0, 0.0);
         for workload in sizes {
@@ -151,7 +153,8 @@ impl Suite<'_> {
         Ok(fit)
     }
 
-    /// Measures one row that is `expected` to take so many seconds; its time, or none where there is no room or time for it.
+    /// Measures one row that is `expected` to take so many seconds; its time, or none where there
+    /// is no room or time for it.
     fn row(&mut self, workload: &Workload, expected: f64) -> Result<Option<f64>> {
         (self.progress)(&workload.to_string());
         let limit = self.gpu.report().max_binding.min(self.gpu.report().max_buffer);

@@ -47,8 +47,8 @@ impl TrainStep {
         Self::digits(&named.join("-"), Model::mlp(hidden), &layers, batch, optimizer)
     }
 
-    /// The small CNN of many tutorials: 3x3 convolutions of 32 and 64 outputs with ReLU, each before a pooling by 2, and fully
-    /// connected layers of 128 and 10 outputs.
+    /// The small CNN of many tutorials: 3x3 convolutions of 32 and 64 outputs with ReLU, each
+    /// before a pooling by 2, and fully connected layers of 128 and 10 outputs.
     ///
     /// # Errors
     /// [`crate::Error::Argument`] for an optimizer without such a name.
@@ -107,8 +107,8 @@ impl TrainStep {
         }
     }
 
-    /// Wall time of `steps` steps, several in flight as training has them. The step before them, with compilation and the
-    /// mask update, is left out.
+    /// Wall time of `steps` steps, several in flight as training has them. The step before them,
+    /// with compilation and the mask update, is left out.
     ///
     /// # Errors
     /// Those of [`train`].
@@ -155,8 +155,8 @@ impl Counted {
     }
 }
 
-/// Three products a layer, two for the first, whose input has no gradient; parameters and the `kept` tensors of the optimizer
-/// read and written once, and the batch read.
+/// Three products a layer, two for the first, whose input has no gradient; parameters and the
+/// `kept` tensors of the optimizer read and written once, and the batch read.
 fn work(layers: &[Counted], batch: usize, kept: usize) -> Work {
     let product = |l: &Counted| 2.0 * batch as f64 * l.places * l.inputs * l.outputs;
     let products: f64 = layers.iter().map(product).sum();

@@ -5,7 +5,8 @@ use crate::Result;
 use crate::gpu::{Choices, Encoder, Gpu, Phase, PlanBuilder, Program};
 use crate::kernels::{Activation, Form, Matmul, Tiling};
 
-/// One for each class of size: a layer of a small network, and products that fill a small and a large GPU.
+/// One for each class of size: a layer of a small network, and products that fill a small and a
+/// large GPU.
 pub const TUNED_SIZES: [[u32; 3]; 3] = [[128, 300, 784], [1024, 1024, 512], [2048, 2048, 256]];
 /// Each is measured as often, by turns with the others.
 const TURNS: usize = 5;
@@ -21,13 +22,14 @@ pub struct Tuned {
     pub form: Form,
     /// Rows, columns and terms.
     pub size: [u32; 3],
-    /// Name of each variant that runs on the adapter, with the median time of a launch; the first is the fastest.
+    /// Name of each variant that runs on the adapter, with the median time of a launch; the first
+    /// is the fastest.
     pub variants: Vec<(String, Duration)>,
 }
 
-/// Tries every variant that runs on `gpu` at `sizes` (those of [`TUNED_SIZES`] take up to a minute) and says which is
-/// the fastest at each form and class of size.
-/// [`Gpu::keep_tuning`] keeps the choices. They change no result: each sum has the same terms in the same order in any.
+/// Tries every variant that runs on `gpu` at `sizes` (those of [`TUNED_SIZES`] take up to a minute)
+/// and says which is the fastest at each form and class of size. [`Gpu::keep_tuning`] keeps the
+/// choices. They change no result: each sum has the same terms in the same order in any.
 ///
 /// # Errors
 /// [`crate::Error::Device`] and [`crate::Error::OutOfMemory`].

@@ -22,7 +22,8 @@ pub enum Workload {
         /// Rows, columns and terms.
         size: [u32; 3],
     },
-    /// A product of copies in halves, as mixed precision has it; what makes the copies is not measured.
+    /// A product of copies in halves, as mixed precision has it; what makes the copies is not
+    /// measured.
     F16Matmul {
         /// Which operands are stored transposed.
         form: Form,
@@ -34,7 +35,8 @@ pub enum Workload {
         /// Elements.
         len: u32,
     },
-    /// The exact selection of 90 % of the weights by magnitude, as one ranking, with its masks written.
+    /// The exact selection of 90 % of the weights by magnitude, as one ranking, with its masks
+    /// written.
     MaskUpdate {
         /// Weights.
         len: u32,
@@ -63,7 +65,8 @@ pub enum Weights {
     Equal,
 }
 
-/// A workload on a device. What it repeats is as training has it: many launches in a submission, and no wait between.
+/// A workload on a device. What it repeats is as training has it: many launches in a submission,
+/// and no wait between.
 pub struct Prepared(Box<dyn FnMut(u64) -> Result<Duration>>);
 
 impl Workload {
@@ -227,7 +230,8 @@ impl fmt::Debug for Prepared {
     }
 }
 
-/// A phase that fills `slots` with what no kernel could profit from: the same numbers between 0 and 1 each time.
+/// A phase that fills `slots` with what no kernel could profit from: the same numbers between 0 and
+/// 1 each time.
 pub(super) fn fill(plan: &mut PlanBuilder, slots: &[Slot]) -> Result<Phase> {
     let phase = plan.phase("fill");
     let seeds = plan.persistent("seeds", 1);

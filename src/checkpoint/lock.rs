@@ -19,8 +19,8 @@ impl Lock {
     /// Takes the lock of `logdir`, without waiting.
     ///
     /// # Errors
-    /// [`Error::Locked`] with the holder's process id (`unknown` where the system does not let it be
-    /// read), [`Error::Io`] where the file cannot be created or locked.
+    /// [`Error::Locked`] with the holder's process id (`unknown` where the system does not let it
+    /// be read), [`Error::Io`] where the file cannot be created or locked.
     pub fn acquire(logdir: &Path) -> Result<Self> {
         let path = logdir.join(FILE);
         let mut file = File::options()

@@ -44,8 +44,8 @@ pub struct Manifest {
     pub adapter: String,
     /// Name and version of its driver.
     pub driver: String,
-    /// When the run was first started, in seconds since 1970, carried over by a run that resumes; 0 in
-    /// files that do not say.
+    /// When the run was first started, in seconds since 1970, carried over by a run that resumes; 0
+    /// in files that do not say.
     #[serde(default)]
     pub begun_unix: u64,
     /// When this checkpoint was written, in seconds since 1970; filled in by [`save`](super::save)

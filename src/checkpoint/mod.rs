@@ -1,7 +1,9 @@
-//! Floor 7: checkpoints: folders written whole or not at all, and read back only when every byte is right.
+//! Floor 7: checkpoints: folders written whole or not at all, and read back only when every byte is
+//! right.
 //!
-//! `ckpt-<step, 12 digits>/` holds `model.safetensors`, `optimizer.safetensors` and `manifest.json`.
-//! All functions here expect that the caller holds the logdir's [`Lock`], or only reads.
+//! `ckpt-<step, 12 digits>/` holds `model.safetensors`, `optimizer.safetensors` and
+//! `manifest.json`. All functions here expect that the caller holds the logdir's [`Lock`], or only
+//! reads.
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -43,10 +45,10 @@ pub struct Checkpoint {
 
 /// Writes the checkpoint of `manifest.global_step` into `logdir` and returns its folder.
 ///
-/// `format`, `version` and `files` of the manifest are filled in here, and `created_unix` where it is 0.
-/// A valid checkpoint of the same step stays as it is; a damaged one is replaced. Afterwards `retention`
-/// decides which of this and the earlier steps remain; one that cannot be removed is tried again at
-/// the next save.
+/// `format`, `version` and `files` of the manifest are filled in here, and `created_unix` where it
+/// is 0. A valid checkpoint of the same step stays as it is; a damaged one is replaced. Afterwards
+/// `retention` decides which of this and the earlier steps remain; one that cannot be removed is
+/// tried again at the next save.
 ///
 /// # Errors
 /// [`Error::Argument`] for a step of more than 12 digits or a tensor name that is reserved or given
@@ -102,7 +104,8 @@ pub fn save(
     Ok(path)
 }
 
-/// Reads the newest checkpoint of `logdir` that is valid in every byte, or `None` where there is none.
+/// Reads the newest checkpoint of `logdir` that is valid in every byte, or `None` where there is
+/// none.
 ///
 /// # Errors
 /// [`Error::NoValidCheckpoint`] where checkpoints are present but all damaged, [`Error::Io`] where
@@ -133,7 +136,8 @@ pub fn newest(logdir: &Path) -> Result<Option<Checkpoint>> {
 /// Sizes and checksums of all files are checked before a tensor is allocated.
 ///
 /// # Errors
-/// [`Error::File`] naming the file that is damaged, [`Error::Io`] where one is missing or unreadable.
+/// [`Error::File`] naming the file that is damaged, [`Error::Io`] where one is missing or
+/// unreadable.
 pub fn load(path: &Path) -> Result<Checkpoint> {
     let manifest = verify(path)?;
     let model = read_tensors(&path.join(MODEL_FILE))?;
@@ -141,7 +145,8 @@ pub fn load(path: &Path) -> Result<Checkpoint> {
     Ok(Checkpoint { path: path.into(), manifest, model, optimizer, skipped: Vec::new() })
 }
 
-/// Reads the checkpoint at `path`, or the newest valid one of the logdir `path`; says in the log which newer ones it skipped.
+/// Reads the checkpoint at `path`, or the newest valid one of the logdir `path`; says in the log
+/// which newer ones it skipped.
 ///
 /// # Errors
 /// As [`load`] and [`newest`]; [`Error::File`] where there is none.
@@ -214,7 +219,8 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
         .map_err(Error::io("list", folder))
 }
 
-/// Takes a checkpoint out of sight in one step, then deletes it; [`sweep`] finishes a broken delete.
+/// Takes a checkpoint out of sight in one step, then deletes it; [`sweep`] finishes a broken
+/// delete.
 fn discard(path: &Path) -> Result<()> {
     let trash = path.with_file_name(format!("{TRASH}{}-{}", name_of(path), std::process::id()));
     remove(&trash).ok();

@@ -22,8 +22,8 @@ impl Retention {
     /// The steps to delete among `checkpoints`, each a step and when it was written; all times in
     /// seconds since 1970. Newest first.
     ///
-    /// Steps say which is older, never the clock: a clock that jumps may keep more, but what goes is
-    /// always among those that `max_to_keep` alone would delete, and what stays once stays.
+    /// Steps say which is older, never the clock: a clock that jumps may keep more, but what goes
+    /// is always among those that `max_to_keep` alone would delete, and what stays once stays.
     pub fn outdated(&self, begun_unix: u64, checkpoints: &[(u64, u64)]) -> Vec<u64> {
         let mut older = checkpoints.to_vec();
         older.sort_unstable_by_key(|&(step, _)| step);

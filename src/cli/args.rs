@@ -43,7 +43,8 @@ pub enum Command {
         after_help = "Examples:\n  secateur predict logs/csv-001 --data csv:new.csv -o answers.csv\n  secateur predict model.safetensors --data npz:new.npz -o answers.npy"
     )]
     Predict(Predict),
-    /// Write a checkpoint's weights to one file, if asked for without the units that pruning killed.
+    /// Write a checkpoint's weights to one file, if asked for without the units that pruning
+    /// killed.
     #[command(
         after_help = "Example:\n  secateur export logs/digits-001 -o small.safetensors --shrink\n  secateur eval small.safetensors --data digits"
     )]
@@ -182,7 +183,8 @@ pub struct Predict {
     pub model: PathBuf,
     #[command(flatten)]
     pub data: Data,
-    /// File to write: *.csv, a line a row, or *.npy, an array of f32. Standard output as CSV where left out.
+    /// File to write: *.csv, a line a row, or *.npy, an array of f32. Standard output as CSV where
+    /// left out.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
     /// Rows in a batch.
@@ -233,23 +235,23 @@ pub struct Prune {
     /// File to write; for an index, the folder. Never the input.
     #[arg(short, long)]
     pub output: PathBuf,
-    /// Share of the weights to prune, 0 to 1: exactly round(N * sparsity), lowest |w| first, of equal
-    /// ones the later first, infinite ones last. N:M patterns say it themselves.
+    /// Share of the weights to prune, 0 to 1: exactly round(N * sparsity), lowest |w| first, of
+    /// equal ones the later first, infinite ones last. N:M patterns say it themselves.
     #[arg(long)]
     pub sparsity: Option<f64>,
-    /// Rank the weights of each tensor, of all of them together, or, with a score that needs data, of
-    /// each output unit, as Wanda's paper does.
+    /// Rank the weights of each tensor, of all of them together, or, with a score that needs data,
+    /// of each output unit, as Wanda's paper does.
     #[arg(long, value_enum, default_value_t)]
     pub scope: Scope,
-    /// `unstructured`; `N:M` like 2:4: of every M along the last axis N are left; or `block:HxW` like
-    /// block:4x4: by the mean of |w| over blocks of a matrix, the last axis being its columns.
+    /// `unstructured`; `N:M` like 2:4: of every M along the last axis N are left; or `block:HxW`
+    /// like block:4x4: by the mean of |w| over blocks of a matrix, the last axis being its columns.
     #[arg(long, default_value = "unstructured")]
     pub pattern: String,
     /// What ranks the weights: `magnitude`; or by running data through a network that secateur has
-    /// trained (a checkpoint, a logdir, or what `export` wrote): `wanda`, |w| times the length of its
-    /// input; `saliency`, |w * gradient| of the last batch; `movement`, what a step of descent
-    /// would do to |w|. There each output unit keeps its highest
-    /// weight, and N:M runs along the inputs.
+    /// trained (a checkpoint, a logdir, or what `export` wrote): `wanda`, |w| times the length of
+    /// its input; `saliency`, |w * gradient| of the last batch; `movement`, what a step of descent
+    /// would do to |w|. There each output unit keeps its highest weight, and N:M runs along the
+    /// inputs.
     #[arg(long, default_value = "magnitude", value_parser = score)]
     pub score: Score,
     #[command(flatten)]

@@ -6,8 +6,9 @@ use secateur::data::OpenOptions;
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Data")]
 pub struct Data {
-    /// `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:PATH`, `text:FILE`, or your own: `csv:FILE`, `npz:FILE`, `npy:FILE`,
-    /// `safetensors:FILE`, `images:DIR` (a folder a class). docs/data.md says what each may hold.
+    /// `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:PATH`, `text:FILE`, or your own:
+    /// `csv:FILE`, `npz:FILE`, `npy:FILE`, `safetensors:FILE`, `images:DIR` (a folder a class).
+    /// docs/data.md says what each may hold.
     #[arg(long)]
     pub data: Option<String>,
     /// Of a text, characters in a window, 64 by default.
@@ -28,13 +29,15 @@ pub struct Data {
     /// Leave out the rows of a table that lack a value (empty, NA, NaN, null, ?).
     #[arg(long)]
     pub drop_missing: bool,
-    /// What to test on: a share of the rows like 0.2, which is the default, or a second file or folder.
+    /// What to test on: a share of the rows like 0.2, which is the default, or a second file or
+    /// folder.
     #[arg(long)]
     pub test: Option<String>,
     /// Height and width that images are brought to, like 32x32.
     #[arg(long, value_parser = size)]
     pub size: Option<[usize; 2]>,
-    /// Bring each feature (of images each channel) to mean 0 and deviation 1 by the training rows; kept with the model.
+    /// Bring each feature (of images each channel) to mean 0 and deviation 1 by the training rows;
+    /// kept with the model.
     #[arg(long)]
     pub standardise: bool,
 }

@@ -1,4 +1,5 @@
-//! A trained network from a path, with the recipe of its run where there is one, and the data for it.
+//! A trained network from a path, with the recipe of its run where there is one, and the data for
+//! it.
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,8 +29,8 @@ impl Trained {
         Ok(Self { file, recipe })
     }
 
-    /// The rows that `asked` names: all of a file, the test half of a known set; or without a name the test half of the run's own
-    /// data. With the name of the data.
+    /// The rows that `asked` names: all of a file, the test half of a known set; or without a name
+    /// the test half of the run's own data. With the name of the data.
     pub fn rows(&self, asked: &Data) -> Result<(String, Arc<Dataset>)> {
         let Some(name) = &asked.data else {
             let recipe = self.own_recipe(asked)?;
@@ -91,8 +92,9 @@ impl Trained {
         input
     }
 
-    /// Rows in a batch of `rows`, where `asked` does not say how many. Of a text they are streams side by side, each of which
-    /// begins with empty states: as many as in the recipe beside it, if there is one.
+    /// Rows in a batch of `rows`, where `asked` does not say how many. Of a text they are streams
+    /// side by side, each of which begins with empty states: as many as in the recipe beside it, if
+    /// there is one.
     pub fn batch(&self, asked: Option<usize>, rows: &Dataset) -> usize {
         let of_recipe = self.recipe.as_ref().filter(|_| rows.is_text()).map(|r| r.batch);
         asked.or(of_recipe).unwrap_or(BATCH)

@@ -94,8 +94,8 @@ fn npy(prediction: &Prediction) -> Vec<u8> {
     bytes
 }
 
-/// A line a row: the class and the probability of each, the probability of each label, or the predicted numbers. Of a text the
-/// character that follows each one.
+/// A line a row: the class and the probability of each, the probability of each label, or the
+/// predicted numbers. Of a text the character that follows each one.
 fn csv(prediction: &Prediction, schema: &Schema, rows: &Dataset) -> String {
     let mut text = String::new();
     let mut line = |fields: Vec<String>| {

@@ -1,5 +1,5 @@
-//! SIGINT and SIGTERM: the first ends the run after the step in hand, the second at once. SIGUSR1: a
-//! checkpoint. SIGXFSZ: an error of the write, not the end of the process.
+//! SIGINT and SIGTERM: the first ends the run after the step in hand, the second at once. SIGUSR1:
+//! a checkpoint. SIGXFSZ: an error of the write, not the end of the process.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -104,7 +104,8 @@ pub fn run(args: &Train) -> Result<Verdict> {
     if outcome.end == End::Stopped {
         return Ok(stopped(&outcome, &signals));
     }
-    // As many rows as the test set has: a forward pass over all of them can take longer than the run.
+    // As many rows as the test set has: a forward pass over all of them can take longer than the
+    // run.
     let rows = Arc::new(data.train.head(data.test.rows())?);
     let measured = Measured {
         train: outcome.session.evaluate(&rows)?,

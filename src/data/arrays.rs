@@ -26,7 +26,8 @@ impl Array {
     /// boolean) and bytes of each.
     ///
     /// # Errors
-    /// In words, for another number of bytes than `shape` needs and for a type that is none of these.
+    /// In words, for another number of bytes than `shape` needs and for a type that is none of
+    /// these.
     pub(super) fn new(
         name: String,
         shape: Vec<usize>,

@@ -53,9 +53,9 @@ impl Batches {
         })
     }
 
-    /// Whether to give a random version of each image ([`Images::augment`](super::Images::augment)),
-    /// a function of seed, epoch and row of the data set. Without a seed, or for rows that have no
-    /// such versions, they are given as they are.
+    /// Whether to give a random version of each image
+    /// ([`Images::augment`](super::Images::augment)), a function of seed, epoch and row of the data
+    /// set. Without a seed, or for rows that have no such versions, they are given as they are.
     pub fn augment(mut self, augment: bool) -> Self {
         self.augment = augment;
         self

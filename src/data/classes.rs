@@ -46,8 +46,8 @@ impl<'a> Classes<'a> {
         Ok(())
     }
 
-    /// The labels of all rows and the number of classes; their names go to `names`, sorted, by value
-    /// where all are whole numbers.
+    /// The labels of all rows and the number of classes; their names go to `names`, sorted, by
+    /// value where all are whole numbers.
     pub(super) fn finish(mut self, names: &mut Vec<String>) -> (Vec<u32>, u32) {
         if let Some(schema) = self.schema {
             names.clone_from(&schema.class_names);

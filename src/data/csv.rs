@@ -228,9 +228,9 @@ fn number(field: &str) -> Result<f32, String> {
         }
         Ok(number) if number.is_finite() => Ok(number),
         Ok(_) => Err(format!("`{field}` is not finite as an f32; repair it or remove the row")),
-        Err(_) if is_missing(field) => {
-            Err(format!("`{field}` is no number; fill it in, or leave out such rows by `drop_missing`"))
-        }
+        Err(_) if is_missing(field) => Err(format!(
+            "`{field}` is no number; fill it in, or leave out such rows by `drop_missing`"
+        )),
         Err(_) => Err(format!(
             "`{field}` is no number; write it as numbers, `ignore` the column, or name it as the label"
         )),

@@ -50,10 +50,10 @@ impl Dataset {
     /// Takes rows of shape `feature_shape`: their features, and the answers of as many rows.
     ///
     /// # Errors
-    /// [`Error::Argument`] for an empty shape or one with a 0, for no rows or more than
-    /// `u32::MAX`, for a scale that is not positive and finite, for a feature or target that is not
-    /// finite, for a token that no `f32` holds, for a label that is not below the number of classes,
-    /// a flag outside 0 to 1, and for answers of another number of rows; [`Error::Shape`] when the
+    /// [`Error::Argument`] for an empty shape or one with a 0, for no rows or more than `u32::MAX`,
+    /// for a scale that is not positive and finite, for a feature or target that is not finite, for
+    /// a token that no `f32` holds, for a label that is not below the number of classes, a flag
+    /// outside 0 to 1, and for answers of another number of rows; [`Error::Shape`] when the
     /// features fill no whole number of rows.
     pub fn new(
         name: impl Into<String>,

@@ -43,7 +43,8 @@ pub(super) struct Draws {
 }
 
 impl Images {
-    /// Shape of what is seen of images of shape `stored`, which must fit, as the ranges must be some.
+    /// Shape of what is seen of images of shape `stored`, which must fit, as the ranges must be
+    /// some.
     pub(super) fn shape_of(&self, name: &str, stored: &[usize]) -> Result<Vec<usize>> {
         let [height, width] = self.crop;
         if let Some(Augment { brightness, contrast: [least, most], .. }) = self.augment {

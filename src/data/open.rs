@@ -20,8 +20,8 @@ use std::sync::Arc;
 /// | `safetensors:FILE` | tensors of the same names |
 /// | `images:DIR` | a folder of PNG and JPEG files for each class, named as the class is |
 ///
-/// Of the last five `test` says what is kept for testing: a share (0.2 by default, of every class in
-/// proportion), or a second file. `standardise` scales by the rows to train on alone.
+/// Of the last five `test` says what is kept for testing: a share (0.2 by default, of every class
+/// in proportion), or a second file. `standardise` scales by the rows to train on alone.
 ///
 /// # Errors
 /// [`Error::Argument`] for an unknown kind and for an option that does not apply to it or asks for
@@ -37,17 +37,17 @@ pub fn open(name: &str, options: &OpenOptions) -> Result<Split> {
     }
 }
 
-/// Opens the data set `name` to evaluate or to predict, as `schema` says: the test half of `digits`,
-/// `mnist`, `fashion-mnist` and `cifar10` and of images with folders `train` and `test`, else all
-/// rows of the file or folder.
+/// Opens the data set `name` to evaluate or to predict, as `schema` says: the test half of
+/// `digits`, `mnist`, `fashion-mnist` and `cifar10` and of images with folders `train` and `test`,
+/// else all rows of the file or folder.
 ///
 /// With a schema columns are found by their names and classes by theirs, and features are scaled as
 /// they were in training. Rows whose label or targets the file does not hold are
 /// [`Task::Unlabelled`]. Without a schema the rows are what `options` says.
 ///
 /// # Errors
-/// Those of [`open`]; [`Error::File`] also for a column, class or character that the schema does not
-/// know, and [`Error::Shape`] for rows of another shape or task.
+/// Those of [`open`]; [`Error::File`] also for a column, class or character that the schema does
+/// not know, and [`Error::Shape`] for rows of another shape or task.
 pub fn open_rows(
     name: &str,
     options: &OpenOptions,

@@ -9,8 +9,8 @@ use std::thread::{Builder, JoinHandle};
 /// The batches of another source, made by a thread while earlier ones are in use.
 ///
 /// They are those of the source itself, to the bit, errors included: a source that fails is asked
-/// no further ahead, and again when the next batch is asked for. A panic in it is an error. Dropping
-/// waits for the batch that is being made.
+/// no further ahead, and again when the next batch is asked for. A panic in it is an error.
+/// Dropping waits for the batch that is being made.
 #[derive(Debug)]
 pub struct Prefetch<S: BatchSource + 'static> {
     name: String,

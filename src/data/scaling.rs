@@ -37,7 +37,8 @@ impl Scaling {
         Self { mean: means.into_iter().map(|mean| mean as f32).collect(), scale }
     }
 
-    /// Scales one row, or several whole ones. In `f64`, as the difference of two finite numbers may be none in `f32`.
+    /// Scales one row, or several whole ones. In `f64`, as the difference of two finite numbers may
+    /// be none in `f32`.
     pub fn apply(&self, row: &mut [f32]) {
         for chunk in row.chunks_mut(self.mean.len()) {
             for ((x, &mean), &scale) in chunk.iter_mut().zip(&self.mean).zip(&self.scale) {

@@ -32,7 +32,8 @@ pub struct Batch {
 pub struct Cursor {
     /// Epoch of the next batch, from 0.
     pub epoch: u64,
-    /// Rows of that epoch that were already given. In streams a partial batch counts as a whole one.
+    /// Rows of that epoch that were already given. In streams a partial batch counts as a whole
+    /// one.
     pub row: u64,
 }
 

@@ -15,8 +15,8 @@ pub struct Split {
 }
 
 impl Dataset {
-    /// Splits off `test` of the rows to test on, a share above 0 and below 1, in numbers that depend
-    /// on rows, `test` and `seed` alone. Both halves keep the order of the rows.
+    /// Splits off `test` of the rows to test on, a share above 0 and below 1, in numbers that
+    /// depend on rows, `test` and `seed` alone. Both halves keep the order of the rows.
     ///
     /// Where each row has one class, it is drawn from every class in proportion, and of each class
     /// at least one row stays to train on.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 /// Reads a text file in windows of `length` characters ([`Dataset::text`]), the first 90 % to train
 /// on and the rest to test.
 ///
-/// Both halves share one alphabet: the distinct characters of the file in order, at most 256. A file
-/// that is not UTF-8 is one of bytes, its characters U+0000 to U+00FF.
+/// Both halves share one alphabet: the distinct characters of the file in order, at most 256. A
+/// file that is not UTF-8 is one of bytes, its characters U+0000 to U+00FF.
 ///
 /// # Errors
 /// [`Error::File`] for a text with more distinct characters, with fewer than 2, or shorter than

@@ -10,7 +10,8 @@ use super::target::{Precision, Target};
 use crate::error::Bytes;
 use crate::{Error, Result};
 
-/// What makes a device faster or tells more of it, where its adapter has it; nothing of it is needed.
+/// What makes a device faster or tells more of it, where its adapter has it; nothing of it is
+/// needed.
 pub(super) const USEFUL: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY
     .union(wgpu::Features::SUBGROUP)
     .union(wgpu::Features::SHADER_F16)
@@ -30,13 +31,15 @@ pub struct GpuOptions {
     pub power: PowerPreference,
     /// How much of the adapter to use.
     pub limits: Limits,
-    /// In what products are computed; [`Gpu::precision`](super::Gpu::precision) says what the adapter made of it.
+    /// In what products are computed; [`Gpu::precision`](super::Gpu::precision) says what the
+    /// adapter made of it.
     pub precision: Precision,
     /// Where compiled pipelines are kept between runs; `None` keeps none.
     pub cache_dir: Option<PathBuf>,
     /// Longest wait for the device before it counts as hung; a step must be done within it.
     pub timeout: Duration,
-    /// Most bytes that one plan may take on the device, with what is staged besides: [`Memory::peak`](super::Memory::peak); `None` leaves it to the driver.
+    /// Most bytes that one plan may take on the device, with what is staged besides:
+    /// [`Memory::peak`](super::Memory::peak); `None` leaves it to the driver.
     pub memory_budget: Option<u64>,
 }
 
@@ -57,8 +60,9 @@ impl Default for GpuOptions {
 
 impl GpuOptions {
     /// Options from the environment: `SECATEUR_ADAPTER` (part of a name), `SECATEUR_BACKEND`,
-    /// `SECATEUR_POWER` (`high` or `low`), `SECATEUR_PRECISION` (`f32` or `mixed`), `SECATEUR_TIMEOUT` (seconds),
-    /// `SECATEUR_MEMORY` (bytes, or like `2GiB`), with the platform's cache folder.
+    /// `SECATEUR_POWER` (`high` or `low`), `SECATEUR_PRECISION` (`f32` or `mixed`),
+    /// `SECATEUR_TIMEOUT` (seconds), `SECATEUR_MEMORY` (bytes, or like `2GiB`), with the platform's
+    /// cache folder.
     ///
     /// # Errors
     /// [`Error::Argument`] names the variable and what it may be.
@@ -211,14 +215,16 @@ pub struct AdapterReport {
     pub subgroup_size: [u32; 2],
     /// 16-bit floats in shaders.
     pub f16: bool,
-    /// Rows, columns and terms of the cooperative matrices that take 16-bit floats and add up in 32 bits.
+    /// Rows, columns and terms of the cooperative matrices that take 16-bit floats and add up in 32
+    /// bits.
     pub cooperative: Option<u32>,
     /// Compiled pipelines can be kept on disk.
     pub pipeline_cache: bool,
 }
 
 impl AdapterReport {
-    /// What plans for a device of this adapter may count on that is asked for `precision`, before a tuner has seen it.
+    /// What plans for a device of this adapter may count on that is asked for `precision`, before a
+    /// tuner has seen it.
     pub fn target(&self, precision: Precision) -> Target {
         let [least, most] = self.subgroup_size;
         let subgroup = (self.subgroups && least == most).then_some(most);

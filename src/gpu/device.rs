@@ -16,7 +16,8 @@ use super::tuning;
 use crate::{Error, Result};
 
 /// A device and its queue; clones are handles to the same. Open one per process: some drivers leak
-/// a device's memory when it goes. An application that has a device already gives it: [`Gpu::from_wgpu`].
+/// a device's memory when it goes. An application that has a device already gives it:
+/// [`Gpu::from_wgpu`].
 #[derive(Debug, Clone)]
 pub struct Gpu {
     pub(super) device: wgpu::Device,
@@ -30,7 +31,8 @@ pub(super) struct Shared {
     report: AdapterReport,
     target: Target,
     pub(super) health: Health,
-    /// The device is the host application's: its callbacks stay as they are, and it is never destroyed here.
+    /// The device is the host application's: its callbacks stay as they are, and it is never
+    /// destroyed here.
     pub(super) hosts: bool,
     cache: Option<Mutex<DiskCache>>,
     pipelines: Mutex<Pipelines>,
@@ -56,7 +58,8 @@ pub(super) struct PipelineKey {
 }
 
 impl PipelineKey {
-    /// An error of the device, told as one of the kernel: of its author's plan where that is not this crate.
+    /// An error of the device, told as one of the kernel: of its author's plan where that is not
+    /// this crate.
     pub(super) fn failed(&self, what: &str, error: Error) -> Error {
         match error {
             Error::Device(why) if self.source.is_own() => {
@@ -181,13 +184,14 @@ impl Gpu {
         self.shared.target
     }
 
-    /// What the adapter made of [`GpuOptions::precision`]: 32 bits where its shaders know no 16-bit floats.
+    /// What the adapter made of [`GpuOptions::precision`]: 32 bits where its shaders know no 16-bit
+    /// floats.
     pub fn precision(&self) -> Precision {
         self.shared.target.precision
     }
 
-    /// Keeps a tuner's choices for devices of this adapter and driver opened from now on; where, or `None`
-    /// without a folder for such.
+    /// Keeps a tuner's choices for devices of this adapter and driver opened from now on; where, or
+    /// `None` without a folder for such.
     ///
     /// # Errors
     /// [`Error::Io`] names the file.
@@ -214,8 +218,9 @@ impl Gpu {
         })
     }
 
-    /// Gives up the device, as a driver does when it fails. Everything after it is an error. A device of
-    /// [`from_wgpu`](Self::from_wgpu) lives on for its application; only this handle and its clones end.
+    /// Gives up the device, as a driver does when it fails. Everything after it is an error. A
+    /// device of [`from_wgpu`](Self::from_wgpu) lives on for its application; only this handle and
+    /// its clones end.
     pub fn destroy(&self) {
         if !self.shared.hosts {
             self.device.destroy();
@@ -228,7 +233,8 @@ impl Gpu {
         self.poll(wgpu::PollType::Poll)
     }
 
-    /// Writes `bytes` to `buffer`, which holds `what`, from byte `at` on, before the next submission.
+    /// Writes `bytes` to `buffer`, which holds `what`, from byte `at` on, before the next
+    /// submission.
     pub(super) fn write(&self, buffer: &wgpu::Buffer, at: u64, bytes: &[u8], what: &str) {
         let write = || self.attended(|| self.queue.write_buffer(buffer, at, bytes));
         // Staging that finds no memory loses the device, and wgpu does not say whose it was.

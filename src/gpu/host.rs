@@ -33,23 +33,28 @@ const NEEDED: [Limit; 11] = limits![
 impl Gpu {
     /// A handle to a device that the application has opened and goes on using.
     ///
-    /// Limits and features are those of `device`; what it was not given is not used (timestamps, subgroups, 16-bit floats,
-    /// cooperative matrices, the pipeline cache). [`descriptor`](Self::descriptor) asks for all that is useful. Of `options`, the
-    /// precision, the folder for caches, the timeout and the memory budget count; the others choose an adapter, which is done.
+    /// Limits and features are those of `device`; what it was not given is not used (timestamps,
+    /// subgroups, 16-bit floats, cooperative matrices, the pipeline cache).
+    /// [`descriptor`](Self::descriptor) asks for all that is useful. Of `options`, the precision,
+    /// the folder for caches, the timeout and the memory budget count; the others choose an
+    /// adapter, which is done.
     ///
-    /// **The device stays the application's.** It is never destroyed here. Its handlers of uncaptured errors and of a loss are
-    /// left alone and see nothing of this crate's mistakes: these are caught in error scopes and returned. A loss is noticed by
-    /// the next call that waits, submits or builds, as [`Error::DeviceLost`]. There is no second device to go on with, so
-    /// [`reopen`](Self::reopen) is an error, and a training run ends with the loss; what it saved can be taken up with a
-    /// handle to another device.
+    /// **The device stays the application's.** It is never destroyed here. Its handlers of
+    /// uncaptured errors and of a loss are left alone and see nothing of this crate's mistakes:
+    /// these are caught in error scopes and returned. A loss is noticed by the next call that
+    /// waits, submits or builds, as [`Error::DeviceLost`]. There is no second device to go on with,
+    /// so [`reopen`](Self::reopen) is an error, and a training run ends with the loss; what it
+    /// saved can be taken up with a handle to another device.
     ///
-    /// **Polling and submitting run the callbacks that are due, whoever's they are**: the application's on a thread that waits here, and
-    /// this crate's where the application polls. This crate's only pass a message on: they take no time and call no code of
-    /// yours. A panic in one of the application's goes on through the call that ran it.
+    /// **Polling and submitting run the callbacks that are due, whoever's they are**: the
+    /// application's on a thread that waits here, and this crate's where the application polls.
+    /// This crate's only pass a message on: they take no time and call no code of yours. A panic in
+    /// one of the application's goes on through the call that ran it.
     ///
     /// # Errors
-    /// [`Error::Argument`] names what does not fit: a device that is not the adapter's, or a limit that is too small, with both
-    /// numbers and how to ask for more. [`Error::DeviceLost`] where it is lost already. That `queue` is the device's is not checked.
+    /// [`Error::Argument`] names what does not fit: a device that is not the adapter's, or a limit
+    /// that is too small, with both numbers and how to ask for more. [`Error::DeviceLost`] where it
+    /// is lost already. That `queue` is the device's is not checked.
     pub fn from_wgpu(
         adapter: &wgpu::Adapter,
         device: wgpu::Device,
@@ -76,15 +81,17 @@ impl Gpu {
         Ok(gpu)
     }
 
-    /// The features of `adapter` that make this crate faster, or tell more: for an application that opens the device itself.
+    /// The features of `adapter` that make this crate faster, or tell more: for an application that
+    /// opens the device itself.
     ///
-    /// Cooperative matrices are not among them: wgpu calls them experimental, and to allow that is `unsafe`, so the
-    /// application's to say. A device that has them uses them in mixed precision.
+    /// Cooperative matrices are not among them: wgpu calls them experimental, and to allow that is
+    /// `unsafe`, so the application's to say. A device that has them uses them in mixed precision.
     pub fn useful_features(adapter: &wgpu::Adapter) -> wgpu::Features {
         adapter.features() & USEFUL
     }
 
-    /// What to open a device of `adapter` with that is to be given to [`from_wgpu`](Self::from_wgpu): all of its limits, and its
+    /// What to open a device of `adapter` with that is to be given to
+    /// [`from_wgpu`](Self::from_wgpu): all of its limits, and its
     /// [`useful_features`](Self::useful_features). Add what the application needs.
     pub fn descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
         wgpu::DeviceDescriptor {
@@ -100,7 +107,8 @@ impl Gpu {
         self.shared.hosts
     }
 
-    /// What is known to be wrong by now. On an application's device nobody is told of a loss but the application, so the device is asked.
+    /// What is known to be wrong by now. On an application's device nobody is told of a loss but
+    /// the application, so the device is asked.
     pub(super) fn check(&self) -> Result<()> {
         self.shared.health.check()?;
         if self.shared.hosts && is_lost(&self.device) {
@@ -109,8 +117,9 @@ impl Gpu {
         self.shared.health.check()
     }
 
-    /// Runs `call`, of which wgpu tells failures to the device's handler. On an application's device that handler is not ours, so
-    /// they are caught before, for the next [`check`](Self::check).
+    /// Runs `call`, of which wgpu tells failures to the device's handler. On an application's
+    /// device that handler is not ours, so they are caught before, for the next
+    /// [`check`](Self::check).
     pub(super) fn attended<T>(&self, call: impl FnOnce() -> T) -> T {
         if !self.shared.hosts {
             return call();
@@ -139,7 +148,8 @@ fn is_lost(device: &wgpu::Device) -> bool {
     scopes.close().is_none() && !mapped
 }
 
-/// Whether `panic` is what wgpu makes of a loss while it polls; any other is of a callback that it ran.
+/// Whether `panic` is what wgpu makes of a loss while it polls; any other is of a callback that it
+/// ran.
 pub(super) fn is_loss(panic: &(dyn Any + Send)) -> bool {
     panic.downcast_ref::<String>().is_some_and(|text| text.starts_with("Error in Device::poll"))
 }

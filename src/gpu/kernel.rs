@@ -58,7 +58,8 @@ impl Bound {
     pub const NONE: Self = Self { slot: None, words: 0 };
 }
 
-/// Another WGSL text of a kernel, with the same bindings and uniform, for adapters that it suits better.
+/// Another WGSL text of a kernel, with the same bindings and uniform, for adapters that it suits
+/// better.
 #[derive(Debug, Clone, Copy)]
 pub struct Variant {
     /// What it is called in a plan's text.
@@ -69,8 +70,8 @@ pub struct Variant {
 
 /// The uniform of the kernel `K`, and with it what is known of `K`: see [`Trust`].
 ///
-/// [`raw::uniform!`](crate::raw::uniform) implements it for every `K`, as do numbers and arrays; a `Pod` type that was written
-/// by hand needs `impl<K> Uniform<K> for X {}`.
+/// [`raw::uniform!`](crate::raw::uniform) implements it for every `K`, as do numbers and arrays; a
+/// `Pod` type that was written by hand needs `impl<K> Uniform<K> for X {}`.
 pub trait Uniform<K: ?Sized>: Pod {
     /// How the WGSL of `K` is compiled. Only this crate can say anything but the default.
     const TRUST: Trust<K> = Trust::CHECKED;
@@ -85,13 +86,15 @@ impl<K: ?Sized, T, const N: usize> Uniform<K> for [T; N] where Self: Pod {}
 
 /// A compute kernel. The struct's fields are its operands, and the WGSL is the truth.
 ///
-/// Anybody may write one. Those of this crate are compiled as they stand, and `tests/host/shaders.rs` proves that declaration and
-/// WGSL agree; those of other crates get wgpu's run-time checks ([`Trust`]), and what does not fit is an error of
+/// Anybody may write one. Those of this crate are compiled as they stand, and
+/// `tests/host/shaders.rs` proves that declaration and WGSL agree; those of other crates get wgpu's
+/// run-time checks ([`Trust`]), and what does not fit is an error of
 /// [`PlanBuilder::push`](super::PlanBuilder::push) or [`build`](super::PlanBuilder::build).
 pub trait Kernel {
     /// Stable name: the WGSL file, wgpu label, error prefix and timeline row.
     const NAME: &'static str;
-    /// Whole WGSL text, with the entry point `main`; [`raw::wgsl!`](crate::raw::wgsl) puts one together.
+    /// Whole WGSL text, with the entry point `main`; [`raw::wgsl!`](crate::raw::wgsl) puts one
+    /// together.
     const WGSL: &'static str;
     /// What else may be launched.
     const VARIANTS: &'static [Variant] = &[];

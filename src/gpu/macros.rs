@@ -20,7 +20,8 @@ macro_rules! uniform {
 }
 pub(crate) use uniform;
 
-/// The struct of a uniform. The derived traits find their crate through `gpu`, so a caller needs no dependency of its own.
+/// The struct of a uniform. The derived traits find their crate through `gpu`, so a caller needs no
+/// dependency of its own.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __layout {
@@ -42,10 +43,11 @@ macro_rules! __layout {
     };
 }
 
-/// Declares a `repr(C)` struct that the WGSL of a kernel reads as its uniform, with its layout as `(name, byte offset)`.
+/// Declares a `repr(C)` struct that the WGSL of a kernel reads as its uniform, with its layout as
+/// `(name, byte offset)`.
 ///
-/// Fields are numbers of 32 bits and arrays of such, in the order of the WGSL's struct; padding is a field of its own. The
-/// dependency on this crate must be called `secateur`.
+/// Fields are numbers of 32 bits and arrays of such, in the order of the WGSL's struct; padding is
+/// a field of its own. The dependency on this crate must be called `secateur`.
 ///
 /// ```
 /// secateur::raw::uniform! {
@@ -69,8 +71,9 @@ macro_rules! __uniform {
     };
 }
 
-/// Puts constant texts together, a line break after each: what is in [`common`](crate::raw::common), and one's own files by
-/// `include_str!`, which are found from the file that the macro is called in. The order does not matter to WGSL.
+/// Puts constant texts together, a line break after each: what is in
+/// [`common`](crate::raw::common), and one's own files by `include_str!`, which are found from the
+/// file that the macro is called in. The order does not matter to WGSL.
 ///
 /// ```
 /// use secateur::raw::{common, wgsl};

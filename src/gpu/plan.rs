@@ -95,8 +95,8 @@ impl PlanBuilder {
     ///
     /// # Errors
     /// [`Error::Plan`] names kernel and operand: a slot too short, scratch read before it is
-    /// written or used in two phases, one slot bound twice when either is a write, a written operand
-    /// left alone, too many operands, a uniform over 256 bytes, or a limit of the kernel.
+    /// written or used in two phases, one slot bound twice when either is a write, a written
+    /// operand left alone, too many operands, a uniform over 256 bytes, or a limit of the kernel.
     pub fn push<K: Kernel>(&mut self, kernel: K) -> Result<()> {
         let refuse = |message: String| Error::Plan { kernel: K::NAME.to_owned(), message };
         let bound = kernel.bind();
@@ -180,8 +180,8 @@ impl PlanBuilder {
         Ok(())
     }
 
-    /// Keeps the contents of scratch to the end of the phase in hand, for copies that follow it in the same submission. Persistent
-    /// slots keep theirs anyway.
+    /// Keeps the contents of scratch to the end of the phase in hand, for copies that follow it in
+    /// the same submission. Persistent slots keep theirs anyway.
     pub fn keep(&mut self, slots: &[Slot]) {
         let last = self.launches.len().saturating_sub(1);
         for slot in slots {
@@ -261,7 +261,8 @@ impl PlanBuilder {
     }
 }
 
-/// The plan as text: memory, then every launch with operands, buffers and grid, and `(checked)` where it is another crate's kernel.
+/// The plan as text: memory, then every launch with operands, buffers and grid, and `(checked)`
+/// where it is another crate's kernel.
 impl fmt::Display for PlanBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let assignment = self.assignment();

@@ -37,8 +37,9 @@ pub struct Memory {
     pub scratch: u64,
     /// What scratch would take without sharing.
     pub unshared: u64,
-    /// Besides the slots: sizes and constants of the launches, what batches are written and results read through, and where there is a
-    /// logdir the copies that a checkpoint is written from. Compiled shaders, and what the driver keeps for itself, are not in it.
+    /// Besides the slots: sizes and constants of the launches, what batches are written and results
+    /// read through, and where there is a logdir the copies that a checkpoint is written from.
+    /// Compiled shaders, and what the driver keeps for itself, are not in it.
     pub staging: u64,
 }
 
@@ -49,8 +50,9 @@ impl Memory {
     }
 }
 
-/// Largest first, each into the smallest buffer that is free for as long as it lives ("greedy by size" of Pisarchyk and Lee 2020). By
-/// start time instead, small tensors that live long, the gradients of biases, would take buffers that were freed by large ones.
+/// Largest first, each into the smallest buffer that is free for as long as it lives ("greedy by
+/// size" of Pisarchyk and Lee 2020). By start time instead, small tensors that live long, the
+/// gradients of biases, would take buffers that were freed by large ones.
 pub(super) fn assign(slots: &[Life]) -> Assignment {
     let mut words: Vec<u32> = Vec::new();
     let mut home = vec![0; slots.len()];

@@ -98,7 +98,8 @@ impl Program {
             .enumerate()
             .map(|(i, launch)| {
                 let slots = launch.operands.iter().map(|&(_, _, slot)| slot);
-                // An operand left alone still needs something behind it, and nothing that is written may be read.
+                // An operand left alone still needs something behind it, and nothing that is
+                // written may be read.
                 let buffer = |slot: Option<Slot>| match slot {
                     Some(slot) => (&buffers[at.home[slot.id as usize]], bytes_of(slot)),
                     None => (&idle, IDLE_BYTES),

@@ -11,9 +11,9 @@ pub enum Precision {
     /// All in 32 bits.
     #[default]
     F32,
-    /// Dense products read copies in 16 bits and add up in 32; weights, activations, gradients and everything else are
-    /// kept in 32. Each copy is scaled on the device by its own largest magnitude, so there is no loss scale to choose and no
-    /// step that overflows.
+    /// Dense products read copies in 16 bits and add up in 32; weights, activations, gradients and
+    /// everything else are kept in 32. Each copy is scaled on the device by its own largest
+    /// magnitude, so there is no loss scale to choose and no step that overflows.
     Mixed,
 }
 
@@ -35,22 +35,26 @@ impl fmt::Display for Precision {
     }
 }
 
-/// What a plan may count on. Decided before the plan, so that a plan needs no device; the default runs on any.
+/// What a plan may count on. Decided before the plan, so that a plan needs no device; the default
+/// runs on any.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Target {
-    /// Shaders run on the processor: loads cost more than arithmetic there, and barriers more than either.
+    /// Shaders run on the processor: loads cost more than arithmetic there, and barriers more than
+    /// either.
     pub software: bool,
     /// Invocations of a subgroup, where every one has as many and shaders may broadcast within it.
     pub subgroup: Option<u32>,
     /// In what products are computed.
     pub precision: Precision,
-    /// Rows, columns and terms of the cooperative matrices that take f16 and add up in f32, where there are any.
+    /// Rows, columns and terms of the cooperative matrices that take f16 and add up in f32, where
+    /// there are any.
     pub cooperative: Option<u32>,
     /// What a tuner chose; whatever it is, the results are the same.
     pub choices: Choices,
 }
 
-/// Names that a tuner has chosen, for the kernels above to understand: this floor keeps and passes them on.
+/// Names that a tuner has chosen, for the kernels above to understand: this floor keeps and passes
+/// them on.
 ///
 /// Whoever chooses numbers its places; [`Tiling`](crate::kernels::Tiling) has the products'.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]

@@ -121,7 +121,8 @@ impl Timestamps {
         commands.copy_buffer_to_buffer(&self.resolved, 0, &self.staging, 0, u64::from(count) * 8);
     }
 
-    /// The spans of the step, once submitted. Waits for the device: a traced step is not a fast one.
+    /// The spans of the step, once submitted. Waits for the device: a traced step is not a fast
+    /// one.
     pub fn read(&mut self, gpu: &Gpu) -> Result<Vec<GpuSpan>> {
         let ticks = self.ticks(gpu, self.launches.len() * 2)?;
         let ns = |tick: u64| (tick as f64 * self.ns_per_tick) as i128 + self.offset_ns;

@@ -6,15 +6,16 @@ use super::kernel::{Kernel, Uniform};
 
 /// How the WGSL of the kernel `K` is compiled: as it stands, or with wgpu's run-time checks.
 ///
-/// Without checks an access past the end of a binding is an access to whatever lies there, so it is for WGSL that is known to
-/// make none: that of this crate's kernels. No safe code of another crate comes to it, since
+/// Without checks an access past the end of a binding is an access to whatever lies there, so it is
+/// for WGSL that is known to make none: that of this crate's kernels. No safe code of another crate
+/// comes to it, since
 ///
-/// - what is compiled is the text of `K`, and how is said by `Uniform<K>` of its `Params`, so each question is put to the kernel
-///   that is launched;
+/// - what is compiled is the text of `K`, and how is said by `Uniform<K>` of its `Params`, so each
+///   question is put to the kernel that is launched;
 /// - a value that leaves checks out is `Trust::OWN`, which only this crate can name;
 /// - it is one kernel's: the types keep another's from being passed on as one's own;
-/// - whoever can name `OWN` for a `K` of this crate has `K`'s text, operands, bounds and grid before their eyes: no other crate
-///   can implement [`Kernel`] for such a `K`.
+/// - whoever can name `OWN` for a `K` of this crate has `K`'s text, operands, bounds and grid
+///   before their eyes: no other crate can implement [`Kernel`] for such a `K`.
 ///
 /// So text is free to be copied:
 ///
@@ -81,9 +82,10 @@ impl<K: ?Sized> Trust<K> {
     pub const CHECKED: Self = Self { own: false, kernel: PhantomData };
     /// Compiled as it stands.
     ///
-    /// To name it for a kernel says of all its texts and of whatever its fields hold: each access is guarded by lengths that
-    /// `bind` has told [`PlanBuilder::push`](super::PlanBuilder::push), workgroup arrays are indexed by `local_invocation_*`,
-    /// constants and counters below those, workgroup memory is written before it is read, and loops are bounded by uniforms.
+    /// To name it for a kernel says of all its texts and of whatever its fields hold: each access
+    /// is guarded by lengths that `bind` has told [`PlanBuilder::push`](super::PlanBuilder::push),
+    /// workgroup arrays are indexed by `local_invocation_*`, constants and counters below those,
+    /// workgroup memory is written before it is read, and loops are bounded by uniforms.
     pub(crate) const OWN: Self = Self { own: true, kernel: PhantomData };
 
     /// Whether it is this crate's.
@@ -112,11 +114,13 @@ impl Source {
     }
 }
 
-/// A shader module; without wgpu's run-time loop and bounds checks where the source is this crate's.
+/// A shader module; without wgpu's run-time loop and bounds checks where the source is this
+/// crate's.
 ///
-/// Soundness: what is not checked comes from a kernel for which this crate says `Trust::OWN`, and only `kernels/list.rs`
-/// does: for the kernels that the tests walk, and for their parts. `push` has compared the lengths with the bound slots. `tests/gpu` runs every one at ragged sizes with guard words after
-/// each output, and `tests/host/shaders.rs` validates the WGSL with naga.
+/// Soundness: what is not checked comes from a kernel for which this crate says `Trust::OWN`, and
+/// only `kernels/list.rs` does: for the kernels that the tests walk, and for their parts. `push`
+/// has compared the lengths with the bound slots. `tests/gpu` runs every one at ragged sizes with
+/// guard words after each output, and `tests/host/shaders.rs` validates the WGSL with naga.
 pub(super) fn shader_module(
     device: &wgpu::Device,
     label: &str,
@@ -138,9 +142,9 @@ pub(super) fn shader_module(
 /// Leave to use what wgpu calls experimental: cooperative matrices.
 ///
 /// Soundness: what wgpu leaves unchecked there are the shaders' loads and stores. Those of
-/// `product_coop.wgsl` are of whole matrices within operands that `f16_copy` pads to whole ones, and its
-/// stores go through workgroup memory of one matrix and the guarded `store`. `tests/gpu/kernels/f16.rs`
-/// runs it at ragged sizes with guard words.
+/// `product_coop.wgsl` are of whole matrices within operands that `f16_copy` pads to whole ones,
+/// and its stores go through workgroup memory of one matrix and the guarded `store`.
+/// `tests/gpu/kernels/f16.rs` runs it at ragged sizes with guard words.
 pub(super) fn experimental_features() -> wgpu::ExperimentalFeatures {
     // SAFETY: see above.
     unsafe { wgpu::ExperimentalFeatures::enabled() }
@@ -148,8 +152,9 @@ pub(super) fn experimental_features() -> wgpu::ExperimentalFeatures {
 
 /// A pipeline cache filled with `data`, or an empty one where the driver refuses `data`.
 ///
-/// Soundness: `data` comes from a file that `cache.rs` wrote from `PipelineCache::get_data`, for the
-/// same adapter and driver, and whose checksum it has verified. `fallback` makes a driver's refusal harmless.
+/// Soundness: `data` comes from a file that `cache.rs` wrote from `PipelineCache::get_data`, for
+/// the same adapter and driver, and whose checksum it has verified. `fallback` makes a driver's
+/// refusal harmless.
 pub(super) fn pipeline_cache(device: &wgpu::Device, data: Option<&[u8]>) -> wgpu::PipelineCache {
     let descriptor =
         wgpu::PipelineCacheDescriptor { label: Some("secateur"), data, fallback: true };

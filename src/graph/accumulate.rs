@@ -5,8 +5,8 @@ use super::{Op, Tensor};
 use crate::kernels::Activation;
 
 impl Lowering<'_> {
-    /// The [`Op::Add`] that the product `tensor` makes, where it is nothing but its second addend: it has no other reader,
-    /// and the first addend is there and read by nobody from then on.
+    /// The [`Op::Add`] that the product `tensor` makes, where it is nothing but its second addend:
+    /// it has no other reader, and the first addend is there and read by nobody from then on.
     pub(super) fn added_to(&self, tensor: Tensor) -> Option<Tensor> {
         let node = &self.graph.nodes[tensor.0];
         let bare = matches!(
@@ -22,7 +22,8 @@ impl Lowering<'_> {
         let whole = self.graph.shape(to) == self.graph.shape(tensor);
         let is_there =
             to < tensor && self.writes_its_own(to) && self.bindings.slots[to.0].is_none();
-        // One reader is the sum; each of the others has run. That none is missing says that nobody wants it besides.
+        // One reader is the sum; each of the others has run. That none is missing says that nobody
+        // wants it besides.
         let others = self.readers(to).filter(|&r| r != add);
         let done = others.clone().all(|r| self.runs_at(r).is_some_and(|at| at < tensor));
         let all = others.count() + 1 == self.uses[to.0];
@@ -61,7 +62,8 @@ impl Lowering<'_> {
         self.graph.nodes[tensor.0].op.home() == Home::Own
     }
 
-    /// The place of the launch that `node` is part of, where that is the last to read what it reads.
+    /// The place of the launch that `node` is part of, where that is the last to read what it
+    /// reads.
     fn runs_at(&self, node: Tensor) -> Option<Tensor> {
         match self.graph.nodes[node.0].op.home() {
             Home::Input | Home::InputInEvaluation | Home::Tape => None,

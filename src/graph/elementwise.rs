@@ -38,9 +38,9 @@ impl Graph {
         self.push(Op::Activate { activation }, vec![x], shape, &name)
     }
 
-    /// In training each element of `x` is 0 with the chance `rate`, and the others are divided by `1 - rate`;
-    /// in evaluation `x` itself. Which ones is a function of seed, step and the layer's place, so that a run
-    /// that was stopped draws the same when it goes on.
+    /// In training each element of `x` is 0 with the chance `rate`, and the others are divided by
+    /// `1 - rate`; in evaluation `x` itself. Which ones is a function of seed, step and the layer's
+    /// place, so that a run that was stopped draws the same when it goes on.
     ///
     /// # Errors
     /// [`Error::Argument`] unless `rate` is at least 0 and below 1.

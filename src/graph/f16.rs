@@ -1,14 +1,16 @@
 //! Copies in f16, for the products of mixed precision.
 //!
-//! A tensor is copied once a phase, however many products read it: weights by the forward pass and by the gradient of the
-//! inputs, inputs by the forward pass and by the gradient of the weights, gradients by both products that read them.
+//! A tensor is copied once a phase, however many products read it: weights by the forward pass and
+//! by the gradient of the inputs, inputs by the forward pass and by the gradient of the weights,
+//! gradients by both products that read them.
 use super::lower::Lowering;
 use super::{Graph, Op, Tensor};
 use crate::gpu::{Precision, Slot};
 use crate::kernels::{F16Begin, F16Copy, F16Operand, MagnitudePeak};
 use crate::{Error, Result};
 
-/// Products with fewer rows, columns or terms stay in 32 bits: copies would cost more than they save.
+/// Products with fewer rows, columns or terms stay in 32 bits: copies would cost more than they
+/// save.
 const LEAST: u32 = 16;
 
 /// The copies of a phase.

@@ -4,8 +4,8 @@ use crate::kernels::{Activation, Form};
 use crate::{Error, Result};
 
 impl Graph {
-    /// `activation(x w + bias)` for `x [..., inputs]`, `w [inputs, outputs]` and `bias [outputs]`: upstream's
-    /// `masked_fully_connected`, where `weight` has a mask. The last axis is contracted.
+    /// `activation(x w + bias)` for `x [..., inputs]`, `w [inputs, outputs]` and `bias [outputs]`:
+    /// upstream's `masked_fully_connected`, where `weight` has a mask. The last axis is contracted.
     ///
     /// # Errors
     /// [`Error::Shape`] names the shapes that do not fit.
@@ -47,7 +47,8 @@ impl Graph {
         self.nodes.iter().filter(reads).map(|n| n.inputs[0]).collect()
     }
 
-    /// How often the forward pass multiplies with each weight of `weight` for one row of a batch of `rows`.
+    /// How often the forward pass multiplies with each weight of `weight` for one row of a batch of
+    /// `rows`.
     pub fn uses_of(&self, weight: Tensor, rows: u32) -> u64 {
         let uses = |n: &super::Node| {
             let place = n.inputs.iter().position(|&input| input == weight);

@@ -5,8 +5,8 @@ use crate::kernels::{LogLoss, PairSum, SigmoidCrossEntropy, SoftmaxCrossEntropy,
 use crate::{Error, Result};
 
 impl Graph {
-    /// Mean softmax cross-entropy `[1]` of `logits [..., classes]` against `labels [...]`, over the batch and,
-    /// where the labels have a second axis, its positions.
+    /// Mean softmax cross-entropy `[1]` of `logits [..., classes]` against `labels [...]`, over the
+    /// batch and, where the labels have a second axis, its positions.
     ///
     /// # Errors
     /// [`Error::Shape`] when the shapes do not fit.
@@ -14,11 +14,12 @@ impl Graph {
         self.smoothed_cross_entropy(logits, labels, 0.0)
     }
 
-    /// As [`softmax_cross_entropy`](Self::softmax_cross_entropy), against `1 - smoothing` at the label and
-    /// `smoothing / classes` everywhere (Szegedy et al. 2016).
+    /// As [`softmax_cross_entropy`](Self::softmax_cross_entropy), against `1 - smoothing` at the
+    /// label and `smoothing / classes` everywhere (Szegedy et al. 2016).
     ///
     /// # Errors
-    /// [`Error::Shape`] when the shapes do not fit, [`Error::Argument`] for a smoothing outside 0 to 1.
+    /// [`Error::Shape`] when the shapes do not fit, [`Error::Argument`] for a smoothing outside 0
+    /// to 1.
     pub fn smoothed_cross_entropy(
         &mut self,
         logits: Tensor,
@@ -31,7 +32,8 @@ impl Graph {
         self.loss(Op::SoftmaxCrossEntropy { smoothing }, logits, labels)
     }
 
-    /// Mean binary log loss `[1]` of the sigmoid of `logits [batch, 1]` against `labels [batch]` of 0 or 1.
+    /// Mean binary log loss `[1]` of the sigmoid of `logits [batch, 1]` against `labels [batch]` of
+    /// 0 or 1.
     ///
     /// # Errors
     /// [`Error::Shape`] when the shapes do not fit.
@@ -45,9 +47,9 @@ impl Graph {
         }
     }
 
-    /// Mean squared error `[1]` of `predictions [batch, ...]` against `targets` of the same shape, over the elements of
-    /// the valid rows. Targets are what [`Graph::targets`] makes, the features themselves for an autoencoder, or any
-    /// tensor: no gradient goes through them.
+    /// Mean squared error `[1]` of `predictions [batch, ...]` against `targets` of the same shape,
+    /// over the elements of the valid rows. Targets are what [`Graph::targets`] makes, the features
+    /// themselves for an autoencoder, or any tensor: no gradient goes through them.
     ///
     /// # Errors
     /// [`Error::Shape`] when the shapes differ or have no axes, or the targets are class numbers.
@@ -57,12 +59,14 @@ impl Graph {
         Ok(self.mean_loss(op, [predictions, targets], batch))
     }
 
-    /// Mean binary cross-entropy `[1]` of the sigmoid of `logits [batch, n]` against `targets [batch, n]` in 0 to 1,
-    /// over the elements of the valid rows: of several labels at once, none of which excludes another. Computed as
-    /// `max(z, 0) - z t + ln(1 + exp(-|z|))`, which no logit overflows. No gradient goes through the targets.
+    /// Mean binary cross-entropy `[1]` of the sigmoid of `logits [batch, n]` against `targets
+    /// [batch, n]` in 0 to 1, over the elements of the valid rows: of several labels at once, none
+    /// of which excludes another. Computed as `max(z, 0) - z t + ln(1 + exp(-|z|))`, which no logit
+    /// overflows. No gradient goes through the targets.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the shapes differ or are not of rank 2, or the targets are class numbers.
+    /// [`Error::Shape`] when the shapes differ or are not of rank 2, or the targets are class
+    /// numbers.
     pub fn sigmoid_cross_entropy(&mut self, logits: Tensor, targets: Tensor) -> Result<Tensor> {
         let op = Op::SigmoidCrossEntropy;
         let batch = self.check_several_labels(op.name(), logits, targets)?;
@@ -106,8 +110,8 @@ impl Graph {
         Ok(batch)
     }
 
-    /// Whether `tensor` is the host's input of this name: the words of class numbers and those of targets are the
-    /// same operation.
+    /// Whether `tensor` is the host's input of this name: the words of class numbers and those of
+    /// targets are the same operation.
     fn holds(&self, tensor: Tensor, name: &str) -> bool {
         let node = &self.nodes[tensor.0];
         node.op == Op::Labels && node.name == name
@@ -143,8 +147,8 @@ fn tells_right_rows(op: Op) -> bool {
 }
 
 impl Lowering<'_> {
-    /// Of a cross-entropy the count of right rows by the same logits and labels, and the other way round: one launch
-    /// does both.
+    /// Of a cross-entropy the count of right rows by the same logits and labels, and the other way
+    /// round: one launch does both.
     fn beside(&self, tensor: Tensor) -> Option<Tensor> {
         let inputs = &self.graph.nodes[tensor.0].inputs;
         let losses = self.first(tells_right_rows, inputs)?;

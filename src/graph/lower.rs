@@ -1,4 +1,5 @@
-//! From graph to launches: only what the wanted tensors need, gates fused into the products before them.
+//! From graph to launches: only what the wanted tensors need, gates fused into the products before
+//! them.
 use super::f16::F16Copies;
 use super::recurrent::Tape;
 use super::{Graph, Node, Op, Tensor};
@@ -43,8 +44,8 @@ impl Bindings {
         self.masks[tensor.0] = Some(mask);
     }
 
-    /// The running mean of `tensor` over several batches lives in `mean`. It moves as soon as the tensor is there, which
-    /// then needs no memory any more.
+    /// The running mean of `tensor` over several batches lives in `mean`. It moves as soon as the
+    /// tensor is there, which then needs no memory any more.
     pub fn set_mean(&mut self, tensor: Tensor, mean: Slot) {
         self.means.push((tensor, mean));
     }

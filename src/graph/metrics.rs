@@ -15,10 +15,11 @@ impl Graph {
         Ok(self.push(Op::ColumnSum, vec![rows], Shape::new([1]), "correct"))
     }
 
-    /// Number of rows, or positions, `[1]` of `logits [..., classes]` whose label in `labels [...]` is among the `k` highest
-    /// logits; of equal logits that of the lower class number is higher. A label whose logit is NaN is never right, and
-    /// with `k` of all classes or more every other one is. With `k = 1` it is what [`correct`](Self::correct) counts.
-    /// A single logit is that of class 1 against 0 for class 0.
+    /// Number of rows, or positions, `[1]` of `logits [..., classes]` whose label in `labels [...]`
+    /// is among the `k` highest logits; of equal logits that of the lower class number is higher. A
+    /// label whose logit is NaN is never right, and with `k` of all classes or more every other one
+    /// is. With `k = 1` it is what [`correct`](Self::correct) counts. A single logit is that of
+    /// class 1 against 0 for class 0.
     ///
     /// # Errors
     /// [`Error::Shape`] when the shapes do not fit, [`Error::Argument`] for a `k` of 0.
@@ -43,12 +44,14 @@ impl Graph {
         Ok(self.sum_of_rows(op, [predictions, targets], rows))
     }
 
-    /// The sum `[1]`, over the valid rows, of the share of each row's labels that are right: where the logit is above 0
-    /// just if the target is above 0.5, for `logits [batch, n]` and `targets [batch, n]`. Divided by the number of rows
-    /// it is the share of all labels. A NaN logit is never right.
+    /// The sum `[1]`, over the valid rows, of the share of each row's labels that are right: where
+    /// the logit is above 0 just if the target is above 0.5, for `logits [batch, n]` and `targets
+    /// [batch, n]`. Divided by the number of rows it is the share of all labels. A NaN logit is
+    /// never right.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the shapes differ or are not of rank 2, or the targets are class numbers.
+    /// [`Error::Shape`] when the shapes differ or are not of rank 2, or the targets are class
+    /// numbers.
     pub fn right_labels(&mut self, logits: Tensor, targets: Tensor) -> Result<Tensor> {
         let op = Op::RightLabels;
         let rows = self.check_several_labels(op.name(), logits, targets)?;

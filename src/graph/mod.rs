@@ -1,4 +1,5 @@
-//! Floor 4: a model as a static graph, its gradients as more of the same graph, and its lowering to launches.
+//! Floor 4: a model as a static graph, its gradients as more of the same graph, and its lowering to
+//! launches.
 //!
 //! Pruning changes values, never shapes, so one graph serves a whole run.
 mod accumulate;
@@ -73,14 +74,14 @@ impl Graph {
     }
 
     /// Targets `[batch, width]` of [`mean_squared_error`](Self::mean_squared_error) and
-    /// [`sigmoid_cross_entropy`](Self::sigmoid_cross_entropy), written by the host before each step in the place of
-    /// labels: [`Batch::targets`](crate::data::Batch::targets).
+    /// [`sigmoid_cross_entropy`](Self::sigmoid_cross_entropy), written by the host before each step
+    /// in the place of labels: [`Batch::targets`](crate::data::Batch::targets).
     pub fn targets(&mut self, batch: u32, width: u32) -> Tensor {
         self.push(Op::Labels, vec![], Shape::new([batch, width]), TARGETS)
     }
 
-    /// A trainable tensor, with the initial values of its rank: [`Init::Glorot`] for rank 2 and more, else 0.
-    /// Names are dotted and unique: `fc1.weight`.
+    /// A trainable tensor, with the initial values of its rank: [`Init::Glorot`] for rank 2 and
+    /// more, else 0. Names are dotted and unique: `fc1.weight`.
     ///
     /// # Errors
     /// [`Error::Argument`] for a name that is taken.
@@ -107,7 +108,8 @@ impl Graph {
         self.declare(name.into(), shape.into(), init, true)
     }
 
-    /// A tensor that lives as long as the parameters, and that no optimizer moves: running statistics.
+    /// A tensor that lives as long as the parameters, and that no optimizer moves: running
+    /// statistics.
     ///
     /// # Errors
     /// [`Error::Argument`] for a name that is taken.
@@ -163,8 +165,8 @@ impl Graph {
         Ok(weight)
     }
 
-    /// Gives `weight` a decay of its own, whatever the optimizer's: the gradient of `decay / 2 * sum of weight^2`,
-    /// upstream's `weights_regularizer`, which sees the weight without its mask.
+    /// Gives `weight` a decay of its own, whatever the optimizer's: the gradient of `decay / 2 *
+    /// sum of weight^2`, upstream's `weights_regularizer`, which sees the weight without its mask.
     ///
     /// # Errors
     /// [`Error::Argument`] for a decay below 0, [`Error::Shape`] unless `weight` is trainable.

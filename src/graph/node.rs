@@ -109,7 +109,8 @@ pub enum Op {
         /// Share of the running moments that stays; `None` leaves them.
         decay: Option<f32>,
     },
-    /// Inputs `gradient`, `y`, `moments`, sums of `gradient`, sums of `gradient * y`: gradient of both by `x`.
+    /// Inputs `gradient`, `y`, `moments`, sums of `gradient`, sums of `gradient * y`: gradient of
+    /// both by `x`.
     BatchNormaliseGradient {
         /// Extents and constants.
         shape: Columns,
@@ -163,11 +164,13 @@ pub enum Op {
         /// Added inside the logarithms.
         epsilon: f32,
     },
-    /// Inputs `predictions`, `targets`: loss of each row over the numbers of rows and of their elements.
+    /// Inputs `predictions`, `targets`: loss of each row over the numbers of rows and of their
+    /// elements.
     SquaredError,
     /// Inputs `logits`, `targets`: loss of each row over the numbers of rows and of their elements.
     SigmoidCrossEntropy,
-    /// Input the losses of a loss: gradient of their sum by its first input. The loss's launch writes it.
+    /// Input the losses of a loss: gradient of their sum by its first input. The loss's launch
+    /// writes it.
     LossGradient,
     /// Inputs `logits`, `labels`: 1 for each row that is right.
     Correct,
@@ -249,8 +252,8 @@ pub struct Node {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
-    /// Uniform in `+-sqrt(6 / (inputs + outputs))` (Glorot and Bengio 2010); a kernel of a convolution has as many
-    /// inputs and outputs as a pixel of it meets.
+    /// Uniform in `+-sqrt(6 / (inputs + outputs))` (Glorot and Bengio 2010); a kernel of a
+    /// convolution has as many inputs and outputs as a pixel of it meets.
     Glorot,
     /// Uniform in `+-sqrt(6 / inputs)` (He et al. 2015).
     He,
@@ -260,7 +263,8 @@ pub enum Init {
     Moments,
     /// Normal with this standard deviation around 0.
     Normal(f32),
-    /// Normal with this standard deviation around 0, drawn again where it is more than two of them away.
+    /// Normal with this standard deviation around 0, drawn again where it is more than two of them
+    /// away.
     TruncatedNormal(f32),
 }
 

@@ -9,8 +9,9 @@ use crate::kernels::{
 use crate::{Error, Result};
 
 impl Graph {
-    /// Each row of `x [..., columns]` over the root of its variance plus `epsilon`, where `centred` after its mean is
-    /// taken off: layer norm (Ba et al. 2016), else RMS norm (Zhang and Sennrich 2019), without scale and shift.
+    /// Each row of `x [..., columns]` over the root of its variance plus `epsilon`, where `centred`
+    /// after its mean is taken off: layer norm (Ba et al. 2016), else RMS norm (Zhang and Sennrich
+    /// 2019), without scale and shift.
     ///
     /// # Errors
     /// [`Error::Argument`] for an epsilon that is not above 0.
@@ -23,8 +24,8 @@ impl Graph {
         Ok(self.push(Op::Normalise { rows }, vec![x], xs, &name))
     }
 
-    /// Softmax (Bridle 1990) of each row of `x [..., columns]`: `exp(x)` over the row's sum of them, shifted by the
-    /// row's largest, so that no exp overflows.
+    /// Softmax (Bridle 1990) of each row of `x [..., columns]`: `exp(x)` over the row's sum of
+    /// them, shifted by the row's largest, so that no exp overflows.
     ///
     /// # Errors
     /// [`Error::Shape`] for an `x` without axes.
@@ -40,13 +41,14 @@ impl Graph {
         Ok(self.push(Op::Softmax, vec![x], xs, &name))
     }
 
-    /// Batch norm (Ioffe and Szegedy 2015) of each channel of `x [batch, ..., channels]`, without scale and shift. In
-    /// training by the statistics of the batch's valid rows, which also move `running [2, channels]`, means then
-    /// variances: `running = decay * running + (1 - decay) * batch's`; in evaluation by `running`, a [`Graph::statistic`].
+    /// Batch norm (Ioffe and Szegedy 2015) of each channel of `x [batch, ..., channels]`, without
+    /// scale and shift. In training by the statistics of the batch's valid rows, which also move
+    /// `running [2, channels]`, means then variances: `running = decay * running + (1 - decay) *
+    /// batch's`; in evaluation by `running`, a [`Graph::statistic`].
     ///
     /// # Errors
-    /// [`Error::Shape`] when the shapes do not fit, [`Error::Argument`] for an epsilon that is not above 0 or a decay
-    /// outside 0 to 1.
+    /// [`Error::Shape`] when the shapes do not fit, [`Error::Argument`] for an epsilon that is not
+    /// above 0 or a decay outside 0 to 1.
     pub fn batch_normalise(
         &mut self,
         x: Tensor,

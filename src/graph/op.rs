@@ -1,5 +1,5 @@
-//! What the passes over a graph must know of each operation, said of all of them: no arm here is a wildcard, so that a new operation
-//! does not compile before it is said of it.
+//! What the passes over a graph must know of each operation, said of all of them: no arm here is a
+//! wildcard, so that a new operation does not compile before it is said of it.
 use super::Op;
 use crate::kernels::Form;
 
@@ -66,8 +66,8 @@ impl Op {
         }
     }
 
-    /// The operation that computes this one's output again for the backward pass, without what must happen once a step;
-    /// `None` where the first output is kept.
+    /// The operation that computes this one's output again for the backward pass, without what must
+    /// happen once a step; `None` where the first output is kept.
     pub(super) fn recomputed(self) -> Option<Self> {
         match self {
             Self::BatchNormalise { shape, decay: _ } => {

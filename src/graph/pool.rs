@@ -36,7 +36,8 @@ impl Graph {
         Ok(self.push(Op::Pool { shape, pooling }, vec![x], out, &name))
     }
 
-    /// The mean of each channel, `[images, channels]`, of images `x [images, height, width, channels]`.
+    /// The mean of each channel, `[images, channels]`, of images `x [images, height, width,
+    /// channels]`.
     ///
     /// # Errors
     /// [`Error::Shape`] for another rank.
@@ -53,8 +54,8 @@ impl Graph {
         self.reshape(x, shape)
     }
 
-    /// `x / (bias + alpha * sum of x^2 over the channels at most radius away)^beta` (Krizhevsky et al. 2012), the
-    /// last axis being the channels.
+    /// `x / (bias + alpha * sum of x^2 over the channels at most radius away)^beta` (Krizhevsky et
+    /// al. 2012), the last axis being the channels.
     ///
     /// # Errors
     /// [`Error::Argument`] for a bias that is not above 0 or an alpha below 0.

@@ -1,7 +1,8 @@
 //! Activations that are not kept for the backward pass but computed again there (Chen et al. 2016).
 //!
-//! A segment's nodes are appended once more right before its gradients, which read these in place of the first ones. The first ones are
-//! then free after their last forward reader, by the planner's ordinary rule; what later segments read is kept.
+//! A segment's nodes are appended once more right before its gradients, which read these in place
+//! of the first ones. The first ones are then free after their last forward reader, by the
+//! planner's ordinary rule; what later segments read is kept.
 use std::ops::Range;
 
 use super::op::Home;
@@ -9,7 +10,8 @@ use super::{Graph, Tensor};
 use crate::{Error, Result};
 
 impl Graph {
-    /// Ends a layer here: [`recompute`](Self::recompute) counts layers. Models do so themselves; what only gives a new shape is none.
+    /// Ends a layer here: [`recompute`](Self::recompute) counts layers. Models do so themselves;
+    /// what only gives a new shape is none.
     pub fn end_layer(&mut self) {
         let begin = self.layers.last().copied().unwrap_or(0);
         let idle = |home| matches!(home, Home::Bound | Home::Input);
@@ -18,9 +20,10 @@ impl Graph {
         }
     }
 
-    /// Lets the backward pass compute again what the forward pass makes within segments of `layers` layers, counted from the
-    /// last; 0 keeps everything. The last segment is always kept: its gradients come first. Of the others only what later ones
-    /// read is, and what recurrent layers leave to their gradients. No bit of any result changes.
+    /// Lets the backward pass compute again what the forward pass makes within segments of `layers`
+    /// layers, counted from the last; 0 keeps everything. The last segment is always kept: its
+    /// gradients come first. Of the others only what later ones read is, and what recurrent layers
+    /// leave to their gradients. No bit of any result changes.
     ///
     /// # Errors
     /// [`Error::Argument`] when all layers are in the last segment.
@@ -72,7 +75,8 @@ impl Recompute {
         self.again.get(tensor.0).copied().flatten().unwrap_or(tensor)
     }
 
-    /// The backward pass reaches `tensor`: its segment's nodes are appended to `graph` again, unless they have been.
+    /// The backward pass reaches `tensor`: its segment's nodes are appended to `graph` again,
+    /// unless they have been.
     pub(super) fn reach(&mut self, graph: &mut Graph, tensor: Tensor) {
         while let Some(segment) = self.segments.pop_if(|segment| tensor.0 < segment.end) {
             if segment.contains(&tensor.0) {

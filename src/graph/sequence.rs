@@ -8,8 +8,8 @@ use crate::kernels::{
 use crate::{Error, Result};
 
 impl Graph {
-    /// Rows of `table [rows, columns]` by `tokens [...]`, whole numbers as f32 below `rows`: `[..., columns]`. A mask of
-    /// the table counts.
+    /// Rows of `table [rows, columns]` by `tokens [...]`, whole numbers as f32 below `rows`: `[...,
+    /// columns]`. A mask of the table counts.
     ///
     /// # Errors
     /// [`Error::Shape`] unless `table` has rank 2.
@@ -23,9 +23,9 @@ impl Graph {
         Ok(self.push(Op::Embedding, vec![tokens, table], shape, &name))
     }
 
-    /// Scaled dot-product attention (Vaswani et al. 2017) of `x [batch, length, 3 * channels]`, queries, keys and values side
-    /// by side, each with `heads` heads: `[batch, length, channels]`. Where `causal` a position sees only itself and those before
-    /// it.
+    /// Scaled dot-product attention (Vaswani et al. 2017) of `x [batch, length, 3 * channels]`,
+    /// queries, keys and values side by side, each with `heads` heads: `[batch, length, channels]`.
+    /// Where `causal` a position sees only itself and those before it.
     ///
     /// # Errors
     /// [`Error::Shape`] when the last axis is no multiple of `3 * heads`.

@@ -33,8 +33,9 @@ impl KernelInfo {
     }
 }
 
-/// Declares the files of a group as modules, re-exports what is in them, and lists the kernels, each with its uniform. A
-/// kernel of the crate that is in no list does not compile, as its uniform does not know it.
+/// Declares the files of a group as modules, re-exports what is in them, and lists the kernels,
+/// each with its uniform. A kernel of the crate that is in no list does not compile, as its uniform
+/// does not know it.
 macro_rules! kernels {
     ($($file:ident $(: $($kernel:ident($params:ident)),+)?;)+) => {
         $(

@@ -1,6 +1,8 @@
-//! Floor 3: the kernels, in groups. One file each, named as its WGSL file, with a host reference in f64 beside it.
+//! Floor 3: the kernels, in groups. One file each, named as its WGSL file, with a host reference in
+//! f64 beside it.
 //!
-//! A group's `mod.rs` lists its files, and beside each the kernels in it with their uniforms: a new kernel is one line there.
+//! A group's `mod.rs` lists its files, and beside each the kernels in it with their uniforms: a new
+//! kernel is one line there.
 mod list;
 
 pub use list::{KernelInfo, all};

@@ -7,8 +7,8 @@ use crate::graph::{Init, Parameter};
 /// Streams from here up belong to parameters; lower ones to the shuffles of epochs.
 const FIRST_STREAM: u64 = 1 << 63;
 
-/// The first values of `parameter`, the `index`-th of its model. Uniform ones are the same bits on every machine; normal
-/// ones too where its logarithm and cosine round alike.
+/// The first values of `parameter`, the `index`-th of its model. Uniform ones are the same bits on
+/// every machine; normal ones too where its logarithm and cosine round alike.
 pub fn initial_values(parameter: &Parameter, seed: u64, index: u64) -> Vec<f32> {
     let len = parameter.shape.elements().unwrap_or(0) as usize;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -4,7 +4,8 @@ use crate::data::{BatchSource, Dataset, Schema, Task};
 /// The rows that a model is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
-    /// Of a row's features: `[width]`, `[height, width]`, `[height, width, channels]`, or `[length]` tokens.
+    /// Of a row's features: `[width]`, `[height, width]`, `[height, width, channels]`, or
+    /// `[length]` tokens.
     pub shape: Vec<usize>,
     /// What the model is to answer.
     pub task: Task,

@@ -12,11 +12,12 @@ use crate::data::Task;
 use crate::graph::{Graph, Shape, Tensor};
 use crate::{Error, Result};
 
-/// A model; its input and its classes come from the data. As text its name, `mlp:300-100`; in a recipe that or an array of
-/// layers.
+/// A model; its input and its classes come from the data. As text its name, `mlp:300-100`; in a
+/// recipe that or an array of layers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Model {
-    /// `mlp:WIDTH-WIDTH-...`: fully connected layers with ReLU between them, named `fc1`, `fc2`, ...
+    /// `mlp:WIDTH-WIDTH-...`: fully connected layers with ReLU between them, named `fc1`, `fc2`,
+    /// ...
     Mlp {
         /// Width of each hidden layer.
         hidden: Vec<u32>,
@@ -70,12 +71,13 @@ impl Model {
         }
     }
 
-    /// The graph for batches of `batch` rows of `input`. Its loss is the mean over rows: for classes the softmax cross-entropy (over
-    /// positions too), for several labels the sigmoid cross-entropy, for a regression the squared error.
+    /// The graph for batches of `batch` rows of `input`. Its loss is the mean over rows: for
+    /// classes the softmax cross-entropy (over positions too), for several labels the sigmoid
+    /// cross-entropy, for a regression the squared error.
     ///
     /// # Errors
-    /// [`Error::Argument`] when a size is 0 or too large, or the rows have no answers to learn; [`Error::Shape`] when a layer does
-    /// not fit what is before it, or the last one the answers.
+    /// [`Error::Argument`] when a size is 0 or too large, or the rows have no answers to learn;
+    /// [`Error::Shape`] when a layer does not fit what is before it, or the last one the answers.
     pub fn network(&self, batch: usize, input: &Input) -> Result<Network> {
         let size = |name: &str, value: usize| {
             u32::try_from(value)

@@ -16,7 +16,8 @@ pub struct Network {
     pub features: Tensor,
     /// `[batch]`, `[batch, positions]`, or the `[batch, width]` of [`Graph::targets`].
     pub answers: Tensor,
-    /// What it answers: logits `[batch, classes]` or `[batch, positions, classes]`, or predicted values `[batch, outputs]`.
+    /// What it answers: logits `[batch, classes]` or `[batch, positions, classes]`, or predicted
+    /// values `[batch, outputs]`.
     pub output: Tensor,
     /// Further tensors by name that predictions may be asked for.
     pub outputs: Vec<(String, Tensor)>,
@@ -24,7 +25,8 @@ pub struct Network {
     pub loss: Tensor,
     /// Further mean losses `[1]` by name, for a custom step to train on.
     pub losses: Vec<(String, Tensor)>,
-    /// What it is measured by, each the tensor `[1]` of its sum over the rows of a batch. Each step reports the first.
+    /// What it is measured by, each the tensor `[1]` of its sum over the rows of a batch. Each step
+    /// reports the first.
     pub metrics: Vec<(Metric, Tensor)>,
     /// What its answers are.
     pub task: Task,
@@ -61,7 +63,8 @@ impl Network {
         }
     }
 
-    /// Also measured by `metric`, whose sum over the rows of a batch is `tensor [1]`: of [`Graph::correct`], for instance.
+    /// Also measured by `metric`, whose sum over the rows of a batch is `tensor [1]`: of
+    /// [`Graph::correct`], for instance.
     pub fn with_metric(mut self, metric: Metric, tensor: Tensor) -> Self {
         self.metrics.push((metric, tensor));
         self

@@ -24,11 +24,11 @@ pub struct Shrunk {
 
 /// `model` and its `layers` without the hidden units that are dead.
 ///
-/// A unit that nothing reads (its row of the next weight is zero) is dropped. One that reads nothing
-/// (its column is zero) is the constant `relu(bias)`, which goes into the biases of the next layer,
-/// summed in f64 and rounded once. Either may make others dead, so this goes on until none is. The
-/// features stay, as they are the data's, and so do the classes. A layer without a living unit keeps
-/// one that nothing reads: a width of 0 is no layer.
+/// A unit that nothing reads (its row of the next weight is zero) is dropped. One that reads
+/// nothing (its column is zero) is the constant `relu(bias)`, which goes into the biases of the
+/// next layer, summed in f64 and rounded once. Either may make others dead, so this goes on until
+/// none is. The features stay, as they are the data's, and so do the classes. A layer without a
+/// living unit keeps one that nothing reads: a width of 0 is no layer.
 ///
 /// # Errors
 /// [`Error::Shape`] for layers that do not fit the model.

@@ -71,7 +71,8 @@ pub(super) fn charlstm(units: u32, depth: u32) -> Vec<Layer> {
     [embedding.into()].into_iter().chain(layers).chain([Linear::logits().into()]).collect()
 }
 
-/// Characters through a small GPT: blocks of attention and a wide layer, each normalised before and added to what it read.
+/// Characters through a small GPT: blocks of attention and a wide layer, each normalised before and
+/// added to what it read.
 pub(super) fn chargpt(width: u32, blocks: u32, heads: u32) -> Vec<Layer> {
     // GPT-2's: what is added to the residual connection begins smaller the more is added.
     let [init, last] = [0.02, 0.02 / (2.0 * blocks.max(1) as f32).sqrt()].map(Init::Normal);

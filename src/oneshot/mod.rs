@@ -31,8 +31,9 @@ const CHUNK: u32 = 1 << 24;
 /// |w|, of equal ones the later in the file first. Infinite weights go last. All others keep their bits.
 ///
 /// # Errors
-/// [`Error::Argument`] for options out of range, a selection of nothing, or an output that is there;
-/// [`Error::File`] for a file that is damaged, or holds NaN: the tensor is named. Then no output is left.
+/// [`Error::Argument`] for options out of range, a selection of nothing, or an output that is
+/// there; [`Error::File`] for a file that is damaged, or holds NaN: the tensor is named. Then no
+/// output is left.
 pub fn prune_file(
     gpu: &Gpu,
     input: &Path,

@@ -16,9 +16,9 @@ pub struct Options {
     /// [`Pattern::Element`], or N:M along the last axis, which is what a product sums over in files
     /// of PyTorch; then the sparsity is `1 - n / m`.
     pub pattern: Pattern,
-    /// Rows and columns of the blocks that are kept or pruned as one, by the mean of their |w|: on a
-    /// grid over each tensor as a matrix whose columns are its last axis. Then the sparsity is that
-    /// of blocks.
+    /// Rows and columns of the blocks that are kept or pruned as one, by the mean of their |w|: on
+    /// a grid over each tensor as a matrix whose columns are its last axis. Then the sparsity is
+    /// that of blocks.
     pub block: Option<[u32; 2]>,
     /// Tensors to prune: those whose name it is found in. All by default.
     pub include: Option<TensorPattern>,
@@ -104,7 +104,8 @@ impl Options {
     /// Refuses expressions that do nothing, for tensors of `names`, of which `selected` are pruned.
     ///
     /// # Errors
-    /// [`Error::Argument`] when nothing is selected, or an expression matches no tensor at all or does not compile.
+    /// [`Error::Argument`] when nothing is selected, or an expression matches no tensor at all or
+    /// does not compile.
     pub fn check_matches(&self, names: &[&str], selected: usize) -> Result<()> {
         let some = || names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
         for (option, pattern) in self.expressions() {

@@ -11,9 +11,10 @@ const PADDING: f32 = f32::from_bits(0x7fff_ffff);
 /// Smallest chunk, in elements.
 const LEAST: u32 = 4_096;
 
-/// Chunks of one length, and what ranks them. The values of a ranking are counted chunk by chunk
-/// in each of three rounds, whose range of ranks is the bin that the round before ended in; then chunk
-/// by chunk, in the same order, their masks are read. A chunk that is all there is stays on the device; over several the host keeps count, in 64 bits.
+/// Chunks of one length, and what ranks them. The values of a ranking are counted chunk by chunk in
+/// each of three rounds, whose range of ranks is the bin that the round before ended in; then chunk
+/// by chunk, in the same order, their masks are read. A chunk that is all there is stays on the
+/// device; over several the host keeps count, in 64 bits.
 #[derive(Debug)]
 pub(super) struct Ranker {
     gpu: Gpu,
@@ -149,8 +150,8 @@ impl Ranker {
         Ok(())
     }
 
-    /// Ends a round: the range becomes the lowest bin up to which there are as many values as are still
-    /// to be pruned.
+    /// Ends a round: the range becomes the lowest bin up to which there are as many values as are
+    /// still to be pruned.
     pub(super) fn pick(&mut self) {
         let Ranking { histogram, range, prune, ties_kept } = &mut self.ranking;
         let [at, first] = [Selection::AT, Selection::BINS_FROM].map(|bin| bin as usize);

@@ -7,8 +7,8 @@ use crate::gpu::PlanBuilder;
 use crate::kernels::{Activate, Activation, ClipNorm, ClipValue, ColumnSum, GradientNorm};
 use crate::{Error, Result};
 
-/// Bounds on gradients, applied in this order, after the [multipliers](Multiplier). They see the gradients of the loss,
-/// weight decay left out. Gradients of pruned weights do not count in norms.
+/// Bounds on gradients, applied in this order, after the [multipliers](Multiplier). They see the
+/// gradients of the loss, weight decay left out. Gradients of pruned weights do not count in norms.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Clip {
@@ -54,8 +54,9 @@ impl Clip {
 
     /// Appends what clips the gradients of `all` to `plan`: nothing where nothing is asked for.
     ///
-    /// In place, though mask updates may read the gradient later, and means of several batches live there: those rank by
-    /// what the optimizer saw, and a mean is begun anew after it has been applied.
+    /// In place, though mask updates may read the gradient later, and means of several batches live
+    /// there: those rank by what the optimizer saw, and a mean is begun anew after it has been
+    /// applied.
     ///
     /// # Errors
     /// [`Error::Plan`] from the kernels.
@@ -98,7 +99,8 @@ fn scale(plan: &mut PlanBuilder, name: &str, all: &[Update], bound: f32) -> Resu
     Ok(())
 }
 
-/// Gives each gradient that is also that of a parameter before (a sum of two hands its own on to both) a copy.
+/// Gives each gradient that is also that of a parameter before (a sum of two hands its own on to
+/// both) a copy.
 ///
 /// # Errors
 /// [`Error::Plan`] from the kernel.
@@ -119,8 +121,8 @@ fn part(plan: &mut PlanBuilder, all: &mut [Update]) -> Result<()> {
 /// The factor of each of `names`, 1 where no multiplier is for it.
 ///
 /// # Errors
-/// [`Error::Argument`] for a multiplier whose expression is none or matches no name, whose factor is out of its range,
-/// or that is for a name that another is for too.
+/// [`Error::Argument`] for a multiplier whose expression is none or matches no name, whose factor
+/// is out of its range, or that is for a name that another is for too.
 pub(super) fn factors(multipliers: &[Multiplier], names: &[&str]) -> Result<Vec<f32>> {
     let mut factors: Vec<Option<&Multiplier>> = vec![None; names.len()];
     for multiplier in multipliers {

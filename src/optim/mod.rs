@@ -1,4 +1,5 @@
-//! Floor 5: how gradients move weights: optimizers, learning rates by step, clipped gradients, averages.
+//! Floor 5: how gradients move weights: optimizers, learning rates by step, clipped gradients,
+//! averages.
 mod clip;
 mod optimizer;
 mod schedule;

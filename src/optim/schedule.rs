@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::check;
 use crate::{Error, Result};
 
-/// A factor on the learning rate, a function of the global step alone: a run that is taken up needs no state of it.
-/// The warm-up's factor and the decay's are multiplied, and both count from the run's first step.
+/// A factor on the learning rate, a function of the global step alone: a run that is taken up needs
+/// no state of it. The warm-up's factor and the decay's are multiplied, and both count from the
+/// run's first step.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Schedule {
@@ -19,14 +20,16 @@ pub struct Schedule {
     pub decay: Decay,
 }
 
-/// How the learning rate falls. `n` counts the steps before this one, so that the first step has factor 1.
+/// How the learning rate falls. `n` counts the steps before this one, so that the first step has
+/// factor 1.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Decay {
     /// Factor 1.
     #[default]
     Constant,
-    /// `factor^k`, where `k` of the boundaries are at most `n`: a boundary is the last step before its change.
+    /// `factor^k`, where `k` of the boundaries are at most `n`: a boundary is the last step before
+    /// its change.
     Steps {
         /// Steps, ascending.
         boundaries: Vec<u64>,
@@ -43,7 +46,8 @@ pub enum Decay {
         #[serde(default)]
         staircase: bool,
     },
-    /// `end + (1 - end) * (1 + cos(pi * n / steps)) / 2`, and `end` from `n = steps` on (Loshchilov and Hutter 2017).
+    /// `end + (1 - end) * (1 + cos(pi * n / steps)) / 2`, and `end` from `n = steps` on (Loshchilov
+    /// and Hutter 2017).
     Cosine {
         /// Steps until `end`.
         steps: u64,

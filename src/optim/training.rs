@@ -10,7 +10,8 @@ use crate::kernels::Step;
 /// Name of the slot with a parameter's average.
 pub const AVERAGE: &str = "average";
 
-/// An optimizer, and what happens to the learning rate and the gradients before it and to the weights after it.
+/// An optimizer, and what happens to the learning rate and the gradients before it and to the
+/// weights after it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
@@ -25,8 +26,9 @@ pub struct Training {
     /// Factors on the gradients of some parameters, before anything else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub multipliers: Vec<Multiplier>,
-    /// Share of an average of the weights that stays at a step, 0 to below 1: `average = d * average + (1 - d) * w`. Early
-    /// steps `t` have `d = (1 + t) / (10 + t)` if that is less, and the first 0. Evaluation is by the averages.
+    /// Share of an average of the weights that stays at a step, 0 to below 1: `average = d *
+    /// average + (1 - d) * w`. Early steps `t` have `d = (1 + t) / (10 + t)` if that is less, and
+    /// the first 0. Evaluation is by the averages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<f32>,
 }
@@ -95,12 +97,14 @@ impl Training {
     /// The factor on each gradient of the parameters `names`.
     ///
     /// # Errors
-    /// [`crate::Error::Argument`] for a multiplier that matches none of them, or one that another matches too.
+    /// [`crate::Error::Argument`] for a multiplier that matches none of them, or one that another
+    /// matches too.
     pub fn multipliers(&self, names: &[&str]) -> Result<Vec<f32>> {
         factors(&self.multipliers, names)
     }
 
-    /// Appends the updates of one step to `plan`: what clips their gradients, then the optimizer's kernels.
+    /// Appends the updates of one step to `plan`: what clips their gradients, then the optimizer's
+    /// kernels.
     ///
     /// # Errors
     /// [`crate::Error::Plan`] from the kernels.

@@ -1,5 +1,5 @@
-//! Settings of single tensors. In files and strings an entry is a text as upstream has it, or in files
-//! a table of its fields.
+//! Settings of single tensors. In files and strings an entry is a text as upstream has it, or in
+//! files a table of its fields.
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -158,8 +158,8 @@ pub(super) trait Entry: fmt::Display {
 /// Of each of `names` the place of the one entry that matches it.
 ///
 /// # Errors
-/// [`Error::Argument`] when an entry matches none of `names`, which most likely is misspelt, and when two match
-/// one: which of them counts would be a guess.
+/// [`Error::Argument`] when an entry matches none of `names`, which most likely is misspelt, and
+/// when two match one: which of them counts would be a guess.
 pub(super) fn matches<T: Entry>(entries: &[T], names: &[&str]) -> Result<Vec<Option<usize>>> {
     let mut found: Vec<Option<usize>> = vec![None; names.len()];
     for (place, entry) in entries.iter().enumerate() {

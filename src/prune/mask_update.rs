@@ -20,8 +20,8 @@ pub struct MaskUpdate {
     spec: PruningSpec,
     targets: Targets,
     /// For each selection the number of units to prune, and where weights grow again before it the
-    /// number to prune for now; for rankings in groups how many stay of each; for upstream's threshold the
-    /// sparsity. Behind them, where weights grow at random, a seed for each tensor.
+    /// number to prune for now; for rankings in groups how many stay of each; for upstream's
+    /// threshold the sparsity. Behind them, where weights grow at random, a seed for each tensor.
     counts: Slot,
     groups: Vec<Group>,
 }
@@ -43,8 +43,8 @@ impl MaskUpdate {
     /// `plan`.
     ///
     /// # Errors
-    /// [`Error::Plan`] from the kernels; [`Error::Argument`] for a group of 2^32 weights or more, or
-    /// another number of tensors than `targets` prunes.
+    /// [`Error::Plan`] from the kernels; [`Error::Argument`] for a group of 2^32 weights or more,
+    /// or another number of tensors than `targets` prunes.
     pub fn push(
         plan: &mut PlanBuilder,
         spec: &PruningSpec,

@@ -89,8 +89,8 @@ impl MaskUpdateOp {
         self.spec.as_ref()
     }
 
-    /// The same for a network that reads batches of `batch` rows: a target in parameters or operations becomes
-    /// the `target_sparsity` that meets it.
+    /// The same for a network that reads batches of `batch` rows: a target in parameters or
+    /// operations becomes the `target_sparsity` that meets it.
     ///
     /// # Errors
     /// As [`Targets::of`].

@@ -4,7 +4,8 @@ use crate::{Error, Result};
 /// Longest side of a picture; larger masks are reduced.
 const MOST: usize = 2_048;
 
-/// The PNG of a mask over a tensor of `shape`: white where a weight stays, black where it is pruned.
+/// The PNG of a mask over a tensor of `shape`: white where a weight stays, black where it is
+/// pruned.
 ///
 /// Rows are all extents but the last, columns the last one. A matrix of more than 2,048 rows or
 /// columns is reduced: each pixel is the share of its cell that stays, in gray.

@@ -5,7 +5,8 @@ use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{MaskBegin, RandomScore, Ranked, UnitFloor, UnitPeak, mask_words};
 use crate::{Error, Result};
 
-/// Appends what comes before the selection of a tensor: its scores, and what is protected among them.
+/// Appends what comes before the selection of a tensor: its scores, and what is protected among
+/// them.
 pub(super) fn begin(plan: &mut PlanBuilder, ranking: &Ranking<'_>) -> Result<Ranked> {
     let (t, mask_state) = (ranking.tensor, ranking.tensor.state);
     plan.push(MaskBegin { mask_state, keep_nan: false })?;

@@ -12,7 +12,8 @@ pub struct LayerSparsity {
     pub sparsity: f64,
     /// Weights that are not zero.
     pub nonzero: u64,
-    /// Highest score pruned by the last mask update that pruned more than zeros; 0 before the first.
+    /// Highest score pruned by the last mask update that pruned more than zeros; 0 before the
+    /// first.
     pub threshold: f32,
 }
 

@@ -12,10 +12,11 @@ use crate::kernels::{BlockPooling, Pruned};
 /// reads and writes.
 macro_rules! settings {
     ($($(#[$meta:meta])* $name:ident: $type:ty = $default:expr;)*) => {
-        /// Settings of a pruning run, under the names and defaults of TensorFlow r1.9's pruning hparams.
+        /// Settings of a pruning run, under the names and defaults of TensorFlow r1.9's pruning
+        /// hparams.
         ///
-        /// Written as a struct, by a builder or by its fields, as TOML or JSON with any fields left out, or as
-        /// one string:
+        /// Written as a struct, by a builder or by its fields, as TOML or JSON with any fields left
+        /// out, or as one string:
         ///
         /// ```
         /// use secateur::prune::PruningSpec;
@@ -30,8 +31,8 @@ macro_rules! settings {
         /// # Ok::<(), secateur::Error>(())
         /// ```
         ///
-        /// Steps are global steps, counted after the train step they follow. Neither the string form nor
-        /// serde looks at ranges: [`PruningSpec::validate`] does.
+        /// Steps are global steps, counted after the train step they follow. Neither the string
+        /// form nor serde looks at ranges: [`PruningSpec::validate`] does.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         #[non_exhaustive]
@@ -79,9 +80,10 @@ settings! {
     threshold_decay: f64 = 0.9;
     /// Least number of steps from one mask update to the next.
     pruning_frequency: u64 = 10;
-    /// Whether the masks are also updated, outside of the rhythm of `pruning_frequency`, at the step after which
-    /// the schedule stands still, so that they end as sparse as it asks. Upstream has no such update: without it
-    /// whole runs update at upstream's steps, and may end short of the target.
+    /// Whether the masks are also updated, outside of the rhythm of `pruning_frequency`, at the
+    /// step after which the schedule stands still, so that they end as sparse as it asks. Upstream
+    /// has no such update: without it whole runs update at upstream's steps, and may end short of
+    /// the target.
     final_update: bool = true;
     /// Bins of [`Threshold::Histogram`].
     nbins: u32 = 256;
@@ -112,13 +114,14 @@ settings! {
     use_tpu: bool = false;
     /// How the weights to prune are found.
     threshold: Threshold = Threshold::default();
-    /// Targets of single tensors: a tensor whose name the regular expression is found in goes to that sparsity, as fast as the others go to `target_sparsity`.
+    /// Targets of single tensors: a tensor whose name the regular expression is found in goes to
+    /// that sparsity, as fast as the others go to `target_sparsity`.
     #[serde(deserialize_with = "entries::list")]
     weight_sparsity_map: Vec<TensorTarget> = Vec::new();
     /// How the total sparsity is divided among the tensors that have no target of their own.
     budget: Budget = Budget::default();
-    /// Whether the weights of a tensor are ranked among themselves, with those of all tensors, or with
-    /// those of their output unit.
+    /// Whether the weights of a tensor are ranked among themselves, with those of all tensors, or
+    /// with those of their output unit.
     scope: Scope = Scope::default();
     /// Named groups: the tensors of a group are ranked together, whatever the scope.
     #[serde(deserialize_with = "entries::list")]
@@ -148,8 +151,8 @@ settings! {
     gradient_decay_rate: f64 = 0.99;
     /// Whether an update also takes weights back, and by what.
     regrow: Regrow = Regrow::default();
-    /// Share of the weights that stay which the first update exchanges, 0 to 1; by a cosine it falls
-    /// to 0 at `end_pruning_step`.
+    /// Share of the weights that stay which the first update exchanges, 0 to 1; by a cosine it
+    /// falls to 0 at `end_pruning_step`.
     regrow_fraction: f64 = 0.3;
     /// What becomes of a weight while its mask bit is 0.
     pruned: Pruned = Pruned::default();

@@ -35,8 +35,8 @@ struct Layer {
 }
 
 impl Targets {
-    /// The targets of `spec` for `parameters`; those without a mask are never pruned. Each weight of a matrix is
-    /// taken to be multiplied with once for a row of a batch.
+    /// The targets of `spec` for `parameters`; those without a mask are never pruned. Each weight
+    /// of a matrix is taken to be multiplied with once for a row of a batch.
     ///
     /// # Errors
     /// As [`with_uses`](Self::with_uses).
@@ -55,8 +55,9 @@ impl Targets {
         Self::with_uses(spec, parameters, &parameters.iter().map(uses).collect::<Vec<_>>())
     }
 
-    /// As [`new`](Self::new), where each weight of a parameter is multiplied with `uses` times for a row of a batch:
-    /// those of a convolution once for each pixel of its result ([`Graph::uses_of`]).
+    /// As [`new`](Self::new), where each weight of a parameter is multiplied with `uses` times for
+    /// a row of a batch: those of a convolution once for each pixel of its result
+    /// ([`Graph::uses_of`]).
     ///
     /// # Errors
     /// [`Error::Argument`] when nothing is left to prune, when an entry of a map or a group matches
@@ -176,8 +177,8 @@ impl Targets {
         scale
     }
 
-    /// The total sparsity at which `wanted` units of `field` are left: `dense` always, and `each` for a weight
-    /// that stays.
+    /// The total sparsity at which `wanted` units of `field` are left: `dense` always, and `each`
+    /// for a weight that stays.
     fn solve(
         &self,
         field: &str,

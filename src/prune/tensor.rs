@@ -9,7 +9,8 @@ pub struct PrunedTensor {
     pub name: String,
     /// The weights.
     pub weights: Slot,
-    /// Their last gradient, where [`PruningSpec::needs_gradients`](super::PruningSpec::needs_gradients).
+    /// Their last gradient, where
+    /// [`PruningSpec::needs_gradients`](super::PruningSpec::needs_gradients).
     pub gradient: Option<Slot>,
     /// What the score keeps, as [`Scoring::slots`](super::Scoring::slots) has it.
     pub score_slots: Vec<Slot>,

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// A regular expression in the syntax of the crate `regex`, found anywhere in a tensor's name; spaces
-/// at its ends are left out.
+/// A regular expression in the syntax of the crate `regex`, found anywhere in a tensor's name;
+/// spaces at its ends are left out.
 ///
 /// It may be one that does not compile, which matches nothing: where it is used, in
 /// [`PruningSpec::validate`](super::PruningSpec::validate) for one, that is an error.

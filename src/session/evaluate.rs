@@ -22,16 +22,17 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Share of right rows, or of right positions where rows have several labels; `None` where answers are no classes.
+    /// Share of right rows, or of right positions where rows have several labels; `None` where
+    /// answers are no classes.
     pub fn accuracy(&self) -> Option<f64> {
         self.figures.get(Metric::Accuracy)
     }
 }
 
 impl Session {
-    /// Loss and figures on all rows of `dataset`, with the weights as they are now, or with their averages where
-    /// [`Training::average`](crate::optim::Training::average) keeps them: in file order, those of a text in streams
-    /// ([`Batches::streams`]).
+    /// Loss and figures on all rows of `dataset`, with the weights as they are now, or with their
+    /// averages where [`Training::average`](crate::optim::Training::average) keeps them: in file
+    /// order, those of a text in streams ([`Batches::streams`]).
     ///
     /// # Errors
     /// [`Error::Shape`] when the data set does not fit the network.
@@ -48,12 +49,13 @@ impl Session {
         self.evaluate_by(phase, &mut self.whole(dataset)?)
     }
 
-    /// As [`evaluate`](Self::evaluate), on the batches of any source from where it is: to its end, or to the end of the epoch that
-    /// its first batch belongs to. A source that has one epoch without an end is never done: evaluate on one that ends.
+    /// As [`evaluate`](Self::evaluate), on the batches of any source from where it is: to its end,
+    /// or to the end of the epoch that its first batch belongs to. A source that has one epoch
+    /// without an end is never done: evaluate on one that ends.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the source does not fit the network, [`Error::Batch`] names what is wrong with a batch, and what the
-    /// source meets.
+    /// [`Error::Shape`] when the source does not fit the network, [`Error::Batch`] names what is
+    /// wrong with a batch, and what the source meets.
     pub fn evaluate_batches(&self, source: &mut dyn BatchSource) -> Result<Evaluation> {
         self.evaluate_by(self.evaluate, source)
     }

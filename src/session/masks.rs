@@ -16,7 +16,8 @@ impl Session {
     /// the others there is nothing to do, and no batch is read.
     ///
     /// # Errors
-    /// Of the batch source and the device; [`Error::Shape`] for batches that the network does not take.
+    /// Of the batch source and the device; [`Error::Shape`] for batches that the network does not
+    /// take.
     pub fn calibrate(&mut self, batches: &mut dyn BatchSource) -> Result<u64> {
         let Some(phase) = self.calibrate else { return Ok(0) };
         self.takes.check_source("calibrate", batches)?;

@@ -1,4 +1,5 @@
-//! Floor 8: a compiled network on a device, without a loop and without files: its plans, its tensors, its steps.
+//! Floor 8: a compiled network on a device, without a loop and without files: its plans, its
+//! tensors, its steps.
 mod evaluate;
 mod masks;
 mod model_file;
@@ -71,7 +72,8 @@ impl Session {
     /// Plans `network` and puts its initial values, drawn by `seed`, on the device.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) when there is nothing to prune; [`Error::TensorTooLarge`](crate::Error::TensorTooLarge) and
+    /// [`Error::Argument`](crate::Error::Argument) when there is nothing to prune;
+    /// [`Error::TensorTooLarge`](crate::Error::TensorTooLarge) and
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) name the tensor.
     pub fn new(
         gpu: &Gpu,
@@ -240,8 +242,8 @@ impl Session {
         Step { noise, ..self.training.step(global_step, rows as u32) }
     }
 
-    /// Writes a batch and its step's scalars, for the next submission to see. Whether it follows the
-    /// batch before is the batch's to say.
+    /// Writes a batch and its step's scalars, for the next submission to see. Whether it follows
+    /// the batch before is the batch's to say.
     fn upload_batch(&self, batch: &Batch, scalars: Step) {
         self.upload_features(&batch.features, Step { follows: batch.follows.into(), ..scalars });
         match self.takes.task.targets() {

@@ -37,8 +37,8 @@ pub struct ModelFile {
 }
 
 impl ModelFile {
-    /// Reads what is at `path`: a file that [`write`](Self::write) wrote, a checkpoint (its folder, or a file in it), or a logdir,
-    /// whose newest valid checkpoint it takes.
+    /// Reads what is at `path`: a file that [`write`](Self::write) wrote, a checkpoint (its folder,
+    /// or a file in it), or a logdir, whose newest valid checkpoint it takes.
     ///
     /// # Errors
     /// [`Error::File`] names the file and what is wrong or missing; [`Error::NoValidCheckpoint`].
@@ -114,7 +114,8 @@ impl ModelFile {
     /// A session of it for batches of `batch` rows, which predicts and evaluates.
     ///
     /// # Errors
-    /// [`Error::File`] where the file does not say its rows (take [`session_for`](Self::session_for)), or lacks a weight.
+    /// [`Error::File`] where the file does not say its rows (take
+    /// [`session_for`](Self::session_for)), or lacks a weight.
     pub fn session(&self, gpu: &Gpu, batch: usize) -> Result<Session> {
         let schema = self.schema.as_ref().ok_or_else(|| {
             let message = "does not say what its rows are; give an input for it";
@@ -143,7 +144,8 @@ impl ModelFile {
     }
 }
 
-/// A tensor of the model as the run itself evaluates by: its average where it keeps one, under its mask.
+/// A tensor of the model as the run itself evaluates by: its average where it keeps one, under its
+/// mask.
 fn effective(found: &Checkpoint, tensor: &Tensor) -> Result<Tensor> {
     let beside = |slot: &str| {
         let name = format!("{}/{slot}", tensor.name);
@@ -173,7 +175,8 @@ impl Session {
         ModelFile::open(path)?.session(gpu, batch)
     }
 
-    /// The network as a file has it: effective weights, and what its rows are where that is known. Waits for the device.
+    /// The network as a file has it: effective weights, and what its rows are where that is known.
+    /// Waits for the device.
     ///
     /// # Errors
     /// [`Error::DeviceLost`]
@@ -204,11 +207,12 @@ impl Session {
         Ok(())
     }
 
-    /// Puts the weights of any safetensors file into the network, each by its name; f16, bf16 and f64 are converted. Names of the
-    /// file's tensors that the network does not have.
+    /// Puts the weights of any safetensors file into the network, each by its name; f16, bf16 and
+    /// f64 are converted. Names of the file's tensors that the network does not have.
     ///
     /// # Errors
-    /// [`Error::File`] names the weight that is missing or has another shape; then nothing has been changed.
+    /// [`Error::File`] names the weight that is missing or has another shape; then nothing has been
+    /// changed.
     pub fn load_weights(&mut self, path: &Path) -> Result<Vec<String>> {
         let Floats { tensors: weights, others, .. } = read_floats(path)?;
         self.put(path, &weights)?;

@@ -116,8 +116,9 @@ impl Planning<'_> {
         Ok(())
     }
 
-    /// Pushes the optimizer's kernel for each parameter that has a gradient, its score's before and what clips it between
-    /// them; then every parameter's average, so that all are of as many steps.
+    /// Pushes the optimizer's kernel for each parameter that has a gradient, its score's before and
+    /// what clips it between them; then every parameter's average, so that all are of as many
+    /// steps.
     fn update(&mut self, gradients: &[Option<Slot>]) -> Result<()> {
         self.score(gradients)?;
         let moved = self.variables.iter().zip(gradients).zip(&self.multipliers);

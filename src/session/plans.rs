@@ -10,8 +10,8 @@ use crate::optim::Training;
 use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Targets};
 use crate::{Error, Result};
 
-/// The plan of a run on a device that `target` says, without that device: its text says what is launched, [`PlanBuilder::memory`] how
-/// many bytes it will take, with a logdir.
+/// The plan of a run on a device that `target` says, without that device: its text says what is
+/// launched, [`PlanBuilder::memory`] how many bytes it will take, with a logdir.
 ///
 /// # Errors
 /// [`Error::Argument`] when there is nothing to prune; [`Error::Shape`] and [`Error::Plan`] name
@@ -149,8 +149,8 @@ impl Plans {
         let score = spec.map(|spec| spec.score.clone()).unwrap_or_default();
         let needs_inputs = score.scoring().needs_inputs();
         let needs_batches = score.scoring().needs_batches();
-        // What a weight is multiplied with, where the score looks at that. Of the forward pass: what is
-        // computed again would be counted twice.
+        // What a weight is multiplied with, where the score looks at that. Of the forward pass:
+        // what is computed again would be counted twice.
         let inputs_of = |p: &Parameter| {
             if needs_inputs { network.graph.inputs_of(p.tensor) } else { Vec::new() }
         };

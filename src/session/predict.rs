@@ -43,9 +43,11 @@ impl Predicted {
 pub struct Prediction {
     /// Rows.
     pub rows: usize,
-    /// Extents of a row: `[classes]`, `[positions, classes]` or `[outputs]` of the network's own output.
+    /// Extents of a row: `[classes]`, `[positions, classes]` or `[outputs]` of the network's own
+    /// output.
     pub shape: Vec<usize>,
-    /// One row after the other: logits of classes and labels, values of a regression, or what the tensor holds.
+    /// One row after the other: logits of classes and labels, values of a regression, or what the
+    /// tensor holds.
     pub values: Vec<f32>,
 }
 
@@ -59,8 +61,8 @@ impl Prediction {
         &self.values[i * width..][..width]
     }
 
-    /// The class with the highest logit of each row, or of each of its positions; of equal ones the lowest. Means nothing for
-    /// values that are no logits of classes.
+    /// The class with the highest logit of each row, or of each of its positions; of equal ones the
+    /// lowest. Means nothing for values that are no logits of classes.
     pub fn classes(&self) -> Vec<u32> {
         let highest = |logits: &[f32]| match logits {
             // With one logit the classes are its signs.
@@ -98,19 +100,22 @@ impl Prediction {
 impl Session {
     /// The network's output on rows of [`width`](Self::width) features, one after the other in
     /// `rows`, with the weights as [`evaluate`](Self::evaluate) takes them. Features are given as
-    /// they were measured: the scaling of the [`schema`](Self::schema), where it has one, is applied
-    /// here. Waits for the device.
+    /// they were measured: the scaling of the [`schema`](Self::schema), where it has one, is
+    /// applied here. Waits for the device.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless `rows` is whole rows, at least one; [`Error::Argument`] for a feature that is not finite.
+    /// [`Error::Shape`] unless `rows` is whole rows, at least one; [`Error::Argument`] for a
+    /// feature that is not finite.
     pub fn predict(&self, rows: &[f32]) -> Result<Prediction> {
         self.predict_tensor("output", rows)
     }
 
-    /// As [`predict`](Self::predict), of the tensor `name`: one of [`Network::outputs`], or `output`.
+    /// As [`predict`](Self::predict), of the tensor `name`: one of [`Network::outputs`], or
+    /// `output`.
     ///
     /// # Errors
-    /// As [`predict`](Self::predict); [`Error::Argument`] for a name that the network does not have.
+    /// As [`predict`](Self::predict); [`Error::Argument`] for a name that the network does not
+    /// have.
     pub fn predict_tensor(&self, name: &str, rows: &[f32]) -> Result<Prediction> {
         let width = self.width();
         if rows.is_empty() || !rows.len().is_multiple_of(width) {
@@ -137,7 +142,8 @@ impl Session {
         predicting.finish()
     }
 
-    /// As [`predict`](Self::predict), on all rows of `dataset` in file order, whatever their answers are.
+    /// As [`predict`](Self::predict), on all rows of `dataset` in file order, whatever their
+    /// answers are.
     ///
     /// # Errors
     /// [`Error::Shape`] when the rows are not what the network takes.

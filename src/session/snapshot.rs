@@ -15,7 +15,8 @@ use crate::{Error, Result};
 pub(crate) struct Snapshot {
     /// Effective weights: pruned ones are zero whatever the mode.
     pub(crate) model: Vec<Tensor>,
-    /// Optimizer slots, those of scores, masks, thresholds, and raw weights where they differ from the effective.
+    /// Optimizer slots, those of scores, masks, thresholds, and raw weights where they differ from
+    /// the effective.
     pub(crate) optimizer: Vec<Tensor>,
     /// The pruned ones of the model, with their threshold if it is one of |w|.
     pub(crate) pruned: Vec<(String, Option<f32>)>,
@@ -88,7 +89,8 @@ impl Layout {
             let bits: Vec<u32> = bytemuck::pod_collect_to_vec(next(mask.bits));
             let state: Vec<MaskState> = bytemuck::pod_collect_to_vec(next(mask.state));
             if mask.pruned == Pruned::Zero {
-                // The device holds pruned weights at zero; nothing here would hide it if it did not.
+                // The device holds pruned weights at zero; nothing here would hide it if it did
+                // not.
                 model.push(f32s(v.name.clone(), raw));
             } else {
                 model.push(f32s(v.name.clone(), apply_mask_reference(&bits, &raw)));
@@ -113,7 +115,8 @@ impl Session {
     }
 
     /// Puts a checkpoint on the device. A checkpoint without masks warm-starts a masked network:
-    /// masks that are not there keep everything, what a score keeps begins at 0, and averages begin as the weights.
+    /// masks that are not there keep everything, what a score keeps begins at 0, and averages begin
+    /// as the weights.
     ///
     /// # Errors
     /// [`Error::File`] names the tensor that is missing or has another shape; then nothing has

@@ -5,8 +5,9 @@ use super::steps::{STEPS_IN_FLIGHT, results_bytes};
 use crate::gpu::Slot;
 
 impl Plans {
-    /// Tells the plan what its session stages: what batches are written and results read through, for as many steps as are in flight;
-    /// with `saves` the copies that checkpoints are written from. Before the first step the initial values pass through as many bytes.
+    /// Tells the plan what its session stages: what batches are written and results read through,
+    /// for as many steps as are in flight; with `saves` the copies that checkpoints are written
+    /// from. Before the first step the initial values pass through as many bytes.
     pub(crate) fn count_staging(&mut self, saves: bool) {
         let bytes = |slots: &[Slot]| slots.iter().map(|s| u64::from(s.words) * 4).sum::<u64>();
         let in_flight = STEPS_IN_FLIGHT as u64;

@@ -120,7 +120,8 @@ pub(super) fn summed(metric: Metric, value: f32, rows: usize) -> f64 {
 }
 
 impl Steps {
-    /// For a session with `pruned` pruned variables, measured by `metric`, whose sum counts so many answers of a row.
+    /// For a session with `pruned` pruned variables, measured by `metric`, whose sum counts so many
+    /// answers of a row.
     pub(super) fn new(gpu: &Gpu, pruned: usize, metric: Option<(Metric, usize)>) -> Result<Self> {
         Ok(Self {
             trace: None,

@@ -1,4 +1,5 @@
-//! What a step that is traced leaves: the host's phases, its submissions, and the device's own timestamps of each launch.
+//! What a step that is traced leaves: the host's phases, its submissions, and the device's own
+//! timestamps of each launch.
 use std::time::Instant;
 
 use crate::Result;
@@ -94,6 +95,7 @@ pub(crate) struct Traced {
 pub(crate) struct Submitted {
     /// Its place among the marks.
     pub(crate) submit: usize,
-    /// How exactly the clocks are related, in nanoseconds, and every launch; `None` where the adapter has no timestamps.
+    /// How exactly the clocks are related, in nanoseconds, and every launch; `None` where the
+    /// adapter has no timestamps.
     pub(crate) launches: Option<(u64, Vec<GpuSpan>)>,
 }

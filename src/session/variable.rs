@@ -21,7 +21,8 @@ pub(super) struct Variable {
     pub(super) mask: Option<Mask>,
     /// Whether a pruning may give it a mask.
     pub(super) maskable: bool,
-    /// Whether it is a state that goes on from batch to batch: in checkpoints, and no part of the model.
+    /// Whether it is a state that goes on from batch to batch: in checkpoints, and no part of the
+    /// model.
     pub(super) carried: bool,
     /// The last gradient, where mask updates read it.
     pub(super) gradient: Option<Slot>,

@@ -1,4 +1,5 @@
-//! What a session's tensors hold: weights, masks, thresholds, sparsities. Each call waits for the device.
+//! What a session's tensors hold: weights, masks, thresholds, sparsities. Each call waits for the
+//! device.
 use std::borrow::Cow;
 
 use super::Session;
@@ -10,7 +11,8 @@ use crate::{Error, Result};
 
 /// Upstream's getters, under its names: one value for each pruned weight, with the weight's name.
 impl Session {
-    /// Masks: bit `i` of word `i / 32` is weight `i`, lowest bit first; bits past the end are clear.
+    /// Masks: bit `i` of word `i / 32` is weight `i`, lowest bit first; bits past the end are
+    /// clear.
     ///
     /// # Errors
     /// [`Error::DeviceLost`]; so for every getter.
@@ -18,8 +20,8 @@ impl Session {
         self.of_pruned(|_, mask| self.program.download(&self.gpu, mask.bits))
     }
 
-    /// The highest score that the last update pruned, or with [`crate::prune::Threshold::Histogram`]
-    /// the smoothed threshold; 0 before the first update.
+    /// The highest score that the last update pruned, or with
+    /// [`crate::prune::Threshold::Histogram`] the smoothed threshold; 0 before the first update.
     ///
     /// # Errors
     /// As [`get_masks`](Self::get_masks).
@@ -67,7 +69,8 @@ impl Session {
 }
 
 impl Session {
-    /// What is left of each weight that a pruning may mask, counting real zeros; waits for the device.
+    /// What is left of each weight that a pruning may mask, counting real zeros; waits for the
+    /// device.
     ///
     /// # Errors
     /// [`Error::DeviceLost`].
@@ -98,9 +101,9 @@ impl Session {
         self.effective(v, v.weights)
     }
 
-    /// What [`evaluate`](Self::evaluate) uses for the parameter `name`: the average of its weights where
-    /// [`Training::average`](crate::optim::Training::average) keeps one, or the weights; pruned ones are zero. Waits for
-    /// the device.
+    /// What [`evaluate`](Self::evaluate) uses for the parameter `name`: the average of its weights
+    /// where [`Training::average`](crate::optim::Training::average) keeps one, or the weights;
+    /// pruned ones are zero. Waits for the device.
     ///
     /// # Errors
     /// As [`weights`](Self::weights).
@@ -109,8 +112,8 @@ impl Session {
         self.effective(v, v.average().unwrap_or(v.weights))
     }
 
-    /// Replaces the weights of the parameter `name`, and their average where there is one; its mask stays, and in the mode `zero` the
-    /// pruned ones stay zero.
+    /// Replaces the weights of the parameter `name`, and their average where there is one; its mask
+    /// stays, and in the mode `zero` the pruned ones stay zero.
     ///
     /// # Errors
     /// [`Error::Argument`] for a name that the network does not have, [`Error::Shape`] for another

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// How the names of files and folders begin that are not in their place yet: those of dead processes may be removed.
+/// How the names of files and folders begin that are not in their place yet: those of dead
+/// processes may be removed.
 pub const TEMPORARY: &str = ".tmp-";
 
 /// Writes `bytes` as the file at `path`, whole or not at all, in place of what is there.

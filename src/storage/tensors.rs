@@ -75,8 +75,8 @@ impl<'a> Encoding<'a> {
     /// `tensors` sorted by name, with `metadata` for those who read it; `file` is for errors.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a name that is reserved or given twice, [`Error::Shape`] for a tensor whose shape and data
-    /// disagree.
+    /// [`Error::Argument`] for a name that is reserved or given twice, [`Error::Shape`] for a
+    /// tensor whose shape and data disagree.
     pub fn new(
         file: &str,
         tensors: &'a [Tensor],
@@ -104,7 +104,8 @@ impl<'a> Encoding<'a> {
     }
 }
 
-/// Reads all tensors of the file at `path`, in the order of their data: f32 and 32-bit words as they are.
+/// Reads all tensors of the file at `path`, in the order of their data: f32 and 32-bit words as
+/// they are.
 ///
 /// # Errors
 /// [`Error::File`] for a damaged file, or another dtype; [`Error::Io`] where it cannot be read.
@@ -210,7 +211,8 @@ fn header(
     Ok(header)
 }
 
-/// The header with the writer's notes sorted by their keys: the same tensors and notes are the same bytes.
+/// The header with the writer's notes sorted by their keys: the same tensors and notes are the same
+/// bytes.
 fn sorted_json(metadata: &Metadata) -> serde_json::Result<Vec<u8>> {
     let mut value = serde_json::to_value(metadata)?;
     if let Some(notes) = value.get_mut(RESERVED) {

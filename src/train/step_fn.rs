@@ -1,4 +1,5 @@
-//! The step: what one turn of the loop does to the weights, by default or by a function of one's own.
+//! The step: what one turn of the loop does to the weights, by default or by a function of one's
+//! own.
 use std::path::Path;
 
 use super::guard::guarded;

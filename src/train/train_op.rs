@@ -1,4 +1,5 @@
-//! What a step computes: network, optimizer with what belongs to it, and where the batches come from.
+//! What a step computes: network, optimizer with what belongs to it, and where the batches come
+//! from.
 use crate::data::BatchSource;
 use crate::gpu::Gpu;
 use crate::nn::{Input, Model, Network};
@@ -18,8 +19,8 @@ pub struct TrainOp<'a> {
 }
 
 impl<'a> TrainOp<'a> {
-    /// `model` for the batches of `batches`, with initial weights by `seed`; `training` is an [`Optimizer`](crate::Optimizer)
-    /// or a [`Training`].
+    /// `model` for the batches of `batches`, with initial weights by `seed`; `training` is an
+    /// [`Optimizer`](crate::Optimizer) or a [`Training`].
     ///
     /// # Errors
     /// [`Error::Argument`] names the size or hyperparameter that is out of its range.
@@ -37,8 +38,8 @@ impl<'a> TrainOp<'a> {
     /// A network made by hand.
     ///
     /// # Errors
-    /// [`Error::Argument`] names the setting that is out of its range, [`Error::Shape`] says that the batches do not fit
-    /// its features or labels.
+    /// [`Error::Argument`] names the setting that is out of its range, [`Error::Shape`] says that
+    /// the batches do not fit its features or labels.
     pub fn from_network(
         gpu: &Gpu,
         network: Network,
@@ -67,8 +68,9 @@ impl<'a> TrainOp<'a> {
         Self { accumulates: true, ..self }
     }
 
-    /// Lets the backward pass compute again what the forward pass makes within segments of `layers` layers, for less memory and
-    /// the same bits: [`Graph::recompute`](crate::graph::Graph::recompute).
+    /// Lets the backward pass compute again what the forward pass makes within segments of `layers`
+    /// layers, for less memory and the same bits:
+    /// [`Graph::recompute`](crate::graph::Graph::recompute).
     ///
     /// # Errors
     /// [`Error::Argument`] when that leaves nothing to compute again.

@@ -50,7 +50,8 @@ fn refusals_say_the_way_out() {
     folder.run("eval c.safetensors --data digits").ok();
 }
 
-/// What `train` reports is by the averages, and so is what `eval` and `export` make of its checkpoint.
+/// What `train` reports is by the averages, and so is what `eval` and `export` make of its
+/// checkpoint.
 #[test]
 fn averages_are_what_is_evaluated_and_exported() {
     let Some(folder) = Folder::with_gpu() else { return };

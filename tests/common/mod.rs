@@ -35,7 +35,8 @@ pub fn half_gpu() -> Option<&'static Gpu> {
     gpu()
 }
 
-/// A device whose products read halves; `None` with a line on stderr where the adapter has no 16-bit floats.
+/// A device whose products read halves; `None` with a line on stderr where the adapter has no
+/// 16-bit floats.
 pub fn mixed_gpu() -> Option<&'static Gpu> {
     static OPENED: OnceLock<Option<Gpu>> = OnceLock::new();
     half_gpu()?;
@@ -63,8 +64,8 @@ pub fn every_target<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> T {
     first
 }
 
-/// The same without tiles where they are not the adapter's own, for what is done in code that all variants share: a software
-/// adapter's compiler takes some 4 s for each pipeline of tiles.
+/// The same without tiles where they are not the adapter's own, for what is done in code that all
+/// variants share: a software adapter's compiler takes some 4 s for each pipeline of tiles.
 pub fn shared_targets<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> T {
     let own = work(gpu.target());
     let software = Target { software: true, ..Target::default() };

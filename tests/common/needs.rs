@@ -1,5 +1,5 @@
-//! What tests need of the machine that they run on. Where it is missing, a test says so in one `SKIPPED` line and does
-//! nothing, or fails where the environment says that it must be there.
+//! What tests need of the machine that they run on. Where it is missing, a test says so in one
+//! `SKIPPED` line and does nothing, or fails where the environment says that it must be there.
 #![allow(dead_code, reason = "no test program needs all of them")]
 
 use std::fmt::Display;

@@ -1,5 +1,5 @@
-//! Where tests find what they read and run. What cargo says at run time comes first, so that test programs can be taken to
-//! another machine (`scripts/pack.sh`).
+//! Where tests find what they read and run. What cargo says at run time comes first, so that test
+//! programs can be taken to another machine (`scripts/pack.sh`).
 #![allow(dead_code, reason = "no test program needs all of them")]
 
 use std::path::PathBuf;

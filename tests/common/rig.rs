@@ -1,4 +1,5 @@
-//! A plan with one phase whose slots are longer than any launch needs, so that a stray access shows.
+//! A plan with one phase whose slots are longer than any launch needs, so that a stray access
+//! shows.
 use bytemuck::Pod;
 use secateur::gpu::{Encoder, Gpu, Kernel, Phase, PlanBuilder, Program, Slot, Target};
 

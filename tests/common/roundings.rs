@@ -22,8 +22,9 @@ impl Roundings {
     }
 }
 
-/// Bounds on the errors of each element of `exact`: eight times the largest that `rounded` shows, given
-/// eight different seeds. An element that was lucky each time is off as the others of its tensor are.
+/// Bounds on the errors of each element of `exact`: eight times the largest that `rounded` shows,
+/// given eight different seeds. An element that was lucky each time is off as the others of its
+/// tensor are.
 pub fn bounds(exact: &[Vec<f64>], rounded: impl Fn(u64) -> Vec<Vec<f64>>) -> Vec<Vec<f64>> {
     let mut bounds: Vec<Vec<f64>> = exact.iter().map(|t| vec![0.0; t.len()]).collect();
     for seed in 0..8 {

@@ -1,4 +1,5 @@
-//! A device without memory: an error that says what it was for, or a run that goes on; never a panic.
+//! A device without memory: an error that says what it was for, or a run that goes on; never a
+//! panic.
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -7,8 +8,8 @@ use crate::child::{trained, training};
 use crate::layer::Layer;
 use crate::needs::say;
 
-/// 15 matrices of 70 MB, each with a gradient and two slots of the optimizer: an allocation for each,
-/// and none is touched before all are made.
+/// 15 matrices of 70 MB, each with a gradient and two slots of the optimizer: an allocation for
+/// each, and none is touched before all are made.
 const LARGE: &str = "train --model \
     mlp:4200-4200-4200-4200-4200-4200-4200-4200-4200-4200-4200-4200-4200-4200-4200-4200 --batch 1 \
     --steps 1 --optimizer adam --pruning none --logdir";

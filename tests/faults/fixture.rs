@@ -31,8 +31,8 @@ pub fn save(logdir: &Path, step: u64, keep: usize) -> Result<PathBuf> {
     checkpoint::save(logdir, manifest, &model, &optimizer, Retention::newest(keep))
 }
 
-/// The step of the newest checkpoint, 0 where there is none; it must hold what [`save`] wrote, and no
-/// newer one may be damaged.
+/// The step of the newest checkpoint, 0 where there is none; it must hold what [`save`] wrote, and
+/// no newer one may be damaged.
 pub fn newest(logdir: &Path) -> u64 {
     let Some(found) = checkpoint::newest(logdir).unwrap() else { return 0 };
     assert!(found.skipped.is_empty(), "{:?}", found.skipped);

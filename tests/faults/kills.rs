@@ -21,7 +21,8 @@ fn five_hundred_kills_lose_nothing() {
     kills(500);
 }
 
-/// After each kill the newest checkpoint is whole, none is damaged, and no acknowledged save is lost.
+/// After each kill the newest checkpoint is whole, none is damaged, and no acknowledged save is
+/// lost.
 fn kills(count: usize) {
     let dir = tempfile::tempdir().unwrap();
     let mut random = ChaCha8Rng::seed_from_u64(count as u64);

@@ -1,8 +1,8 @@
-//! What the system does to files: kills, power cuts, full disks, flipped bits. Only `training` needs
-//! a GPU.
+//! What the system does to files: kills, power cuts, full disks, flipped bits. Only `training`
+//! needs a GPU.
 //!
-//! What the machine cannot do is skipped with a line on stderr, or fails where `SECATEUR_REQUIRE_TOOLS=1`.
-//! `docs/reliability.md` has the figures.
+//! What the machine cannot do is skipped with a line on stderr, or fails where
+//! `SECATEUR_REQUIRE_TOOLS=1`. `docs/reliability.md` has the figures.
 #[cfg(unix)]
 mod child;
 #[cfg(target_os = "linux")]

@@ -12,7 +12,8 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// Mounts with these arguments of `mount`; `None`, with a line on stderr, where that is refused.
+    /// Mounts with these arguments of `mount`; `None`, with a line on stderr, where that is
+    /// refused.
     pub fn new(args: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         run(Command::new("mount").args(args).arg(folder.path())).then(|| Self { folder })

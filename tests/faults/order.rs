@@ -46,8 +46,8 @@ fn a_save_syncs_before_it_renames() {
     assert_eq!(calls, wanted);
 }
 
-/// What a line of the trace does to the logdir, but for its lock: the call, and the last part of each
-/// path, temporary names cut short.
+/// What a line of the trace does to the logdir, but for its lock: the call, and the last part of
+/// each path, temporary names cut short.
 fn call(line: &str, logdir: &Path) -> Option<String> {
     const CALLS: [&str; 5] = ["mkdir", "fallocate", "write", "fsync", "rename"];
     let (_, line) = line.split_once(' ')?;

@@ -17,7 +17,8 @@ uniform! {
     }
 }
 
-/// A kernel over `len` elements that declares one word of each operand more than it may touch none of.
+/// A kernel over `len` elements that declares one word of each operand more than it may touch none
+/// of.
 macro_rules! kernels {
     ($($name:ident($($operand:ident: $access:ident),+): $bindings:literal $body:literal;)+) => {$(
         #[derive(Clone, Copy)]
@@ -201,7 +202,8 @@ fn writes_end_where_the_operand_ends() {
     assert_eq!(left, (LARGE - SMALL) as usize, "written past the operand: {:x?}", &got[..16]);
 }
 
-/// The text of a trusted kernel is no way around, on the device that has that kernel's own module too.
+/// The text of a trusted kernel is no way around, on the device that has that kernel's own module
+/// too.
 #[test]
 fn a_copied_text_is_checked() {
     let Some(gpu) = gpu() else { return };
@@ -225,7 +227,8 @@ fn a_copied_text_is_checked() {
     assert_eq!(left, (LARGE - SMALL) as usize, "written past the operand: {:x?}", &got[..16]);
 }
 
-/// An array that is no operand, indexed by data. Drivers that keep accesses within operands by themselves leave this to the checks.
+/// An array that is no operand, indexed by data. Drivers that keep accesses within operands by
+/// themselves leave this to the checks.
 #[test]
 fn arrays_of_the_shader_end_too() {
     let Some(gpu) = gpu() else { return };

@@ -97,8 +97,8 @@ impl Case {
         assert!(gpu.is_none() || together.iter().all(|word| *word != 0));
     }
 
-    /// That sums take so many launches `add`, and so many more where every product in a sum is wanted for itself, to the same bits;
-    /// and that a second run gives them again.
+    /// That sums take so many launches `add`, and so many more where every product in a sum is
+    /// wanted for itself, to the same bits; and that a second run gives them again.
     fn check_sums(&self, [fused, more]: [usize; 2]) {
         let gpu = gpu();
         let is_product = |t: &Tensor| {
@@ -191,8 +191,8 @@ fn products_are_added_where_they_are_summed() {
     trained(graph, [features, labels, z], last).check_sums([1, 3]);
 }
 
-/// Two layers that share a kernel, the second without an activation beside a connection that skips it: the gradient
-/// that skips it is then an operand of the product too, which may not add to it.
+/// Two layers that share a kernel, the second without an activation beside a connection that skips
+/// it: the gradient that skips it is then an operand of the product too, which may not add to it.
 #[test]
 fn convolutions_are_added_where_they_are_summed() {
     let mut graph = Graph::default();

@@ -1,5 +1,6 @@
-//! Two trajectories of TensorFlow 1.9's own `train()`: once step by step with its masks, and once by
-//! ours alone, which chooses its own by upstream's threshold; and so two of TensorFlow 2.15's optimizers.
+//! Two trajectories of TensorFlow 1.9's own `train()`: once step by step with its masks, and once
+//! by ours alone, which chooses its own by upstream's threshold; and so two of TensorFlow 2.15's
+//! optimizers.
 
 use secateur::data::{Batch, BatchSource, Cursor, Task};
 use secateur::graph::Graph;
@@ -150,8 +151,8 @@ fn training_follows_tensorflow_1_9_with_masks_of_its_own() {
     retrain("train_logistic_decay09_tf19.json", "").unwrap();
 }
 
-/// Momentum, and Adam with its epsilon where TensorFlow has it, with weights that are pruned and revived. The
-/// schedule arrives at step 20, between two updates.
+/// Momentum, and Adam with its epsilon where TensorFlow has it, with weights that are pruned and
+/// revived. The schedule arrives at step 20, between two updates.
 #[test]
 fn training_follows_tensorflows_optimizers_for_30_steps() {
     retrain("train_logistic_momentum_tf215.json", ",final_update=false").unwrap();

@@ -128,8 +128,8 @@ impl Case {
                 };
                 let difference = (loss_at(H) - loss_at(-H)) / (2.0 * H);
                 parameters[p][i] = at;
-                // Truncation of order H^2 on losses of order 1, whose third derivatives normalisation
-                // makes large, and roundoff of order u / H.
+                // Truncation of order H^2 on losses of order 1, whose third derivatives
+                // normalisation makes large, and roundoff of order u / H.
                 let bound = 4096.0 * H * H + 64.0 * f64::EPSILON / H;
                 let (error, value) = ((difference - gradient[i]).abs(), gradient[i]);
                 assert!(

@@ -49,8 +49,8 @@ impl Host {
     }
 }
 
-/// RigL and SET: of the weights that are to stay, all but the exchanged ones stay by score; the rest
-/// grows by |gradient| or at random among all others.
+/// RigL and SET: of the weights that are to stay, all but the exchanged ones stay by score; the
+/// rest grows by |gradient| or at random among all others.
 #[test]
 fn weights_drop_by_score_and_grow_again() {
     let Some(gpu) = gpu() else { return };

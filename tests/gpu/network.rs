@@ -18,7 +18,8 @@ pub struct OnDevice<'g> {
 }
 
 impl<'g> OnDevice<'g> {
-    /// Plans `network`; `more` may append launches, given the step, parameters, masks and gradients.
+    /// Plans `network`; `more` may append launches, given the step, parameters, masks and
+    /// gradients.
     pub fn new(
         gpu: &'g Gpu,
         network: &Network,

@@ -1,4 +1,5 @@
-//! A session without a loop, and own data through all of it: what a user brings, as an outside crate would.
+//! A session without a loop, and own data through all of it: what a user brings, as an outside
+//! crate would.
 use std::sync::Arc;
 
 use secateur::data::{Answers, Batch, BatchSource, Batches, Cursor, Dataset, Scaling, Task};
@@ -283,7 +284,8 @@ fn an_own_source_trains_and_is_evaluated() {
     assert!(error.contains("sensors is for classification into 3 classes"), "{error}");
 }
 
-/// Nothing is trained on a malformed batch, the steps before it are saved, and the error names source, batch and row.
+/// Nothing is trained on a malformed batch, the steps before it are saved, and the error names
+/// source, batch and row.
 #[test]
 fn malformed_batches_are_named_and_cost_nothing() {
     let Some(gpu) = gpu() else { return };

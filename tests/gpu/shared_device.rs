@@ -185,7 +185,8 @@ fn a_limit_that_is_too_small_is_named() {
     assert_eq!(error.to_string(), want);
 }
 
-/// This crate's mistakes are its caller's to hear of, the application's own go where they went before.
+/// This crate's mistakes are its caller's to hear of, the application's own go where they went
+/// before.
 #[test]
 fn handlers_stay_the_applications() {
     let Some(host) = host(Gpu::descriptor) else { return };

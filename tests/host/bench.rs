@@ -46,7 +46,8 @@ fn work_is_what_cannot_be_done_without() {
     let group = Workload::MaskUpdate { len: 99, tensors: 3, weights: Weights::Even };
     assert_eq!(group.largest_tensor(), 132);
     assert_eq!(work(group), Work { flops: 99.0, bytes: 420.0 });
-    // Three products of 8 x 10, two of 784 x 8; parameters read and written, and with Adam its two tensors.
+    // Three products of 8 x 10, two of 784 x 8; parameters read and written, and with Adam its two
+    // tensors.
     let parameters = f64::from(785 * 8 + 9 * 10);
     for (optimizer, tensors) in [("sgd", 1.0), ("adam", 3.0)] {
         let step = TrainStep::mlp(&[8], 4, optimizer).unwrap();
@@ -82,7 +83,8 @@ fn medians_are_of_the_middle() {
     assert!(median(&mut []).is_nan());
 }
 
-/// 2 ms to begin with and 1 ms for each repetition, on a clock of its own; one sample is an outlier.
+/// 2 ms to begin with and 1 ms for each repetition, on a clock of its own; one sample is an
+/// outlier.
 #[test]
 fn samples_are_long_enough_and_as_many_as_fit() {
     let effort = Effort {

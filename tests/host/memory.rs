@@ -71,7 +71,8 @@ fn deep_networks_take_a_fraction_of_the_scratch() {
     }
 }
 
-/// Of 8 layers in segments of 3, counted from the last: 3 are kept, and of each other segment what its last hands on.
+/// Of 8 layers in segments of 3, counted from the last: 3 are kept, and of each other segment what
+/// its last hands on.
 #[test]
 fn a_segment_hands_on_its_last_layer() {
     let network = Model::mlp(&[8; 7]).network(4, &Input::flat(8, 3)).unwrap();
@@ -151,7 +152,8 @@ fn layers_are_counted_by_what_they_add() {
     assert_eq!(network.graph.layers(), 2);
 }
 
-/// One bit a weight, in whole words; the selection's histogram; and a state of a few words a tensor.
+/// One bit a weight, in whole words; the selection's histogram; and a state of a few words a
+/// tensor.
 #[test]
 fn masks_are_bits() {
     const HISTOGRAM: u64 = 4 * 2048;
@@ -175,13 +177,15 @@ fn masks_are_bits() {
                 "{more}"
             );
         }
-        // A score that is not a function of the weights keeps one number a weight, which masks do not.
+        // A score that is not a function of the weights keeps one number a weight, which masks do
+        // not.
         let saliency = planned(&network, "target_sparsity=0.9,score=saliency").memory();
         assert!(saliency.persistent - dense.persistent > 4 * 266_200, "{saliency:?}");
     }
 }
 
-/// A gradient whose mean is kept lives no longer than until it is in there: scratch for the largest of them, not for all.
+/// A gradient whose mean is kept lives no longer than until it is in there: scratch for the largest
+/// of them, not for all.
 #[test]
 fn gradients_of_which_means_are_kept_leave_at_once() {
     let width = 64;

@@ -88,7 +88,8 @@ fn the_defaults_are_upstreams() {
     assert!(zero_is_off.validate(Some(Path::new("logs"))).is_ok());
 }
 
-/// An adapter without 16-bit floats computes in 32 bits; cooperative matrices are for mixed precision only.
+/// An adapter without 16-bit floats computes in 32 bits; cooperative matrices are for mixed
+/// precision only.
 #[test]
 fn precision_is_what_the_adapter_can() {
     let report = AdapterReport {

@@ -103,7 +103,8 @@ fn what_does_not_live_at_the_same_time_shares_the_largest() {
     assert_eq!(memory(&plan), [40_000, 20_040, 24_160]);
 }
 
-/// A gradient of a bias lives until the optimizer: not in a buffer that a large activation has left.
+/// A gradient of a bias lives until the optimizer: not in a buffer that a large activation has
+/// left.
 #[test]
 fn a_small_tensor_that_lives_long_takes_no_large_buffer() {
     let mut plan = PlanBuilder::default();

@@ -109,8 +109,8 @@ fn long_sums_are_split() {
     insta::assert_snapshot!(plan.to_string());
 }
 
-/// Training leaves the states of its last place for the next batch, evaluation in slots of its own, a look at the
-/// gradients nowhere.
+/// Training leaves the states of its last place for the next batch, evaluation in slots of its own,
+/// a look at the gradients nowhere.
 #[test]
 fn each_phase_has_its_states() {
     let input = Input { shape: vec![3], task: Task::Classification { classes: 5, positions: 3 } };

@@ -17,6 +17,7 @@ fn main(
     if i >= params.len {
         return;
     }
-    // Past the logarithm of the largest f32 the exponential is infinite, and so is past every limit.
+    // Past the logarithm of the largest f32 the exponential is infinite, and so is past every
+    // limit.
     out[i] = min(exp(min(x[i], 88.0)), params.limit);
 }

@@ -1,4 +1,5 @@
-//! What a crate of its own can add to `secateur`. One file each; this crate depends on nothing but `secateur`.
+//! What a crate of its own can add to `secateur`. One file each; this crate depends on nothing but
+//! `secateur`.
 mod clipped_exp;
 mod signed;
 mod waves;

@@ -5,8 +5,8 @@ use secateur::raw::{PlanBuilder, Slot};
 
 use crate::ClippedExp;
 
-/// Ranks weights by their value, not by their magnitude: the most negative are pruned first. Scores must not be negative, so
-/// that of a weight `w` is `min(exp(w), limit)`.
+/// Ranks weights by their value, not by their magnitude: the most negative are pruned first. Scores
+/// must not be negative, so that of a weight `w` is `min(exp(w), limit)`.
 #[derive(Debug)]
 pub struct Signed {
     /// What no score exceeds.

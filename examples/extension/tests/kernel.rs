@@ -3,7 +3,8 @@ use secateur::raw::{Encoder, PlanBuilder};
 use secateur::{Error, Gpu, GpuOptions};
 use secateur_extension::{ClippedExp, clipped_exp_reference};
 
-/// `None` with a line on stderr where there is no adapter; a failure where `SECATEUR_REQUIRE_GPU=1`.
+/// `None` with a line on stderr where there is no adapter; a failure where
+/// `SECATEUR_REQUIRE_GPU=1`.
 fn gpu() -> Option<Gpu> {
     let options = GpuOptions::from_env().unwrap_or_else(|e| panic!("{e}"));
     match Gpu::open(&GpuOptions { cache_dir: None, ..options }) {
@@ -43,7 +44,8 @@ fn it_is_its_reference() {
         assert_eq!(got[len..], [guard; 8], "wrote past its {len} elements");
         for ((x, got), want) in x.iter().zip(&got).zip(clipped_exp_reference(&x, limit)) {
             let got = f64::from(f32::from_bits(*got));
-            // WGSL allows `exp` 3 + 2 |x| units in the last place; what is too small for a normal f32 may be 0.
+            // WGSL allows `exp` 3 + 2 |x| units in the last place; what is too small for a normal
+            // f32 may be 0.
             let units = 3.0 + 2.0 * f64::from(x.abs());
             let tolerance = units * want * f64::from(f32::EPSILON) + f64::from(f32::MIN_POSITIVE);
             assert!((got - want).abs() <= tolerance, "exp({x}) of {len}: {got}, not {want}");

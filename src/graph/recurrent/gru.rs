@@ -72,8 +72,8 @@ impl Gru {
 }
 
 impl Graph {
-    /// A GRU over `x [batch, length, width]`: its states `[batch, length, units]`:
-    /// `h = z h + (1 - z) tanh([x, r h] candidate + bias)`, with `r, z = sigmoid([x, h] gates + bias)`.
+    /// A GRU over `x [batch, length, width]`: its states `[batch, length, units]`: `h = z h + (1 -
+    /// z) tanh([x, r h] candidate + bias)`, with `r, z = sigmoid([x, h] gates + bias)`.
     ///
     /// # Errors
     /// [`Error::Shape`] names the operand that does not fit.

@@ -26,7 +26,8 @@ impl Default for LstmOptions {
 /// Operands of [`Graph::lstm`]; the kernel may have a mask, and so may the projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LstmWeights {
-    /// `[width + outputs, 4 * units]`: rows of x, then of the state; columns of the gates i, j, f, o.
+    /// `[width + outputs, 4 * units]`: rows of x, then of the state; columns of the gates i, j, f,
+    /// o.
     pub kernel: Tensor,
     /// `[4 * units]`
     pub bias: Tensor,
@@ -70,7 +71,8 @@ pub(in super::super) struct Tape {
     pub(super) gates: Slot,
     /// `[length + 1, rows, units]`
     pub(super) cells: Slot,
-    /// `[length, rows, units]` and `[length, rows, outputs]`: what the projection is multiplied with, and makes.
+    /// `[length, rows, units]` and `[length, rows, outputs]`: what the projection is multiplied
+    /// with, and makes.
     pub(super) projected: Option<[Slot; 2]>,
 }
 
@@ -96,11 +98,13 @@ impl Lstm {
 }
 
 impl Graph {
-    /// An LSTM over `x [batch, length, width]`: its outputs `[batch, length, outputs]`. The gates are i, j, f, o in upstream's order:
-    /// `c = sigmoid(f + forget_bias) c + sigmoid(i) tanh(j)`, `h = sigmoid(o) tanh(c)`.
+    /// An LSTM over `x [batch, length, width]`: its outputs `[batch, length, outputs]`. The gates
+    /// are i, j, f, o in upstream's order: `c = sigmoid(f + forget_bias) c + sigmoid(i) tanh(j)`,
+    /// `h = sigmoid(o) tanh(c)`.
     ///
     /// # Errors
-    /// [`Error::Shape`] names the operand that does not fit, [`Error::Argument`] the clip that is not above 0.
+    /// [`Error::Shape`] names the operand that does not fit, [`Error::Argument`] the clip that is
+    /// not above 0.
     pub fn lstm(
         &mut self,
         x: Tensor,

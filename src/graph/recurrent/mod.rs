@@ -1,7 +1,8 @@
 //! Recurrent layers: a whole sequence is one node, unrolled into launches when it is lowered.
 //!
-//! The state after the last position of a batch is kept; a batch whose rows go on from those of the one before
-//! ([`crate::kernels::Step::follows`]) begins with it, any other with zeros: truncated backpropagation through time.
+//! The state after the last position of a batch is kept; a batch whose rows go on from those of the
+//! one before ([`crate::kernels::Step::follows`]) begins with it, any other with zeros: truncated
+//! backpropagation through time.
 mod gru;
 mod lstm;
 mod lstm_gradient;
@@ -26,8 +27,8 @@ pub(super) enum Tape {
 }
 
 impl Graph {
-    /// A tensor that goes on from batch to batch, `[batch, ...]`, zero at first: the state of a recurrent layer. It is in
-    /// checkpoints, and no part of the model.
+    /// A tensor that goes on from batch to batch, `[batch, ...]`, zero at first: the state of a
+    /// recurrent layer. It is in checkpoints, and no part of the model.
     ///
     /// # Errors
     /// [`Error::Argument`] for a name that is taken.

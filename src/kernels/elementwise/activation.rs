@@ -14,7 +14,8 @@ pub enum Activation {
     Tanh,
     /// `1 / (1 + exp(-x))`
     Sigmoid,
-    /// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))` (Hendrycks and Gimpel 2016, the form of GPT-2).
+    /// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))` (Hendrycks and Gimpel 2016, the form of
+    /// GPT-2).
     Gelu,
     /// `x sigmoid(x)`, also called swish.
     Silu,
@@ -30,8 +31,8 @@ impl Activation {
         self as u8 as f64
     }
 
-    /// Whether its slope is a function of its input; of the others the output determines it, so that
-    /// nothing but the output is kept for the backward pass, and a product can apply them.
+    /// Whether its slope is a function of its input; of the others the output determines it, so
+    /// that nothing but the output is kept for the backward pass, and a product can apply them.
     pub fn slopes_by_input(self) -> bool {
         matches!(self, Self::Gelu | Self::Silu)
     }
@@ -48,7 +49,8 @@ impl Activation {
         }
     }
 
-    /// Host reference of the slope, where the output, or [the input](Self::slopes_by_input), is `at`.
+    /// Host reference of the slope, where the output, or [the input](Self::slopes_by_input), is
+    /// `at`.
     pub fn slope(self, at: f64) -> f64 {
         match self {
             Self::Identity => 1.0,

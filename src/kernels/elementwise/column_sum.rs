@@ -28,8 +28,8 @@ crate::uniform! {
 /// Values that one workgroup of a kernel sums before a [`ColumnSum`] takes its part.
 pub(in crate::kernels) const CHUNK: u32 = 8_192;
 
-/// Rows from which on a sum is made in two launches, so that a tall matrix of few columns takes more
-/// than a few workgroups.
+/// Rows from which on a sum is made in two launches, so that a tall matrix of few columns takes
+/// more than a few workgroups.
 const TALL: u32 = 4096;
 
 impl ColumnSum {

@@ -3,8 +3,9 @@ use super::random::{random_bits, stream_seed};
 use crate::kernels::{STEP_WORDS, Step};
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// `out = x / (1 - rate)` with the chance `1 - rate`, else 0 (Srivastava et al. 2014). What is left out is
-/// a function of [`Step::noise`], `stream` and index, so a gradient goes through the same elements.
+/// `out = x / (1 - rate)` with the chance `1 - rate`, else 0 (Srivastava et al. 2014). What is left
+/// out is a function of [`Step::noise`], `stream` and index, so a gradient goes through the same
+/// elements.
 #[derive(Debug, Clone, Copy)]
 pub struct Dropout {
     /// Input, or the gradient of the result.

@@ -122,7 +122,8 @@ impl Kernel for Rearrange {
     }
 }
 
-/// Host reference: changes `out`. `follows` is [`Step::follows`](crate::kernels::Step), where the launch looks at it.
+/// Host reference: changes `out`. `follows` is [`Step::follows`](crate::kernels::Step), where the
+/// launch looks at it.
 pub fn rearrange_reference(
     x: &[f64],
     out: &mut [f64],

@@ -1,4 +1,5 @@
-//! Losses, their gradients, and metrics: how many rows or labels are right, and how far predictions are off.
+//! Losses, their gradients, and metrics: how many rows or labels are right, and how far predictions
+//! are off.
 
 use super::kernels;
 

@@ -1,4 +1,5 @@
-//! `softmax_cross_entropy`: the loss of each row, its gradient and whether the row is right in one pass.
+//! `softmax_cross_entropy`: the loss of each row, its gradient and whether the row is right in one
+//! pass.
 use crate::kernels::{STEP_WORDS, Step};
 use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, read, write};
 

@@ -1,4 +1,5 @@
-//! `squared_error` and `sigmoid_cross_entropy`: losses of elements against targets, and their gradients, in one pass.
+//! `squared_error` and `sigmoid_cross_entropy`: losses of elements against targets, and their
+//! gradients, in one pass.
 use crate::kernels::{STEP_WORDS, Step};
 use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, grid_groups, read, write};
 
@@ -16,8 +17,8 @@ macro_rules! target_loss {
     ($(#[$meta:meta])* $name:ident, $label:literal, $file:literal) => {
         $(#[$meta])*
         ///
-        /// Losses and gradients are divided by the number of valid rows and the elements of a row, so that the losses' sum
-        /// over the batch is the mean.
+        /// Losses and gradients are divided by the number of valid rows and the elements of a row,
+        /// so that the losses' sum over the batch is the mean.
         #[derive(Debug, Clone, Copy)]
         pub struct $name {
             /// `[batch, columns]`

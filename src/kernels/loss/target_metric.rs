@@ -16,8 +16,8 @@ macro_rules! target_metric {
     ($(#[$meta:meta])* $name:ident, $label:literal, $($file:literal),+) => {
         $(#[$meta])*
         ///
-        /// A row's metric is divided by its elements and not by the number of rows: the sum over several batches, divided
-        /// by all their rows, is the mean over all elements.
+        /// A row's metric is divided by its elements and not by the number of rows: the sum over
+        /// several batches, divided by all their rows, is the mean over all elements.
         #[derive(Debug, Clone, Copy)]
         pub struct $name {
             /// `[batch, columns]`
@@ -83,8 +83,8 @@ target_metric! {
 }
 
 target_metric! {
-    /// Share of each row's labels that are right: where the logit `x > 0` just if the target is above 0.5. A NaN logit is
-    /// never right.
+    /// Share of each row's labels that are right: where the logit `x > 0` just if the target is
+    /// above 0.5. A NaN logit is never right.
     RightLabels, "right_labels", "common/nan.wgsl", "right_labels.wgsl"
 }
 

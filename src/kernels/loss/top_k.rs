@@ -2,8 +2,9 @@
 use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, read, write};
 use crate::kernels::{STEP_WORDS, Step};
 
-/// `right[i]` is 1 or 0 as an f32, so that a sum counts exactly up to 2^24 rows. With `k = 1` it is what
-/// [`Correct`](crate::kernels::Correct) says, but that a label whose logit is NaN is never right.
+/// `right[i]` is 1 or 0 as an f32, so that a sum counts exactly up to 2^24 rows. With `k = 1` it is
+/// what [`Correct`](crate::kernels::Correct) says, but that a label whose logit is NaN is never
+/// right.
 #[derive(Debug, Clone, Copy)]
 pub struct TopK {
     /// `[batch, classes]`
@@ -77,8 +78,8 @@ impl Kernel for TopK {
     }
 }
 
-/// Host reference, where each row of the batch is one of the logits: the place of the label among the classes, the
-/// highest first.
+/// Host reference, where each row of the batch is one of the logits: the place of the label among
+/// the classes, the highest first.
 pub fn top_k_reference(
     logits: &[f32],
     labels: &[u32],

@@ -1,8 +1,8 @@
 //! TensorFlow r1.9's threshold: a histogram of magnitudes, and its smoothed quantile.
 //!
 //! Four kernels, in this order: `magnitude_peak`, `bin_count`, `bin_pick`, `threshold_mask`. The
-//! threshold is a multiple of `peak / nbins`, so the sparsity reached is near the one asked for only
-//! where no value lies far out, and with a decay it lags behind.
+//! threshold is a multiple of `peak / nbins`, so the sparsity reached is near the one asked for
+//! only where no value lies far out, and with a decay it lags behind.
 use crate::kernels::{BinCount, BinPick, MagnitudePeak, ThresholdMask, mask_words};
 use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};

@@ -4,8 +4,8 @@ use crate::kernels::{bit, mask_words};
 use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
 
 /// For each chunk of the values the sum of the squares that the mask keeps, and of all. A
-/// [`ColumnSum`](crate::kernels::ColumnSum) of two columns over the chunks makes one pair of them; their
-/// quotient is the share that stays, 0/0 where every value is zero.
+/// [`ColumnSum`](crate::kernels::ColumnSum) of two columns over the chunks makes one pair of them;
+/// their quotient is the share that stays, 0/0 where every value is zero.
 #[derive(Debug, Clone, Copy)]
 pub struct KeptEnergy {
     /// `[len]`

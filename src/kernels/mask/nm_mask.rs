@@ -2,8 +2,9 @@
 use crate::kernels::{MASK_STATE_WORDS, mask_words};
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// N:M sparsity along the rows, the axis that a product sums over: of the rows `m * g .. m * (g + 1)` of
-/// each column the `n` of highest |x| stay, the first of equal ones; of a shorter last group also `n`.
+/// N:M sparsity along the rows, the axis that a product sums over: of the rows `m * g .. m * (g +
+/// 1)` of each column the `n` of highest |x| stay, the first of equal ones; of a shorter last group
+/// also `n`.
 #[derive(Debug, Clone, Copy)]
 pub struct NmMask {
     /// `[rows, columns]`

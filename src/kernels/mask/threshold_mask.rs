@@ -2,7 +2,8 @@
 use crate::kernels::{MASK_STATE_WORDS, mask_words};
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// Bit `i` of `mask` is set where `|values[i]|` is above the state's threshold; NaN is kept, and counted.
+/// Bit `i` of `mask` is set where `|values[i]|` is above the state's threshold; NaN is kept, and
+/// counted.
 #[derive(Debug, Clone, Copy)]
 pub struct ThresholdMask {
     /// `[len]`

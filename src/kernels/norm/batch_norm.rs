@@ -1,9 +1,10 @@
-//! `moments`, `batch_normalise` and `batch_normalise_gradient`: batch norm without its scale and shift.
+//! `moments`, `batch_normalise` and `batch_normalise_gradient`: batch norm without its scale and
+//! shift.
 use crate::kernels::STEP_WORDS;
 use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, grid_1d, read, write};
 
-/// Extents of `x [rows, columns]`, each column of which has statistics of its own (Ioffe and Szegedy
-/// 2015). Rows of padding are no part of them.
+/// Extents of `x [rows, columns]`, each column of which has statistics of its own (Ioffe and
+/// Szegedy 2015). Rows of padding are no part of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Columns {
     /// Rows, padding included.

@@ -1,10 +1,11 @@
-//! `lrn_scale`, `lrn` and `lrn_gradient`: local response normalisation over the channels of a pixel.
+//! `lrn_scale`, `lrn` and `lrn_gradient`: local response normalisation over the channels of a
+//! pixel.
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
 crate::uniform! {
-    /// Local response normalisation (Krizhevsky et al. 2012, section 3.3), with TensorFlow's parameters:
-    /// `y[c] = x[c] / (bias + alpha * sum over |d - c| <= radius of x[d]^2)^beta` in each pixel. The uniform of
-    /// its three kernels.
+    /// Local response normalisation (Krizhevsky et al. 2012, section 3.3), with TensorFlow's
+    /// parameters: `y[c] = x[c] / (bias + alpha * sum over |d - c| <= radius of x[d]^2)^beta` in
+    /// each pixel. The uniform of its three kernels.
     pub struct Lrn {
         /// Elements.
         len: u32,

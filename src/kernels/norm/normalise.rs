@@ -10,7 +10,8 @@ pub struct Rows {
     pub columns: u32,
     /// Added to the variance.
     pub epsilon: f32,
-    /// Whether the mean is taken off: layer norm (Ba et al. 2016), else RMS norm (Zhang and Sennrich 2019).
+    /// Whether the mean is taken off: layer norm (Ba et al. 2016), else RMS norm (Zhang and
+    /// Sennrich 2019).
     pub centred: bool,
 }
 

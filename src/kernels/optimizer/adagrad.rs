@@ -3,8 +3,8 @@ use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wg
 use crate::gpu::{Bound, Kernel, Operand, Slot};
 use crate::kernels::{Pruned, Step};
 
-/// Duchi et al. 2011: `s += g^2`, `w -= rate * g / (sqrt(initial + s) + epsilon)`. TensorFlow's accumulator is
-/// `initial + s`; here `s` is kept, so that it begins at 0 as all slots do.
+/// Duchi et al. 2011: `s += g^2`, `w -= rate * g / (sqrt(initial + s) + epsilon)`. TensorFlow's
+/// accumulator is `initial + s`; here `s` is kept, so that it begins at 0 as all slots do.
 #[derive(Debug, Clone, Copy)]
 pub struct Adagrad {
     /// The weights, and what moves them.

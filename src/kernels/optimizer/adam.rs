@@ -5,8 +5,8 @@ use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wg
 use crate::gpu::{Bound, Kernel, Operand, Slot};
 use crate::kernels::{Pruned, Step};
 
-/// Adam with bias correction (Kingma and Ba 2015, algorithm 1); with `decay` it is AdamW (Loshchilov and
-/// Hutter 2019), whose decay does not pass through the moments.
+/// Adam with bias correction (Kingma and Ba 2015, algorithm 1); with `decay` it is AdamW
+/// (Loshchilov and Hutter 2019), whose decay does not pass through the moments.
 #[derive(Debug, Clone, Copy)]
 pub struct Adam {
     /// The weights, and what moves them.
@@ -34,10 +34,12 @@ pub struct Adam {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum EpsilonForm {
-    /// To the corrected root, `m / c1 / (sqrt(v / c2) + epsilon)`: Kingma and Ba's algorithm 1, and PyTorch's.
+    /// To the corrected root, `m / c1 / (sqrt(v / c2) + epsilon)`: Kingma and Ba's algorithm 1, and
+    /// PyTorch's.
     #[default]
     PyTorch,
-    /// To the root as it is, `sqrt(c2) / c1 * m / (sqrt(v) + epsilon)`: TensorFlow's, the end of Kingma and Ba's section 2.
+    /// To the root as it is, `sqrt(c2) / c1 * m / (sqrt(v) + epsilon)`: TensorFlow's, the end of
+    /// Kingma and Ba's section 2.
     TensorFlow,
 }
 

@@ -1,8 +1,8 @@
 //! `clip_norm`: a gradient scaled to a norm, in place.
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// Each element times `bound / max(norm, bound)`. What is not finite stays so, and so does all under a norm that is NaN;
-/// finite elements under an infinite norm become 0.
+/// Each element times `bound / max(norm, bound)`. What is not finite stays so, and so does all
+/// under a norm that is NaN; finite elements under an infinite norm become 0.
 #[derive(Debug, Clone, Copy)]
 pub struct ClipNorm {
     /// `[len]`, changed in place.

@@ -3,7 +3,8 @@ use crate::kernels::elementwise::column_sum::CHUNK;
 use crate::kernels::{bit, mask_words};
 use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
 
-/// For each chunk of a gradient the sum of the squares of its elements; pruned weights' do not count. A [`ColumnSum`](crate::kernels::ColumnSum) of one column makes one sum of them. Squares
+/// For each chunk of a gradient the sum of the squares of its elements; pruned weights' do not
+/// count. A [`ColumnSum`](crate::kernels::ColumnSum) of one column makes one sum of them. Squares
 /// beyond the largest f32, of norms above 1.8e19, make it infinite.
 #[derive(Debug, Clone, Copy)]
 pub struct GradientNorm {

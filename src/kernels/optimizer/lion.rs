@@ -3,8 +3,8 @@ use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wg
 use crate::gpu::{Bound, Kernel, Operand, Slot};
 use crate::kernels::{Pruned, Step};
 
-/// Chen et al. 2023, algorithm 2: `w -= rate * (sign(beta1 * m + (1 - beta1) * g) + decay * w)`, then
-/// `m = beta2 * m + (1 - beta2) * g`.
+/// Chen et al. 2023, algorithm 2: `w -= rate * (sign(beta1 * m + (1 - beta1) * g) + decay * w)`,
+/// then `m = beta2 * m + (1 - beta2) * g`.
 #[derive(Debug, Clone, Copy)]
 pub struct Lion {
     /// The weights, and what moves them.

@@ -3,8 +3,9 @@ use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wg
 use crate::gpu::{Bound, Kernel, Operand, Slot};
 use crate::kernels::{Pruned, Step};
 
-/// TensorFlow's `RMSPropOptimizer`: `s = decay * s + (1 - decay) * g^2`, `v = momentum * v + rate * g / sqrt(s + epsilon)`,
-/// then `w -= v`. TensorFlow's `s` begins at 1, this one at 0 as all slots do: the first steps are longer.
+/// TensorFlow's `RMSPropOptimizer`: `s = decay * s + (1 - decay) * g^2`, `v = momentum * v + rate *
+/// g / sqrt(s + epsilon)`, then `w -= v`. TensorFlow's `s` begins at 1, this one at 0 as all slots
+/// do: the first steps are longer.
 #[derive(Debug, Clone, Copy)]
 pub struct RmsProp {
     /// The weights, and what moves them.

@@ -17,7 +17,8 @@ crate::uniform! {
         noise: u32,
         /// Share of the running averages of weights that stays; 0 starts new averages.
         average_decay: f32,
-        /// 1 where the rows go on from those of the batch before, so that recurrent layers carry their state.
+        /// 1 where the rows go on from those of the batch before, so that recurrent layers carry
+        /// their state.
         follows: u32,
     }
 }

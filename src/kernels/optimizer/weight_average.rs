@@ -2,7 +2,8 @@
 use crate::kernels::{STEP_WORDS, Step};
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// `average = decay * average + (1 - decay) * w`, where `decay` is [`Step::average_decay`]; 0 starts a new average.
+/// `average = decay * average + (1 - decay) * w`, where `decay` is [`Step::average_decay`]; 0
+/// starts a new average.
 #[derive(Debug, Clone, Copy)]
 pub struct WeightAverage {
     /// What is averaged.

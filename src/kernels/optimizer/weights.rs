@@ -66,8 +66,9 @@ macro_rules! optimizer_operands {
 }
 pub(super) use optimizer_operands;
 
-/// Host reference of what is shared: for each weight its state, the weight itself first, after `moved`, which gets the state
-/// before and the gradient; held at zero or frozen where the mask says so.
+/// Host reference of what is shared: for each weight its state, the weight itself first, after
+/// `moved`, which gets the state before and the gradient; held at zero or frozen where the mask
+/// says so.
 pub(super) fn masked_reference<const S: usize>(
     state: [&[f32]; S],
     gradient: &[f32],

@@ -20,7 +20,8 @@ impl Pooling {
 }
 
 crate::uniform! {
-    /// Uniform of [`Pool`](crate::kernels::Pool) and [`PoolGradient`](crate::kernels::PoolGradient).
+    /// Uniform of [`Pool`](crate::kernels::Pool) and
+    /// [`PoolGradient`](crate::kernels::PoolGradient).
     pub struct WindowParams {
         /// Images of a batch.
         images: u32,

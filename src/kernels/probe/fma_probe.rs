@@ -1,7 +1,8 @@
 //! `fma_probe`: multiply-adds in registers, to measure their rate.
 use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, grid_1d, write};
 
-/// `out[i]`: the sum of lanes that each counted `4 * iterations` steps; see [`fma_probe_reference`].
+/// `out[i]`: the sum of lanes that each counted `4 * iterations` steps; see
+/// [`fma_probe_reference`].
 #[derive(Debug, Clone, Copy)]
 pub struct FmaProbe {
     /// `[len]`

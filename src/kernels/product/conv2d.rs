@@ -8,8 +8,8 @@ use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant, read, write
 /// The extents of a convolution of images `[images, height, width, channels]` with kernels
 /// `[kernel height, kernel width, channels / groups, outputs]`, as TensorFlow has them (NHWC).
 ///
-/// Output `o` reads the channels of its group, `o / (outputs / groups)`. With as many groups as channels
-/// it is depthwise.
+/// Output `o` reads the channels of its group, `o / (outputs / groups)`. With as many groups as
+/// channels it is depthwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Convolution {
     /// Images of a batch.
@@ -56,8 +56,8 @@ impl Convolution {
         product_of(&[self.images, self.out[0], self.out[1], self.outputs])
     }
 
-    /// What is multiplied with what: places in the images, the kernels and the result, for each pair of
-    /// an input and an output that a weight joins.
+    /// What is multiplied with what: places in the images, the kernels and the result, for each
+    /// pair of an input and an output that a weight joins.
     pub fn terms(&self) -> impl Iterator<Item = [usize; 3]> + '_ {
         let all = |n: u32| 0..n as usize;
         let [channels, outputs] = [self.channels, self.outputs].map(|n| n / self.groups);
@@ -132,8 +132,8 @@ fn product_of(extents: &[u32]) -> u64 {
 }
 
 /// One of the three products of a [`Convolution`]: [`Form::NN`] `y = activation(x * w + bias)` with
-/// `a = x`, `b = w`; [`Form::NT`] the gradient of `x` with `a` that of `y`, `b = w`; [`Form::TN`] that of `w`
-/// with `a = x`, `b` that of `y`. The result may be multiplied by the slope of `gate`.
+/// `a = x`, `b = w`; [`Form::NT`] the gradient of `x` with `a` that of `y`, `b = w`; [`Form::TN`]
+/// that of `w` with `a = x`, `b` that of `y`. The result may be multiplied by the slope of `gate`.
 #[derive(Debug, Clone, Copy)]
 pub struct Conv2d {
     /// Which of the three.

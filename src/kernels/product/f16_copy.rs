@@ -5,8 +5,8 @@ use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 /// Rows and columns of a copy are multiples of this, for cooperative matrices of any size.
 const WHOLE: u32 = 16;
 
-/// `out = half(power * x)`, in whole sixteens of rows and columns; `power` is the power of two that brings the largest
-/// finite magnitude of `x` to 2^14 or more and below 2^15.
+/// `out = half(power * x)`, in whole sixteens of rows and columns; `power` is the power of two that
+/// brings the largest finite magnitude of `x` to 2^14 or more and below 2^15.
 #[derive(Debug, Clone, Copy)]
 pub struct F16Copy {
     /// `[rows, columns]`

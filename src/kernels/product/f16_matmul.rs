@@ -25,8 +25,9 @@ pub struct F16Operand {
     pub at: u32,
 }
 
-/// `c = activation(op(a) op(b) + bias) * slope(gate)`, `op(a)` is `[m, k]`, `op(b)` is `[k, n]`, sums are in f32. Cooperative
-/// matrices add up in an order of the adapter's own; elsewhere it is that of [`crate::kernels::Matmul`].
+/// `c = activation(op(a) op(b) + bias) * slope(gate)`, `op(a)` is `[m, k]`, `op(b)` is `[k, n]`,
+/// sums are in f32. Cooperative matrices add up in an order of the adapter's own; elsewhere it is
+/// that of [`crate::kernels::Matmul`].
 #[derive(Debug, Clone, Copy)]
 pub struct F16Matmul {
     /// Which operands are stored transposed.

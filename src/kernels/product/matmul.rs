@@ -16,7 +16,8 @@ pub enum Form {
     TN,
 }
 
-/// `c = activation(op(a) op(b) + bias) * slope(gate)`, all row-major, `op(a)` is `[m, k]`, `op(b)` is `[k, n]`.
+/// `c = activation(op(a) op(b) + bias) * slope(gate)`, all row-major, `op(a)` is `[m, k]`, `op(b)`
+/// is `[k, n]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Matmul {
     /// Which operands are stored transposed.
@@ -77,7 +78,8 @@ impl Matmul {
         parts::push_onto(self, plan)
     }
 
-    /// As [`push`](Self::push) in a tiling of one's choice, which changes no bit; the device must know it: [`Tiling::runs_on`].
+    /// As [`push`](Self::push) in a tiling of one's choice, which changes no bit; the device must
+    /// know it: [`Tiling::runs_on`].
     pub fn push_as(self, tiling: Tiling, plan: &mut PlanBuilder) -> Result<()> {
         parts::push_as(self, tiling, plan)
     }

@@ -1,4 +1,5 @@
-//! Products of matrices and convolutions: one text, several tilings; copies in f16 for mixed precision.
+//! Products of matrices and convolutions: one text, several tilings; copies in f16 for mixed
+//! precision.
 
 pub(in crate::kernels) mod parts;
 

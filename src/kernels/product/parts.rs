@@ -7,7 +7,8 @@ use crate::gpu::{
 };
 use crate::kernels::{Activation, Form};
 
-/// The texts of a kernel on `shaders/common/product.wgsl`, whose own file is `$file`: blocks, and the variants of [`Tiling`].
+/// The texts of a kernel on `shaders/common/product.wgsl`, whose own file is `$file`: blocks, and
+/// the variants of [`Tiling`].
 macro_rules! texts {
     ([$($first:literal),*] $sums:literal, $file:literal) => {
         crate::wgsl!(
@@ -90,7 +91,8 @@ pub(super) fn push(product: impl Product, plan: &mut PlanBuilder) -> Result<()> 
     push_as(product, tiling, plan)
 }
 
-/// The same, added to what the result's slot holds: sums of more than [`MAX_LOOP_ITERATIONS`] terms part by part.
+/// The same, added to what the result's slot holds: sums of more than [`MAX_LOOP_ITERATIONS`] terms
+/// part by part.
 pub(super) fn push_onto(product: impl Product, plan: &mut PlanBuilder) -> Result<()> {
     let tiling = product.tiling(plan.target());
     parts(product, tiling, true, plan)

@@ -1,9 +1,10 @@
-//! How the workgroups of a product share its rows and columns: one variant for each kind of adapter.
+//! How the workgroups of a product share its rows and columns: one variant for each kind of
+//! adapter.
 use crate::kernels::Form;
 use crate::gpu::{Kernel, Target, Variant};
 
-/// A tiling owns its text, its grid, its constants and its name. Each sum has the same terms in the same order in any but the
-/// last, so which one is launched changes no bit.
+/// A tiling owns its text, its grid, its constants and its name. Each sum has the same terms in the
+/// same order in any but the last, so which one is launched changes no bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Tiling {
@@ -64,8 +65,8 @@ impl Tiling {
         }
     }
 
-    /// Where [`Choices`](crate::gpu::Choices) have the tiling of products of this form and class of size: 0 of small results, 2 of
-    /// large ones.
+    /// Where [`Choices`](crate::gpu::Choices) have the tiling of products of this form and class of
+    /// size: 0 of small results, 2 of large ones.
     pub fn place(form: Form, class: usize) -> usize {
         form as usize * 3 + class
     }
@@ -153,7 +154,8 @@ fn class([rows, columns, groups]: [u32; 3]) -> usize {
 impl Coop {
     const WIDE: u32 = 4;
 
-    /// Matrices of a workgroup in each direction: more of them read less, fewer leave less of a GPU idle.
+    /// Matrices of a workgroup in each direction: more of them read less, fewer leave less of a GPU
+    /// idle.
     fn matrices(self, [rows, columns, groups]: [u32; 3]) -> u32 {
         let along = |extent: u32| u64::from(extent.div_ceil(self.side * Self::WIDE));
         let workgroups = along(rows) * along(columns) * u64::from(groups);
@@ -168,7 +170,8 @@ impl Tile {
     }
 }
 
-/// Invocations of a workgroup side by side, of 64: each has four columns, so that few columns leave few idle.
+/// Invocations of a workgroup side by side, of 64: each has four columns, so that few columns leave
+/// few idle.
 fn block_lanes(columns: u32) -> u32 {
     match columns {
         0..=16 => 4,

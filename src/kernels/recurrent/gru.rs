@@ -1,10 +1,12 @@
-//! `gru`, `gru_reset` and their gradients: the two halves of a step over the rows of a batch, each after its product.
+//! `gru`, `gru_reset` and their gradients: the two halves of a step over the rows of a batch, each
+//! after its product.
 use super::shared::{check, flags};
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// Extents of a GRU's steps. Its tensors have the times outermost: gates `[length, rows, 2, units]`, r and z; candidates
-/// `[length, rows, units]`; `inputs [length + 1, rows, width + units]`, x and behind it the state that a step begins with;
-/// resets `[length, rows, width + units]`, the same with r h for h.
+/// Extents of a GRU's steps. Its tensors have the times outermost: gates `[length, rows, 2,
+/// units]`, r and z; candidates `[length, rows, units]`; `inputs [length + 1, rows, width +
+/// units]`, x and behind it the state that a step begins with; resets `[length, rows, width +
+/// units]`, the same with r h for h.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GruStep {
     /// Rows of a batch.
@@ -107,7 +109,8 @@ macro_rules! gru_kernel {
 }
 
 gru_kernel! {
-    /// First half of a step of a GRU (Cho et al. 2014), as upstream's `GRUCell` takes it: r and z, and r h for the candidate.
+    /// First half of a step of a GRU (Cho et al. 2014), as upstream's `GRUCell` takes it: r and z,
+    /// and r h for the candidate.
     GruReset, "gru_reset", "gru_reset.wgsl": inputs[inputs] -> gates[gates] resets[inputs]
 }
 
@@ -197,16 +200,17 @@ impl Kernel for GruGradient {
     }
 }
 
-/// Host reference of one unit of one row: sums of r and z to the gates, and from the sum of the candidate to it and the
-/// state after the step.
+/// Host reference of one unit of one row: sums of r and z to the gates, and from the sum of the
+/// candidate to it and the state after the step.
 pub fn gru_reference([r, z]: [f64; 2], candidate: f64, before: f64) -> ([f64; 3], f64) {
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     let (r, z, c) = (sigmoid(r), sigmoid(z), candidate.tanh());
     ([r, z, c], z * before + (1.0 - z) * c)
 }
 
-/// Host reference of its gradient from that of the state after the step: by the sums of candidate and z, and straight by
-/// the state before. That by the sum of r is `of_product * before * r (1 - r)`, where `of_product` is the gradient by r h.
+/// Host reference of its gradient from that of the state after the step: by the sums of candidate
+/// and z, and straight by the state before. That by the sum of r is `of_product * before * r (1 -
+/// r)`, where `of_product` is the gradient by r h.
 pub fn gru_gradient_reference(of_h: f64, [z, candidate]: [f64; 2], before: f64) -> ([f64; 2], f64) {
     let of_candidate = of_h * (1.0 - z) * (1.0 - candidate * candidate);
     ([of_candidate, of_h * (before - candidate) * z * (1.0 - z)], of_h * z)

@@ -1,9 +1,11 @@
-//! `lstm` and its gradient: one step over the rows of a batch, after the product of inputs and kernel.
+//! `lstm` and its gradient: one step over the rows of a batch, after the product of inputs and
+//! kernel.
 use super::shared::{Stride, check, flags};
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// Extents and constants of an LSTM's steps. Its tensors have the times outermost: gates `[length, rows, 4, units]`
-/// in upstream's order i, j, f, o; cells `[length + 1, rows, units]`, those before the first step in front.
+/// Extents and constants of an LSTM's steps. Its tensors have the times outermost: gates `[length,
+/// rows, 4, units]` in upstream's order i, j, f, o; cells `[length + 1, rows, units]`, those before
+/// the first step in front.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LstmStep {
     /// Rows of a batch.
@@ -39,8 +41,8 @@ impl LstmStep {
     }
 }
 
-/// One step of an LSTM (Hochreiter and Schmidhuber 1997; peepholes of Gers et al. 2002), as upstream's `BasicLSTMCell` and
-/// `LSTMCell` take it.
+/// One step of an LSTM (Hochreiter and Schmidhuber 1997; peepholes of Gers et al. 2002), as
+/// upstream's `BasicLSTMCell` and `LSTMCell` take it.
 #[derive(Debug, Clone, Copy)]
 pub struct Lstm {
     /// Extents and constants.
@@ -229,8 +231,8 @@ impl Kernel for LstmGradient {
     }
 }
 
-/// Host reference of one unit of one row: its sums i, j, f, o, the cell before it and its three peepholes. Returns the
-/// gates, the cell before it is clipped, the cell, and the output.
+/// Host reference of one unit of one row: its sums i, j, f, o, the cell before it and its three
+/// peepholes. Returns the gates, the cell before it is clipped, the cell, and the output.
 pub fn lstm_reference(
     sums: [f64; 4],
     before: f64,
@@ -249,7 +251,8 @@ pub fn lstm_reference(
     ([i, j, f, o], [raw, cell, o * cell.tanh()])
 }
 
-/// Host reference of its gradient: by the sums, by the cell before, and by the peepholes, from the gradients of output and cell.
+/// Host reference of its gradient: by the sums, by the cell before, and by the peepholes, from the
+/// gradients of output and cell.
 pub fn lstm_gradient_reference(
     [of_h, of_cell]: [f64; 2],
     [i, j, f, o]: [f64; 4],

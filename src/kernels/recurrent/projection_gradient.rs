@@ -2,7 +2,8 @@
 use super::shared::{Stride, check, flags};
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// Gradient of one step's projection before it was clipped; its tensors are `[length, rows, width]`.
+/// Gradient of one step's projection before it was clipped; its tensors are `[length, rows,
+/// width]`.
 #[derive(Debug, Clone, Copy)]
 pub struct ProjectionGradient {
     /// Rows of a batch.

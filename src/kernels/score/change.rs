@@ -2,10 +2,10 @@
 use super::change_norm::{check_history, history_words};
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// `g = decay g + (1 - decay) d / max(||d||, 1e-6)`, once a step; then the history moves on. Here `d`
-/// is `|w - old|`, or of second order `|w + older - 2 old|`, and `||d||` its length over the tensor:
-/// the gradient options of google-research's `model_pruning`, which call `g` the gradient and prune
-/// by `|w| g`. [`Saliency`](crate::kernels::Saliency) makes that score.
+/// `g = decay g + (1 - decay) d / max(||d||, 1e-6)`, once a step; then the history moves on. Here
+/// `d` is `|w - old|`, or of second order `|w + older - 2 old|`, and `||d||` its length over the
+/// tensor: the gradient options of google-research's `model_pruning`, which call `g` the gradient
+/// and prune by `|w| g`. [`Saliency`](crate::kernels::Saliency) makes that score.
 ///
 /// As with TensorFlow's `l2_normalize`, a `||d||^2` that is more than an f32 holds makes the
 /// quotient 0. One NaN in the weights makes all of `g` NaN.
@@ -13,7 +13,8 @@ use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 pub struct Change {
     /// `[len]`
     pub weights: Slot,
-    /// One word, `||d||^2`: the sum of what [`ChangeNorm`](crate::kernels::ChangeNorm) wrote in this step.
+    /// One word, `||d||^2`: the sum of what [`ChangeNorm`](crate::kernels::ChangeNorm) wrote in
+    /// this step.
     pub total: Slot,
     /// `[len]`, persistent: the weights of the step before. Of second order `[2, len]`: those, then
     /// the weights of the step before that. What it holds at first is the first step's history.

@@ -2,8 +2,9 @@
 use crate::kernels::elementwise::column_sum::CHUNK;
 use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
 
-/// `partials[g]` is the sum of `d^2` over chunk `g` of the weights. A [`ColumnSum`](crate::kernels::ColumnSum)
-/// with one column adds them up for [`Change`](crate::kernels::Change), which says what `d` is.
+/// `partials[g]` is the sum of `d^2` over chunk `g` of the weights. A
+/// [`ColumnSum`](crate::kernels::ColumnSum) with one column adds them up for
+/// [`Change`](crate::kernels::Change), which says what `d` is.
 #[derive(Debug, Clone, Copy)]
 pub struct ChangeNorm {
     /// `[len]`

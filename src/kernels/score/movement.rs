@@ -1,8 +1,8 @@
 //! `movement`: how far training has moved each weight away from zero.
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// `movement -= w g`, once a step (Sanh, Wolf and Rush 2020, "Movement Pruning: Adaptive Sparsity by
-/// Fine-Tuning"). A weight that descends away from zero scores high, one that shrinks low. The
+/// `movement -= w g`, once a step (Sanh, Wolf and Rush 2020, "Movement Pruning: Adaptive Sparsity
+/// by Fine-Tuning"). A weight that descends away from zero scores high, one that shrinks low. The
 /// learning rate is left out: where it is constant it changes no order.
 ///
 /// Movement is signed and the lowest is pruned first, so it is never ranked itself:

@@ -56,8 +56,8 @@ pub fn movement_of_score(score: u32) -> f32 {
 
 /// Host reference: the scores' bits.
 ///
-/// Counted from the middle: a float of magnitude bits `m` is the `m`-th one above 0 or below -0, and
-/// minus infinity, the first, is `0x7f800000` below -0.
+/// Counted from the middle: a float of magnitude bits `m` is the `m`-th one above 0 or below -0,
+/// and minus infinity, the first, is `0x7f800000` below -0.
 pub fn movement_score_reference(movement: &[f32]) -> Vec<u32> {
     let one = |&x: &f32| {
         let magnitude = i64::from(x.abs().to_bits());

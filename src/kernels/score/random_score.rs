@@ -2,8 +2,8 @@
 use crate::kernels::random_bits;
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// Scores in `(0, 1]`, multiples of 2^-24, as a function of seed and index alone: [`random_bits`]. Among millions of weights some tie, and ties go to
-/// the lowest index as always.
+/// Scores in `(0, 1]`, multiples of 2^-24, as a function of seed and index alone: [`random_bits`].
+/// Among millions of weights some tie, and ties go to the lowest index as always.
 #[derive(Debug, Clone, Copy)]
 pub struct RandomScore {
     /// A seed for each selection of the model; the host writes a fresh one for each mask update.

@@ -1,11 +1,11 @@
 //! `saliency`: the first-order estimate of what pruning a weight does to the loss.
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// `score = |w g|`, the first term of the loss's Taylor series in one weight (Molchanov et al. 2017,
-/// "Pruning Convolutional Neural Networks for Resource Efficient Inference").
+/// `score = |w g|`, the first term of the loss's Taylor series in one weight (Molchanov et al.
+/// 2017, "Pruning Convolutional Neural Networks for Resource Efficient Inference").
 ///
-/// With the running change that [`Change`](crate::kernels::Change) keeps in place of the gradient it is the
-/// score `|w| g` of upstream's gradient options, to the bit.
+/// With the running change that [`Change`](crate::kernels::Change) keeps in place of the gradient
+/// it is the score `|w| g` of upstream's gradient options, to the bit.
 #[derive(Debug, Clone, Copy)]
 pub struct Saliency {
     /// `[len]`

@@ -1,9 +1,9 @@
 //! `wanda`: weights by what they carry, magnitude times the length of their input.
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// `score[i, j] = |weights[i, j]| * sqrt(norm[i])` (Sun et al. 2023, "A Simple and Effective Pruning
-/// Approach for Large Language Models"), which compares the weights of one output with each other;
-/// what is compared here is up to the selection.
+/// `score[i, j] = |weights[i, j]| * sqrt(norm[i])` (Sun et al. 2023, "A Simple and Effective
+/// Pruning Approach for Large Language Models"), which compares the weights of one output with each
+/// other; what is compared here is up to the selection.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanda {
     /// `[rows, columns]`

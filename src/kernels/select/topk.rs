@@ -1,17 +1,18 @@
-//! Exact selection of what scores lowest, by its rank: the bits of |x|, and a bit above them for what
-//! is protected.
+//! Exact selection of what scores lowest, by its rank: the bits of |x|, and a bit above them for
+//! what is protected.
 //!
-//! A range of ranks that holds the last value to prune is narrowed until what becomes of the values in
-//! it is plain. [`TopkSample`] and [`TopkBounds`] guess it from a sample; [`TopkHistogram`] counts what
-//! is below it and, in bins, what is in it; [`TopkPick`] takes the bin. Four rounds of these two always
-//! suffice, one nearly always does, and those behind it do nothing. [`TopkMask`] then packs the
-//! masks and lists the values that are in the range still, at most [`Selection::LISTED`];
-//! [`TopkOrder`] ranks them one by one and [`TopkSettle`] sets their bits. More values than that of
-//! one same rank are numbered by [`TopkTies`] and [`TopkScan`] instead, before the mask.
+//! A range of ranks that holds the last value to prune is narrowed until what becomes of the values
+//! in it is plain. [`TopkSample`] and [`TopkBounds`] guess it from a sample; [`TopkHistogram`]
+//! counts what is below it and, in bins, what is in it; [`TopkPick`] takes the bin. Four rounds of
+//! these two always suffice, one nearly always does, and those behind it do nothing. [`TopkMask`]
+//! then packs the masks and lists the values that are in the range still, at most
+//! [`Selection::LISTED`]; [`TopkOrder`] ranks them one by one and [`TopkSettle`] sets their bits.
+//! More values than that of one same rank are numbered by [`TopkTies`] and [`TopkScan`] instead,
+//! before the mask.
 //!
-//! So values are read twice; many equal ones at the threshold, or a guess that was wrong, cost up to
-//! four more reads and no exactness. Ties go to the lowest index of the first tensor, so exactly the
-//! asked number of bits is clear.
+//! So values are read twice; many equal ones at the threshold, or a guess that was wrong, cost up
+//! to four more reads and no exactness. Ties go to the lowest index of the first tensor, so exactly
+//! the asked number of bits is clear.
 use crate::kernels::{
     TopkBounds, TopkHistogram, TopkMask, TopkOrder, TopkPick, TopkSample, TopkScan, TopkSettle,
     TopkTies, mask_words,
@@ -23,8 +24,8 @@ use crate::{Error, Result};
 pub(super) const CHUNK: u32 = 32_768;
 /// Most values in a sample.
 const SAMPLES: u32 = 2_048;
-/// Rounds after which a range of 2^32 ranks, its bins a 2,048th of it, is one rank, and one round for
-/// a guess that was wrong.
+/// Rounds after which a range of 2^32 ranks, its bins a 2,048th of it, is one rank, and one round
+/// for a guess that was wrong.
 const ROUNDS: usize = 4;
 
 crate::uniform! {
@@ -114,7 +115,8 @@ pub struct Selection {
 impl Selection {
     /// Length of the histogram slot; all selections share one.
     pub const HISTOGRAM_WORDS: u32 = Self::BINS_FROM + 2_048;
-    /// Where in the histogram values of the lowest rank of the range are counted, and not in its bins.
+    /// Where in the histogram values of the lowest rank of the range are counted, and not in its
+    /// bins.
     pub const AT: u32 = 1;
     /// Where the histogram's bins of equal width begin.
     pub const BINS_FROM: u32 = 3;
@@ -209,14 +211,14 @@ impl Selection {
         left_open.into_iter().try_for_each(|settle| plan.push(settle))
     }
 
-    /// Values that are sampled of `total`: what a sample costs grows with its square, what is in its
-    /// range falls with its root.
+    /// Values that are sampled of `total`: what a sample costs grows with its square, what is in
+    /// its range falls with its root.
     pub fn samples(total: u32) -> u32 {
         (total / 2_048).clamp(512, SAMPLES).min(total)
     }
 
-    /// Bytes of scratch that a selection over tensors of these lengths takes: a sample, a list, and a
-    /// word for each chunk of 32,768 values of the longest.
+    /// Bytes of scratch that a selection over tensors of these lengths takes: a sample, a list, and
+    /// a word for each chunk of 32,768 values of the longest.
     pub fn scratch_bytes(lens: &[u32]) -> u64 {
         let total: u64 = lens.iter().map(|&len| u64::from(len)).sum();
         let ties = match total > Self::LISTED.into() {

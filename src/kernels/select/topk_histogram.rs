@@ -1,4 +1,5 @@
-//! `topk_histogram`: counts values by their place in the range; [`crate::kernels::Selection`] has the whole.
+//! `topk_histogram`: counts values by their place in the range; [`crate::kernels::Selection`] has
+//! the whole.
 use super::topk::{CHUNK, Selection, TOPK_STATE_WORDS, fours, protect};
 use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
 

@@ -1,4 +1,5 @@
-//! `attention` and its gradients: scaled dot-product attention whose matrix of weights is never in memory.
+//! `attention` and its gradients: scaled dot-product attention whose matrix of weights is never in
+//! memory.
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_groups, read, write};
 
 /// Most positions of a sequence: the weights of one query lie in a workgroup's memory.
@@ -87,7 +88,8 @@ impl Heads {
         ((batch * self.length as usize + at) * self.heads as usize + head) * self.width as usize
     }
 
-    /// Calls `each` with batch, head, query and the weights that it gives the positions that it sees.
+    /// Calls `each` with batch, head, query and the weights that it gives the positions that it
+    /// sees.
     fn each(&self, x: &[f64], mut each: impl FnMut(usize, usize, usize, &[f64])) {
         let [batch, heads, length, width] =
             [self.batch, self.heads, self.length, self.width].map(|n| n as usize);
@@ -163,12 +165,14 @@ macro_rules! attention_kernel {
 }
 
 attention_kernel! {
-    /// `out[i] = sum over j of softmax_j(q_i . k_j / sqrt(width)) v_j` in each head (Vaswani et al. 2017).
+    /// `out[i] = sum over j of softmax_j(q_i . k_j / sqrt(width)) v_j` in each head (Vaswani et al.
+    /// 2017).
     Attention, "attention", "attention.wgsl": x[three] -> out[one]
 }
 
 attention_kernel! {
-    /// The queries' part of the gradient by `x`, and what that of the keys needs to know of each query.
+    /// The queries' part of the gradient by `x`, and what that of the keys needs to know of each
+    /// query.
     AttentionQueryGradient, "attention_query_gradient", "attention_query_gradient.wgsl":
         x[three] gradient[one] -> rows[rows] out[three]
 }

@@ -88,8 +88,8 @@ impl Kernel for Embedding {
     }
 }
 
-/// The gradient of the table: only the rows of tokens that occur are other than 0, and only they cost
-/// more than looking at the tokens.
+/// The gradient of the table: only the rows of tokens that occur are other than 0, and only they
+/// cost more than looking at the tokens.
 #[derive(Debug, Clone, Copy)]
 pub struct EmbeddingGradient {
     /// `[positions]`, whole numbers as f32.

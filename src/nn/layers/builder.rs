@@ -11,7 +11,8 @@ pub struct Builder {
     pub graph: Graph,
     /// Rows of a batch.
     pub batch: u32,
-    /// Answers of a row or position: classes, labels or values. Of a text these are the characters of its alphabet.
+    /// Answers of a row or position: classes, labels or values. Of a text these are the characters
+    /// of its alphabet.
     pub answers: u32,
     /// How many layers of each kind have a name.
     named: BTreeMap<&'static str, u32>,

@@ -7,9 +7,10 @@ use crate::graph::{Conv2dOptions, Init, Padding, Tensor};
 use crate::kernels::Activation;
 use crate::{Error, Result};
 
-/// `activation(x * weight + bias)` for images `[batch, height, width, channels]` or sequences `[batch, length, channels]`:
-/// upstream's `masked_conv2d` with its defaults. Named `conv1`, `conv2`, ...; parameters `weight [height, width,
-/// channels / groups, outputs]`, or `[length, channels / groups, outputs]`, and `bias [outputs]`.
+/// `activation(x * weight + bias)` for images `[batch, height, width, channels]` or sequences
+/// `[batch, length, channels]`: upstream's `masked_conv2d` with its defaults. Named `conv1`,
+/// `conv2`, ...; parameters `weight [height, width, channels / groups, outputs]`, or `[length,
+/// channels / groups, outputs]`, and `bias [outputs]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv {

@@ -5,8 +5,8 @@ use super::{Build, Builder};
 use crate::Result;
 use crate::graph::{Init, Tensor};
 
-/// Rows of a table by tokens `[batch, length]`: `[batch, length, outputs]`. Named `embed1`, ...; parameters
-/// `weight [tokens, outputs]`, and with positions `positions [length, outputs]`.
+/// Rows of a table by tokens `[batch, length]`: `[batch, length, outputs]`. Named `embed1`, ...;
+/// parameters `weight [tokens, outputs]`, and with positions `positions [length, outputs]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Embedding {
@@ -15,7 +15,8 @@ pub struct Embedding {
     pub name: Option<String>,
     /// Width of a row.
     pub outputs: u32,
-    /// Different tokens, which are below this; as many as the data has classes where left out, as in a text.
+    /// Different tokens, which are below this; as many as the data has classes where left out, as
+    /// in a text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u32>,
     /// Whether a learned row is added by position.

@@ -7,8 +7,9 @@ use crate::Result;
 use crate::graph::{Init, Tensor};
 use crate::kernels::Activation;
 
-/// `activation(x weight + bias)` over the last axis, whatever the rank: upstream's `masked_fully_connected` with its
-/// defaults. Named `fc1`, `fc2`, ...; parameters `weight [inputs, outputs]` and `bias [outputs]`.
+/// `activation(x weight + bias)` over the last axis, whatever the rank: upstream's
+/// `masked_fully_connected` with its defaults. Named `fc1`, `fc2`, ...; parameters `weight [inputs,
+/// outputs]` and `bias [outputs]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {

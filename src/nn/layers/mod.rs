@@ -1,4 +1,5 @@
-//! Layers by name: what a recipe declares, and what the models of the zoo are made of. One file a layer.
+//! Layers by name: what a recipe declares, and what the models of the zoo are made of. One file a
+//! layer.
 mod activation;
 mod attention;
 mod builder;
@@ -39,8 +40,8 @@ pub trait Build {
     /// Appends the layer to the builder's graph and returns its output.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] when `x` does not fit, [`crate::Error::Argument`] for a setting out of its range or a name
-    /// that is taken.
+    /// [`crate::Error::Shape`] when `x` does not fit, [`crate::Error::Argument`] for a setting out
+    /// of its range or a name that is taken.
     fn build(&self, builder: &mut Builder, x: Tensor) -> Result<Tensor>;
 }
 

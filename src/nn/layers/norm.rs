@@ -19,8 +19,8 @@ fn decay() -> f32 {
     0.99
 }
 
-/// Batch normalisation of each channel (Ioffe and Szegedy 2015). Named `norm1`, ...; parameters `scale`, `shift`, and `running
-/// [2, channels]`, means and variances, which evaluation is by.
+/// Batch normalisation of each channel (Ioffe and Szegedy 2015). Named `norm1`, ...; parameters
+/// `scale`, `shift`, and `running [2, channels]`, means and variances, which evaluation is by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchNorm {
@@ -53,7 +53,8 @@ impl Build for BatchNorm {
     }
 }
 
-/// Layer normalisation of each row or position (Ba et al. 2016). Named `norm1`, ...; parameters `scale` and `shift`.
+/// Layer normalisation of each row or position (Ba et al. 2016). Named `norm1`, ...; parameters
+/// `scale` and `shift`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerNorm {
@@ -78,7 +79,8 @@ impl Build for LayerNorm {
     }
 }
 
-/// RMS normalisation of each row or position (Zhang and Sennrich 2019). Named `norm1`, ...; parameter `scale`.
+/// RMS normalisation of each row or position (Zhang and Sennrich 2019). Named `norm1`, ...;
+/// parameter `scale`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RmsNorm {

@@ -44,8 +44,8 @@ pub(super) struct Unit<'a> {
 }
 
 impl Unit<'_> {
-    /// Declares a weight whose last axis are the `outputs`, and hands it to `product` with the bias and the activation that
-    /// the product is to apply; what it does not apply follows.
+    /// Declares a weight whose last axis are the `outputs`, and hands it to `product` with the bias
+    /// and the activation that the product is to apply; what it does not apply follows.
     pub(super) fn build(
         &self,
         builder: &mut Builder,

@@ -1,4 +1,5 @@
-//! Optimizers. Each updates a parameter with one fused kernel; each is a file here and a line in the list below.
+//! Optimizers. Each updates a parameter with one fused kernel; each is a file here and a line in
+//! the list below.
 mod rule;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,8 @@ use crate::gpu::PlanBuilder;
 use crate::kernels::Step;
 use crate::{Error, Result};
 
-/// Declares the files as modules, and [`Optimizer`] with a variant for each; a file is called as recipes call the optimizer.
+/// Declares the files as modules, and [`Optimizer`] with a variant for each; a file is called as
+/// recipes call the optimizer.
 macro_rules! optimizers {
     ($($(#[$doc:meta])* $file:ident: $name:ident;)+) => {
         $(
@@ -25,8 +27,10 @@ macro_rules! optimizers {
             }
         )+
 
-        /// How gradients move the weights. Weight decay applies to weights of rank 2 and more, never to biases; a decay of a
-        /// parameter's own ([`Graph::weight_decay`](crate::graph::Graph::weight_decay)) is part of its gradient `g` here.
+        /// How gradients move the weights. Weight decay applies to weights of rank 2 and more,
+        /// never to biases; a decay of a parameter's own
+        /// ([`Graph::weight_decay`](crate::graph::Graph::weight_decay)) is part of its gradient `g`
+        /// here.
         #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "name", rename_all = "lowercase")]
         #[non_exhaustive]

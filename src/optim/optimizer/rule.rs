@@ -17,7 +17,8 @@ pub struct Update {
     pub multiplier: f32,
     /// Their mask, and what becomes of the pruned ones.
     pub mask: Option<(Slot, Pruned)>,
-    /// The optimizer's own tensors, in the order of [`Optimizer::slots`](super::Optimizer::slots); what follows is left alone.
+    /// The optimizer's own tensors, in the order of [`Optimizer::slots`](super::Optimizer::slots);
+    /// what follows is left alone.
     pub slots: Vec<Slot>,
     /// The step's scalars.
     pub step: Slot,

@@ -159,7 +159,8 @@ pub(super) trait Form {
         len
     }
 
-    /// One value for each unit of `values`, one a weight, in a scratch tensor `name` if it takes one.
+    /// One value for each unit of `values`, one a weight, in a scratch tensor `name` if it takes
+    /// one.
     fn pool(
         &self,
         plan: &mut PlanBuilder,
@@ -200,7 +201,8 @@ pub(super) trait Grouped {
     /// Weights of a group.
     fn size(&self) -> u32;
 
-    /// Appends what makes the mask of `t` of its scores: the best `counts[selection]` of each group.
+    /// Appends what makes the mask of `t` of its scores: the best `counts[selection]` of each
+    /// group.
     fn push(
         &self,
         plan: &mut PlanBuilder,

@@ -77,8 +77,9 @@ built_in! {
 }
 
 impl Score {
-    /// A score of one's own. Settings that hold it print and serialise as its name, and read back only
-    /// where it is given again: `spec.score = Score::custom(..)` after reading a file that leaves it out.
+    /// A score of one's own. Settings that hold it print and serialise as its name, and read back
+    /// only where it is given again: `spec.score = Score::custom(..)` after reading a file that
+    /// leaves it out.
     pub fn custom(scoring: impl Scoring + 'static) -> Self {
         Self::Custom(Arc::new(scoring))
     }

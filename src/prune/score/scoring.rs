@@ -8,10 +8,11 @@ use crate::prune::{PrunedTensor, PruningSpec};
 
 /// What ranks the weights of a tensor: those that rank lowest are pruned first.
 ///
-/// A score says what it keeps from step to step, and appends launches to the plan of a run at up to three
-/// places: after a forward pass, after a gradient, and before a ranking. The launches are kernels of
-/// [`kernels`](crate::kernels), or any type that implements [`Kernel`](crate::gpu::Kernel).
-/// The plan is made once; nothing here is called while a run goes on, but for the two functions of thresholds.
+/// A score says what it keeps from step to step, and appends launches to the plan of a run at up to
+/// three places: after a forward pass, after a gradient, and before a ranking. The launches are
+/// kernels of [`kernels`](crate::kernels), or any type that implements
+/// [`Kernel`](crate::gpu::Kernel). The plan is made once; nothing here is called while a run goes
+/// on, but for the two functions of thresholds.
 ///
 /// The squares of the weights, for example, by kernels that are there:
 ///
@@ -40,12 +41,13 @@ use crate::prune::{PrunedTensor, PruningSpec};
 /// assert_eq!(spec.to_string(), "target_sparsity=0.9,score=square");
 /// ```
 pub trait Scoring: fmt::Debug + Send + Sync {
-    /// What it is called in settings, files and messages: not empty, without `,`, `[`, `]` or a space
-    /// at its ends, and not the name of a built-in score. Two scores of one name count as the same.
+    /// What it is called in settings, files and messages: not empty, without `,`, `[`, `]` or a
+    /// space at its ends, and not the name of a built-in score. Two scores of one name count as the
+    /// same.
     fn name(&self) -> &str;
 
-    /// The tensors that it keeps for a tensor of `len` weights in `units` output units (columns), by
-    /// name, with their numbers of f32 values. All are 0 at first and part of checkpoints, as
+    /// The tensors that it keeps for a tensor of `len` weights in `units` output units (columns),
+    /// by name, with their numbers of f32 values. All are 0 at first and part of checkpoints, as
     /// `<weight>/<name>`; a run finds them in [`PrunedTensor::score_slots`], in this order. A name
     /// must not be one of `mask`, `threshold`, `raw`, or of the optimizer's tensors.
     fn slots(&self, len: u32, units: u32) -> Vec<(&'static str, u32)> {
@@ -59,19 +61,21 @@ pub trait Scoring: fmt::Debug + Send + Sync {
         self.needs_gradients() || self.needs_inputs()
     }
 
-    /// Whether [`push_score`](Self::push_score) reads the gradient of the last batch, which then takes
-    /// as many bytes as the weights: [`PrunedTensor::gradient`] is there.
+    /// Whether [`push_score`](Self::push_score) reads the gradient of the last batch, which then
+    /// takes as many bytes as the weights: [`PrunedTensor::gradient`] is there.
     fn needs_gradients(&self) -> bool {
         false
     }
 
     /// Whether it looks at what the weights are multiplied with: then
-    /// [`push_forward`](Self::push_forward) is called, and a tensor that is in no product is an error.
+    /// [`push_forward`](Self::push_forward) is called, and a tensor that is in no product is an
+    /// error.
     fn needs_inputs(&self) -> bool {
         false
     }
 
-    /// Whether the score of a weight is |w|, so that a threshold is an edge in a histogram of magnitudes.
+    /// Whether the score of a weight is |w|, so that a threshold is an edge in a histogram of
+    /// magnitudes.
     fn is_magnitude(&self) -> bool {
         false
     }
@@ -99,8 +103,8 @@ pub trait Scoring: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Appends what follows each gradient of `t`, `gradient [t.len]`, while the weights are still those
-    /// that it is of.
+    /// Appends what follows each gradient of `t`, `gradient [t.len]`, while the weights are still
+    /// those that it is of.
     ///
     /// # Errors
     /// Of [`PlanBuilder::push`].
@@ -114,16 +118,17 @@ pub trait Scoring: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Appends what comes before a ranking, and says where the scores are: [`Ranking::len`] f32 values,
-    /// one a weight, or one a block, which [`Ranking::pool`] makes of those of weights. They rank by their
-    /// magnitude, so none should be negative; NaN ends a run.
+    /// Appends what comes before a ranking, and says where the scores are: [`Ranking::len`] f32
+    /// values, one a weight, or one a block, which [`Ranking::pool`] makes of those of weights.
+    /// They rank by their magnitude, so none should be negative; NaN ends a run.
     ///
     /// # Errors
     /// Of [`PlanBuilder::push`].
     fn push_score(&self, plan: &mut PlanBuilder, ranking: &Ranking<'_>) -> Result<Slot>;
 
     /// The quantity that people read as a threshold, of the bits of a value that
-    /// [`push_score`](Self::push_score) left; 0 for 0, which stands for a mask that nothing has updated.
+    /// [`push_score`](Self::push_score) left; 0 for 0, which stands for a mask that nothing has
+    /// updated.
     fn threshold(&self, bits: u32) -> f32 {
         f32::from_bits(bits)
     }
@@ -172,8 +177,8 @@ impl Ranking<'_> {
         self.structure.form().units(self.tensor.len)
     }
 
-    /// What stands for each unit that is ranked, of `values` for each weight: where blocks are pruned
-    /// as one their mean or maximum, by
+    /// What stands for each unit that is ranked, of `values` for each weight: where blocks are
+    /// pruned as one their mean or maximum, by
     /// [`block_pooling_function`](PruningSpec::block_pooling_function), in a scratch tensor
     /// `<weight>.<name>`; else the values themselves. Of `|values|`, unless they are `signed`.
     ///

@@ -61,7 +61,8 @@ pub struct StepEvent {
 }
 
 impl StepEvent {
-    /// Share of right rows, or of right positions where rows have several labels; `None` where answers are no classes.
+    /// Share of right rows, or of right positions where rows have several labels; `None` where
+    /// answers are no classes.
     pub fn accuracy(&self) -> Option<f64> {
         self.metric.filter(|(metric, _)| *metric == Metric::Accuracy).map(|(_, value)| value)
     }

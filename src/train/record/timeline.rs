@@ -11,7 +11,8 @@ use crate::{Error, Result};
 /// Spans of time on a few tracks, collected in memory and written as one JSON file.
 ///
 /// Times are nanoseconds since any instant that host and GPU share; below 2^53 (104 days) they come
-/// out exact. Spans of one track must nest or be apart; others are [`overlapping`](Self::overlapping).
+/// out exact. Spans of one track must nest or be apart; others are
+/// [`overlapping`](Self::overlapping).
 #[derive(Debug, Default)]
 pub struct Timeline {
     /// Each with its start and the duration that puts parents before children.

@@ -1,5 +1,5 @@
-//! One step as a Chrome trace: host phases, readbacks, the checkpoint under way, and every launch with
-//! the device's own timestamps.
+//! One step as a Chrome trace: host phases, readbacks, the checkpoint under way, and every launch
+//! with the device's own timestamps.
 use std::path::Path;
 use std::time::Instant;
 
@@ -11,7 +11,8 @@ use crate::session::Traced;
 /// Work of another thread: name, begin, and end unless it goes on.
 pub(in crate::train) type Work = (&'static str, Instant, Option<Instant>);
 
-/// Writes the trace of a step to `path`. `others` is the work of the checkpoint thread; what of it lies within the step is shown.
+/// Writes the trace of a step to `path`. `others` is the work of the checkpoint thread; what of it
+/// lies within the step is shown.
 pub(in crate::train) fn write(
     traced: &Traced,
     report: &AdapterReport,

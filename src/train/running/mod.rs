@@ -1,4 +1,5 @@
-//! The loop: what outlives a device (`supervisor`), one run on one device (`run`), its steps and its saves.
+//! The loop: what outlives a device (`supervisor`), one run on one device (`run`), its steps and
+//! its saves.
 mod outcome;
 mod run;
 mod saver;
@@ -20,14 +21,17 @@ use supervisor::Supervisor;
 /// Trains until a limit, updating the masks after every step that is due, in the same submission.
 ///
 /// With a logdir: goes on from its newest valid checkpoint, bit for bit where it was left, writes
-/// events and traces, and ends with a checkpoint, after an error too where the device still answers.
-/// A device that is lost is opened afresh, and the run goes on from the newest checkpoint. `None`
-/// trains without files.
+/// events and traces, and ends with a checkpoint, after an error too where the device still
+/// answers. A device that is lost is opened afresh, and the run goes on from the newest checkpoint.
+/// `None` trains without files.
 ///
 /// # Errors
-/// [`Error::Argument`](crate::Error::Argument) names the option and the way out; [`Error::NonFinite`](crate::Error::NonFinite) the step and tensor;
-/// [`Error::Panicked`](crate::Error::Panicked) the function; [`Error::Locked`](crate::Error::Locked) the process that works in the logdir;
-/// [`Error::NoValidCheckpoint`](crate::Error::NoValidCheckpoint) when there are checkpoints but none can be trusted.
+/// [`Error::Argument`](crate::Error::Argument) names the option and the way out;
+/// [`Error::NonFinite`](crate::Error::NonFinite) the step and tensor;
+/// [`Error::Panicked`](crate::Error::Panicked) the function;
+/// [`Error::Locked`](crate::Error::Locked) the process that works in the logdir;
+/// [`Error::NoValidCheckpoint`](crate::Error::NoValidCheckpoint) when there are checkpoints but
+/// none can be trusted.
 pub fn train(
     train_op: TrainOp<'_>,
     logdir: Option<&Path>,

@@ -12,7 +12,8 @@ pub enum End {
     StepLimit,
     /// The batch source has no more batches.
     EndOfData,
-    /// [`TrainOptions::stop`](crate::train::TrainOptions::stop) was set, or the step function asked for it.
+    /// [`TrainOptions::stop`](crate::train::TrainOptions::stop) was set, or the step function asked
+    /// for it.
     Stopped,
 }
 

@@ -250,7 +250,8 @@ impl<'s, 'a> Run<'s, 'a> {
         saves.begin(&mut self.session, manifest)
     }
 
-    /// Tells what became of a save. A full disk is no reason to stop training: the next save may find room.
+    /// Tells what became of a save. A full disk is no reason to stop training: the next save may
+    /// find room.
     fn saved(&mut self, outcome: Outcome) -> Result<Option<PathBuf>> {
         let path = outcome.path();
         match outcome {

@@ -1,5 +1,5 @@
-//! Checkpoints that do not stop the run: copied on the device, read back through a ticket, and written
-//! by a thread of their own.
+//! Checkpoints that do not stop the run: copied on the device, read back through a ticket, and
+//! written by a thread of their own.
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;

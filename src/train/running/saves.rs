@@ -44,7 +44,8 @@ impl Saves {
         self.saver.work()
     }
 
-    /// Moves a save under way on. Never blocks. `known` is the last step whose loss has been looked at.
+    /// Moves a save under way on. Never blocks. `known` is the last step whose loss has been looked
+    /// at.
     pub(super) fn poll(&mut self, session: &Session, known: u64) -> Result<Option<Outcome>> {
         let now = Instant::now();
         let saved = self.saver.poll(session.gpu(), known)?;
@@ -58,8 +59,8 @@ impl Saves {
         Ok(saved.map(|saved| self.outcome(saved)))
     }
 
-    /// Whether one is to begin now: it is `wanted`, or `interval` seconds have passed since the last began, or one was put off; while
-    /// one is under way the next is.
+    /// Whether one is to begin now: it is `wanted`, or `interval` seconds have passed since the
+    /// last began, or one was put off; while one is under way the next is.
     pub(super) fn is_due(&mut self, wanted: bool, interval: f64) -> bool {
         let by_clock = interval > 0.0 && self.begun.elapsed().as_secs_f64() >= interval;
         self.due |= wanted || by_clock;

@@ -1,5 +1,5 @@
-//! A wall clock that is set, forward and back, while a run trains: saves keep to the monotonic clock,
-//! and none is deleted that `max_to_keep` alone would have kept.
+//! A wall clock that is set, forward and back, while a run trains: saves keep to the monotonic
+//! clock, and none is deleted that `max_to_keep` alone would have kept.
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};

@@ -11,8 +11,9 @@ use super::signals::Program;
 use super::trainee::adapter;
 use crate::needs::say;
 
-/// One signal waits for the step in hand and the lines that are to be said, the second for nothing. The program
-/// has nobody who reads its lines, so that the first signal cannot end it, however fast the device is.
+/// One signal waits for the step in hand and the lines that are to be said, the second for nothing.
+/// The program has nobody who reads its lines, so that the first signal cannot end it, however fast
+/// the device is.
 #[test]
 fn a_second_signal_is_taken_at_once() {
     if !adapter() {

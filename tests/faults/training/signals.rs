@@ -1,5 +1,5 @@
-//! Signals to the program, and how long it takes them. A second one is in `held`; what they leave to be
-//! resumed is in `tests/cli/signals.rs`.
+//! Signals to the program, and how long it takes them. A second one is in `held`; what they leave
+//! to be resumed is in `tests/cli/signals.rs`.
 use std::io::{self, PipeReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;

@@ -160,8 +160,8 @@ pub fn lines(pipe: impl Read + Send + 'static) -> impl Iterator<Item = String> {
     })
 }
 
-/// A run under way; killed when dropped. As an iterator, what it says until its process ends: as long
-/// as nobody asks for more, it takes no step.
+/// A run under way; killed when dropped. As an iterator, what it says until its process ends: as
+/// long as nobody asks for more, it takes no step.
 pub struct Trainee {
     child: Child,
     said: Box<dyn Iterator<Item = Said>>,

@@ -1,4 +1,5 @@
-//! TensorFlow's own recurrent cells, by `scripts/golden_cells.py`: outputs, and gradients of the sum of their squares.
+//! TensorFlow's own recurrent cells, by `scripts/golden_cells.py`: outputs, and gradients of the
+//! sum of their squares.
 use secateur::gpu::{Encoder, PlanBuilder, Slot};
 use secateur::graph::{
     Bindings, Graph, GruWeights, LstmOptions, LstmWeights, Mode, Tensor, gradients, lower,
@@ -23,7 +24,8 @@ fn weight(len: u32, i: u32) -> Vec<f32> {
     wave(len, 0.37, 0.2 * f64::from(i)).iter().map(|w| 0.8 * w).collect()
 }
 
-/// A cell's graph from x on: its parameters with their values in the order of the script, and its outputs.
+/// A cell's graph from x on: its parameters with their values in the order of the script, and its
+/// outputs.
 type Cell = (Graph, Vec<(Tensor, Vec<f32>)>, Tensor);
 
 fn input() -> (Graph, Tensor, Vec<(Tensor, Vec<f32>)>) {
@@ -143,8 +145,8 @@ fn check(golden: &Value, names: &[&[&str]], cell: Cell) {
     for (got, names) in got.iter().zip(names) {
         let of = |name: &&str| golden[*name].as_array().unwrap_or_else(|| panic!("{name}")).clone();
         let want: Vec<f64> = names.iter().flat_map(of).map(|v| v.as_f64().unwrap()).collect();
-        // Both round at each of some 20 operations on each of 4 steps, on values no larger than the tensor's
-        // largest: 2^-24 times 160, and a factor of 4 for the slopes on the way.
+        // Both round at each of some 20 operations on each of 4 steps, on values no larger than the
+        // tensor's largest: 2^-24 times 160, and a factor of 4 for the slopes on the way.
         let largest = want.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         let bounds = vec![largest * 640.0 / f64::from(1 << 24); want.len()];
         let tolerance = Tol::Within(&bounds);

@@ -73,8 +73,9 @@ fn a_residual_connection() {
     Case::new(network, 6, 48, 5).check();
 }
 
-/// All products read halves: two roundings of 2^-10 each, of which six lie on the longest way, three forward and three back.
-/// In a sum of terms of any sign they add up as the terms themselves do, so the bound holds for norms.
+/// All products read halves: two roundings of 2^-10 each, of which six lie on the longest way,
+/// three forward and three back. In a sum of terms of any sign they add up as the terms themselves
+/// do, so the bound holds for norms.
 #[test]
 fn products_over_halves_are_near_in_norm() {
     let Some(gpu) = mixed_gpu() else { return };
@@ -92,7 +93,8 @@ fn products_over_halves_are_near_in_norm() {
     }
 }
 
-/// One weight in three layers, one of them beside a connection that skips it: sums of products, made in one slot.
+/// One weight in three layers, one of them beside a connection that skips it: sums of products,
+/// made in one slot.
 #[test]
 fn a_weight_used_three_times() {
     for (rows, masked, seed) in [(7, false, 6), (5, true, 7)] {

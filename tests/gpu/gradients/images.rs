@@ -5,8 +5,8 @@ use secateur::nn::Network;
 
 use super::{Case, classifier};
 
-/// Images of 5 x 4 pixels and 3 channels through a convolution, `between`, and a layer. No weight is masked: units
-/// without a weight would tie everywhere, and roundings choose the largest.
+/// Images of 5 x 4 pixels and 3 channels through a convolution, `between`, and a layer. No weight
+/// is masked: units without a weight would tie everywhere, and roundings choose the largest.
 fn around(between: impl Fn(&mut Graph, Tensor) -> Tensor) -> Network {
     let mut graph = Graph::default();
     let (features, labels) = (graph.features(3, 60), graph.labels(3));

@@ -1,4 +1,5 @@
-//! Each layer as a recipe declares it, from `tests/layers`: central differences, and the device against f64.
+//! Each layer as a recipe declares it, from `tests/layers`: central differences, and the device
+//! against f64.
 use std::collections::BTreeSet;
 
 use secateur::data::Task;

@@ -10,8 +10,8 @@ use super::{Case, classifier};
 
 const BATCH: u32 = 5;
 
-/// Three layers, to the width of the `wide` targets or back to that of the features; `loss` is given the result and
-/// its targets.
+/// Three layers, to the width of the `wide` targets or back to that of the features; `loss` is
+/// given the result and its targets.
 fn network(
     wide: Option<u32>,
     loss: impl Fn(&mut Graph, Tensor, Tensor) -> secateur::Result<Tensor>,

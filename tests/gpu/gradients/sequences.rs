@@ -11,7 +11,8 @@ use super::Case;
 const BATCH: u32 = 3;
 const VOCABULARY: u32 = 7;
 
-/// Tokens of `positions` positions through an embedding with positions, `between`, and a layer; a label for each.
+/// Tokens of `positions` positions through an embedding with positions, `between`, and a layer; a
+/// label for each.
 fn around(
     positions: u32,
     width: u32,

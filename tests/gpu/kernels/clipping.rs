@@ -75,7 +75,8 @@ fn clipped_gradients_agree() {
         for square in [3.9, 4.0, 50.0] {
             let got = clip_norm(gpu, &g, square, 2.0);
             let want = clip_norm_reference(&g, square.into(), 2.0);
-            // A product, a quotient of 2.5 units, and a root that is an inverse of an inverse root: 4.5.
+            // A product, a quotient of 2.5 units, and a root that is an inverse of an inverse root:
+            // 4.5.
             let bounds: Vec<f64> = want.iter().map(|w| 16.0 * U * w.abs()).collect();
             let check = Tol::Within(&bounds).check(&got, &want);
             check.unwrap_or_else(|e| panic!("{len}, {square}: {e}"));

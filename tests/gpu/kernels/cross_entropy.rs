@@ -97,8 +97,8 @@ fn correct(gpu: &Gpu, logits: &[f32], labels: &[u32], repeat: u32, step: Step) -
     rig.run().read(out)
 }
 
-/// Few distinct logits, so that ties for the highest are common; by `correct` alone, and beside the losses, where a
-/// label that is no class is never right.
+/// Few distinct logits, so that ties for the highest are common; by `correct` alone, and beside the
+/// losses, where a label that is no class is never right.
 #[test]
 fn correct_counts_ties_for_the_lowest_class() {
     let Some(gpu) = gpu() else { return };

@@ -47,7 +47,8 @@ fn activations_are_within_their_roundings() {
             let (x, out) = (rig.slot("x", &data), rig.output("out", len));
             rig.push(Activate { x, activation, out, len: len as u32 });
             let got: Vec<f32> = rig.run().read(out);
-            // An exponential of an argument up to 20 is off by some 50 units, and sums with 1 cancel.
+            // An exponential of an argument up to 20 is off by some 50 units, and sums with 1
+            // cancel.
             let (want, bounds) =
                 crate::common::bounds_of(&[&data], 64, |x| activate_reference(&x[0], activation));
             let bounds: Vec<f64> = bounds.iter().map(|b| b + 64.0 * crate::common::U).collect();

@@ -147,7 +147,8 @@ impl Parts {
         let mask = self.masked.then_some(&inputs.mask[..]);
         let sums = matmul_reference(self.form, (&inputs.a, &inputs.b), mask, [m, n, k]);
         let peak = |x: &[f32]| f64::from(x.iter().map(|x| x.abs()).fold(0.0, f32::max));
-        // Values so far below the largest that their copies lose bits: half a step of 2^-24 / power, power >= 2^14 / peak.
+        // Values so far below the largest that their copies lose bits: half a step of 2^-24 /
+        // power, power >= 2^14 / peak.
         let lost = k as f64 * peak(&inputs.a) * peak(&inputs.b) * 2.0 * HALF_TINY / 16384.0;
         let one = |(at, (mut value, magnitude)): (usize, (f64, f64))| {
             let rounded = 2.0 * HALF_U + HALF_U * HALF_U + 4.0 * (k as f64).sqrt() * U;

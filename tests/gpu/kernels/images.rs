@@ -4,7 +4,8 @@ use secateur::kernels::*;
 
 use crate::common::{Noise, Rig, Tol, bounds_of, gpu};
 
-/// Runs one kernel that `make` builds of slots for `operands` and an output of `len`; what it wrote.
+/// Runs one kernel that `make` builds of slots for `operands` and an output of `len`; what it
+/// wrote.
 fn run<K: Kernel>(
     gpu: &Gpu,
     operands: &[&[f32]],

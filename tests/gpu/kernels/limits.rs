@@ -1,4 +1,5 @@
-//! What the device promises: errors as values, loops that run to their end, threads that may share it.
+//! What the device promises: errors as values, loops that run to their end, threads that may share
+//! it.
 use secateur::Error;
 use secateur::gpu::{
     Bound, Gpu, GpuOptions, Kernel, Limits, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, write,

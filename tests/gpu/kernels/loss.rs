@@ -5,8 +5,8 @@ use secateur::kernels::*;
 use super::LENGTHS;
 use crate::common::{Noise, Rig, Tol, U, gpu};
 
-/// Relative errors that WGSL allows: `exp(x)` 3 + 2|x| units in the last place, of 2 u each, and |x|
-/// roundings of `x` itself; division 2.5 units.
+/// Relative errors that WGSL allows: `exp(x)` 3 + 2|x| units in the last place, of 2 u each, and
+/// |x| roundings of `x` itself; division 2.5 units.
 pub fn exp_error(x: f64) -> f64 {
     (6.0 + 5.0 * x.abs()) * U
 }
@@ -95,10 +95,12 @@ fn wide(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&x| x.into()).collect()
 }
 
-/// What a kernel of a loss against targets is built of: predictions, targets, step, losses, gradient.
+/// What a kernel of a loss against targets is built of: predictions, targets, step, losses,
+/// gradient.
 type LossSlots = [Slot; 5];
 
-/// Losses and gradient of the device, of `rows` valid rows; the rest of the operands may be anything.
+/// Losses and gradient of the device, of `rows` valid rows; the rest of the operands may be
+/// anything.
 fn against_targets<K: Kernel>(
     gpu: &Gpu,
     [x, targets]: [&[f32]; 2],
@@ -133,8 +135,9 @@ fn squared_error_is_inside_its_bounds() {
                     SquaredError { x: predictions, targets, step, losses, gradient, batch, columns }
                 });
             let want = squared_error_reference(&wide(&x), &wide(&t), batch, &step(rows));
-            // Nothing cancels but in the difference, which is rounded once: its square, the sum, and the product with
-            // the scale, itself a product and a quotient. In the gradient no sum.
+            // Nothing cancels but in the difference, which is rounded once: its square, the sum,
+            // and the product with the scale, itself a product and a quotient. In the gradient no
+            // sum.
             let scale = 2.0 * U + DIVISION;
             let relative = |bound: f64, of: &[f64]| -> Vec<f64> {
                 of.iter().map(|x| 1.01 * bound * x.abs()).collect()
@@ -156,7 +159,8 @@ fn sigmoid_cross_entropy_is_inside_its_bounds() {
         for rows in [batch, batch / 2] {
             let mut noise = Noise::new(columns as u64);
             let z = noise.floats(batch * columns, [1.0, 30.0, 1e4][at % 3]);
-            // Every fourth target is 0 and every fourth 1; or all are near 1, where a large logit may cancel.
+            // Every fourth target is 0 and every fourth 1; or all are near 1, where a large logit
+            // may cancel.
             let t = noise.floats(batch * columns, 1.0);
             let near = |t: &f32| if at % 2 == 1 { 1.0 - t.abs() / 1024.0 } else { t + 0.5 };
             let t: Vec<f32> = t.iter().map(|t| near(t).clamp(0.0, 1.0)).collect();
@@ -191,7 +195,8 @@ fn sigmoid_cross_entropy_is_inside_its_bounds() {
                 let own: f64 = z.iter().zip(t).map(in_term).sum();
                 1.01 * (own + (row_roundings(columns) + scale) * sum) / count
             };
-            // p is off by those of e, of 1 + e and of the quotient; then the difference and the scale.
+            // p is off by those of e, of 1 + e and of the quotient; then the difference and the
+            // scale.
             let in_slope = |(z, t): (&f64, &f64)| {
                 let (p, e) = (1.0 / (1.0 + (-z).exp()), (-z.abs()).exp());
                 // Where z < 0 the numerator is off too.

@@ -1,4 +1,5 @@
-//! `sgd`, `momentum`, `adam`, `rmsprop`, `adagrad` and `lion` in every mode of pruning, over several steps.
+//! `sgd`, `momentum`, `adam`, `rmsprop`, `adagrad` and `lion` in every mode of pruning, over
+//! several steps.
 //!
 //! Each step is compared with the reference from the state that the device had before it, so that
 //! bounds are those of one step.
@@ -176,8 +177,8 @@ impl Optimizer<3> for Adaptive {
 
     /// Moments: three and four roundings. The move divides twice and takes a root: 2.5 units of 2 u
     /// for a division, and for a root, being an inverse of an inverse root, 2 + 2.5 units; with the
-    /// moments' errors and the sums that is under 32 roundings, of which TensorFlow's epsilon, divided by a root, makes 10
-    /// more. A coupled decay adds two to the gradient, which is
+    /// moments' errors and the sums that is under 32 roundings, of which TensorFlow's epsilon,
+    /// divided by a root, makes 10 more. A coupled decay adds two to the gradient, which is
     /// squared: as many again.
     fn bounds(&self, [w, m, v]: [f64; 3], g: f64, step: &Step) -> [f64; 3] {
         let [beta1, beta2] = [BETA1, BETA2].map(f64::from);
@@ -186,7 +187,8 @@ impl Optimizer<3> for Adaptive {
         let times = if self.l2 == 0.0 { U } else { 2.0 * U };
         let g = g.abs() + f64::from(self.l2) * w.abs();
         let (m, v) = (beta1 * m.abs() + (1.0 - beta1) * g.abs(), beta2 * v + (1.0 - beta2) * g * g);
-        // A pruned weight has no gradient, which makes its root, and so the quotient, smaller than v's.
+        // A pruned weight has no gradient, which makes its root, and so the quotient, smaller than
+        // v's.
         let (epsilon, roundings) = match self.form {
             EpsilonForm::TensorFlow => (f64::from(self.epsilon) / c2.sqrt(), 42.0),
             _ => (f64::from(self.epsilon), 32.0),
@@ -281,8 +283,8 @@ impl Optimizer<2> for Signs {
         lion_reference((w, &case.gradient.1, m), case.words(), &params, step)
     }
 
-    /// Four roundings each, and two more to the gradient. Where the direction is within its own error of 0, its sign is
-    /// any.
+    /// Four roundings each, and two more to the gradient. Where the direction is within its own
+    /// error of 0, its sign is any.
     fn bounds(&self, [w, m]: [f64; 2], g: f64, step: &Step) -> [f64; 2] {
         let [beta1, beta2, decay, l2] = [BETA1, BETA2, self.decay, self.l2].map(f64::from);
         let size = g.abs() + l2 * w.abs();

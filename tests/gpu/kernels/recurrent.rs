@@ -1,4 +1,5 @@
-//! `rearrange`, and single steps of `lstm` and `gru` with their gradients; products at places of their own.
+//! `rearrange`, and single steps of `lstm` and `gru` with their gradients; products at places of
+//! their own.
 use secateur::kernels::*;
 
 use super::LENGTHS;
@@ -126,7 +127,8 @@ fn a_step_of_an_lstm_and_its_gradient() {
                 out: of_sums,
             });
             let bench = rig.run();
-            // All that one element of each result is made of, in one function, for bounds by roundings.
+            // All that one element of each result is made of, in one function, for bounds by
+            // roundings.
             let here = 4 * one..8 * one;
             let operands: [&[f32]; 6] = [
                 &sums[here.clone()],
@@ -286,7 +288,8 @@ fn a_step_of_a_gru_and_its_gradient() {
     }
 }
 
-/// What the steps of an LSTM add to the gradient of its peepholes, and a projection that was clipped.
+/// What the steps of an LSTM add to the gradient of its peepholes, and a projection that was
+/// clipped.
 #[test]
 fn gradients_of_peepholes_and_projections() {
     let Some(gpu) = gpu() else { return };

@@ -71,8 +71,8 @@ impl<'a> Picker<'a> {
     }
 }
 
-/// What a selection leaves behind: the score of the last value pruned, and the mask's state from the
-/// definition of each field.
+/// What a selection leaves behind: the score of the last value pruned, and the mask's state from
+/// the definition of each field.
 fn state_reference(weights: &[f32], mask: &[u32]) -> (u32, MaskState) {
     let score = |i: usize| weights[i].abs().to_bits();
     let pruned = || (0..weights.len()).filter(|&i| !bit(mask, i));
@@ -172,7 +172,8 @@ fn protected_values_go_last() {
     }
 }
 
-/// One ranking over several tensors is the ranking of all of them one after the other, ties included.
+/// One ranking over several tensors is the ranking of all of them one after the other, ties
+/// included.
 #[test]
 fn a_group_is_ranked_as_one_tensor() {
     let Some(gpu) = gpu() else { return };
@@ -248,7 +249,8 @@ fn the_count_is_exact_at_every_sparsity() {
     }
 }
 
-/// Too long to sort for every count: the number of bits, and that no pruned score is above a kept one.
+/// Too long to sort for every count: the number of bits, and that no pruned score is above a kept
+/// one.
 #[test]
 fn the_count_is_exact_at_ten_million() {
     let Some(gpu) = gpu() else { return };

@@ -1,4 +1,5 @@
-//! Runs of every kind of layer: taken up to the bit, states that go on, evaluation that leaves training alone.
+//! Runs of every kind of layer: taken up to the bit, states that go on, evaluation that leaves
+//! training alone.
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -142,7 +143,8 @@ fn k_steps_and_k_more_are_2k_steps_of_every_layer() {
     }
 }
 
-/// An evaluation amid the steps begins with states of its own, and leaves those of training where they are.
+/// An evaluation amid the steps begins with states of its own, and leaves those of training where
+/// they are.
 #[test]
 fn evaluation_leaves_the_states_of_training() {
     let Some(gpu) = gpu() else { return };
@@ -167,7 +169,8 @@ fn evaluation_leaves_the_states_of_training() {
     assert!(evaluations.chunks(2).all(|twice| twice[0] == twice[1]), "{evaluations:?}");
 }
 
-/// Windows of 4 and of 8 letters are the same streams, cut elsewhere: a state that goes on makes them one.
+/// Windows of 4 and of 8 letters are the same streams, cut elsewhere: a state that goes on makes
+/// them one.
 #[test]
 fn states_go_on_from_window_to_window() {
     let Some(gpu) = gpu() else { return };

@@ -38,8 +38,8 @@ fn losses((_, events): &Run) -> Vec<f32> {
     events.iter().map(|event| event.loss).collect()
 }
 
-/// A gradient is off by 12 * 2^-10 of its norm at most (`gradients::dense`), so what a step takes off the loss is too;
-/// and the loss itself by its own forward pass, 6 * 2^-10.
+/// A gradient is off by 12 * 2^-10 of its norm at most (`gradients::dense`), so what a step takes
+/// off the loss is too; and the loss itself by its own forward pass, 6 * 2^-10.
 #[test]
 fn mixed_losses_are_near_those_in_32_bits() {
     let (Some(gpu), Some(mixed)) = (gpu(), mixed_gpu()) else { return };

@@ -89,7 +89,8 @@ fn what_cannot_run_leaves_no_folder() {
     assert!(!logdir.exists());
 }
 
-/// Five steps more would prune, had they been the first; after steps that have pruned they need not.
+/// Five steps more would prune, had they been the first; after steps that have pruned they need
+/// not.
 #[test]
 fn a_resumed_run_that_cannot_prune_any_more_is_refused() {
     let Some(gpu) = gpu() else { return };

@@ -1,4 +1,5 @@
-//! A score of the user's own, with a kernel and a memory of its own, as another crate would write it.
+//! A score of the user's own, with a kernel and a memory of its own, as another crate would write
+//! it.
 use std::fs;
 use std::path::Path;
 

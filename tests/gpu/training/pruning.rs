@@ -196,7 +196,8 @@ fn getters_agree_with_each_other() {
     }
 }
 
-/// RigL from dense: the counts of the schedule, an exchange that fades out, and the same bits twice.
+/// RigL from dense: the counts of the schedule, an exchange that fades out, and the same bits
+/// twice.
 #[test]
 fn rigl_exchanges_weights_in_a_run() {
     let text = "target_sparsity=0.7,schedule=constant,pruning_frequency=4,end_pruning_step=24,\

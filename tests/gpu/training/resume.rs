@@ -41,7 +41,8 @@ fn files(logdir: &Path) -> [Vec<u8>; 2] {
     [MODEL_FILE, OPTIMIZER_FILE].map(|f| fs::read(path.join(f)).unwrap())
 }
 
-/// A schedule that changes at the step where the run is parted and after it, every clip, and an average.
+/// A schedule that changes at the step where the run is parted and after it, every clip, and an
+/// average.
 fn everything(optimizer: Optimizer) -> Training {
     let decay = Decay::Exponential { decay_steps: 5, rate: 0.5, staircase: false };
     Training {

@@ -204,7 +204,8 @@ fn kept_energy_falls_with_the_masks() {
     assert!((0.2..0.4).contains(&energies[4]) && energies[0] > 0.6, "{energies:?}");
 }
 
-/// A checkpoint brings back what a score has seen, and its thresholds; one of another size is refused.
+/// A checkpoint brings back what a score has seen, and its thresholds; one of another size is
+/// refused.
 #[test]
 fn a_session_goes_on_from_a_checkpoint() {
     let Some(gpu) = gpu() else { return };

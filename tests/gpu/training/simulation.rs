@@ -252,7 +252,8 @@ fn every_optimizer_and_mode_follows_the_host() {
     follow_the_host(&network(), &optimizers.map(Training::from));
 }
 
-/// A sign is any where a gradient is within its rounding of 0; a small rate keeps what that does below the bound.
+/// A sign is any where a gradient is within its rounding of 0; a small rate keeps what that does
+/// below the bound.
 #[test]
 fn lion_follows_the_host() {
     let lion = Optimizer::Lion(Lion { lr: 0.002, beta1: 0.9, beta2: 0.99, weight_decay: 0.1 });

@@ -158,7 +158,8 @@ fn two_losses_in_turn_move_only_what_reaches_them() {
     assert_eq!(outcome.unwrap().loss, seen.last().copied());
 }
 
-/// What an earlier step left in the mean of a parameter that this loss does not reach is no gradient.
+/// What an earlier step left in the mean of a parameter that this loss does not reach is no
+/// gradient.
 #[test]
 fn an_accumulated_loss_moves_only_what_reaches_it() {
     let Some(gpu) = gpu() else { return };

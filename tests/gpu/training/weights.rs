@@ -70,7 +70,8 @@ fn averages_after(gpu: &Gpu, number: u64) {
     }
 }
 
-/// A session that has the averages as its weights says what the run's own evaluation says, to the bit.
+/// A session that has the averages as its weights says what the run's own evaluation says, to the
+/// bit.
 #[test]
 fn evaluation_is_by_the_averages() {
     let Some(gpu) = gpu() else { return };
@@ -139,7 +140,8 @@ fn averages_begin_as_the_weights_of_a_checkpoint_without_them() {
     }
 }
 
-/// How far all weights move together in a step of rate 1 is the norm that was asked for, of one batch and of several.
+/// How far all weights move together in a step of rate 1 is the norm that was asked for, of one
+/// batch and of several.
 #[test]
 fn a_step_is_as_long_as_its_clip() {
     let Some(gpu) = gpu() else { return };

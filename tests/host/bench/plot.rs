@@ -58,7 +58,8 @@ fn every_row_has_a_point_and_a_name_of_its_own() {
     }
 }
 
-/// Points are where their rows are: the one with the higher rate higher, the one with more operations a byte further right.
+/// Points are where their rows are: the one with the higher rate higher, the one with more
+/// operations a byte further right.
 #[test]
 fn points_are_where_the_rows_are() {
     let mut measured = measured();

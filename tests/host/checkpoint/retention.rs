@@ -1,4 +1,5 @@
-//! Which checkpoints stay: by step, and one for good of every so many hours, whatever the clock does.
+//! Which checkpoints stay: by step, and one for good of every so many hours, whatever the clock
+//! does.
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -4,7 +4,8 @@ use secateur::prune::{BlockDims, Group, PruningSpec, Ranking, Score, Scoring, Te
 
 use super::spec;
 
-/// In Rust, as a text and as a table an entry is the same; a quoted one may have commas and brackets.
+/// In Rust, as a text and as a table an entry is the same; a quoted one may have commas and
+/// brackets.
 #[test]
 fn entries_of_single_tensors_are_typed() {
     let expected = PruningSpec::default()

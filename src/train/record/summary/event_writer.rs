@@ -153,7 +153,8 @@ impl SummaryWriter for EventWriter {
 /// Bytes buffered, more than any record has: one that does not fit would be written in parts.
 const BUFFER: usize = 1 << 16;
 
-/// Field numbers of TensorFlow's `Event`, `Summary`, `Summary.Value`, `HistogramProto` and `SessionLog`.
+/// Field numbers of TensorFlow's `Event`, `Summary`, `Summary.Value`, `HistogramProto` and
+/// `SessionLog`.
 mod field {
     pub const EVENT_WALL_TIME: u64 = 1;
     pub const EVENT_STEP: u64 = 2;

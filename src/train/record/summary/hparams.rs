@@ -6,8 +6,9 @@ use crate::{Error, Result};
 pub(super) const START_TAG: &str = "_hparams_/session_start_info";
 pub(super) const END_TAG: &str = "_hparams_/session_end_info";
 
-/// Field numbers of `SummaryMetadata` and its `PluginData`, and of the plugin's `HParamsPluginData`,
-/// `SessionStartInfo` with its map entries, `SessionEndInfo`; and of `google.protobuf.Value`.
+/// Field numbers of `SummaryMetadata` and its `PluginData`, and of the plugin's
+/// `HParamsPluginData`, `SessionStartInfo` with its map entries, `SessionEndInfo`; and of
+/// `google.protobuf.Value`.
 mod field {
     pub const METADATA_PLUGIN_DATA: u64 = 1;
     pub const PLUGIN_DATA_NAME: u64 = 1;
