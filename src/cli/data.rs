@@ -36,8 +36,9 @@ pub struct Data {
     /// Height and width that images are brought to, like 32x32.
     #[arg(long, value_parser = size)]
     pub size: Option<[usize; 2]>,
-    /// Bring each feature (of images each channel) to mean 0 and deviation 1 by the training rows;
-    /// kept with the model.
+    /// Bring each feature (of images each channel) and each target of a regression to mean 0 and
+    /// deviation 1 by the training rows; kept with the model, whose predictions are in the units of
+    /// the data.
     #[arg(long)]
     pub standardise: bool,
 }

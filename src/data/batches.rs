@@ -174,7 +174,7 @@ impl BatchSource for Batches {
             let labels = &mut batch.labels[k * positions..][..positions];
             labels.iter_mut().zip(self.dataset.labels(i)).for_each(|(to, label)| *to = label);
             let values = &mut batch.targets[k * targets..][..targets];
-            values.copy_from_slice(self.dataset.targets(i));
+            self.dataset.write_targets(i, values);
             batch.rows += 1;
         }
         batch.features[batch.rows * width..].fill(0.0);

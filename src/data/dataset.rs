@@ -43,6 +43,7 @@ pub struct Dataset {
     pub(super) answers: answers::Stored,
     pub(super) images: Option<Images>,
     pub(super) scaling: Option<Scaling>,
+    pub(super) target_scaling: Option<Scaling>,
     pub(super) names: Arc<Names>,
 }
 
@@ -94,6 +95,7 @@ impl Dataset {
             answers,
             images: None,
             scaling: None,
+            target_scaling: None,
             names: Arc::default(),
         })
     }
@@ -160,7 +162,7 @@ impl Dataset {
         (0..positions).map(move |position| self.answers.label(i * positions + position))
     }
 
-    /// Targets of row `i`; none where the rows have classes or no answers.
+    /// Targets of row `i` as they were given; none where the rows have classes or no answers.
     ///
     /// # Panics
     /// When `i` is not below [`rows`](Self::rows).
@@ -192,6 +194,7 @@ impl Dataset {
             features: self.features.select(rows, width),
             answers: self.answers.select(rows, answers),
             scaling: self.scaling.clone(),
+            target_scaling: self.target_scaling.clone(),
             names: Arc::clone(&self.names),
             ..*self
         }
@@ -207,6 +210,7 @@ impl fmt::Debug for Dataset {
             .field("task", &self.task)
             .field("images", &self.images)
             .field("scaling", &self.scaling)
+            .field("target_scaling", &self.target_scaling)
             .finish_non_exhaustive()
     }
 }

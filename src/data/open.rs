@@ -41,7 +41,7 @@ pub fn open(name: &str, options: &OpenOptions) -> Result<Split> {
 /// `digits`, `mnist`, `fashion-mnist` and `cifar10` and of images with folders `train` and `test`,
 /// else all rows of the file or folder.
 ///
-/// With a schema columns are found by their names and classes by theirs, and features are scaled as
+/// With a schema columns are found by their names and classes by theirs, and features and targets are scaled as
 /// they were in training. Rows whose label or targets the file does not hold are
 /// [`Task::Unlabelled`]. Without a schema the rows are what `options` says.
 ///
@@ -72,6 +72,10 @@ pub fn open_rows(
     let rows = match &schema.scaling {
         Some(scaling) => rows.scaled(scaling.clone())?,
         None => rows,
+    };
+    let rows = match (&schema.target_scaling, rows.task()) {
+        (Some(scaling), Task::Regression { .. }) => rows.with_scaled_targets(scaling.clone())?,
+        _ => rows,
     };
     Ok(Arc::new(rows))
 }
@@ -164,9 +168,17 @@ fn split(rows: Rows, path: &Path, options: &OpenOptions) -> Result<Split> {
         (None, Test::Second(_)) => unreachable!("a second path was found above"),
     };
     if options.standardise {
+        let regresses = matches!(train.task(), Task::Regression { .. });
+        let of_targets = regresses.then(|| Scaling::of_targets(&train)).transpose()?;
         let scaling = Scaling::of(&train);
-        train = Arc::new(Arc::unwrap_or_clone(train).scaled(scaling.clone())?);
-        test = Arc::new(Arc::unwrap_or_clone(test).scaled(scaling)?);
+        let scaled = |rows: Arc<Dataset>| {
+            let rows = Arc::unwrap_or_clone(rows).scaled(scaling.clone())?;
+            Ok::<_, Error>(Arc::new(match &of_targets {
+                Some(of_targets) => rows.with_scaled_targets(of_targets.clone())?,
+                None => rows,
+            }))
+        };
+        (train, test) = (scaled(train)?, scaled(test)?);
     }
     Ok(Split { train, test })
 }

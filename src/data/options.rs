@@ -37,8 +37,9 @@ pub struct OpenOptions {
     /// Height and width that images are brought to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
-    /// Whether features are brought to mean 0 and deviation 1
-    /// ([`Scaling::of`](super::Scaling::of) the training rows).
+    /// Whether features, and targets of a regression, are brought to mean 0 and deviation 1
+    /// ([`Scaling::of`](super::Scaling::of) and
+    /// [`Scaling::of_targets`](super::Scaling::of_targets) the training rows).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub standardise: bool,
     /// Seed of the choice of rows to test on.

@@ -17,6 +17,9 @@ pub struct Schema {
     /// By what features are scaled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaling: Option<Scaling>,
+    /// By what the targets of a regression are scaled, which predictions are scaled back by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_scaling: Option<Scaling>,
     /// Names of the features, in their order; empty where they have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
@@ -48,6 +51,7 @@ impl Dataset {
             shape: self.feature_shape().to_vec(),
             task: self.task(),
             scaling: self.scaling().cloned(),
+            target_scaling: self.target_scaling().cloned(),
             columns: columns.clone(),
             targets: targets.clone(),
             class_names: classes.clone(),

@@ -38,6 +38,15 @@ impl Metric {
         }
     }
 
+    /// What it is times where answers are times `scale`.
+    pub(crate) fn unit(self, scale: f64) -> f64 {
+        match self {
+            Self::Accuracy | Self::Top5Accuracy | Self::LabelAccuracy => 1.0,
+            Self::MeanSquaredError => scale * scale,
+            Self::MeanAbsoluteError => scale,
+        }
+    }
+
     /// Whether the tensor that measures it is a mean over the rows of a batch; else it is a sum.
     pub(crate) fn is_mean(self) -> bool {
         self == Self::MeanSquaredError

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Session;
 use super::steps::{STEPS_IN_FLIGHT, summed};
-use crate::data::{Batch, BatchSource, Batches, Dataset};
+use crate::data::{Batch, BatchSource, Batches, Dataset, Task};
 use crate::gpu::{Encoder, Phase, ReadbackRing};
 use crate::nn::{Figures, Metric};
 use crate::{Error, Result};
@@ -15,7 +15,7 @@ use crate::{Error, Result};
 pub struct Evaluation {
     /// Rows.
     pub rows: u64,
-    /// Mean loss.
+    /// Mean loss: of targets as batches have them, which are scaled ones where the data says so.
     pub loss: f64,
     /// What the network is measured by.
     pub figures: Figures,
@@ -65,17 +65,33 @@ impl Session {
     /// # Errors
     /// [`Error::Shape`] for rows that are scaled otherwise than those that the network knows.
     pub(super) fn whole(&self, dataset: &Arc<Dataset>) -> Result<Batches> {
-        let known = self.schema.as_ref().is_some_and(|s| s.scaling.as_ref() != dataset.scaling());
+        let known = self.schema.as_ref().is_some_and(|s| {
+            // Rows without targets can be predicted whatever their targets would be scaled by.
+            let targets = matches!(dataset.task(), Task::Regression { .. });
+            s.scaling.as_ref() != dataset.scaling()
+                || (targets && s.target_scaling.as_ref() != dataset.target_scaling())
+        });
         if known {
             let message = format!(
                 "{} is not scaled as the rows that the network was trained on; scale it by \
-                 Dataset::scaled with the scaling of Session::schema",
+                 Dataset::scaled and Dataset::with_scaled_targets with the scalings of \
+                 Session::schema",
                 dataset.name()
             );
             return Err(Error::shape("scaling", message));
         }
         let batches = Batches::new(Arc::clone(dataset), self.takes.batch, None)?.epochs(Some(1));
         Ok(batches.streams(dataset.is_text()))
+    }
+
+    /// What a figure of scaled targets is times, to be one in the units of the data. Where there
+    /// are several targets these have no unit in common: then it stays one in deviations.
+    pub(super) fn unit_of(&self, metric: Metric) -> f64 {
+        let scaling = self.schema.as_ref().and_then(|schema| schema.target_scaling.as_ref());
+        match scaling.map(|scaling| scaling.scale.as_slice()) {
+            Some(&[scale]) => metric.unit(f64::from(scale)),
+            _ => 1.0,
+        }
     }
 
     fn evaluate_by(&self, phase: Phase, source: &mut dyn BatchSource) -> Result<Evaluation> {
@@ -119,7 +135,8 @@ impl Session {
         }
         let positions = self.takes.task.positions();
         let value = |(&metric, sum): (&Metric, f64)| {
-            (metric, sum / (rows as f64 * metric.of_a_row(positions) as f64))
+            let mean = sum / (rows as f64 * metric.of_a_row(positions) as f64);
+            (metric, mean * self.unit_of(metric))
         };
         let figures = Figures::new(self.metrics.iter().zip(sums).map(value));
         Ok(Evaluation { rows, loss: loss / rows as f64, figures })

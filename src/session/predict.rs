@@ -9,6 +9,9 @@ use crate::kernels::Step;
 use crate::nn::Network;
 use crate::{Error, Result};
 
+/// Name of the network's own output.
+const OUTPUT: &str = "output";
+
 /// Where predictions of one tensor come from.
 #[derive(Debug)]
 pub(super) struct Predicted {
@@ -22,7 +25,7 @@ pub(super) struct Predicted {
 impl Predicted {
     /// The outputs of `network`, which are in `slots`.
     pub(super) fn of(network: &Network, slots: Vec<Slot>) -> Vec<Self> {
-        let own = ("output".to_owned(), network.output);
+        let own = (OUTPUT.to_owned(), network.output);
         let all = [own].into_iter().chain(network.outputs.iter().cloned());
         let one = |((name, tensor), slot)| {
             let dims = network.graph.shape(tensor).dims();
@@ -100,14 +103,15 @@ impl Prediction {
 impl Session {
     /// The network's output on rows of [`width`](Self::width) features, one after the other in
     /// `rows`, with the weights as [`evaluate`](Self::evaluate) takes them. Features are given as
-    /// they were measured: the scaling of the [`schema`](Self::schema), where it has one, is
-    /// applied here. Waits for the device.
+    /// they were measured, and values of a regression come in the units of its targets: the
+    /// scalings of the [`schema`](Self::schema), where it has any, are applied here. Waits for the
+    /// device.
     ///
     /// # Errors
     /// [`Error::Shape`] unless `rows` is whole rows, at least one; [`Error::Argument`] for a
     /// feature that is not finite.
     pub fn predict(&self, rows: &[f32]) -> Result<Prediction> {
-        self.predict_tensor("output", rows)
+        self.predict_tensor(OUTPUT, rows)
     }
 
     /// As [`predict`](Self::predict), of the tensor `name`: one of [`Network::outputs`], or
@@ -227,6 +231,11 @@ impl Predicting<'_> {
         let arrived = self.ring.wait(&self.session.gpu)?;
         self.take(arrived);
         let (rows, shape) = (self.rows.iter().sum(), self.from.shape.clone());
+        let schema = self.session.schema.as_ref();
+        let scaling = schema.and_then(|schema| schema.target_scaling.as_ref());
+        if let Some(scaling) = scaling.filter(|_| self.from.name == OUTPUT) {
+            scaling.undo(&mut self.values);
+        }
         Ok(Prediction { rows, shape, values: self.values })
     }
 }

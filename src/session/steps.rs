@@ -252,13 +252,22 @@ impl Session {
     pub(crate) fn ready(&mut self) -> Result<Vec<StepResult>> {
         let arrived = self.steps.ring.ready(&self.gpu)?;
         self.steps.take(arrived);
-        Ok(std::mem::take(&mut self.steps.arrived))
+        Ok(self.results())
     }
 
     /// Results of all steps submitted; blocks until they have arrived.
     pub(crate) fn drain(&mut self) -> Result<Vec<StepResult>> {
         self.await_parts()?;
-        Ok(std::mem::take(&mut self.steps.arrived))
+        Ok(self.results())
+    }
+
+    /// What has arrived, in the units of the data.
+    fn results(&mut self) -> Vec<StepResult> {
+        let mut arrived = std::mem::take(&mut self.steps.arrived);
+        for (metric, value) in arrived.iter_mut().filter_map(|result| result.metric.as_mut()) {
+            *value *= self.unit_of(*metric);
+        }
+        arrived
     }
 
     /// Mean loss over the batches of the step in hand; waits for them.

@@ -66,13 +66,28 @@ fn numbers_are_predicted_from_a_table() {
     let report = folder.run(&format!("{train} --json")).json();
     let error = report["test_mean_absolute_error"].as_f64().expect("a figure");
     let squared = report["test_mean_squared_error"].as_f64().expect("a figure");
-    assert!(error < 20.0 && squared >= error * error, "{report}");
+    // Several targets have no unit in common: their errors are in deviations.
+    assert!(error < 0.1 && squared < 0.02, "{report}");
     assert!(report["test_accuracy"].is_null(), "{report}");
     let text = folder.run("eval run").ok().out;
     assert!(text.contains("test mean absolute error") && !text.contains("accuracy"), "{text}");
     let predicted = folder.run("predict run --data csv:houses.csv").ok().out;
     assert_eq!(predicted.lines().next(), Some("price,margin"));
     assert_eq!(predicted.lines().count(), 101);
+    let last: Vec<f32> =
+        predicted.lines().last().unwrap().split(',').map(|x| x.parse().unwrap()).collect();
+    assert!((last[0] - 280.0).abs() < 20.0 && (last[1] + 18.0).abs() < 4.0, "{last:?}");
+
+    // One target is measured in its own unit.
+    let one = "--targets price --ignore margin --standardise --model mlp:16 --lr 0.05 --steps 500";
+    let train_one = format!("train --data csv:houses.csv {one} --batch 20 --logdir one --json");
+    let report = folder.run(&train_one).json();
+    let error = report["test_mean_absolute_error"].as_f64().expect("a figure");
+    let squared = report["test_mean_squared_error"].as_f64().expect("a figure");
+    // A deviation of the price is 57.
+    assert!(error < 6.0 && squared >= error * error && squared > 0.02, "{report}");
+    let evaluated = folder.run("eval one --json").json();
+    assert_eq!(evaluated["test_mean_absolute_error"], report["test_mean_absolute_error"]);
     let stated = folder.run(&format!("{train}2 --min-test-accuracy 0.5"));
     stated_is_for_classes(&stated.err, stated.code);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secateur::data::{Answers, Batch, BatchSource, Batches, Cursor, Dataset, Scaling, Task};
 use secateur::nn::{Input, Metric};
 use secateur::session::ModelFile;
-use secateur::train::{TrainOptions, train};
+use secateur::train::{Event, TrainOptions, train};
 use secateur::{Error, Gpu, Model, Optimizer, Pruning, PruningSpec, Result, Session, TrainOp};
 
 use crate::common::{Noise, gpu};
@@ -51,6 +51,76 @@ fn trained(gpu: &Gpu, data: &Arc<Dataset>, steps: u64) -> Session {
         TrainOp::new(gpu, &Model::mlp(&[16]), Optimizer::adam(0.01), batches, 3).unwrap();
     let options = TrainOptions { number_of_steps: Some(steps), ..Default::default() };
     train(train_op, None, op, options).unwrap().session
+}
+
+/// Targets in hundred thousands, scaled to be learnt: figures, steps and predictions speak in the
+/// units of the data, as the file that is written does.
+#[test]
+fn scaled_targets_are_measured_and_predicted_in_their_own_units() {
+    let Some(gpu) = gpu() else { return };
+    let (features, values) = rows(|x| vec![250_000.0 + 40_000.0 * (x[0] + 2.0 * x[1])]);
+    let answers = Answers::Values { values, outputs: 1 };
+    let raw = Arc::new(Dataset::new("prices", &[WIDTH], features, answers).unwrap());
+    let scaling = Scaling::of_targets(&raw).unwrap();
+    let deviation = f64::from(scaling.scale[0]);
+    let data = Arc::new(Dataset::clone(&raw).with_scaled_targets(scaling).unwrap());
+    let session = trained(gpu, &data, 600);
+    let found = session.evaluate(&data).unwrap();
+
+    let prediction = session.predict_dataset("output", &data).unwrap();
+    let pairs = || (0..ROWS).map(|i| [prediction.row(i)[0], raw.targets(i)[0]].map(f64::from));
+    let mean = |f: &dyn Fn(f64) -> f64| pairs().map(|[y, t]| f(y - t)).sum::<f64>() / ROWS as f64;
+    let squared = mean(&|e| e * e);
+    let near = |got: f64, want: f64| assert!((got - want).abs() <= 1e-4 * want, "{got}, {want}");
+    near(found.figures.get(Metric::MeanSquaredError).unwrap(), squared);
+    near(found.figures.get(Metric::MeanAbsoluteError).unwrap(), mean(&f64::abs));
+    near(found.loss, squared / (deviation * deviation));
+    assert!(squared.sqrt() < 0.2 * deviation, "{} of {deviation}", squared.sqrt());
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    session.model_file().unwrap().write(&path).unwrap();
+    let opened = Session::open(gpu, &path, 9).unwrap();
+    let mut row = vec![0.0; WIDTH];
+    data.write_row(7, &mut row);
+    assert_eq!(opened.predict(&row).unwrap().values, prediction.row(7));
+    let error = opened.evaluate(&raw).unwrap_err().to_string();
+    assert!(error.contains("with_scaled_targets"), "{error}");
+    // Rows without targets have none to scale.
+    let mut features = vec![0.0; ROWS * WIDTH];
+    features.chunks_mut(WIDTH).enumerate().for_each(|(i, row)| raw.write_row(i, row));
+    let bare = Dataset::new("bare", &[WIDTH], features, Answers::None).unwrap();
+    assert_eq!(opened.predict_dataset("output", &Arc::new(bare)).unwrap(), prediction);
+}
+
+/// The first metric of each step is the batch's, before the step, in the units of the data.
+#[test]
+fn steps_report_errors_in_the_units_of_the_data() {
+    let Some(gpu) = gpu() else { return };
+    let of_a_step = |factor: f32| {
+        let (features, values) = rows(|x| vec![factor * (x[0] - x[1])]);
+        let answers = Answers::Values { values, outputs: 1 };
+        let data = Dataset::new("sums", &[WIDTH], features, answers).unwrap();
+        let scaling = Scaling::of_targets(&data).unwrap();
+        let batches = Batches::new(data.with_scaled_targets(scaling).unwrap(), 16, Some(3));
+        let model = Model::mlp(&[16]);
+        let op = TrainOp::new(gpu, &model, Optimizer::adam(0.01), batches.unwrap(), 3).unwrap();
+        let mut first = None;
+        let on_event = |event: &Event| {
+            if let Event::Step(step) = event {
+                first = step.metric;
+            }
+        };
+        let options = TrainOptions {
+            number_of_steps: Some(1),
+            on_event: Some(Box::new(on_event)),
+            ..Default::default()
+        };
+        train(op, None, secateur::MaskUpdateOp::none(), options).unwrap();
+        first.unwrap().1
+    };
+    // 2^10 times the targets leave the same bits but for the exponent.
+    assert_eq!(of_a_step(1024.0), 1024.0 * of_a_step(1.0));
 }
 
 /// The figures of a regression are those of its own predictions, in f64.

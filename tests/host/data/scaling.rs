@@ -33,6 +33,32 @@ fn means_and_deviations_are_those_of_columns() {
     assert_eq!(all(&scaled.head(1).unwrap()), [-1.0, 0.0, -1.0]);
 }
 
+/// Targets have scales of their own, which batches have applied and the data set itself has not.
+#[test]
+fn targets_are_scaled_in_batches_alone() {
+    let answers = Answers::Values { values: vec![1.0, 500.0, 3.0, 500.0], outputs: 2 };
+    let data = Dataset::new("d", &[1], vec![0.0, 1.0], answers).unwrap();
+    let scaling = Scaling::of_targets(&data).unwrap();
+    assert_eq!((&scaling.mean[..], &scaling.scale[..]), (&[2.0, 500.0][..], &[1.0, 1.0][..]));
+    let scaled = data.clone().with_scaled_targets(scaling.clone()).unwrap();
+    assert_eq!(scaled.targets(1), [3.0, 500.0]);
+    assert_eq!(scaled.head(1).unwrap().target_scaling(), Some(&scaling));
+    assert_eq!(Scaling::of_targets(&scaled).unwrap(), scaling);
+    let (mut batch, mut batches) = (Batch::default(), Batches::new(scaled, 3, None).unwrap());
+    assert!(batches.next_batch(&mut batch).unwrap());
+    assert_eq!(batch.targets, [-1.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+    scaling.undo(&mut batch.targets[..4]);
+    assert_eq!(batch.targets[..4], [1.0, 500.0, 3.0, 500.0]);
+
+    let wide = Scaling { mean: vec![0.0; 3], scale: vec![1.0; 3] };
+    fails(data.clone().with_scaled_targets(wide), &["3 means", "need 2", "targets of a row"]);
+    let zero = Scaling { mean: vec![0.0; 2], scale: vec![1.0, 0.0] };
+    fails(data.with_scaled_targets(zero), &["target 1 has mean 0 and scale 0"]);
+    let classes = Dataset::new("c", &[1], vec![0.0; 2], Answers::classes([0_u32, 1], 2)).unwrap();
+    fails(Scaling::of_targets(&classes), &["c is for classification", "regression"]);
+    fails(classes.with_scaled_targets(scaling), &["only the targets of a regression"]);
+}
+
 /// A value that no sum holds exactly is no deviation.
 #[test]
 fn a_constant_column_is_divided_by_one() {
