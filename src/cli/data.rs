@@ -26,6 +26,12 @@ pub struct Data {
     /// Columns of a table that are neither features nor answers, separated by commas.
     #[arg(long, value_delimiter = ',')]
     pub ignore: Vec<String>,
+    /// Columns of a table that hold words, separated by commas: each word becomes a feature.
+    #[arg(long, value_delimiter = ',')]
+    pub categories: Vec<String>,
+    /// The first line of a table is a row; columns are called column_1, column_2, ...
+    #[arg(long)]
+    pub no_header: bool,
     /// Leave out the rows of a table that lack a value (empty, NA, NaN, null, ?).
     #[arg(long)]
     pub drop_missing: bool,
@@ -47,7 +53,8 @@ impl Data {
     /// Puts what is given into `options`.
     pub fn change(&self, options: &mut OpenOptions) {
         let Self { data: _, length, label, targets, multi_label, .. } = self;
-        let Self { ignore, drop_missing, test, size, standardise, .. } = self;
+        let Self { categories, no_header, ignore, drop_missing, test, size, standardise, .. } =
+            self;
         options.length = length.or(options.length);
         options.label = label.clone().or(options.label.take());
         if !targets.is_empty() {
@@ -57,6 +64,10 @@ impl Data {
         if !ignore.is_empty() {
             options.ignore.clone_from(ignore);
         }
+        if !categories.is_empty() {
+            options.categories.clone_from(categories);
+        }
+        options.no_header |= no_header;
         options.drop_missing |= drop_missing;
         options.test = test.clone().or(options.test.take());
         options.size = size.or(options.size);

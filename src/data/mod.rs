@@ -40,7 +40,7 @@ pub use open::{open, open_rows};
 pub use options::OpenOptions;
 pub use prefetch::Prefetch;
 pub use scaling::Scaling;
-pub use schema::Schema;
+pub use schema::{Category, Schema};
 pub use shuffle::permutation;
 pub use source::{Batch, BatchSource, Cursor};
 pub use split::Split;

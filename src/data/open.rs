@@ -102,6 +102,8 @@ const TABLE: &[&str] = &[
     "targets",
     "multi_label",
     "ignore",
+    "categories",
+    "no_header",
     "drop_missing",
     "test",
     "standardise",

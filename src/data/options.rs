@@ -26,6 +26,13 @@ pub struct OpenOptions {
     /// Columns of a table that are neither features nor answers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<String>,
+    /// Columns of a table that hold words: each word becomes a feature of its own, which is 1 in the
+    /// rows that have it and 0 in the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
+    /// Whether the first line of a table is a row; its columns are called `column_1` and so on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_header: bool,
     /// Whether rows of a table that lack a value are left out; otherwise they are an error. Such a
     /// cell is empty, or says `NA`, `N/A`, `NaN`, `null` or `?`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -76,6 +83,8 @@ impl OpenOptions {
             ("targets", !self.targets.is_empty()),
             ("multi_label", self.multi_label),
             ("ignore", !self.ignore.is_empty()),
+            ("categories", !self.categories.is_empty()),
+            ("no_header", self.no_header),
             ("drop_missing", self.drop_missing),
             ("test", self.test.is_some()),
             ("size", self.size.is_some()),

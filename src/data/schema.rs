@@ -23,6 +23,9 @@ pub struct Schema {
     /// Names of the features, in their order; empty where they have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
+    /// The columns of words, whose words became a feature each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<Category>,
     /// Names of the columns that hold targets, or of the one that holds the label.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<String>,
@@ -34,10 +37,22 @@ pub struct Schema {
     pub alphabet: Option<String>,
 }
 
+/// A column of words. Feature `column=word` of a row is 1 where the row has that word, else 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Category {
+    /// Its name.
+    pub column: String,
+    /// All words that it may hold, in the order of their features.
+    pub words: Vec<String>,
+}
+
 /// The names of a data set, the same in all of its parts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Names {
     pub(super) columns: Vec<String>,
+    pub(super) categories: Vec<Category>,
     pub(super) targets: Vec<String>,
     pub(super) classes: Vec<String>,
     pub(super) alphabet: Option<Arc<[char]>>,
@@ -46,13 +61,14 @@ pub(super) struct Names {
 impl Dataset {
     /// What a model must know of these rows.
     pub fn schema(&self) -> Schema {
-        let Names { columns, targets, classes, alphabet } = &*self.names;
+        let Names { columns, categories, targets, classes, alphabet } = &*self.names;
         Schema {
             shape: self.feature_shape().to_vec(),
             task: self.task(),
             scaling: self.scaling().cloned(),
             target_scaling: self.target_scaling().cloned(),
             columns: columns.clone(),
+            categories: categories.clone(),
             targets: targets.clone(),
             class_names: classes.clone(),
             alphabet: alphabet.as_ref().map(|alphabet| alphabet.iter().collect()),
@@ -67,6 +83,12 @@ impl Dataset {
         count("columns", columns.len(), self.width(), "features")?;
         Arc::make_mut(&mut self.names).columns = columns;
         Ok(self)
+    }
+
+    /// Says which of the features are the words of a column.
+    pub(super) fn with_categories(mut self, categories: Vec<Category>) -> Self {
+        Arc::make_mut(&mut self.names).categories = categories;
+        self
     }
 
     /// Names the targets of a row, or the label.

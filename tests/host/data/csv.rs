@@ -91,7 +91,7 @@ fn columns_are_ignored_and_rows_without_a_value_dropped() {
     assert_eq!(data.schema().columns, ["x", "y"]);
     fails(
         read(text, "label = 'kind'"),
-        &["line 2, column `island`: `north` is no number", "`ignore` the column"],
+        &["line 2, column `island`: `north` is no number", "`ignore` it"],
     );
     fails(
         read(text, "label = 'kind'\nignore = ['island']"),
@@ -110,6 +110,78 @@ fn columns_are_ignored_and_rows_without_a_value_dropped() {
     assert_eq!(features(&rows), [2.0, 1.0]);
 }
 
+/// Each word is a feature, in the order of the words, at the place of their column.
+#[test]
+fn words_become_features() {
+    let text = "a,island,x,sex,kind\n1,north,2,f,p\n3,south,4,m,q\n5,north,6,m,p\n";
+    let all = "label = 'kind'\ncategories = ['sex', 'island']";
+    let data = read(text, all).unwrap();
+    let schema = data.schema();
+    assert_eq!(schema.columns, ["a", "island=north", "island=south", "x", "sex=f", "sex=m"]);
+    assert_eq!(
+        features(&data),
+        [
+            [1.0, 1.0, 0.0, 2.0, 1.0, 0.0],
+            [3.0, 0.0, 1.0, 4.0, 0.0, 1.0],
+            [5.0, 1.0, 0.0, 6.0, 0.0, 1.0]
+        ]
+        .concat()
+    );
+    // By a schema that went through a file: columns in any order, words to the same features.
+    let schema: Schema = serde_json::from_str(&serde_json::to_string(&schema).unwrap()).unwrap();
+    let new = read_by("x,sex,island,a\n7,m,south,8\n", &schema).unwrap();
+    assert_eq!(features(&new), [8.0, 0.0, 1.0, 7.0, 0.0, 1.0]);
+    assert_eq!(new.schema().columns, schema.columns);
+    fails(
+        read_by("x,sex,island,a\n7,m,west,8\n", &schema),
+        &["line 2, column `island`: word `west` is not one that the model knows (north, south)"],
+    );
+    fails(read_by("x,sex,a\n7,m,8\n", &schema), &["has no column `island`"]);
+    fails(
+        read_by("x,sex,island,a,b\n7,m,west,8,1\n", &schema),
+        &["column `b` is not one", "it knows a, island, x, sex"],
+    );
+
+    fails(read(text, "label = 'kind'"), &["column `island`: `north` is no number", "`categories`"]);
+    let twice = "label = 'kind'\ncategories = ['kind']";
+    fails(read(text, twice), &["`categories`: `kind` is the label, a target or ignored"]);
+    fails(read(text, "label = 'kind'\ncategories = ['isle']"), &["has no column `isle`"]);
+    fails(
+        read("a,b,y\n1,,p\n2,w,q\n", "label = 'y'\ncategories = ['b']"),
+        &["line 2, column `b`: is empty"],
+    );
+    let dropped = "label = 'y'\ncategories = ['b']\ndrop_missing = true";
+    let data = read("a,b,y\n1,,p\n2,w,q\n3,v,p\n", dropped).unwrap();
+    assert_eq!(features(&data), [2.0, 0.0, 1.0, 3.0, 1.0, 0.0]);
+    // Words alone.
+    let data = read("b,y\nu,p\nv,q\n", "label = 'y'\ncategories = ['b']").unwrap();
+    assert_eq!((features(&data), data.rows()), (vec![1.0, 0.0, 0.0, 1.0], 2));
+}
+
+/// As tables are published: without names, and with semicolons, as in countries that write a comma
+/// in numbers.
+#[test]
+fn tables_without_names_and_with_semicolons_are_read() {
+    let iris = "5.1,3.5,rose\n4.9,3.0,iris\n";
+    let data = read(iris, "label = 'column_3'\nno_header = true").unwrap();
+    assert_eq!((features(&data), labels(&data)), (vec![5.1, 3.5, 4.9, 3.0], vec![1, 0]));
+    assert_eq!(data.schema().columns, ["column_1", "column_2"]);
+    fails(read(iris, "label = 'kind'\nno_header = true"), &["no column `kind`", "`column_1`"]);
+    let wine = "\"fixed, acidity\";pH;quality\n7.4;3.51;5\n7.8;3.2;6\n";
+    let data = read(wine, "label = 'quality'").unwrap();
+    assert_eq!(features(&data), [7.4, 3.51, 7.8, 3.2]);
+    assert_eq!(data.schema().columns, ["fixed, acidity", "pH"]);
+    fails(
+        read("a;b\n7,4;1\n", ""),
+        &["line 2, column `a`: `7,4` is no number; write a point in place of the comma"],
+    );
+    assert_eq!(features(&read("a\tb\n1\t2\n", "").unwrap()), [1.0, 2.0]);
+    // One comma makes it a table with commas.
+    assert_eq!(read("a;b,c\n1,2\n", "").unwrap().schema().columns, ["a;b", "c"]);
+    // Whole numbers may be names.
+    assert_eq!(read("y,0,1\nk,1,2\n", "label = 'y'").unwrap().schema().columns, ["0", "1"]);
+}
+
 #[test]
 fn faults_are_named_by_line_and_column() {
     let label = "label = 'y'";
@@ -126,7 +198,8 @@ fn faults_are_named_by_line_and_column() {
         ("x,y\n1\n", label, &["line 2 has 1 fields"]),
         ("x,y\n", label, &["has a line of names and no row"]),
         ("", label, &["t.csv: is empty"]),
-        ("1,2\n3,4\n", label, &["line 1 must name the columns, and holds numbers only"]),
+        ("1,2\n3,4\n", label, &["line 1 must name the columns, and has the number 1;"]),
+        ("5.1,2,rose\n3,4,iris\n", label, &["has the number 5.1", "`no_header`", "column_1"]),
         ("x,,y\n1,2,a\n", label, &["line 1: column 2 of 3 has no name"]),
         ("x,x,y\n1,2,a\n", label, &["line 1: two columns are called `x`"]),
         ("x,z\n1,2\n", label, &["has no column `y`; it has `x`, `z`"]),
