@@ -14,18 +14,15 @@ fn main() -> Result<()> {
     let train_op = TrainOp::new(&gpu, &Model::mlp(&[128, 64]), Optimizer::adam(0.002), batches, 1)?
         .accumulate_gradients();
     let pruning = Pruning::new("target_sparsity=0.9,sparsity_function_end_step=300".parse()?)?;
-    let options = TrainOptions {
-        number_of_steps: Some(450),
-        train_step_fn: Some(Box::new(|step| {
+    let options =
+        TrainOptions::default().number_of_steps(Some(450)).train_step_fn(Some(Box::new(|step| {
             for _ in 0..4 {
                 step.accumulate()?;
             }
             step.apply()?;
             // The loss of all 128 rows is reported, without waiting for it here.
             Ok(StepReturn::default())
-        })),
-        ..Default::default()
-    };
+        })));
     let outcome = train(train_op, None, pruning.conditional_mask_update_op(), options)?;
     let accuracy = outcome.session.evaluate(&data.test)?.accuracy().unwrap_or(0.0);
     println!("{} updates of 4 x 32 rows: test accuracy {accuracy:.4}", outcome.global_step);

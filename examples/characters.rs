@@ -31,8 +31,8 @@ fn run(gpu: &Gpu, model: &Model, data: &Split, steps: u64) -> Result<()> {
     // Row by row each batch goes on where the one before it ended, and so does the state of an
     // LSTM.
     let batches = Batches::new(Arc::clone(&data.train), 16, None)?.streams(true);
-    let clip = Clip { global_norm: Some(1.0), ..Clip::default() };
-    let training = Training { clip, ..Optimizer::adam(0.005).into() };
+    let clip = Clip::default().global_norm(Some(1.0));
+    let training = Training::from(Optimizer::adam(0.005)).clip(clip);
     let train_op = TrainOp::new(gpu, model, training, batches, 1)?;
     let spec = format!(
         "target_sparsity=0.8,pruning_frequency={},sparsity_function_end_step={}",
@@ -40,7 +40,7 @@ fn run(gpu: &Gpu, model: &Model, data: &Split, steps: u64) -> Result<()> {
         steps * 2 / 3
     );
     let pruning = Pruning::new(spec.parse()?)?;
-    let options = TrainOptions { number_of_steps: Some(steps), ..Default::default() };
+    let options = TrainOptions::default().number_of_steps(Some(steps));
     let outcome = train(train_op, None, pruning.conditional_mask_update_op(), options)?;
     let evaluation = outcome.session.evaluate(&data.test)?;
     println!(

@@ -23,11 +23,9 @@ fn main() -> Result<()> {
     let gpu = Gpu::open(&GpuOptions::from_env()?)?;
     let batches = Batches::new(Arc::clone(&data.train), batch, Some(1))?.augment(true);
     let decay = Decay::Exponential { decay_steps: steps * 3 / 4, rate: 0.1, staircase: true };
-    let training = Training {
-        schedule: Schedule { warmup_steps: 0, decay },
-        average: Some(0.99),
-        ..Optimizer::sgd(0.05).into()
-    };
+    let training = Training::from(Optimizer::sgd(0.05))
+        .schedule(Schedule { warmup_steps: 0, decay })
+        .average(Some(0.99));
     let train_op = TrainOp::new(&gpu, &Model::Cifar10, training, Prefetch::new(batches), 1)?;
     let spec = format!(
         "target_sparsity=0.8,pruning_frequency={},sparsity_function_end_step={}",
@@ -35,7 +33,7 @@ fn main() -> Result<()> {
         steps / 2
     );
     let pruning = Pruning::new(spec.parse()?)?;
-    let options = TrainOptions { number_of_steps: Some(steps), ..Default::default() };
+    let options = TrainOptions::default().number_of_steps(Some(steps));
     let outcome = train(train_op, None, pruning.conditional_mask_update_op(), options)?;
     let evaluation = outcome.session.evaluate(&data.test)?;
     println!(

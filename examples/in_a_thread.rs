@@ -22,16 +22,13 @@ fn main() -> Result<()> {
         let train_op = TrainOp::new(&gpu, &model, Optimizer::adam(0.002), batches, 1)?;
         let spec = "target_sparsity=0.8,sparsity_function_end_step=300".parse()?;
         let masks = Pruning::new(spec)?.conditional_mask_update_op();
-        let options = TrainOptions {
-            stop: Some(asked),
-            on_event: Some(Box::new(move |event| {
+        let options =
+            TrainOptions::default().stop(Some(asked)).on_event(Some(Box::new(move |event| {
                 if let Event::Step(step) = event {
                     // Nobody may be listening any more; training goes on.
                     tell.send((step.step, step.loss)).ok();
                 }
-            })),
-            ..Default::default()
-        };
+            })));
         train(train_op, None, masks, options)
     });
 

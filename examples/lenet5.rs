@@ -27,7 +27,7 @@ fn main() -> Result<()> {
         steps * 2 / 3
     );
     let pruning = Pruning::new(spec.parse()?)?;
-    let options = TrainOptions { number_of_steps: Some(steps), ..Default::default() };
+    let options = TrainOptions::default().number_of_steps(Some(steps));
     let outcome = train(train_op, None, pruning.conditional_mask_update_op(), options)?;
     let evaluation = outcome.session.evaluate(&data.test)?;
     println!("{steps} steps: test accuracy {:.4}", evaluation.accuracy().unwrap_or(0.0));

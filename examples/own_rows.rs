@@ -24,7 +24,7 @@ fn main() -> Result<()> {
     let train_op = TrainOp::new(&gpu, &Model::mlp(&[32, 32]), Optimizer::adam(0.01), batches, 1)?;
     let spec = PruningSpec::to(0.5).sparsity_function_end_step(steps / 2);
     let masks = Pruning::new(spec)?.conditional_mask_update_op();
-    let options = TrainOptions { number_of_steps: Some(steps), ..Default::default() };
+    let options = TrainOptions::default().number_of_steps(Some(steps));
     let session = train(train_op, None, masks, options)?.session;
     for (metric, value) in session.evaluate(&data)?.figures.iter() {
         println!("{:<22} {value:.3}", metric.name());

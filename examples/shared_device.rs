@@ -78,7 +78,7 @@ fn main() -> Result<()> {
         steps * 3 / 4,
     );
     let pruning = Pruning::new(spec.parse()?)?.conditional_mask_update_op();
-    let options = TrainOptions { number_of_steps: Some(steps), ..Default::default() };
+    let options = TrainOptions::default().number_of_steps(Some(steps));
     let outcome = train(op, None, pruning, options)?;
     let accuracy = outcome.session.evaluate(&data.test)?.accuracy().unwrap_or(0.0);
     let weights = outcome.session.weights("fc1.weight")?;

@@ -44,9 +44,8 @@ fn main() -> Result<()> {
     let network = network(data.train.width() as u32, 10)?;
     let batches = Batches::new(data.train, BATCH as usize, Some(1))?;
     let train_op = TrainOp::from_network(&gpu, network, Optimizer::adam(0.002), batches, 1)?;
-    let options = TrainOptions {
-        number_of_steps: Some(800),
-        train_step_fn: Some(Box::new(|step| {
+    let options =
+        TrainOptions::default().number_of_steps(Some(800)).train_step_fn(Some(Box::new(|step| {
             let early = step.global_step().is_multiple_of(2);
             step.train_on(if early { "early" } else { "" })?;
             if step.global_step() > 798 {
@@ -54,9 +53,7 @@ fn main() -> Result<()> {
                 println!("{} loss {:.4}", if early { "early" } else { "main" }, step.loss()?);
             }
             Ok(StepReturn::default())
-        })),
-        ..Default::default()
-    };
+        })));
     let outcome = train(train_op, None, MaskUpdateOp::none(), options)?;
     let accuracy = outcome.session.evaluate(&data.test)?.accuracy().unwrap_or(0.0);
     println!("main head, {} steps: test accuracy {accuracy:.4}", outcome.global_step);

@@ -17,6 +17,7 @@ pub mod optim;
 pub mod prune;
 pub mod raw;
 pub mod session;
+pub mod settings;
 pub mod storage;
 pub mod train;
 

@@ -15,7 +15,7 @@ use secateur::train::{Event, TrainOptions, TrainOutcome, train};
 use secateur::{Error, Gpu, GpuOptions, Model, Optimizer, Pruning, Result, TrainOp};
 
 fn open() -> Option<Gpu> {
-    let options = GpuOptions { cache_dir: None, ..GpuOptions::from_env().unwrap() };
+    let options = GpuOptions::from_env().unwrap().cache_dir(None);
     match Gpu::open(&options) {
         Ok(gpu) => Some(gpu),
         Err(e @ Error::NoAdapter { .. }) => {
@@ -31,12 +31,9 @@ fn run(gpu: &Gpu, logdir: Option<&Path>, options: TrainOptions<'_>) -> Result<Tr
     let batches = Batches::new(digits().train, 32, Some(1))?;
     let op = TrainOp::new(gpu, &Model::mlp(&[16]), Optimizer::adam(0.01), batches, 1)?;
     let spec = "pruning_frequency=7,sparsity_function_end_step=30".parse()?;
-    let options = TrainOptions {
-        number_of_steps: Some(40),
-        save_every_n_steps: options.save_every_n_steps.or(logdir.map(|_| 10)),
-        save_summaries_steps: Some(1),
-        ..options
-    };
+    let every = options.save_every_n_steps.or(logdir.map(|_| 10));
+    let options =
+        options.number_of_steps(Some(40)).save_every_n_steps(every).save_summaries_steps(Some(1));
     let mask_update_op = Pruning::new(spec)?.conditional_mask_update_op();
     train(op, logdir, mask_update_op, options)
 }
@@ -53,7 +50,7 @@ fn lose<'a>(
         }
         seen.borrow_mut().push(event.clone());
     };
-    TrainOptions { on_event: Some(Box::new(on_event)), ..Default::default() }
+    TrainOptions::default().on_event(Some(Box::new(on_event)))
 }
 
 fn saved(event: &Event) -> bool {
@@ -78,14 +75,11 @@ fn a_run_goes_on_with_a_fresh_device_bit_for_bit() {
     assert_eq!(run(&gpu, Some(&straight), TrainOptions::default()).unwrap().global_step, 40);
     let seen = Shared::default();
     let (starts, pause) = (Shared::new(0), Duration::from_millis(200));
-    let options = TrainOptions {
-        local_init_op: Some(Box::new(|_| {
-            starts.set(starts.get() + 1);
-            std::thread::sleep(if starts.get() == 2 { pause } else { Duration::ZERO });
-            Ok(())
-        })),
-        ..lose(&gpu, &seen, saved)
-    };
+    let options = lose(&gpu, &seen, saved).local_init_op(Some(Box::new(|_| {
+        starts.set(starts.get() + 1);
+        std::thread::sleep(if starts.get() == 2 { pause } else { Duration::ZERO });
+        Ok(())
+    })));
     let outcome = run(&gpu, Some(&lost), options).unwrap();
     assert_eq!((outcome.global_step, outcome.steps), (40, 40));
     assert!(outcome.seconds >= pause.as_secs_f64(), "from the first step on: {}", outcome.seconds);
@@ -107,7 +101,7 @@ fn without_a_checkpoint_the_run_begins_again() {
     let [straight, lost] = ["straight", "lost"].map(|n| folder.path().join(n));
     run(&gpu, Some(&straight), TrainOptions::default()).unwrap();
     let seen = Shared::default();
-    let options = TrainOptions { save_every_n_steps: Some(1000), ..lose(&gpu, &seen, step_25) };
+    let options = lose(&gpu, &seen, step_25).save_every_n_steps(Some(1000));
     assert_eq!(run(&gpu, Some(&lost), options).unwrap().steps, 40);
     let starts =
         seen.into_inner().into_iter().filter(|e| matches!(e, Event::Start { step: 0, .. }));
@@ -121,20 +115,18 @@ fn a_run_that_falls_behind_its_start_counts_no_step_below_it() {
     let Some(gpu) = open() else { return };
     let folder = tempfile::tempdir().unwrap();
     let seen = Shared::default();
-    let options = TrainOptions { max_retries: 0, ..lose(&gpu, &seen, saved) };
+    let options = lose(&gpu, &seen, saved).max_retries(0);
     run(&gpu, Some(folder.path()), options).unwrap_err();
     let fresh = gpu.reopen().unwrap();
-    let options = TrainOptions {
-        save_every_n_steps: Some(1000),
-        trace_step: Some(1),
-        on_event: Some(Box::new(|event| {
+    let options = TrainOptions::default()
+        .save_every_n_steps(Some(1000))
+        .trace_step(Some(1))
+        .on_event(Some(Box::new(|event| {
             if step_25(event) && folder.path().join("ckpt-000000000010").exists() {
                 fs::remove_dir_all(folder.path().join("ckpt-000000000010")).unwrap();
                 fresh.destroy();
             }
-        })),
-        ..Default::default()
-    };
+        })));
     assert_eq!(run(&fresh, Some(folder.path()), options).unwrap().steps, 30);
 }
 
@@ -144,20 +136,18 @@ fn retries_are_counted_anew_after_a_checkpoint() {
     let Some(gpu) = open() else { return };
     let folder = tempfile::tempdir().unwrap();
     let (current, losses) = (Shared::new(gpu.clone()), Shared::new(0));
-    let options = TrainOptions {
-        max_retries: 1,
-        local_init_op: Some(Box::new(|session| {
+    let options = TrainOptions::default()
+        .max_retries(1)
+        .local_init_op(Some(Box::new(|session| {
             *current.borrow_mut() = session.gpu().clone();
             Ok(())
-        })),
-        on_event: Some(Box::new(|event| {
+        })))
+        .on_event(Some(Box::new(|event| {
             if saved(event) && losses.get() < 2 {
                 losses.set(losses.get() + 1);
                 current.borrow().destroy();
             }
-        })),
-        ..Default::default()
-    };
+        })));
     assert_eq!(run(&gpu, Some(folder.path()), options).unwrap().global_step, 40);
     assert_eq!(losses.get(), 2);
 }
@@ -167,13 +157,13 @@ fn without_retries_the_loss_is_an_error_and_the_next_run_resumes() {
     let Some(gpu) = open() else { return };
     let folder = tempfile::tempdir().unwrap();
     let seen = Shared::default();
-    let options = TrainOptions { max_retries: 0, ..lose(&gpu, &seen, saved) };
+    let options = lose(&gpu, &seen, saved).max_retries(0);
     let error = run(&gpu, Some(folder.path()), options).unwrap_err();
     assert!(matches!(error, Error::DeviceLost(_)), "{error}");
     assert!(error.to_string().contains("resume"), "{error}");
     let found = newest(folder.path()).unwrap().unwrap();
     assert_eq!(found.manifest.global_step, 10, "the last good checkpoint is there");
-    let none = TrainOptions { max_retries: 0, ..Default::default() };
+    let none = TrainOptions::default().max_retries(0);
     let again = run(&gpu, Some(folder.path()), none).unwrap_err();
     assert!(matches!(again, Error::DeviceLost(_)), "a lost device stays lost: {again}");
     let fresh = gpu.reopen().unwrap();
@@ -194,15 +184,11 @@ fn a_device_that_is_lost_at_every_start_is_given_up() {
     let Some(gpu) = open() else { return };
     let folder = tempfile::tempdir().unwrap();
     let starts = Shared::new(0);
-    let options = TrainOptions {
-        max_retries: 2,
-        local_init_op: Some(Box::new(|session| {
-            starts.set(starts.get() + 1);
-            session.gpu().destroy();
-            Ok(())
-        })),
-        ..Default::default()
-    };
+    let options = TrainOptions::default().max_retries(2).local_init_op(Some(Box::new(|session| {
+        starts.set(starts.get() + 1);
+        session.gpu().destroy();
+        Ok(())
+    })));
     let error = run(&gpu, Some(folder.path()), options).unwrap_err();
     assert!(matches!(error, Error::DeviceLost(_)), "{error}");
     assert_eq!(starts.get(), 3);
@@ -213,8 +199,8 @@ fn a_device_that_is_lost_at_every_start_is_given_up() {
 fn a_memory_budget_is_kept_to_the_byte() {
     let Some(gpu) = open() else { return };
     let with = |budget| {
-        let options = GpuOptions { cache_dir: None, ..GpuOptions::from_env().unwrap() };
-        Gpu::open(&GpuOptions { memory_budget: Some(budget), ..options }).unwrap()
+        let options = GpuOptions::from_env().unwrap().cache_dir(None);
+        Gpu::open(&options.memory_budget(Some(budget))).unwrap()
     };
     let needed = |gpu: &Gpu| match run(gpu, None, TrainOptions::default()).unwrap_err() {
         Error::MemoryBudget { bytes, budget, .. } => (bytes, budget),

@@ -42,20 +42,18 @@ fn stall(gpu: &Gpu, widths: &[u32], saves: u64) -> Result<Duration> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let seen = Shared::new(Vec::new());
-    let options = TrainOptions {
-        save_every_n_steps: Some(1),
-        max_to_keep: 1,
-        log_every_n_steps: None,
-        stop: Some(stop.clone()),
-        on_event: Some(Box::new(|event| {
+    let options = TrainOptions::default()
+        .save_every_n_steps(Some(1))
+        .max_to_keep(1)
+        .log_every_n_steps(None)
+        .stop(Some(stop.clone()))
+        .on_event(Some(Box::new(|event| {
             if let Event::Checkpoint { stall_seconds, .. } = event {
                 seen.borrow_mut().push(Duration::from_secs_f64(*stall_seconds));
                 let done = seen.borrow().len() as u64 > saves;
                 stop.fetch_or(done, std::sync::atomic::Ordering::Relaxed);
             }
-        })),
-        ..Default::default()
-    };
+        })));
     train(train_op(gpu, widths)?, Some(folder.path()), MaskUpdateOp::none(), options)?;
     let stalls = seen.borrow();
     Ok(stalls.iter().skip(1).take(saves as usize).sum())
@@ -64,13 +62,11 @@ fn stall(gpu: &Gpu, widths: &[u32], saves: u64) -> Result<Duration> {
 /// Wall time of `steps` steps, without the save at the end.
 fn seconds(gpu: &Gpu, widths: &[u32], steps: u64, interval: f64) -> Result<Duration> {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let options = TrainOptions {
-        number_of_steps: Some(steps),
-        save_interval_secs: interval,
-        max_to_keep: 1,
-        log_every_n_steps: None,
-        ..Default::default()
-    };
+    let options = TrainOptions::default()
+        .number_of_steps(Some(steps))
+        .save_interval_secs(interval)
+        .max_to_keep(1)
+        .log_every_n_steps(None);
     let op = train_op(gpu, widths)?;
     let outcome = train(op, Some(folder.path()), MaskUpdateOp::none(), options)?;
     Ok(Duration::from_secs_f64(outcome.seconds))

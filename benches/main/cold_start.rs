@@ -44,11 +44,7 @@ pub fn first_step(tiny: bool) -> Result<()> {
             writeln!(io::stdout(), "step").ok();
         }
     };
-    let options = TrainOptions {
-        number_of_steps: Some(1),
-        on_event: Some(Box::new(tell)),
-        ..Default::default()
-    };
+    let options = TrainOptions::default().number_of_steps(Some(1)).on_event(Some(Box::new(tell)));
     train(train_op, None, MaskUpdateOp::none(), options).map(|_| ())
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::data::Schema;
+use crate::settings::steps;
 use crate::{Error, Result};
 
 /// File name of the manifest within a checkpoint.
@@ -16,44 +17,51 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 const FILE: &str = MANIFEST_FILE;
 const FORMAT: u32 = 1;
 
-/// What a run must know besides its tensors to go on bit for bit.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// Format version of the checkpoint; filled in by [`save`](super::save).
-    pub format: u32,
-    /// Version of this crate that wrote it; filled in by [`save`](super::save).
-    pub version: String,
-    /// Train steps done.
-    pub global_step: u64,
-    /// Seed of initial values, data order and random choices.
-    pub seed: u64,
-    /// Passes over the data that are complete.
-    pub epoch: u64,
-    /// Next row within the epoch.
-    pub cursor: u64,
-    /// Global step of the last mask update, 0 before the first.
-    pub last_mask_update_step: u64,
-    /// What was trained, such as `mlp:300-100`.
-    pub model: String,
-    /// What the rows are that the model was trained on; `None` in files that do not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schema: Option<Schema>,
-    /// The pruning spec, where there is one.
-    pub pruning: Option<serde_json::Value>,
-    /// Name of the adapter.
-    pub adapter: String,
-    /// Name and version of its driver.
-    pub driver: String,
-    /// When the run was first started, in seconds since 1970, carried over by a run that resumes; 0
-    /// in files that do not say.
-    #[serde(default)]
-    pub begun_unix: u64,
-    /// When this checkpoint was written, in seconds since 1970; filled in by [`save`](super::save)
-    /// where it is 0.
-    #[serde(default)]
-    pub created_unix: u64,
-    /// Size and checksum of each file; filled in by [`save`](super::save).
-    pub files: Vec<FileEntry>,
+steps! {
+    /// What a run must know besides its tensors to go on bit for bit.
+    #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+    pub struct Manifest {
+        /// Format version of the checkpoint; filled in by [`save`](super::save).
+        pub format: u32,
+        /// Version of this crate that wrote it; filled in by [`save`](super::save).
+        pub version: String,
+        /// Train steps done.
+        pub global_step: u64,
+        /// Seed of initial values, data order and random choices.
+        pub seed: u64,
+        /// Passes over the data that are complete.
+        pub epoch: u64,
+        /// Next row within the epoch.
+        pub cursor: u64,
+        /// Global step of the last mask update, 0 before the first.
+        pub last_mask_update_step: u64,
+        /// What was trained, such as `mlp:300-100`.
+        pub model: String,
+        /// What the rows are that the model was trained on; `None` in files that do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub schema: Option<Schema>,
+        /// Fingerprint of the rows that it was trained on, 16 hexadecimal digits; `None` where their
+        /// source has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub data: Option<String>,
+        /// What was pruned and how, where anything was: a
+        /// [`PruningSpec`](crate::prune::PruningSpec) as text.
+        pub pruning: Option<String>,
+        /// Name of the adapter.
+        pub adapter: String,
+        /// Name and version of its driver.
+        pub driver: String,
+        /// When the run was first started, in seconds since 1970, carried over by a run that resumes; 0
+        /// in files that do not say.
+        #[serde(default)]
+        pub begun_unix: u64,
+        /// When this checkpoint was written, in seconds since 1970; filled in by [`save`](super::save)
+        /// where it is 0.
+        #[serde(default)]
+        pub created_unix: u64,
+        /// Size and checksum of each file; filled in by [`save`](super::save).
+        pub files: Vec<FileEntry>,
+    }
 }
 
 /// Size and checksum of one file of a checkpoint.

@@ -30,6 +30,7 @@ const TRASH: &str = ".trash-";
 
 /// A checkpoint read from disk.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Checkpoint {
     /// Its folder.
     pub path: PathBuf,

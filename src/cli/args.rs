@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use secateur::error::Bytes;
 use secateur::gpu::Precision;
-use secateur::nn::Model;
-use secateur::prune::{PruningSpec, Score};
+use secateur::prune::Score;
+use secateur::train::Recipe;
 
 use super::data::Data;
+use super::given::Given;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 ran but missed a stated check; 2 wrong usage or an error;
@@ -97,66 +98,28 @@ pub struct Train {
     pub recipe: Option<PathBuf>,
     #[command(flatten)]
     pub data: Data,
-    /// `mlp:WIDTH-WIDTH-...`: hidden layers with ReLU between them; `lenet5`; `cifar10`;
-    /// `charlstm:UNITSxDEPTH` and `chargpt:WIDTHxBLOCKSxHEADS` for texts. A recipe may declare any
-    /// stack of layers: docs/layers.md.
-    #[arg(long)]
-    pub model: Option<Model>,
-    /// Global step to stop at.
-    #[arg(long)]
-    pub steps: Option<u64>,
-    /// Rows in a batch.
-    #[arg(long)]
-    pub batch: Option<usize>,
-    /// `sgd`, `momentum`, `adam`, `adamw`, `rmsprop`, `adagrad` or `lion`.
-    #[arg(long)]
-    pub optimizer: Option<String>,
-    /// Learning rate.
-    #[arg(long)]
-    pub lr: Option<f32>,
-    /// Largest L2 norm of all gradients together; longer ones are scaled to it.
-    #[arg(long)]
-    pub clip_norm: Option<f32>,
-    /// Evaluate by an average of the weights of which this share stays at a step, like 0.9999.
-    #[arg(long)]
-    pub average: Option<f32>,
-    /// Seed of initial weights and data order.
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// Pruning settings, name=value separated by commas; `none` trains dense. Among them:
-    /// target_sparsity, initial_sparsity, pruning_frequency, sparsity_function_begin_step,
-    /// sparsity_function_end_step, sparsity_function_exponent, begin_pruning_step,
-    /// end_pruning_step, do_not_prune=[NAME,...], scope=layer|global, budget=uniform|erk,
-    /// pattern=element|N:M|channel, pruned=zero|revive|freeze; docs/pruning.md has them all.
-    #[arg(long, value_parser = pruning)]
-    pub pruning: Option<Pruning>,
+    #[command(flatten, next_help_heading = "Training")]
+    pub options: Given<Recipe>,
     /// Folder for checkpoints, events, traces and the recipe; a new one under logs/ by default.
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub logdir: Option<PathBuf>,
-    /// Chrome trace of the steps taken from global step 0, N, 2N, ...
-    #[arg(long)]
-    pub trace_every_n_steps: Option<u64>,
-    /// Keep less for the backward pass: only what every N-th layer hands on, and compute the rest
-    /// again there, to the same bits; 0 keeps everything.
-    #[arg(long, value_name = "N")]
-    pub recompute: Option<usize>,
     /// Print what would be launched and the memory that it takes, and exit. Needs no adapter, but
     /// plans for the one that --adapter names.
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub plan: bool,
     /// Chrome trace of one step, the second of this call.
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub trace: bool,
     /// Train a dense network first, for comparison, in LOGDIR/dense.
-    #[arg(long, overrides_with = "no_baseline")]
+    #[arg(long, overrides_with = "no_baseline", help_heading = "Run")]
     pub baseline: bool,
     /// Train no dense network first.
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub no_baseline: bool,
     /// Exit with 1 when the test accuracy is below this fraction.
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub min_test_accuracy: Option<f64>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Run")]
     pub common: Common,
 }
 
@@ -332,13 +295,6 @@ pub struct Common {
     pub json: bool,
 }
 
-/// What `--pruning` says.
-#[derive(Debug, Clone)]
-pub enum Pruning {
-    None,
-    Spec(Box<PruningSpec>),
-}
-
 /// The scores that rank without training: by the weights, or by what batches leave.
 fn score(text: &str) -> Result<Score, String> {
     let in_one_shot = |s: &Score| s.scoring().is_magnitude() || s.scoring().needs_batches();
@@ -348,11 +304,4 @@ fn score(text: &str) -> Result<Score, String> {
         let names: Vec<&str> = known.iter().map(Score::name).collect();
         format!("must be one of {}", names.join(", "))
     })
-}
-
-fn pruning(text: &str) -> Result<Pruning, secateur::Error> {
-    match text {
-        "none" => Ok(Pruning::None),
-        text => text.parse().map(|spec| Pruning::Spec(Box::new(spec))),
-    }
 }

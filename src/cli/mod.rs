@@ -8,6 +8,7 @@ mod devices;
 mod eval;
 mod export;
 mod figures;
+mod given;
 mod inspect;
 mod model;
 mod output;

@@ -43,7 +43,7 @@ impl Trained {
         if let Some(recipe) = self.recipe.as_ref().filter(|_| name.starts_with("csv:")) {
             options.ignore.clone_from(&recipe.data_options.ignore);
         }
-        asked.change(&mut options);
+        asked.options.change(&mut options)?;
         let schema = self.file.schema.as_ref();
         Ok((name.clone(), data::open_rows(name, &options, schema)?))
     }
@@ -57,7 +57,7 @@ impl Trained {
         if name.starts_with("text:") {
             options.length = Some(self.window());
         }
-        asked.change(&mut options);
+        asked.options.change(&mut options)?;
         Ok(data::open(name, &options)?.train)
     }
 
@@ -67,14 +67,15 @@ impl Trained {
             let path = self.file.path.display();
             bail!("{path} does not say its data; name it with --data");
         };
-        asked.change(&mut recipe.data_options);
+        asked.options.change(&mut recipe.data_options)?;
         Ok(recipe)
     }
 
     /// Characters in a window of its text.
     fn window(&self) -> usize {
         let of_schema = self.file.schema.as_ref().and_then(|s| s.shape.first().copied());
-        self.recipe.as_ref().map(|recipe| recipe.length).or(of_schema).unwrap_or(64)
+        let of_recipe = self.recipe.as_ref().and_then(|recipe| recipe.data_options.length);
+        of_recipe.or(of_schema).unwrap_or(64)
     }
 
     /// What the network is for: what its file says, or what `rows` are.

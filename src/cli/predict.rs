@@ -39,7 +39,7 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         "--json tells of a file; name it with -o, or leave out --json for the answers themselves"
     );
     ensure!(
-        !args.data.drop_missing,
+        !args.data.options.has("drop_missing"),
         "--drop-missing would part the answers from the rows that they are for; fill in the values"
     );
     let (name, rows) = trained.rows(&args.data)?;

@@ -82,12 +82,13 @@ pub fn run(args: &Train) -> Result<Verdict> {
     if pruning.is_none() {
         output::note("no pruning asked for: dense training");
     }
-    let nothing_named = args.recipe.is_none() && args.data.data.is_none() && args.model.is_none();
+    let nothing_named =
+        args.recipe.is_none() && args.data.data.is_none() && !args.options.has("model");
     let baseline = args.baseline || (nothing_named && !args.no_baseline);
     let signals = Signals::listen()?;
     let mut dense = Figures::default();
     if baseline && pruning.is_some() {
-        let dense_recipe = Recipe { pruning: None, trace_every_n_steps: None, ..recipe.clone() };
+        let dense_recipe = recipe.clone().pruning(None).trace_every_n_steps(None);
         let (recipe, logdir) = (&dense_recipe, &*logdir.join("dense"));
         let job = Job { recipe, logdir, label: "dense", trace: false, on_step: &on_step };
         let outcome = train_one(&gpu, &job, MaskUpdateOp::none(), &data.train, &signals)?;
@@ -155,17 +156,17 @@ fn train_one(
     let mut progress = Progress::new(label, recipe.steps);
     let mut written = Ok(());
     let terminal = std::io::stderr().is_terminal();
-    let options = TrainOptions {
-        number_of_steps: Some(recipe.steps),
-        stop: Some(signals.stop()),
-        save: Some(signals.save()),
+    let options = TrainOptions::default()
+        .number_of_steps(Some(recipe.steps))
+        .stop(Some(signals.stop()))
+        .save(Some(signals.save()))
         // Ten lines where there is no progress bar.
-        log_every_n_steps: (!terminal).then_some((recipe.steps / 10).max(1)),
-        save_summaries_steps: Some((recipe.steps / 100).max(1)),
-        trace_every_n_steps: recipe.trace_every_n_steps,
+        .log_every_n_steps((!terminal).then_some((recipe.steps / 10).max(1)))
+        .save_summaries_steps(Some((recipe.steps / 100).max(1)))
+        .trace_every_n_steps(recipe.trace_every_n_steps)
         // The first step still pays for what later ones find ready.
-        trace_step: trace.then_some(1),
-        on_event: Some(Box::new(|event| {
+        .trace_step(trace.then_some(1))
+        .on_event(Some(Box::new(|event| {
             // Only now is the logdir this run's own: a refused run must not replace its recipe.
             if let Event::Start { .. } = event {
                 written = recipe.write(logdir);
@@ -174,9 +175,7 @@ fn train_one(
                 on_step();
             }
             progress.event(event);
-        })),
-        ..Default::default()
-    };
+        })));
     let outcome = train(train_op, Some(logdir), mask_update_op, options)?;
     progress.finish();
     written?;

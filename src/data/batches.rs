@@ -98,6 +98,11 @@ impl Batches {
         self
     }
 
+    /// Batches of an epoch, a partial one included.
+    pub fn batches_per_epoch(&self) -> u64 {
+        self.epoch_rows().div_ceil(self.batch_size) as u64
+    }
+
     /// Rows given in one epoch; in streams a partial batch counts as a whole one.
     fn epoch_rows(&self) -> usize {
         let (rows, size) = (self.dataset.rows(), self.batch_size);
@@ -140,6 +145,10 @@ impl BatchSource for Batches {
 
     fn schema(&self) -> Schema {
         self.dataset.schema()
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        Some(self.dataset.fingerprint())
     }
 
     fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {

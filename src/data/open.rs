@@ -28,12 +28,52 @@ use std::sync::Arc;
 /// what is not there; [`Error::File`] names the file and what is wrong in which line, row or array;
 /// [`Error::Io`] when the operating system refuses to read it.
 pub fn open(name: &str, options: &OpenOptions) -> Result<Split> {
+    open_by(name, options, None)
+}
+
+/// Opens the data set `name` to train a model further that was trained on rows of `schema`: columns,
+/// classes and characters are found by their names, and features are scaled as they were.
+///
+/// # Errors
+/// Those of [`open`]; [`Error::File`] also for a column, class or character that the schema does
+/// not know, and [`Error::Shape`] for rows of another shape or task.
+pub fn open_for(name: &str, options: &OpenOptions, schema: &Schema) -> Result<Split> {
+    open_by(name, options, Some(schema))
+}
+
+fn open_by(name: &str, options: &OpenOptions, schema: Option<&Schema>) -> Result<Split> {
     let (kind, path) = find(name)?;
     options.only(kind.options, name)?;
     match (kind.halves, kind.rows) {
-        (Some(halves), _) => halves(path, options),
-        (None, Some(rows)) => split(rows, path, options),
+        (Some(halves), _) => halves(path, options, schema),
+        (None, Some(rows)) => split(rows, path, options, schema),
         (None, None) => unreachable!("every kind has a reader"),
+    }
+}
+
+/// The same data set by absolute paths, so that it is found from any folder: its own, that of
+/// `test`, and of an `npy` those of its answers.
+///
+/// # Errors
+/// [`Error::Argument`] for an unknown kind; [`Error::Io`] where the working folder is gone.
+pub fn absolute(name: &str, options: &OpenOptions) -> Result<(String, OpenOptions)> {
+    let (kind, path) = find(name)?;
+    let whole = |path: &Path| -> Result<String> {
+        let whole = std::path::absolute(path).map_err(Error::io("find", path))?;
+        Ok(whole.to_string_lossy().into_owned())
+    };
+    let mut options = options.clone();
+    if let (Some(_), Test::Second(second)) = (&options.test, options.tested_on()) {
+        options.test = Some(whole(&second)?);
+    }
+    if kind.name == "npy" {
+        for file in options.label.iter_mut().chain(&mut options.targets) {
+            *file = whole(Path::new(file.as_str()))?;
+        }
+    }
+    match kind.path {
+        "" => Ok((name.to_owned(), options)),
+        _ => Ok((format!("{}:{}", kind.name, whole(path)?), options)),
     }
 }
 
@@ -57,7 +97,7 @@ pub fn open_rows(
     options.only(kind.options, name)?;
     let rows = match (kind.rows, kind.halves) {
         (Some(rows), _) => rows(&image_folder::test_half(kind.name, path), options, schema)?,
-        (None, Some(halves)) => Arc::unwrap_or_clone(halves(path, options)?.test),
+        (None, Some(halves)) => Arc::unwrap_or_clone(halves(path, options, schema)?.test),
         (None, None) => unreachable!("every kind has a reader"),
     };
     let Some(schema) = schema else {
@@ -80,8 +120,8 @@ pub fn open_rows(
     Ok(Arc::new(rows))
 }
 
-/// Reads a path in two halves.
-type Halves = fn(&Path, &OpenOptions) -> Result<Split>;
+/// Reads a path in two halves, by a schema where there is one.
+type Halves = fn(&Path, &OpenOptions, Option<&Schema>) -> Result<Split>;
 /// Reads all rows of a path, by a schema where there is one.
 type Rows = fn(&Path, &OpenOptions, Option<&Schema>) -> Result<Dataset>;
 
@@ -114,11 +154,11 @@ const IMAGES: &[&str] = &["test", "size", "standardise", "split_seed"];
 /// Add a kind of data by its line here, and its file.
 #[rustfmt::skip]
 const KINDS: &[Kind] = &[
-    Kind { name: "digits", path: "", options: &[], halves: Some(|_, _| Ok(digits())), rows: None },
-    Kind { name: "mnist", path: "DIR", options: &[], halves: Some(|dir, _| idx_folder(dir, "mnist")), rows: None },
-    Kind { name: "fashion-mnist", path: "DIR", options: &[], halves: Some(|dir, _| idx_folder(dir, "fashion-mnist")), rows: None },
-    Kind { name: "cifar10", path: "PATH", options: &[], halves: Some(|path, _| cifar10(path)), rows: None },
-    Kind { name: "text", path: "FILE", options: &["length"], halves: Some(|path, options| text(path, options.window())), rows: Some(text::rows) },
+    Kind { name: "digits", path: "", options: &[], halves: Some(|_, _, _| Ok(digits())), rows: None },
+    Kind { name: "mnist", path: "DIR", options: &[], halves: Some(|dir, _, _| idx_folder(dir, "mnist")), rows: None },
+    Kind { name: "fashion-mnist", path: "DIR", options: &[], halves: Some(|dir, _, _| idx_folder(dir, "fashion-mnist")), rows: None },
+    Kind { name: "cifar10", path: "PATH", options: &[], halves: Some(|path, _, _| cifar10(path)), rows: None },
+    Kind { name: "text", path: "FILE", options: &["length"], halves: Some(text::halves), rows: Some(text::rows) },
     Kind { name: "csv", path: "FILE", options: TABLE, halves: None, rows: Some(csv::rows) },
     Kind { name: "npy", path: "FILE", options: COLUMNS, halves: None, rows: Some(npy::rows) },
     Kind { name: "npz", path: "FILE", options: COLUMNS, halves: None, rows: Some(npz::rows) },
@@ -142,9 +182,9 @@ fn find(name: &str) -> Result<(&'static Kind, &Path)> {
 }
 
 /// All rows of a path, of which some are kept for testing, or those of a second one.
-fn split(rows: Rows, path: &Path, options: &OpenOptions) -> Result<Split> {
+fn split(rows: Rows, path: &Path, options: &OpenOptions, schema: Option<&Schema>) -> Result<Split> {
     let halves = image_folder::halves(path).filter(|_| options.test.is_none());
-    let (first, second) = match (halves, options.test()) {
+    let (first, second) = match (halves, options.tested_on()) {
         (Some([train, test]), _) => (train, Some(test)),
         (None, Test::Second(second)) => (path.to_owned(), Some(second)),
         (None, Test::Share(_)) => (path.to_owned(), None),
@@ -153,9 +193,10 @@ fn split(rows: Rows, path: &Path, options: &OpenOptions) -> Result<Split> {
         let message = "does not apply to a second file or folder; leave it out";
         return Err(Error::argument("split_seed", message));
     }
-    let train = rows(&first, options, None)?;
+    let train = rows(&first, options, schema)?;
     to_train_on(&first, &train)?;
-    let Split { mut train, mut test } = match (second, options.test()) {
+    schema.map_or(Ok(()), |schema| fits(&train, schema))?;
+    let Split { mut train, mut test } = match (second, options.tested_on()) {
         (Some(second), _) => {
             let test = rows(&second, options, Some(&train.schema()))?;
             if test.task() == Task::Unlabelled {
@@ -169,18 +210,23 @@ fn split(rows: Rows, path: &Path, options: &OpenOptions) -> Result<Split> {
         (None, Test::Share(share)) => train.split(share, options.split_seed)?,
         (None, Test::Second(_)) => unreachable!("a second path was found above"),
     };
-    if options.standardise {
-        let regresses = matches!(train.task(), Task::Regression { .. });
-        let of_targets = regresses.then(|| Scaling::of_targets(&train)).transpose()?;
-        let scaling = Scaling::of(&train);
-        let scaled = |rows: Arc<Dataset>| {
-            let rows = Arc::unwrap_or_clone(rows).scaled(scaling.clone())?;
-            Ok::<_, Error>(Arc::new(match &of_targets {
-                Some(of_targets) => rows.with_scaled_targets(of_targets.clone())?,
-                None => rows,
-            }))
-        };
-        (train, test) = (scaled(train)?, scaled(test)?);
+    let known = schema.map(|schema| (schema.scaling.clone(), schema.target_scaling.clone()));
+    let (scaling, of_targets) = match known {
+        Some(known) if known.0.is_some() || !options.standardise => known,
+        _ if options.standardise => {
+            let regresses = matches!(train.task(), Task::Regression { .. });
+            let of_targets = regresses.then(|| Scaling::of_targets(&train)).transpose()?;
+            (Some(Scaling::of(&train)), of_targets)
+        }
+        _ => (None, None),
+    };
+    if let Some(scaling) = scaling {
+        train = Arc::new(Arc::unwrap_or_clone(train).scaled(scaling.clone())?);
+        test = Arc::new(Arc::unwrap_or_clone(test).scaled(scaling)?);
+    }
+    if let Some(scaling) = of_targets {
+        train = Arc::new(Arc::unwrap_or_clone(train).with_scaled_targets(scaling.clone())?);
+        test = Arc::new(Arc::unwrap_or_clone(test).with_scaled_targets(scaling)?);
     }
     Ok(Split { train, test })
 }

@@ -16,6 +16,7 @@ pub struct Prefetch<S: BatchSource + 'static> {
     name: String,
     batch_size: usize,
     schema: Schema,
+    fingerprint: Option<u64>,
     depth: usize,
     /// After the batch last handed out; the source is ahead of it while there is a worker.
     cursor: Cursor,
@@ -47,6 +48,7 @@ impl<S: BatchSource + 'static> Prefetch<S> {
             name: source.name().to_owned(),
             batch_size: source.batch_size(),
             schema: source.schema(),
+            fingerprint: source.fingerprint(),
             depth: 2,
             cursor: source.cursor(),
             source: Arc::new(Mutex::new(source)),
@@ -123,6 +125,10 @@ impl<S: BatchSource + 'static> BatchSource for Prefetch<S> {
 
     fn schema(&self) -> Schema {
         self.schema.clone()
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        self.fingerprint
     }
 
     fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {

@@ -63,6 +63,12 @@ pub trait BatchSource: Send {
         Schema { shape: self.shape().to_vec(), task: self.task(), ..Schema::default() }
     }
 
+    /// A number that tells these rows from others, whatever the batches; `None` where the source
+    /// does not know. A run is not taken up on rows with another one.
+    fn fingerprint(&self) -> Option<u64> {
+        None
+    }
+
     /// Fills `batch`, whatever it held; at the end of the data gives `false`, and a `batch` of 0
     /// valid rows.
     ///
@@ -106,6 +112,10 @@ macro_rules! passes_on {
 
             fn schema(&self) -> Schema {
                 (**self).schema()
+            }
+
+            fn fingerprint(&self) -> Option<u64> {
+                (**self).fingerprint()
             }
 
             fn next_batch(&mut self, batch: &mut Batch) -> Result<bool> {

@@ -1,7 +1,7 @@
 //! Texts for character models.
 use super::{Answers, Dataset, Features, OpenOptions, Schema, Split};
 use crate::{Error, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,12 +17,21 @@ use std::sync::Arc;
 /// `10 * length + 1`, which fills a window of either half; [`Error::Argument`] for a `length` of 0;
 /// [`Error::Io`] when the operating system refuses to read it.
 pub fn text(path: &Path, length: usize) -> Result<Split> {
+    in_halves(path, length, None)
+}
+
+/// As [`text`], in the alphabet of `schema` where there is one.
+pub(super) fn halves(path: &Path, options: &OpenOptions, schema: Option<&Schema>) -> Result<Split> {
+    let trained = schema.and_then(|schema| schema.shape.first().copied());
+    in_halves(path, options.length.or(trained).unwrap_or(options.window()), schema)
+}
+
+fn in_halves(path: &Path, length: usize, schema: Option<&Schema>) -> Result<Split> {
     if length == 0 {
         return Err(Error::argument("length", "0; a window has 1 character or more"));
     }
-    let characters = characters(path)?;
-    let alphabet = alphabet(path, &characters)?;
-    let (found, needed) = (characters.len(), length.saturating_mul(10).saturating_add(1));
+    let (tokens, alphabet) = tokens(path, schema)?;
+    let (found, needed) = (tokens.len(), length.saturating_mul(10).saturating_add(1));
     if found < needed {
         let message = format!(
             "has {found} characters, windows of {length} need {needed}, a tenth of them to test; \
@@ -30,8 +39,6 @@ pub fn text(path: &Path, length: usize) -> Result<Split> {
         );
         return Err(Error::file(path, message));
     }
-    let number = |c: &char| alphabet.binary_search(c).unwrap_or(0) as u8;
-    let tokens: Vec<u8> = characters.iter().map(number).collect();
     // In 64 bits also where `usize` has 32.
     let (train, test) = tokens.split_at((found as u64 * 9 / 10) as usize);
     let alphabet: Arc<[char]> = alphabet.into();
@@ -64,28 +71,36 @@ fn characters(path: &Path) -> Result<Vec<char>> {
 
 /// All windows of a file, in the alphabet of `schema` where there is one.
 pub(super) fn rows(path: &Path, options: &OpenOptions, schema: Option<&Schema>) -> Result<Dataset> {
+    let (tokens, alphabet) = tokens(path, schema)?;
+    let trained = schema.and_then(|schema| schema.shape.first().copied());
+    let length = options.length.or(trained).unwrap_or(options.window());
+    Dataset::text("text", &tokens, alphabet, length)
+        .map_err(|error| Error::file(path, error.to_string()))
+}
+
+/// The characters of a file as numbers into an alphabet: that of `schema`, or its own.
+fn tokens(path: &Path, schema: Option<&Schema>) -> Result<(Vec<u8>, Vec<char>)> {
     let characters = characters(path)?;
     let known = schema.and_then(|schema| schema.alphabet.as_ref());
     let alphabet: Vec<char> = match known {
         Some(known) => known.chars().collect(),
         None => alphabet(path, &characters)?,
     };
+    let numbers: HashMap<char, usize> = alphabet.iter().copied().zip(0..).collect();
     let token = |(i, c): (usize, &char)| {
-        let number = alphabet.iter().position(|known| known == c);
+        let number = numbers.get(c);
         // Of more than 256 characters none is a token: `Dataset::text` refuses them.
-        number.map(|number| number as u8).ok_or_else(|| {
+        number.map(|&number| number as u8).ok_or_else(|| {
             let message = format!(
-                "character {i}, {c:?}, is not one of the {} that the model knows",
+                "character {i}, {c:?}, is not one of the {} that the model knows; replace it, or \
+                 train a model on a text that has it",
                 alphabet.len()
             );
             Error::file(path, message)
         })
     };
     let tokens = characters.iter().enumerate().map(token).collect::<Result<Vec<u8>>>()?;
-    let trained = schema.and_then(|schema| schema.shape.first().copied());
-    let length = options.length.or(trained).unwrap_or(options.window());
-    Dataset::text("text", &tokens, alphabet, length)
-        .map_err(|error| Error::file(path, error.to_string()))
+    Ok((tokens, alphabet))
 }
 
 impl Dataset {

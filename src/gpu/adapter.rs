@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::target::{Precision, Target};
 use crate::error::Bytes;
+use crate::settings::steps;
 use crate::{Error, Result};
 
 /// What makes a device faster or tells more of it, where its adapter has it; nothing of it is
@@ -20,27 +21,29 @@ pub(super) const USEFUL: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY
 /// What shaders need for cooperative matrices.
 pub(super) const COOPERATIVE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
 
-/// How to choose an adapter. `Default` takes the fastest one there is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GpuOptions {
-    /// Part of the adapter's name, in any case; `None` takes the best adapter.
-    pub adapter: Option<String>,
-    /// One backend only: `vulkan`, `metal` or `dx12`.
-    pub backend: Option<String>,
-    /// Which kind to prefer when there are several.
-    pub power: PowerPreference,
-    /// How much of the adapter to use.
-    pub limits: Limits,
-    /// In what products are computed; [`Gpu::precision`](super::Gpu::precision) says what the
-    /// adapter made of it.
-    pub precision: Precision,
-    /// Where compiled pipelines are kept between runs; `None` keeps none.
-    pub cache_dir: Option<PathBuf>,
-    /// Longest wait for the device before it counts as hung; a step must be done within it.
-    pub timeout: Duration,
-    /// Most bytes that one plan may take on the device, with what is staged besides:
-    /// [`Memory::peak`](super::Memory::peak); `None` leaves it to the driver.
-    pub memory_budget: Option<u64>,
+steps! {
+    /// How to choose an adapter. `Default` takes the fastest one there is.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct GpuOptions {
+        /// Part of the adapter's name, in any case; `None` takes the best adapter.
+        pub adapter: Option<String>,
+        /// One backend only: `vulkan`, `metal` or `dx12`.
+        pub backend: Option<String>,
+        /// Which kind to prefer when there are several.
+        pub power: PowerPreference,
+        /// How much of the adapter to use.
+        pub limits: Limits,
+        /// In what products are computed; [`Gpu::precision`](super::Gpu::precision) says what the
+        /// adapter made of it.
+        pub precision: Precision,
+        /// Where compiled pipelines are kept between runs; `None` keeps none.
+        pub cache_dir: Option<PathBuf>,
+        /// Longest wait for the device before it counts as hung; a step must be done within it.
+        pub timeout: Duration,
+        /// Most bytes that one plan may take on the device, with what is staged besides:
+        /// [`Memory::peak`](super::Memory::peak); `None` leaves it to the driver.
+        pub memory_budget: Option<u64>,
+    }
 }
 
 impl Default for GpuOptions {
@@ -152,7 +155,7 @@ pub enum Limits {
 }
 
 /// What an adapter is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AdapterKind {
     /// A card of its own.
@@ -162,6 +165,7 @@ pub enum AdapterKind {
     /// A GPU behind a virtual machine.
     Virtual,
     /// Something that does not say.
+    #[default]
     Other,
     /// Shaders run on the processor.
     Software,
@@ -190,36 +194,38 @@ impl AdapterKind {
     }
 }
 
-/// What an adapter says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AdapterReport {
-    /// The adapter's name.
-    pub name: String,
-    /// `vulkan`, `metal` or `dx12`.
-    pub backend: String,
-    /// Discrete, integrated, ..., software.
-    pub kind: AdapterKind,
-    /// Driver name and version.
-    pub driver: String,
-    /// Largest storage binding in bytes: the largest tensor.
-    pub max_binding: u64,
-    /// Largest buffer in bytes.
-    pub max_buffer: u64,
-    /// Workgroup memory in bytes.
-    pub workgroup_memory: u32,
-    /// Timestamps for the timeline.
-    pub timestamps: bool,
-    /// Subgroup operations.
-    pub subgroups: bool,
-    /// Fewest and most invocations of a subgroup.
-    pub subgroup_size: [u32; 2],
-    /// 16-bit floats in shaders.
-    pub f16: bool,
-    /// Rows, columns and terms of the cooperative matrices that take 16-bit floats and add up in 32
-    /// bits.
-    pub cooperative: Option<u32>,
-    /// Compiled pipelines can be kept on disk.
-    pub pipeline_cache: bool,
+steps! {
+    /// What an adapter says of itself.
+    #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+    pub struct AdapterReport {
+        /// The adapter's name.
+        pub name: String,
+        /// `vulkan`, `metal` or `dx12`.
+        pub backend: String,
+        /// Discrete, integrated, ..., software.
+        pub kind: AdapterKind,
+        /// Driver name and version.
+        pub driver: String,
+        /// Largest storage binding in bytes: the largest tensor.
+        pub max_binding: u64,
+        /// Largest buffer in bytes.
+        pub max_buffer: u64,
+        /// Workgroup memory in bytes.
+        pub workgroup_memory: u32,
+        /// Timestamps for the timeline.
+        pub timestamps: bool,
+        /// Subgroup operations.
+        pub subgroups: bool,
+        /// Fewest and most invocations of a subgroup.
+        pub subgroup_size: [u32; 2],
+        /// 16-bit floats in shaders.
+        pub f16: bool,
+        /// Rows, columns and terms of the cooperative matrices that take 16-bit floats and add up in 32
+        /// bits.
+        pub cooperative: Option<u32>,
+        /// Compiled pipelines can be kept on disk.
+        pub pipeline_cache: bool,
+    }
 }
 
 impl AdapterReport {

@@ -6,6 +6,7 @@ use crate::{Error, Result};
 
 /// One launch on the device.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct GpuSpan {
     /// Phase that the launch belongs to.
     pub phase: String,

@@ -237,6 +237,7 @@ impl Op {
 
 /// An operation, what it reads and what it makes.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Node {
     /// The operation.
     pub op: Op,
@@ -270,6 +271,7 @@ pub enum Init {
 
 /// A tensor that outlives a step.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Parameter {
     /// Dotted and unique: `fc1.weight`.
     pub name: String,

@@ -13,6 +13,7 @@ pub struct Dense {
 
 /// A network without its dead units.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Shrunk {
     /// The smaller model.
     pub model: Model,

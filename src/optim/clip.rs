@@ -5,22 +5,25 @@ use serde::{Deserialize, Serialize};
 use super::{Update, check};
 use crate::gpu::PlanBuilder;
 use crate::kernels::{Activate, Activation, ClipNorm, ClipValue, ColumnSum, GradientNorm};
+use crate::settings::steps;
 use crate::{Error, Result};
 
-/// Bounds on gradients, applied in this order, after the [multipliers](Multiplier). They see the
-/// gradients of the loss, weight decay left out. Gradients of pruned weights do not count in norms.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Clip {
-    /// Largest magnitude of an element.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<f32>,
-    /// Largest L2 norm of each tensor's gradient; a longer one is scaled to it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub norm: Option<f32>,
-    /// Largest L2 norm of all gradients together; longer ones are scaled by one factor.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub global_norm: Option<f32>,
+steps! {
+    /// Bounds on gradients, applied in this order, after the [multipliers](Multiplier). They see the
+    /// gradients of the loss, weight decay left out. Gradients of pruned weights do not count in norms.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct Clip {
+        /// Largest magnitude of an element.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub value: Option<f32>,
+        /// Largest L2 norm of each tensor's gradient; a longer one is scaled to it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub norm: Option<f32>,
+        /// Largest L2 norm of all gradients together; longer ones are scaled by one factor.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub global_norm: Option<f32>,
+    }
 }
 
 /// A factor on the gradients of some parameters; 0 leaves them only what weight decay does.

@@ -6,31 +6,34 @@ use super::{Clip, Multiplier, Optimizer, Schedule, Update, check};
 use crate::Result;
 use crate::gpu::PlanBuilder;
 use crate::kernels::Step;
+use crate::settings::steps;
 
 /// Name of the slot with a parameter's average.
 pub const AVERAGE: &str = "average";
 
-/// An optimizer, and what happens to the learning rate and the gradients before it and to the
-/// weights after it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Training {
-    /// How gradients move the weights.
-    pub optimizer: Optimizer,
-    /// The learning rate by step.
-    #[serde(default, skip_serializing_if = "Schedule::is_constant")]
-    pub schedule: Schedule,
-    /// Bounds on gradients.
-    #[serde(default, skip_serializing_if = "Clip::is_none")]
-    pub clip: Clip,
-    /// Factors on the gradients of some parameters, before anything else.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub multipliers: Vec<Multiplier>,
-    /// Share of an average of the weights that stays at a step, 0 to below 1: `average = d *
-    /// average + (1 - d) * w`. Early steps `t` have `d = (1 + t) / (10 + t)` if that is less, and
-    /// the first 0. Evaluation is by the averages.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub average: Option<f32>,
+steps! {
+    /// An optimizer, and what happens to the learning rate and the gradients before it and to the
+    /// weights after it.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Training {
+        /// How gradients move the weights.
+        pub optimizer: Optimizer,
+        /// The learning rate by step.
+        #[serde(default, skip_serializing_if = "Schedule::is_constant")]
+        pub schedule: Schedule,
+        /// Bounds on gradients.
+        #[serde(default, skip_serializing_if = "Clip::is_none")]
+        pub clip: Clip,
+        /// Factors on the gradients of some parameters, before anything else.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub multipliers: Vec<Multiplier>,
+        /// Share of an average of the weights that stays at a step, 0 to below 1: `average = d *
+        /// average + (1 - d) * w`. Early steps `t` have `d = (1 + t) / (10 + t)` if that is less, and
+        /// the first 0. Evaluation is by the averages.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub average: Option<f32>,
+    }
 }
 
 impl From<Optimizer> for Training {
@@ -99,7 +102,7 @@ impl Training {
     /// # Errors
     /// [`crate::Error::Argument`] for a multiplier that matches none of them, or one that another
     /// matches too.
-    pub fn multipliers(&self, names: &[&str]) -> Result<Vec<f32>> {
+    pub fn factors(&self, names: &[&str]) -> Result<Vec<f32>> {
         factors(&self.multipliers, names)
     }
 

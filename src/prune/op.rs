@@ -50,7 +50,12 @@ impl Pruning {
     }
 
     fn op(&self, every_step: bool) -> MaskUpdateOp {
-        MaskUpdateOp { spec: Some(self.spec.clone()), sparsity: self.sparsity.clone(), every_step }
+        MaskUpdateOp {
+            spec: Some(self.spec.clone()),
+            sparsity: self.sparsity.clone(),
+            every_step,
+            held: false,
+        }
     }
 }
 
@@ -76,12 +81,43 @@ pub struct MaskUpdateOp {
     spec: Option<PruningSpec>,
     sparsity: Option<Sparsity>,
     every_step: bool,
+    /// Whether the masks stay as they are.
+    held: bool,
 }
+
+/// Difference of the sparsity that a run ends at from its target that is worth a word.
+const SHORT: f64 = 0.005;
 
 impl MaskUpdateOp {
     /// No masks at all: dense training.
     pub fn none() -> Self {
         Self::default()
+    }
+
+    /// Masks of `spec` that no step updates: what is pruned stays pruned, and nothing else is.
+    ///
+    /// # Errors
+    /// As [`Pruning::new`].
+    pub fn held(spec: PruningSpec) -> Result<Self> {
+        Ok(Self { held: true, ..Pruning::new(spec)?.conditional_mask_update_op() })
+    }
+
+    /// What to say of a run from global step `first` to `last`, its last mask update at
+    /// `last_update`, that ends before its schedule does.
+    pub(crate) fn falls_short(&self, first: u64, last: u64, last_update: u64) -> Option<String> {
+        let scheduled = !self.held && !self.every_step && self.sparsity.is_none();
+        let spec = self.spec.as_ref().filter(|_| scheduled && first < last)?;
+        let (target, end) = (spec.target_sparsity, spec.sparsity_function_end_step);
+        let reached = spec.sparsity_reached(first, last, last_update);
+        let percent = |share: f64| format!("{:.1} %", share * 100.0);
+        ((target - reached).abs() > SHORT).then(|| {
+            format!(
+                "this run ends at {} of {}, since its schedule reaches the target at step {end} \
+                 (sparsity_function_end_step) and the run ends at step {last}",
+                percent(reached),
+                percent(target)
+            )
+        })
     }
 
     /// The specification; `None` for dense training.
@@ -106,7 +142,7 @@ impl MaskUpdateOp {
     /// # Errors
     /// [`Error::Argument`] when the function given to [`Pruning::with_sparsity`] leaves 0 to 1.
     pub fn due(&self, step: u64, last_update: u64) -> Result<Option<f64>> {
-        let Some(spec) = &self.spec else { return Ok(None) };
+        let Some(spec) = self.spec.as_ref().filter(|_| !self.held) else { return Ok(None) };
         if !self.every_step && !spec.is_update_due(step, last_update) {
             return Ok(None);
         }
@@ -126,7 +162,7 @@ impl MaskUpdateOp {
     /// [`crate::Error::Argument`] says why it cannot fire.
     pub fn check_fires(&self, first: u64, last: u64, last_update: u64) -> Result<()> {
         match &self.spec {
-            Some(spec) if !self.every_step && self.sparsity.is_none() => {
+            Some(spec) if !self.held && !self.every_step && self.sparsity.is_none() => {
                 spec.check_fires(first, last, last_update)
             }
             _ => Ok(()),

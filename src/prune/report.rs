@@ -3,6 +3,7 @@ use serde::Serialize;
 
 /// One weight tensor: what is left of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct LayerSparsity {
     /// Name of the weight.
     pub name: String,

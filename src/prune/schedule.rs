@@ -34,6 +34,29 @@ impl PruningSpec {
         if left == 0.0 { target } else { (initial - target) * left + target }
     }
 
+    /// The same with a schedule that fits a run of `steps`: the sparsity leaves the initial one after
+    /// a ninth of them, reaches the target after two thirds, and is updated 90 times in a run, so
+    /// that a third is left to train with what stays.
+    #[must_use]
+    pub fn over(self, steps: u64) -> Self {
+        let part = |share: f64| (steps as f64 * share).round() as u64;
+        let begin = part(1.0 / 9.0);
+        self.sparsity_function_begin_step(begin)
+            .sparsity_function_end_step(part(2.0 / 3.0).max(begin + 1))
+            .pruning_frequency(part(1.0 / 90.0).max(1))
+    }
+
+    /// Sparsity that the last mask update of a run asks for, which starts at global step
+    /// `first_step`, its last update at `last_update` (0 = none yet), and ends at `last_step`.
+    pub fn sparsity_reached(&self, first_step: u64, last_step: u64, last_update: u64) -> f64 {
+        let first = self.next_update(first_step, last_update).filter(|&step| step <= last_step);
+        match (first, last_update) {
+            (Some(first), _) => self.sparsity_at(self.last_update_until(first, last_step)),
+            (None, 0) => 0.0,
+            (None, last_update) => self.sparsity_at(last_update),
+        }
+    }
+
     /// Whether global step `step` updates the masks, when the last update was at `last_update`
     /// (0 = none yet).
     ///

@@ -103,6 +103,7 @@ impl Session {
 
 /// A mask update.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct MaskEvent {
     /// Sparsity that the schedule asks for: of each tensor without a target of its own, or of all
     /// of them together.
@@ -123,6 +124,7 @@ impl MaskEvent {
 
 /// The mask of one weight.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct MaskSparsity {
     /// Name of the weight.
     pub name: String,

@@ -257,7 +257,7 @@ impl Plans {
 fn multipliers(training: &Training, graph: &Graph) -> Result<Vec<f32>> {
     let trainable = || graph.parameters().iter().filter(|p| p.trainable);
     let names: Vec<&str> = trainable().map(|p| p.name.as_str()).collect();
-    let mut factors = training.multipliers(&names)?.into_iter();
+    let mut factors = training.factors(&names)?.into_iter();
     let factor = |p: &Parameter| if p.trainable { factors.next() } else { None };
     Ok(graph.parameters().iter().map(factor).map(|factor| factor.unwrap_or(1.0)).collect())
 }

@@ -122,6 +122,12 @@ impl Session {
     /// [`Error::File`] names the tensor that is missing or has another shape; then nothing has
     /// been changed.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        self.restore_as(checkpoint, false)
+    }
+
+    /// As [`restore`](Self::restore); `afresh` lets tensors of the optimizer that the checkpoint
+    /// does not have begin at 0, as in a new run.
+    pub(crate) fn restore_as(&mut self, checkpoint: &Checkpoint, afresh: bool) -> Result<()> {
         let files = [&checkpoint.model, &checkpoint.optimizer];
         let find = |name: &str| files.iter().flat_map(|f| f.iter()).find(|t| t.name == name);
         let fail = |message: String| Error::file(&checkpoint.path, message);
@@ -148,7 +154,11 @@ impl Session {
             for &(slot, at) in &v.slots {
                 let name = format!("{}/{slot}", v.name);
                 // A run that kept no averages: they begin as the weights.
-                let begins = slot == AVERAGE && find(&name).is_none();
+                let missing = find(&name).is_none();
+                let begins = slot == AVERAGE && missing;
+                if afresh && missing && !begins {
+                    continue;
+                }
                 uploads.push((at, if begins { values } else { f32s(&name, v)? }));
             }
             for &(slot, at) in &v.score_slots {

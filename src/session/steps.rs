@@ -16,6 +16,7 @@ pub(super) const STEPS_IN_FLIGHT: usize = 3;
 
 /// What a step left behind; it arrives a few steps later.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct StepResult {
     /// Global step, counted from 1.
     pub step: u64,
@@ -32,6 +33,7 @@ pub struct StepResult {
 
 /// What a mask update did to one variable.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Selected {
     /// Counts and threshold.
     pub state: MaskState,

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use super::step_fn::TrainStepFn;
 use crate::checkpoint::Retention;
 use crate::session::Session;
+use crate::settings::steps;
 use crate::train::record::event::Event;
 use crate::train::record::scalars::When;
 use crate::train::record::summary::{SummaryFn, SummaryWriter};
@@ -39,54 +40,66 @@ pub enum Summaries<'a> {
     Own(Box<dyn SummaryWriter + 'a>),
 }
 
-/// Options of [`train`](super::train), with upstream's names and defaults where upstream has them.
-pub struct TrainOptions<'a> {
-    /// Absolute limit on the global step; `None` runs until the data ends.
-    pub number_of_steps: Option<u64>,
-    /// Replaces the default step; see [`TrainStepFn`].
-    pub train_step_fn: Option<TrainStepFn<'a>>,
-    /// What gives parameters their first values; only where nothing is restored.
-    pub init_op: InitOp,
-    /// Values of parameters by name that replace the drawn ones; only where nothing is restored.
-    pub init_feed_dict: Vec<(String, Vec<f32>)>,
-    /// Called after the initial values are there, for warm starts; only where nothing is restored.
-    pub init_fn: Option<SessionFn<'a>>,
-    /// Called at every start, restored or not.
-    pub local_init_op: Option<SessionFn<'a>>,
-    /// Called after it: an error says why the network is not ready. That every parameter has a
-    /// value is looked at before.
-    pub ready_op: Option<SessionFn<'a>>,
-    /// Set to true from anywhere: the run ends after the step in hand, with a checkpoint.
-    pub stop: Option<Arc<AtomicBool>>,
-    /// Set to true from anywhere: a checkpoint after the step in hand, and the run goes on.
-    pub save: Option<Arc<AtomicBool>>,
-    /// Log line every so many steps; `None` or 0 logs nothing.
-    pub log_every_n_steps: Option<u64>,
-    /// Where summaries go.
-    pub summary_writer: Summaries<'a>,
-    /// Adds summaries of one's own whenever the run writes its own.
-    pub summary_op: Option<SummaryFn<'a>>,
-    /// Summaries every so many seconds, the first at once; 0 writes none by the clock.
-    pub save_summaries_secs: f64,
-    /// Summaries every so many steps too.
-    pub save_summaries_steps: Option<u64>,
-    /// Checkpoint every so many seconds; 0 saves only at the end.
-    pub save_interval_secs: f64,
-    /// Checkpoint every so many steps too.
-    pub save_every_n_steps: Option<u64>,
-    /// Checkpoints to keep, newest first; at least 1.
-    pub max_to_keep: usize,
-    /// Of the checkpoints that are not kept by their number, one of every so many hours stays.
-    pub keep_every_n_hours: Option<f64>,
-    /// How often a lost device is opened afresh without a new checkpoint in between, to go on from
-    /// the newest; needs a logdir.
-    pub max_retries: u32,
-    /// Chrome trace of the steps taken from global step 0, n, 2n, ...; needs a logdir.
-    pub trace_every_n_steps: Option<u64>,
-    /// Chrome trace of the one step that comes after so many of this call; needs a logdir.
-    pub trace_step: Option<u64>,
-    /// Called with each event of the run as it becomes known, a few steps after it happened.
-    pub on_event: Option<Observer<'a>>,
+steps! {
+    /// Options of [`train`](super::train), with upstream's names and defaults where upstream has them.
+    pub struct TrainOptions<'a> {
+        /// Absolute limit on the global step; `None` runs until the data ends.
+        pub number_of_steps: Option<u64>,
+        /// Replaces the default step; see [`TrainStepFn`].
+        pub train_step_fn: Option<TrainStepFn<'a>>,
+        /// What gives parameters their first values; only where nothing is restored.
+        pub init_op: InitOp,
+        /// Values of parameters by name that replace the drawn ones; only where nothing is restored.
+        pub init_feed_dict: Vec<(String, Vec<f32>)>,
+        /// Called after the initial values are there, for warm starts; only where nothing is restored.
+        pub init_fn: Option<SessionFn<'a>>,
+        /// Called at every start, restored or not.
+        pub local_init_op: Option<SessionFn<'a>>,
+        /// Called after it: an error says why the network is not ready. That every parameter has a
+        /// value is looked at before.
+        pub ready_op: Option<SessionFn<'a>>,
+        /// Set to true from anywhere: the run ends after the step in hand, with a checkpoint.
+        pub stop: Option<Arc<AtomicBool>>,
+        /// Set to true from anywhere: a checkpoint after the step in hand, and the run goes on.
+        pub save: Option<Arc<AtomicBool>>,
+        /// Log line every so many steps; `None` or 0 logs nothing.
+        pub log_every_n_steps: Option<u64>,
+        /// Where summaries go.
+        pub summary_writer: Summaries<'a>,
+        /// Adds summaries of one's own whenever the run writes its own.
+        pub summary_op: Option<SummaryFn<'a>>,
+        /// Summaries every so many seconds, the first at once; 0 writes none by the clock.
+        pub save_summaries_secs: f64,
+        /// Summaries every so many steps too.
+        pub save_summaries_steps: Option<u64>,
+        /// Checkpoint every so many seconds; 0 saves only at the end.
+        pub save_interval_secs: f64,
+        /// Above 0 the first checkpoint comes after so many seconds, and the next ones each after
+        /// as long again, until `save_interval_secs` is shorter: a run that is killed early loses
+        /// half of its time at most. 0 waits for `save_interval_secs` from the first one on.
+        pub first_save_secs: f64,
+        /// Checkpoint every so many steps too.
+        pub save_every_n_steps: Option<u64>,
+        /// Checkpoints to keep, newest first; at least 1.
+        pub max_to_keep: usize,
+        /// Of the checkpoints that are not kept by their number, one of every so many hours stays.
+        pub keep_every_n_hours: Option<f64>,
+        /// Whether to go on from the checkpoint of a run with another seed, other rows of the same
+        /// kind, another batch size or another optimizer, whose tensors begin afresh then.
+        pub override_run: bool,
+        /// Whether pruned weights may grow again where a run without pruning goes on from a
+        /// checkpoint with masks; otherwise they stay pruned.
+        pub drop_masks: bool,
+        /// How often a lost device is opened afresh without a new checkpoint in between, to go on from
+        /// the newest; needs a logdir.
+        pub max_retries: u32,
+        /// Chrome trace of the steps taken from global step 0, n, 2n, ...; needs a logdir.
+        pub trace_every_n_steps: Option<u64>,
+        /// Chrome trace of the one step that comes after so many of this call; needs a logdir.
+        pub trace_step: Option<u64>,
+        /// Called with each event of the run as it becomes known, a few steps after it happened.
+        pub on_event: Option<Observer<'a>>,
+    }
 }
 
 impl Default for TrainOptions<'_> {
@@ -107,9 +120,12 @@ impl Default for TrainOptions<'_> {
             save_summaries_secs: 600.0,
             save_summaries_steps: None,
             save_interval_secs: 600.0,
+            first_save_secs: 0.0,
             save_every_n_steps: None,
             max_to_keep: 5,
             keep_every_n_hours: None,
+            override_run: false,
+            drop_masks: false,
             max_retries: 3,
             trace_every_n_steps: None,
             trace_step: None,
@@ -135,6 +151,7 @@ impl TrainOptions<'_> {
         for (name, seconds) in [
             ("save_summaries_secs", self.save_summaries_secs),
             ("save_interval_secs", self.save_interval_secs),
+            ("first_save_secs", self.first_save_secs),
         ] {
             if !(seconds.is_finite() && seconds >= 0.0) {
                 return Err(Error::argument(name, format!("{seconds} must be 0 or more seconds")));

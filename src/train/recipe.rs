@@ -2,73 +2,102 @@
 use std::fs;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::data::{self, OpenOptions, Split};
 use crate::nn::Model;
 use crate::optim::{Clip, Multiplier, Optimizer, Schedule, Training};
 use crate::prune::PruningSpec;
+use crate::settings::{Value, settings};
 use crate::storage::replace;
 use crate::{Error, Result};
 
-/// Characters in a window of a text, where nothing says how many.
-const LENGTH: usize = 64;
+settings! {
+    /// What to train, on what, and how. A logdir holds the recipe of its run.
+    ///
+    /// In code it is the built-in one ([`Default`]) and what is changed of it, by steps of a builder or
+    /// by its fields: `Recipe::default().data("csv:iris.csv".into()).steps(500)`.
+    pub struct Recipe;
+    needed {
+        /// A data set as [`data::open`] takes it: `digits`, `csv:FILE`, `images:DIR`, ...
+        data: String, file;
+        /// `mlp:WIDTH-WIDTH-...`: hidden layers with ReLU between them; `lenet5`; `cifar10`;
+        /// `charlstm:UNITSxDEPTH` and `chargpt:WIDTHxBLOCKSxHEADS` for texts. A recipe may declare
+        /// any stack of layers: docs/layers.md.
+        model: Model, option;
+        /// Rows in a batch.
+        batch: usize, option;
+        /// Global step to stop at.
+        steps: u64, option keeps_run;
+        /// `sgd`, `momentum`, `adam`, `adamw`, `rmsprop`, `adagrad` or `lion`.
+        optimizer: Optimizer, option;
+    }
+    optional {
+        /// How the data is opened: label, targets, what is kept for testing, ...
+        data_options: OpenOptions, file;
+        /// Keep less for the backward pass: only what every N-th layer hands on, and compute the
+        /// rest again there, to the same bits; 0 keeps everything.
+        recompute: usize, option keeps_run;
+        /// Leave out the rows of an epoch that do not fill a batch.
+        drop_last: bool, option;
+        /// Seed of initial weights and data order.
+        seed: u64, option;
+        /// Chrome trace of the steps taken from global step 0, N, 2N, ...
+        trace_every_n_steps: Option<u64>, option keeps_run;
+        /// Evaluate by an average of the weights of which this share stays at a step, like 0.9999.
+        average: Option<f32>, option;
+        /// Learning rates by step.
+        schedule: Schedule, file;
+        /// What clips gradients.
+        clip: Clip, file;
+        /// Factors on gradients.
+        multipliers: Vec<Multiplier>, file;
+        /// Pruning settings, name=value separated by commas; `none` trains dense. Among them:
+        /// target_sparsity, initial_sparsity, pruning_frequency, sparsity_function_begin_step,
+        /// sparsity_function_end_step, sparsity_function_exponent, begin_pruning_step,
+        /// end_pruning_step, do_not_prune=[NAME,...], scope=layer|global, budget=uniform|erk,
+        /// pattern=element|N:M|channel, pruned=zero|revive|freeze; docs/pruning.md has them all.
+        pruning: Option<PruningSpec>, option;
+    }
+    also {
+        /// Learning rate.
+        lr: f32 = |recipe, lr| recipe.optimizer = recipe.optimizer.with_learning_rate(lr);
+        /// Largest L2 norm of all gradients together; longer ones are scaled to it.
+        clip_norm: f32 = |recipe, norm| recipe.clip.global_norm = Some(norm);
+    }
+}
 
-/// What to train, on what, and how. A logdir holds the recipe of its run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recipe {
-    /// A data set as [`data::open`] takes it: `digits`, `csv:FILE`, `images:DIR`, ...
-    pub data: String,
-    /// How it is opened: label, targets, what is kept for testing, ...
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub data_options: OpenOptions,
-    /// Characters in a window of a text; other data have no windows.
-    #[serde(default = "default_length")]
-    pub length: usize,
-    /// The model.
-    pub model: Model,
-    /// Rows in a batch.
-    pub batch: usize,
-    /// Layers of the segments that the backward pass computes again; 0 keeps everything.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub recompute: usize,
-    /// Leave out the rows of an epoch that do not fill a batch.
-    #[serde(default)]
-    pub drop_last: bool,
-    /// Global step to stop at.
-    pub steps: u64,
-    /// Seed of initial weights and data order.
-    #[serde(default)]
-    pub seed: u64,
-    /// Chrome trace of the steps taken from global step 0, N, 2N, ...
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trace_every_n_steps: Option<u64>,
-    /// Decay of an average of the weights to evaluate by.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub average: Option<f32>,
-    /// The optimizer.
-    pub optimizer: Optimizer,
-    /// Learning rates by step.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub schedule: Schedule,
-    /// What clips gradients.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub clip: Clip,
-    /// Factors on gradients.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub multipliers: Vec<Multiplier>,
-    /// Left out: dense training.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pruning: Option<PruningSpec>,
+/// What runs when nothing is asked for.
+impl Default for Recipe {
+    fn default() -> Self {
+        toml::from_str(include_str!("../../recipes/digits.toml")).expect("the built-in recipe")
+    }
+}
+
+impl Value for Model {
+    fn set(&mut self, text: &str) -> Result<(), String> {
+        *self = text.parse().map_err(|e: Error| e.to_string())?;
+        Ok(())
+    }
+}
+
+/// By its name, with the learning rate that is there and the defaults of its paper.
+impl Value for Optimizer {
+    fn set(&mut self, text: &str) -> Result<(), String> {
+        *self = Self::named(text, self.learning_rate()).map_err(|e| e.to_string())?;
+        Ok(())
+    }
+}
+
+impl Value for Option<PruningSpec> {
+    fn set(&mut self, text: &str) -> Result<(), String> {
+        *self = match text {
+            "none" => None,
+            text => Some(text.parse().map_err(|e: Error| e.to_string())?),
+        };
+        Ok(())
+    }
 }
 
 impl Recipe {
-    /// The recipe that runs when nothing is asked for.
-    pub fn built_in() -> Self {
-        toml::from_str(include_str!("../../recipes/digits.toml")).expect("the built-in recipe")
-    }
-
     /// Everything that decides how weights move.
     pub fn training(&self) -> Training {
         Training {
@@ -85,16 +114,7 @@ impl Recipe {
     /// # Errors
     /// As [`data::open`].
     pub fn open_data(&self) -> Result<Split> {
-        data::open(&self.data, &self.data_options())
-    }
-
-    /// How its data is opened; the window of a text is among it.
-    pub fn data_options(&self) -> OpenOptions {
-        let mut options = self.data_options.clone();
-        if self.data.starts_with("text:") {
-            options.length = options.length.or(Some(self.length));
-        }
-        options
+        data::open(&self.data, &self.data_options)
     }
 
     /// Reads the recipe at `path`.
@@ -116,12 +136,4 @@ impl Recipe {
         fs::create_dir_all(logdir).map_err(Error::io("create", logdir))?;
         replace(&path, text.as_bytes())
     }
-}
-
-fn default_length() -> usize {
-    LENGTH
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }

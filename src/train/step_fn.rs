@@ -6,20 +6,23 @@ use super::guard::guarded;
 use crate::data::{Batch, BatchSource};
 use crate::kernels::Step;
 use crate::session::Session;
+use crate::settings::steps;
 use crate::{Error, Result};
 
 /// Replaces the default step, which is [`StepContext::train`] once. What it captures are its
 /// extras; limit, log, trace, mask update and checkpoints stay the loop's.
 pub type TrainStepFn<'a> = Box<dyn FnMut(&mut StepContext<'_>) -> Result<StepReturn> + Send + 'a>;
 
-/// What a step function gives back.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct StepReturn {
-    /// Loss to log and return; `None` takes the mean over the step's rows from the device, without
-    /// waiting for it.
-    pub loss: Option<f32>,
-    /// Ends the run after this step, with a checkpoint.
-    pub should_stop: bool,
+steps! {
+    /// What a step function gives back.
+    #[derive(Debug, Clone, Copy, Default, PartialEq)]
+    pub struct StepReturn {
+        /// Loss to log and return; `None` takes the mean over the step's rows from the device, without
+        /// waiting for it.
+        pub loss: Option<f32>,
+        /// Ends the run after this step, with a checkpoint.
+        pub should_stop: bool,
+    }
 }
 
 /// What a step function works with. Where the data ends within a step, methods that need a batch

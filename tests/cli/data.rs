@@ -52,7 +52,7 @@ fn a_text_needs_a_model_that_answers_each_place() {
     places(" --length 8", "8");
     folder.write(
         "recipe.toml",
-        "data = 'text:some.txt'\nlength = 16\nmodel = 'mlp:4'\nbatch = 4\n\
+        "data = 'text:some.txt'\ndata_options = { length = 16 }\nmodel = 'mlp:4'\nbatch = 4\n\
                   steps = 1\noptimizer = { name = 'sgd', lr = 0.1 }\n",
     );
     let run = folder.run("train recipe.toml --logdir run");

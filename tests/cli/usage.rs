@@ -1,6 +1,10 @@
 //! `--help`, `devices`, and pipes that nobody reads.
 use std::io::pipe;
 
+use secateur::data::OpenOptions;
+use secateur::settings::{Form, Settings};
+use secateur::train::Recipe;
+
 use crate::folder::{Folder, Run};
 use crate::inspect::write_model;
 use crate::train::train;
@@ -24,6 +28,33 @@ fn help_shows_an_example_and_the_exit_codes() {
     }
     assert_eq!(help("--version").trim(), concat!("secateur ", env!("CARGO_PKG_VERSION")));
     assert_eq!(folder.list("."), [""; 0], "help writes no files");
+}
+
+/// The library's lists give the options: each with its help, under its heading, as what it takes.
+#[test]
+fn options_come_from_the_lists_of_the_library() {
+    let folder = Folder::new();
+    let text = folder.run("train --help").ok().out;
+    let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("no `{part}` in {text}"));
+    let options =
+        ["Data:", "--length <N>", "--size <HEIGHTxWIDTH>", "--drop-missing", "--split-seed"];
+    let training =
+        ["Training:", "--steps <N>", "--optimizer <OPTIMIZER>", "--drop-last", "--lr <LR>"];
+    let places: Vec<usize> =
+        [&options[..], &training, &["Run:", "--logdir"]].concat().into_iter().map(at).collect();
+    assert!(at("Data:") < places[1] && places[4] < at("Training:"), "{text}");
+    assert!(at("Training:") < places[6] && at("--lr <LR>") < at("Run:"), "{text}");
+    let all = OpenOptions::LIST.iter().map(|s| (s.name, s.help, s.form));
+    let recipes = Recipe::LIST.iter().map(|s| (s.name, s.help, s.form));
+    for (name, help, form) in all.chain(recipes).filter(|(name, ..)| *name != "data") {
+        let offered = text.contains(&format!("--{}", name.replace('_', "-")));
+        assert_eq!(offered, form != Form::File, "{name}");
+        let first = help.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
+        assert!(form == Form::File || text.contains(&first), "no `{first}` in {text}");
+    }
+    folder.run("train --lr -x").fails(2, &["-x"]);
+    folder.run("train --size 8").fails(2, &["'8' for '--size <HEIGHTxWIDTH>'", "like 32x32"]);
+    folder.run("train --seed -3").fails(2, &["'-3' for '--seed <N>'", "0 or more"]);
 }
 
 #[test]

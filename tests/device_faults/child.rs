@@ -48,23 +48,21 @@ fn child() {
 }
 
 fn run(logdir: &Path) -> Result<()> {
-    let gpu = Gpu::open(&GpuOptions { cache_dir: None, ..GpuOptions::from_env()? })?;
+    let gpu = Gpu::open(&GpuOptions::from_env()?.cache_dir(None))?;
     eprintln!("opened");
     let batches = Batches::new(digits().train, 32, Some(1))?;
     let op = TrainOp::new(&gpu, &Model::mlp(&[64]), Optimizer::adam(0.01), batches, 1)?;
     let spec = "pruning_frequency=7,sparsity_function_end_step=45".parse()?;
-    let options = TrainOptions {
-        number_of_steps: Some(STEPS),
-        save_every_n_steps: Some(SAVE_EVERY),
-        trace_every_n_steps: std::env::var_os(TRACED).map(|_| 1),
-        on_event: Some(Box::new(|event| match event {
+    let options = TrainOptions::default()
+        .number_of_steps(Some(STEPS))
+        .save_every_n_steps(Some(SAVE_EVERY))
+        .trace_every_n_steps(std::env::var_os(TRACED).map(|_| 1))
+        .on_event(Some(Box::new(|event| match event {
             Event::Start { step, .. } => eprintln!("start: {} step {step}", unix_seconds()),
             Event::DeviceLost { cause } => eprintln!("lost: {cause}"),
             Event::SaveFailed { message, .. } => eprintln!("save failed: {message}"),
             _ => {}
-        })),
-        ..Default::default()
-    };
+        })));
     train(op, Some(logdir), Pruning::new(spec)?.conditional_mask_update_op(), options).map(|_| ())
 }
 

@@ -27,7 +27,7 @@ pub fn tensors(step: u64, words: usize) -> [Vec<Tensor>; 2] {
 /// Saves `step` into `logdir`.
 pub fn save(logdir: &Path, step: u64, keep: usize) -> Result<PathBuf> {
     let [model, optimizer] = tensors(step, WORDS);
-    let manifest = Manifest { global_step: step, ..Manifest::default() };
+    let manifest = Manifest::default().global_step(step);
     checkpoint::save(logdir, manifest, &model, &optimizer, Retention::newest(keep))
 }
 

@@ -62,7 +62,7 @@ impl Patient {
     fn new() -> Self {
         let logdir = tempfile::tempdir().unwrap();
         let [model, optimizer] = tensors(77, WORDS);
-        let manifest = Manifest { global_step: 77, ..Manifest::default() };
+        let manifest = Manifest::default().global_step(77);
         let retention = Retention::newest(1);
         let folder =
             checkpoint::save(logdir.path(), manifest, &model, &optimizer, retention).unwrap();
@@ -132,7 +132,7 @@ impl Patient {
             FileEntry { name: name.into(), bytes: bytes.len() as u64, xxh3 }
         };
         let files = [MODEL_FILE, OPTIMIZER_FILE].map(entry).into();
-        let manifest = Manifest { files, ..self.manifest.clone() };
+        let manifest = self.manifest.clone().files(files);
         let line = serde_json::to_string(&manifest).unwrap();
         let text = format!("{line}\n{:016x}", xxh3_64(line.as_bytes()));
         replace(&self.folder.join(MANIFEST_FILE), text.as_bytes());

@@ -124,21 +124,19 @@ fn retrain(name: &str, more: &str) -> std::result::Result<(), String> {
         }
     };
     let mut compared = Ok(0);
-    let options = TrainOptions {
-        number_of_steps: Some(states.len() as u64),
-        init_feed_dict: vec![
+    let options = TrainOptions::default()
+        .number_of_steps(Some(states.len() as u64))
+        .init_feed_dict(vec![
             ("fc.weight".into(), flat(&states[0]["w"])),
             ("fc.bias".into(), flat(&states[0]["b"])),
-        ],
-        train_step_fn: Some(Box::new(|context| {
+        ])
+        .train_step_fn(Some(Box::new(|context| {
             let k = context.global_step() as usize - 1;
             let state = compare(k, context.session()?, &states[k]);
             compared = std::mem::replace(&mut compared, Ok(0)).and_then(|n| state.map(|()| n + 1));
             context.train()?;
             Ok(StepReturn::default())
-        })),
-        ..Default::default()
-    };
+        })));
     train(train_op, None, pruning.conditional_mask_update_op(), options).unwrap();
     let compared = compared?;
     assert_eq!(compared, states.len());

@@ -49,7 +49,7 @@ fn trained(gpu: &Gpu, data: &Arc<Dataset>, steps: u64) -> Session {
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
     let train_op =
         TrainOp::new(gpu, &Model::mlp(&[16]), Optimizer::adam(0.01), batches, 3).unwrap();
-    let options = TrainOptions { number_of_steps: Some(steps), ..Default::default() };
+    let options = TrainOptions::default().number_of_steps(Some(steps));
     train(train_op, None, op, options).unwrap().session
 }
 
@@ -111,11 +111,8 @@ fn steps_report_errors_in_the_units_of_the_data() {
                 first = step.metric;
             }
         };
-        let options = TrainOptions {
-            number_of_steps: Some(1),
-            on_event: Some(Box::new(on_event)),
-            ..Default::default()
-        };
+        let options =
+            TrainOptions::default().number_of_steps(Some(1)).on_event(Some(Box::new(on_event)));
         train(op, None, secateur::MaskUpdateOp::none(), options).unwrap();
         first.unwrap().1
     };
@@ -263,7 +260,7 @@ fn steps_need_no_loop() {
     let looped = {
         let batches = Batches::new(Arc::clone(&data), 16, Some(3)).unwrap();
         let op = TrainOp::new(gpu, &Model::mlp(&[16]), Optimizer::adam(0.01), batches, 3).unwrap();
-        let options = TrainOptions { number_of_steps: Some(5), ..Default::default() };
+        let options = TrainOptions::default().number_of_steps(Some(5));
         train(op, None, secateur::MaskUpdateOp::none(), options).unwrap().session
     };
     let network = Model::mlp(&[16]).network(16, &Input::from(&*data)).unwrap();
@@ -343,7 +340,7 @@ fn an_own_source_trains_and_is_evaluated() {
     let data = regression();
     let train_op =
         TrainOp::new(gpu, &Model::mlp(&[16]), Optimizer::adam(0.01), own(&data, None), 3).unwrap();
-    let options = TrainOptions { number_of_steps: Some(20), ..Default::default() };
+    let options = TrainOptions::default().number_of_steps(Some(20));
     let session = train(train_op, None, secateur::MaskUpdateOp::none(), options).unwrap().session;
     let found = session.evaluate_batches(&mut own(&data, None)).unwrap();
     let want = session.evaluate(&data).unwrap();
@@ -371,7 +368,7 @@ fn malformed_batches_are_named_and_cost_nothing() {
         let source = own(&data, Some((4, spoil)));
         let train_op =
             TrainOp::new(gpu, &Model::mlp(&[16]), Optimizer::adam(0.01), source, 3).unwrap();
-        let options = TrainOptions { number_of_steps: Some(9), ..Default::default() };
+        let options = TrainOptions::default().number_of_steps(Some(9));
         let none = secateur::MaskUpdateOp::none();
         let error = train(train_op, Some(folder.path()), none, options).unwrap_err();
         let text = error.to_string();
@@ -406,7 +403,7 @@ fn other_rows_are_not_resumed_on() {
         let data = Arc::unwrap_or_clone(classes(3)).with_columns(names).unwrap();
         let batches = Batches::new(data, 16, Some(3)).unwrap();
         let op = TrainOp::new(gpu, &Model::mlp(&[16]), Optimizer::adam(0.01), batches, 3).unwrap();
-        let options = TrainOptions { number_of_steps: Some(steps), ..Default::default() };
+        let options = TrainOptions::default().number_of_steps(Some(steps));
         train(op, Some(folder.path()), secateur::MaskUpdateOp::none(), options)
     };
     go("a b c d e", 2).unwrap();

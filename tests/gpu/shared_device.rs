@@ -86,7 +86,7 @@ fn lost<T: std::fmt::Debug>(result: secateur::Result<T>) {
 fn five_steps(gpu: &Gpu) -> Session {
     let batches = Batches::new(digits().train, 32, Some(1)).unwrap();
     let op = TrainOp::new(gpu, &Model::mlp(&[16]), Optimizer::adam(0.01), batches, 1).unwrap();
-    let options = TrainOptions { number_of_steps: Some(5), ..Default::default() };
+    let options = TrainOptions::default().number_of_steps(Some(5));
     train(op, None, MaskUpdateOp::none(), options).unwrap().session
 }
 
@@ -129,7 +129,7 @@ fn what_the_device_was_not_given_is_not_used() {
     let Some(host) = host(|_| wgpu::DeviceDescriptor::default()) else { return };
     let folder = tempfile::tempdir().unwrap();
     let cache_dir = Some(folder.path().to_owned());
-    let options = GpuOptions { precision: Precision::Mixed, cache_dir, ..Default::default() };
+    let options = GpuOptions::default().precision(Precision::Mixed).cache_dir(cache_dir);
     let shared = host.share(&options).unwrap();
     let report = shared.report();
     assert_eq!((report.max_binding, report.max_buffer), (128 << 20, 256 << 20));
@@ -144,7 +144,7 @@ fn what_the_device_was_not_given_is_not_used() {
     let mut choices = shared.target().choices;
     assert!(choices.set(0, "blocks"));
     shared.keep_tuning(&choices).unwrap();
-    let other = Gpu::open(&GpuOptions { adapter: Some(report.name.clone()), ..options }).unwrap();
+    let other = Gpu::open(&options.adapter(Some(report.name.clone()))).unwrap();
     assert_eq!(
         (other.target().choices, shared.report().name.as_str()),
         (choices, &*other.report().name)
@@ -158,10 +158,7 @@ fn what_the_device_was_not_given_is_not_used() {
 fn what_is_useful_is_asked_for() {
     let Some(host) = host(Gpu::descriptor) else { return };
     let (shared, own) = (host.share(&GpuOptions::default()).unwrap(), gpu().expect("it was there"));
-    assert_eq!(
-        shared.report(),
-        &secateur::gpu::AdapterReport { cooperative: None, ..own.report().clone() }
-    );
+    assert_eq!(shared.report(), &own.report().clone().cooperative(None));
     assert_eq!(shared.target().subgroup, own.target().subgroup);
 }
 
@@ -251,17 +248,15 @@ fn a_run_ends_with_its_device() {
     let batches = Batches::new(digits().train, 32, Some(1)).unwrap();
     let op = TrainOp::new(&shared, &Model::mlp(&[16]), Optimizer::adam(0.01), batches, 1).unwrap();
     let mut starts = 0;
-    let options = TrainOptions {
-        number_of_steps: Some(40),
-        max_retries: 7,
-        save_summaries_steps: Some(1),
-        on_event: Some(Box::new(|event| match event {
+    let options = TrainOptions::default()
+        .number_of_steps(Some(40))
+        .max_retries(7)
+        .save_summaries_steps(Some(1))
+        .on_event(Some(Box::new(|event| match event {
             Event::Start { .. } => starts += 1,
             Event::Step(step) if step.step == 20 => host.device.destroy(),
             _ => {}
-        })),
-        ..Default::default()
-    };
+        })));
     let begun = Instant::now();
     lost(train(op, Some(folder.path()), MaskUpdateOp::none(), options).map(|_| ()));
     // Retries would sleep 0 + 1 + ... + 6 s.

@@ -57,7 +57,7 @@ fn choices_are_kept_by_adapter_and_driver() {
     }
     let dir = tempfile::tempdir().unwrap();
     let cache_dir = Some(dir.path().to_owned());
-    let options = GpuOptions { cache_dir, ..GpuOptions::from_env().unwrap() };
+    let options = GpuOptions::from_env().unwrap().cache_dir(cache_dir);
     let open = || Gpu::open(&options).unwrap();
     let first = open();
     assert_eq!(first.target().choices, Choices::default());
@@ -73,7 +73,7 @@ fn choices_are_kept_by_adapter_and_driver() {
         assert_eq!(open().target().choices, Choices::default());
     }
     // A folder that is a file is an error by name, and no folder none.
-    let options = GpuOptions { cache_dir: Some(file.clone()), ..options.clone() };
+    let options = options.clone().cache_dir(Some(file.clone()));
     let error = Gpu::open(&options).unwrap().keep_tuning(&choosing("tiles-64")).unwrap_err();
     assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
 }

@@ -7,7 +7,6 @@ use secateur::checkpoint::{
     self, Checkpoint, Lock, MODEL_FILE, Manifest, OPTIMIZER_FILE, Retention,
 };
 use secateur::storage::{Tensor, TensorData};
-use serde_json::json;
 
 mod damage;
 mod retention;
@@ -41,20 +40,18 @@ fn optimizer() -> Vec<Tensor> {
 }
 
 fn manifest(step: u64) -> Manifest {
-    Manifest {
-        global_step: step,
-        seed: u64::MAX,
-        epoch: 3,
-        cursor: 1437,
-        last_mask_update_step: step.saturating_sub(1),
-        model: "mlp:300-100".into(),
-        pruning: Some(json!({"target_sparsity": 0.9, "name": "x\ny"})),
-        adapter: "llvmpipe".into(),
-        driver: "Mesa 25".into(),
-        begun_unix: 1_700_000_000,
-        created_unix: 1_700_003_600,
-        ..Manifest::default()
-    }
+    Manifest::default()
+        .global_step(step)
+        .seed(u64::MAX)
+        .epoch(3)
+        .cursor(1437)
+        .last_mask_update_step(step.saturating_sub(1))
+        .model("mlp:300-100".into())
+        .pruning(Some("target_sparsity=0.9,name=x\ny".into()))
+        .adapter("llvmpipe".into())
+        .driver("Mesa 25".into())
+        .begun_unix(1_700_000_000)
+        .created_unix(1_700_003_600)
 }
 
 fn save(logdir: &Path, step: u64) -> PathBuf {
@@ -113,7 +110,7 @@ fn round_trip_is_exact() {
 
     let version = env!("CARGO_PKG_VERSION").into();
     let files = found.manifest.files.clone();
-    assert_eq!(found.manifest, Manifest { format: 1, version, files, ..manifest(12_000) });
+    assert_eq!(found.manifest, manifest(12_000).format(1).version(version).files(files));
     for (file, name) in found.manifest.files.iter().zip([MODEL_FILE, OPTIMIZER_FILE]) {
         assert_eq!(file.name, name);
         assert_eq!(file.bytes, fs::metadata(path.join(name)).unwrap().len());

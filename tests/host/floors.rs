@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// Lowest first. Add a module here before adding it to the crate.
 const FLOORS: &[&[&str]] = &[
     &["error"],
-    &["storage"],
+    &["storage", "settings"],
     &["gpu", "data"],
     &["kernels", "raw"],
     &["graph"],

@@ -13,6 +13,7 @@ mod paths;
 mod planner;
 mod plans;
 mod pruning;
+mod settings;
 mod shaders;
 mod shrink;
 mod summary;

@@ -32,10 +32,10 @@ fn mlp_with_sgd_and_revived_weights() {
 /// Norms and clips between gradients and optimizers, averages behind them, and evaluation by those.
 #[test]
 fn mlp_with_clipped_gradients_and_averages() {
-    let clip = Clip { value: None, norm: Some(1.0), global_norm: Some(2.0) };
+    let clip = Clip::default().norm(Some(1.0)).global_norm(Some(2.0));
     let multipliers = vec![Multiplier { name: "fc2.weight".into(), factor: 0.5 }];
     let rmsprop = Optimizer::named("rmsprop", 0.01).unwrap();
-    let training = Training { clip, multipliers, average: Some(0.99), ..rmsprop.into() };
+    let training = Training::from(rmsprop).clip(clip).multipliers(multipliers).average(Some(0.99));
     insta::assert_snapshot!(plan(training, Pruned::Revive));
 }
 
@@ -48,21 +48,21 @@ fn each_setting_launches_its_own() {
         ["gradient_norm", "clip_value", "clip_norm", "weight_average"].map(count)
     };
     let adam = || Training::from(Optimizer::adam(0.1));
-    let clip = |clip| launches(Training { clip, ..adam() });
+    let clip = |clip| launches(adam().clip(clip));
     let none = Clip::default();
     // Four parameters.
     assert_eq!(launches(adam()), [0, 0, 0, 0]);
-    assert_eq!(clip(Clip { value: Some(1.0), ..none }), [0, 4, 0, 0]);
-    assert_eq!(clip(Clip { norm: Some(1.0), ..none }), [4, 0, 4, 0]);
-    assert_eq!(clip(Clip { global_norm: Some(1.0), ..none }), [4, 0, 4, 0]);
+    assert_eq!(clip(none.value(Some(1.0))), [0, 4, 0, 0]);
+    assert_eq!(clip(none.norm(Some(1.0))), [4, 0, 4, 0]);
+    assert_eq!(clip(none.global_norm(Some(1.0))), [4, 0, 4, 0]);
     assert_eq!(
-        clip(Clip { value: Some(1.0), norm: Some(1.0), global_norm: Some(1.0) }),
+        clip(Clip::default().value(Some(1.0)).norm(Some(1.0)).global_norm(Some(1.0))),
         [8, 4, 8, 0]
     );
-    assert_eq!(launches(Training { average: Some(0.9), ..adam() }), [0, 0, 0, 4]);
+    assert_eq!(launches(adam().average(Some(0.9))), [0, 0, 0, 4]);
     let multiplier = |factor| {
         let multipliers = vec![Multiplier { name: "bias".into(), factor }];
-        launches(Training { multipliers, ..adam() })
+        launches(adam().multipliers(multipliers))
     };
     assert_eq!(multiplier(0.5), [0, 2, 0, 0]);
     assert_eq!(multiplier(1.0), [0; 4]);

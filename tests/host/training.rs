@@ -53,7 +53,7 @@ fn a_cosine_ends_where_it_says() {
 fn a_step_carries_its_rate() {
     let decay = Decay::Exponential { decay_steps: 1, rate: 0.999_999, staircase: false };
     let schedule = Schedule { warmup_steps: 0, decay };
-    let training = Training { schedule, average: Some(0.9), ..Optimizer::adam(0.1).into() };
+    let training = Training::from(Optimizer::adam(0.1)).schedule(schedule).average(Some(0.9));
     let step = training.step(1_000_001, 7);
     let want = f64::from(0.1f32) * 0.999_999f64.powi(1_000_000);
     assert_eq!(step.learning_rate, want as f32);
@@ -73,16 +73,16 @@ fn ranges_are_checked_and_named() {
     let adam = || Training::from(Optimizer::adam(0.1));
     let schedule = |decay| {
         let schedule = Schedule { warmup_steps: 0, decay };
-        refused(Training { schedule, ..adam() })
+        refused(adam().schedule(schedule))
     };
     let exponential =
         |decay_steps, rate| schedule(Decay::Exponential { decay_steps, rate, staircase: false });
     let boundaries = |boundaries| schedule(Decay::Steps { boundaries, factor: 0.1 });
-    let clip = |clip| refused(Training { clip, ..adam() });
+    let clip = |clip| refused(adam().clip(clip));
     let none = Clip::default();
     let multiplier = |name: &str, factor| {
         let multipliers = vec![Multiplier { name: name.into(), factor }];
-        refused(Training { multipliers, ..adam() })
+        refused(adam().multipliers(multipliers))
     };
     let of = |optimizer: Optimizer| refused(optimizer.into());
     let rms = |decay, momentum, epsilon| {
@@ -96,12 +96,12 @@ fn ranges_are_checked_and_named() {
         (exponential(5, f64::NAN), "`schedule.rate`: NaN must be above 0"),
         (schedule(Decay::Cosine { steps: 0, end: 0.0 }), "`schedule.steps`: 0 must be 1 or more"),
         (schedule(Decay::Cosine { steps: 9, end: 1.5 }), "`schedule.end`: 1.5 must be in 0 to 1"),
-        (clip(Clip { value: Some(0.0), ..none }), "`clip.value`: 0 must be above 0"),
-        (clip(Clip { norm: Some(-1.0), ..none }), "`clip.norm`: -1 must be above 0"),
-        (clip(Clip { global_norm: Some(f32::INFINITY), ..none }), "`clip.global_norm`: inf must"),
+        (clip(none.value(Some(0.0))), "`clip.value`: 0 must be above 0"),
+        (clip(none.norm(Some(-1.0))), "`clip.norm`: -1 must be above 0"),
+        (clip(none.global_norm(Some(f32::INFINITY))), "`clip.global_norm`: inf must"),
         (multiplier("fc[", 1.0), "`multipliers`: `fc[`: "),
         (multiplier("fc", -1.0), "`multipliers`: -1 must be at least 0"),
-        (refused(Training { average: Some(1.0), ..adam() }), "`average`: 1 must be at least 0 and"),
+        (refused(adam().average(Some(1.0))), "`average`: 1 must be at least 0 and"),
         (rms(1.0, 0.0, 1e-3), "`decay`: 1 must"),
         (rms(0.9, -0.1, 1e-3), "`momentum`: -0.1 must"),
         (rms(0.9, 0.0, 0.0), "`epsilon`: 0 must be above 0"),
@@ -125,11 +125,11 @@ fn ranges_are_checked_and_named() {
     let multipliers = [("fc1", 0.5), ("bias", 2.0)]
         .map(|(name, factor)| Multiplier { name: name.into(), factor })
         .to_vec();
-    let training = Training { multipliers, ..adam() };
-    assert_eq!(training.multipliers(&["fc1.weight", "fc2.bias", "x"]).unwrap(), [0.5, 2.0, 1.0]);
-    let message = training.multipliers(&["fc1.bias"]).unwrap_err().to_string();
+    let training = adam().multipliers(multipliers);
+    assert_eq!(training.factors(&["fc1.weight", "fc2.bias", "x"]).unwrap(), [0.5, 2.0, 1.0]);
+    let message = training.factors(&["fc1.bias"]).unwrap_err().to_string();
     assert!(message.contains("`fc1` and `bias` both match fc1.bias"), "{message}");
-    let message = training.multipliers(&["fc1.weight"]).unwrap_err().to_string();
+    let message = training.factors(&["fc1.weight"]).unwrap_err().to_string();
     assert!(message.contains("`bias` matches none of fc1.weight"), "{message}");
 }
 
@@ -170,13 +170,11 @@ fn files_hold_what_differs_from_the_defaults() {
         decay = { name = 'exponential', decay_steps = 9, rate = 0.5 }";
     let read: Training = toml::from_str(text).unwrap();
     let decay = Decay::Exponential { decay_steps: 9, rate: 0.5, staircase: false };
-    let want = Training {
-        optimizer: Optimizer::named("lion", 0.001).unwrap(),
-        schedule: Schedule { warmup_steps: 5, decay },
-        clip: Clip { norm: Some(0.5), ..Default::default() },
-        multipliers: vec![Multiplier { name: "bias".into(), factor: 2.0 }],
-        average: Some(0.99),
-    };
+    let want = Training::from(Optimizer::named("lion", 0.001).unwrap())
+        .schedule(Schedule { warmup_steps: 5, decay })
+        .clip(Clip::default().norm(Some(0.5)))
+        .multipliers(vec![Multiplier { name: "bias".into(), factor: 2.0 }])
+        .average(Some(0.99));
     assert_eq!(read, want);
     assert_eq!(toml::from_str::<Training>(&toml::to_string(&want).unwrap()).unwrap(), want);
     for (wrong, part) in [

@@ -7,7 +7,7 @@ use secateur_extension::{ClippedExp, clipped_exp_reference};
 /// `SECATEUR_REQUIRE_GPU=1`.
 fn gpu() -> Option<Gpu> {
     let options = GpuOptions::from_env().unwrap_or_else(|e| panic!("{e}"));
-    match Gpu::open(&GpuOptions { cache_dir: None, ..options }) {
+    match Gpu::open(&options.cache_dir(None)) {
         Ok(gpu) => Some(gpu),
         Err(e @ Error::NoAdapter { .. }) => {
             let required = std::env::var("SECATEUR_REQUIRE_GPU").is_ok_and(|v| v == "1");

@@ -19,7 +19,7 @@ fn the_source_trains_and_resumes_to_the_bit() {
         let train_op =
             TrainOp::new(&gpu, &model, Optimizer::adam(0.01), Waves::new(32), 5).unwrap();
         let masks = Pruning::new(spec(0.1).sparsity_function_end_step(200)).unwrap();
-        let options = TrainOptions { number_of_steps: Some(steps), ..Default::default() };
+        let options = TrainOptions::default().number_of_steps(Some(steps));
         let logdir = folder.join(name);
         train(train_op, Some(&logdir), masks.conditional_mask_update_op(), options).unwrap()
     };

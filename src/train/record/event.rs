@@ -45,6 +45,7 @@ pub enum Event {
 
 /// A train step.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct StepEvent {
     /// Global step, counted from 1.
     pub step: u64,

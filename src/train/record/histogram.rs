@@ -7,6 +7,7 @@ const BINS: usize = 64;
 
 /// Counts of values in bins.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Histogram {
     /// Smallest value.
     pub min: f64,

@@ -19,6 +19,7 @@ pub enum End {
 
 /// What a run leaves behind.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct TrainOutcome {
     /// Loss of the last step executed; `None` when the run was at its limit already.
     pub loss: Option<f32>,

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::outcome::{End, Finished};
 use super::saver::Saver;
-use super::saves::{Outcome, Saves};
+use super::saves::Saves;
 use super::supervisor::Supervisor;
-use crate::checkpoint::Manifest;
 use crate::data::{Batch, Cursor};
 use crate::session::StepResult;
 use crate::session::{MaskEvent, Session, Trace};
@@ -28,6 +27,8 @@ pub(super) struct Run<'s, 'a> {
     data_ended: bool,
     pub(super) global_step: u64,
     pub(super) last_mask_update: u64,
+    /// The checkpoint that it began from.
+    pub(super) restored: Option<PathBuf>,
     /// Where the batches of the next step begin.
     pub(super) cursor: Cursor,
     /// Global step that it starts from.
@@ -38,6 +39,8 @@ pub(super) struct Run<'s, 'a> {
     pub(super) last: Option<StepEvent>,
     /// That the masks miss the target has been said.
     warned: bool,
+    /// That the run ends before its schedule does.
+    short: Option<String>,
 }
 
 /// Difference of reached from asked sparsity that is worth a warning: more than rounding makes in
@@ -52,7 +55,14 @@ impl<'s, 'a> Run<'s, 'a> {
         if let Some(limit) = supervisor.options.number_of_steps {
             supervisor.mask_update_op.check_fires(global_step, limit, last_mask_update)?;
         }
-        supervisor.first_step.get_or_insert(global_step);
+        let began = *supervisor.first_step.get_or_insert(global_step);
+        let limit = supervisor.options.number_of_steps.filter(|_| began == global_step);
+        let short = limit.and_then(|limit| {
+            supervisor.mask_update_op.falls_short(global_step, limit, last_mask_update)
+        });
+        if let Some(short) = &short {
+            log::warn!("{short}");
+        }
         let cursor = supervisor.train_op.batches.cursor();
         let saves = supervisor.logdir.as_ref().map(|logdir| {
             let retention = supervisor.options.retention();
@@ -72,6 +82,8 @@ impl<'s, 'a> Run<'s, 'a> {
             data_ended: false,
             global_step,
             last_mask_update,
+            restored: state.restored,
+            short,
             cursor,
             first_step: global_step,
             origin,
@@ -92,6 +104,9 @@ impl<'s, 'a> Run<'s, 'a> {
         };
         let seconds = self.origin.elapsed().as_secs_f64();
         let checkpoint = self.last_save()?;
+        if let Some(short) = self.short.filter(|_| end == End::StepLimit) {
+            log::warn!("{}", short.replacen("ends", "ended", 1));
+        }
         let Self { session, global_step, last, .. } = self;
         Ok(Finished { end, session, global_step, last, checkpoint, seconds })
     }
@@ -187,90 +202,6 @@ impl<'s, 'a> Run<'s, 'a> {
             self.last_mask_update = global_step;
         }
         Ok(Some(returned.should_stop))
-    }
-
-    /// Moves a save under way on, and begins one when it is due. Never blocks; while one is under
-    /// way the next is put off.
-    fn save_if_due(&mut self) -> Result<()> {
-        let Some(saves) = &mut self.saves else { return Ok(()) };
-        let known = self.last.as_ref().map_or(self.first_step, |event| event.step);
-        if let Some(outcome) = saves.poll(&self.session, known)? {
-            self.saved(outcome)?;
-        }
-        let options = &self.supervisor.options;
-        let every = options.save_every_n_steps.filter(|_| self.global_step > self.first_step);
-        let by_step = every.is_some_and(|n| self.global_step.is_multiple_of(n));
-        let by_request = options.save.as_ref().is_some_and(|s| s.swap(false, Ordering::Relaxed));
-        let interval = options.save_interval_secs;
-        if self.saves.as_mut().is_some_and(|s| s.is_due(by_step || by_request, interval)) {
-            match self.begin_save() {
-                // Staging that finds no room is as a disk that does not.
-                Err(e @ Error::OutOfMemory { .. }) => self.save_failed(self.global_step, &e)?,
-                begun => begun?,
-            }
-        }
-        Ok(())
-    }
-
-    /// The checkpoint at the end; waits for one under way, and for itself.
-    fn last_save(&mut self) -> Result<Option<PathBuf>> {
-        let Some(saves) = &mut self.saves else { return Ok(None) };
-        self.session.flush()?;
-        if let Some(outcome) = saves.wait(&self.session)? {
-            self.saved(outcome)?;
-        }
-        self.begin_save()?;
-        self.session.flush()?;
-        let Some(saves) = &mut self.saves else { return Ok(None) };
-        match saves.wait(&self.session)?.expect("a save was begun") {
-            // At the end there is no next save: a failure is the run's.
-            Outcome::Failed(_, e) => Err(e),
-            outcome => self.saved(outcome),
-        }
-    }
-
-    fn begin_save(&mut self) -> Result<()> {
-        let Some(saves) = &mut self.saves else { return Ok(()) };
-        let report = self.session.gpu().report();
-        let pruning = self.supervisor.mask_update_op.spec().map(serde_json::to_value).transpose();
-        let manifest = Manifest {
-            global_step: self.global_step,
-            seed: self.supervisor.train_op.seed,
-            epoch: self.cursor.epoch,
-            cursor: self.cursor.row,
-            last_mask_update_step: self.last_mask_update,
-            model: self.session.network().to_owned(),
-            schema: self.session.schema().cloned(),
-            pruning: pruning.map_err(|e| Error::argument("pruning", e.to_string()))?,
-            adapter: report.name.clone(),
-            driver: report.driver.clone(),
-            begun_unix: self.supervisor.begun_unix,
-            ..Default::default()
-        };
-        saves.begin(&mut self.session, manifest)
-    }
-
-    /// Tells what became of a save. A full disk is no reason to stop training: the next save may
-    /// find room.
-    fn saved(&mut self, outcome: Outcome) -> Result<Option<PathBuf>> {
-        let path = outcome.path();
-        match outcome {
-            Outcome::Failed(step, e) => self.save_failed(step, &e)?,
-            Outcome::Written(event, histograms) => {
-                self.supervisor.losses = 0;
-                self.supervisor.summarise(|scalars| scalars.checkpoint(&event, &histograms))?;
-                self.supervisor.tell(event)?;
-            }
-        }
-        Ok(path)
-    }
-
-    fn save_failed(&mut self, step: u64, error: &Error) -> Result<()> {
-        log::warn!("checkpoint of step {step} failed, training goes on: {error}");
-        self.supervisor.failures += 1;
-        let failures = self.supervisor.failures;
-        self.supervisor.summarise(|scalars| scalars.save_failed(step, failures))?;
-        self.supervisor.tell(Event::SaveFailed { step, message: error.to_string() })
     }
 
     fn limit_reached(&self, global_step: u64) -> bool {

@@ -1,7 +1,9 @@
 //! When a run saves, and what becomes of it.
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::run::Run;
 use super::saver::{Saved, Saver};
 use crate::checkpoint::Manifest;
 use crate::session::Session;
@@ -14,6 +16,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Saves {
     saver: Saver,
+    started: Instant,
     /// When the last one was begun.
     begun: Instant,
     /// One is wanted as soon as the one under way is done.
@@ -31,7 +34,8 @@ pub(super) enum Outcome {
 
 impl Saves {
     pub(super) fn new(saver: Saver) -> Self {
-        Self { saver, begun: Instant::now(), due: false, stall: Duration::ZERO }
+        let now = Instant::now();
+        Self { saver, started: now, begun: now, due: false, stall: Duration::ZERO }
     }
 
     /// Forgets a save whose copies may never be submitted.
@@ -60,9 +64,14 @@ impl Saves {
     }
 
     /// Whether one is to begin now: it is `wanted`, or `interval` seconds have passed since the
-    /// last began, or one was put off; while one is under way the next is.
-    pub(super) fn is_due(&mut self, wanted: bool, interval: f64) -> bool {
-        let by_clock = interval > 0.0 && self.begun.elapsed().as_secs_f64() >= interval;
+    /// last began, or one was put off; while one is under way the next is. Above 0 `first` makes
+    /// the first intervals shorter: it is the first one, and each one after is as long as the run
+    /// was before it.
+    pub(super) fn is_due(&mut self, wanted: bool, interval: f64, first: f64) -> bool {
+        let so_far = (self.begun - self.started).as_secs_f64();
+        let early = if first > 0.0 { so_far.max(first) } else { f64::INFINITY };
+        let passed = self.begun.elapsed().as_secs_f64();
+        let by_clock = interval > 0.0 && passed >= interval.min(early);
         self.due |= wanted || by_clock;
         self.due && !self.saver.is_busy()
     }
@@ -97,5 +106,97 @@ impl Outcome {
             Self::Written(Event::Checkpoint { path, .. }, _) => Some(path.clone()),
             _ => None,
         }
+    }
+}
+
+/// What of a run is about its saves.
+impl Run<'_, '_> {
+    /// Moves a save under way on, and begins one when it is due. Never blocks; while one is under
+    /// way the next is put off.
+    pub(super) fn save_if_due(&mut self) -> Result<()> {
+        let Some(saves) = &mut self.saves else { return Ok(()) };
+        let known = self.last.as_ref().map_or(self.first_step, |event| event.step);
+        if let Some(outcome) = saves.poll(&self.session, known)? {
+            self.saved(outcome)?;
+        }
+        let options = &self.supervisor.options;
+        let every = options.save_every_n_steps.filter(|_| self.global_step > self.first_step);
+        let by_step = every.is_some_and(|n| self.global_step.is_multiple_of(n));
+        let by_request = options.save.as_ref().is_some_and(|s| s.swap(false, Ordering::Relaxed));
+        let (interval, first) = (options.save_interval_secs, options.first_save_secs);
+        let wanted = by_step || by_request;
+        if self.saves.as_mut().is_some_and(|s| s.is_due(wanted, interval, first)) {
+            match self.begin_save() {
+                // Staging that finds no room is as a disk that does not.
+                Err(e @ Error::OutOfMemory { .. }) => self.save_failed(self.global_step, &e)?,
+                begun => begun?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The checkpoint at the end; waits for one under way, and for itself.
+    pub(super) fn last_save(&mut self) -> Result<Option<PathBuf>> {
+        let Some(saves) = &mut self.saves else { return Ok(None) };
+        self.session.flush()?;
+        if let Some(outcome) = saves.wait(&self.session)? {
+            self.saved(outcome)?;
+        }
+        // Nothing was done: the checkpoint that the run began from is its last one.
+        if let Some(path) = self.restored.take_if(|_| self.global_step == self.first_step) {
+            return Ok(Some(path));
+        }
+        self.begin_save()?;
+        self.session.flush()?;
+        let Some(saves) = &mut self.saves else { return Ok(None) };
+        match saves.wait(&self.session)?.expect("a save was begun") {
+            // At the end there is no next save: a failure is the run's.
+            Outcome::Failed(_, e) => Err(e),
+            outcome => self.saved(outcome),
+        }
+    }
+
+    fn begin_save(&mut self) -> Result<()> {
+        let Some(saves) = &mut self.saves else { return Ok(()) };
+        let report = self.session.gpu().report();
+        let manifest = Manifest {
+            global_step: self.global_step,
+            seed: self.supervisor.train_op.seed,
+            epoch: self.cursor.epoch,
+            cursor: self.cursor.row,
+            last_mask_update_step: self.last_mask_update,
+            model: self.session.network().to_owned(),
+            schema: self.session.schema().cloned(),
+            data: self.supervisor.fingerprint(),
+            pruning: self.supervisor.mask_update_op.spec().map(ToString::to_string),
+            adapter: report.name.clone(),
+            driver: report.driver.clone(),
+            begun_unix: self.supervisor.begun_unix,
+            ..Default::default()
+        };
+        saves.begin(&mut self.session, manifest)
+    }
+
+    /// Tells what became of a save. A full disk is no reason to stop training: the next save may
+    /// find room.
+    fn saved(&mut self, outcome: Outcome) -> Result<Option<PathBuf>> {
+        let path = outcome.path();
+        match outcome {
+            Outcome::Failed(step, e) => self.save_failed(step, &e)?,
+            Outcome::Written(event, histograms) => {
+                self.supervisor.losses = 0;
+                self.supervisor.summarise(|scalars| scalars.checkpoint(&event, &histograms))?;
+                self.supervisor.tell(event)?;
+            }
+        }
+        Ok(path)
+    }
+
+    fn save_failed(&mut self, step: u64, error: &Error) -> Result<()> {
+        log::warn!("checkpoint of step {step} failed, training goes on: {error}");
+        self.supervisor.failures += 1;
+        let failures = self.supervisor.failures;
+        self.supervisor.summarise(|scalars| scalars.save_failed(step, failures))?;
+        self.supervisor.tell(Event::SaveFailed { step, message: error.to_string() })
     }
 }

@@ -1,8 +1,11 @@
 //! What a network starts from: a checkpoint, or its initial values.
+use std::path::PathBuf;
+
 use super::supervisor::Supervisor;
 use crate::checkpoint::{self, Manifest};
 use crate::data::{Cursor, Schema};
 use crate::optim::{Multiplier, Training};
+use crate::prune::MaskUpdateOp;
 use crate::session::Session;
 use crate::train::guard::guarded;
 use crate::train::options::InitOp;
@@ -15,18 +18,24 @@ use crate::{Error, Result};
 pub(super) struct State {
     pub(super) global_step: u64,
     pub(super) last_mask_update: u64,
+    /// The checkpoint's folder.
+    pub(super) restored: Option<PathBuf>,
 }
 
 impl Supervisor<'_> {
     /// A session as the newest checkpoint has it, or with initial values where there is none.
     pub(super) fn session(&mut self) -> Result<(Session, State)> {
+        let newest = self.logdir.as_ref().map(|l| checkpoint::newest(&l.path)).transpose()?;
+        let newest = newest.flatten();
+        if let Some(found) = newest.as_ref().filter(|_| !self.options.drop_masks) {
+            self.hold_masks(found)?;
+        }
         let plans = self.train_op.plans(&self.mask_update_op, self.logdir.is_some())?;
         let (gpu, network) = (&self.train_op.gpu, &self.train_op.network);
         let (training, seed) = (self.train_op.training.clone(), self.train_op.seed);
         let mut session = Session::build(gpu, network, training, plans, seed)?;
         session.set_schema(self.train_op.batches.schema());
-        let newest = self.logdir.as_ref().map(|l| checkpoint::newest(&l.path)).transpose()?;
-        let state = match newest.flatten() {
+        let state = match newest {
             Some(found) => self.restore(&mut session, &found)?,
             None => self.initialise(&mut session)?,
         };
@@ -44,15 +53,43 @@ impl Supervisor<'_> {
         Ok((session, state))
     }
 
+    /// Where the run has no pruning and `found` has masks: keeps the pruned weights pruned.
+    fn hold_masks(&mut self, found: &checkpoint::Checkpoint) -> Result<()> {
+        let Some(pruning) = &found.manifest.pruning else { return Ok(()) };
+        if self.mask_update_op.spec().is_some() {
+            return Ok(());
+        }
+        let held = pruning.parse().and_then(MaskUpdateOp::held);
+        self.mask_update_op = held.map_err(|e| {
+            let message = format!(
+                "its pruning, {pruning}, cannot be read ({e}), so that its masks cannot be held; \
+                 train with that pruning, or drop the masks (drop_masks)"
+            );
+            Error::file(&found.path, message)
+        })?;
+        log::warn!(
+            "not pruned further: what is pruned in {} stays pruned; drop the masks (drop_masks) to \
+             let it grow again",
+            found.path.display()
+        );
+        Ok(())
+    }
+
     fn restore(&mut self, session: &mut Session, found: &checkpoint::Checkpoint) -> Result<State> {
         for skipped in &found.skipped {
             log::warn!("skipped {skipped}");
         }
         let manifest = &found.manifest;
         self.check_same_run(manifest).map_err(|message| Error::file(&found.path, message))?;
-        session.restore(found)?;
+        session.restore_as(found, self.options.override_run)?;
         let cursor = Cursor { epoch: manifest.epoch, row: manifest.cursor };
-        self.train_op.batches.seek(cursor)?;
+        match self.train_op.batches.seek(cursor) {
+            // Other rows or batches: the next epoch begins.
+            Err(_) if self.options.override_run => {
+                self.train_op.batches.seek(Cursor { epoch: manifest.epoch + 1, row: 0 })?;
+            }
+            sought => sought?,
+        }
         if manifest.begun_unix > 0 {
             self.begun_unix = manifest.begun_unix;
         }
@@ -60,6 +97,7 @@ impl Supervisor<'_> {
         Ok(State {
             global_step: manifest.global_step,
             last_mask_update: manifest.last_mask_update_step,
+            restored: Some(found.path.clone()),
         })
     }
 
@@ -70,11 +108,23 @@ impl Supervisor<'_> {
             let model = &manifest.model;
             return Err(format!("holds {model}, this run trains {network}; choose another logdir"));
         }
-        if manifest.seed != seed {
+        let overridden = self.options.override_run;
+        if manifest.seed != seed && !overridden {
             let other = manifest.seed;
             return Err(format!(
                 "was trained with seed {other}, this run has seed {seed}; \
                  use that seed or another logdir"
+            ));
+        }
+        let (there, here) = (&manifest.data, self.fingerprint());
+        if let (Some(there), Some(here)) = (there, &here)
+            && there != here
+            && !overridden
+        {
+            let name = self.train_op.batches.name();
+            return Err(format!(
+                "was trained on other rows (fingerprint {there}) than those of {name} ({here}); \
+                 train on the same data, choose another logdir, or override (override_run)"
             ));
         }
         let schema = self.train_op.batches.schema();
@@ -85,6 +135,11 @@ impl Supervisor<'_> {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Of the rows, as manifests have it.
+    pub(super) fn fingerprint(&self) -> Option<String> {
+        self.train_op.batches.fingerprint().map(|hash| format!("{hash:016x}"))
     }
 
     fn initialise(&mut self, session: &mut Session) -> Result<State> {

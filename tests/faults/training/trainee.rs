@@ -103,29 +103,27 @@ impl Job {
         let adam = Optimizer::adam(0.01);
         let op = TrainOp::new(&Gpu::open(&gpu_options())?, &Model::mlp(&[32]), adam, batches, 1)?;
         let spec = "pruning_frequency=5,sparsity_function_end_step=50".parse()?;
-        let options = TrainOptions {
-            number_of_steps: Some(self.steps),
-            save_every_n_steps: self.save_every_n_steps,
-            save_interval_secs: self.save_interval_secs,
-            max_to_keep: self.max_to_keep,
-            keep_every_n_hours: self.keep_every_n_hours,
-            trace_every_n_steps: self.trace_every_n_steps,
-            save_summaries_steps: Some(1),
-            train_step_fn: Some(Box::new(move |step| {
+        let options = TrainOptions::default()
+            .number_of_steps(Some(self.steps))
+            .save_every_n_steps(self.save_every_n_steps)
+            .save_interval_secs(self.save_interval_secs)
+            .max_to_keep(self.max_to_keep)
+            .keep_every_n_hours(self.keep_every_n_hours)
+            .trace_every_n_steps(self.trace_every_n_steps)
+            .save_summaries_steps(Some(1))
+            .train_step_fn(Some(Box::new(move |step| {
                 step.train()?;
                 let bad = self.nan_at == Some(step.global_step());
-                Ok(StepReturn { loss: bad.then_some(f32::NAN), ..Default::default() })
-            })),
-            on_event: Some(Box::new(told)),
-            ..Default::default()
-        };
+                Ok(StepReturn::default().loss(bad.then_some(f32::NAN)))
+            })))
+            .on_event(Some(Box::new(told)));
         let mask_update_op = Pruning::new(spec)?.conditional_mask_update_op();
         train(op, Some(&self.logdir), mask_update_op, options)
     }
 }
 
 fn gpu_options() -> GpuOptions {
-    GpuOptions { cache_dir: None, ..GpuOptions::from_env().unwrap() }
+    GpuOptions::from_env().unwrap().cache_dir(None)
 }
 
 /// Whether there is an adapter; else a line on stderr.

@@ -146,7 +146,7 @@ fn a_tensor_over_the_limit_is_named() {
 fn a_device_within_webgpus_limits_computes() {
     let Some(gpu) = gpu() else { return };
     let adapter = Some(gpu.report().name.clone());
-    let options = GpuOptions { adapter, limits: Limits::WebGpu, ..Default::default() };
+    let options = GpuOptions::default().adapter(adapter).limits(Limits::WebGpu);
     let small = Gpu::open(&options).unwrap();
     assert_eq!((small.report().max_binding, small.report().max_buffer), (128 << 20, 256 << 20));
     adds(&small, 2);

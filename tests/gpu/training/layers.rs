@@ -98,16 +98,14 @@ impl Run<'_> {
         losses: &mut Vec<u32>,
     ) {
         let op = TrainOp::new(self.gpu, &self.model, &self.training, batches, SEED).unwrap();
-        let options = TrainOptions {
-            number_of_steps: Some(steps),
-            train_step_fn,
-            on_event: Some(Box::new(|event| {
+        let options = TrainOptions::default()
+            .number_of_steps(Some(steps))
+            .train_step_fn(train_step_fn)
+            .on_event(Some(Box::new(|event| {
                 if let Event::Step(step) = event {
                     losses.push(step.loss.to_bits());
                 }
-            })),
-            ..Default::default()
-        };
+            })));
         train(op, Some(logdir), pruning(self.mode), options).unwrap();
     }
 }
@@ -118,7 +116,7 @@ pub(super) fn files(logdir: &Path) -> [Vec<u8>; 2] {
 }
 
 pub(super) fn averaged() -> Training {
-    Training { average: Some(0.9), ..Optimizer::adam(0.01).into() }
+    Training::from(Optimizer::adam(0.01)).average(Some(0.9))
 }
 
 /// Step 10 ends within an epoch: random numbers, statistics and states go on where they were.
@@ -210,14 +208,11 @@ fn states_go_on_from_window_to_window() {
         let still = Optimizer::sgd(1e-30);
         let op = TrainOp::from_network(gpu, network.clone(), still, batches.epochs(Some(1)), SEED);
         let mut losses = Vec::new();
-        let options = TrainOptions {
-            on_event: Some(Box::new(|event| {
-                if let Event::Step(step) = event {
-                    losses.push(step.loss);
-                }
-            })),
-            ..Default::default()
-        };
+        let options = TrainOptions::default().on_event(Some(Box::new(|event| {
+            if let Event::Step(step) = event {
+                losses.push(step.loss);
+            }
+        })));
         train(op.unwrap(), None, MaskUpdateOp::none(), options).unwrap();
         losses.iter().map(|&l| f64::from(l)).sum::<f64>() / losses.len() as f64
     };

@@ -67,7 +67,7 @@ pub fn train_op(gpu: &Gpu, training: impl Into<Training>) -> TrainOp<'static> {
 }
 
 pub fn steps(number: u64) -> TrainOptions<'static> {
-    TrainOptions { number_of_steps: Some(number), ..Default::default() }
+    TrainOptions::default().number_of_steps(Some(number))
 }
 
 /// Trains `steps` steps without files.
@@ -87,15 +87,12 @@ pub fn run_op(
     steps: u64,
 ) -> (TrainOutcome, Vec<StepEvent>) {
     let mut events = Vec::new();
-    let options = TrainOptions {
-        number_of_steps: Some(steps),
-        on_event: Some(Box::new(|event| {
+    let options =
+        TrainOptions::default().number_of_steps(Some(steps)).on_event(Some(Box::new(|event| {
             if let Event::Step(step) = event {
                 events.push(step.clone());
             }
-        })),
-        ..Default::default()
-    };
+        })));
     let outcome = train(train_op, None, mask_update_op, options).unwrap();
     (outcome, events)
 }
@@ -178,7 +175,7 @@ fn nothing_to_prune_is_an_error() {
     let Some(gpu) = gpu() else { return };
     let spec = spec(Pruned::Zero).do_not_prune(vec!["fc".into()]);
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
-    let options = TrainOptions { number_of_steps: Some(20), ..Default::default() };
+    let options = TrainOptions::default().number_of_steps(Some(20));
     let error = train(train_op(gpu, Optimizer::adam(0.01)), None, op, options).unwrap_err();
     assert!(error.to_string().contains("do_not_prune"), "{error}");
 }
@@ -186,7 +183,7 @@ fn nothing_to_prune_is_an_error() {
 #[test]
 fn a_schedule_that_cannot_fire_is_an_error() {
     let Some(gpu) = gpu() else { return };
-    let options = TrainOptions { number_of_steps: Some(2), ..Default::default() };
+    let options = TrainOptions::default().number_of_steps(Some(2));
     let op = pruning(Pruned::Zero);
     let error = train(train_op(gpu, Optimizer::adam(0.01)), None, op, options).unwrap_err();
     assert!(matches!(&error, Error::Argument { .. }), "{error}");
@@ -196,7 +193,7 @@ fn a_schedule_that_cannot_fire_is_an_error() {
 #[test]
 fn a_loss_that_is_not_finite_ends_the_run() {
     let Some(gpu) = gpu() else { return };
-    let options = TrainOptions { number_of_steps: Some(40), ..Default::default() };
+    let options = TrainOptions::default().number_of_steps(Some(40));
     let optimizer = Optimizer::sgd(1e30);
     let error = train(train_op(gpu, optimizer), None, MaskUpdateOp::none(), options).unwrap_err();
     let Error::NonFinite { step, tensor } = &error else { panic!("{error}") };

@@ -82,17 +82,15 @@ fn events(gpu: &Gpu, train_step_fn: Option<TrainStepFn<'_>>) -> Vec<StepEvent> {
     let optimizer = Optimizer::sgd(1e-30);
     let op = TrainOp::from_network(gpu, bigrams(), optimizer, batches, SEED).unwrap();
     let mut events = Vec::new();
-    let options = TrainOptions {
-        number_of_steps: train_step_fn.is_some().then_some(1),
-        train_step_fn,
-        init_feed_dict: vec![("table".into(), table())],
-        on_event: Some(Box::new(|event| {
+    let options = TrainOptions::default()
+        .number_of_steps(train_step_fn.is_some().then_some(1))
+        .train_step_fn(train_step_fn)
+        .init_feed_dict(vec![("table".into(), table())])
+        .on_event(Some(Box::new(|event| {
             if let Event::Step(step) = event {
                 events.push(step.clone());
             }
-        })),
-        ..Default::default()
-    };
+        })));
     train(op.accumulate_gradients(), None, MaskUpdateOp::none(), options).unwrap();
     events
 }
@@ -179,15 +177,12 @@ fn go(
         Some(network) => TrainOp::from_network(gpu, network, optimizer, batches, SEED),
         None => TrainOp::new(gpu, &Model::mlp(&MODEL), optimizer, batches, SEED),
     };
-    let options = TrainOptions {
-        number_of_steps: Some(steps),
-        on_event: Some(Box::new(|event| {
+    let options =
+        TrainOptions::default().number_of_steps(Some(steps)).on_event(Some(Box::new(|event| {
             if let Event::Step(step) = event {
                 losses.push(step.loss.to_bits());
             }
-        })),
-        ..Default::default()
-    };
+        })));
     train(op.unwrap(), Some(logdir), pruning(Pruned::Zero), options).unwrap();
 }
 

@@ -37,16 +37,14 @@ fn go(
         context.apply()?;
         Ok(StepReturn::default())
     });
-    let options = TrainOptions {
-        number_of_steps: Some(12),
-        train_step_fn: accumulates.then_some(twice),
-        on_event: Some(Box::new(|event| {
+    let options = TrainOptions::default()
+        .number_of_steps(Some(12))
+        .train_step_fn(accumulates.then_some(twice))
+        .on_event(Some(Box::new(|event| {
             if let Event::Step(step) = event {
                 losses.push(step.loss.to_bits());
             }
-        })),
-        ..Default::default()
-    };
+        })));
     let session = train(op, Some(logdir), pruning(mode), options).unwrap().session;
     let again = session.plan().matches("=recomputed/").count();
     let scratch = session.memory().scratch;

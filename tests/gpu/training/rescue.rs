@@ -7,7 +7,7 @@ use secateur::data::{Batch, BatchSource, Batches, Cursor, Task};
 use secateur::kernels::Pruned;
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
-use secateur::train::{Event, StepContext, StepReturn, TrainOp, TrainOptions, train};
+use secateur::train::{Event, StepContext, StepReturn, TrainOp, train};
 use secateur::{Error, Model, Result};
 
 use super::{MODEL, SEED, blobs, pruning, steps, train_op};
@@ -67,13 +67,10 @@ fn an_error_leaves_a_checkpoint() {
 fn an_observer_that_panics_is_not_called_again() {
     let Some(gpu) = gpu() else { return };
     let (folder, calls) = (tempfile::tempdir().unwrap(), Shared::new(0));
-    let options = TrainOptions {
-        on_event: Some(Box::new(|event| {
-            calls.set(calls.get() + 1);
-            assert!(!matches!(event, Event::Step(step) if step.step == 5), "seen enough");
-        })),
-        ..steps(20)
-    };
+    let options = steps(20).on_event(Some(Box::new(|event| {
+        calls.set(calls.get() + 1);
+        assert!(!matches!(event, Event::Step(step) if step.step == 5), "seen enough");
+    })));
     let op = train_op(gpu, Optimizer::adam(0.01));
     let error = train(op, Some(folder.path()), pruning(Pruned::Zero), options).unwrap_err();
     assert!(error.to_string().contains("`on_event` panicked: seen enough"), "{error}");
@@ -87,7 +84,7 @@ fn an_observer_that_panics_is_not_called_again() {
 fn what_is_not_finite_is_never_saved() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let options = TrainOptions { save_every_n_steps: Some(1), ..steps(400) };
+    let options = steps(400).save_every_n_steps(Some(1));
     let op = train_op(gpu, Optimizer::sgd(1e30));
     let error = train(op, Some(folder.path()), MaskUpdateOp::none(), options).unwrap_err();
     assert!(matches!(error, Error::NonFinite { .. }), "{error}");
@@ -139,16 +136,13 @@ fn a_torn_step_is_not_saved() {
     .enumerate()
     {
         let folder = tempfile::tempdir().unwrap();
-        let options = TrainOptions {
-            train_step_fn: Some(Box::new(move |step| {
-                if step.global_step() == 4 {
-                    work(step)?;
-                    return Err(Error::argument("mine", "no more"));
-                }
-                step.train().map(|()| StepReturn::default())
-            })),
-            ..steps(9)
-        };
+        let options = steps(9).train_step_fn(Some(Box::new(move |step| {
+            if step.global_step() == 4 {
+                work(step)?;
+                return Err(Error::argument("mine", "no more"));
+            }
+            step.train().map(|()| StepReturn::default())
+        })));
         let op = train_op(gpu, Optimizer::adam(0.01)).accumulate_gradients();
         let error = train(op, Some(folder.path()), MaskUpdateOp::none(), options).unwrap_err();
         assert!(error.to_string().contains("no more"), "{error}");
@@ -163,17 +157,13 @@ fn an_error_before_the_submission_forgets_the_step_and_the_save() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
     let [failed, straight] = ["failed", "straight"].map(|n| folder.path().join(n));
-    let options = TrainOptions {
-        save_every_n_steps: Some(6),
-        train_step_fn: Some(Box::new(|step| {
-            step.train()?;
-            match step.global_step() {
-                7 => Err(Error::argument("mine", "no more")),
-                _ => Ok(StepReturn::default()),
-            }
-        })),
-        ..steps(9)
-    };
+    let options = steps(9).save_every_n_steps(Some(6)).train_step_fn(Some(Box::new(|step| {
+        step.train()?;
+        match step.global_step() {
+            7 => Err(Error::argument("mine", "no more")),
+            _ => Ok(StepReturn::default()),
+        }
+    })));
     let run = |logdir: &Path, options| {
         train(train_op(gpu, Optimizer::adam(0.01)), Some(logdir), pruning(Pruned::Revive), options)
     };
@@ -194,14 +184,12 @@ fn a_value_that_is_not_finite_is_named_where_the_loss_hides_it() {
     let run = |op: MaskUpdateOp, number, name: &str, value: f32, losses: fn(u64) -> Option<f32>| {
         let folder = tempfile::tempdir().unwrap();
         let len = if name == "fc1.weight" { 120 } else { 260 };
-        let options = TrainOptions {
-            init_feed_dict: vec![(name.to_owned(), vec![value; len])],
-            train_step_fn: Some(Box::new(move |step| {
+        let options = steps(number)
+            .init_feed_dict(vec![(name.to_owned(), vec![value; len])])
+            .train_step_fn(Some(Box::new(move |step| {
                 step.train()?;
-                Ok(StepReturn { loss: losses(step.global_step()), should_stop: false })
-            })),
-            ..steps(number)
-        };
+                Ok(StepReturn::default().loss(losses(step.global_step())))
+            })));
         let op = train(train_op(gpu, Optimizer::adam(0.01)), Some(folder.path()), op, options);
         assert_eq!(checkpoints(folder.path()), [""; 0]);
         match op.unwrap_err() {
@@ -226,17 +214,14 @@ fn a_value_that_is_not_finite_is_named_where_the_loss_hides_it() {
 fn an_error_after_a_loss_that_is_not_finite_saves_nothing() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let options = TrainOptions {
-        train_step_fn: Some(Box::new(|step| {
-            step.train()?;
-            match step.global_step() {
-                3 => Ok(StepReturn { loss: Some(f32::NAN), should_stop: false }),
-                4 => Err(Error::argument("mine", "no more")),
-                _ => Ok(StepReturn::default()),
-            }
-        })),
-        ..steps(9)
-    };
+    let options = steps(9).train_step_fn(Some(Box::new(|step| {
+        step.train()?;
+        match step.global_step() {
+            3 => Ok(StepReturn::default().loss(Some(f32::NAN))),
+            4 => Err(Error::argument("mine", "no more")),
+            _ => Ok(StepReturn::default()),
+        }
+    })));
     let op = train_op(gpu, Optimizer::adam(0.01));
     // Which error it is depends on what has arrived.
     train(op, Some(folder.path()), MaskUpdateOp::none(), options).unwrap_err();

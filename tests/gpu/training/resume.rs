@@ -23,15 +23,12 @@ fn go(
     steps: u64,
     losses: &mut Vec<u32>,
 ) -> TrainOutcome {
-    let options = TrainOptions {
-        number_of_steps: Some(steps),
-        on_event: Some(Box::new(|event| {
+    let options =
+        TrainOptions::default().number_of_steps(Some(steps)).on_event(Some(Box::new(|event| {
             if let Event::Step(step) = event {
                 losses.push(step.loss.to_bits());
             }
-        })),
-        ..Default::default()
-    };
+        })));
     train(train_op(gpu, training), Some(logdir), op, options).unwrap()
 }
 
@@ -45,13 +42,11 @@ fn files(logdir: &Path) -> [Vec<u8>; 2] {
 /// average.
 fn everything(optimizer: Optimizer) -> Training {
     let decay = Decay::Exponential { decay_steps: 5, rate: 0.5, staircase: false };
-    Training {
-        schedule: Schedule { warmup_steps: 12, decay },
-        clip: Clip { value: Some(0.02), norm: Some(0.04), global_norm: Some(0.06) },
-        multipliers: vec![Multiplier { name: "fc2".into(), factor: 0.5 }],
-        average: Some(0.99),
-        ..optimizer.into()
-    }
+    Training::from(optimizer)
+        .schedule(Schedule { warmup_steps: 12, decay })
+        .clip(Clip::default().value(Some(0.02)).norm(Some(0.04)).global_norm(Some(0.06)))
+        .multipliers(vec![Multiplier { name: "fc2".into(), factor: 0.5 }])
+        .average(Some(0.99))
 }
 
 /// 52 rows in batches of 16: step 9 ends inside the third epoch; masks change at 3, 6, ... 15, 16.
@@ -156,7 +151,7 @@ fn another_run_in_the_logdir_is_refused() {
     let start = |model: &Model, seed| {
         let batches = secateur::Batches::new(blobs(), 16, Some(seed)).unwrap();
         let op = secateur::TrainOp::new(gpu, model, optimizer, batches, seed).unwrap();
-        let options = TrainOptions { number_of_steps: Some(9), ..Default::default() };
+        let options = TrainOptions::default().number_of_steps(Some(9));
         train(op, Some(folder.path()), MaskUpdateOp::none(), options).map(|_| ())
     };
     let model = start(&Model::mlp(&[4]), SEED).unwrap_err().to_string();

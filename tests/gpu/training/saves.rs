@@ -21,7 +21,7 @@ use crate::shared::Shared;
 
 fn run(gpu: &Gpu, logdir: &Path, options: TrainOptions<'_>) -> Result<TrainOutcome> {
     let op = train_op(gpu, Optimizer::adam(0.01));
-    let options = TrainOptions { max_to_keep: 100, ..options };
+    let options = options.max_to_keep(100);
     train(op, Some(logdir), pruning(Pruned::Revive), options)
 }
 
@@ -32,7 +32,7 @@ fn files(logdir: &Path, step: u64) -> [Vec<u8>; 2] {
 
 /// How long a save takes is the disk's affair: a run that is to see some goes on until it has.
 fn until(stop: &Arc<AtomicBool>) -> TrainOptions<'static> {
-    TrainOptions { stop: Some(Arc::clone(stop)), ..steps(100_000) }
+    steps(100_000).stop(Some(Arc::clone(stop)))
 }
 
 /// The copy is taken between two steps, though the host is steps ahead of the device.
@@ -42,17 +42,13 @@ fn a_save_on_the_way_holds_just_the_steps_before_it() {
     let folder = tempfile::tempdir().unwrap();
     let [saving, straight] = ["saving", "straight"].map(|n| folder.path().join(n));
     let (stop, mut saved) = (Arc::new(AtomicBool::new(false)), Vec::new());
-    let options = TrainOptions {
-        save_every_n_steps: Some(7),
-        on_event: Some(Box::new(|event| {
-            if let Event::Checkpoint { step, seconds, stall_seconds, .. } = event {
-                assert!(0.0 < *stall_seconds && stall_seconds < seconds, "{event:?}");
-                saved.push(*step);
-                stop.store(saved.len() >= 3, Relaxed);
-            }
-        })),
-        ..until(&stop)
-    };
+    let options = until(&stop).save_every_n_steps(Some(7)).on_event(Some(Box::new(|event| {
+        if let Event::Checkpoint { step, seconds, stall_seconds, .. } = event {
+            assert!(0.0 < *stall_seconds && stall_seconds < seconds, "{event:?}");
+            saved.push(*step);
+            stop.store(saved.len() >= 3, Relaxed);
+        }
+    })));
     run(gpu, &saving, options).unwrap();
     assert_eq!(saved[0], 7);
     for step in saved {
@@ -70,22 +66,20 @@ fn a_save_asked_for_during_another_comes_after_it() {
         let folder = tempfile::tempdir().unwrap();
         let [stop, save] = [false, true].map(|set| Arc::new(AtomicBool::new(set)));
         let (mut saved, said) = (Vec::new(), Shared::new(false));
-        let options = TrainOptions {
-            save: Some(Arc::clone(&save)),
-            train_step_fn: Some(Box::new(|step| {
+        let options = until(&stop)
+            .save(Some(Arc::clone(&save)))
+            .train_step_fn(Some(Box::new(|step| {
                 // The copies of the first are not even submitted.
                 save.fetch_or(twice && step.global_step() == 1, Relaxed);
                 said.set(step.should_stop());
                 step.train().map(|()| StepReturn::default())
-            })),
-            on_event: Some(Box::new(|event| {
+            })))
+            .on_event(Some(Box::new(|event| {
                 if let Event::Checkpoint { step, .. } = event {
                     saved.push(*step);
                     stop.store(true, Relaxed);
                 }
-            })),
-            ..until(&stop)
-        };
+            })));
         let last = run(gpu, folder.path(), options).unwrap().global_step;
         assert!(said.get() && !save.load(Relaxed), "a stop is known in the step that it precedes");
         let want = if twice { vec![0, last - 1, last] } else { vec![0, last] };
@@ -99,15 +93,11 @@ fn a_resumed_run_does_not_save_what_it_has_restored() {
     let folder = tempfile::tempdir().unwrap();
     let mut saved = Vec::new();
     for last in [6, 7] {
-        let options = TrainOptions {
-            save_every_n_steps: Some(6),
-            on_event: Some(Box::new(|event| {
-                if let Event::Checkpoint { step, .. } = event {
-                    saved.push(*step);
-                }
-            })),
-            ..steps(last)
-        };
+        let options = steps(last).save_every_n_steps(Some(6)).on_event(Some(Box::new(|event| {
+            if let Event::Checkpoint { step, .. } = event {
+                saved.push(*step);
+            }
+        })));
         run(gpu, folder.path(), options).unwrap();
     }
     assert_eq!(saved, [6, 7]);
@@ -119,18 +109,17 @@ fn saves_by_the_clock() {
     for (seconds, on_the_way) in [(0.0, false), (1e-9, true)] {
         let folder = tempfile::tempdir().unwrap();
         let (stop, mut saved) = (Arc::new(AtomicBool::new(false)), Vec::new());
-        let options = TrainOptions {
-            save_interval_secs: seconds,
-            on_event: Some(Box::new(|event| match event {
-                Event::Checkpoint { step, .. } => {
-                    saved.push(*step);
-                    stop.store(true, Relaxed);
-                }
-                Event::Step(step) if !on_the_way => stop.store(step.step >= 20, Relaxed),
-                _ => {}
-            })),
-            ..until(&stop)
-        };
+        let options =
+            until(&stop).save_interval_secs(seconds).on_event(Some(Box::new(
+                |event| match event {
+                    Event::Checkpoint { step, .. } => {
+                        saved.push(*step);
+                        stop.store(true, Relaxed);
+                    }
+                    Event::Step(step) if !on_the_way => stop.store(step.step >= 20, Relaxed),
+                    _ => {}
+                },
+            )));
         let last = run(gpu, folder.path(), options).unwrap().global_step;
         let want = if on_the_way { vec![0, last - 1, last] } else { vec![last] };
         assert_eq!(saved, want);
@@ -147,10 +136,10 @@ fn training_outlasts_saves_that_fail() {
     let (stop, mut seen) = (Arc::new(AtomicBool::new(false)), Vec::new());
     let notes = Notes::default();
     let told = Arc::clone(&notes.seen);
-    let options = TrainOptions {
-        save_every_n_steps: Some(3),
-        summary_writer: Summaries::Own(Box::new(notes)),
-        on_event: Some(Box::new(|event| {
+    let options = until(&stop)
+        .save_every_n_steps(Some(3))
+        .summary_writer(Summaries::Own(Box::new(notes)))
+        .on_event(Some(Box::new(|event| {
             let (saved, message) = match event {
                 Event::Checkpoint { .. } => (true, ""),
                 Event::SaveFailed { message, .. } => (false, message.as_str()),
@@ -164,9 +153,7 @@ fn training_outlasts_saves_that_fail() {
                 [.., last] => stop.store(last, Relaxed),
                 [] => {}
             }
-        })),
-        ..until(&stop)
-    };
+        })));
     let outcome = run(gpu, &logdir, options).unwrap();
     assert_eq!(outcome.end, End::Stopped);
     assert!(
@@ -186,14 +173,11 @@ fn a_last_save_that_fails_is_the_runs_error() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
     let [logdir, away] = ["logdir", "away"].map(|n| folder.path().join(n));
-    let options = TrainOptions {
-        on_event: Some(Box::new(|event| {
-            if matches!(event, Event::Step(step) if step.step == 4) {
-                fs::rename(&logdir, &away).unwrap();
-            }
-        })),
-        ..steps(4)
-    };
+    let options = steps(4).on_event(Some(Box::new(|event| {
+        if matches!(event, Event::Step(step) if step.step == 4) {
+            fs::rename(&logdir, &away).unwrap();
+        }
+    })));
     let error = run(gpu, &logdir, options).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error}");
 }
@@ -214,7 +198,7 @@ fn as_many_are_kept_as_the_options_say() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
     for number in [3, 4, 5] {
-        let options = TrainOptions { max_to_keep: 2, ..steps(number) };
+        let options = steps(number).max_to_keep(2);
         let op = train_op(gpu, Optimizer::adam(0.01));
         train(op, Some(folder.path()), pruning(Pruned::Zero), options).unwrap();
     }
@@ -246,9 +230,8 @@ fn a_save_in_several_parts_comes_back_whole() {
 fn an_error_waits_for_the_save_that_is_being_written() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let options = TrainOptions {
-        save: Some(Arc::new(AtomicBool::new(true))),
-        train_step_fn: Some(Box::new(|step| {
+    let options = steps(9).save(Some(Arc::new(AtomicBool::new(true)))).train_step_fn(Some(
+        Box::new(|step| {
             // Both parts have been taken, and the thread has only begun.
             if step.global_step() == 3 {
                 return Err(Error::NonFinite { step: 3, tensor: "mine".to_owned() });
@@ -256,9 +239,8 @@ fn an_error_waits_for_the_save_that_is_being_written() {
             step.train()?;
             // The copies have arrived, to be taken one part a step from the second on.
             step.loss().map(|_| StepReturn::default())
-        })),
-        ..steps(9)
-    };
+        }),
+    ));
     train(large(gpu), Some(folder.path()), MaskUpdateOp::none(), options).unwrap_err();
     let names = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name());
     let names: Vec<String> = names.map(|n| n.into_string().unwrap()).collect();

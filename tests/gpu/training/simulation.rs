@@ -80,8 +80,8 @@ impl Host {
     fn clip(&self, gradients: &mut [Vec<f32>], training: &Training) {
         let parameters = self.network.graph.parameters();
         let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
-        let factors = training.multipliers(&names).unwrap();
-        let Clip { value, norm, global_norm } = training.clip;
+        let factors = training.factors(&names).unwrap();
+        let Clip { value, norm, global_norm, .. } = training.clip;
         let floats = |g: Vec<f64>| g.into_iter().map(|g| g as f32).collect();
         let mut total = 0.0;
         for ((g, factor), mask) in gradients.iter_mut().zip(factors).zip(&self.masks) {
@@ -274,21 +274,23 @@ fn clipped(clip: Clip) -> Training {
     ];
     let decay = Decay::Cosine { steps: 18, end: 0.1 };
     let schedule = Schedule { warmup_steps: 4, decay };
-    Training { clip, multipliers, schedule, ..HEAVY.into() }
+    Training::from(HEAVY).clip(clip).multipliers(multipliers).schedule(schedule)
 }
 
 /// Bounds that bite: gradients of a tensor have norms of a tenth here, and elements of a hundredth.
-const CLIPS: [Clip; 5] = [
-    Clip { value: None, norm: None, global_norm: None },
-    Clip { value: Some(0.01), norm: None, global_norm: None },
-    Clip { value: None, norm: Some(0.03), global_norm: None },
-    Clip { value: None, norm: None, global_norm: Some(0.05) },
-    Clip { value: Some(0.02), norm: Some(0.04), global_norm: Some(0.06) },
-];
+fn clips() -> [Clip; 5] {
+    [
+        Clip::default(),
+        Clip::default().value(Some(0.01)),
+        Clip::default().norm(Some(0.03)),
+        Clip::default().global_norm(Some(0.05)),
+        Clip::default().value(Some(0.02)).norm(Some(0.04)).global_norm(Some(0.06)),
+    ]
+}
 
 #[test]
 fn a_clipped_run_on_a_schedule_follows_the_host() {
-    follow_the_host(&network(), &CLIPS.map(clipped));
+    follow_the_host(&network(), &clips().map(clipped));
 }
 
 /// What is compared differs by more than the bound, so the tests above tell it apart.
@@ -303,8 +305,8 @@ fn the_bound_tells_the_settings_apart() {
     let mode = |m| Host::losses(network(), &HEAVY.into(), m);
     all_apart(&[Pruned::Zero, Pruned::Revive, Pruned::Freeze].map(mode));
     let clip = |clip| Host::losses(network(), &clipped(clip), Pruned::Revive);
-    let mut all = CLIPS.map(clip).to_vec();
-    let mut one = clipped(CLIPS[4]);
+    let mut all = clips().map(clip).to_vec();
+    let mut one = clipped(clips()[4]);
     one.multipliers.pop();
     all.push(Host::losses(network(), &one, Pruned::Revive));
     one.schedule.warmup_steps = 0;

@@ -19,22 +19,20 @@ fn explicit_values_then_init_fn_on_a_fresh_start_only() {
     let folder = tempfile::tempdir().unwrap();
     let (inits, locals) = (Shared::new(0), Shared::new(0));
     let run = |steps| {
-        let options = TrainOptions {
-            number_of_steps: Some(steps),
-            init_feed_dict: vec![("fc3.bias".into(), vec![0.25, 0.5, 0.75])],
-            init_fn: Some(Box::new(|session| {
+        let options = TrainOptions::default()
+            .number_of_steps(Some(steps))
+            .init_feed_dict(vec![("fc3.bias".into(), vec![0.25, 0.5, 0.75])])
+            .init_fn(Some(Box::new(|session| {
                 inits.set(inits.get() + 1);
                 assert_eq!(session.weights("fc3.bias")?, [0.25, 0.5, 0.75]);
                 session.set_weights("fc2.bias", &[0.125; 13])
-            })),
-            local_init_op: Some(Box::new(|session| {
+            })))
+            .local_init_op(Some(Box::new(|session| {
                 locals.set(locals.get() + 1);
                 let fresh = session.weights("fc2.bias")? == [0.125; 13];
                 assert_eq!(fresh, locals.get() == 1, "restored values are not overwritten");
                 Ok(())
-            })),
-            ..Default::default()
-        };
+            })));
         let op = MaskUpdateOp::none();
         train(train_op(gpu, Optimizer::adam(0.01)), Some(folder.path()), op, options).unwrap()
     };
@@ -47,11 +45,9 @@ fn explicit_values_then_init_fn_on_a_fresh_start_only() {
 fn wrong_initial_values_are_named() {
     let Some(gpu) = gpu() else { return };
     let start = |name: &str, values: Vec<f32>| {
-        let options = TrainOptions {
-            number_of_steps: Some(2),
-            init_feed_dict: vec![(name.into(), values)],
-            ..Default::default()
-        };
+        let options = TrainOptions::default()
+            .number_of_steps(Some(2))
+            .init_feed_dict(vec![(name.into(), values)]);
         let op = MaskUpdateOp::none();
         train(train_op(gpu, Optimizer::adam(0.01)), None, op, options).unwrap_err()
     };
@@ -104,16 +100,14 @@ fn a_stop_ends_the_run_with_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&stop);
-    let options = TrainOptions {
-        number_of_steps: Some(1_000_000),
-        stop: Some(stop),
-        on_event: Some(Box::new(move |event| {
+    let options = TrainOptions::default()
+        .number_of_steps(Some(1_000_000))
+        .stop(Some(stop))
+        .on_event(Some(Box::new(move |event| {
             if let Event::Step(step) = event {
                 set.fetch_or(step.step >= 5, Ordering::Relaxed);
             }
-        })),
-        ..Default::default()
-    };
+        })));
     let op = MaskUpdateOp::none();
     let train_op = train_op(gpu, Optimizer::adam(0.01));
     let outcome = train(train_op, Some(folder.path()), op, options).unwrap();

@@ -38,11 +38,8 @@ fn run<'a>(
     steps: u64,
     step: impl FnMut(&mut StepContext<'_>) -> Result<StepReturn> + Send + 'a,
 ) -> Result<TrainOutcome> {
-    let options = TrainOptions {
-        number_of_steps: Some(steps),
-        train_step_fn: Some(Box::new(step)),
-        ..Default::default()
-    };
+    let options =
+        TrainOptions::default().number_of_steps(Some(steps)).train_step_fn(Some(Box::new(step)));
     train(op, None, mask_update_op, options)
 }
 
@@ -195,7 +192,7 @@ fn two_updates_in_one_step_are_one_global_step() {
     let outcome = run(two_heads_op(gpu), MaskUpdateOp::none(), 3, |step| {
         step.train()?;
         step.train_on("side")?;
-        Ok(StepReturn { loss: Some(7.0), should_stop: step.global_step() == 2 })
+        Ok(StepReturn::default().loss(Some(7.0)).should_stop(step.global_step() == 2))
     });
     let outcome = outcome.unwrap();
     assert_eq!((outcome.end, outcome.global_step), (End::Stopped, 2));
@@ -299,18 +296,16 @@ fn the_context_says_what_the_loop_will_do() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
     let seen = Shared::new(Vec::new());
-    let options = TrainOptions {
-        number_of_steps: Some(4),
-        log_every_n_steps: Some(2),
-        trace_every_n_steps: Some(3),
-        train_step_fn: Some(Box::new(|step| {
+    let options = TrainOptions::default()
+        .number_of_steps(Some(4))
+        .log_every_n_steps(Some(2))
+        .trace_every_n_steps(Some(3))
+        .train_step_fn(Some(Box::new(|step| {
             let facts = (step.should_log(), step.should_trace(), step.should_stop());
             seen.borrow_mut().push((step.global_step(), facts));
             assert_eq!(step.logdir(), Some(folder.path()));
             default_step(step)
-        })),
-        ..Default::default()
-    };
+        })));
     train(train_op(gpu, SGD), Some(folder.path()), MaskUpdateOp::none(), options).unwrap();
     let want = [
         (1, (false, true, false)),
@@ -329,22 +324,20 @@ fn a_panic_is_an_error_that_costs_no_step() {
     let go = |name: &str, steps, panics: fn(&mut StepContext<'_>) -> Result<()>| {
         let logdir = folder.path().join(name);
         let saved = Shared::new(Vec::new());
-        let options = TrainOptions {
-            number_of_steps: Some(steps),
-            train_step_fn: Some(Box::new(move |step| {
+        let options = TrainOptions::default()
+            .number_of_steps(Some(steps))
+            .train_step_fn(Some(Box::new(move |step| {
                 for _ in 0..2 {
                     step.accumulate()?;
                 }
                 panics(step)?;
                 step.apply().map(|()| StepReturn::default())
-            })),
-            on_event: Some(Box::new(|event| {
+            })))
+            .on_event(Some(Box::new(|event| {
                 if let Event::Checkpoint { step, .. } = event {
                     saved.borrow_mut().push(*step);
                 }
-            })),
-            ..Default::default()
-        };
+            })));
         let op = train_op(gpu, Optimizer::adam(0.01)).accumulate_gradients();
         train(op, Some(&logdir), pruning(Pruned::Revive), options)
     };

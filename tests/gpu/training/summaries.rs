@@ -95,15 +95,13 @@ fn a_writer_of_ones_own_gets_everything_and_the_logdir_no_events() {
     let folder = tempfile::tempdir().unwrap();
     let notes = Notes::default();
     let seen = Arc::clone(&notes.seen);
-    let options = TrainOptions {
-        summary_writer: Summaries::Own(Box::new(notes)),
-        save_summaries_steps: Some(5),
-        summary_op: Some(Box::new(|session, step, writer| {
+    let options = steps(12)
+        .summary_writer(Summaries::Own(Box::new(notes)))
+        .save_summaries_steps(Some(5))
+        .summary_op(Some(Box::new(|session, step, writer| {
             assert_eq!(session.weights("fc3.bias")?.len(), 3);
             writer.scalar("mine", step, 1.0)
-        })),
-        ..steps(12)
-    };
+        })));
     go(gpu, Some(folder.path()), pruning(Pruned::Zero), options).unwrap();
     let seen = &seen.borrow().lines;
     let of = |prefix: &str| of(seen, prefix);
@@ -137,7 +135,7 @@ fn a_writer_of_ones_own_gets_everything_and_the_logdir_no_events() {
 fn no_summaries_and_no_events() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let options = TrainOptions { summary_writer: Summaries::Off, ..steps(3) };
+    let options = steps(3).summary_writer(Summaries::Off);
     go(gpu, Some(folder.path()), pruning(Pruned::Zero), options).unwrap();
     let mut names: Vec<_> = std::fs::read_dir(folder.path())
         .unwrap()
@@ -153,21 +151,19 @@ fn summaries_hold_the_values_of_the_events() {
     let Some(gpu) = gpu() else { return };
     let (notes, events) = (Notes::default(), Shared::new(Vec::<StepEvent>::new()));
     let seen = Arc::clone(&notes.seen);
-    let options = TrainOptions {
-        summary_writer: Summaries::Own(Box::new(notes)),
-        save_summaries_steps: Some(1),
-        on_event: Some(Box::new(|event| {
+    let options = steps(20)
+        .summary_writer(Summaries::Own(Box::new(notes)))
+        .save_summaries_steps(Some(1))
+        .on_event(Some(Box::new(|event| {
             if let Event::Step(step) = event {
                 events.borrow_mut().push(step.clone());
             }
-        })),
+        })))
         // Nothing that is written lies closer together.
-        summary_op: Some(Box::new(|_, _, _| {
+        .summary_op(Some(Box::new(|_, _, _| {
             std::thread::sleep(Duration::from_millis(5));
             Ok(())
-        })),
-        ..steps(20)
-    };
+        })));
     let spec = spec(Pruned::Freeze).name("mine".to_owned());
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
     go(gpu, None, op, options).unwrap();
@@ -210,11 +206,8 @@ fn summaries_by_the_clock() {
     for (seconds, written) in [(0.0, vec![1, 4]), (1e-9, vec![1, 2, 3, 4])] {
         let notes = Notes::default();
         let seen = Arc::clone(&notes.seen);
-        let options = TrainOptions {
-            summary_writer: Summaries::Own(Box::new(notes)),
-            save_summaries_secs: seconds,
-            ..steps(4)
-        };
+        let options =
+            steps(4).summary_writer(Summaries::Own(Box::new(notes))).save_summaries_secs(seconds);
         go(gpu, None, MaskUpdateOp::none(), options).unwrap();
         let want: Vec<String> = written.iter().map(|step| format!("loss {step}")).collect();
         let lines = &seen.borrow().lines;
@@ -239,7 +232,7 @@ fn histograms_of_magnitudes_have_an_edge_at_a_threshold_of_magnitudes() {
         let notes = Notes::default();
         let seen = Arc::clone(&notes.seen);
         let writer = Summaries::Own(Box::new(notes));
-        let options = TrainOptions { summary_writer: writer, ..steps(12) };
+        let options = steps(12).summary_writer(writer);
         let text = format!("{more},schedule=constant,pruning_frequency=3,pruned=revive");
         let op = Pruning::new(text.parse().unwrap()).unwrap().conditional_mask_update_op();
         go(gpu, Some(folder.path()), op, options).unwrap();
@@ -260,7 +253,7 @@ fn hyperparameters_keep_their_kinds() {
     let notes = Notes::default();
     let seen = Arc::clone(&notes.seen);
     let writer = Summaries::Own(Box::new(notes));
-    let options = TrainOptions { summary_writer: writer, ..steps(1) };
+    let options = steps(1).summary_writer(writer);
     let optimizer = Optimizer::Momentum(Momentum { nesterov: true, ..Momentum::new(0.1) });
     train(train_op(gpu, optimizer), None, MaskUpdateOp::none(), options).unwrap();
     let lines = &seen.borrow().lines;
@@ -275,7 +268,12 @@ fn which_errors_of_a_writer_end_the_run() {
     let run = |writer: Notes, summary_op: SummaryFn<'static>| {
         let summary_writer = Summaries::Own(Box::new(writer));
         let summary_op = Some(summary_op);
-        go(gpu, None, MaskUpdateOp::none(), TrainOptions { summary_writer, summary_op, ..steps(3) })
+        go(
+            gpu,
+            None,
+            MaskUpdateOp::none(),
+            steps(3).summary_writer(summary_writer).summary_op(summary_op),
+        )
     };
     run(Notes { full: true, ..Default::default() }, Box::new(|_, _, _| Ok(()))).unwrap();
     let error = run(Notes::default(), Box::new(|_, _, _| Err(Error::argument("mine", "no"))));

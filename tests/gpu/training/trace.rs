@@ -5,7 +5,7 @@ use std::path::Path;
 
 use secateur::kernels::Pruned;
 use secateur::optim::Optimizer;
-use secateur::train::{StepReturn, TrainOptions, train};
+use secateur::train::{StepReturn, train};
 use serde_json::Value;
 
 use super::{pruning, steps, train_op};
@@ -60,8 +60,7 @@ fn counts(events: &[Event]) -> impl Fn(&str, [u64; 2], &str) -> usize {
 fn a_trace_shows_the_checkpoint_and_the_readback() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let options =
-        TrainOptions { save_every_n_steps: Some(1), trace_every_n_steps: Some(1), ..steps(12) };
+    let options = steps(12).save_every_n_steps(Some(1)).trace_every_n_steps(Some(1));
     let op = train_op(gpu, Optimizer::adam(0.01));
     train(op, Some(folder.path()), pruning(Pruned::Zero), options).unwrap();
     let mut before = 0;
@@ -116,17 +115,13 @@ fn a_trace_shows_the_checkpoint_and_the_readback() {
 fn a_traced_step_of_several_batches_shows_each() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let options = TrainOptions {
-        trace_step: Some(2),
-        train_step_fn: Some(Box::new(|step| {
-            for _ in 0..4 {
-                step.accumulate()?;
-            }
-            step.loss()?;
-            step.apply().map(|()| StepReturn::default())
-        })),
-        ..steps(4)
-    };
+    let options = steps(4).trace_step(Some(2)).train_step_fn(Some(Box::new(|step| {
+        for _ in 0..4 {
+            step.accumulate()?;
+        }
+        step.loss()?;
+        step.apply().map(|()| StepReturn::default())
+    })));
     let op = train_op(gpu, Optimizer::adam(0.01)).accumulate_gradients();
     train(op, Some(folder.path()), pruning(Pruned::Zero), options).unwrap();
     assert!(!folder.path().join("timeline-4.json").exists());
@@ -145,7 +140,7 @@ fn a_trace_that_cannot_be_written_ends_nothing() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("timeline-1.json/in the way")).unwrap();
-    let options = TrainOptions { trace_every_n_steps: Some(1), ..steps(3) };
+    let options = steps(3).trace_every_n_steps(Some(1));
     let op = train_op(gpu, Optimizer::adam(0.01));
     train(op, Some(folder.path()), pruning(Pruned::Zero), options).unwrap();
     assert!(folder.path().join("timeline-2.json").is_file());

@@ -12,7 +12,7 @@ use secateur::optim::{AVERAGE, Clip, Decay, Multiplier, Optimizer, Schedule, Tra
 use secateur::prune::MaskUpdateOp;
 use secateur::session::Session;
 use secateur::storage::TensorData;
-use secateur::train::{StepReturn, TrainOp, TrainOptions, TrainStepFn, train};
+use secateur::train::{StepReturn, TrainOp, TrainStepFn, train};
 use secateur::{Error, Gpu};
 
 use super::{MODEL, SEED, blobs, pruning, run, run_op, steps, train_op};
@@ -23,7 +23,7 @@ const NAMES: [&str; 4] = ["fc1.weight", "fc1.bias", "fc2.weight", "fc3.bias"];
 const DECAY: f32 = 0.6;
 
 fn averaged(optimizer: Optimizer) -> Training {
-    Training { average: Some(DECAY), ..optimizer.into() }
+    Training::from(optimizer).average(Some(DECAY))
 }
 
 /// After 3 steps how it begins is still in it.
@@ -38,16 +38,13 @@ fn an_average_is_the_fold_of_the_weights() {
 fn averages_after(gpu: &Gpu, number: u64) {
     let folder = tempfile::tempdir().unwrap();
     let seen: Shared<Vec<Vec<Vec<f32>>>> = Shared::default();
-    let options = TrainOptions {
-        train_step_fn: Some(Box::new(|context| {
-            context.train()?;
-            let session = context.session()?;
-            let all = NAMES.map(|name| session.weights(name));
-            seen.borrow_mut().push(all.into_iter().collect::<Result<_, _>>()?);
-            Ok(StepReturn::default())
-        })),
-        ..steps(number)
-    };
+    let options = steps(number).train_step_fn(Some(Box::new(|context| {
+        context.train()?;
+        let session = context.session()?;
+        let all = NAMES.map(|name| session.weights(name));
+        seen.borrow_mut().push(all.into_iter().collect::<Result<_, _>>()?);
+        Ok(StepReturn::default())
+    })));
     let op = train_op(gpu, averaged(Optimizer::adam(0.01)));
     let outcome = train(op, Some(folder.path()), MaskUpdateOp::none(), options).unwrap();
     let found = newest(folder.path()).unwrap().unwrap();
@@ -147,20 +144,17 @@ fn a_step_is_as_long_as_its_clip() {
     let Some(gpu) = gpu() else { return };
     let network = Model::mlp(&MODEL).network(16, &secateur::nn::Input::flat(6, 3)).unwrap();
     for (batches, bound) in [(1, 0.01f32), (2, 0.01), (2, 0.02)] {
-        let clip = Clip { global_norm: Some(bound), ..Default::default() };
+        let clip = Clip::default().global_norm(Some(bound));
         let sgd = Optimizer::sgd(1.0);
-        let training = Training { clip, ..sgd.into() };
-        let options = TrainOptions {
-            train_step_fn: (batches > 1).then(|| -> TrainStepFn<'_> {
-                Box::new(|context| {
-                    for _ in 0..batches {
-                        context.accumulate()?;
-                    }
-                    context.apply().map(|()| StepReturn::default())
-                })
-            }),
-            ..steps(1)
-        };
+        let training = Training::from(sgd).clip(clip);
+        let options = steps(1).train_step_fn((batches > 1).then(|| -> TrainStepFn<'_> {
+            Box::new(|context| {
+                for _ in 0..batches {
+                    context.accumulate()?;
+                }
+                context.apply().map(|()| StepReturn::default())
+            })
+        }));
         let none = MaskUpdateOp::none;
         let before = Session::new(gpu, &network, &training, &none(), SEED).unwrap();
         let op = train_op(gpu, training).accumulate_gradients();
@@ -201,9 +195,9 @@ fn a_gradient_of_two_weights_is_clipped_for_each() {
     assert!(plain.iter().all(|w| *w != 0.0) && plain == same);
     let multipliers = ["a", "b"].map(|name| Multiplier { name: name.into(), factor: 0.5 }).to_vec();
     let half: Vec<f32> = plain.iter().map(|w| w * 0.5).collect();
-    assert_eq!(moves(Training { multipliers, ..sgd() }), [half.clone(), half.clone()]);
+    assert_eq!(moves(sgd().multipliers(multipliers)), [half.clone(), half.clone()]);
     let multipliers = vec![Multiplier { name: "b".into(), factor: 0.5 }];
-    assert_eq!(moves(Training { multipliers, ..sgd() }), [plain, half]);
+    assert_eq!(moves(sgd().multipliers(multipliers)), [plain, half]);
 }
 
 /// What a factor of 0 is for does not move, and everything else does.
@@ -211,7 +205,7 @@ fn a_gradient_of_two_weights_is_clipped_for_each() {
 fn a_multiplier_of_0_holds_weights() {
     let Some(gpu) = gpu() else { return };
     let multipliers = vec![Multiplier { name: "^fc[12]\\.".into(), factor: 0.0 }];
-    let training = Training { multipliers, ..Optimizer::adam(0.01).into() };
+    let training = Training::from(Optimizer::adam(0.01)).multipliers(multipliers);
     let none = MaskUpdateOp::none;
     let network = Model::mlp(&MODEL).network(16, &secateur::nn::Input::flat(6, 3)).unwrap();
     let before = Session::new(gpu, &network, &training, &none(), SEED).unwrap();
@@ -229,7 +223,7 @@ fn multipliers_must_fit_the_network() {
     let refused = |names: &[&str]| {
         let one = |name: &&str| Multiplier { name: (*name).into(), factor: 0.5 };
         let multipliers = names.iter().map(one).collect();
-        let training = Training { multipliers, ..Optimizer::adam(0.01).into() };
+        let training = Training::from(Optimizer::adam(0.01)).multipliers(multipliers);
         let op = train_op(gpu, training);
         let error = train(op, None, MaskUpdateOp::none(), steps(1)).unwrap_err();
         assert!(matches!(error, Error::Argument { .. }), "{error}");
@@ -247,7 +241,7 @@ fn events_report_the_rate_of_their_step() {
     let Some(gpu) = gpu() else { return };
     let decay = Decay::Steps { boundaries: vec![4, 6], factor: 0.5 };
     let schedule = Schedule { warmup_steps: 2, decay };
-    let training = Training { schedule, ..Optimizer::adam(0.25).into() };
+    let training = Training::from(Optimizer::adam(0.25)).schedule(schedule);
     let (_, events) = run(gpu, training, MaskUpdateOp::none(), 8);
     let rates: Vec<f32> = events.iter().map(|e| e.learning_rate).collect();
     assert_eq!(rates, [0.125, 0.25, 0.25, 0.25, 0.125, 0.125, 0.0625, 0.0625]);

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use secateur::checkpoint::{self, Manifest, Retention};
+use secateur::checkpoint::{self, Retention};
 use serde_json::json;
 
 use super::{MANIFEST_FILE, damage::seal, manifest, model, names, newest, optimizer};
@@ -63,7 +63,7 @@ fn an_interval_that_is_none_keeps_the_newest_only() {
 fn a_save_keeps_by_the_times_in_the_manifests() {
     let dir = tempfile::tempdir().unwrap();
     let save = |step, created_unix| {
-        let manifest = Manifest { begun_unix: BEGUN, created_unix, ..manifest(step) };
+        let manifest = manifest(step).begun_unix(BEGUN).created_unix(created_unix);
         checkpoint::save(dir.path(), manifest, &model(), &optimizer(), every(1.0, 2)).unwrap();
     };
     for (step, created) in at_minutes(&[10, 50, 70, 100, 130, 150, 190, 200]) {
@@ -84,7 +84,7 @@ fn a_save_keeps_by_the_times_in_the_manifests() {
 fn manifests_say_when() {
     let dir = tempfile::tempdir().unwrap();
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let unset = Manifest { created_unix: 0, ..manifest(3) };
+    let unset = manifest(3).created_unix(0);
     let before = now();
     let path =
         checkpoint::save(dir.path(), unset, &model(), &optimizer(), Retention::newest(5)).unwrap();
@@ -99,7 +99,7 @@ fn manifests_say_when() {
     assert_eq!(fields.remove("created_unix"), Some(json!(found.created_unix)));
     seal(&path, &older.to_string());
     let older = newest(dir.path()).manifest;
-    assert_eq!(older, Manifest { begun_unix: 0, created_unix: 0, ..found });
+    assert_eq!(older, found.begun_unix(0).created_unix(0));
 }
 
 proptest! {

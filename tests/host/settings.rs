@@ -1,0 +1,68 @@
+//! Options that are declared once: set by name, written to files, and refused.
+use secateur::data::OpenOptions;
+use secateur::settings::{Settings, Share, Value};
+use secateur::train::Recipe;
+
+#[test]
+fn options_are_set_by_name_and_text() {
+    let mut options = OpenOptions::default();
+    for (name, text) in [
+        ("length", "12"),
+        ("targets", "a,b"),
+        ("multi_label", "true"),
+        ("size", "8x9"),
+        ("test", "0.5"),
+    ] {
+        options.set(name, text).unwrap();
+    }
+    let built = OpenOptions::default().length(Some(12)).targets(vec!["a".into(), "b".into()]);
+    let built = built.multi_label(true).size(Some([8, 9])).test(Some("0.5".into()));
+    assert_eq!(options, built);
+    assert_eq!(options.changed(), ["length", "targets", "multi_label", "test", "size"]);
+    assert_eq!(
+        toml::from_str::<OpenOptions>(&toml::to_string(&options).unwrap()).unwrap(),
+        options
+    );
+    let refused = |name: &str, text: &str| options.clone().set(name, text).unwrap_err().to_string();
+    assert_eq!(refused("size", "8"), "`size`: `8`: must be HEIGHTxWIDTH, like 32x32");
+    assert!(refused("lenght", "8").contains("is not one of length, label"));
+}
+
+#[test]
+fn what_is_no_field_changes_the_recipe() {
+    let mut recipe = Recipe::default();
+    for (name, text) in [
+        ("lr", "0.5"),
+        ("optimizer", "momentum"),
+        ("clip_norm", "2"),
+        ("pruning", "target_sparsity=0.25"),
+        ("model", "mlp:7"),
+    ] {
+        recipe.set(name, text).unwrap();
+    }
+    assert_eq!(recipe.optimizer, secateur::Optimizer::named("momentum", 0.5).unwrap());
+    assert_eq!(recipe.clip.global_norm, Some(2.0));
+    assert_eq!(recipe.pruning.as_ref().map(|p| p.target_sparsity), Some(0.25));
+    assert_eq!(recipe.model, secateur::Model::mlp(&[7]));
+    recipe.set("pruning", "none").unwrap();
+    assert_eq!(recipe.pruning, None);
+    assert_eq!(toml::from_str::<Recipe>(&toml::to_string(&recipe).unwrap()).unwrap(), recipe);
+    let refused = |name: &str, text: &str| recipe.clone().set(name, text).unwrap_err().to_string();
+    assert!(refused("optimizer", "adagad").contains("adagrad"));
+    assert!(refused("schedule", "x").contains("in files and by functions only"));
+    // A run that is continued may go on for longer, and not by another rate.
+    let keeps = |name| Recipe::LIST.iter().find(|s| s.name == name).unwrap().keeps_run;
+    assert!(keeps("steps") && keeps("recompute") && !keeps("lr") && !keeps("batch"));
+}
+
+#[test]
+fn shares_are_fractions_or_percent() {
+    let read = |text: &str| {
+        let mut share = Share::default();
+        share.set(text).map(|()| share.0)
+    };
+    assert_eq!((read("0.5"), read("50%"), read(" 100 % ")), (Ok(0.5), Ok(0.5), Ok(1.0)));
+    for wrong in ["-0.1", "1.5", "101%", "half", "", "NaN", "%"] {
+        assert!(read(wrong).unwrap_err().contains("from 0 to 1, or from 0% to 100%"), "{wrong}");
+    }
+}
