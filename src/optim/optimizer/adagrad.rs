@@ -48,7 +48,7 @@ impl Rule for Adagrad {
 
     fn push(&self, plan: &mut PlanBuilder, update: &Update) -> Result<()> {
         let &Self { initial, epsilon, .. } = self;
-        let (on, squares, l2) = (update.on(), update.slots[0], update.decay);
+        let (on, [squares], l2) = (update.on(), update.slots()?, update.weight.decay);
         plan.push(kernels::Adagrad { on, squares, initial, epsilon, l2 })
     }
 }

@@ -54,8 +54,8 @@ impl Adam {
         decay: f32,
     ) -> Result<()> {
         let &Self { beta1, beta2, epsilon, epsilon_form, .. } = self;
-        let (on, l2, form) = (update.on(), update.decay, epsilon_form);
-        let [first, second] = [update.slots[0], update.slots[1]];
+        let (on, l2, form) = (update.on(), update.weight.decay, epsilon_form);
+        let [first, second] = update.slots()?;
         plan.push(kernels::Adam { on, first, second, beta1, beta2, epsilon, form, decay, l2 })
     }
 }

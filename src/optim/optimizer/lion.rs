@@ -50,7 +50,7 @@ impl Rule for Lion {
     fn push(&self, plan: &mut PlanBuilder, update: &Update) -> Result<()> {
         let &Self { beta1, beta2, .. } = self;
         let decay = update.decay_by(self.weight_decay);
-        let (on, first, l2) = (update.on(), update.slots[0], update.decay);
+        let (on, [first], l2) = (update.on(), update.slots()?, update.weight.decay);
         plan.push(kernels::Lion { on, first, beta1, beta2, decay, l2 })
     }
 }

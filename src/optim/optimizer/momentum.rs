@@ -45,11 +45,12 @@ impl Rule for Momentum {
     }
 
     fn push(&self, plan: &mut PlanBuilder, update: &Update) -> Result<()> {
+        let [velocity] = update.slots()?;
         plan.push(kernels::Momentum {
             on: update.on(),
-            velocity: update.slots[0],
+            velocity,
             momentum: self.momentum,
-            decay: update.decay + update.decay_by(self.weight_decay),
+            decay: update.weight.decay + update.decay_by(self.weight_decay),
             nesterov: self.nesterov,
         })
     }

@@ -51,8 +51,8 @@ impl Rule for RmsProp {
 
     fn push(&self, plan: &mut PlanBuilder, update: &Update) -> Result<()> {
         let &Self { decay, momentum, epsilon, .. } = self;
-        let (on, l2) = (update.on(), update.decay);
-        let [mean_square, velocity] = [update.slots[0], update.slots[1]];
+        let (on, l2) = (update.on(), update.weight.decay);
+        let [mean_square, velocity] = update.slots()?;
         plan.push(kernels::RmsProp { on, mean_square, velocity, decay, momentum, epsilon, l2 })
     }
 }

@@ -30,7 +30,7 @@ impl Rule for Sgd {
     }
 
     fn push(&self, plan: &mut PlanBuilder, update: &Update) -> Result<()> {
-        let decay = update.decay + update.decay_by(self.weight_decay);
+        let decay = update.weight.decay + update.decay_by(self.weight_decay);
         plan.push(kernels::Sgd { on: update.on(), decay })
     }
 }
