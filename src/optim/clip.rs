@@ -2,7 +2,8 @@
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use super::{Update, check};
+use super::Update;
+use crate::error::check;
 use crate::gpu::PlanBuilder;
 use crate::kernels::{Activate, Activation, ClipNorm, ClipValue, ColumnSum, GradientNorm};
 use crate::{Error, Result};

@@ -1,54 +1,41 @@
 //! What an optimizer says of itself, and the checks that several make.
+use super::weights::Weights;
+use crate::error::check;
 use crate::gpu::{PlanBuilder, Slot};
-use crate::graph::Weight;
-use crate::kernels::Weights;
-use crate::optim::check;
 use crate::{Error, Result};
 
 /// One parameter as an optimizer sees it.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Update {
-    /// The weights and, beside them, the optimizer's own tensors in the order of
-    /// [`Optimizer::slots`](super::Optimizer::slots); what follows these is left alone.
-    pub weight: Weight,
-    /// Their gradient, changed in place where it is clipped.
-    pub gradient: Slot,
-    /// Factor on it.
-    pub multiplier: f32,
-    /// The step's scalars.
-    pub step: Slot,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moved<'a> {
+    /// The parameter's name, for errors.
+    pub(crate) name: &'a str,
+    /// The operands that all kernels share.
+    pub(crate) on: Weights,
+    /// What is kept beside the weights, the optimizer's own tensors first.
+    pub(crate) slots: &'a [(&'static str, Slot)],
+    /// Whether the optimizer's weight decay applies.
+    pub(crate) decays: bool,
+    /// Weight decay of the parameter's own, part of its gradient: `decay * weight`.
+    pub(crate) decay: f32,
 }
 
-impl Update {
-    /// `weight` is moved by `gradient`, as `step` says ([`Step`](crate::kernels::Step)).
-    pub fn new(weight: Weight, gradient: Slot, step: Slot) -> Self {
-        Self { weight, gradient, multiplier: 1.0, step }
-    }
-
-    /// The operands that all kernels share.
-    pub(super) fn on(&self) -> Weights {
-        let &Self { gradient, step, ref weight, .. } = self;
-        let (mask, weights) = (weight.stored.moved_under(), weight.stored.values());
-        Weights { gradient, mask, step, weights, len: weight.len }
-    }
-
+impl Moved<'_> {
     /// The optimizer's tensors.
     ///
     /// # Errors
     /// [`Error::Argument`] when there are fewer.
     pub(super) fn slots<const N: usize>(&self) -> Result<[Slot; N]> {
-        let Weight { name, slots, .. } = &self.weight;
-        let first = slots.first_chunk::<N>().ok_or_else(|| {
-            let message = format!("{} tensors beside it, the optimizer keeps {N}", slots.len());
-            Error::argument(name, message)
+        let first = self.slots.first_chunk::<N>().ok_or_else(|| {
+            let have = self.slots.len();
+            let message = format!("{have} tensors beside it, the optimizer keeps {N}");
+            Error::argument(self.name, message)
         })?;
         Ok(first.map(|(_, slot)| slot))
     }
 
     /// The optimizer's weight decay where it applies to this parameter, else 0.
     pub(super) fn decay_by(&self, weight_decay: f32) -> f32 {
-        if self.weight.shape.rank() >= 2 { weight_decay } else { 0.0 }
+        if self.decays { weight_decay } else { 0.0 }
     }
 }
 
@@ -68,7 +55,7 @@ pub(super) trait Rule {
     }
 
     /// Appends its kernel.
-    fn push(&self, plan: &mut PlanBuilder, update: &Update) -> Result<()>;
+    fn push(&self, plan: &mut PlanBuilder, update: &Moved<'_>) -> Result<()>;
 }
 
 pub(super) fn share(name: &str, value: f32) -> Result<()> {
