@@ -224,3 +224,14 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 }
+
+/// # Errors
+/// [`Error::Argument`] unless `ok`: `value` of `name` must be `range`.
+pub(crate) fn check(
+    name: &str,
+    value: impl std::fmt::Display,
+    ok: bool,
+    range: &str,
+) -> Result<()> {
+    if ok { Ok(()) } else { Err(Error::argument(name, format!("{value} must be {range}"))) }
+}

@@ -2,7 +2,7 @@
 //! slots of one optimizer tensor set to zero; throughput in weights.
 use criterion::Throughput;
 use secateur::Result;
-use secateur::graph::Graph;
+use secateur::graph::{Graph, Shape, Stored, Weight};
 use secateur::kernels::{MASK_STATE_WORDS, mask_words, ones};
 use secateur::prune::{MaskUpdate, PrunedTensor, PruningSpec, Targets};
 
@@ -36,24 +36,15 @@ pub fn mask_update(results: &mut Rows<'_>, rows: u32, columns: u32) -> Result<()
         let mut made = None;
         let plan = Plan::new(gpu, |plan| {
             let mut slot = |name: &str, words| plan.persistent(name, words);
-            let tensor = PrunedTensor {
-                name: "w".into(),
-                weights: slot("weights", len),
-                gradient: spec.needs_gradients().then(|| slot("gradient", len)),
-                score_slots: spec
-                    .score
-                    .scoring()
-                    .slots(len, columns)
-                    .into_iter()
-                    .map(|(name, words)| slot(name, words))
-                    .collect(),
-                mask: slot("mask", mask_words(len)),
-                state: slot("mask_state", MASK_STATE_WORDS),
-                energy: slot("energy", 2),
-                slots: vec![slot("velocity", len)],
-                len,
-                units: columns,
-            };
+            let stored =
+                Stored::pruned(slot("weights", len), slot("mask", mask_words(len)), spec.pruned);
+            let (state, energy) = (slot("mask_state", MASK_STATE_WORDS), slot("energy", 2));
+            let slots = vec![("velocity", slot("velocity", len))];
+            let weight = Weight::new("w", Shape::new([rows, columns]), stored).with_slots(slots);
+            let mut tensor = PrunedTensor::new(weight, state, energy)?;
+            tensor.gradient = spec.needs_gradients().then(|| slot("gradient", len));
+            let kept = spec.score.scoring().slots(len, columns).into_iter();
+            tensor.score_slots = kept.map(|(name, words)| slot(name, words)).collect();
             let update = MaskUpdate::push(plan, &spec, targets, std::slice::from_ref(&tensor))?;
             made = Some((update, tensor));
             Ok(())
@@ -64,8 +55,8 @@ pub fn mask_update(results: &mut Rows<'_>, rows: u32, columns: u32) -> Result<()
                 plan.program.upload(gpu, slot, &values);
             };
             tensor.score_slots.iter().chain(&tensor.gradient).for_each(|&slot| upload(slot));
-            plan.program.upload(gpu, tensor.weights, &noise(len));
-            plan.program.upload(gpu, tensor.mask, &ones(len));
+            plan.program.upload(gpu, tensor.weights(), &noise(len));
+            plan.program.upload(gpu, tensor.mask(), &ones(len));
             plan.program.upload(gpu, update.counts(), &update.words(1, 0.5));
         }
         let throughput = Some(Throughput::Elements(len.into()));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use secateur::checkpoint::{self, Checkpoint, MODEL_FILE, Manifest};
+use secateur::graph::MASK;
 use secateur::prune::mask_picture;
 use secateur::storage::TensorData;
 use secateur::storage::{Header, TensorInfo, nonzero};
@@ -73,7 +74,7 @@ pub fn run(args: &Inspect) -> Result<Verdict> {
 fn pictures(found: &Checkpoint, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for tensor in &found.model {
-        let mask = found.optimizer.iter().find(|t| t.name == format!("{}/mask", tensor.name));
+        let mask = found.optimizer.iter().find(|t| t.name == format!("{}/{MASK}", tensor.name));
         let Some(TensorData::U32(mask)) = mask.map(|t| &t.data) else { continue };
         let shape: Vec<u32> = tensor.shape.iter().map(|&d| d as u32).collect();
         // Names may hold what folders are parted by.

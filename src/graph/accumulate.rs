@@ -21,7 +21,7 @@ impl Lowering<'_> {
             self.readers(tensor).find_map(|r| Some((r, self.other_addend(r, tensor)?)))?;
         let whole = self.graph.shape(to) == self.graph.shape(tensor);
         let is_there =
-            to < tensor && self.writes_its_own(to) && self.bindings.slots[to.0].is_none();
+            to < tensor && self.writes_its_own(to) && self.bindings.stored[to.0].is_none();
         // One reader is the sum; each of the others has run. That none is missing says that nobody
         // wants it besides.
         let others = self.readers(to).filter(|&r| r != add);

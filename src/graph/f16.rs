@@ -4,6 +4,7 @@
 //! by the gradient of the inputs, inputs by the forward pass and by the gradient of the weights,
 //! gradients by both products that read them.
 use super::lower::Lowering;
+use super::stored::Masked;
 use super::{Graph, Op, Tensor};
 use crate::gpu::{Precision, Slot};
 use crate::kernels::{F16Begin, F16Copy, F16Operand, MagnitudePeak};
@@ -64,7 +65,8 @@ impl Lowering<'_> {
         if let Some(copy) = self.f16.copies[tensor.0] {
             return Ok(copy);
         }
-        let (x, [rows, columns]) = (self.slot(tensor)?, self.matrix(tensor)?);
+        let (Masked { values: x, mask }, [rows, columns]) =
+            (self.read(tensor)?, self.matrix(tensor)?);
         let (peaks, at) = (self.f16.peaks()?, self.f16.copied);
         let name = &self.graph.nodes[tensor.0].name;
         let words = F16Copy::words(rows, columns).ok_or_else(|| {
@@ -72,7 +74,6 @@ impl Lowering<'_> {
             Error::shape("f16_copy", message)
         })?;
         let copy = self.plan.scratch(format!("f16/{name}"), words);
-        let mask = self.bindings.masks[tensor.0];
         self.plan.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns })?;
         self.plan.push(F16Copy { x, mask, peaks, at, out: copy, rows, columns })?;
         self.f16.copied += 1;

@@ -2,6 +2,7 @@
 //! them.
 use super::f16::F16Copies;
 use super::recurrent::Tape;
+use super::stored::{Factors, Masked, Stored};
 use super::{Graph, Node, Op, Tensor};
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{Activation, ColumnSum, Conv2d, F16Matmul, Form, Matmul, RunningMean};
@@ -21,8 +22,7 @@ pub enum Mode {
 /// Slots that exist before lowering: inputs, parameters and outputs to read back.
 #[derive(Debug, Clone)]
 pub struct Bindings {
-    pub(super) slots: Vec<Option<Slot>>,
-    pub(super) masks: Vec<Option<Slot>>,
+    pub(super) stored: Vec<Option<Stored>>,
     means: Vec<(Tensor, Slot)>,
     pub(super) step: Slot,
 }
@@ -31,17 +31,12 @@ impl Bindings {
     /// No bindings yet, but for the [`crate::kernels::Step`] that losses read.
     pub fn new(graph: &Graph, step: Slot) -> Self {
         let nodes = graph.nodes().len();
-        Self { slots: vec![None; nodes], masks: vec![None; nodes], means: Vec::new(), step }
+        Self { stored: vec![None; nodes], means: Vec::new(), step }
     }
 
-    /// `tensor` lives in `slot`.
-    pub fn set(&mut self, tensor: Tensor, slot: Slot) {
-        self.slots[tensor.0] = Some(slot);
-    }
-
-    /// The mask of the parameter `tensor` lives in `mask`.
-    pub fn set_mask(&mut self, tensor: Tensor, mask: Slot) {
-        self.masks[tensor.0] = Some(mask);
+    /// `tensor` is stored so; a [`Slot`] is [`Stored::Dense`].
+    pub fn set(&mut self, tensor: Tensor, stored: impl Into<Stored>) {
+        self.stored[tensor.0] = Some(stored.into());
     }
 
     /// The running mean of `tensor` over several batches lives in `mean`. It moves as soon as the
@@ -75,7 +70,7 @@ pub fn lower(
         plan,
         bindings,
         mode,
-        slots: bindings.slots.clone(),
+        slots: bindings.stored.iter().map(|s| s.map(|s| s.values())).collect(),
         done: vec![false; graph.nodes.len()],
         loss_gradients: vec![None; graph.nodes.len()],
         tapes: vec![None; graph.nodes.len()],
@@ -238,8 +233,6 @@ impl Lowering<'_> {
         let &[tensor_a, tensor_b, ref bias @ ..] = node.inputs.as_slice() else {
             return Err(self.lacks(tensor));
         };
-        let (a, b, mask) =
-            (self.slot(tensor_a)?, self.slot(tensor_b)?, self.bindings.masks[tensor_b.0]);
         let bias = bias.first().map(|&bias| self.slot(bias)).transpose()?;
         let sum = self.added_to(tensor);
         let c = self.output(sum.or(gate.map(|(gated, _)| gated)).unwrap_or(tensor))?;
@@ -247,6 +240,7 @@ impl Lowering<'_> {
         let gate = gate.map(|(_, gate)| gate);
         match node.op {
             Op::Conv2d { form, shape, activation } => {
+                let (a, Masked { values: b, mask }) = (self.slot(tensor_a)?, self.read(tensor_b)?);
                 let product = Conv2d { form, shape, a, b, mask, bias, activation, gate, c };
                 match sum {
                     Some(_) => product.push_onto(self.plan),
@@ -255,22 +249,24 @@ impl Lowering<'_> {
             }
             Op::Matmul { form, activation } => {
                 let [m, n, k] = self.extents(tensor, tensor_a, form)?;
-                if self.reads_f16([m, n, k]) {
-                    let [a, b] = [self.f16_copy(tensor_a)?, self.f16_copy(tensor_b)?];
-                    let peaks = self.f16.peaks()?;
-                    let product =
-                        F16Matmul { form, a, b, peaks, bias, activation, gate, c, m, n, k };
-                    return match sum {
-                        Some(_) => product.push_onto(self.plan),
-                        None => product.push(self.plan),
-                    };
-                }
-                let begin = [0; 2];
-                let product =
-                    Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin };
-                match sum {
-                    Some(_) => product.push_onto(self.plan),
-                    None => product.push(self.plan),
+                match self.factors([tensor_a, tensor_b], [m, n, k])? {
+                    Factors::F16 { a, b, peaks } => {
+                        let product =
+                            F16Matmul { form, a, b, peaks, bias, activation, gate, c, m, n, k };
+                        match sum {
+                            Some(_) => product.push_onto(self.plan),
+                            None => product.push(self.plan),
+                        }
+                    }
+                    Factors::F32 { a, b: Masked { values: b, mask } } => {
+                        let begin = [0; 2];
+                        let product =
+                            Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin };
+                        match sum {
+                            Some(_) => product.push_onto(self.plan),
+                            None => product.push(self.plan),
+                        }
+                    }
                 }
             }
             op => Err(Error::shape(op.name(), format!("{} is no product", node.name))),

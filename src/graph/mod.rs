@@ -19,6 +19,7 @@ mod recompute;
 mod recurrent;
 mod sequence;
 mod shape;
+mod stored;
 
 pub use autodiff::gradients;
 pub use conv2d::{Conv2dOptions, Padding};
@@ -27,6 +28,8 @@ pub use node::{Init, Node, Op, Parameter};
 pub use pool::PoolOptions;
 pub use recurrent::{Gru, GruWeights, Lstm, LstmOptions, LstmWeights};
 pub use shape::Shape;
+pub use stored::{MASK, RAW, Stored, Weight};
+pub(crate) use stored::{Saved, effective_in_file};
 
 use crate::{Error, Result};
 

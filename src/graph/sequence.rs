@@ -1,6 +1,7 @@
 //! Sequences: embeddings and attention.
 use super::autodiff::Backward;
 use super::lower::Lowering;
+use super::stored::Masked;
 use super::{Graph, Op, Shape, Tensor};
 use crate::kernels::{
     Attention, AttentionKeyGradient, AttentionQueryGradient, Embedding, EmbeddingGradient, Heads,
@@ -69,10 +70,10 @@ impl Lowering<'_> {
         let inputs = self.slots_of(&node.inputs)?;
         let out = self.output(tensor)?;
         match (node.op, inputs.as_slice()) {
-            (Op::Embedding, &[tokens, table]) => {
+            (Op::Embedding, &[tokens, _]) => {
                 let [rows, columns] = self.matrix(node.inputs[1])?;
                 let positions = self.elements(node.inputs[0])?;
-                let mask = self.bindings.masks[node.inputs[1].0];
+                let Masked { values: table, mask } = self.read(node.inputs[1])?;
                 self.plan.push(Embedding { tokens, table, mask, out, positions, rows, columns })
             }
             (Op::EmbeddingGradient, &[tokens, gradient]) => {

@@ -79,6 +79,7 @@ pub fn all() -> impl Iterator<Item = &'static KernelInfo> {
         super::recurrent::KERNELS,
         super::loss::KERNELS,
         super::optimizer::KERNELS,
+        super::update::KERNELS,
         super::mask::KERNELS,
         super::score::KERNELS,
         super::select::KERNELS,

@@ -20,11 +20,13 @@ mod recurrent;
 mod score;
 mod select;
 mod sequence;
+mod update;
 
 pub use elementwise::*;
 pub use loss::*;
 pub use mask::*;
 pub use norm::*;
+pub(crate) use optimizer::{Moved, settings};
 pub use optimizer::*;
 pub use pooling::*;
 pub use probe::*;
@@ -33,3 +35,4 @@ pub use recurrent::*;
 pub use score::*;
 pub use select::*;
 pub use sequence::*;
+pub use update::*;

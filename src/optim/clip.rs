@@ -2,7 +2,8 @@
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use super::{Update, check};
+use super::Update;
+use crate::error::check;
 use crate::gpu::PlanBuilder;
 use crate::kernels::{Activate, Activation, ClipNorm, ClipValue, ColumnSum, GradientNorm};
 use crate::settings::steps;
@@ -70,12 +71,12 @@ impl Clip {
         part(plan, all)?;
         let value = self.value;
         for u in all.iter().filter(|u| value.is_some() || u.multiplier != 1.0) {
-            let &Update { gradient, len, multiplier, .. } = u;
+            let (len, &Update { gradient, multiplier, .. }) = (u.weight.len, u);
             plan.push(ClipValue { gradient, len, multiplier, value })?;
         }
         if let Some(bound) = self.norm {
             for u in &*all {
-                scale(plan, &u.name, std::slice::from_ref(u), bound)?;
+                scale(plan, &u.weight.name, std::slice::from_ref(u), bound)?;
             }
         }
         match self.global_norm {
@@ -87,16 +88,17 @@ impl Clip {
 
 /// Appends what scales the gradients of `all` to the norm `bound` together.
 fn scale(plan: &mut PlanBuilder, name: &str, all: &[Update], bound: f32) -> Result<()> {
-    let rows = all.iter().map(|u| GradientNorm::chunks(u.len)).sum();
+    let rows = all.iter().map(|u| GradientNorm::chunks(u.weight.len)).sum();
     let (partials, mut first) = (plan.scratch(format!("{name}.squares"), rows), 0);
-    for &Update { gradient, mask, len, .. } in all {
-        let mask = mask.map(|(bits, _)| bits);
+    for &Update { gradient, ref weight, .. } in all {
+        let (mask, len) = (weight.stored.mask(), weight.len);
         plan.push(GradientNorm { gradient, mask, partials, first, len })?;
         first += GradientNorm::chunks(len);
     }
     let square = plan.scratch(format!("{name}.square"), 1);
     ColumnSum { x: partials, out: square, rows, columns: 1 }.push(plan)?;
-    for &Update { gradient, len, .. } in all {
+    for &Update { gradient, ref weight, .. } in all {
+        let len = weight.len;
         plan.push(ClipNorm { gradient, square, len, bound })?;
     }
     Ok(())
@@ -111,9 +113,9 @@ fn part(plan: &mut PlanBuilder, all: &mut [Update]) -> Result<()> {
     for i in 1..all.len() {
         let (before, rest) = all.split_at_mut(i);
         let update = &mut rest[0];
-        let (x, len) = (update.gradient, update.len);
+        let (x, len) = (update.gradient, update.weight.len);
         if before.iter().any(|other| other.gradient == x) {
-            let out = plan.scratch(format!("{}.gradient", update.name), len);
+            let out = plan.scratch(format!("{}.gradient", update.weight.name), len);
             plan.push(Activate { x, activation: Activation::Identity, out, len })?;
             update.gradient = out;
         }

@@ -3,7 +3,7 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::check;
+use crate::error::check;
 use crate::{Error, Result};
 
 /// A factor on the learning rate, a function of the global step alone: a run that is taken up needs

@@ -2,8 +2,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::clip::factors;
-use super::{Clip, Multiplier, Optimizer, Schedule, Update, check};
+use super::{Clip, Multiplier, Optimizer, Schedule, Update};
 use crate::Result;
+use crate::error::check;
 use crate::gpu::PlanBuilder;
 use crate::kernels::Step;
 use crate::settings::steps;

@@ -9,7 +9,7 @@ use super::targets::Targets;
 use super::tensor::PrunedTensor;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
-    ApplyMask, ColumnSum, HistogramThreshold, KeptEnergy, MaskBegin, Pruned, Ranked, Selection,
+    ApplyMask, ColumnSum, HistogramThreshold, KeptEnergy, MaskBegin, Ranked, Selection,
     TOPK_STATE_WORDS, mask_words,
 };
 use crate::{Error, Result};
@@ -99,16 +99,15 @@ impl MaskUpdate {
             }
         }
         for t in tensors {
-            let rows = KeptEnergy::chunks(t.len);
-            let partials = plan.scratch(format!("{}.kept_energy", t.name), 2 * rows);
-            plan.push(KeptEnergy { values: t.weights, mask: t.mask, partials, len: t.len })?;
+            let rows = KeptEnergy::chunks(t.len());
+            let partials = plan.scratch(format!("{}.kept_energy", t.name()), 2 * rows);
+            plan.push(KeptEnergy { values: t.weights(), mask: t.mask(), partials, len: t.len() })?;
             plan.push(ColumnSum { x: partials, out: t.energy, rows, columns: 2 })?;
         }
-        if spec.pruned == Pruned::Zero {
-            for t in tensors {
-                for &values in [t.weights].iter().chain(&t.slots) {
-                    plan.push(ApplyMask { mask: t.mask, values, len: t.len })?;
-                }
+        for t in tensors.iter().filter(|t| t.weight.stored.holds_zeros()) {
+            let beside = t.weight.slots.iter().map(|&(_, slot)| slot);
+            for values in [t.weights()].into_iter().chain(beside) {
+                plan.push(ApplyMask { mask: t.mask(), values, len: t.len() })?;
             }
         }
         Ok(Self { spec: spec.clone(), targets, counts, groups })
@@ -159,7 +158,7 @@ impl MaskUpdate {
 
 impl Group {
     fn new(members: Vec<usize>, rankings: &[Ranking<'_>]) -> Result<Self> {
-        let len: u64 = members.iter().map(|&i| u64::from(rankings[i].tensor.len)).sum();
+        let len: u64 = members.iter().map(|&i| u64::from(rankings[i].tensor.len())).sum();
         if len > u32::MAX.into() {
             let most = u32::MAX;
             let message =
@@ -182,7 +181,7 @@ fn select(
     first: Selection,
     seeds: impl Iterator<Item = u32>,
 ) -> Result<()> {
-    let name = &members[0].tensor.name;
+    let name = members[0].tensor.name();
     let mut ranked: Vec<Ranked> =
         members.iter().map(|ranking| rank::begin(plan, ranking)).collect::<Result<_>>()?;
     if members[0].spec.regrow == Regrow::None {
@@ -191,7 +190,7 @@ fn select(
     }
     // What stays of the old goes into masks of its own, protected from what grows beside it.
     for (ranked, Ranking { tensor: t, .. }) in ranked.iter_mut().zip(members) {
-        ranked.mask = plan.scratch(format!("{}.kept", t.name), mask_words(t.len));
+        ranked.mask = plan.scratch(format!("{}.kept", t.name()), mask_words(t.len()));
     }
     first.push(plan, name, &ranked)?;
     for ((ranked, member), seed) in ranked.iter_mut().zip(members).zip(seeds) {
@@ -199,7 +198,7 @@ fn select(
         plan.push(MaskBegin { mask_state: t.state, keep_nan: true })?;
         let values = rank::growth(plan, member, first.counts, seed)?;
         *ranked =
-            Ranked { values, protect: Some(ranked.mask), scores: false, mask: t.mask, ..*ranked };
+            Ranked { values, protect: Some(ranked.mask), scores: false, mask: t.mask(), ..*ranked };
     }
     Selection { selection: first.selection + 1, ..first }.push(plan, name, &ranked)
 }

@@ -21,7 +21,7 @@ pub(super) fn score(plan: &mut PlanBuilder, ranking: &Ranking<'_>) -> Result<Slo
     let (score, len) = (&ranking.spec.score, ranking.len());
     let values = score.scoring().push_score(plan, ranking)?;
     if values.words < len {
-        let (name, have) = (&ranking.tensor.name, values.words);
+        let (name, have) = (ranking.tensor.name(), values.words);
         let message = format!("score={score} gives {have} values, {len} are ranked");
         return Err(Error::argument(name, message));
     }
@@ -45,8 +45,8 @@ pub(super) fn growth(
     match ranking.spec.regrow {
         Regrow::Rigl => t.gradient(),
         Regrow::Set | Regrow::None => {
-            let score = plan.scratch(format!("{}.random", t.name), t.len);
-            plan.push(RandomScore { seeds, selection, score, len: t.len })?;
+            let score = plan.scratch(format!("{}.random", t.name()), t.len());
+            plan.push(RandomScore { seeds, selection, score, len: t.len() })?;
             Ok(score)
         }
     }
@@ -59,7 +59,7 @@ fn floor(
     values: Slot,
     [rows, columns]: [u32; 2],
 ) -> Result<Option<Slot>> {
-    let (spec, name) = (ranking.spec, &ranking.tensor.name);
+    let (spec, name) = (ranking.spec, ranking.tensor.name());
     // A unit of more inputs than the kernel takes has more than one weight at any sparsity in use.
     let exact = spec.threshold == Threshold::Exact;
     if !(spec.keep_units && exact) || rows > UnitPeak::MAX_ROWS {

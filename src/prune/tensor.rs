@@ -1,34 +1,66 @@
 //! A tensor that is pruned, as a plan has it.
 use crate::gpu::Slot;
+use crate::graph::Weight;
 use crate::{Error, Result};
 
-/// One tensor that mask updates prune: `len` f32 weights, a matrix of `units` columns.
+/// One tensor that mask updates prune: a matrix of [`units`](Self::units) columns.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PrunedTensor {
-    /// Its name, for the plan.
-    pub name: String,
-    /// The weights.
-    pub weights: Slot,
+    /// The weights, and what is kept beside them.
+    pub weight: Weight,
+    /// The mask to write.
+    mask: Slot,
     /// Their last gradient, where
     /// [`PruningSpec::needs_gradients`](super::PruningSpec::needs_gradients).
     pub gradient: Option<Slot>,
     /// What the score keeps, as [`Scoring::slots`](super::Scoring::slots) has it.
     pub score_slots: Vec<Slot>,
-    /// The mask to write.
-    pub mask: Slot,
     /// [`crate::kernels::MaskState`]
     pub state: Slot,
     /// Two words: the sum of the squared weights that the update leaves, and that of all.
     pub energy: Slot,
-    /// The optimizer's tensors of these weights.
-    pub slots: Vec<Slot>,
-    /// Elements.
-    pub len: u32,
-    /// Output units: the last extent.
-    pub units: u32,
 }
 
 impl PrunedTensor {
+    /// `weight`, of which the last update's [`MaskState`](crate::kernels::MaskState) is in `state`,
+    /// and the two sums of squares in `energy`. Its score keeps nothing, and there is no gradient.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a weight without a mask.
+    pub fn new(weight: Weight, state: Slot, energy: Slot) -> Result<Self> {
+        let mask = weight.stored.mask().ok_or_else(|| {
+            Error::argument(&weight.name, "it is stored without a mask, and is to be pruned")
+        })?;
+        Ok(Self { weight, mask, gradient: None, score_slots: Vec::new(), state, energy })
+    }
+
+    /// Its name, for the plan.
+    pub fn name(&self) -> &str {
+        &self.weight.name
+    }
+
+    /// The values of the weights, one f32 each.
+    pub fn weights(&self) -> Slot {
+        self.weight.stored.values()
+    }
+
+    /// The mask to write.
+    pub fn mask(&self) -> Slot {
+        self.mask
+    }
+
+    /// Number of weights.
+    #[expect(clippy::len_without_is_empty, reason = "a weight has elements")]
+    pub fn len(&self) -> u32 {
+        self.weight.len
+    }
+
+    /// Output units: the last extent.
+    pub fn units(&self) -> u32 {
+        self.weight.units()
+    }
+
     /// The last gradient.
     ///
     /// # Errors
@@ -36,7 +68,7 @@ impl PrunedTensor {
     pub fn gradient(&self) -> Result<Slot> {
         let missing = || {
             let message = "the specification reads gradients, and this tensor has no slot for one";
-            Error::argument(&self.name, message)
+            Error::argument(self.name(), message)
         };
         self.gradient.ok_or_else(missing)
     }
@@ -49,7 +81,7 @@ impl PrunedTensor {
         self.score_slots.as_slice().try_into().map_err(|_| {
             let have = self.score_slots.len();
             let message = format!("{have} tensors for its score, which keeps {N}");
-            Error::argument(&self.name, message)
+            Error::argument(self.name(), message)
         })
     }
 }

@@ -81,17 +81,17 @@ impl Session {
         let score = self.score().cloned().unwrap_or_default();
         let tensor = |(tensor, &Selected { state, energy }): (PrunedTensor, &Selected)| {
             if state.nan > 0 {
-                return Err(Error::NonFinite { step, tensor: tensor.name });
+                return Err(Error::NonFinite { step, tensor: tensor.weight.name });
             }
             let [left, found] = energy.map(f64::from);
             Ok(MaskSparsity {
-                sparsity: 1.0 - f64::from(state.kept) / f64::from(tensor.len),
-                churn: f64::from(state.changed) / f64::from(tensor.len),
+                sparsity: 1.0 - f64::from(state.kept) / f64::from(tensor.len()),
+                churn: f64::from(state.changed) / f64::from(tensor.len()),
                 // Where there was nothing, nothing is lost.
                 kept_energy: if found == 0.0 { 1.0 } else { left / found },
                 threshold: score.scoring().threshold(state.threshold),
-                len: tensor.len,
-                name: tensor.name,
+                len: tensor.len(),
+                name: tensor.weight.name,
             })
         };
         let tensors = self.pruned().zip(selected).map(tensor).collect::<Result<_>>()?;

@@ -132,7 +132,7 @@ impl Session {
             uninitialised: variables
                 .iter()
                 .filter(|v| !v.carried)
-                .map(|v| v.name.clone())
+                .map(|v| v.weight.name.clone())
                 .collect(),
             evaluate,
             evaluate_raw,
@@ -146,8 +146,8 @@ impl Session {
             variables,
         };
         for v in &this.variables {
-            if let Some(mask) = v.mask {
-                this.program.upload(gpu, mask.bits, &ones(v.len));
+            if let Some(mask) = v.weight.stored.mask() {
+                this.program.upload(gpu, mask, &ones(v.weight.len));
             }
         }
         Ok(this)
@@ -158,7 +158,7 @@ impl Session {
         for (i, parameter) in (0..).zip(network.graph.parameters()) {
             let values = initial_values(parameter, seed, i);
             let v = &self.variables[i as usize];
-            for slot in [Some(v.weights), v.average()].into_iter().flatten() {
+            for slot in v.holders() {
                 self.program.upload(&self.gpu, slot, &values);
             }
         }

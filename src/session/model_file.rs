@@ -6,7 +6,7 @@ use super::Session;
 use crate::checkpoint::{self, Checkpoint};
 use crate::data::Schema;
 use crate::gpu::Gpu;
-use crate::kernels::apply_mask_reference;
+use crate::graph::{MASK, Weight, effective_in_file};
 use crate::nn::{Input, Model};
 use crate::optim::{AVERAGE, Optimizer};
 use crate::prune::MaskUpdateOp;
@@ -154,13 +154,8 @@ fn effective(found: &Checkpoint, tensor: &Tensor) -> Result<Tensor> {
     let TensorData::F32(values) = &tensor.data else {
         return Err(Error::file(&found.path, format!("{} is not f32", tensor.name)));
     };
-    let values = match (beside(AVERAGE), beside("mask")) {
-        (Some(TensorData::F32(average)), Some(TensorData::U32(bits)))
-            if bits.len() == average.len().div_ceil(32) =>
-        {
-            apply_mask_reference(bits, average)
-        }
-        (Some(TensorData::F32(average)), _) => average.clone(),
+    let values = match beside(AVERAGE) {
+        Some(TensorData::F32(average)) => effective_in_file(average, beside(MASK)),
         _ => values.clone(),
     };
     Ok(Tensor { data: TensorData::F32(values), ..tensor.clone() })
@@ -183,9 +178,10 @@ impl Session {
     pub fn model_file(&self) -> Result<ModelFile> {
         let kept = self.variables.iter().filter(|v| !v.carried);
         let weights = kept.map(|v| {
-            let shape = v.shape.dims().iter().map(|&d| d as usize).collect();
-            let data = TensorData::F32(self.average(&v.name)?);
-            Ok(Tensor { name: v.name.clone(), shape, data })
+            let Weight { name, shape, .. } = &v.weight;
+            let shape = shape.dims().iter().map(|&d| d as usize).collect();
+            let data = TensorData::F32(self.average(name)?);
+            Ok(Tensor { name: name.clone(), shape, data })
         });
         Ok(ModelFile {
             path: PathBuf::new(),
@@ -216,7 +212,7 @@ impl Session {
     pub fn load_weights(&mut self, path: &Path) -> Result<Vec<String>> {
         let Floats { tensors: weights, others, .. } = read_floats(path)?;
         self.put(path, &weights)?;
-        let unknown = |name: &String| !self.variables.iter().any(|v| v.name == *name);
+        let unknown = |name: &String| !self.variables.iter().any(|v| v.weight.name == *name);
         Ok(weights.into_iter().map(|w| w.name).chain(others).filter(unknown).collect())
     }
 
@@ -224,15 +220,16 @@ impl Session {
         let fail = |message: String| Error::file(path, message);
         let mut found = Vec::new();
         for v in self.variables.iter().filter(|v| !v.carried) {
-            let Some(tensor) = weights.iter().find(|w| w.name == v.name) else {
-                let message = format!("{} of {} is missing", v.name, self.network);
+            let Weight { name, shape, .. } = &v.weight;
+            let Some(tensor) = weights.iter().find(|w| w.name == *name) else {
+                let message = format!("{name} of {} is missing", self.network);
                 return Err(fail(message));
             };
-            let fits = tensor.shape.iter().copied().eq(v.shape.dims().iter().map(|&d| d as usize));
+            let fits = tensor.shape.iter().copied().eq(shape.dims().iter().map(|&d| d as usize));
             match &tensor.data {
-                TensorData::F32(values) if fits => found.push((v.name.clone(), values)),
+                TensorData::F32(values) if fits => found.push((name.clone(), values)),
                 _ => {
-                    let (name, have, need) = (&v.name, &tensor.shape, &v.shape);
+                    let (have, need) = (&tensor.shape, shape);
                     return Err(fail(format!(
                         "{name} is {have:?}, {} needs f32 {need}",
                         self.network

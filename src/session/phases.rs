@@ -123,23 +123,14 @@ impl Planning<'_> {
         self.score(gradients)?;
         let moved = self.variables.iter().zip(gradients).zip(&self.multipliers);
         let update = |((variable, gradient), &multiplier): ((&Variable, &Option<Slot>), &f32)| {
-            Some(Update {
-                name: variable.name.clone(),
-                weights: variable.weights,
-                gradient: (*gradient)?,
-                multiplier,
-                mask: variable.mask.map(|m| (m.bits, m.pruned)),
-                slots: variable.slots.iter().map(|&(_, slot)| slot).collect(),
-                step: self.step,
-                len: variable.len,
-                decays: variable.shape.rank() >= 2,
-                decay: variable.decay,
-            })
+            let mut update = Update::new(variable.weight.clone(), (*gradient)?, self.step);
+            update.multiplier = multiplier;
+            Some(update)
         };
         self.training.push(&mut self.plan, moved.filter_map(update).collect())?;
         for v in self.variables {
             let Some(average) = v.average() else { continue };
-            let (weights, step, len) = (v.weights, self.step, v.len);
+            let (weights, step, len) = (v.weight.stored.values(), self.step, v.weight.len);
             self.plan.push(WeightAverage { weights, step, average, len })?;
         }
         Ok(())

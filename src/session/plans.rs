@@ -135,14 +135,16 @@ impl Plans {
             .collect::<Result<_>>()?;
         if spec.is_some_and(PruningSpec::needs_gradients) {
             for (i, v) in variables.iter_mut().enumerate().filter(|(_, v)| v.mask.is_some()) {
-                let slot = plan.persistent(format!("{}/last_gradient", v.name), v.len);
+                let slot =
+                    plan.persistent(format!("{}/last_gradient", v.weight.name), v.weight.len);
                 v.gradient = Some(slot);
                 // Whichever loss a step trains on, it leaves the gradient there.
                 gradients.iter().filter_map(|g| g[i]).for_each(|g| bindings.set(g, slot));
             }
         }
         let means: Option<Vec<Slot>> = accumulates.then(|| {
-            let mean = |v: &Variable| plan.persistent(format!("{}/gradient", v.name), v.len);
+            let mean =
+                |v: &Variable| plan.persistent(format!("{}/gradient", v.weight.name), v.weight.len);
             variables.iter().map(mean).collect()
         });
 
@@ -217,7 +219,8 @@ impl Plans {
         }
         let mut averages = bindings.clone();
         for (p, v) in graph.parameters().iter().zip(&variables) {
-            v.average().into_iter().for_each(|average| averages.set(p.tensor, average));
+            let average = v.average().map(|average| v.weight.stored.with_values(average));
+            average.into_iter().for_each(|average| averages.set(p.tensor, average));
         }
         let measured = loss_and(&metrics);
         let mut evaluation = |name: &str, bindings| {

@@ -5,7 +5,8 @@ use super::Session;
 use super::variable::Variable;
 use crate::checkpoint::Checkpoint;
 use crate::gpu::Slot;
-use crate::kernels::{MaskState, Pruned, apply_mask_reference, ones};
+use crate::graph::{MASK, RAW, Saved, Weight};
+use crate::kernels::MaskState;
 use crate::optim::AVERAGE;
 use crate::storage::{Tensor, TensorData};
 use crate::{Error, Result};
@@ -45,9 +46,9 @@ impl Layout {
     /// Everything to read back, in the order that [`Layout::snapshot`] expects.
     pub(crate) fn slots(&self) -> Vec<Slot> {
         let of = |v: &Variable| {
-            let mask = v.mask.into_iter().flat_map(|m| [m.bits, m.state]);
-            let slots = v.slots.iter().chain(&v.score_slots).map(|&(_, slot)| slot);
-            [v.weights].into_iter().chain(slots).chain(mask).collect::<Vec<_>>()
+            let slots = v.weight.slots.iter().chain(&v.score_slots).map(|&(_, slot)| slot);
+            let state = v.mask.map(|mask| mask.state);
+            slots.chain(v.weight.stored.slots()).chain(state).collect::<Vec<_>>()
         };
         self.0.iter().flat_map(of).collect()
     }
@@ -66,43 +67,35 @@ impl Layout {
             here
         };
         for v in &self.0 {
-            let shape: Vec<usize> = v.shape.dims().iter().map(|&d| d as usize).collect();
-            let f32s = |name: String, values| {
+            let name = &v.weight.name;
+            let shape: Vec<usize> = v.weight.shape.dims().iter().map(|&d| d as usize).collect();
+            let tensor = |name: String, values| {
                 let data = TensorData::F32(values);
                 Tensor { name, shape: shape.clone(), data }
             };
-            let raw: Vec<f32> = bytemuck::pod_collect_to_vec(next(v.weights));
-            for &(slot, at) in &v.slots {
+            for &(slot, at) in &v.weight.slots {
                 let values = bytemuck::pod_collect_to_vec(next(at));
-                optimizer.push(f32s(format!("{}/{slot}", v.name), values));
+                optimizer.push(tensor(format!("{name}/{slot}"), values));
             }
             for &(slot, at) in &v.score_slots {
                 let data = TensorData::F32(bytemuck::pod_collect_to_vec(next(at)));
-                let (name, shape) = (format!("{}/{slot}", v.name), vec![at.words as usize]);
-                optimizer.push(Tensor { name, shape, data });
+                let shape = vec![at.words as usize];
+                optimizer.push(Tensor { name: format!("{name}/{slot}"), shape, data });
             }
-            let Some(mask) = v.mask else {
-                let to = if v.carried { &mut optimizer } else { &mut model };
-                to.push(f32s(v.name.clone(), raw));
-                continue;
-            };
-            let bits: Vec<u32> = bytemuck::pod_collect_to_vec(next(mask.bits));
+            let Saved { weights, raw, bits } = v.weight.stored.save(&mut next);
+            let to = if v.carried { &mut optimizer } else { &mut model };
+            to.push(tensor(name.clone(), weights));
+            optimizer.extend(raw.map(|raw| tensor(format!("{name}/{RAW}"), raw)));
+            optimizer.extend(bits.map(|bits| {
+                let (name, shape) = (format!("{name}/{MASK}"), vec![bits.len()]);
+                Tensor { name, shape, data: TensorData::U32(bits) }
+            }));
+            let Some(mask) = v.mask else { continue };
             let state: Vec<MaskState> = bytemuck::pod_collect_to_vec(next(mask.state));
-            if mask.pruned == Pruned::Zero {
-                // The device holds pruned weights at zero; nothing here would hide it if it did
-                // not.
-                model.push(f32s(v.name.clone(), raw));
-            } else {
-                model.push(f32s(v.name.clone(), apply_mask_reference(&bits, &raw)));
-                optimizer.push(f32s(format!("{}/raw", v.name), raw));
-            }
-            let data = TensorData::U32(bits);
-            let (name, shape) = (format!("{}/mask", v.name), vec![mask.bits.words as usize]);
-            optimizer.push(Tensor { name, shape, data });
             let threshold = v.score.scoring().threshold(state[0].threshold);
-            pruned.push((v.name.clone(), mask.of_magnitudes.then_some(threshold)));
+            pruned.push((name.clone(), mask.of_magnitudes.then_some(threshold)));
             let data = TensorData::F32(vec![threshold]);
-            optimizer.push(Tensor { name: format!("{}/threshold", v.name), shape: vec![1], data });
+            optimizer.push(Tensor { name: format!("{name}/threshold"), shape: vec![1], data });
         }
         Snapshot { model, optimizer, pruned }
     }
@@ -132,12 +125,13 @@ impl Session {
         let find = |name: &str| files.iter().flat_map(|f| f.iter()).find(|t| t.name == name);
         let fail = |message: String| Error::file(&checkpoint.path, message);
         let fits = |shape: &[usize], v: &Variable| {
-            shape.iter().copied().eq(v.shape.dims().iter().map(|&d| d as usize))
+            shape.iter().copied().eq(v.weight.shape.dims().iter().map(|&d| d as usize))
         };
         let f32s = |name: &str, v: &Variable| match find(name).map(|t| (&t.shape, &t.data)) {
             Some((shape, TensorData::F32(values))) if fits(shape, v) => Ok(values),
             Some((shape, _)) => {
-                Err(fail(format!("{name} has shape {shape:?}, the network needs f32 {}", v.shape)))
+                let need = &v.weight.shape;
+                Err(fail(format!("{name} has shape {shape:?}, the network needs f32 {need}")))
             }
             None => Err(fail(format!("{name} is missing: other model or optimizer"))),
         };
@@ -145,14 +139,13 @@ impl Session {
         let mut uploads: Vec<(_, &[f32])> = Vec::new();
         let (mut masks, mut scores) = (Vec::new(), Vec::new());
         for v in &self.variables {
-            let raw = format!("{}/raw", v.name);
-            let keeps_raw = v.mask.is_some_and(|m| m.pruned != Pruned::Zero);
-            let has_raw = keeps_raw && find(&raw).is_some();
-            let weights = if has_raw { &raw } else { &v.name };
-            let values = f32s(weights, v)?;
-            uploads.push((v.weights, values));
-            for &(slot, at) in &v.slots {
-                let name = format!("{}/{slot}", v.name);
+            let Weight { name, len, stored, slots, .. } = &v.weight;
+            let beside = |slot: &str| format!("{name}/{slot}");
+            let raw = stored.values_from(|slot| find(&beside(slot)).is_some());
+            let values = f32s(&raw.map_or(name.clone(), beside), v)?;
+            uploads.push((stored.values(), values));
+            for &(slot, at) in slots {
+                let name = beside(slot);
                 // A run that kept no averages: they begin as the weights.
                 let missing = find(&name).is_none();
                 let begins = slot == AVERAGE && missing;
@@ -162,7 +155,7 @@ impl Session {
                 uploads.push((at, if begins { values } else { f32s(&name, v)? }));
             }
             for &(slot, at) in &v.score_slots {
-                let (name, words) = (format!("{}/{slot}", v.name), at.words as usize);
+                let (name, words) = (beside(slot), at.words as usize);
                 scores.push(match find(&name).map(|t| &t.data) {
                     Some(TensorData::F32(values)) if values.len() == words => {
                         (at, Cow::Borrowed(values.as_slice()))
@@ -172,21 +165,17 @@ impl Session {
                     Some(_) => return Err(fail(format!("{name} has other than {words} values"))),
                 });
             }
-            let Some(mask) = v.mask else { continue };
-            let bits = match find(&format!("{}/mask", v.name)).map(|t| &t.data) {
-                Some(TensorData::U32(bits)) if bits.len() == mask.bits.words as usize => {
-                    bits.clone()
-                }
-                None => ones(v.len),
-                Some(_) => return Err(fail(format!("{}/mask does not fit {}", v.name, v.shape))),
-            };
-            let threshold = match find(&format!("{}/threshold", v.name)).map(|t| &t.data) {
+            let bits = stored.mask_from(*len, find(&beside(MASK)).map(|t| &t.data));
+            let bits = bits
+                .map_err(|()| fail(format!("{} does not fit {}", beside(MASK), v.weight.shape)))?;
+            let (Some(mask), Some((at, bits))) = (v.mask, bits) else { continue };
+            let threshold = match find(&beside("threshold")).map(|t| &t.data) {
                 Some(TensorData::F32(value)) if value.len() == 1 => {
                     v.score.scoring().threshold_bits(value[0])
                 }
                 _ => 0,
             };
-            masks.push((mask, threshold, bits));
+            masks.push((at, mask.state, threshold, bits));
         }
         for (slot, values) in uploads {
             self.program.upload(&self.gpu, slot, values);
@@ -195,14 +184,11 @@ impl Session {
         for (slot, values) in scores {
             self.program.upload(&self.gpu, slot, &values);
         }
-        for (mask, threshold, bits) in masks {
+        for (mask, at, threshold, bits) in masks {
             let kept = bits.iter().map(|w| w.count_ones()).sum();
-            self.program.upload(&self.gpu, mask.bits, &bits);
-            self.program.upload(
-                &self.gpu,
-                mask.state,
-                &[MaskState { threshold, kept, ..Default::default() }],
-            );
+            let state = MaskState { threshold, kept, ..Default::default() };
+            self.program.upload(&self.gpu, mask, &bits);
+            self.program.upload(&self.gpu, at, &[state]);
         }
         self.uninitialised.clear();
         self.global_step = checkpoint.manifest.global_step;

@@ -15,9 +15,7 @@ impl Plans {
         let results = in_flight * (results_bytes(2, pruned) + 4 * self.evaluated.len() as u64);
         let Inputs { features, answers, step } = self.inputs;
         let batches = (in_flight + 1) * bytes(&[features, answers, step]);
-        let of = |v: &super::variable::Variable| {
-            [Some(v.weights), v.average(), v.mask.map(|mask| mask.bits)].into_iter().flatten()
-        };
+        let of = |v: &super::variable::Variable| v.weight.stored.slots().chain(v.average());
         let first: Vec<Slot> = self.variables.iter().flat_map(of).collect();
         let saved = if saves { bytes(&Layout::of(&self.variables).slots()) } else { 0 };
         self.plan.stage(results + (batches + saved).max(bytes(&first)));

@@ -2,22 +2,16 @@
 use crate::Error;
 use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
-use crate::graph::{Bindings, Parameter, Shape};
-use crate::kernels::{MASK_STATE_WORDS, Pruned, mask_words};
+use crate::graph::{Bindings, MASK, Parameter, RAW, Stored, Weight};
+use crate::kernels::{MASK_STATE_WORDS, mask_words};
 use crate::optim::{AVERAGE, Training};
 use crate::prune::{PrunedTensor, PruningSpec, Score};
 
 /// A trainable tensor with everything that belongs to it.
 #[derive(Debug, Clone)]
 pub(super) struct Variable {
-    pub(super) name: String,
-    pub(super) shape: Shape,
-    pub(super) len: u32,
-    pub(super) weights: Slot,
-    /// Weight decay of its own.
-    pub(super) decay: f32,
-    /// The optimizer's tensors, by name, and the average of the weights behind them.
-    pub(super) slots: Vec<(&'static str, Slot)>,
+    /// The optimizer's tensors are beside it, and the average of the weights behind them.
+    pub(super) weight: Weight,
     pub(super) mask: Option<Mask>,
     /// Whether a pruning may give it a mask.
     pub(super) maskable: bool,
@@ -32,15 +26,13 @@ pub(super) struct Variable {
     pub(super) score_slots: Vec<(&'static str, Slot)>,
 }
 
-/// A pruned variable's mask.
+/// What belongs to the mask of a pruned variable.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mask {
-    pub(super) bits: Slot,
     /// [`crate::kernels::MaskState`] of the last selection.
     pub(super) state: Slot,
     /// Squared length that the last update left, and that it found.
     pub(super) energy: Slot,
-    pub(super) pruned: Pruned,
     /// Whether its threshold is one of |w|.
     pub(super) of_magnitudes: bool,
 }
@@ -59,21 +51,27 @@ impl Variable {
         let len = shape.elements().filter(|&n| n > 0).ok_or_else(|| {
             Error::shape(&name, format!("{shape} must have 1 to {} elements", u32::MAX))
         })?;
-        let weights = plan.persistent(&name, len);
-        bindings.set(parameter.tensor, weights);
+        let values = plan.persistent(&name, len);
         let slots = if parameter.trainable { training.slots() } else { Vec::new() }.into_iter();
         let slots = slots.map(|s| (s, plan.persistent(format!("{name}/{s}"), len))).collect();
+        let stored = match spec {
+            Some(spec) => {
+                let mask = plan.persistent(format!("{name}/{MASK}"), mask_words(len));
+                Stored::pruned(values, mask, spec.pruned)
+            }
+            None => values.into(),
+        };
+        bindings.set(parameter.tensor, stored);
         let mask = spec.map(|spec| Mask {
-            bits: plan.persistent(format!("{name}/mask"), mask_words(len)),
             state: plan.persistent(format!("{name}/threshold"), MASK_STATE_WORDS),
             energy: plan.persistent(format!("{name}/energy"), 2),
-            pruned: spec.pruned,
             of_magnitudes: spec.score.scoring().is_magnitude() && spec.ranks_weights(),
         });
         let score = spec.map(|spec| spec.score.clone()).unwrap_or_default();
+        let units = shape.dims().last().copied().unwrap_or(1);
         let mut score_slots: Vec<(&'static str, Slot)> = Vec::new();
-        for (slot, words) in score.scoring().slots(len, units(&shape)) {
-            let of_all = ["mask", "threshold", "energy", "raw", "gradient", "last_gradient"];
+        for (slot, words) in score.scoring().slots(len, units) {
+            let of_all = [MASK, RAW, "threshold", "energy", "gradient", "last_gradient"];
             let taken = training.slots().into_iter().chain(score_slots.iter().map(|&(s, _)| s));
             if slot.is_empty() || of_all.into_iter().chain(taken).any(|other| other == slot) {
                 let message = format!("score={score} keeps `{slot}`, a name that is taken");
@@ -81,18 +79,10 @@ impl Variable {
             }
             score_slots.push((slot, plan.persistent(format!("{name}/{slot}"), words)));
         }
-        // In the mode `zero` the weights themselves are zero where pruned: no mask in the products.
-        if let Some(mask) = mask.filter(|m| m.pruned != Pruned::Zero) {
-            bindings.set_mask(parameter.tensor, mask.bits);
-        }
-        let decay = parameter.decay;
+        let mut weight = Weight::new(name, shape, stored).with_slots(slots);
+        weight.decay = parameter.decay;
         Ok(Self {
-            name,
-            shape,
-            len,
-            weights,
-            decay,
-            slots,
+            weight,
             mask,
             gradient: None,
             score,
@@ -104,28 +94,20 @@ impl Variable {
 
     /// Where its average is, if there is one.
     pub(super) fn average(&self) -> Option<Slot> {
-        self.slots.iter().find(|(name, _)| *name == AVERAGE).map(|&(_, slot)| slot)
+        self.weight.slots.iter().find(|(name, _)| *name == AVERAGE).map(|&(_, slot)| slot)
     }
 
     /// As the mask update sees it; `None` when it is not pruned.
     pub(super) fn pruned(&self) -> Option<PrunedTensor> {
         let mask = self.mask?;
-        Some(PrunedTensor {
-            name: self.name.clone(),
-            weights: self.weights,
-            gradient: self.gradient,
-            mask: mask.bits,
-            score_slots: self.score_slots.iter().map(|&(_, slot)| slot).collect(),
-            state: mask.state,
-            energy: mask.energy,
-            slots: self.slots.iter().map(|&(_, slot)| slot).collect(),
-            len: self.len,
-            units: units(&self.shape),
-        })
+        let mut tensor = PrunedTensor::new(self.weight.clone(), mask.state, mask.energy).ok()?;
+        tensor.gradient = self.gradient;
+        tensor.score_slots = self.score_slots.iter().map(|&(_, slot)| slot).collect();
+        Some(tensor)
     }
-}
 
-/// Output units: the last extent.
-fn units(shape: &Shape) -> u32 {
-    shape.dims().last().copied().unwrap_or(1)
+    /// What initial or loaded values of the weights are written to.
+    pub(super) fn holders(&self) -> impl Iterator<Item = Slot> + use<> {
+        [Some(self.weight.stored.values()), self.average()].into_iter().flatten()
+    }
 }

@@ -1,12 +1,11 @@
 //! What a session's tensors hold: weights, masks, thresholds, sparsities. Each call waits for the
 //! device.
-use std::borrow::Cow;
-
 use super::Session;
-use super::variable::{Mask, Variable};
+use super::variable::Variable;
 use crate::gpu::Slot;
-use crate::kernels::{MaskState, Pruned, apply_mask_reference};
-use crate::prune::LayerSparsity;
+use crate::graph::Weight;
+use crate::kernels::MaskState;
+use crate::prune::{LayerSparsity, PrunedTensor};
 use crate::{Error, Result};
 
 /// Upstream's getters, under its names: one value for each pruned weight, with the weight's name.
@@ -17,7 +16,7 @@ impl Session {
     /// # Errors
     /// [`Error::DeviceLost`]; so for every getter.
     pub fn get_masks(&self) -> Result<Vec<(String, Vec<u32>)>> {
-        self.of_pruned(|_, mask| self.program.download(&self.gpu, mask.bits))
+        self.of_pruned(|_, t| self.program.download(&self.gpu, t.mask()))
     }
 
     /// The highest score that the last update pruned, or with
@@ -26,7 +25,7 @@ impl Session {
     /// # Errors
     /// As [`get_masks`](Self::get_masks).
     pub fn get_thresholds(&self) -> Result<Vec<(String, f32)>> {
-        self.of_pruned(|v, mask| self.threshold(v, mask))
+        self.of_pruned(|v, t| self.threshold(v, t.state))
     }
 
     /// Raw weights: in the modes `revive` and `freeze` the pruned ones have values too.
@@ -34,7 +33,7 @@ impl Session {
     /// # Errors
     /// As [`get_masks`](Self::get_masks).
     pub fn get_weights(&self) -> Result<Vec<(String, Vec<f32>)>> {
-        self.of_pruned(|v, _| self.program.download(&self.gpu, v.weights))
+        self.of_pruned(|_, t| self.program.download(&self.gpu, t.weights()))
     }
 
     /// Weights as products see them: pruned ones are zero.
@@ -42,7 +41,7 @@ impl Session {
     /// # Errors
     /// As [`get_masks`](Self::get_masks).
     pub fn get_masked_weights(&self) -> Result<Vec<(String, Vec<f32>)>> {
-        self.of_pruned(|v, _| self.weights(&v.name))
+        self.of_pruned(|_, t| self.weights(t.name()))
     }
 
     /// Share of clear bits in each mask. [`layers`](Self::layers) counts real zeros.
@@ -50,20 +49,23 @@ impl Session {
     /// # Errors
     /// As [`get_masks`](Self::get_masks).
     pub fn get_weight_sparsity(&self) -> Result<Vec<(String, f64)>> {
-        self.of_pruned(|v, mask| {
-            let bits: Vec<u32> = self.program.download(&self.gpu, mask.bits)?;
+        self.of_pruned(|_, t| {
+            let bits: Vec<u32> = self.program.download(&self.gpu, t.mask())?;
             let kept: u32 = bits.iter().map(|word| word.count_ones()).sum();
-            Ok(1.0 - f64::from(kept) / f64::from(v.len))
+            Ok(1.0 - f64::from(kept) / f64::from(t.len()))
         })
     }
 
-    fn of_pruned<T>(&self, get: impl Fn(&Variable, Mask) -> Result<T>) -> Result<Vec<(String, T)>> {
-        let pruned = self.variables.iter().filter_map(|v| Some((v, v.mask?)));
-        pruned.map(|(v, mask)| Ok((v.name.clone(), get(v, mask)?))).collect()
+    fn of_pruned<T>(
+        &self,
+        get: impl Fn(&Variable, PrunedTensor) -> Result<T>,
+    ) -> Result<Vec<(String, T)>> {
+        let pruned = self.variables.iter().filter_map(|v| Some((v, v.pruned()?)));
+        pruned.map(|(v, tensor)| Ok((v.weight.name.clone(), get(v, tensor)?))).collect()
     }
 
-    fn threshold(&self, v: &Variable, mask: Mask) -> Result<f32> {
-        let states: Vec<MaskState> = self.program.download(&self.gpu, mask.state)?;
+    fn threshold(&self, v: &Variable, state: Slot) -> Result<f32> {
+        let states: Vec<MaskState> = self.program.download(&self.gpu, state)?;
         Ok(v.score.scoring().threshold(states[0].threshold))
     }
 }
@@ -78,13 +80,14 @@ impl Session {
         let maskable = self.variables.iter().filter(|v| v.maskable);
         maskable
             .map(|v| {
-                let weights = self.weights(&v.name)?;
+                let Weight { name, shape, len, .. } = &v.weight;
+                let weights = self.weights(name)?;
                 let nonzero = weights.iter().filter(|&&w| w != 0.0).count() as u64;
-                let threshold = v.mask.map(|m| self.threshold(v, m)).transpose()?;
+                let threshold = v.mask.map(|m| self.threshold(v, m.state)).transpose()?;
                 Ok(LayerSparsity {
-                    name: v.name.clone(),
-                    shape: v.shape.dims().to_vec(),
-                    sparsity: 1.0 - nonzero as f64 / f64::from(v.len),
+                    name: name.clone(),
+                    shape: shape.dims().to_vec(),
+                    sparsity: 1.0 - nonzero as f64 / f64::from(*len),
                     nonzero,
                     threshold: threshold.unwrap_or(0.0),
                 })
@@ -98,7 +101,7 @@ impl Session {
     /// [`Error::Argument`] for a name that the network does not have.
     pub fn weights(&self, name: &str) -> Result<Vec<f32>> {
         let v = self.variable(name)?;
-        self.effective(v, v.weights)
+        self.effective(v, v.weight.stored.values())
     }
 
     /// What [`evaluate`](Self::evaluate) uses for the parameter `name`: the average of its weights
@@ -109,7 +112,7 @@ impl Session {
     /// As [`weights`](Self::weights).
     pub fn average(&self, name: &str) -> Result<Vec<f32>> {
         let v = self.variable(name)?;
-        self.effective(v, v.average().unwrap_or(v.weights))
+        self.effective(v, v.average().unwrap_or(v.weight.stored.values()))
     }
 
     /// Replaces the weights of the parameter `name`, and their average where there is one; its mask
@@ -120,20 +123,13 @@ impl Session {
     /// number of values than it has weights.
     pub fn set_weights(&mut self, name: &str, values: &[f32]) -> Result<()> {
         let v = self.variable(name)?;
-        if values.len() != v.len as usize {
-            let (have, shape) = (values.len(), &v.shape);
-            let message = format!("{have} values for {shape}, which takes {}", v.len);
+        let Weight { shape, len, stored, .. } = &v.weight;
+        if values.len() != *len as usize {
+            let message = format!("{} values for {shape}, which takes {len}", values.len());
             return Err(Error::shape(name, message));
         }
-        let values = match v.mask.filter(|m| m.pruned == Pruned::Zero) {
-            // In this mode nothing else keeps pruned weights out of the products.
-            Some(mask) => {
-                let bits: Vec<u32> = self.program.download(&self.gpu, mask.bits)?;
-                Cow::Owned(apply_mask_reference(&bits, values))
-            }
-            None => Cow::Borrowed(values),
-        };
-        for slot in [Some(v.weights), v.average()].into_iter().flatten() {
+        let values = stored.admit(values, |mask| self.program.download(&self.gpu, mask))?;
+        for slot in v.holders() {
             self.program.upload(&self.gpu, slot, &values);
         }
         self.uninitialised.retain(|other| other != name);
@@ -143,9 +139,9 @@ impl Session {
     /// Name of the first parameter that is not finite; `loss` when all are.
     pub(crate) fn first_non_finite(&self) -> Result<String> {
         for v in &self.variables {
-            let values: Vec<f32> = self.program.download(&self.gpu, v.weights)?;
+            let values: Vec<f32> = self.program.download(&self.gpu, v.weight.stored.values())?;
             if values.iter().any(|w| !w.is_finite()) {
-                return Ok(v.name.clone());
+                return Ok(v.weight.name.clone());
             }
         }
         Ok("the loss".to_owned())
@@ -153,19 +149,13 @@ impl Session {
 
     /// The values at `slot`, which belong to the weights of `v`, under its mask.
     fn effective(&self, v: &Variable, slot: Slot) -> Result<Vec<f32>> {
-        let raw: Vec<f32> = self.program.download(&self.gpu, slot)?;
-        match v.mask.filter(|m| m.pruned != Pruned::Zero) {
-            Some(mask) => {
-                let bits: Vec<u32> = self.program.download(&self.gpu, mask.bits)?;
-                Ok(apply_mask_reference(&bits, &raw))
-            }
-            None => Ok(raw),
-        }
+        let values = self.program.download(&self.gpu, slot)?;
+        v.weight.stored.effective(values, |mask| self.program.download(&self.gpu, mask))
     }
 
     pub(super) fn variable(&self, name: &str) -> Result<&Variable> {
-        self.variables.iter().find(|v| v.name == name).ok_or_else(|| {
-            let known: Vec<&str> = self.variables.iter().map(|v| v.name.as_str()).collect();
+        self.variables.iter().find(|v| v.weight.name == name).ok_or_else(|| {
+            let known: Vec<&str> = self.variables.iter().map(|v| v.weight.name.as_str()).collect();
             Error::argument(name, format!("no such parameter; there are {}", known.join(", ")))
         })
     }

@@ -4,7 +4,7 @@
 
 use secateur::data::{Batch, BatchSource, Cursor, Task};
 use secateur::graph::Graph;
-use secateur::kernels::{Activation, Pruned, Sgd, Step, Weights};
+use secateur::kernels::{Activation, Pruned, SgdUpdate, Step, Weights};
 use secateur::nn::Ends;
 use secateur::nn::Metric;
 use secateur::nn::Network;
@@ -184,7 +184,7 @@ fn replay(name: &str, nudge: f32) -> std::result::Result<(), String> {
             let mask = masks[i].map(|m| (m, Pruned::Revive));
             let len = [4, 1][i];
             let on = Weights { gradient, mask, step, weights, len };
-            plan.push(Sgd { on, decay: 0.0 }).unwrap();
+            plan.push(SgdUpdate { on, decay: 0.0 }).unwrap();
         }
     });
     let labels: Vec<u32> = flat(&recorded["Y"]).iter().map(|&y| y as u32).collect();

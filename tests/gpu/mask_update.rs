@@ -1,6 +1,6 @@
 //! Whole mask updates against the host: what is dropped, what grows.
 use secateur::gpu::{Gpu, PlanBuilder, Slot};
-use secateur::graph::{Graph, Shape};
+use secateur::graph::{Graph, Shape, Stored, Weight};
 use secateur::kernels::*;
 use secateur::prune::{
     MaskUpdate, PrunedTensor, PruningSpec, Regrow, Score, Targets, pruned_count,
@@ -91,18 +91,18 @@ fn update<'a>(gpu: &'a Gpu, text: &str, hosts: &[Host], total: f64) -> Done<'a> 
     for (i, host) in hosts.iter().enumerate() {
         let len = host.weights.len() as u32;
         let velocity = vec![1.0f32; host.weights.len()];
-        tensors.push(PrunedTensor {
-            name: format!("fc{i}.weight"),
-            weights: rig.slot("weights", &host.weights),
-            gradient: Some(rig.slot("gradient", &host.gradient)),
-            mask: rig.slot("mask", &host.mask),
-            score_slots: score_slots(&mut rig, &spec, host),
-            state: rig.slot("state", &[MaskState::default()]),
-            energy: rig.slot("energy", &[f32::NAN; 2]),
-            slots: vec![rig.slot("velocity", &velocity)],
-            len,
-            units: host.units as u32,
-        });
+        let values = rig.slot("weights", &host.weights);
+        let gradient = rig.slot("gradient", &host.gradient);
+        let stored = Stored::pruned(values, rig.slot("mask", &host.mask), spec.pruned);
+        let score_slots = score_slots(&mut rig, &spec, host);
+        let state = rig.slot("state", &[MaskState::default()]);
+        let energy = rig.slot("energy", &[f32::NAN; 2]);
+        let slots = vec![("velocity", rig.slot("velocity", &velocity))];
+        let shape = Shape::new([len / host.units as u32, host.units as u32]);
+        let weight = Weight::new(format!("fc{i}.weight"), shape, stored).with_slots(slots);
+        let mut tensor = PrunedTensor::new(weight, state, energy).unwrap();
+        (tensor.gradient, tensor.score_slots) = (Some(gradient), score_slots);
+        tensors.push(tensor);
     }
     let update = MaskUpdate::push(&mut rig.plan, &spec, targets, &tensors).unwrap();
     let bench = rig.build();
@@ -168,12 +168,12 @@ fn drops_and_grows(gpu: &Gpu, text: &str) {
         let kept = topk_reference(&scores, Some(&floor), dropped);
         // Behind two counts for each of three tensors.
         let grown = match spec.regrow {
-            Regrow::Set => random_score_reference(words[6 + i], tensor.len),
+            Regrow::Set => random_score_reference(words[6 + i], tensor.len()),
             _ => host.gradient.clone(),
         };
         let want = topk_reference(&grown, Some(&kept), prune as usize);
-        let got: Vec<u32> = bench.read(tensor.mask);
-        Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{text}, {}: {e}", tensor.name));
+        let got: Vec<u32> = bench.read(tensor.mask());
+        Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{text}, {}: {e}", tensor.name()));
 
         let state = bench.read::<MaskState>(tensor.state)[0];
         assert_eq!(u64::from(state.kept), len - prune);
@@ -185,12 +185,12 @@ fn drops_and_grows(gpu: &Gpu, text: &str) {
         let highest = highest.map(|i| scores[i]).fold(0.0, f32::max);
         assert_eq!(f32::from_bits(state.threshold), highest);
         // What grows starts from 0, and nothing pruned keeps anything.
-        let weights: Vec<f32> = bench.read(tensor.weights);
-        let velocity: Vec<f32> = bench.read(tensor.slots[0]);
+        let weights: Vec<f32> = bench.read(tensor.weights());
+        let velocity: Vec<f32> = bench.read(tensor.weight.slots[0].1);
         assert_eq!(weights, apply_mask_reference(&want, &host.weights));
         assert_eq!(velocity, apply_mask_reference(&want, &vec![1.0; host.weights.len()]));
         let grown = (0..host.weights.len()).find(|&i| bit(&want, i) && !bit(&host.mask, i));
-        assert!(grown.is_none_or(|i| weights[i] == 0.0), "{}", tensor.name);
+        assert!(grown.is_none_or(|i| weights[i] == 0.0), "{}", tensor.name());
     }
 }
 
@@ -233,10 +233,10 @@ fn scores_with_a_memory_rank_as_they_say() {
         let hosts = [Host::new([33, 7], 0.3, 5), Host::new([300, 100], 0.3, 6)];
         let Done { spec, bench, tensors, .. } = update(gpu, &text, &hosts, 0.6);
         for (host, tensor) in hosts.iter().zip(&tensors) {
-            let (rows, columns) = (tensor.len / tensor.units, tensor.units);
+            let (rows, columns) = (tensor.len() / tensor.units(), tensor.units());
             let blocks = Blocks { rows, columns, height, width };
             let rank = ranking(host, &spec, blocks);
-            let mask: Vec<u32> = bench.read(tensor.mask);
+            let mask: Vec<u32> = bench.read(tensor.mask());
             let first = |b: usize| {
                 let (across, b) = (columns.div_ceil(width), b as u32);
                 (b / across * height * columns + b % across * width) as usize
@@ -249,7 +249,7 @@ fn scores_with_a_memory_rank_as_they_say() {
                     (highest, pruned) = (highest.max(rank), pruned + 1);
                 }
             }
-            let context = format!("{text}: {}", tensor.name);
+            let context = format!("{text}: {}", tensor.name());
             assert_eq!(pruned, pruned_count(rank.len() as u64, 0.6), "{context}");
             // Kernels and pools round; two ranks that near each other may change places.
             let near = 1e-5 * highest.abs().max(lowest.abs());
@@ -280,18 +280,13 @@ fn a_score_without_its_tensors_is_an_error() {
     let targets = Targets::new(&spec, graph.parameters()).unwrap();
     let mut plan = PlanBuilder::default();
     let mut slot = |name: &str, words| plan.persistent(name, words);
-    let tensor = PrunedTensor {
-        name: "fc.weight".into(),
-        weights: slot("weights", 12),
-        gradient: None,
-        score_slots: vec![],
-        mask: slot("mask", 1),
-        state: slot("state", MASK_STATE_WORDS),
-        energy: slot("energy", 2),
-        slots: vec![],
-        len: 12,
-        units: 3,
-    };
+    let stored = Stored::pruned(slot("weights", 12), slot("mask", 1), spec.pruned);
+    let weight = Weight::new("fc.weight", Shape::new([4, 3]), stored);
+    let (state, energy) = (slot("state", MASK_STATE_WORDS), slot("energy", 2));
+    let bare = Weight::new("fc.weight", Shape::new([4, 3]), weight.stored.values());
+    let error = PrunedTensor::new(bare, state, energy).unwrap_err().to_string();
+    assert!(error.contains("fc.weight") && error.contains("without a mask"), "{error}");
+    let tensor = PrunedTensor::new(weight, state, energy).unwrap();
     plan.phase("mask_update");
     let mut push = |tensors: &[PrunedTensor]| {
         MaskUpdate::push(&mut plan, &spec, targets.clone(), tensors).unwrap_err().to_string()

@@ -1,8 +1,8 @@
 //! A network on the device for tests: inputs, parameters, masks, and gradients to read back.
 use bytemuck::Pod;
 use secateur::gpu::{Encoder, Gpu, Phase, PlanBuilder, Program, Slot};
-use secateur::graph::{Bindings, Mode, Tensor, gradients, lower};
-use secateur::kernels::{STEP_WORDS, Step, mask_words};
+use secateur::graph::{Bindings, Mode, Stored, Tensor, gradients, lower};
+use secateur::kernels::{Pruned, STEP_WORDS, Step, mask_words};
 use secateur::nn::Network;
 
 /// The forward and backward pass of a network, everything persistent.
@@ -45,10 +45,11 @@ impl<'g> OnDevice<'g> {
             wanted.iter().flatten().map(|g| place(&mut plan, "gradient", *g)).collect();
         let masks: Vec<Option<Slot>> = all
             .iter()
-            .map(|p| {
+            .zip(&parameters)
+            .map(|(p, &weights)| {
                 let words = mask_words(p.shape.elements().unwrap());
                 let mask = p.masked.then(|| plan.persistent("mask", words))?;
-                bindings.set_mask(p.tensor, mask);
+                bindings.set(p.tensor, Stored::pruned(weights, mask, Pruned::Revive));
                 Some(mask)
             })
             .collect();

@@ -1,7 +1,7 @@
 //! Plans without a GPU: how scratch shares memory, and what is refused.
 use secateur::Error;
 use secateur::gpu::{Bound, Kernel, Memory, Operand, PlanBuilder, Slot, read, write};
-use secateur::kernels::{Add, STEP_WORDS, Sgd, Weights};
+use secateur::kernels::{Add, STEP_WORDS, SgdUpdate, Weights};
 use secateur::raw::Uniform;
 
 fn add(x: Slot, y: Slot, out: Slot) -> Add {
@@ -32,7 +32,7 @@ fn the_text_names_everything() {
     plan.push(add(w, g, t)).unwrap();
     plan.phase("update");
     let on = Weights { gradient: g, mask: None, step, weights: w, len: 300 };
-    plan.push(Sgd { on, decay: 0.0 }).unwrap();
+    plan.push(SgdUpdate { on, decay: 0.0 }).unwrap();
     let want = "\
 2 launches, 4 slots in 4 buffers; 2432 B persistent, 1200 B scratch shared by 1200 B
 train:

@@ -85,7 +85,7 @@ fn shared_constants_agree() {
     let code = |(name, mode): (&str, Option<Pruned>)| {
         let mask = mode.map(|mode| (slot, mode));
         let on = Weights { gradient: slot, mask, step: slot, weights: slot, len: 1 };
-        let sgd = Sgd { on, decay: 0.0 };
+        let sgd = SgdUpdate { on, decay: 0.0 };
         (name.to_owned(), sgd.constants()[0].1 as u32)
     };
     let modes = [
@@ -282,12 +282,12 @@ fn everything(target: Target) -> PlanBuilder {
     probes::variants(&mut plan, a, c);
     let (mask, len, decay) = (Some((mask, Pruned::Zero)), 1, 0.0);
     let on = Weights { gradient, mask, step, weights, len };
-    plan.push(Sgd { on, decay }).unwrap();
+    plan.push(SgdUpdate { on, decay }).unwrap();
     let (velocity, momentum, nesterov) = (first, 0.9, true);
-    plan.push(Momentum { on, velocity, momentum, decay, nesterov }).unwrap();
+    plan.push(MomentumUpdate { on, velocity, momentum, decay, nesterov }).unwrap();
     let (beta1, beta2, epsilon) = (0.9, 0.999, 1e-8);
     let (form, l2) = (EpsilonForm::TensorFlow, 0.0);
-    plan.push(Adam { on, first, second, beta1, beta2, epsilon, form, decay, l2 }).unwrap();
+    plan.push(AdamUpdate { on, first, second, beta1, beta2, epsilon, form, decay, l2 }).unwrap();
     variants::how_weights_move(&mut plan, on, [first, second]);
     let (protect, mask_state) = (Some(bias), first);
     let (scores, many) = (true, 5_000);

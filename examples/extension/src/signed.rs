@@ -20,8 +20,8 @@ impl Scoring for Signed {
 
     fn push_score(&self, plan: &mut PlanBuilder, ranking: &Ranking<'_>) -> Result<Slot> {
         let t = ranking.tensor;
-        let out = plan.scratch(format!("{}.signed", t.name), t.len);
-        plan.push(ClippedExp { x: t.weights, out, len: t.len, limit: self.limit })?;
+        let out = plan.scratch(format!("{}.signed", t.name()), t.len());
+        plan.push(ClippedExp { x: t.weights(), out, len: t.len(), limit: self.limit })?;
         ranking.pool(plan, "blocks", out, false)
     }
 }

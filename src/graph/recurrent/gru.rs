@@ -1,5 +1,6 @@
 //! GRU: upstream's `GRUCell` with masks, unrolled.
 use super::super::lower::{Lowering, Mode};
+use super::super::stored::Masked;
 use super::super::{Graph, Op, Shape, Tensor};
 use super::{by_rows, by_times, one_time};
 use crate::gpu::Slot;
@@ -111,8 +112,7 @@ impl Lowering<'_> {
         let Gru { rows, length, width, units } = shape;
         let stride = shape.stride();
         let nodes = self.graph.nodes[tensor.0].inputs.clone();
-        let &[x, gates_kernel, gates_bias, candidate, candidate_bias, state] =
-            self.slots_of(&nodes)?.as_slice()
+        let &[x, _, gates_bias, _, candidate_bias, state] = self.slots_of(&nodes)?.as_slice()
         else {
             return Err(self.lacks(tensor));
         };
@@ -128,11 +128,12 @@ impl Lowering<'_> {
         let (from, to) = (one_time(units, 0), one_time(stride, width));
         let (extents, x, out) = ([1, rows, units], state, inputs);
         self.plan.push(Rearrange { x, out, extents, from, to, limit, adds, resumes })?;
+        let Masked { values: b, mask } = self.read(nodes[1])?;
         let product = Matmul {
             form: Form::NN,
             a: inputs,
-            b: gates_kernel,
-            mask: self.bindings.masks[nodes[1].index()],
+            b,
+            mask,
             bias: Some(gates_bias),
             activation: Activation::Identity,
             gate: None,
@@ -142,9 +143,9 @@ impl Lowering<'_> {
             k: stride,
             begin: [0; 2],
         };
-        let (mask, bias) = (self.bindings.masks[nodes[3].index()], Some(candidate_bias));
-        let second =
-            Matmul { a: resets, b: candidate, mask, bias, c: candidates, n: units, ..product };
+        let Masked { values: b, mask } = self.read(nodes[3])?;
+        let bias = Some(candidate_bias);
+        let second = Matmul { a: resets, b, mask, bias, c: candidates, n: units, ..product };
         for time in 0..length {
             let [at, from] = [time * rows * units, time * rows * stride];
             let step = shape.step(time);
@@ -180,11 +181,12 @@ impl Lowering<'_> {
         // What the products send back to x and to the state, or to the state after its reset.
         let returned = self.tape(tensor, "returned", &[length, rows, stride])?;
         let of_resets = self.tape(tensor, "of_resets", &[length, rows, stride])?;
+        let Masked { values: b, mask } = self.read(nodes[2])?;
         let product = Matmul {
             form: Form::NT,
             a: of_gates,
-            b: self.slot(nodes[2])?,
-            mask: self.bindings.masks[nodes[2].index()],
+            b,
+            mask,
             bias: None,
             activation: Activation::Identity,
             gate: None,
@@ -194,7 +196,7 @@ impl Lowering<'_> {
             k: 2 * units,
             begin: [0; 2],
         };
-        let (b, mask) = (self.slot(nodes[4])?, self.bindings.masks[nodes[4].index()]);
+        let Masked { values: b, mask } = self.read(nodes[4])?;
         let first = Matmul { a: of_candidates, b, mask, c: of_resets, k: units, ..product };
         for time in (0..length).rev() {
             let [at, to] = [time * rows * units, time * rows * stride];

@@ -1,5 +1,6 @@
 //! LSTM: upstream's `MaskedBasicLSTMCell` and `MaskedLSTMCell`, unrolled.
 use super::super::lower::{Lowering, Mode};
+use super::super::stored::Masked;
 use super::super::{Graph, Op, Shape, Tensor};
 use super::{by_rows, by_times, one_time};
 use crate::gpu::Slot;
@@ -160,10 +161,10 @@ impl Graph {
 
 /// Operands of the node of an LSTM after x.
 pub(super) struct Operands {
-    pub(super) kernel: (Slot, Option<Slot>),
+    pub(super) kernel: Masked,
     pub(super) bias: Slot,
     pub(super) peepholes: Option<Slot>,
-    pub(super) projection: Option<(Slot, Option<Slot>)>,
+    pub(super) projection: Option<Masked>,
 }
 
 impl Lowering<'_> {
@@ -171,12 +172,11 @@ impl Lowering<'_> {
         let mut tensors = tensors.iter();
         let mut next =
             || tensors.next().copied().ok_or_else(|| Error::shape("lstm", "too few operands"));
-        let masked = |t: Tensor| Ok::<_, Error>((self.slot(t)?, self.bindings.masks[t.index()]));
         Ok(Operands {
-            kernel: masked(next()?)?,
+            kernel: self.read(next()?)?,
             bias: self.slot(next()?)?,
             peepholes: if shape.peepholes { Some(self.slot(next()?)?) } else { None },
-            projection: if shape.projects { Some(masked(next()?)?) } else { None },
+            projection: if shape.projects { Some(self.read(next()?)?) } else { None },
         })
     }
 
@@ -208,7 +208,7 @@ impl Lowering<'_> {
             let extents = [1, rows, extent];
             self.plan.push(Rearrange { x: state, out, extents, from, to, limit, adds, resumes })?;
         }
-        let (b, mask) = operands.kernel;
+        let Masked { values: b, mask } = operands.kernel;
         let product = Matmul {
             form: Form::NN,
             a: inputs,
@@ -233,7 +233,9 @@ impl Lowering<'_> {
             };
             let peepholes = operands.peepholes;
             self.plan.push(crate::kernels::Lstm { step, peepholes, gates, cells, out, to })?;
-            if let (Some([hidden, projected]), Some((b, mask))) = (projected, operands.projection) {
+            if let (Some([hidden, projected]), Some(Masked { values: b, mask })) =
+                (projected, operands.projection)
+            {
                 let begin = [time * rows * units, time * rows * outputs];
                 let (a, c, n, k) = (hidden, projected, outputs, units);
                 Matmul { a, b, mask, bias: None, c, n, k, begin, ..product }.push(self.plan)?;

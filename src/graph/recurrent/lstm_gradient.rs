@@ -1,6 +1,7 @@
 //! The gradient of an LSTM: its steps backwards, then each weight over all of them at once.
 use super::super::Tensor;
 use super::super::lower::Lowering;
+use super::super::stored::Masked;
 use super::lstm::{Lstm, Tape};
 use super::{by_rows, by_times};
 use crate::Result;
@@ -39,7 +40,7 @@ impl Lowering<'_> {
             )),
             None => None,
         };
-        let (b, mask) = operands.kernel;
+        let Masked { values: b, mask } = operands.kernel;
         let product = Matmul {
             form: Form::NT,
             a: of_gates,
@@ -59,8 +60,11 @@ impl Lowering<'_> {
             let recurrent = (!last).then(|| (returned, shape.state(time + 1)));
             let from = Stride { begin: time * outputs, stride: length * outputs };
             let (mut of_h, mut at, mut back) = (gradient, from, recurrent);
-            if let (Some([_, projected]), Some((of_projected, of_hidden)), Some((b, mask))) =
-                (projected, of_projected, operands.projection)
+            if let (
+                Some([_, projected]),
+                Some((of_projected, of_hidden)),
+                Some(Masked { values: b, mask }),
+            ) = (projected, of_projected, operands.projection)
             {
                 let clip = shape.options.projection_clip;
                 let (out, width) = (of_projected, outputs);

@@ -1,12 +1,63 @@
 //! `adagrad`: Adagrad on one tensor, mask applied in the same pass.
+use serde::{Deserialize, Serialize};
+
+use super::rule::{Moved, Rule};
 use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
-use crate::gpu::{Bound, Kernel, Operand, Slot};
+use crate::Result;
+use crate::error::check;
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
 use crate::kernels::{Pruned, Step};
+
+/// `s += g^2`, then `w -= lr * g / (sqrt(initial + s) + epsilon)`: Duchi et al. 2011, as TensorFlow
+/// has it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adagrad {
+    /// Learning rate.
+    pub lr: f32,
+    /// What the sum of squares begins at.
+    #[serde(default = "initial")]
+    pub initial: f32,
+    /// Added to the root.
+    #[serde(default)]
+    pub epsilon: f32,
+}
+
+const fn initial() -> f32 {
+    0.1
+}
+
+impl Adagrad {
+    /// With TensorFlow's defaults.
+    pub const fn new(lr: f32) -> Self {
+        Self { lr, initial: initial(), epsilon: 0.0 }
+    }
+}
+
+impl Rule for Adagrad {
+    fn slots(&self) -> &'static [&'static str] {
+        &["squares"]
+    }
+
+    fn validate(&self) -> Result<()> {
+        let &Self { initial, epsilon, .. } = self;
+        check("initial", initial, initial.is_finite() && initial >= 0.0, "at least 0")?;
+        // A gradient of 0 would be divided by 0.
+        let ok = epsilon.is_finite() && epsilon >= 0.0 && initial + epsilon > 0.0;
+        check("epsilon", epsilon, ok, "at least 0, and above 0 where `initial` is 0")
+    }
+
+    fn push(&self, plan: &mut PlanBuilder, update: &Moved<'_>) -> Result<()> {
+        let &Self { initial, epsilon, .. } = self;
+        let (on, [squares], l2) = (update.on, update.slots()?, update.decay);
+        plan.push(AdagradUpdate { on, squares, initial, epsilon, l2 })
+    }
+}
 
 /// Duchi et al. 2011: `s += g^2`, `w -= rate * g / (sqrt(initial + s) + epsilon)`. TensorFlow's
 /// accumulator is `initial + s`; here `s` is kept, so that it begins at 0 as all slots do.
 #[derive(Debug, Clone, Copy)]
-pub struct Adagrad {
+pub struct AdagradUpdate {
     /// The weights, and what moves them.
     pub on: Weights,
     /// Sums of squared gradients, updated in place.
@@ -20,7 +71,7 @@ pub struct Adagrad {
 }
 
 crate::uniform! {
-    /// Uniform of [`Adagrad`].
+    /// Uniform of [`AdagradUpdate`].
     pub struct AdagradParams {
         /// Weights in the tensor.
         len: u32,
@@ -33,7 +84,7 @@ crate::uniform! {
     }
 }
 
-impl Kernel for Adagrad {
+impl Kernel for AdagradUpdate {
     const NAME: &'static str = "adagrad";
     const WGSL: &'static str = optimizer_wgsl!("adagrad.wgsl");
     const OPERANDS: &'static [Operand] = optimizer_operands!(squares);

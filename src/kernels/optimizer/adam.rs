@@ -1,14 +1,91 @@
 //! `adam`: Adam and AdamW on one tensor, mask applied in the same pass.
 use serde::{Deserialize, Serialize};
 
+use super::rule::{self, Moved, Rule, share};
 use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
-use crate::gpu::{Bound, Kernel, Operand, Slot};
+use crate::Result;
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
 use crate::kernels::{Pruned, Step};
+
+/// Kingma and Ba 2015, algorithm 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adam {
+    /// Learning rate.
+    pub lr: f32,
+    /// Decay of the first moment.
+    #[serde(default = "beta1")]
+    pub beta1: f32,
+    /// Decay of the second moment.
+    #[serde(default = "beta2")]
+    pub beta2: f32,
+    /// Added to the root of the second moment.
+    #[serde(default = "epsilon")]
+    pub epsilon: f32,
+    /// Whether that is before or after the root's bias is corrected.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub epsilon_form: EpsilonForm,
+}
+
+pub(super) const fn beta1() -> f32 {
+    0.9
+}
+pub(super) const fn beta2() -> f32 {
+    0.999
+}
+pub(super) const fn epsilon() -> f32 {
+    1e-8
+}
+pub(super) fn is_default(form: &EpsilonForm) -> bool {
+    *form == EpsilonForm::default()
+}
+
+impl Adam {
+    /// With the defaults of its paper.
+    pub const fn new(lr: f32) -> Self {
+        let epsilon_form = EpsilonForm::PyTorch;
+        Self { lr, beta1: beta1(), beta2: beta2(), epsilon: epsilon(), epsilon_form }
+    }
+
+    /// Appends the kernel with a decoupled weight decay besides.
+    pub(super) fn push_with(
+        &self,
+        plan: &mut PlanBuilder,
+        update: &Moved<'_>,
+        decay: f32,
+    ) -> Result<()> {
+        let &Self { beta1, beta2, epsilon, epsilon_form, .. } = self;
+        let (on, l2, form) = (update.on, update.decay, epsilon_form);
+        let [first, second] = update.slots()?;
+        plan.push(AdamUpdate { on, first, second, beta1, beta2, epsilon, form, decay, l2 })
+    }
+}
+
+impl Rule for Adam {
+    fn slots(&self) -> &'static [&'static str] {
+        &["first", "second"]
+    }
+
+    fn validate(&self) -> Result<()> {
+        share("beta1", self.beta1)?;
+        share("beta2", self.beta2)?;
+        rule::epsilon(self.epsilon)
+    }
+
+    fn corrections(&self, t: u64) -> [f32; 2] {
+        // In f64: 1 - beta^t loses its digits in f32 for small t.
+        [self.beta1, self.beta2].map(|beta| (1.0 - f64::from(beta).powf(t as f64)) as f32)
+    }
+
+    fn push(&self, plan: &mut PlanBuilder, update: &Moved<'_>) -> Result<()> {
+        self.push_with(plan, update, 0.0)
+    }
+}
 
 /// Adam with bias correction (Kingma and Ba 2015, algorithm 1); with `decay` it is AdamW
 /// (Loshchilov and Hutter 2019), whose decay does not pass through the moments.
 #[derive(Debug, Clone, Copy)]
-pub struct Adam {
+pub struct AdamUpdate {
     /// The weights, and what moves them.
     pub on: Weights,
     /// First moments, updated in place.
@@ -44,7 +121,7 @@ pub enum EpsilonForm {
 }
 
 crate::uniform! {
-    /// Uniform of [`Adam`].
+    /// Uniform of [`AdamUpdate`].
     pub struct AdamParams {
         /// Weights in the tensor.
         len: u32,
@@ -61,7 +138,7 @@ crate::uniform! {
     }
 }
 
-impl Kernel for Adam {
+impl Kernel for AdamUpdate {
     const NAME: &'static str = "adam";
     const WGSL: &'static str = optimizer_wgsl!("adam.wgsl");
     const OPERANDS: &'static [Operand] = optimizer_operands!(first, second);

@@ -1,12 +1,65 @@
 //! `lion`: Lion on one tensor, mask applied in the same pass.
+use serde::{Deserialize, Serialize};
+
+use super::adam::beta1;
+use super::rule::{self, Moved, Rule, share};
 use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
-use crate::gpu::{Bound, Kernel, Operand, Slot};
+use crate::Result;
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
 use crate::kernels::{Pruned, Step};
+
+/// `w -= lr * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * w)`, then `m = beta2 * m + (1 -
+/// beta2) * g`: Chen et al. 2023.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lion {
+    /// Learning rate.
+    pub lr: f32,
+    /// Share of the mean in the direction.
+    #[serde(default = "beta1")]
+    pub beta1: f32,
+    /// Share of the mean that stays.
+    #[serde(default = "beta2")]
+    pub beta2: f32,
+    /// Weight decay, times the learning rate.
+    #[serde(default)]
+    pub weight_decay: f32,
+}
+
+const fn beta2() -> f32 {
+    0.99
+}
+
+impl Lion {
+    /// With the defaults of its paper, without weight decay.
+    pub const fn new(lr: f32) -> Self {
+        Self { lr, beta1: beta1(), beta2: beta2(), weight_decay: 0.0 }
+    }
+}
+
+impl Rule for Lion {
+    fn slots(&self) -> &'static [&'static str] {
+        &["first"]
+    }
+
+    fn validate(&self) -> Result<()> {
+        share("beta1", self.beta1)?;
+        share("beta2", self.beta2)?;
+        rule::weight_decay(self.weight_decay)
+    }
+
+    fn push(&self, plan: &mut PlanBuilder, update: &Moved<'_>) -> Result<()> {
+        let &Self { beta1, beta2, .. } = self;
+        let decay = update.decay_by(self.weight_decay);
+        let (on, [first], l2) = (update.on, update.slots()?, update.decay);
+        plan.push(LionUpdate { on, first, beta1, beta2, decay, l2 })
+    }
+}
 
 /// Chen et al. 2023, algorithm 2: `w -= rate * (sign(beta1 * m + (1 - beta1) * g) + decay * w)`,
 /// then `m = beta2 * m + (1 - beta2) * g`.
 #[derive(Debug, Clone, Copy)]
-pub struct Lion {
+pub struct LionUpdate {
     /// The weights, and what moves them.
     pub on: Weights,
     /// Running means of gradients, updated in place.
@@ -22,7 +75,7 @@ pub struct Lion {
 }
 
 crate::uniform! {
-    /// Uniform of [`Lion`].
+    /// Uniform of [`LionUpdate`].
     pub struct LionParams {
         /// Weights in the tensor.
         len: u32,
@@ -37,7 +90,7 @@ crate::uniform! {
     }
 }
 
-impl Kernel for Lion {
+impl Kernel for LionUpdate {
     const NAME: &'static str = "lion";
     const WGSL: &'static str = optimizer_wgsl!("lion.wgsl");
     const OPERANDS: &'static [Operand] = optimizer_operands!(first);

@@ -1,11 +1,65 @@
 //! `momentum`: gradient descent with momentum on one tensor, mask applied in the same pass.
+use serde::{Deserialize, Serialize};
+
+use super::rule::{Moved, Rule, share, weight_decay};
 use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
-use crate::gpu::{Bound, Kernel, Operand, Slot};
+use crate::Result;
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
 use crate::kernels::{Pruned, Step};
+
+/// `v = momentum * v + g + weight_decay * w`, then `w -= lr * v`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Momentum {
+    /// Learning rate.
+    pub lr: f32,
+    /// Share of the velocity that stays.
+    #[serde(default = "momentum")]
+    pub momentum: f32,
+    /// Nesterov's form.
+    #[serde(default)]
+    pub nesterov: bool,
+    /// Weight decay.
+    #[serde(default)]
+    pub weight_decay: f32,
+}
+
+const fn momentum() -> f32 {
+    0.9
+}
+
+impl Momentum {
+    /// With a momentum of 0.9, without weight decay.
+    pub const fn new(lr: f32) -> Self {
+        Self { lr, momentum: momentum(), nesterov: false, weight_decay: 0.0 }
+    }
+}
+
+impl Rule for Momentum {
+    fn slots(&self) -> &'static [&'static str] {
+        &["velocity"]
+    }
+
+    fn validate(&self) -> Result<()> {
+        share("momentum", self.momentum)?;
+        weight_decay(self.weight_decay)
+    }
+
+    fn push(&self, plan: &mut PlanBuilder, update: &Moved<'_>) -> Result<()> {
+        let [velocity] = update.slots()?;
+        plan.push(MomentumUpdate {
+            on: update.on,
+            velocity,
+            momentum: self.momentum,
+            decay: update.decay + update.decay_by(self.weight_decay),
+            nesterov: self.nesterov,
+        })
+    }
+}
 
 /// `v = momentum * v + g + decay * w`, then `w -= rate * v`
 #[derive(Debug, Clone, Copy)]
-pub struct Momentum {
+pub struct MomentumUpdate {
     /// The weights, and what moves them.
     pub on: Weights,
     /// Running sum of gradients, updated in place.
@@ -19,7 +73,7 @@ pub struct Momentum {
 }
 
 crate::uniform! {
-    /// Uniform of [`Momentum`].
+    /// Uniform of [`MomentumUpdate`].
     pub struct MomentumParams {
         /// Weights in the tensor.
         len: u32,
@@ -30,7 +84,7 @@ crate::uniform! {
     }
 }
 
-impl Kernel for Momentum {
+impl Kernel for MomentumUpdate {
     const NAME: &'static str = "momentum";
     const WGSL: &'static str = optimizer_wgsl!("momentum.wgsl");
     const OPERANDS: &'static [Operand] = optimizer_operands!(velocity);

@@ -1,13 +1,68 @@
 //! `rmsprop`: RMSProp with momentum on one tensor, mask applied in the same pass.
+use serde::{Deserialize, Serialize};
+
+use super::rule::{self, Moved, Rule, share};
 use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
-use crate::gpu::{Bound, Kernel, Operand, Slot};
+use crate::Result;
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
 use crate::kernels::{Pruned, Step};
+
+/// `s = decay * s + (1 - decay) * g^2`, `v = momentum * v + lr * g / sqrt(s + epsilon)`, then `w -=
+/// v`: TensorFlow's RMSProp, but that there `s` begins at 1 and here at 0.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RmsProp {
+    /// Learning rate.
+    pub lr: f32,
+    /// Share of the mean square that stays.
+    #[serde(default = "decay")]
+    pub decay: f32,
+    /// Share of the velocity that stays.
+    #[serde(default)]
+    pub momentum: f32,
+    /// Added inside the root.
+    #[serde(default = "epsilon")]
+    pub epsilon: f32,
+}
+
+const fn decay() -> f32 {
+    0.9
+}
+const fn epsilon() -> f32 {
+    1e-10
+}
+
+impl RmsProp {
+    /// With TensorFlow's defaults.
+    pub const fn new(lr: f32) -> Self {
+        Self { lr, decay: decay(), momentum: 0.0, epsilon: epsilon() }
+    }
+}
+
+impl Rule for RmsProp {
+    fn slots(&self) -> &'static [&'static str] {
+        &["mean_square", "momentum"]
+    }
+
+    fn validate(&self) -> Result<()> {
+        share("decay", self.decay)?;
+        share("momentum", self.momentum)?;
+        rule::epsilon(self.epsilon)
+    }
+
+    fn push(&self, plan: &mut PlanBuilder, update: &Moved<'_>) -> Result<()> {
+        let &Self { decay, momentum, epsilon, .. } = self;
+        let (on, l2) = (update.on, update.decay);
+        let [mean_square, velocity] = update.slots()?;
+        plan.push(RmsPropUpdate { on, mean_square, velocity, decay, momentum, epsilon, l2 })
+    }
+}
 
 /// TensorFlow's `RMSPropOptimizer`: `s = decay * s + (1 - decay) * g^2`, `v = momentum * v + rate *
 /// g / sqrt(s + epsilon)`, then `w -= v`. TensorFlow's `s` begins at 1, this one at 0 as all slots
 /// do: the first steps are longer.
 #[derive(Debug, Clone, Copy)]
-pub struct RmsProp {
+pub struct RmsPropUpdate {
     /// The weights, and what moves them.
     pub on: Weights,
     /// Running means of squared gradients, updated in place.
@@ -25,7 +80,7 @@ pub struct RmsProp {
 }
 
 crate::uniform! {
-    /// Uniform of [`RmsProp`].
+    /// Uniform of [`RmsPropUpdate`].
     pub struct RmsPropParams {
         /// Weights in the tensor.
         len: u32,
@@ -40,7 +95,7 @@ crate::uniform! {
     }
 }
 
-impl Kernel for RmsProp {
+impl Kernel for RmsPropUpdate {
     const NAME: &'static str = "rmsprop";
     const WGSL: &'static str = optimizer_wgsl!("rmsprop.wgsl");
     const OPERANDS: &'static [Operand] = optimizer_operands!(mean_square, velocity);

@@ -1,11 +1,44 @@
 //! `sgd`: gradient descent on one tensor, mask applied in the same pass.
+use serde::{Deserialize, Serialize};
+
+use super::rule::{Moved, Rule, weight_decay};
 use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
-use crate::gpu::{Bound, Kernel, Operand};
+use crate::Result;
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder};
 use crate::kernels::{Pruned, Step};
+
+/// `w -= lr * (g + weight_decay * w)`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sgd {
+    /// Learning rate.
+    pub lr: f32,
+    /// Weight decay.
+    #[serde(default)]
+    pub weight_decay: f32,
+}
+
+impl Sgd {
+    /// Without weight decay.
+    pub const fn new(lr: f32) -> Self {
+        Self { lr, weight_decay: 0.0 }
+    }
+}
+
+impl Rule for Sgd {
+    fn validate(&self) -> Result<()> {
+        weight_decay(self.weight_decay)
+    }
+
+    fn push(&self, plan: &mut PlanBuilder, update: &Moved<'_>) -> Result<()> {
+        let decay = update.decay + update.decay_by(self.weight_decay);
+        plan.push(SgdUpdate { on: update.on, decay })
+    }
+}
 
 /// `w -= rate * (g + decay * w)`
 #[derive(Debug, Clone, Copy)]
-pub struct Sgd {
+pub struct SgdUpdate {
     /// The weights, and what moves them.
     pub on: Weights,
     /// Weight decay.
@@ -13,7 +46,7 @@ pub struct Sgd {
 }
 
 crate::uniform! {
-    /// Uniform of [`Sgd`].
+    /// Uniform of [`SgdUpdate`].
     pub struct SgdParams {
         /// Weights in the tensor.
         len: u32,
@@ -22,7 +55,7 @@ crate::uniform! {
     }
 }
 
-impl Kernel for Sgd {
+impl Kernel for SgdUpdate {
     const NAME: &'static str = "sgd";
     const WGSL: &'static str = optimizer_wgsl!("sgd.wgsl");
     const OPERANDS: &'static [Operand] = optimizer_operands!();

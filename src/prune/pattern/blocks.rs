@@ -42,11 +42,11 @@ impl Form for Blocks {
 
     fn select(&self, plan: &mut PlanBuilder, t: &PrunedTensor) -> (u32, Slot) {
         // Of blocks the highest of the tensor stays, not of each unit.
-        (1, plan.scratch(format!("{}.block_mask", t.name), mask_words(self.count())))
+        (1, plan.scratch(format!("{}.block_mask", t.name()), mask_words(self.count())))
     }
 
     fn spread(&self, plan: &mut PlanBuilder, t: &PrunedTensor, selected: Slot) -> Result<()> {
-        let (mask_state, mask) = (t.state, t.mask);
+        let (mask_state, mask) = (t.state, t.mask());
         plan.push(MaskBegin { mask_state, keep_nan: true })?;
         plan.push(BlockMask { block_mask: selected, mask_state, mask, blocks: *self })
     }

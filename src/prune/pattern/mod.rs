@@ -177,7 +177,7 @@ pub(super) trait Form {
     /// that the selection writes.
     fn select(&self, plan: &mut PlanBuilder, t: &PrunedTensor) -> (u32, Slot) {
         let _ = plan;
-        (t.units, t.mask)
+        (t.units(), t.mask())
     }
 
     /// Appends what makes the mask of `t` of `selected`, that of the selection.

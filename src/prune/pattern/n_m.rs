@@ -65,8 +65,8 @@ impl Grouped for Groups {
         counts: Slot,
         selection: u32,
     ) -> Result<()> {
-        let (mask_state, mask) = (t.state, t.mask);
-        let (rows, columns, m) = (t.len / t.units, t.units, self.m);
+        let (mask_state, mask) = (t.state, t.mask());
+        let (rows, columns, m) = (t.len() / t.units(), t.units(), self.m);
         plan.push(NmMask { values, counts, selection, mask_state, mask, rows, columns, m })
     }
 }

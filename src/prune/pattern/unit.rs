@@ -41,7 +41,7 @@ impl Grouped for Unit {
         counts: Slot,
         selection: u32,
     ) -> Result<()> {
-        let (mask_state, mask, rows, columns) = (t.state, t.mask, self.rows, t.units);
+        let (mask_state, mask, rows, columns) = (t.state, t.mask(), self.rows, t.units());
         // A unit that is one group of N:M takes one read.
         if rows <= 32 {
             let m = rows;

@@ -2,7 +2,7 @@
 use super::{Ranking, Scoring};
 use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{Change, ChangeNorm, ColumnSum, Pruned, Saliency};
+use crate::kernels::{Change, ChangeNorm, ColumnSum, Saliency};
 
 #[derive(Debug)]
 pub(super) struct GradientChange {
@@ -22,20 +22,20 @@ impl Scoring for GradientChange {
 
     fn push_score(&self, plan: &mut PlanBuilder, ranking: &Ranking<'_>) -> Result<Slot> {
         let (t, spec, second) = (ranking.tensor, ranking.spec, self.second);
-        let (weights, len, [history, gradient]) = (t.weights, t.len, t.kept()?);
+        let (weights, len, [history, gradient]) = (t.weights(), t.len(), t.kept()?);
         // What an update zeroed did not change by training.
-        let held = spec.pruned == Pruned::Zero;
+        let held = t.weight.stored.holds_zeros();
         let rows = ChangeNorm::chunks(len);
-        let partials = plan.scratch(format!("{}.change_norm", t.name), rows);
+        let partials = plan.scratch(format!("{}.change_norm", t.name()), rows);
         plan.push(ChangeNorm { weights, history, partials, len, second, held })?;
-        let total = plan.scratch(format!("{}.change_total", t.name), 1);
+        let total = plan.scratch(format!("{}.change_total", t.name()), 1);
         plan.push(ColumnSum { x: partials, out: total, rows, columns: 1 })?;
         let decay = spec.gradient_decay_rate as f32;
         plan.push(Change { weights, total, history, gradient, len, second, held, decay })?;
         let weights = ranking.pool(plan, "blocks", weights, false)?;
         let gradient = ranking.pool(plan, "change_blocks", gradient, false)?;
         let len = ranking.len();
-        let score = plan.scratch(format!("{}.score", t.name), len);
+        let score = plan.scratch(format!("{}.score", t.name()), len);
         plan.push(Saliency { weights, gradient, score, len })?;
         Ok(score)
     }

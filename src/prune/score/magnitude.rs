@@ -16,6 +16,6 @@ impl Scoring for Magnitude {
     }
 
     fn push_score(&self, plan: &mut PlanBuilder, ranking: &Ranking<'_>) -> Result<Slot> {
-        ranking.pool(plan, "blocks", ranking.tensor.weights, false)
+        ranking.pool(plan, "blocks", ranking.tensor.weights(), false)
     }
 }

@@ -45,7 +45,7 @@ impl Scoring for Movement {
         t: &PrunedTensor,
         gradient: Slot,
     ) -> Result<()> {
-        let ([movement], weights, len) = (t.kept()?, t.weights, t.len);
+        let ([movement], weights, len) = (t.kept()?, t.weights(), t.len());
         plan.push(kernels::Movement { weights, gradient, movement, len })
     }
 
@@ -53,7 +53,7 @@ impl Scoring for Movement {
         let (t, len) = (ranking.tensor, ranking.len());
         let [movement] = t.kept()?;
         let movement = ranking.pool(plan, "blocks", movement, true)?;
-        let score = plan.scratch(format!("{}.score", t.name), len);
+        let score = plan.scratch(format!("{}.score", t.name()), len);
         plan.push(MovementScore { movement, score, len })?;
         Ok(score)
     }

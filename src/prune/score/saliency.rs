@@ -18,8 +18,8 @@ impl Scoring for Saliency {
 
     fn push_score(&self, plan: &mut PlanBuilder, ranking: &Ranking<'_>) -> Result<Slot> {
         let t = ranking.tensor;
-        let score = plan.scratch(format!("{}.score", t.name), t.len);
-        let (weights, gradient, len) = (t.weights, t.gradient()?, t.len);
+        let score = plan.scratch(format!("{}.score", t.name()), t.len());
+        let (weights, gradient, len) = (t.weights(), t.gradient()?, t.len());
         plan.push(kernels::Saliency { weights, gradient, score, len })?;
         ranking.pool(plan, "blocks", score, false)
     }

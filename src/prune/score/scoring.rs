@@ -19,7 +19,7 @@ use crate::prune::{PrunedTensor, PruningSpec};
 /// ```
 /// use secateur::gpu::{PlanBuilder, Slot};
 /// use secateur::kernels::Saliency;
-/// use secateur::prune::{PrunedTensor, PruningSpec, Ranking, Score, Scoring};
+/// use secateur::prune::{PruningSpec, Ranking, Score, Scoring};
 ///
 /// #[derive(Debug)]
 /// struct Square;
@@ -30,8 +30,8 @@ use crate::prune::{PrunedTensor, PruningSpec};
 ///     }
 ///
 ///     fn push_score(&self, plan: &mut PlanBuilder, r: &Ranking) -> secateur::Result<Slot> {
-///         let PrunedTensor { weights, len, .. } = *r.tensor;
-///         let score = plan.scratch(format!("{}.score", r.tensor.name), len);
+///         let (weights, len) = (r.tensor.weights(), r.tensor.len());
+///         let score = plan.scratch(format!("{}.score", r.tensor.name()), len);
 ///         plan.push(Saliency { weights, gradient: weights, score, len })?;
 ///         r.pool(plan, "blocks", score, false)
 ///     }
@@ -103,7 +103,7 @@ pub trait Scoring: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Appends what follows each gradient of `t`, `gradient [t.len]`, while the weights are still
+    /// Appends what follows each gradient of `t`, `gradient [len]`, while the weights are still
     /// those that it is of.
     ///
     /// # Errors
@@ -174,7 +174,7 @@ impl Ranking<'_> {
     /// How many scores are asked for.
     #[expect(clippy::len_without_is_empty, reason = "a tensor without weights is refused")]
     pub fn len(&self) -> u32 {
-        self.structure.form().units(self.tensor.len)
+        self.structure.form().units(self.tensor.len())
     }
 
     /// What stands for each unit that is ranked, of `values` for each weight: where blocks are
@@ -192,7 +192,7 @@ impl Ranking<'_> {
         signed: bool,
     ) -> Result<Slot> {
         let pooling = self.spec.block_pooling_function;
-        let name = format!("{}.{name}", self.tensor.name);
+        let name = format!("{}.{name}", self.tensor.name());
         self.structure.form().pool(plan, name, pooling, values, signed)
     }
 }

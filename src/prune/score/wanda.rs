@@ -28,15 +28,15 @@ impl Scoring for Wanda {
         input: &LayerInput,
     ) -> Result<()> {
         let &LayerInput { x, step, rows, repeat } = input;
-        let ([norm], columns) = (t.kept()?, t.len / t.units);
+        let ([norm], columns) = (t.kept()?, t.len() / t.units());
         plan.push(InputNorm { x, step, norm, rows, columns, repeat })
     }
 
     fn push_score(&self, plan: &mut PlanBuilder, ranking: &Ranking<'_>) -> Result<Slot> {
         let t = ranking.tensor;
-        let (weights, [norm]) = (t.weights, t.kept()?);
-        let score = plan.scratch(format!("{}.score", t.name), t.len);
-        let (rows, columns) = (t.len / t.units, t.units);
+        let (weights, [norm]) = (t.weights(), t.kept()?);
+        let score = plan.scratch(format!("{}.score", t.name()), t.len());
+        let (rows, columns) = (t.len() / t.units(), t.units());
         plan.push(kernels::Wanda { weights, norm, score, rows, columns })?;
         ranking.pool(plan, "blocks", score, false)
     }

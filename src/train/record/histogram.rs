@@ -1,4 +1,5 @@
 //! How values are distributed, as TensorBoard's histograms take it.
+use crate::graph::RAW;
 use crate::session::Snapshot;
 use crate::storage::TensorData;
 
@@ -91,7 +92,7 @@ pub(in crate::train) fn histograms(snapshot: &Snapshot) -> Vec<(String, Histogra
         let Some((_, threshold)) = snapshot.pruned.iter().find(|(n, _)| n == name) else {
             continue;
         };
-        let raw = find(format!("{name}/raw")).unwrap_or(values).iter().copied();
+        let raw = find(format!("{name}/{RAW}")).unwrap_or(values).iter().copied();
         let magnitudes = match threshold {
             Some(threshold) => Histogram::magnitudes(raw, *threshold),
             None => Histogram::of(raw.map(f32::abs)),

@@ -2,9 +2,9 @@
 //! sum of their squares.
 use secateur::gpu::{Encoder, PlanBuilder, Slot};
 use secateur::graph::{
-    Bindings, Graph, GruWeights, LstmOptions, LstmWeights, Mode, Tensor, gradients, lower,
+    Bindings, Graph, GruWeights, LstmOptions, LstmWeights, Mode, Stored, Tensor, gradients, lower,
 };
-use secateur::kernels::{STEP_WORDS, Step, mask_words};
+use secateur::kernels::{Pruned, STEP_WORDS, Step, mask_words};
 use serde_json::Value;
 
 use crate::common::{Tol, gpu};
@@ -104,10 +104,11 @@ fn on_device((mut graph, values, y): Cell) -> Option<Vec<Vec<f32>>> {
     let masks: Vec<Option<Slot>> = graph
         .parameters()
         .iter()
-        .map(|p| {
+        .zip(&parameters)
+        .map(|(p, &weights)| {
             let words = mask_words(p.shape.elements().unwrap());
             let mask = p.masked.then(|| plan.persistent("mask", words))?;
-            bindings.set_mask(p.tensor, mask);
+            bindings.set(p.tensor, Stored::pruned(weights, mask, Pruned::Revive));
             Some(mask)
         })
         .collect();

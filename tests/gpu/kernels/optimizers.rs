@@ -114,7 +114,7 @@ struct Plain {
 
 impl Optimizer<1> for Plain {
     fn push(&self, rig: &mut Rig, case: &Case, [weights]: [Slot; 1]) {
-        rig.push(Sgd { on: case.on(weights), decay: self.decay });
+        rig.push(SgdUpdate { on: case.on(weights), decay: self.decay });
     }
 
     fn want(&self, case: &Case, [w]: &[Vec<f32>; 1], step: &Step) -> Vec<[f64; 1]> {
@@ -137,7 +137,7 @@ struct Heavy {
 impl Optimizer<2> for Heavy {
     fn push(&self, rig: &mut Rig, case: &Case, [weights, velocity]: [Slot; 2]) {
         let (momentum, decay, nesterov) = (BETA1, self.decay, self.nesterov);
-        rig.push(Momentum { on: case.on(weights), velocity, momentum, decay, nesterov });
+        rig.push(MomentumUpdate { on: case.on(weights), velocity, momentum, decay, nesterov });
     }
 
     fn want(&self, case: &Case, [w, v]: &[Vec<f32>; 2], step: &Step) -> Vec<[f64; 2]> {
@@ -165,7 +165,7 @@ impl Optimizer<3> for Adaptive {
     fn push(&self, rig: &mut Rig, case: &Case, [weights, first, second]: [Slot; 3]) {
         let (on, beta1, beta2) = (case.on(weights), BETA1, BETA2);
         let Self { epsilon, form, decay, l2 } = *self;
-        rig.push(Adam { on, first, second, beta1, beta2, epsilon, form, decay, l2 });
+        rig.push(AdamUpdate { on, first, second, beta1, beta2, epsilon, form, decay, l2 });
     }
 
     fn want(&self, case: &Case, [w, m, v]: &[Vec<f32>; 3], step: &Step) -> Vec<[f64; 3]> {
@@ -215,7 +215,7 @@ impl Optimizer<3> for MeanSquare {
     fn push(&self, rig: &mut Rig, case: &Case, [weights, mean_square, velocity]: [Slot; 3]) {
         let (on, params) = (case.on(weights), self.params(case.len()));
         let RmsPropParams { decay, momentum, epsilon, l2, .. } = params;
-        rig.push(RmsProp { on, mean_square, velocity, decay, momentum, epsilon, l2 });
+        rig.push(RmsPropUpdate { on, mean_square, velocity, decay, momentum, epsilon, l2 });
     }
 
     fn want(&self, case: &Case, [w, s, v]: &[Vec<f32>; 3], step: &Step) -> Vec<[f64; 3]> {
@@ -242,7 +242,7 @@ struct Summed {
 impl Optimizer<2> for Summed {
     fn push(&self, rig: &mut Rig, case: &Case, [weights, squares]: [Slot; 2]) {
         let Self { initial, epsilon, l2 } = *self;
-        rig.push(Adagrad { on: case.on(weights), squares, initial, epsilon, l2 });
+        rig.push(AdagradUpdate { on: case.on(weights), squares, initial, epsilon, l2 });
     }
 
     fn want(&self, case: &Case, [w, s]: &[Vec<f32>; 2], step: &Step) -> Vec<[f64; 2]> {
@@ -275,7 +275,7 @@ impl Signs {
 impl Optimizer<2> for Signs {
     fn push(&self, rig: &mut Rig, case: &Case, [weights, first]: [Slot; 2]) {
         let LionParams { beta1, beta2, decay, l2, .. } = self.params(case.len());
-        rig.push(Lion { on: case.on(weights), first, beta1, beta2, decay, l2 });
+        rig.push(LionUpdate { on: case.on(weights), first, beta1, beta2, decay, l2 });
     }
 
     fn want(&self, case: &Case, [w, m]: &[Vec<f32>; 2], step: &Step) -> Vec<[f64; 2]> {

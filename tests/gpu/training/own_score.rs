@@ -84,13 +84,13 @@ impl Scoring for Restless {
         gradient: Slot,
     ) -> Result<()> {
         let [total] = t.kept()?;
-        plan.push(MagnitudeSum { x: gradient, total, len: t.len })
+        plan.push(MagnitudeSum { x: gradient, total, len: t.len() })
     }
 
     fn push_score(&self, plan: &mut PlanBuilder, ranking: &Ranking) -> Result<Slot> {
         let t = ranking.tensor;
-        let (weights, [gradient], len) = (t.weights, t.kept()?, t.len);
-        let score = plan.scratch(format!("{}.score", t.name), len);
+        let (weights, [gradient], len) = (t.weights(), t.kept()?, t.len());
+        let score = plan.scratch(format!("{}.score", t.name()), len);
         plan.push(Saliency { weights, gradient, score, len })?;
         ranking.pool(plan, "blocks", score, false)
     }

@@ -56,7 +56,7 @@ impl Scoring for Named {
     }
 
     fn push_score(&self, _: &mut PlanBuilder, ranking: &Ranking) -> secateur::Result<Slot> {
-        Ok(ranking.tensor.weights)
+        Ok(ranking.tensor.weights())
     }
 }
 

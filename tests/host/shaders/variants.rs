@@ -7,11 +7,11 @@ pub fn how_weights_move(plan: &mut PlanBuilder, on: Weights, [first, second]: [S
     let (gradient, len, bits) = (on.gradient, on.len, on.mask.map(|(bits, _)| bits));
     let [decay, momentum, epsilon, initial, l2] = [0.5; 5];
     let (mean_square, velocity) = (first, second);
-    plan.push(RmsProp { on, mean_square, velocity, decay, momentum, epsilon, l2 }).unwrap();
+    plan.push(RmsPropUpdate { on, mean_square, velocity, decay, momentum, epsilon, l2 }).unwrap();
     let squares = first;
-    plan.push(Adagrad { on, squares, initial, epsilon, l2 }).unwrap();
+    plan.push(AdagradUpdate { on, squares, initial, epsilon, l2 }).unwrap();
     let (beta1, beta2) = (0.9, 0.99);
-    plan.push(Lion { on, first, beta1, beta2, decay, l2 }).unwrap();
+    plan.push(LionUpdate { on, first, beta1, beta2, decay, l2 }).unwrap();
     let (partials, value, multiplier) = (second, Some(1.0), 1.0);
     plan.push(GradientNorm { gradient, mask: bits, partials, first: 0, len }).unwrap();
     plan.push(ClipValue { gradient, len, multiplier, value }).unwrap();

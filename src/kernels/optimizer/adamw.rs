@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::adam::{Adam, beta1, beta2, epsilon, is_default};
-use super::rule::{self, Rule, Update};
+use super::rule::{self, Moved, Rule};
 use crate::Result;
 use crate::gpu::PlanBuilder;
 use crate::kernels::EpsilonForm;
@@ -62,7 +62,7 @@ impl Rule for AdamW {
         self.adam().corrections(t)
     }
 
-    fn push(&self, plan: &mut PlanBuilder, update: &Update) -> Result<()> {
+    fn push(&self, plan: &mut PlanBuilder, update: &Moved<'_>) -> Result<()> {
         self.adam().push_with(plan, update, update.decay_by(self.weight_decay))
     }
 }

@@ -1,40 +1,36 @@
 //! What an optimizer says of itself, and the checks that several make.
-use crate::Result;
+use super::weights::Weights;
+use crate::error::check;
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{Pruned, Weights};
-use crate::optim::check;
+use crate::{Error, Result};
 
 /// One parameter as an optimizer sees it.
-#[derive(Debug, Clone)]
-pub struct Update {
-    /// The parameter's name, for the plan.
-    pub name: String,
-    /// The weights.
-    pub weights: Slot,
-    /// Their gradient, changed in place where it is clipped.
-    pub gradient: Slot,
-    /// Factor on it.
-    pub multiplier: f32,
-    /// Their mask, and what becomes of the pruned ones.
-    pub mask: Option<(Slot, Pruned)>,
-    /// The optimizer's own tensors, in the order of [`Optimizer::slots`](super::Optimizer::slots);
-    /// what follows is left alone.
-    pub slots: Vec<Slot>,
-    /// The step's scalars.
-    pub step: Slot,
-    /// Elements.
-    pub len: u32,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moved<'a> {
+    /// The parameter's name, for errors.
+    pub(crate) name: &'a str,
+    /// The operands that all kernels share.
+    pub(crate) on: Weights,
+    /// What is kept beside the weights, the optimizer's own tensors first.
+    pub(crate) slots: &'a [(&'static str, Slot)],
     /// Whether the optimizer's weight decay applies.
-    pub decays: bool,
+    pub(crate) decays: bool,
     /// Weight decay of the parameter's own, part of its gradient: `decay * weight`.
-    pub decay: f32,
+    pub(crate) decay: f32,
 }
 
-impl Update {
-    /// The operands that all kernels share.
-    pub(super) fn on(&self) -> Weights {
-        let &Self { gradient, mask, step, weights, len, .. } = self;
-        Weights { gradient, mask, step, weights, len }
+impl Moved<'_> {
+    /// The optimizer's tensors.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when there are fewer.
+    pub(super) fn slots<const N: usize>(&self) -> Result<[Slot; N]> {
+        let first = self.slots.first_chunk::<N>().ok_or_else(|| {
+            let have = self.slots.len();
+            let message = format!("{have} tensors beside it, the optimizer keeps {N}");
+            Error::argument(self.name, message)
+        })?;
+        Ok(first.map(|(_, slot)| slot))
     }
 
     /// The optimizer's weight decay where it applies to this parameter, else 0.
@@ -59,7 +55,7 @@ pub(super) trait Rule {
     }
 
     /// Appends its kernel.
-    fn push(&self, plan: &mut PlanBuilder, update: &Update) -> Result<()>;
+    fn push(&self, plan: &mut PlanBuilder, update: &Moved<'_>) -> Result<()>;
 }
 
 pub(super) fn share(name: &str, value: f32) -> Result<()> {

@@ -1,0 +1,290 @@
+//! How a weight is stored, on the device and in files: the one place that knows.
+//!
+//! All matches on [`Stored`] are here, and none has an arm for all others: another way of storing is
+//! a variant, and the compiler lists what must be said of it. What a product multiplies is asked of
+//! [`Lowering::factors`], so that another kind of operand is a variant of [`Factors`].
+use std::borrow::Cow;
+
+use super::lower::Lowering;
+use super::{Shape, Tensor};
+use crate::Result;
+use crate::gpu::Slot;
+use crate::kernels::{F16Operand, Pruned, apply_mask_reference, ones};
+use crate::storage::TensorData;
+
+/// A checkpoint has the mask of `NAME` under `NAME/mask`, one bit a weight.
+pub const MASK: &str = "mask";
+/// A checkpoint has the values of `NAME` under `NAME/raw` where `NAME` itself, which has zeros for
+/// pruned weights, does not say them.
+pub const RAW: &str = "raw";
+
+/// Where the words of a weight are on the device, and how its effective values, those with zeros
+/// for pruned weights, follow from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stored {
+    /// One f32 a weight, none of which is pruned.
+    Dense {
+        /// The weights.
+        values: Slot,
+    },
+    /// One f32 a weight. Mask updates and the optimizer hold the pruned ones at zero
+    /// ([`Pruned::Zero`]), so that products need no mask.
+    Held {
+        /// The weights.
+        values: Slot,
+        /// A set bit for each weight that is kept.
+        mask: Slot,
+    },
+    /// One f32 a weight. The pruned ones keep values ([`Pruned::Revive`], [`Pruned::Freeze`]), so
+    /// that products read the mask beside them.
+    Masked {
+        /// The raw weights.
+        values: Slot,
+        /// A set bit for each weight that is kept.
+        mask: Slot,
+        /// Whether no optimizer moves the pruned ones.
+        frozen: bool,
+    },
+}
+
+/// A tensor as most launches read it: one f32 an element, of which those whose bit of the mask is
+/// clear count as zero.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Masked {
+    pub(super) values: Slot,
+    pub(super) mask: Option<Slot>,
+}
+
+/// The operands of a product.
+pub(super) enum Factors {
+    /// f32, the second under a mask if it has one.
+    F32 { a: Slot, b: Masked },
+    /// Copies for mixed precision, which have the mask in them.
+    F16 { a: F16Operand, b: F16Operand, peaks: Slot },
+}
+
+impl From<Slot> for Stored {
+    fn from(values: Slot) -> Self {
+        Self::Dense { values }
+    }
+}
+
+impl Stored {
+    /// Weights at `values` with a mask, and what becomes of the pruned ones.
+    pub fn pruned(values: Slot, mask: Slot, pruned: Pruned) -> Self {
+        match pruned {
+            Pruned::Zero => Self::Held { values, mask },
+            Pruned::Revive => Self::Masked { values, mask, frozen: false },
+            Pruned::Freeze => Self::Masked { values, mask, frozen: true },
+        }
+    }
+
+    /// The values, one f32 a weight: what initial values are written to and an optimizer moves.
+    pub fn values(&self) -> Slot {
+        match *self {
+            Self::Dense { values } | Self::Held { values, .. } | Self::Masked { values, .. } => {
+                values
+            }
+        }
+    }
+
+    /// The mask, if there is one.
+    pub fn mask(&self) -> Option<Slot> {
+        match *self {
+            Self::Dense { .. } => None,
+            Self::Held { mask, .. } | Self::Masked { mask, .. } => Some(mask),
+        }
+    }
+
+    /// All that a copy of it takes.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
+        [Some(self.values()), self.mask()].into_iter().flatten()
+    }
+
+    /// The mask as an optimizer's kernel reads it.
+    pub fn moved_under(&self) -> Option<(Slot, Pruned)> {
+        match *self {
+            Self::Dense { .. } => None,
+            Self::Held { mask, .. } => Some((mask, Pruned::Zero)),
+            Self::Masked { mask, frozen: false, .. } => Some((mask, Pruned::Revive)),
+            Self::Masked { mask, frozen: true, .. } => Some((mask, Pruned::Freeze)),
+        }
+    }
+
+    /// Whether a mask update must write zeros where it has pruned.
+    pub fn holds_zeros(&self) -> bool {
+        match self {
+            Self::Held { .. } => true,
+            Self::Dense { .. } | Self::Masked { .. } => false,
+        }
+    }
+
+    /// Other values of the same weights, stored in the same way: averages.
+    pub fn with_values(self, values: Slot) -> Self {
+        match self {
+            Self::Dense { .. } => Self::Dense { values },
+            Self::Held { mask, .. } => Self::Held { values, mask },
+            Self::Masked { mask, frozen, .. } => Self::Masked { values, mask, frozen },
+        }
+    }
+
+    /// What launches read.
+    fn read(&self) -> Masked {
+        match *self {
+            Self::Dense { values } | Self::Held { values, .. } => Masked { values, mask: None },
+            Self::Masked { values, mask, .. } => Masked { values, mask: Some(mask) },
+        }
+    }
+}
+
+/// On the host.
+impl Stored {
+    /// Effective weights of `values`, stored as these are. `bits` reads a mask, where one is
+    /// needed.
+    ///
+    /// # Errors
+    /// Of `bits`.
+    pub fn effective(
+        &self,
+        values: Vec<f32>,
+        bits: impl FnOnce(Slot) -> Result<Vec<u32>>,
+    ) -> Result<Vec<f32>> {
+        match *self {
+            // The device holds pruned weights at zero; nothing here would hide it if it did not.
+            Self::Dense { .. } | Self::Held { .. } => Ok(values),
+            Self::Masked { mask, .. } => Ok(apply_mask_reference(&bits(mask)?, &values)),
+        }
+    }
+
+    /// `values` of all weights as they are to be written. `bits` reads a mask, where one is needed.
+    ///
+    /// # Errors
+    /// Of `bits`.
+    pub fn admit<'v>(
+        &self,
+        values: &'v [f32],
+        bits: impl FnOnce(Slot) -> Result<Vec<u32>>,
+    ) -> Result<Cow<'v, [f32]>> {
+        match *self {
+            // Nothing else keeps pruned weights out of the products.
+            Self::Held { mask, .. } => Ok(apply_mask_reference(&bits(mask)?, values).into()),
+            Self::Dense { .. } | Self::Masked { .. } => Ok(values.into()),
+        }
+    }
+
+    /// What files say of it, by what `read` has of [`slots`](Self::slots), in their order.
+    pub(crate) fn save<'w>(&self, mut read: impl FnMut(Slot) -> &'w [u8]) -> Saved {
+        let values: Vec<f32> = bytemuck::pod_collect_to_vec(read(self.values()));
+        let bits: Option<Vec<u32>> = self.mask().map(|m| bytemuck::pod_collect_to_vec(read(m)));
+        match self {
+            Self::Dense { .. } | Self::Held { .. } => Saved { weights: values, raw: None, bits },
+            Self::Masked { .. } => {
+                let weights = apply_mask_reference(bits.as_deref().unwrap_or_default(), &values);
+                Saved { weights, raw: Some(values), bits }
+            }
+        }
+    }
+
+    /// Which tensor of a checkpoint has its values, of those that `found` has beside the effective
+    /// weights: `None` where these are to be taken.
+    pub(crate) fn values_from(&self, found: impl Fn(&str) -> bool) -> Option<&'static str> {
+        match self {
+            Self::Masked { .. } => found(RAW).then_some(RAW),
+            Self::Dense { .. } | Self::Held { .. } => None,
+        }
+    }
+
+    /// The mask and the words that a checkpoint has for it in `found`: all `len` weights are kept
+    /// where it has none. `Err` where these are no mask of `len` weights.
+    pub(crate) fn mask_from(
+        &self,
+        len: u32,
+        found: Option<&TensorData>,
+    ) -> Result<Option<(Slot, Vec<u32>)>, ()> {
+        let Some(mask) = self.mask() else { return Ok(None) };
+        match found {
+            Some(TensorData::U32(bits)) if bits.len() == mask.words as usize => {
+                Ok(Some((mask, bits.clone())))
+            }
+            None => Ok(Some((mask, ones(len)))),
+            Some(_) => Err(()),
+        }
+    }
+}
+
+/// A weight in the files of a checkpoint.
+pub(crate) struct Saved {
+    /// Effective: pruned ones are zero.
+    pub(crate) weights: Vec<f32>,
+    /// [`RAW`], where the effective ones do not say it.
+    pub(crate) raw: Option<Vec<f32>>,
+    /// [`MASK`]
+    pub(crate) bits: Option<Vec<u32>>,
+}
+
+/// Effective weights of `values` from a checkpoint's file, such as an average, under `mask` if the
+/// checkpoint has one that fits.
+pub(crate) fn effective_in_file(values: &[f32], mask: Option<&TensorData>) -> Vec<f32> {
+    match mask {
+        Some(TensorData::U32(bits)) if bits.len() == values.len().div_ceil(32) => {
+            apply_mask_reference(bits, values)
+        }
+        Some(TensorData::U32(_) | TensorData::F32(_)) | None => values.to_vec(),
+    }
+}
+
+/// A tensor of a model on the device, with what optimizers, prunings and sessions know of it alike.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Weight {
+    /// Dotted and unique: `fc1.weight`.
+    pub name: String,
+    /// Extents; the last are its output units.
+    pub shape: Shape,
+    /// Elements.
+    pub len: u32,
+    /// Where it is.
+    pub stored: Stored,
+    /// What is kept beside it, by name, each as long as it is: the optimizer's tensors, then the
+    /// average of the weights.
+    pub slots: Vec<(&'static str, Slot)>,
+    /// Weight decay of its own, part of its gradient: `decay * weight`.
+    pub decay: f32,
+}
+
+impl Weight {
+    /// A weight with nothing beside it and no decay of its own.
+    pub fn new(name: impl Into<String>, shape: Shape, stored: impl Into<Stored>) -> Self {
+        let (name, stored) = (name.into(), stored.into());
+        let len = shape.elements().unwrap_or(0);
+        Self { name, shape, len, stored, slots: Vec::new(), decay: 0.0 }
+    }
+
+    /// The same with `slots` beside it.
+    pub fn with_slots(self, slots: Vec<(&'static str, Slot)>) -> Self {
+        Self { slots, ..self }
+    }
+
+    /// Output units: the last extent.
+    pub fn units(&self) -> u32 {
+        self.shape.dims().last().copied().unwrap_or(1)
+    }
+}
+
+impl Lowering<'_> {
+    /// `tensor` as a launch reads it that can apply a mask.
+    pub(super) fn read(&self, tensor: Tensor) -> Result<Masked> {
+        let values = self.slot(tensor)?;
+        Ok(self.bindings.stored[tensor.0].map_or(Masked { values, mask: None }, |s| s.read()))
+    }
+
+    /// The operands of a product of `a` and `b` with these rows, columns and terms.
+    pub(super) fn factors(&mut self, [a, b]: [Tensor; 2], extents: [u32; 3]) -> Result<Factors> {
+        if self.reads_f16(extents) {
+            let [a, b] = [self.f16_copy(a)?, self.f16_copy(b)?];
+            return Ok(Factors::F16 { a, b, peaks: self.f16.peaks()? });
+        }
+        Ok(Factors::F32 { a: self.slot(a)?, b: self.read(b)? })
+    }
+}
