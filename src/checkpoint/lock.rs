@@ -3,6 +3,7 @@ use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
 
+use crate::storage::check_output;
 use crate::{Error, Result};
 
 const FILE: &str = "LOCK";
@@ -20,9 +21,10 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Locked`] with the holder's process id (`unknown` where the system does not let it
-    /// be read), [`Error::Io`] where the file cannot be created or locked.
+    /// be read), [`Error::File`] where `LOCK` is no plain file, [`Error::Io`] where the file cannot be created or locked.
     pub fn acquire(logdir: &Path) -> Result<Self> {
         let path = logdir.join(FILE);
+        check_output(&path, true)?;
         let mut file = File::options()
             .create(true)
             .truncate(false)

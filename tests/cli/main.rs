@@ -8,6 +8,8 @@ mod export;
 mod files;
 mod folder;
 mod inspect;
+#[cfg(unix)]
+mod leftovers;
 mod models;
 #[path = "../common/needs.rs"]
 mod needs;
