@@ -11,6 +11,7 @@ mod digits;
 mod features;
 mod file;
 mod idx;
+mod idx_names;
 mod image_folder;
 mod images;
 mod npy;

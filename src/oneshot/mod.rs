@@ -115,7 +115,8 @@ impl Work<'_> {
 
     /// Length of the chunks for tensors of `len` units: a few lengths serve all.
     fn chunk_len(&self, len: u64) -> u32 {
-        (len.min(self.chunk.into()) as u32).next_power_of_two().min(self.chunk)
+        let len = len.min(self.chunk.into()) as u32;
+        len.max(ranker::LEAST).next_power_of_two().min(self.chunk)
     }
 
     /// The ranker for chunks of `len` elements, taken out of the store.
@@ -157,7 +158,7 @@ impl Work<'_> {
         }
         let mut left = 0;
         for range in chunks {
-            let filled = self.stream.load(&ranker, at, range, 0)?;
+            let filled = self.stream.load(&mut ranker, at, range, 0)?;
             let masked = match () {
                 () if nm => ranker.nm(filled)?,
                 () if all.is_none() && whole => ranker.rank_one(filled)?,

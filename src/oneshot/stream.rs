@@ -30,7 +30,7 @@ impl Stream<'_> {
     /// on; how many they are.
     pub(super) fn load(
         &mut self,
-        ranker: &Ranker,
+        ranker: &mut Ranker,
         at: Place,
         range: (u64, u64),
         first: usize,

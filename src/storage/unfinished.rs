@@ -138,6 +138,11 @@ impl MadeFolder {
         }
         Ok(this)
     }
+
+    /// Whether the folder at `path` itself was made, and not there before.
+    pub fn made(&self, path: &Path) -> bool {
+        self.made.last().is_some_and(|last| last == path)
+    }
 }
 
 impl Drop for MadeFolder {

@@ -21,3 +21,4 @@ mod prune;
 mod signals;
 mod train;
 mod usage;
+mod weights;
