@@ -16,7 +16,7 @@ pub use lock::Lock;
 pub use manifest::{FileEntry, MANIFEST_FILE, Manifest};
 pub use retention::Retention;
 
-use crate::storage::{TEMPORARY, Tensor, read_tensors};
+use crate::storage::{self, TEMPORARY, Tensor, check_folder, read_tensors};
 use crate::{Error, Result};
 
 /// File name of the effective weights within a checkpoint.
@@ -73,6 +73,7 @@ pub fn save(
     if verify(&path).is_ok_and(|found| found.global_step == step) {
         return Ok(path);
     }
+    check_folder(&path)?;
 
     let temp = logdir.join(format!("{TEMPORARY}{name}-{}", std::process::id()));
     // Only the holder of the lock writes, so a folder of this name is a dead process's.
@@ -163,14 +164,22 @@ pub fn find(path: &Path) -> Result<Checkpoint> {
     Ok(found)
 }
 
+/// Whether the folder at `path` is a checkpoint, or holds some.
+pub fn is_in(path: &Path) -> bool {
+    path.join(MANIFEST_FILE).is_file() || list(path).is_ok_and(|found| !found.is_empty())
+}
+
 /// Removes what killed processes left half written or half removed in `logdir`.
 ///
 /// # Errors
 /// [`Error::Io`] where `logdir` cannot be listed or a leftover cannot be removed.
 pub fn sweep(logdir: &Path) -> Result<()> {
+    storage::sweep(logdir);
     for path in entries(logdir)? {
         let name = name_of(&path);
-        if name.starts_with(TEMPORARY) || name.starts_with(TRASH) {
+        // What is written beside a file may be another process's, an export's into this folder.
+        let folder = name.starts_with(TEMPORARY) && path.is_dir();
+        if folder || name.starts_with(TRASH) {
             remove(&path).map_err(Error::io("remove", &path))?;
         }
     }

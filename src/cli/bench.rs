@@ -1,10 +1,10 @@
 //! `secateur bench`
-use std::fs;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use secateur::bench::{Effort, Measured, Row, measure, plot};
 use secateur::gpu::Precision;
+use secateur::storage::replace;
 use serde::Serialize;
 
 use super::args::Bench;
@@ -55,8 +55,7 @@ pub fn run(args: &Bench) -> Result<Verdict> {
         let title = format!(
             "{adapter} ({backend}), {date}, secateur {version}; in % the share of the line above"
         );
-        fs::write(path, plot(&title, &report.measured)?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        replace(path, plot(&title, &report.measured)?.as_bytes())?;
     }
     match args.common.json {
         true => output::json(&report)?,

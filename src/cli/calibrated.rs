@@ -8,6 +8,7 @@ use secateur::gpu::Gpu;
 use secateur::oneshot::{Options, Report, TensorReport};
 use secateur::prune::{LayerSparsity, Pruning, PruningSpec};
 use secateur::session::{MaskSparsity, Session};
+use secateur::storage::{Dtype, check_output};
 
 use super::args::Prune;
 use super::model::Trained;
@@ -22,8 +23,7 @@ pub fn prune(gpu: &Gpu, args: &Prune, options: &Options) -> Result<Report> {
     let same = |path: &Path| path.canonicalize().ok();
     let is_input = same(&args.output).is_some_and(|output| Some(output) == same(&args.input));
     ensure!(!is_input, "-o {name} is the input; write to another file");
-    let there = args.output.exists() && !args.force;
-    ensure!(!there, "{name} is there already; choose another name, or --force");
+    check_output(&args.output, args.force)?;
 
     let trained = Trained::open(&args.input)
         .with_context(|| format!("--score {} needs a trained network", args.score))?;
@@ -42,7 +42,7 @@ pub fn prune(gpu: &Gpu, args: &Prune, options: &Options) -> Result<Report> {
 
     session.model_file()?.write(&args.output)?;
     let tensors = reports(&session, &masks.tensors)?;
-    Ok(Report { sparsity: masks.sparsity(), tensors })
+    Ok(Report { sparsity: masks.sparsity(), tensors, files: Default::default() })
 }
 
 fn spec(args: &Prune, options: &Options, names: &[&str]) -> PruningSpec {
@@ -61,9 +61,9 @@ fn reports(session: &Session, masks: &[MaskSparsity]) -> Result<Vec<TensorReport
     let report = |layer: LayerSparsity| TensorReport {
         threshold: masks.iter().find(|m| m.name == layer.name).map(|m| m.threshold),
         shape: layer.shape.iter().map(|&d| d as usize).collect(),
-        dtype: "f32".into(),
-        sparsity: layer.sparsity,
-        nonzero: layer.nonzero,
+        dtype: Dtype::F32.to_string(),
+        sparsity: Some(layer.sparsity),
+        nonzero: Some(layer.nonzero),
         name: layer.name,
     };
     Ok(session.layers()?.into_iter().map(report).collect())

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use secateur::checkpoint;
 use secateur::nn::{Dense, shrink};
 use secateur::session::ModelFile;
-use secateur::storage::{Tensor, TensorData};
+use secateur::storage::{Tensor, TensorData, check_output};
 use serde::Serialize;
 
 use super::args::Export;
@@ -32,8 +32,7 @@ pub fn run(args: &Export) -> Result<Verdict> {
         ensure!(!name.ends_with(other), "-o *{other} is not in this version; take *.safetensors");
     }
     ensure!(name.ends_with(".safetensors"), "-o {name}: must end in .safetensors");
-    let there = args.output.exists() && !args.force;
-    ensure!(!there, "{name} is there already; choose another name, or --force");
+    check_output(&args.output, args.force)?;
     let found = checkpoint::find(&args.checkpoint)?;
     let mut file = ModelFile::of(&found)?;
     let mut whole_model = None;

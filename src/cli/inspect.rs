@@ -6,8 +6,7 @@ use anyhow::{Context, Result, ensure};
 use secateur::checkpoint::{self, Checkpoint, MODEL_FILE, Manifest};
 use secateur::graph::MASK;
 use secateur::prune::mask_picture;
-use secateur::storage::TensorData;
-use secateur::storage::{Header, TensorInfo, nonzero};
+use secateur::storage::{Header, TensorData, TensorInfo, Weights, replace};
 use serde::Serialize;
 
 use super::args::Inspect;
@@ -21,23 +20,27 @@ struct Report {
     file: PathBuf,
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<Manifest>,
+    /// The files that an index names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<PathBuf>,
     tensors: Vec<TensorReport>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct TensorReport {
     name: String,
     dtype: String,
     shape: Vec<usize>,
-    nonzero: u64,
-    sparsity: f64,
+    /// None where the type's zeros are not known.
+    nonzero: Option<u64>,
+    sparsity: Option<f64>,
 }
 
 pub fn run(args: &Inspect) -> Result<Verdict> {
-    let is_checkpoint = args.file.is_dir();
+    let is_checkpoint = args.file.is_dir() && checkpoint::is_in(&args.file);
     ensure!(
         is_checkpoint || args.pictures.is_none(),
-        "--pictures takes the masks of a checkpoint; {} is a file",
+        "--pictures takes the masks of a checkpoint; {} is none",
         args.file.display()
     );
     let report = if is_checkpoint {
@@ -46,17 +49,25 @@ pub fn run(args: &Inspect) -> Result<Verdict> {
             pictures(&found, folder)?;
         }
         let file = found.path.join(MODEL_FILE);
-        Report { tensors: tensors(&file)?, file, manifest: Some(found.manifest) }
+        let (tensors, files) = (tensors(&mut Header::open(&file)?)?, Vec::new());
+        Report { tensors, file, files, manifest: Some(found.manifest) }
     } else {
-        Report { file: args.file.clone(), manifest: None, tensors: tensors(&args.file)? }
+        let Weights { index, mut files, .. } = Weights::open(&args.file)?;
+        let all = files.iter_mut().map(tensors).collect::<Result<Vec<_>>>()?;
+        let mut paths: Vec<PathBuf> = files.into_iter().map(|header| header.path).collect();
+        let (file, paths) = match index {
+            Some(index) => (index.path, paths),
+            None => (paths.remove(0), Vec::new()),
+        };
+        Report { file, manifest: None, files: paths, tensors: all.concat() }
     };
     if args.json {
         output::json(&report)?;
         return Ok(Verdict::Done);
     }
     let row = |t: &TensorReport| {
-        let nonzero = output::thousands(t.nonzero);
-        let sparsity = output::percent(t.sparsity);
+        let nonzero = t.nonzero.map_or_else(|| "-".to_owned(), output::thousands);
+        let sparsity = t.sparsity.map_or_else(|| "-".to_owned(), output::percent);
         vec![t.name.clone(), t.dtype.clone(), output::shape(&t.shape), nonzero, sparsity]
     };
     let rows = report.tensors.iter().map(row).collect();
@@ -66,7 +77,9 @@ pub fn run(args: &Inspect) -> Result<Verdict> {
             format!("{} at global step {}, seed {}, {}", m.model, m.global_step, m.seed, m.adapter);
         output::line(&line)?;
     }
-    output::line(&report.file.display().to_string())?;
+    for file in report.files.iter().chain([&report.file]) {
+        output::line(&file.display().to_string())?;
+    }
     Ok(Verdict::Done)
 }
 
@@ -79,41 +92,36 @@ fn pictures(found: &Checkpoint, folder: &Path) -> Result<()> {
         let shape: Vec<u32> = tensor.shape.iter().map(|&d| d as u32).collect();
         // Names may hold what folders are parted by.
         let path = folder.join(format!("{}.png", tensor.name.replace(['/', '\\'], "_")));
-        fs::write(&path, mask_picture(mask, &shape)?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        replace(&path, &mask_picture(mask, &shape)?)?;
         output::note(path.display());
     }
     Ok(())
 }
 
-/// Every tensor of a safetensors file, read in pieces: memory does not grow with the file.
-fn tensors(path: &Path) -> Result<Vec<TensorReport>> {
-    let mut header = Header::open(path)?;
+/// Every tensor of a file, read in pieces: memory does not grow with the file.
+fn tensors(header: &mut Header) -> Result<Vec<TensorReport>> {
     let infos = header.tensors.clone();
-    infos
-        .into_iter()
-        .map(|info| {
-            let total = info.len();
-            let nonzero = count(&mut header, &info)?;
-            let sparsity = if total == 0 { 0.0 } else { 1.0 - nonzero as f64 / total as f64 };
-            let dtype = format!("{:?}", info.dtype);
-            Ok(TensorReport { name: info.name, dtype, shape: info.shape, nonzero, sparsity })
-        })
-        .collect::<Result<_>>()
-        .with_context(|| format!("cannot count the zeros of {}", path.display()))
+    let report = |info: TensorInfo| {
+        let total = info.len();
+        let nonzero = count(header, &info)?;
+        let of = |nonzero| if total == 0 { 0.0 } else { 1.0 - nonzero as f64 / total as f64 };
+        let (dtype, sparsity) = (info.dtype.to_string(), nonzero.map(of));
+        Ok(TensorReport { name: info.name, dtype, shape: info.shape, nonzero, sparsity })
+    };
+    infos.into_iter().map(report).collect()
 }
 
-fn count(header: &mut Header, info: &TensorInfo) -> Result<u64> {
-    let size = info.element_bytes();
-    let dtype = info.dtype;
-    ensure!(info.is_empty() || size > 0, "{dtype:?} elements are smaller than a byte");
-    let mut buffer = vec![0; CHUNK - CHUNK % size.max(1)];
+/// How many elements are not zero, of a type whose zeros are known.
+fn count(header: &mut Header, info: &TensorInfo) -> Result<Option<u64>> {
+    // A whole number of elements of every type.
+    let mut buffer = vec![0; CHUNK];
     let (mut offset, end, mut count) = (info.offset, info.offset + info.bytes, 0);
     while offset < end {
         let part = buffer.len().min((end - offset) as usize);
         header.read(offset, &mut buffer[..part])?;
-        count += nonzero(&buffer[..part], dtype, size);
+        let Some(more) = info.dtype.nonzero(&buffer[..part]) else { return Ok(None) };
+        count += more;
         offset += part as u64;
     }
-    Ok(count)
+    Ok(Some(count))
 }

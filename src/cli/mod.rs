@@ -76,7 +76,12 @@ pub fn main() -> ExitCode {
     let quiet = std::io::stderr().is_terminal();
     log::set_max_level(if quiet { log::LevelFilter::Warn } else { log::LevelFilter::Info });
     let command = args.command.unwrap_or_default();
-    let outcome = match command {
+    // Training takes the signals itself, once it can save.
+    let listening = match command {
+        Command::Train(_) => Ok(()),
+        _ => signals::Signals::leave_nothing(),
+    };
+    let outcome = listening.and_then(|()| match command {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
@@ -85,7 +90,7 @@ pub fn main() -> ExitCode {
         Command::Prune(args) => prune::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
-    };
+    });
     ExitCode::from(match outcome {
         Ok(Verdict::Done) => 0,
         Ok(Verdict::Missed) => MISSED,

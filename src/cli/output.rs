@@ -1,6 +1,8 @@
-//! Results on standard output: one JSON object, or a table for people.
-use std::fmt::Display;
-use std::io::Write;
+//! Results on standard output: one JSON object, or a table for people. Names come from files of
+//! strangers: what would steer a terminal is written as an escape.
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
+use std::io::{IsTerminal, Write};
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
@@ -8,30 +10,74 @@ use serde::Serialize;
 
 /// Writes `value` as one JSON object.
 pub fn json(value: &impl Serialize) -> Result<()> {
+    // In JSON such characters stand within strings only, where this is the same text.
     let text = serde_json::to_string(value)?;
-    line(&text)
+    raw(&escaped(&text, |c, out| write!(out, "\\u{:04x}", u32::from(c))))
 }
 
 /// Writes one line; a closed pipe is an error that `main` forgives.
 pub fn line(text: &str) -> Result<()> {
+    raw(&plain(text))
+}
+
+/// Writes several lines, parted by line feeds, whose names are [`plain`].
+pub fn lines(text: &str) -> Result<()> {
+    text.lines().try_for_each(line)
+}
+
+/// Writes data as it is to whatever reads it, but [`plain`] to a terminal.
+pub fn data(text: &str) -> Result<()> {
+    if std::io::stdout().is_terminal() { lines(text) } else { raw(text) }
+}
+
+fn raw(text: &str) -> Result<()> {
     writeln!(std::io::stdout().lock(), "{text}")?;
     Ok(())
 }
 
-/// Writes one line to standard error. That nobody reads it is no reason to stop.
+/// Writes a message to standard error; further lines of it are indented, so that none passes for
+/// another message. That nobody reads it is no reason to stop.
 pub fn note(text: impl Display) {
-    writeln!(std::io::stderr().lock(), "{text}").ok();
+    let text = text.to_string();
+    let lines: Vec<_> = text.lines().map(plain).collect();
+    writeln!(std::io::stderr().lock(), "{}", lines.join("\n  ")).ok();
+}
+
+/// The text with escapes (`\u{1b}`) in place of what steers a terminal or turns text around.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    escaped(text, |c, out| write!(out, "{}", c.escape_unicode()))
+}
+
+fn escaped(text: &str, escape: impl Fn(char, &mut String) -> std::fmt::Result) -> Cow<'_, str> {
+    let steers = |c: char| {
+        let turns = matches!(c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+                | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        c.is_control() || turns
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if steers(c) {
+            escape(c, &mut out).expect("a string takes all");
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// Writes a table; columns after the first `left` ones are aligned to the right.
 pub fn table(header: &[&str], left: usize, rows: Vec<Vec<String>>) -> Result<()> {
     let mut table = Table::new();
     table.load_style(presets::ASCII_BORDERS_ONLY_CONDENSED).set_header(header.to_vec());
-    table.add_rows(rows);
+    table.add_rows(rows.iter().map(|row| row.iter().map(|cell| plain(cell).into_owned())));
     for column in table.column_iter_mut().skip(left) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    line(&table.to_string())
+    raw(&table.to_string())
 }
 
 /// A fraction as a percentage.

@@ -79,7 +79,7 @@ pub fn print(common: &Common, recipe: &Recipe, data: &Split, op: &MaskUpdateOp) 
         let adapter = named.map(|a| a.name);
         output::json(&Report { adapter, memory: memory.into(), plan: plan.to_string() })?;
     } else {
-        output::line(plan.to_string().trim_end())?;
+        output::lines(plan.to_string().trim_end())?;
         output::line(&said(&memory))?;
     }
     Ok(Verdict::Done)

@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use secateur::data::{Dataset, Schema, Task};
 use secateur::prune::MaskUpdateOp;
 use secateur::session::Prediction;
-use secateur::storage::replace;
+use secateur::storage::{check_output, replace};
 use serde::Serialize;
 
 use super::args::Predict;
@@ -29,10 +29,7 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         let name = path.display();
         let extension = path.extension().unwrap_or_default();
         ensure!(extension == "csv" || extension == "npy", "-o {name}: must end in .csv or .npy");
-        ensure!(
-            args.force || !path.exists(),
-            "{name} is there already; choose another name, or --force"
-        );
+        check_output(path, args.force)?;
     }
     ensure!(
         args.output.is_some() || !args.common.json,
@@ -50,7 +47,7 @@ pub fn run(args: &Predict) -> Result<Verdict> {
     let prediction = session.predict_dataset("output", &rows)?;
     let schema = session.schema().cloned().unwrap_or_else(|| rows.schema());
     let Some(path) = &args.output else {
-        output::line(csv(&prediction, &schema, &rows).trim_end())?;
+        output::data(csv(&prediction, &schema, &rows).trim_end())?;
         return Ok(Verdict::Done);
     };
     write(path, &prediction, &schema, &rows)?;

@@ -104,13 +104,19 @@ fn options(args: &Prune) -> Result<Options> {
 fn print(report: &Report) -> Result<()> {
     let row = |t: &TensorReport| {
         let threshold = t.threshold.map_or_else(|| "-".to_owned(), |t| format!("{t:.6}"));
-        let nonzero = output::thousands(t.nonzero);
-        let sparsity = output::percent(t.sparsity);
+        let nonzero = t.nonzero.map_or_else(|| "-".to_owned(), output::thousands);
+        let sparsity = t.sparsity.map_or_else(|| "-".to_owned(), output::percent);
         vec![t.name.clone(), t.dtype.clone(), output::shape(&t.shape), nonzero, sparsity, threshold]
     };
     let header = ["tensor", "dtype", "shape", "nonzero", "sparsity", "threshold"];
     output::table(&header, 3, report.report.tensors.iter().map(row).collect())?;
     let sparsity = output::percent(report.report.sparsity);
+    let files = &report.report.files;
+    for (what, names) in [("copied", &files.copied), ("not copied", &files.left_out)] {
+        if !names.is_empty() {
+            output::line(&format!("{what}: {}", names.join(", ")))?;
+        }
+    }
     let pruned = report.report.tensors.iter().filter(|t| t.threshold.is_some()).count();
     output::line(&format!(
         "{sparsity} of {pruned} tensors pruned in {:.1} s: {}",

@@ -1,13 +1,21 @@
-//! SIGINT and SIGTERM: the first ends the run after the step in hand, the second at once. SIGUSR1:
-//! a checkpoint. SIGXFSZ: an error of the write, not the end of the process.
+//! SIGINT and SIGTERM: the first ends a run after the step in hand, and other commands once what
+//! they were writing is removed; the second ends either at once. SIGUSR1: a checkpoint. SIGXFSZ: an
+//! error of the write, not the end of the process.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Result;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::SIGNALLED;
+use secateur::storage::discard_unfinished;
+
+use super::{SIGNALLED, output};
+
+/// How often a command looks whether a signal has come.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What has been asked for from outside.
 pub struct Signals {
@@ -17,17 +25,42 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes the signals over.
+    /// Takes the signals over, for a run that can be taken up.
     pub fn listen() -> Result<Self> {
-        let signals = Self { stop: Arc::default(), save: Arc::default(), number: Arc::default() };
+        let signals = Self::take(&[SIGINT, SIGTERM])?;
         #[cfg(unix)]
-        {
-            use signal_hook::consts::{SIGUSR1, SIGXFSZ};
-            flag::register(SIGUSR1, Arc::clone(&signals.save))?;
-            // Nobody looks at this flag: a handler is what keeps the process alive.
-            flag::register(SIGXFSZ, Arc::default())?;
-        }
-        for signal in [SIGINT, SIGTERM] {
+        flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&signals.save))?;
+        Ok(signals)
+    }
+
+    /// Takes the signals over, for a command of which nothing is to stay where it is interrupted.
+    pub fn leave_nothing() -> Result<()> {
+        #[cfg(unix)]
+        let signals = Self::take(&[SIGINT, SIGTERM, signal_hook::consts::SIGHUP])?;
+        #[cfg(not(unix))]
+        let signals = Self::take(&[SIGINT, SIGTERM])?;
+        let work = move || {
+            while !signals.stop.load(Ordering::Relaxed) {
+                thread::sleep(LOOK);
+            }
+            // Held to the end: nothing is finished after this message.
+            let _held = discard_unfinished();
+            let number = signals.number();
+            output::note(format_args!(
+                "stopped by signal {number}; what was being written is removed"
+            ));
+            signal_hook::low_level::exit(i32::from(SIGNALLED + number));
+        };
+        thread::Builder::new().name("signals".to_owned()).spawn(work)?;
+        Ok(())
+    }
+
+    fn take(ends: &[i32]) -> Result<Self> {
+        let signals = Self { stop: Arc::default(), save: Arc::default(), number: Arc::default() };
+        // Nobody looks at this flag: a handler is what keeps the process alive.
+        #[cfg(unix)]
+        flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+        for &signal in ends {
             // In this order: the exit looks at the flag before this signal sets it.
             let code = i32::from(SIGNALLED) + signal;
             flag::register_conditional_shutdown(signal, code, Arc::clone(&signals.stop))?;

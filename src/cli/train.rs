@@ -1,6 +1,5 @@
 //! `secateur train`
-use std::fs;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -11,6 +10,7 @@ use secateur::gpu::{Gpu, Precision};
 use secateur::nn::Figures;
 use secateur::prune::{LayerSparsity, MaskUpdateOp, Pruning, total_sparsity};
 use secateur::session::Evaluation;
+use secateur::storage::MadeFolder;
 use secateur::train::{End, Event, Recipe, TrainOp, TrainOptions, TrainOutcome, train};
 use serde::Serialize;
 
@@ -65,8 +65,8 @@ pub fn run(args: &Train) -> Result<Verdict> {
         return plan::print(&args.common, &recipe, &data, &mask_update_op);
     }
     let mut gpu = adapter::gpu(&args.common)?;
-    let logdir = match &args.logdir {
-        Some(logdir) => logdir.clone(),
+    let (logdir, _made) = match &args.logdir {
+        Some(logdir) => (logdir.clone(), MadeFolder::default()),
         None => {
             // Refused before there is a folder.
             recipe.training().validate()?;
@@ -265,18 +265,20 @@ fn print(report: &Report, measured: &Measured, recipe: &Recipe, logdir: &Path) -
     Ok(())
 }
 
-/// Makes the first free folder of `logs/<data>-001`, `-002`, ...
-fn new_logdir(data: &str) -> Result<PathBuf> {
+/// Makes the first free folder of `logs/<data>-001`, `-002`, ...; it stays if something comes into
+/// it.
+fn new_logdir(data: &str) -> Result<(PathBuf, MadeFolder)> {
     let name = data.split(':').next().unwrap_or(data);
     let logs = Path::new("logs");
-    fs::create_dir_all(logs).context("cannot create logs; name a folder with --logdir")?;
     let mut number = 1;
     loop {
         let path = logs.join(format!("{name}-{number:03}"));
-        match fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
-            Err(e) => return Err(e).with_context(|| format!("cannot create {}", path.display())),
+        if !path.exists() {
+            let made = MadeFolder::create(&path).context("name a folder with --logdir")?;
+            if made.made(&path) {
+                return Ok((path, made));
+            }
         }
+        number += 1;
     }
 }

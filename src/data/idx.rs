@@ -1,5 +1,6 @@
 //! Data sets in the IDX file format of MNIST, plain or gzipped.
-use super::file::{find, refused};
+use super::file::{foreign, open, refused};
+use super::idx_names::Names;
 use super::{Answers, Dataset, Features, Split};
 use crate::{Error, Result};
 use std::io::{self, Read};
@@ -9,15 +10,17 @@ use std::sync::Arc;
 /// Reads the four files of an MNIST-style data set from `dir`: `train-images-idx3-ubyte`,
 /// `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`.
 ///
-/// Each may have `.gz` at its end; the plain file is taken where both are there. Pixels are in
-/// `[0, 1]`. There is one class more than the largest label of the train half, and at least 2.
+/// Each may have `.gz` at its end, and `.idx` in place of `-idx`; the plain file is taken where both
+/// are there. They may lie in `raw`, `gzip` or `MNIST/raw` (`FashionMNIST/raw`) of `dir`. EMNIST's
+/// names begin with that of one of its sets: `DIR/emnist-letters` chooses one of several. Its images
+/// lie on their side in its files; they are turned to stand as MNIST's do. Pixels are in `[0, 1]`. There is one class more than the largest label of the train half, and at least 2.
 ///
 /// # Errors
 /// [`Error::File`] when a file is missing, malformed, or does not fit the others; [`Error::Io`]
 /// when the operating system refuses to read one.
 pub fn idx_folder(dir: &Path, name: &str) -> Result<Split> {
-    let train = Half::read(dir, "train")?;
-    let test = Half::read(dir, "t10k")?;
+    let names = Names::find(dir, name)?;
+    let [train, test] = [Half::read(&names, 0)?, Half::read(&names, 1)?];
     if test.images.sizes[1..] != train.images.sizes[1..] {
         let (found, wanted) = (&test.images.sizes[1..], &train.images.sizes[1..]);
         let message = format!(
@@ -38,9 +41,12 @@ struct Half {
 }
 
 impl Half {
-    fn read(dir: &Path, prefix: &str) -> Result<Self> {
-        let images = Idx::read(dir, &format!("{prefix}-images-idx3-ubyte"), 3)?;
-        let labels = Idx::read(dir, &format!("{prefix}-labels-idx1-ubyte"), 1)?;
+    fn read(names: &Names, half: usize) -> Result<Self> {
+        let mut images = Idx::read(names.file(half, 3)?, 3)?;
+        let labels = Idx::read(names.file(half, 1)?, 1)?;
+        if names.is_emnist() {
+            images.turn();
+        }
         if images.sizes[0] != labels.sizes[0] {
             let (found, wanted) = (labels.sizes[0], images.sizes[0]);
             let message =
@@ -66,8 +72,8 @@ struct Idx {
 }
 
 impl Idx {
-    fn read(dir: &Path, name: &str, dimensions: u8) -> Result<Self> {
-        let (path, mut reader) = open(dir, name)?;
+    fn read(path: PathBuf, dimensions: u8) -> Result<Self> {
+        let Some(mut reader) = open(&path)? else { return Err(Error::file(path, "is gone")) };
         let mut head = Vec::new();
         let head_len = 4 + 4 * u64::from(dimensions);
         reader.by_ref().take(head_len).read_to_end(&mut head).map_err(refused(&path))?;
@@ -80,8 +86,9 @@ impl Idx {
         let magic = MAGIC_BYTES | u32::from(dimensions);
         if words[0] != magic {
             let message = format!(
-                "magic number is 0x{:08x}, expected 0x{magic:08x} (bytes in {dimensions} dimensions)",
-                words[0]
+                "magic number is 0x{:08x}, expected 0x{magic:08x} (bytes in {dimensions} dimensions){}",
+                words[0],
+                foreign(&path, "; it is ")
             );
             return Err(Error::file(path, message));
         }
@@ -105,18 +112,19 @@ impl Idx {
         bytes.shrink_to_fit();
         Ok(Self { path, sizes: sizes.iter().map(|&size| size as usize).collect(), bytes })
     }
+
+    /// Exchanges rows and columns of each image.
+    fn turn(&mut self) {
+        let &[_, rows, columns] = &*self.sizes else { return };
+        for image in self.bytes.chunks_exact_mut(rows * columns) {
+            let stored = image.to_vec();
+            for (i, pixel) in image.iter_mut().enumerate() {
+                *pixel = stored[i % rows * columns + i / rows];
+            }
+        }
+        self.sizes.swap(1, 2);
+    }
 }
 
 /// First word of a file of unsigned bytes; its last byte is the number of dimensions.
 const MAGIC_BYTES: u32 = 0x0800;
-
-fn open(dir: &Path, name: &str) -> Result<(PathBuf, Box<dyn Read>)> {
-    find(dir, name)?.ok_or_else(|| {
-        let message = format!(
-            "has neither {name} nor {name}.gz; the folder should hold train-images-idx3-ubyte, \
-             train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, \
-             each plain or with .gz"
-        );
-        Error::file(dir, message)
-    })
-}

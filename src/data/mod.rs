@@ -12,6 +12,7 @@ mod features;
 mod file;
 mod fingerprint;
 mod idx;
+mod idx_names;
 mod image_folder;
 mod images;
 mod npy;

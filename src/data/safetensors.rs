@@ -1,5 +1,6 @@
 //! Rows in safetensors files.
 use super::arrays::{self, ANSWERS, Array, FEATURES};
+use super::file::foreign;
 use super::{Dataset, OpenOptions, Schema};
 use crate::{Error, Result};
 use ::safetensors::{Dtype, SafeTensors};
@@ -10,8 +11,13 @@ use std::path::Path;
 /// `labels`, `y` or `targets`.
 pub(super) fn rows(path: &Path, options: &OpenOptions, schema: Option<&Schema>) -> Result<Dataset> {
     let bytes = fs::read(path).map_err(Error::io("read", path))?;
-    let tensors = SafeTensors::deserialize(&bytes)
-        .map_err(|error| Error::file(path, format!("no whole safetensors file: {error}")))?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| {
+        let message = match foreign(path, " but ") {
+            but if but.is_empty() => format!("no whole safetensors file: {error}"),
+            but => format!("no safetensors file{but}"),
+        };
+        Error::file(path, message)
+    })?;
     let has = |name: &str| tensors.tensor(name).is_ok();
     let missing = |wanted: &str| {
         let message = format!("has no tensor {wanted}; it has {}", tensors.names().join(", "));

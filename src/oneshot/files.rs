@@ -1,12 +1,12 @@
 //! The files of a model, and those that become of them.
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use super::Place;
+use super::companions::Companions;
 use super::options::Options;
-use crate::storage::{Header, Replace, TensorInfo, replace};
+use crate::checkpoint::{self, is_in};
+use crate::session::ModelFile;
+use crate::storage::{Header, MadeFolder, Replace, TensorInfo, Weights, check_output};
 use crate::{Error, Result};
 
 /// Inputs in the order of their names, and an output for each.
@@ -15,49 +15,50 @@ pub(super) struct Files {
     /// Where the outputs go.
     targets: Vec<PathBuf>,
     outputs: Vec<Replace>,
-    /// A multi-file checkpoint's index, and where its copy goes.
-    index: Option<(Vec<u8>, PathBuf)>,
+    folder: Option<Folder>,
 }
 
-/// `model.safetensors.index.json`, as far as it is read.
-#[derive(Deserialize)]
-struct Index {
-    weight_map: std::collections::BTreeMap<String, String>,
+/// Of an output that is a folder: what goes into it besides the weights.
+struct Folder {
+    /// Where the weights and what lies beside them come from.
+    source: PathBuf,
+    path: PathBuf,
+    /// The index of several files, and where its copy goes.
+    index: Option<(Vec<u8>, PathBuf)>,
+    companions: Companions,
+    /// Gone again where nothing is put into it; dropped after the outputs.
+    _made: MadeFolder,
 }
 
 impl Files {
+    /// Opens `input`: a checkpoint or a logdir, a folder with weights, an index, or a file.
     pub(super) fn open(input: &Path, output: &Path, options: &Options) -> Result<Self> {
-        let is_index = input.extension().is_some_and(|e| e == "json");
-        let (sources, targets, index) = if is_index {
-            let bytes = std::fs::read(input).map_err(Error::io("read", input))?;
-            let index: Index = serde_json::from_slice(&bytes)
-                .map_err(|e| Error::file(input, format!("is no index of a checkpoint: {e}")))?;
-            let names: BTreeSet<&String> = index.weight_map.values().collect();
-            for name in &names {
-                // An index must not reach files that lie elsewhere.
-                if Path::new(name).file_name().is_none_or(|n| n != name.as_str()) {
-                    return Err(Error::file(
-                        input,
-                        format!("names {name}, which is not beside it"),
-                    ));
-                }
-            }
-            let folder = input.parent().unwrap_or(Path::new(""));
-            let copy = output.join(input.file_name().unwrap_or_default());
-            let sources: Vec<PathBuf> = names.iter().map(|n| folder.join(n)).collect();
-            let targets = names.iter().map(|n| output.join(n)).collect();
-            (sources, targets, Some((bytes, copy)))
-        } else {
-            (vec![input.to_owned()], vec![output.to_owned()], None)
-        };
-        for (source, target) in sources.iter().zip(&targets) {
-            refuse_overwriting(source, target, options.force)?;
+        let outputs = Vec::new();
+        if input.is_dir() && is_in(input) {
+            let found = ModelFile::of(&checkpoint::find(input)?)?;
+            check_output(output, options.force)?;
+            let inputs = vec![Header::from_bytes(&found.path, found.to_bytes()?)?];
+            return Ok(Self { inputs, targets: vec![output.to_owned()], outputs, folder: None });
         }
-        let inputs = sources.iter().map(|s| Header::open(s)).collect::<Result<_>>()?;
-        if index.is_some() {
-            std::fs::create_dir_all(output).map_err(Error::io("create", output))?;
+        let Weights { index, files: inputs, .. } = Weights::open(input)?;
+        if index.is_none() && !input.is_dir() {
+            refuse_overwriting(&inputs[0].path, output, options.force)?;
+            return Ok(Self { inputs, targets: vec![output.to_owned()], outputs, folder: None });
         }
-        Ok(Self { inputs, targets, outputs: Vec::new(), index })
+        let source = if input.is_dir() { Some(input) } else { input.parent() };
+        let source = source.unwrap_or(Path::new("")).to_owned();
+        let target = |path: &Path| output.join(path.file_name().unwrap_or_default());
+        let targets: Vec<PathBuf> = inputs.iter().map(|h| target(&h.path)).collect();
+        let mut taken: Vec<PathBuf> = inputs.iter().map(|h| h.path.clone()).collect();
+        taken.extend(index.as_ref().map(|index| index.path.clone()));
+        for path in &taken {
+            refuse_overwriting(path, &target(path), options.force)?;
+        }
+        let companions = Companions::find(&source, &taken, output, options.force)?;
+        let index = index.map(|index| (index.bytes, target(&index.path)));
+        let (path, made) = (output.to_owned(), MadeFolder::create(output)?);
+        let folder = Some(Folder { source, path, index, companions, _made: made });
+        Ok(Self { inputs, targets, outputs, folder })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -110,11 +111,19 @@ impl Files {
         self.outputs.last_mut().expect("begun").write(bytes)
     }
 
-    /// Puts all outputs in their places.
-    pub(super) fn finish(self) -> Result<()> {
-        self.outputs.into_iter().try_for_each(Replace::finish)?;
-        let Some((bytes, path)) = self.index else { return Ok(()) };
-        replace(&path, &bytes)
+    /// Puts all outputs in their places, and what belongs beside them.
+    pub(super) fn finish(mut self) -> Result<Companions> {
+        let Some(folder) = &mut self.folder else {
+            return Replace::finish_all(self.outputs).map(|()| Companions::default());
+        };
+        self.outputs.extend(folder.companions.copy(&folder.source, &folder.path)?);
+        if let Some((bytes, path)) = &folder.index {
+            let mut copy = Replace::create(path)?;
+            copy.write(bytes)?;
+            self.outputs.push(copy);
+        }
+        Replace::finish_all(self.outputs)?;
+        Ok(std::mem::take(&mut folder.companions))
     }
 }
 
@@ -124,10 +133,5 @@ fn refuse_overwriting(source: &Path, target: &Path, force: bool) -> Result<()> {
         let message = format!("{} is the input; write to another file", target.display());
         return Err(Error::argument("output", message));
     }
-    if target.exists() && !force {
-        let message =
-            format!("{} is there already; choose another name, or --force", target.display());
-        return Err(Error::argument("output", message));
-    }
-    Ok(())
+    check_output(target, force)
 }

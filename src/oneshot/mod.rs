@@ -2,15 +2,17 @@
 //!
 //! A file is read in chunks and written in one pass: header and layout stay byte for byte, pruned
 //! elements become zero. The host holds one chunk at a time.
+mod companions;
 mod files;
 mod options;
 mod ranker;
 mod stream;
 mod units;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+pub use companions::Companions;
 pub use options::{Options, Report, TensorReport};
 
 use crate::gpu::Gpu;
@@ -24,8 +26,9 @@ use units::Units;
 /// Most elements on the device at once: 64 MiB as f32.
 const CHUNK: u32 = 1 << 24;
 
-/// Prunes the safetensors file `input` into `output`; or those that an index (`*.index.json`)
-/// names into the folder `output`. `progress` is told bytes done and bytes in all.
+/// Prunes the safetensors file `input`, or the newest valid checkpoint of the logdir there, into
+/// the file `output`; or the files that an index (`*.index.json`) names, or that lie in the folder
+/// `input`, into the folder `output`, and copies what lies beside them. `progress` is told bytes done and bytes in all.
 ///
 /// Exactly [`pruned_count`] weights become zero, of each tensor or of all together: those of lowest
 /// |w|, of equal ones the later in the file first. Infinite weights go last. All others keep their bits.
@@ -79,38 +82,41 @@ impl Work<'_> {
             all = Some(self.rank(&mut ranker, selected)?);
             self.rankers.insert(self.chunk, ranker);
         }
+        let chosen: HashSet<Place> = selected.iter().copied().collect();
         let (mut tensors, mut pruned) = (Vec::new(), [0, 0]);
         for file in 0..self.stream.files.len() {
             self.stream.files.begin(file)?;
             for tensor in 0..self.stream.files.tensors(file).len() {
                 let at = (file, tensor);
-                let threshold = selected.contains(&at).then(|| self.prune(at, all)).transpose()?;
+                let threshold = chosen.contains(&at).then(|| self.prune(at, all)).transpose()?;
                 let (threshold, nonzero) = match threshold {
-                    Some((threshold, nonzero)) => (Some(threshold), nonzero),
+                    Some((threshold, nonzero)) => (Some(threshold), Some(nonzero)),
                     None => (None, self.stream.copy(at)?),
                 };
                 let info = self.stream.files.tensor(at);
                 let len = info.len();
-                if threshold.is_some() {
+                if let (Some(nonzero), Some(_)) = (nonzero, threshold) {
                     pruned = [pruned[0] + len - nonzero, pruned[1] + len];
                 }
                 tensors.push(TensorReport {
                     name: info.name.clone(),
                     shape: info.shape.clone(),
-                    dtype: format!("{:?}", info.dtype).to_lowercase(),
-                    sparsity: if len == 0 { 0.0 } else { 1.0 - nonzero as f64 / len as f64 },
+                    dtype: info.dtype.to_string(),
+                    sparsity: nonzero
+                        .map(|n| if len == 0 { 0.0 } else { 1.0 - n as f64 / len as f64 }),
                     nonzero,
                     threshold,
                 });
             }
         }
-        self.stream.files.finish()?;
-        Ok(Report { sparsity: pruned[0] as f64 / pruned[1].max(1) as f64, tensors })
+        let files = self.stream.files.finish()?;
+        Ok(Report { sparsity: pruned[0] as f64 / pruned[1].max(1) as f64, tensors, files })
     }
 
     /// Length of the chunks for tensors of `len` units: a few lengths serve all.
     fn chunk_len(&self, len: u64) -> u32 {
-        (len.min(self.chunk.into()) as u32).next_power_of_two().min(self.chunk)
+        let len = len.min(self.chunk.into()) as u32;
+        len.max(ranker::LEAST).next_power_of_two().min(self.chunk)
     }
 
     /// The ranker for chunks of `len` elements, taken out of the store.
@@ -152,7 +158,7 @@ impl Work<'_> {
         }
         let mut left = 0;
         for range in chunks {
-            let filled = self.stream.load(&ranker, at, range, 0)?;
+            let filled = self.stream.load(&mut ranker, at, range, 0)?;
             let masked = match () {
                 () if nm => ranker.nm(filled)?,
                 () if all.is_none() && whole => ranker.rank_one(filled)?,

@@ -1,9 +1,9 @@
 //! What to prune in a file, and how far.
-use safetensors::tensor::Dtype;
 use serde::Serialize;
 
+use super::companions::Companions;
 use crate::prune::{Pattern, Scope, TensorPattern};
-use crate::storage::TensorInfo;
+use crate::storage::{Dtype, TensorInfo};
 use crate::{Error, Result};
 
 /// Settings of [`super::prune_file`].
@@ -137,6 +137,8 @@ pub struct Report {
     pub sparsity: f64,
     /// Every tensor.
     pub tensors: Vec<TensorReport>,
+    /// What became of the files beside the weights, where the output is a folder.
+    pub files: Companions,
 }
 
 /// One tensor of the output.
@@ -146,12 +148,12 @@ pub struct TensorReport {
     pub name: String,
     /// Extents.
     pub shape: Vec<usize>,
-    /// Type, which stays.
+    /// Type, which stays: as the format calls it.
     pub dtype: String,
-    /// Share of zeros, counted in what was written.
-    pub sparsity: f64,
-    /// Elements that are not zero.
-    pub nonzero: u64,
+    /// Share of zeros, counted in what was written; none where the type's zeros are not known.
+    pub sparsity: Option<f64>,
+    /// Elements that are not zero; none likewise.
+    pub nonzero: Option<u64>,
     /// Highest |w| that was pruned; none for a tensor that was not.
     pub threshold: Option<f32>,
 }

@@ -2,14 +2,16 @@
 use crate::gpu::{Encoder, Gpu, Phase, PlanBuilder, Program, Slot};
 use crate::kernels::{
     MASK_STATE_WORDS, MaskBegin, MaskState, NmMask, Ranked, Selection, TOPK_STATE_WORDS,
-    TopkHistogram, TopkMask, TopkScan, TopkSettle, TopkState, TopkTies, mask_words,
+    TopkHistogram, TopkMask, TopkScan, TopkSettle, TopkState, TopkTies, bit, mask_words,
+    nm_mask_reference, topk_reference,
 };
 use crate::{Error, Result};
 
 /// Fills a chunk behind its last value: ranks above everything, so it is never pruned.
 const PADDING: f32 = f32::from_bits(0x7fff_ffff);
-/// Smallest chunk, in elements.
-const LEAST: u32 = 4_096;
+/// Smallest chunk, in elements. What has no more of them is ranked on the host, to the same bits: a
+/// submission and its readback take longer than to sort it there.
+pub(super) const LEAST: u32 = 4_096;
 
 /// Chunks of one length, and what ranks them. The values of a ranking are counted chunk by chunk in
 /// each of three rounds, whose range of ranks is the bin that the round before ended in; then chunk
@@ -30,7 +32,15 @@ pub(super) struct Ranker {
     masks: Phase,
     one: Phase,
     nm: Option<Phase>,
+    /// Values of each group of N:M.
+    m: Option<u32>,
     ranking: Ranking,
+    /// What [`begin_one`](Self::begin_one) said.
+    one_count: u32,
+    /// The values of a chunk that has just begun, which are not on the device.
+    small: Vec<f32>,
+    /// The highest score pruned by a ranking on the host.
+    threshold: Option<f32>,
 }
 
 /// How far a ranking of several chunks has come; [`TopkState`] in 64 bits.
@@ -43,6 +53,23 @@ struct Ranking {
     /// Values to prune of those in the range.
     prune: u64,
     ties_kept: u64,
+}
+
+impl Ranking {
+    /// The mask of the next values of a ranking whose range is one rank: those above it stay, and
+    /// of those in it the first.
+    fn mask(&mut self, values: &[f32]) -> Masked {
+        let mut bits = vec![0; values.len().div_ceil(32)];
+        for (i, value) in values.iter().enumerate() {
+            let rank = value.to_bits() & 0x7fff_ffff;
+            let tied = rank == self.range.low && self.ties_kept > 0;
+            self.ties_kept -= u64::from(tied);
+            if tied || rank > self.range.low {
+                bits[i / 32] |= 1 << (i % 32);
+            }
+        }
+        Masked::of(values, bits)
+    }
 }
 
 impl Ranker {
@@ -88,14 +115,14 @@ impl Ranker {
         plan.push(MaskBegin { mask_state, keep_nan: false })?;
         let tensor = Ranked { values, protect, scores: true, mask_state, mask, len };
         Selection { counts, selection: 0, histogram, state }.push(&mut plan, "one", &[tensor])?;
-        let nm = m.map(|m| {
+        let nm_phase = m.map(|m| {
             let phase = plan.phase("n:m");
             plan.push(MaskBegin { mask_state, keep_nan: false })?;
             let (rows, columns, selection) = (len, 1, 0);
             plan.push(NmMask { values, counts, selection, mask_state, mask, rows, columns, m })?;
             Ok::<_, Error>(phase)
         });
-        let nm = nm.transpose()?;
+        let nm = nm_phase.transpose()?;
         let (gpu, program) = (gpu.clone(), plan.build(gpu)?);
         let len = len as usize;
         Ok(Self {
@@ -112,7 +139,11 @@ impl Ranker {
             masks,
             one,
             nm,
+            m,
             ranking: Ranking::default(),
+            one_count: 0,
+            small: Vec::new(),
+            threshold: None,
         })
     }
 
@@ -121,14 +152,36 @@ impl Ranker {
         self.len
     }
 
-    /// Writes scores into the chunk from place `first` on, before a call that takes their number.
-    pub(super) fn put(&self, first: usize, scores: &[f32]) {
+    /// Writes scores into the chunk from place `first` on, each behind the one before, before a call
+    /// that takes their number.
+    pub(super) fn put(&mut self, first: usize, scores: &[f32]) {
+        if first == 0 {
+            self.small.clear();
+        }
+        if first == self.small.len() && first + scores.len() <= LEAST as usize {
+            return self.small.extend_from_slice(scores);
+        }
+        self.flush();
         self.program.upload_from(&self.gpu, self.values, first, scores);
     }
 
+    /// Puts on the device what is not there yet.
+    fn flush(&mut self) {
+        let small = std::mem::take(&mut self.small);
+        if !small.is_empty() {
+            self.program.upload_from(&self.gpu, self.values, 0, &small);
+        }
+    }
+
+    /// The chunk's values, where they are so few that the host ranks them.
+    fn on_host(&mut self, filled: usize) -> Option<Vec<f32>> {
+        let all = filled > 0 && self.small.len() == filled;
+        all.then(|| std::mem::take(&mut self.small))
+    }
+
     /// How many values [`rank_one`](Self::rank_one) prunes; for N:M how many of a group stay.
-    pub(super) fn begin_one(&self, count: u32) {
-        self.program.upload(&self.gpu, self.counts, &[count]);
+    pub(super) fn begin_one(&mut self, count: u32) {
+        self.one_count = count;
     }
 
     /// How many values the ranking that begins prunes.
@@ -171,6 +224,9 @@ impl Ranker {
 
     /// The mask of the first `filled` elements of the next chunk.
     pub(super) fn mask(&mut self, filled: usize) -> Result<Masked> {
+        if let Some(values) = self.on_host(filled) {
+            return Ok(self.ranking.mask(&values));
+        }
         self.pad(filled);
         self.upload_state();
         self.run(&[self.masks])?;
@@ -193,32 +249,51 @@ impl Ranker {
     }
 
     /// Ranks a chunk that is all there is, in one submission.
-    pub(super) fn rank_one(&self, filled: usize) -> Result<Masked> {
+    pub(super) fn rank_one(&mut self, filled: usize) -> Result<Masked> {
+        if let Some(values) = self.on_host(filled) {
+            let bits = topk_reference(&values, None, self.one_count as usize);
+            let masked = Masked::of(&values, bits);
+            self.threshold = Some(masked.threshold);
+            return Ok(masked);
+        }
         self.pad(filled);
+        self.program.upload(&self.gpu, self.counts, &[self.one_count]);
         self.run(&[self.one])?;
         self.masked(filled)
     }
 
     /// The N:M mask of the first `filled` elements of the chunk.
-    pub(super) fn nm(&self, filled: usize) -> Result<Masked> {
-        let nm = self.nm.ok_or_else(|| Error::argument("pattern", "made without groups"))?;
+    pub(super) fn nm(&mut self, filled: usize) -> Result<Masked> {
+        let (Some(nm), Some(m)) = (self.nm, self.m) else {
+            return Err(Error::argument("pattern", "made without groups"));
+        };
+        if let Some(values) = self.on_host(filled) {
+            let bits = nm_mask_reference(&values, 1, self.one_count as usize, m as usize);
+            return Ok(Masked::of(&values, bits));
+        }
         self.pad(filled);
+        self.program.upload(&self.gpu, self.counts, &[self.one_count]);
         self.program.upload(&self.gpu, self.mask_state, &[MaskState::default()]);
         self.run(&[nm])?;
         self.masked(filled)
     }
 
     /// The highest score that the ranking prunes.
-    pub(super) fn threshold(&self) -> Result<f32> {
+    pub(super) fn threshold(&mut self) -> Result<f32> {
+        if let Some(threshold) = self.threshold.take() {
+            return Ok(threshold);
+        }
         let state: Vec<TopkState> = self.program.download(&self.gpu, self.state)?;
         Ok(f32::from_bits(state[0].score))
     }
 
     /// Fills what is behind the first `filled` elements.
-    fn pad(&self, filled: usize) {
+    fn pad(&mut self, filled: usize) {
+        self.flush();
         let piece = vec![PADDING; (self.len - filled).min(1 << 16)];
         for first in (filled..self.len).step_by(1 << 16) {
-            self.put(first, &piece[..piece.len().min(self.len - first)]);
+            let piece = &piece[..piece.len().min(self.len - first)];
+            self.program.upload_from(&self.gpu, self.values, first, piece);
         }
     }
 
@@ -248,4 +323,14 @@ pub(super) struct Masked {
     pub(super) nan: u32,
     /// Highest |x| pruned by N:M.
     pub(super) threshold: f32,
+}
+
+impl Masked {
+    /// Of values that the host ranked.
+    fn of(values: &[f32], bits: Vec<u32>) -> Self {
+        let nan = values.iter().filter(|v| v.is_nan()).count() as u32;
+        let pruned = values.iter().enumerate().filter(|(i, _)| !bit(&bits, *i));
+        let threshold = pruned.map(|(_, v)| v.abs()).fold(0.0, f32::max);
+        Self { bits, nan, threshold }
+    }
 }

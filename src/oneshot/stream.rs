@@ -1,12 +1,10 @@
 //! Tensors on their way through the ranker: read in pieces, written in pieces.
-use safetensors::tensor::Dtype;
-
 use super::Place;
 use super::files::Files;
 use super::ranker::{Masked, Ranker};
 use super::units::Units;
 use crate::kernels::bit;
-use crate::storage::nonzero;
+use crate::storage::Dtype;
 use crate::{Error, Result};
 
 /// Elements that are held at once, but for a row of blocks of more.
@@ -32,23 +30,23 @@ impl Stream<'_> {
     /// on; how many they are.
     pub(super) fn load(
         &mut self,
-        ranker: &Ranker,
+        ranker: &mut Ranker,
         at: Place,
         range: (u64, u64),
         first: usize,
     ) -> Result<usize> {
         let (units, info) = (self.units(at), self.files.tensor(at));
-        let (dtype, size) = (info.dtype, info.element_bytes());
+        let (dtype, size) = (info.dtype.clone(), info.element_bytes());
         let (mut bytes, mut scores) = (Vec::new(), Vec::new());
         for piece in units.chunks(range, u64::MAX, PIECE) {
             let elements = self.read(at, units.elements(piece), &mut bytes)?;
             scores.resize((piece.1 - piece.0) as usize, 0.0);
             if self.block.is_none() {
-                widen(dtype, &bytes, &mut scores);
+                widen(&dtype, &bytes, &mut scores);
             } else {
                 units.scores(elements, &mut scores, |row, values| {
                     let length = values.len() * size;
-                    widen(dtype, &bytes[row * length..][..length], values);
+                    widen(&dtype, &bytes[row * length..][..length], values);
                 });
             }
             ranker.put(first + (piece.0 - range.0) as usize, &scores);
@@ -63,7 +61,7 @@ impl Stream<'_> {
     /// [`Error::File`] names a tensor that holds NaN.
     pub(super) fn write(&mut self, at: Place, range: (u64, u64), masked: &Masked) -> Result<u64> {
         let (units, info) = (self.units(at), self.files.tensor(at));
-        let (dtype, size) = (info.dtype, info.element_bytes());
+        let (dtype, size) = (info.dtype.clone(), info.element_bytes());
         if masked.nan > 0 {
             let message = "holds NaN, which has no rank; mend it, or leave it out with exclude";
             return Err(Error::file(self.files.path(at.0), format!("{} {message}", info.name)));
@@ -77,24 +75,24 @@ impl Stream<'_> {
                     element.fill(0);
                 }
             }
-            left += nonzero(&bytes, dtype, size);
+            left += dtype.nonzero(&bytes).unwrap_or_default();
             self.files.write(&bytes)?;
             self.advance_by(at, piece);
         }
         Ok(left)
     }
 
-    /// Copies a tensor; how many of its elements are not zero.
-    pub(super) fn copy(&mut self, at: Place) -> Result<u64> {
+    /// Copies a tensor of whatever type; how many of its elements are not zero, where that can be
+    /// told.
+    pub(super) fn copy(&mut self, at: Place) -> Result<Option<u64>> {
         let info = self.files.tensor(at).clone();
-        let size = info.element_bytes().max(1) as u64;
-        let (mut left, mut bytes) = (0, Vec::new());
-        let len = info.bytes / size;
-        for from in (0..len).step_by(PIECE as usize) {
-            let end = len.min(from + PIECE);
-            bytes.resize(((end - from) * size) as usize, 0);
-            self.files.read(at.0, info.offset + from * size, &mut bytes)?;
-            left += nonzero(&bytes, info.dtype, size as usize);
+        let (mut left, mut bytes) = (Some(0), Vec::new());
+        for from in (0..info.bytes).step_by(PIECE as usize) {
+            // A piece is whole elements: their bytes divide it.
+            let end = info.bytes.min(from + PIECE);
+            bytes.resize((end - from) as usize, 0);
+            self.files.read(at.0, info.offset + from, &mut bytes)?;
+            left = left.zip(info.dtype.nonzero(&bytes)).map(|(left, more)| left + more);
             self.files.write(&bytes)?;
             self.advance(bytes.len() as u64);
         }
@@ -123,7 +121,7 @@ impl Stream<'_> {
 }
 
 /// Little-endian floats as f32, exactly.
-fn widen(dtype: Dtype, bytes: &[u8], values: &mut [f32]) {
+fn widen(dtype: &Dtype, bytes: &[u8], values: &mut [f32]) {
     let two = |b: &[u8]| [b[0], b[1]];
     match dtype {
         Dtype::F16 => {

@@ -1,5 +1,6 @@
 //! A trained network as a file: weights under their plain names, and what is needed to use them.
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::Session;
@@ -90,6 +91,22 @@ impl ModelFile {
     /// # Errors
     /// [`Error::Io`] names the file.
     pub fn write(&self, path: &Path) -> Result<()> {
+        let mut file = Replace::create(path)?;
+        self.encode(path, &mut file)?;
+        file.finish()
+    }
+
+    /// The bytes of its file.
+    ///
+    /// # Errors
+    /// Of a name or a shape that no file can have.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.encode(&self.path, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn encode(&self, path: &Path, out: &mut impl Write) -> Result<()> {
         let mut metadata = HashMap::from([(MODEL.to_owned(), self.network.clone())]);
         if let Some(schema) = &self.schema {
             let json =
@@ -98,9 +115,7 @@ impl ModelFile {
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let encoding = Encoding::new(&name, &self.weights, Some(metadata))?;
-        let mut file = Replace::create(path)?;
-        encoding.write(&mut file).map_err(Error::io("write", path))?;
-        file.finish()
+        encoding.write(out).map_err(Error::io("write", path))
     }
 
     /// The model that its name says.

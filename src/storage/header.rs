@@ -1,17 +1,22 @@
 //! What a safetensors file says of itself, without its tensors.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Dtype, Metadata};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
+use super::Dtype;
+use super::foreign::{FIRST, looks_like};
 use crate::{Error, Result};
 
 /// Largest header that readers of the format take, in bytes.
 pub const MAX_HEADER: u64 = 100_000_000;
 /// Bytes of the header's length, in front of it.
 pub const PREFIX: usize = 8;
+/// The key of what a file's writer noted, among the names of tensors.
+pub(super) const RESERVED: &str = "__metadata__";
 
 /// A safetensors file whose header has been read.
 #[derive(Debug)]
@@ -24,7 +29,7 @@ pub struct Header {
     pub metadata: HashMap<String, String>,
     /// Its tensors, in the order of their bytes.
     pub tensors: Vec<TensorInfo>,
-    file: File,
+    source: Source,
 }
 
 /// A tensor of a file.
@@ -64,48 +69,68 @@ impl Header {
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be read, [`Error::File`] for anything but a whole safetensors
-    /// file.
+    /// file: what it looks like, where that can be told.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).map_err(Error::io("open", path))?;
-        let len = file.metadata().map_err(Error::io("read", path))?.len();
-        let wrong = |message: String| Error::file(path, message);
-        let mut length = [0; PREFIX];
-        file.read_exact(&mut length)
-            .map_err(|_| wrong(format!("{len} bytes are too few for a safetensors file")))?;
-        let header = u64::from_le_bytes(length);
-        if header > MAX_HEADER.min(len - PREFIX as u64) {
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        let found = file.metadata().map_err(Error::io("read", path))?;
+        if found.is_dir() {
+            return Err(Error::file(path, "is a folder; name a safetensors file in it"));
+        }
+        Self::of(path, Source::File(file), found.len())
+    }
+
+    /// The file of these `bytes`; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self> {
+        let len = bytes.len() as u64;
+        Self::of(path, Source::Bytes(Cursor::new(bytes)), len)
+    }
+
+    fn of(path: &Path, mut source: Source, len: u64) -> Result<Self> {
+        let mut first = Vec::new();
+        let head = source.by_ref().take(FIRST as u64).read_to_end(&mut first);
+        head.map_err(Error::io("read", path))?;
+        let wrong = |message: String| match looks_like(path, &first) {
+            Some((what, way)) => {
+                Error::file(path, format!("is no safetensors file but {what}; {way}"))
+            }
+            None => Error::file(path, message),
+        };
+        let Some(length) = first.first_chunk::<PREFIX>() else {
+            return Err(wrong(format!("{len} bytes are too few for a safetensors file")));
+        };
+        let header = u64::from_le_bytes(*length);
+        if header > MAX_HEADER.min(len.saturating_sub(PREFIX as u64)) {
             let message = format!("header of {header} bytes in a file of {len}");
             return Err(wrong(format!("{message}: not a safetensors file")));
         }
-        let mut bytes = length.to_vec();
-        bytes.resize(PREFIX + header as usize, 0);
-        file.read_exact(&mut bytes[PREFIX..]).map_err(Error::io("read", path))?;
-        let metadata: Metadata = serde_json::from_slice(&bytes[PREFIX..])
-            .map_err(|e| wrong(format!("its header is damaged: {e}")))?;
-        let start = bytes.len() as u64;
-        let end = start + metadata.data_len() as u64;
-        if end != len {
-            return Err(wrong(format!("{len} bytes, the header describes {end}")));
-        }
-        let info = |(name, info): (String, &safetensors::tensor::TensorInfo)| TensorInfo {
-            name,
-            dtype: info.dtype,
-            shape: info.shape.clone(),
-            offset: start + info.data_offsets.0 as u64,
-            bytes: (info.data_offsets.1 - info.data_offsets.0) as u64,
+        let mut bytes = vec![0; PREFIX + header as usize];
+        source.seek(SeekFrom::Start(0)).map_err(Error::io("read", path))?;
+        source.read_exact(&mut bytes).map_err(Error::io("read", path))?;
+        let damaged = |e: serde_json::Error| format!("its header is damaged: {e}");
+        let parsed: Parsed = match serde_json::from_slice(&bytes[PREFIX..]) {
+            Ok(parsed) => parsed,
+            // Anything may look like a short header; a long one is one.
+            Err(e) if header == 0 => return Err(wrong(damaged(e))),
+            Err(e) => return Err(Error::file(path, damaged(e))),
         };
-        let mut tensors: Vec<TensorInfo> = metadata.tensors().into_iter().map(info).collect();
-        // Empty tensors share their offset with the next one.
-        tensors.sort_by(|a, b| (a.offset, a.bytes, &a.name).cmp(&(b.offset, b.bytes, &b.name)));
-        let metadata = metadata.metadata().clone().unwrap_or_default();
-        Ok(Self { path: path.to_owned(), bytes, metadata, tensors, file })
+        let start = bytes.len() as u64;
+        let (tensors, end) = parsed.tensors(start).map_err(|m| Error::file(path, m))?;
+        if end != len {
+            let message = format!("{len} bytes, the header describes {end}; download it again");
+            return Err(Error::file(path, message));
+        }
+        let metadata = parsed.metadata;
+        Ok(Self { path: path.to_owned(), bytes, metadata, tensors, source })
     }
 
     /// The file, where the tensors begin: they follow each other in their order.
-    pub(crate) fn into_file(self) -> Result<File> {
-        let Self { mut file, path, bytes, .. } = self;
-        file.seek(SeekFrom::Start(bytes.len() as u64)).map_err(Error::io("read", path))?;
-        Ok(file)
+    pub(crate) fn into_source(self) -> Result<impl Read> {
+        let Self { mut source, path, bytes, .. } = self;
+        source.seek(SeekFrom::Start(bytes.len() as u64)).map_err(Error::io("read", path))?;
+        Ok(source)
     }
 
     /// Fills `buffer` with the bytes from `offset` on.
@@ -113,19 +138,122 @@ impl Header {
     /// # Errors
     /// [`Error::Io`]
     pub fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        let Self { file, path, .. } = self;
-        file.seek(SeekFrom::Start(offset)).map_err(Error::io("read", &*path))?;
-        file.read_exact(buffer).map_err(Error::io("read", &*path))
+        let Self { source, path, .. } = self;
+        source.seek(SeekFrom::Start(offset)).map_err(Error::io("read", &*path))?;
+        source.read_exact(buffer).map_err(Error::io("read", &*path))
     }
 }
 
-/// Elements of `bytes` whose bits are not all clear; the sign bit of a float does not count.
-pub fn nonzero(bytes: &[u8], dtype: Dtype, element_bytes: usize) -> u64 {
-    let float = matches!(dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64);
-    let is_set = |element: &[u8]| {
-        let Some((last, rest)) = element.split_last() else { return false };
-        let last = if float { last & 0x7f } else { *last };
-        last != 0 || rest.iter().any(|&b| b != 0)
-    };
-    bytes.chunks_exact(element_bytes.max(1)).filter(|e| is_set(e)).count() as u64
+/// Where the bytes of a file are.
+#[derive(Debug)]
+enum Source {
+    File(File),
+    Bytes(Cursor<Vec<u8>>),
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Bytes(bytes) => bytes.read(buffer),
+        }
+    }
+}
+
+impl Seek for Source {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::File(file) => file.seek(to),
+            Self::Bytes(bytes) => bytes.seek(to),
+        }
+    }
+}
+
+/// A header as it is written. Types are texts here: a file may have types that nobody knows.
+struct Parsed {
+    metadata: HashMap<String, String>,
+    entries: Vec<(String, Entry)>,
+}
+
+#[derive(serde::Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: (u64, u64),
+}
+
+impl Parsed {
+    /// The tensors in the order of their bytes, which follow each other without a gap from `start`
+    /// on; and where they end.
+    fn tensors(&self, start: u64) -> Result<(Vec<TensorInfo>, u64), String> {
+        let mut entries: Vec<_> = self.entries.iter().collect();
+        // Empty tensors share their offset with the next one.
+        entries.sort_by(|(a, x), (b, y)| (x.data_offsets, a).cmp(&(y.data_offsets, b)));
+        let mut end = 0;
+        let mut tensors = Vec::with_capacity(entries.len());
+        for (name, Entry { dtype, shape, data_offsets: (from, to) }) in entries {
+            if *from != end || to < from {
+                return Err(format!(
+                    "its header is damaged: {name} is at bytes {from} to {to}, it should begin at {end}"
+                ));
+            }
+            let (dtype, bytes) = (Dtype::named(dtype), to - from);
+            let product =
+                shape.iter().try_fold(1u64, |all, &extent| all.checked_mul(extent as u64));
+            let Some(len) = product else {
+                return Err(format!(
+                    "its header is damaged: {name} is {shape:?}, too many elements"
+                ));
+            };
+            let needed = dtype.bits().map(|bits| u128::from(len) * u128::from(bits));
+            if needed.is_some_and(|needed| needed != u128::from(bytes) * 8) {
+                let needed = needed.unwrap_or_default() as f64 / 8.0;
+                return Err(format!(
+                    "its header is damaged: {name} has {bytes} bytes, {dtype} of {shape:?} needs {needed}"
+                ));
+            }
+            end = *to;
+            let offset =
+                start.checked_add(*from).ok_or_else(|| format!("{name} is at byte {from}"))?;
+            tensors.push(TensorInfo {
+                name: name.clone(),
+                dtype,
+                shape: shape.clone(),
+                offset,
+                bytes,
+            });
+        }
+        let end = start.checked_add(end).ok_or_else(|| format!("its tensors end at byte {end}"))?;
+        Ok((tensors, end))
+    }
+}
+
+impl<'de> Deserialize<'de> for Parsed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = Parsed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of tensors by their names")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parsed, A::Error> {
+                let mut parsed = Parsed { metadata: HashMap::new(), entries: Vec::new() };
+                let mut seen = HashSet::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if !seen.insert(name.clone()) {
+                        return Err(A::Error::custom(format!("{name} is there twice")));
+                    }
+                    if name == RESERVED {
+                        parsed.metadata = map.next_value::<Option<_>>()?.unwrap_or_default();
+                    } else {
+                        parsed.entries.push((name, map.next_value()?));
+                    }
+                }
+                Ok(parsed)
+            }
+        }
+        deserializer.deserialize_map(Names)
+    }
 }

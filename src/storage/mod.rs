@@ -1,9 +1,21 @@
 //! Floor 1: files: safetensors as checkpoints, exports and one-shot pruning share them, and the one
 //! way to replace a file.
+mod dtype;
+mod foreign;
 mod header;
+mod index;
+mod output;
 mod replace;
 mod tensors;
+mod unfinished;
+mod weights;
 
-pub use header::{Header, MAX_HEADER, PREFIX, TensorInfo, nonzero};
-pub use replace::{Replace, TEMPORARY, replace};
+pub use dtype::Dtype;
+pub use foreign::{FIRST, looks_like};
+pub use header::{Header, MAX_HEADER, PREFIX, TensorInfo};
+pub use index::Index;
+pub use output::{check_folder, check_output};
+pub use replace::{Replace, replace};
 pub use tensors::{Encoding, Floats, Tensor, TensorData, read_floats, read_tensors};
+pub use unfinished::{Held, MadeFolder, TEMPORARY, discard_unfinished, sweep};
+pub use weights::Weights;

@@ -3,16 +3,14 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::output::check_output;
+use super::unfinished::{begin, hold, sweep};
 use crate::{Error, Result};
-
-/// How the names of files and folders begin that are not in their place yet: those of dead
-/// processes may be removed.
-pub const TEMPORARY: &str = ".tmp-";
 
 /// Writes `bytes` as the file at `path`, whole or not at all, in place of what is there.
 ///
 /// # Errors
-/// [`Error::Io`] names the file; then what was at `path` is as it was.
+/// As [`Replace::create`] and [`Replace::finish`]; then what was at `path` is as it was.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = Replace::create(path)?;
     file.write(bytes)?;
@@ -28,19 +26,15 @@ pub struct Replace {
 }
 
 impl Replace {
-    /// Begins the file that is to be at `path`.
+    /// Begins the file that is to be at `path`. What killed processes left beside it goes.
     ///
     /// # Errors
-    /// [`Error::Argument`] where `path` is no file's name; [`Error::Io`] names the file.
+    /// [`Error::Argument`] where `path` is no file's name; [`Error::File`] where something is there
+    /// that is no plain file ([`check_output`]); [`Error::Io`] names the file.
     pub fn create(path: &Path) -> Result<Self> {
-        let name = path.file_name().ok_or_else(|| {
-            Error::argument("output", format!("{} is not a file's name", path.display()))
-        })?;
-        let mut hidden = std::ffi::OsString::from(TEMPORARY);
-        hidden.push(name);
-        hidden.push(format!("-{}", std::process::id()));
-        let temporary = path.with_file_name(hidden);
-        let file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
+        check_output(path, true)?;
+        sweep(folder_of(path));
+        let (temporary, file) = begin(path)?;
         let writer = Some(BufWriter::with_capacity(1 << 20, file));
         Ok(Self { path: path.to_owned(), temporary, writer })
     }
@@ -58,25 +52,49 @@ impl Replace {
     ///
     /// # Errors
     /// [`Error::Io`] names the file.
-    pub fn finish(mut self) -> Result<()> {
-        let writer = self.writer.take().expect("open until it is finished");
-        let file =
-            writer.into_inner().map_err(|e| Error::io("write", &self.temporary)(e.into_error()))?;
-        file.sync_all().map_err(Error::io("sync", &self.temporary))?;
-        std::fs::rename(&self.temporary, &self.path).map_err(Error::io("rename", &self.path))?;
-        let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty());
-        // Where folders cannot be synced, as on Windows, the rename is as durable as it gets.
-        if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
-            folder.sync_all().ok();
+    pub fn finish(self) -> Result<()> {
+        Self::finish_all(vec![self])
+    }
+
+    /// Puts all of them in their places, in their order, once each is whole on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`] names the file; those before it are in their places.
+    pub fn finish_all(mut files: Vec<Self>) -> Result<()> {
+        // Open until they are renamed: the lock on a file says that it is being written.
+        let mut open = Vec::new();
+        for file in &mut files {
+            let writer = file.writer.take().expect("open until it is finished");
+            let inner = writer.into_inner();
+            let inner = inner.map_err(|e| Error::io("write", &file.temporary)(e.into_error()))?;
+            inner.sync_all().map_err(Error::io("sync", &file.temporary))?;
+            open.push(inner);
         }
+        let mut held = hold();
+        for file in &files {
+            std::fs::rename(&file.temporary, &file.path)
+                .map_err(Error::io("rename", &file.path))?;
+            held.forget(&file.temporary);
+            // Where folders cannot be synced, as on Windows, the rename is as durable as it gets.
+            if let Ok(folder) = File::open(folder_of(&file.path)) {
+                folder.sync_all().ok();
+            }
+        }
+        drop(held);
         Ok(())
     }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl Drop for Replace {
     fn drop(&mut self) {
         // After `finish` there is no such file.
         drop(self.writer.take());
+        let mut held = hold();
+        held.forget(&self.temporary);
         std::fs::remove_file(&self.temporary).ok();
     }
 }

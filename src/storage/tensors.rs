@@ -4,15 +4,15 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
 use half::{bf16, f16};
-use safetensors::Dtype;
+use safetensors::Dtype as Written;
 use safetensors::tensor::{Metadata, TensorInfo as Entry};
 
-use super::{Header, MAX_HEADER, PREFIX, TensorInfo};
+use super::header::RESERVED;
+use super::{Dtype, Header, MAX_HEADER, PREFIX, TensorInfo};
 use crate::{Error, Result};
 
 const WORD: usize = 4;
 const BUFFER: usize = 1 << 16;
-const RESERVED: &str = "__metadata__";
 
 /// A named tensor on the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,10 +48,10 @@ impl TensorData {
         self.len() == 0
     }
 
-    fn dtype(&self) -> Dtype {
+    fn dtype(&self) -> Written {
         match self {
-            Self::F32(_) => Dtype::F32,
-            Self::U32(_) => Dtype::U32,
+            Self::F32(_) => Written::F32,
+            Self::U32(_) => Written::U32,
         }
     }
 
@@ -112,7 +112,7 @@ impl<'a> Encoding<'a> {
 pub fn read_tensors(path: &Path) -> Result<Vec<Tensor>> {
     let header = Header::open(path)?;
     let infos = header.tensors.clone();
-    let mut input = BufReader::with_capacity(BUFFER, header.into_file()?);
+    let mut input = BufReader::with_capacity(BUFFER, header.into_source()?);
     let mut tensors = Vec::with_capacity(infos.len());
     for TensorInfo { name, dtype, shape, bytes, .. } in infos {
         let count = bytes as usize / WORD;
@@ -149,14 +149,15 @@ pub struct Floats {
 pub fn read_floats(path: &Path) -> Result<Floats> {
     let mut header = Header::open(path)?;
     let metadata = std::mem::take(&mut header.metadata);
-    let is_float = |dtype| matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64);
+    let is_float =
+        |dtype: &Dtype| matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64);
     let (tensors, others): (Vec<_>, Vec<_>) =
-        header.tensors.clone().into_iter().partition(|t| is_float(t.dtype));
+        header.tensors.clone().into_iter().partition(|t| is_float(&t.dtype));
     let mut floats = Vec::with_capacity(tensors.len());
     for TensorInfo { name, dtype, shape, offset, bytes } in tensors {
         let mut raw = vec![0; bytes as usize];
         header.read(offset, &mut raw)?;
-        let data = TensorData::F32(floats_of(dtype, &raw));
+        let data = TensorData::F32(floats_of(&dtype, &raw));
         floats.push(Tensor { name, shape, data });
     }
     let others = others.into_iter().map(|t| t.name).collect();
@@ -164,7 +165,7 @@ pub fn read_floats(path: &Path) -> Result<Floats> {
 }
 
 /// The values of one of the four dtypes of [`read_floats`].
-fn floats_of(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
+fn floats_of(dtype: &Dtype, bytes: &[u8]) -> Vec<f32> {
     fn all<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         bytes.as_chunks::<N>().0.iter().map(|&b| value(b)).collect()
     }

@@ -83,6 +83,7 @@ fn what_cannot_be_trained_is_named() {
     for (args, parts) in cases {
         folder.run(&train(&format!("{args} --logdir run"))).fails(2, parts);
     }
+    assert_eq!(folder.list("."), ["run"], "of the run that began and failed");
     let never = "target_sparsity=0.5,sparsity_function_begin_step=50";
     let args = format!("train --no-baseline --steps 40 --pruning {never} --logdir run");
     folder.run(&args).fails(2, &["`pruning`", "sparsity_function_begin_step 50"]);
@@ -180,4 +181,31 @@ fn a_logdir_in_use_is_left_alone() {
     folder.run(&train("--steps 30 --seed 9 --logdir run")).fails(2, &["seed 1", "seed 9"]);
     folder.run("train --model mlp:9 --steps 30 --logdir run").fails(2, &["mlp:25-5", "mlp:9"]);
     assert!(folder.read("run/recipe.toml") == recipe, "the recipe is that of the run");
+}
+
+/// A run that is refused, at whatever point before its first step, leaves what was there.
+#[test]
+fn a_refused_run_leaves_nothing() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    let refused = [
+        ("train --steps 9 --no-baseline --pruning sparsity_function_begin_step=50", "`pruning`"),
+        ("train --model lenet5 --no-baseline --pruning none --steps 5", "lenet5"),
+        (
+            "train --batch 100000 --no-baseline --pruning none --steps 5 --memory-budget 1MB",
+            "budget",
+        ),
+    ];
+    for (args, part) in refused {
+        folder.run(&format!("{args} --logdir a/b")).fails(2, &[part]);
+        folder.run(args).fails(2, &[part]);
+        assert_eq!(folder.list("."), [""; 0], "{args}");
+    }
+    folder.run(&train("--steps 12 --logdir run")).ok();
+    let files = folder.list("run");
+    folder.run(&train("--steps 30 --seed 9 --logdir run")).fails(2, &["seed 9"]);
+    assert_eq!(folder.list("run"), files);
+    // A logdir that was there and was empty is there and empty.
+    std::fs::create_dir(folder.path("empty")).expect("a folder");
+    folder.run(&format!("{} --logdir empty", refused[0].0)).fails(2, &["`pruning`"]);
+    assert_eq!(folder.list("empty"), [""; 0]);
 }

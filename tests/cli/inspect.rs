@@ -101,15 +101,22 @@ fn a_damaged_file_is_named() {
         ("short", with_length(5), "header is damaged"),
         ("tiny", whole[..7].to_vec(), "7 bytes are too few"),
         ("empty", Vec::new(), "0 bytes are too few"),
-        ("text", b"this is no model of any kind".to_vec(), "not a safetensors file"),
-        ("nibbles", safetensors(&[("w", "F4", &[4], vec![0; 2])]), "smaller than a byte"),
+        ("text", b"this is no model of any kind".to_vec(), "text: it starts with `this`"),
+        ("nibbles", safetensors(&[("w", "F4", &[3], vec![0; 2])]), "F4 of [3] needs 1.5"),
+        (
+            "bytes",
+            safetensors(&[("w", "F32", &[3], vec![0; 8])]),
+            "w has 8 bytes, F32 of [3] needs 12",
+        ),
     ];
     for (name, bytes, message) in cases {
         folder.write(name, bytes);
         folder.run(&format!("inspect {name} --json")).fails(2, &[name, message]);
     }
     folder.run("inspect missing").fails(2, &["missing"]);
-    folder.run("inspect .").fails(2, &["holds no checkpoint"]);
+    std::fs::create_dir(folder.path("m")).expect("a folder");
+    folder.write("m/x", "");
+    folder.run("inspect m").fails(2, &["holds no checkpoint", "it holds x"]);
 }
 
 #[test]

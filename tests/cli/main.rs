@@ -8,6 +8,8 @@ mod export;
 mod files;
 mod folder;
 mod inspect;
+#[cfg(unix)]
+mod leftovers;
 mod models;
 #[path = "../common/needs.rs"]
 mod needs;
@@ -19,3 +21,4 @@ mod prune;
 mod signals;
 mod train;
 mod usage;
+mod weights;

@@ -25,11 +25,11 @@ fn a_file_is_pruned_and_reported() {
     assert_eq!(report["sparsity"].as_f64(), Some(0.8));
     assert!(report["seconds"].as_f64().is_some() && report["adapter"].is_string());
     let weight = json!({
-        "name": "fc.weight", "shape": [10, 4], "dtype": "f32",
+        "name": "fc.weight", "shape": [10, 4], "dtype": "F32",
         "sparsity": 0.8, "nonzero": 8, "threshold": 16.0,
     });
     let bias = json!({
-        "name": "fc.bias", "shape": [2], "dtype": "f32",
+        "name": "fc.bias", "shape": [2], "dtype": "F32",
         "sparsity": 0.5, "nonzero": 1, "threshold": Value::Null,
     });
     assert_eq!(report["tensors"], json!([weight, bias]));

@@ -155,7 +155,9 @@ fn larger_than_every_buffer() {
 #[test]
 fn newest_of_nothing_is_none() {
     let dir = tempfile::tempdir().unwrap();
-    for name in ["ckpt-12", "ckpt-0000000000001", "ckpt-00000000000x", ".tmp-ckpt-000000000001-1"] {
+    for name in
+        ["ckpt-12", "ckpt-0000000000001", "ckpt-00000000000x", ".tmp-secateur-ckpt-000000000001-1"]
+    {
         fs::create_dir(dir.path().join(name)).unwrap();
     }
     assert!(checkpoint::newest(dir.path()).unwrap().is_none());
@@ -207,17 +209,17 @@ fn saving_a_step_again() {
 fn leftovers_are_swept() {
     let dir = tempfile::tempdir().unwrap();
     save(dir.path(), 8);
-    for name in [".tmp-ckpt-000000000009-1", ".trash-ckpt-000000000007-1"] {
+    for name in [".tmp-secateur-ckpt-000000000009-1", ".trash-ckpt-000000000007-1"] {
         fs::create_dir(dir.path().join(name)).unwrap();
         fs::write(dir.path().join(name).join(MODEL_FILE), "half").unwrap();
     }
-    fs::write(dir.path().join(".tmp-timeline-5.json-1"), "half").unwrap();
+    fs::write(dir.path().join(".tmp-secateur-timeline-5.json-1"), "half").unwrap();
     fs::write(dir.path().join("notes.txt"), "mine").unwrap();
     checkpoint::sweep(dir.path()).unwrap();
     assert_eq!(names(dir.path()), ["ckpt-000000000008", "notes.txt"]);
 
     // A dead process with this one's id may have left its folder; no sweep is needed for it.
-    let own = format!(".tmp-ckpt-000000000010-{}", std::process::id());
+    let own = format!(".tmp-secateur-ckpt-000000000010-{}", std::process::id());
     fs::create_dir(dir.path().join(&own)).unwrap();
     fs::write(dir.path().join(own).join(MODEL_FILE), "half").unwrap();
     save(dir.path(), 10);

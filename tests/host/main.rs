@@ -13,6 +13,7 @@ mod paths;
 mod planner;
 mod plans;
 mod pruning;
+mod replace;
 mod settings;
 mod shaders;
 mod shrink;

@@ -71,6 +71,9 @@ impl<'s, 'a> Run<'s, 'a> {
         let hparams = supervisor.hparams();
         supervisor.summarise(|scalars| scalars.start(global_step + 1, &hparams))?;
         let memory = session.memory();
+        if let Some(logdir) = &mut supervisor.logdir {
+            logdir.begin();
+        }
         supervisor.tell(Event::Start { step: global_step, memory })?;
         let origin = *supervisor.origin.get_or_insert_with(Instant::now);
         Ok(Self {

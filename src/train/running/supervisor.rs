@@ -1,16 +1,16 @@
 //! What outlives a device: the logdir, the data, the options, and the decision to try again.
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::logdir::Logdir;
 use super::outcome::{Finished, TrainOutcome};
-use crate::checkpoint::{self, Lock};
 use crate::data::Cursor;
 use crate::prune::MaskUpdateOp;
 use crate::train::guard::guarded;
 use crate::train::options::{Summaries, TrainOptions};
 use crate::train::record::event::{Event, StepEvent};
 use crate::train::record::scalars::Scalars;
-use crate::train::record::summary::{EventWriter, SummaryWriter};
+use crate::train::record::summary::SummaryWriter;
 use crate::train::train_op::TrainOp;
 use crate::{Error, Result};
 
@@ -18,8 +18,9 @@ pub(super) struct Supervisor<'a> {
     pub(super) train_op: TrainOp<'a>,
     pub(super) mask_update_op: MaskUpdateOp,
     pub(super) options: TrainOptions<'a>,
-    pub(super) logdir: Option<Logdir>,
     pub(super) scalars: Option<Scalars<'a>>,
+    /// Dropped after what writes into it.
+    pub(super) logdir: Option<Logdir>,
     /// Where the batches are at the start of a run that restores nothing.
     pub(super) first_batch: Cursor,
     /// Global step of the first start; `None` before it.
@@ -34,12 +35,6 @@ pub(super) struct Supervisor<'a> {
     pub(super) failures: u64,
 }
 
-/// The logdir, for one process at a time.
-pub(super) struct Logdir {
-    pub(super) path: PathBuf,
-    _lock: Lock,
-}
-
 impl<'a> Supervisor<'a> {
     pub(super) fn open(
         train_op: TrainOp<'a>,
@@ -52,20 +47,11 @@ impl<'a> Supervisor<'a> {
         let network = &train_op.network;
         let mask_update_op = mask_update_op.resolve(&network.graph, network.batch())?;
         train_op.plans(&mask_update_op, logdir.is_some())?;
-        let logdir = logdir
-            .map(|path| {
-                std::fs::create_dir_all(path).map_err(Error::io("create", path))?;
-                let lock = Lock::acquire(path)?;
-                checkpoint::sweep(path)?;
-                Ok::<_, Error>(Logdir { path: path.to_owned(), _lock: lock })
-            })
-            .transpose()?;
+        let mut logdir = logdir.map(Logdir::open).transpose()?;
         let writer: Option<Box<dyn SummaryWriter + 'a>> =
-            match (std::mem::take(&mut options.summary_writer), &logdir) {
+            match (std::mem::take(&mut options.summary_writer), &mut logdir) {
                 (Summaries::Own(writer), _) => Some(writer),
-                (Summaries::Logdir, Some(logdir)) => {
-                    Some(Box::new(EventWriter::create(&logdir.path)?))
-                }
+                (Summaries::Logdir, Some(logdir)) => Some(Box::new(logdir.event_writer()?)),
                 (Summaries::Logdir, None) | (Summaries::Off, _) => None,
             };
         let name = mask_update_op.spec().map_or("model_pruning", |s| s.name.as_str());
@@ -76,8 +62,8 @@ impl<'a> Supervisor<'a> {
             train_op,
             mask_update_op,
             options,
-            logdir,
             scalars,
+            logdir,
             first_batch,
             first_step: None,
             origin: None,

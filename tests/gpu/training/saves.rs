@@ -187,7 +187,7 @@ fn a_last_save_that_fails_is_the_runs_error() {
 fn leftovers_are_swept_at_the_start() {
     let Some(gpu) = gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let left = folder.path().join(".tmp-ckpt-000000000001-1");
+    let left = folder.path().join(".tmp-secateur-ckpt-000000000001-1");
     fs::create_dir(&left).unwrap();
     run(gpu, folder.path(), steps(3)).unwrap();
     assert!(!left.exists());

@@ -173,3 +173,92 @@ fn idx_reads_a_data_set_of_mnists_size() {
         }
     }
 }
+
+/// The good folder's files under other names: `name` makes the path of each.
+fn idx_renamed(name: impl Fn(usize, &str) -> String) -> tempfile::TempDir {
+    let (good, dir) = (idx_good(), tempfile::tempdir().unwrap());
+    for (half, files) in [[IMAGES[0], LABELS[0]], [IMAGES[1], LABELS[1]]].iter().enumerate() {
+        for file in files {
+            let path = dir.path().join(name(half, file));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let bytes = fs::read(good.path().join(file)).unwrap();
+            let gzipped = path.extension().is_some_and(|e| e == "gz");
+            fs::write(path, if gzipped { gzip(&bytes) } else { bytes }).unwrap();
+        }
+    }
+    dir
+}
+
+#[test]
+fn idx_finds_the_names_that_people_have() {
+    let good = idx_folder(idx_good().path(), "mnist").unwrap();
+    let dotted = |file: &str| file.replace("-idx", ".idx");
+    let dir = idx_renamed(|_, file| dotted(file));
+    assert_eq!(idx_folder(dir.path(), "mnist").unwrap(), good);
+    let dir = idx_renamed(|_, file| format!("{}.gz", dotted(file)));
+    assert_eq!(idx_folder(dir.path(), "mnist").unwrap(), good);
+    for inner in ["MNIST/raw", "raw", "gzip"] {
+        let dir = idx_renamed(|_, file| format!("{inner}/{file}"));
+        assert_eq!(idx_folder(dir.path(), "mnist").unwrap(), good, "{inner}");
+    }
+    let dir = idx_renamed(|_, file| format!("FashionMNIST/raw/{file}.gz"));
+    let fashion = idx_folder(dir.path(), "fashion-mnist").unwrap();
+    assert_eq!(rows(&fashion.test, 1.0), rows(&good.test, 1.0));
+    fails(idx_folder(dir.path(), "mnist"), &["neither train-images-idx3-ubyte"]);
+    // A folder of the file's name around it, as an archive's has it.
+    let dir = idx_renamed(|_, file| format!("{file}/{file}"));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 4);
+    assert!(idx_folder(dir.path(), "mnist").is_ok());
+}
+
+#[test]
+fn emnist_is_turned_and_its_sets_are_told_apart() {
+    let set = |set: &str| {
+        let set = set.to_owned();
+        move |half: usize, file: &str| {
+            let what = file.split('-').nth(1).unwrap();
+            let half = ["train", "test"][half];
+            format!(
+                "emnist-{set}-{half}-{what}-idx{}-ubyte.gz",
+                if what == "images" { 3 } else { 1 }
+            )
+        }
+    };
+    let dir = idx_renamed(set("letters"));
+    // Three rows and two columns, column by column.
+    let images = |n: u32| idx_file(&[n, 2, 3], &(0..6 * n).map(|i| i as u8).collect::<Vec<_>>());
+    for (half, n) in [("train", 3), ("test", 2)] {
+        let name = format!("emnist-letters-{half}-images-idx3-ubyte.gz");
+        fs::write(dir.path().join(name), gzip(&images(n))).unwrap();
+    }
+    let letters = idx_folder(dir.path(), "mnist").unwrap();
+    assert_eq!(letters.train.feature_shape(), [3, 2]);
+    assert_eq!(rows(&letters.train, 1.0 / 255.0)[0].0, [0, 3, 1, 4, 2, 5]);
+    for entry in fs::read_dir(idx_renamed(set("digits")).path()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+    }
+    let parts = ["holds the sets emnist-digits, emnist-letters", "/emnist-digits"];
+    fails(idx_folder(dir.path(), "mnist"), &parts);
+    assert_eq!(idx_folder(&dir.path().join("emnist-letters"), "mnist").unwrap(), letters);
+    let digits = idx_folder(&dir.path().join("emnist-digits"), "mnist").unwrap();
+    assert_eq!(digits.train.feature_shape(), [1, 2]);
+    fails(idx_folder(&dir.path().join("emnist-byclass"), "mnist"), &["neither"]);
+}
+
+#[test]
+fn idx_takes_padding_behind_gzip_for_none_and_names_a_web_page() {
+    let (name, bytes) =
+        (format!("{}.gz", IMAGES[0]), idx_file(&[3, 2, 1], &[0, 255, 51, 102, 1, 2]));
+    let good = gzip(&bytes);
+    for padding in [1, 511, 70_000] {
+        let padded = [&good[..], &vec![0; padding]].concat();
+        assert_eq!(idx_with(&name, &padded).unwrap(), idx_with(&name, &good).unwrap());
+        idx_fails(&name, &[&padded[..], b"tail"].concat(), &["not a whole gzip file"]);
+    }
+    let two = [gzip(&bytes[..5]), vec![0; 3], gzip(&bytes[5..]), vec![0; 9]].concat();
+    assert_eq!(idx_with(&name, &two).unwrap(), idx_with(&name, &good).unwrap());
+    let page = b"<!DOCTYPE html><html><body>Not found</body></html>";
+    idx_fails(&name, page, &["not a whole gzip file but a web page", "resolve"]);
+    idx_fails(IMAGES[0], page, &["magic number", "it is a web page"]);
+}

@@ -47,6 +47,11 @@ impl EventWriter {
         Ok(writer)
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes a summary of the one value that `fill` adds under `tag`.
     fn value(&mut self, tag: &str, step: u64, fill: impl FnOnce(&mut Message)) -> Result<()> {
         self.event(step, |event| {

@@ -1,0 +1,66 @@
+//! What a file may be written in place of.
+use std::fs;
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// That a file may be written at `path`: nothing is there, or, with `force`, a plain file.
+///
+/// # Errors
+/// [`Error::File`] says what else is there: a folder, a symbolic link, a pipe, a device;
+/// [`Error::Argument`] where a file is there without `force`.
+pub fn check_output(path: &Path, force: bool) -> Result<()> {
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+    if !found.is_file() {
+        let way = match fs::read_link(path) {
+            Ok(target) => format!("name {} itself, or remove the link", target.display()),
+            Err(_) if found.is_dir() => "name a file in it".to_owned(),
+            Err(_) => "name a plain file, and copy it from there".to_owned(),
+        };
+        let message = format!("is {}, which a file would replace; {way}", kind(path));
+        return Err(Error::file(path, message));
+    }
+    if !force {
+        let message =
+            format!("{} is there already; choose another name, or --force", path.display());
+        return Err(Error::argument("output", message));
+    }
+    Ok(())
+}
+
+/// That a folder may be put at `path` in place of what is there: nothing, or a folder.
+///
+/// # Errors
+/// [`Error::File`] says what else is there.
+pub fn check_folder(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_dir() => {
+            let message = format!("is {}, which a folder would replace", kind(path));
+            Err(Error::file(path, format!("{message}; move it away")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is at `path`, as a noun.
+pub(super) fn kind(path: &Path) -> String {
+    let Ok(found) = fs::symlink_metadata(path) else { return "missing".to_owned() };
+    if let Ok(target) = fs::read_link(path) {
+        return format!("a symbolic link to {}", target.display());
+    }
+    let kind = found.file_type();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return "a pipe".to_owned();
+        }
+        if kind.is_socket() {
+            return "a socket".to_owned();
+        }
+        if kind.is_block_device() || kind.is_char_device() {
+            return "a device".to_owned();
+        }
+    }
+    if kind.is_dir() { "a folder" } else { "a file" }.to_owned()
+}
