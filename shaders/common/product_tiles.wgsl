@@ -1,8 +1,9 @@
 // The sums of a product on a GPU: tiles of a and b in workgroup memory, DEPTH terms at a time.
 //
 // A workgroup is SIDE x SIDE invocations; each keeps FOURS fours of rows by as many of columns of c in registers.
-// The tiles are kept term by term, so that the inner loop reads vectors. Rows and columns past the edge are
-// clamped while loading and skipped while storing; terms past the end are zeros.
+// The tiles are kept term by term, so that the inner loop reads vectors. One invocation fills a whole vector:
+// stores of single components by several would race, as each may write all four. Rows and columns past the edge
+// are clamped while loading and skipped while storing; terms past the end are zeros.
 override SIDE: u32 = 16u;
 override FOURS: u32 = 1u; // or 2
 override DEPTH: u32 = 16u;
@@ -18,12 +19,21 @@ fn store_row(i: u32, j: u32, sum: vec4<f32>) {
     store(i, j + 3u, sum.w);
 }
 
-// Neighbouring invocations load neighbouring words: along a tile's side, or along its terms.
-fn place_in_tile(e: u32, side: u32, along_side: bool) -> vec2<u32> {
+// Vector `v` of a tile that is `fours` vectors wide: which four of its side it holds, of which term. Neighbouring
+// invocations load neighbouring words: along the side, or along the terms.
+fn place_in_tile(v: u32, fours: u32, along_side: bool) -> vec2<u32> {
     if along_side {
-        return vec2(e % side, e / side);
+        return vec2(v % fours, v / fours);
     }
-    return vec2(e / DEPTH, e % DEPTH);
+    return vec2(v / DEPTH, v % DEPTH);
+}
+
+fn clamped_row(i: u32) -> Row {
+    return row_of(min(i, params.m - 1u));
+}
+
+fn clamped_column(j: u32) -> u32 {
+    return min(j, params.n - 1u);
 }
 
 @compute @workgroup_size(SIDE, SIDE)
@@ -33,16 +43,21 @@ fn main(
 ) {
     channel_group = group.z;
     let side = SIDE * 4u * FOURS;
+    let fours = SIDE * FOURS;
     let invocations = SIDE * SIDE;
     let invocation = local.y * SIDE + local.x;
-    let loads = side * DEPTH / invocations;
-    let stride = side / 4u + 1u;
+    let loads = fours * DEPTH / invocations; // 1 or 2
+    let stride = fours + 1u;
     let first_row = group.y * side;
     let first_column = group.x * side;
     var row: array<Row, 8>;
     for (var s = 0u; s < loads; s += 1u) {
-        let place = place_in_tile(invocation + s * invocations, side, rows_are_neighbours());
-        row[s] = row_of(min(first_row + place.x, params.m - 1u));
+        let place = place_in_tile(invocation + s * invocations, fours, rows_are_neighbours());
+        let i = first_row + place.x * 4u;
+        row[s * 4u] = clamped_row(i);
+        row[s * 4u + 1u] = clamped_row(i + 1u);
+        row[s * 4u + 2u] = clamped_row(i + 2u);
+        row[s * 4u + 3u] = clamped_row(i + 3u);
     }
     var s0 = vec4<f32>();
     var w0 = vec4<f32>();
@@ -62,20 +77,29 @@ fn main(
     var w7 = vec4<f32>();
     for (var k = params.k_begin; k < params.k_end; k += DEPTH) {
         for (var s = 0u; s < loads; s += 1u) {
-            let place = place_in_tile(invocation + s * invocations, side, rows_are_neighbours());
-            var value = 0.0;
+            let place = place_in_tile(invocation + s * invocations, fours, rows_are_neighbours());
+            var values = vec4<f32>();
             if k + place.y < params.k_end {
-                value = load_a(row[s], term_of(k + place.y));
+                let t = term_of(k + place.y);
+                values.x = load_a(row[s * 4u], t);
+                values.y = load_a(row[s * 4u + 1u], t);
+                values.z = load_a(row[s * 4u + 2u], t);
+                values.w = load_a(row[s * 4u + 3u], t);
             }
-            tile_a[place.y * stride + place.x / 4u][place.x % 4u] = value;
+            tile_a[place.y * stride + place.x] = values;
         }
         for (var s = 0u; s < loads; s += 1u) {
-            let place = place_in_tile(invocation + s * invocations, side, columns_are_neighbours());
-            var value = 0.0;
+            let place = place_in_tile(invocation + s * invocations, fours, columns_are_neighbours());
+            var values = vec4<f32>();
             if k + place.y < params.k_end {
-                value = load_b(term_of(k + place.y), min(first_column + place.x, params.n - 1u));
+                let t = term_of(k + place.y);
+                let j = first_column + place.x * 4u;
+                values.x = load_b(t, clamped_column(j));
+                values.y = load_b(t, clamped_column(j + 1u));
+                values.z = load_b(t, clamped_column(j + 2u));
+                values.w = load_b(t, clamped_column(j + 3u));
             }
-            tile_b[place.y * stride + place.x / 4u][place.x % 4u] = value;
+            tile_b[place.y * stride + place.x] = values;
         }
         workgroupBarrier();
         for (var t = 0u; t < DEPTH; t += 1u) {

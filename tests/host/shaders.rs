@@ -2,6 +2,7 @@
 mod probes;
 mod recurrent;
 mod variants;
+mod vectors;
 
 use std::collections::{BTreeMap, BTreeSet};
 
