@@ -59,7 +59,7 @@ fn links_pipes_and_devices_stay() {
     let error = Lock::acquire(dir.path()).unwrap_err().to_string();
     assert!(error.contains("LOCK: is a symbolic link"), "{error}");
     symlink(at("target"), at("ckpt-000000000003")).unwrap();
-    let manifest = Manifest { global_step: 3, ..Manifest::default() };
+    let manifest = Manifest::default().global_step(3);
     let saved = checkpoint::save(dir.path(), manifest, &[], &[], Retention::newest(1));
     assert!(saved.unwrap_err().to_string().contains("ckpt-000000000003: is a symbolic link"));
     assert_eq!(fs::read(at("target")).unwrap(), b"old");
