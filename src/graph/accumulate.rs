@@ -1,18 +1,19 @@
 //! Sums in place: a product that is only added to something adds its terms to what is there.
 use super::lower::Lowering;
 use super::op::Home;
+use super::ops::{Conv2d, Matmul};
 use super::{Op, Tensor};
 use crate::kernels::Activation;
 
 impl Lowering<'_> {
-    /// The [`Op::Add`] that the product `tensor` makes, where it is nothing but its second addend:
+    /// The sum that the product `tensor` makes, where it is nothing but its second addend:
     /// it has no other reader, and the first addend is there and read by nobody from then on.
     pub(super) fn added_to(&self, tensor: Tensor) -> Option<Tensor> {
         let node = &self.graph.nodes[tensor.0];
         let bare = matches!(
             node.op,
-            Op::Matmul { activation: Activation::Identity, .. }
-                | Op::Conv2d { activation: Activation::Identity, .. }
+            Op::Matmul(Matmul { activation: Activation::Identity, .. })
+                | Op::Conv2d(Conv2d { activation: Activation::Identity, .. })
         );
         if !bare || node.inputs.len() != 2 || self.uses[tensor.0] != 1 {
             return None;
@@ -43,8 +44,8 @@ impl Lowering<'_> {
     fn other_addend(&self, add: Tensor, tensor: Tensor) -> Option<Tensor> {
         let node = &self.graph.nodes[add.0];
         match (node.op, node.inputs.as_slice()) {
-            (Op::Add, &[x, y]) if x == tensor => Some(y),
-            (Op::Add, &[x, y]) if y == tensor => Some(x),
+            (Op::Add(_), &[x, y]) if x == tensor => Some(y),
+            (Op::Add(_), &[x, y]) if y == tensor => Some(x),
             _ => None,
         }
     }

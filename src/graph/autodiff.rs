@@ -1,7 +1,7 @@
 //! Gradients: a transformation from graph to graph.
+use super::ops::{Add, LossGradient};
 use super::recompute::Recompute;
 use super::{Graph, Op, Shape, Tensor};
-use crate::kernels::{Activation, Form};
 use crate::{Error, Result};
 
 /// Appends to `graph` the gradients of `loss` and returns one for each parameter, in their order;
@@ -12,16 +12,7 @@ use crate::{Error, Result};
 /// [`Graph::mean_squared_error`] or [`Graph::sigmoid_cross_entropy`].
 pub fn gradients(graph: &mut Graph, loss: Tensor) -> Result<Vec<Option<Tensor>>> {
     let losses = graph.nodes[loss.0].inputs.first().copied();
-    let is_loss = |op| {
-        matches!(
-            op,
-            Op::SoftmaxCrossEntropy { .. }
-                | Op::LogLoss { .. }
-                | Op::SquaredError
-                | Op::SigmoidCrossEntropy
-        )
-    };
-    let Some(losses) = losses.filter(|l| is_loss(graph.nodes[l.0].op)) else {
+    let Some(losses) = losses.filter(|l| graph.nodes[l.0].op.operation().is_loss()) else {
         let name = &graph.nodes[loss.0].name;
         return Err(Error::shape("gradients", format!("{name} is not the mean of a loss")));
     };
@@ -33,7 +24,7 @@ pub fn gradients(graph: &mut Graph, loss: Tensor) -> Result<Vec<Option<Tensor>>>
         graph,
     };
     let shape = backward.graph.shape(logits).clone();
-    let first = backward.push(Op::LossGradient, vec![losses], shape, logits);
+    let first = backward.push(LossGradient, vec![losses], shape, logits);
     backward.accumulate(logits, first);
     for node in (0..losses.0).rev() {
         backward.visit(Tensor(node))?;
@@ -64,53 +55,19 @@ impl Backward<'_> {
     fn visit(&mut self, tensor: Tensor) -> Result<()> {
         let Some(gradient) = self.gradients[tensor.0] else { return Ok(()) };
         self.recompute.reach(self.graph, tensor);
-        let node = self.graph.nodes[tensor.0].clone();
-        match (node.op, node.inputs.as_slice()) {
-            (Op::Parameter | Op::Features, _) => {}
-            (Op::Matmul { form: Form::NN, activation }, &[x, weight, ref bias @ ..]) => {
-                let gradient = self.through(activation, gradient, tensor);
-                if let &[bias] = bias {
-                    self.send(bias, Op::ColumnSum, vec![gradient]);
-                }
-                let op = |form| Op::Matmul { form, activation: Activation::Identity };
-                self.send(weight, op(Form::TN), vec![x, gradient]);
-                self.send(x, op(Form::NT), vec![gradient, weight]);
-            }
-            (Op::Conv2d { form: Form::NN, shape, activation }, &[x, weight, ref bias @ ..]) => {
-                let gradient = self.through(activation, gradient, tensor);
-                if let &[bias] = bias {
-                    self.send(bias, Op::ColumnSum, vec![gradient]);
-                }
-                let op = |form| Op::Conv2d { form, shape, activation: Activation::Identity };
-                self.send(weight, op(Form::TN), vec![x, gradient]);
-                self.send(x, op(Form::NT), vec![gradient, weight]);
-            }
-            (Op::Reshape, &[x]) => self.send(x, Op::Reshape, vec![gradient]),
-            (Op::Add, &[x, y]) => self.add(gradient, [x, y]),
-            (Op::Mul, &[x, y]) => self.mul(gradient, [x, y]),
-            (Op::Activate { activation }, &[x]) => self.activate(activation, gradient, x, tensor),
-            // The same elements are left out.
-            (Op::Dropout { .. }, &[x]) => self.send(x, node.op, vec![gradient]),
-            (Op::Pool { .. } | Op::Lrn { .. }, _) => self.pool(tensor, gradient),
-            (Op::Normalise { .. } | Op::Softmax | Op::BatchNormalise { .. }, _) => {
-                self.norm(tensor, gradient);
-            }
-            (Op::Embedding | Op::Attention { .. }, _) => self.sequence(tensor, gradient),
-            (Op::Lstm { .. } | Op::Gru { .. }, _) => self.recurrent(tensor, gradient),
-            (op, _) => {
-                let message = format!("{} has no gradient rule", node.name);
-                return Err(Error::shape(op.name(), message));
-            }
-        }
-        Ok(())
+        let op = self.graph.nodes[tensor.0].op;
+        op.operation().gradient(self, tensor, gradient)
     }
 
-    /// The gradient before the activation that made `output`.
-    fn through(&mut self, activation: Activation, gradient: Tensor, output: Tensor) -> Tensor {
-        if activation == Activation::Identity {
-            return gradient;
-        }
-        self.like(Op::Gate { activation }, vec![gradient, output], output)
+    /// The inputs of `tensor`, all `N` of them.
+    pub(super) fn inputs<const N: usize>(&self, tensor: Tensor) -> Result<[Tensor; N]> {
+        let inputs = self.graph.nodes[tensor.0].inputs.as_slice();
+        inputs.try_into().map_err(|_| self.lacks(tensor, "lacks inputs"))
+    }
+
+    pub(super) fn lacks(&self, tensor: Tensor, what: &str) -> Error {
+        let node = &self.graph.nodes[tensor.0];
+        Error::shape(node.op.name(), format!("{} {what}", node.name))
     }
 
     /// Whether a parameter can be reached from `tensor`.
@@ -119,7 +76,7 @@ impl Backward<'_> {
     }
 
     /// A new node of the shape of `of`.
-    pub(super) fn like(&mut self, op: Op, inputs: Vec<Tensor>, of: Tensor) -> Tensor {
+    pub(super) fn like(&mut self, op: impl Into<Op>, inputs: Vec<Tensor>, of: Tensor) -> Tensor {
         let shape = self.graph.shape(of).clone();
         self.push(op, inputs, shape, of)
     }
@@ -132,7 +89,7 @@ impl Backward<'_> {
     }
 
     /// Adds a new node to the gradient of `to`, if `to` needs one.
-    pub(super) fn send(&mut self, to: Tensor, op: Op, inputs: Vec<Tensor>) {
+    pub(super) fn send(&mut self, to: Tensor, op: impl Into<Op>, inputs: Vec<Tensor>) {
         if self.needed[to.0] {
             let gradient = self.like(op, inputs, to);
             self.accumulate(to, gradient);
@@ -142,11 +99,17 @@ impl Backward<'_> {
     fn accumulate(&mut self, to: Tensor, gradient: Tensor) {
         self.gradients[to.0] = Some(match self.gradients[to.0] {
             None => gradient,
-            Some(sum) => self.like(Op::Add, vec![sum, gradient], to),
+            Some(sum) => self.like(Add, vec![sum, gradient], to),
         });
     }
 
-    pub(super) fn push(&mut self, op: Op, inputs: Vec<Tensor>, shape: Shape, of: Tensor) -> Tensor {
+    pub(super) fn push(
+        &mut self,
+        op: impl Into<Op>,
+        inputs: Vec<Tensor>,
+        shape: Shape,
+        of: Tensor,
+    ) -> Tensor {
         let name = format!("grad/{}", self.graph.nodes[of.0].name);
         let inputs = inputs.into_iter().map(|input| self.recompute.of(input)).collect();
         self.graph.push(op, inputs, shape, &name)

@@ -1,9 +1,24 @@
 //! Convolutions of a graph: their extents by shapes and options.
 use serde::{Deserialize, Serialize};
 
-use super::{Graph, Op, Shape, Tensor};
+use super::autodiff::Backward;
+use super::lower::Lowering;
+use super::op::{Facts, Home, Operation};
+use super::product::multiplies;
+use super::{Graph, Node, Shape, Tensor};
 use crate::kernels::{Activation, Convolution, Form};
 use crate::{Error, Result};
+
+/// Inputs `a`, `b` and perhaps a bias: one of the products of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conv2d {
+    /// Which of the three.
+    pub form: Form,
+    /// The extents.
+    pub shape: Convolution,
+    /// Applied to the result.
+    pub activation: Activation,
+}
 
 /// How many zeros an image is given at its edges.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,21 +193,40 @@ impl Graph {
         let name = self.layer_of(weight);
         let inputs = [x, weight].into_iter().chain(bias).collect();
         let fused = if activation.slopes_by_input() { Activation::Identity } else { activation };
-        let op = Op::Conv2d { form: Form::NN, shape, activation: fused };
+        let op = Conv2d { form: Form::NN, shape, activation: fused };
         let y = self.push(op, inputs, out, &name);
         Ok(if fused == activation { y } else { self.activate(y, activation) })
     }
+}
 
-    /// The elements of `x`, in their order, as a tensor of `shape`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] unless it has as many elements.
-    pub fn reshape(&mut self, x: Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
-        let (from, to) = (self.shape(x).clone(), shape.into());
-        if from.elements() != to.elements() || to.elements().is_none() {
-            return Err(Error::shape("reshape", format!("{from} has other elements than {to}")));
+impl Operation for Conv2d {
+    fn facts(&self) -> Facts {
+        // The other forms are gradients.
+        let recomputed = (self.form == Form::NN).then_some((*self).into());
+        Facts { name: "conv2d", home: Home::Own, recomputed }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        match lowering.gate_of(tensor) {
+            Some(_) => Ok(()),
+            None => lowering.product(tensor, None),
         }
-        let name = self.nodes[x.0].name.clone();
-        Ok(self.push(Op::Reshape, vec![x], to, &name))
+    }
+
+    fn gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        tensor: Tensor,
+        gradient: Tensor,
+    ) -> Result<()> {
+        if self.form != Form::NN {
+            return Err(backward.lacks(tensor, "has no gradient rule"));
+        }
+        let op = |form| Self { form, activation: Activation::Identity, ..*self };
+        backward.product(tensor, gradient, self.activation, op)
+    }
+
+    fn multiplies(&self, node: &Node, place: usize, rows: u32) -> u64 {
+        multiplies(self.form, node, place, rows)
     }
 }

@@ -1,9 +1,45 @@
-//! Element by element: sums, products, activations, dropout.
+//! Element by element: sums, products, activations, dropout; and sums over rows.
 use super::autodiff::Backward;
 use super::lower::{Lowering, Mode};
+use super::op::{Facts, Home, Operation};
 use super::{Graph, Op, Tensor};
-use crate::kernels::{Activate, Activation, Add, Dropout, Gate, Mul};
+use crate::kernels::{self, Activation};
 use crate::{Error, Result};
+
+/// Inputs `x`, `y`: their sum, `y` repeated over the leading axes of `x`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Add;
+
+/// Inputs `x`, `y`: their product, `y` repeated over the leading axes of `x`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mul;
+
+/// Input `x`: an activation on its own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Activate {
+    /// Applied to each element.
+    pub activation: Activation,
+}
+
+/// Inputs `gradient`, `output`: a gradient through an activation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gate {
+    /// The activation that made `output`.
+    pub activation: Activation,
+}
+
+/// Input `x`, or a gradient: elements left out at random.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dropout {
+    /// Chance to be left out.
+    pub rate: f32,
+    /// Tells the layers of a network apart.
+    pub stream: u32,
+}
+
+/// Input `x`: sums over its rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ColumnSum;
 
 impl Graph {
     /// `x + y`, element by element; `y` is repeated over the leading axes that only `x` has.
@@ -11,7 +47,7 @@ impl Graph {
     /// # Errors
     /// [`Error::Shape`] unless the shape of `y` is the end of that of `x`.
     pub fn add(&mut self, x: Tensor, y: Tensor) -> Result<Tensor> {
-        self.combine(Op::Add, x, y, "+")
+        self.combine(Add, x, y, "+")
     }
 
     /// `x * y`, element by element; `y` is repeated over the leading axes that only `x` has.
@@ -19,10 +55,11 @@ impl Graph {
     /// # Errors
     /// [`Error::Shape`] unless the shape of `y` is the end of that of `x`.
     pub fn mul(&mut self, x: Tensor, y: Tensor) -> Result<Tensor> {
-        self.combine(Op::Mul, x, y, "*")
+        self.combine(Mul, x, y, "*")
     }
 
-    fn combine(&mut self, op: Op, x: Tensor, y: Tensor, sign: &str) -> Result<Tensor> {
+    fn combine(&mut self, op: impl Into<Op>, x: Tensor, y: Tensor, sign: &str) -> Result<Tensor> {
+        let op = op.into();
         let (xs, ys) = (self.shape(x).clone(), self.shape(y));
         if !xs.dims().ends_with(ys.dims()) || ys.rank() == 0 {
             let message = format!("the shape of x {xs} does not end in that of y {ys}");
@@ -35,7 +72,7 @@ impl Graph {
     /// `activation(x)`, element by element.
     pub fn activate(&mut self, x: Tensor, activation: Activation) -> Tensor {
         let (shape, name) = (self.shape(x).clone(), self.nodes[x.0].name.clone());
-        self.push(Op::Activate { activation }, vec![x], shape, &name)
+        self.push(Activate { activation }, vec![x], shape, &name)
     }
 
     /// In training each element of `x` is 0 with the chance `rate`, and the others are divided by
@@ -51,77 +88,155 @@ impl Graph {
         }
         let (shape, name) = (self.shape(x).clone(), self.nodes[x.0].name.clone());
         let stream = self.nodes.len() as u32;
-        Ok(self.push(Op::Dropout { rate, stream }, vec![x], shape, &name))
+        Ok(self.push(Dropout { rate, stream }, vec![x], shape, &name))
     }
 }
 
-impl Backward<'_> {
-    pub(super) fn add(&mut self, gradient: Tensor, [x, y]: [Tensor; 2]) {
-        self.pass(x, gradient);
-        if self.graph.shape(x) == self.graph.shape(y) {
-            self.pass(y, gradient);
-        } else {
-            self.send(y, Op::ColumnSum, vec![gradient]);
-        }
+impl Operation for Add {
+    fn facts(&self) -> Facts {
+        Facts { name: "add", home: Home::Own, recomputed: Some((*self).into()) }
     }
 
-    pub(super) fn mul(&mut self, gradient: Tensor, [x, y]: [Tensor; 2]) {
-        self.send(x, Op::Mul, vec![gradient, y]);
-        if self.graph.shape(x) == self.graph.shape(y) {
-            self.send(y, Op::Mul, vec![gradient, x]);
-        } else if self.needs(y) {
-            let products = self.like(Op::Mul, vec![gradient, x], x);
-            self.send(y, Op::ColumnSum, vec![products]);
-        }
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let [x, y] = lowering.inputs(tensor)?;
+        let (len, period) = (lowering.elements(tensor)?, lowering.elements(y)?);
+        let (x, y) = (lowering.slot(x)?, lowering.slot(y)?);
+        let out = lowering.output(tensor)?;
+        lowering.plan.push(kernels::Add { x, y, out, len, period })
     }
 
-    pub(super) fn activate(
-        &mut self,
-        activation: Activation,
+    fn gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        tensor: Tensor,
         gradient: Tensor,
-        x: Tensor,
-        output: Tensor,
-    ) {
-        let at = if activation.slopes_by_input() { x } else { output };
-        self.send(x, Op::Gate { activation }, vec![gradient, at]);
+    ) -> Result<()> {
+        let [x, y] = backward.inputs(tensor)?;
+        backward.pass(x, gradient);
+        if backward.graph.shape(x) == backward.graph.shape(y) {
+            backward.pass(y, gradient);
+        } else {
+            backward.send(y, ColumnSum, vec![gradient]);
+        }
+        Ok(())
     }
 }
 
-impl Lowering<'_> {
-    pub(super) fn elementwise(&mut self, tensor: Tensor) -> Result<()> {
-        let node = &self.graph.nodes[tensor.0];
-        let len = self.elements(tensor)?;
-        match (node.op, node.inputs.as_slice()) {
-            (Op::Gate { activation }, &[gradient, output]) => {
-                if self.gate_of(gradient) == Some(tensor) {
-                    let gate = (self.slot(output)?, activation);
-                    return self.product(gradient, Some((tensor, gate)));
-                }
-                let (gradient, output) = (self.slot(gradient)?, self.slot(output)?);
-                let out = self.output(tensor)?;
-                self.plan.push(Gate { gradient, output, activation, out, len })
-            }
-            (op @ (Op::Add | Op::Mul), &[x, y]) => {
-                let period = self.elements(y)?;
-                let (x, y) = (self.slot(x)?, self.slot(y)?);
-                let out = self.output(tensor)?;
-                match op {
-                    Op::Add => self.plan.push(Add { x, y, out, len, period }),
-                    _ => self.plan.push(Mul { x, y, out, len, period }),
-                }
-            }
-            (Op::Activate { activation }, &[x]) => {
-                let x = self.slot(x)?;
-                let out = self.output(tensor)?;
-                self.plan.push(Activate { x, activation, out, len })
-            }
-            (Op::Dropout { .. }, &[x]) if self.mode == Mode::Evaluate => self.share(tensor, x),
-            (Op::Dropout { rate, stream }, &[x]) => {
-                let (x, step) = (self.slot(x)?, self.bindings.step);
-                let out = self.output(tensor)?;
-                self.plan.push(Dropout { x, step, out, len, stream, rate })
-            }
-            _ => Err(self.lacks(tensor)),
+impl Operation for Mul {
+    fn facts(&self) -> Facts {
+        Facts { name: "mul", home: Home::Own, recomputed: Some((*self).into()) }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let [x, y] = lowering.inputs(tensor)?;
+        let (len, period) = (lowering.elements(tensor)?, lowering.elements(y)?);
+        let (x, y) = (lowering.slot(x)?, lowering.slot(y)?);
+        let out = lowering.output(tensor)?;
+        lowering.plan.push(kernels::Mul { x, y, out, len, period })
+    }
+
+    fn gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        tensor: Tensor,
+        gradient: Tensor,
+    ) -> Result<()> {
+        let [x, y] = backward.inputs(tensor)?;
+        backward.send(x, Self, vec![gradient, y]);
+        if backward.graph.shape(x) == backward.graph.shape(y) {
+            backward.send(y, Self, vec![gradient, x]);
+        } else if backward.needs(y) {
+            let products = backward.like(Self, vec![gradient, x], x);
+            backward.send(y, ColumnSum, vec![products]);
         }
+        Ok(())
+    }
+}
+
+impl Operation for Activate {
+    fn facts(&self) -> Facts {
+        Facts { name: "activate", home: Home::Own, recomputed: Some((*self).into()) }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let (len, [x]) = (lowering.elements(tensor)?, lowering.input_slots(tensor)?);
+        let (activation, out) = (self.activation, lowering.output(tensor)?);
+        lowering.plan.push(kernels::Activate { x, activation, out, len })
+    }
+
+    fn gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        tensor: Tensor,
+        gradient: Tensor,
+    ) -> Result<()> {
+        let [x] = backward.inputs(tensor)?;
+        let activation = self.activation;
+        let at = if activation.slopes_by_input() { x } else { tensor };
+        backward.send(x, Gate { activation }, vec![gradient, at]);
+        Ok(())
+    }
+}
+
+impl Operation for Gate {
+    fn facts(&self) -> Facts {
+        Facts { name: "gate", home: Home::Own, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let (activation, [gradient, output]) = (self.activation, lowering.inputs(tensor)?);
+        if lowering.gate_of(gradient) == Some(tensor) {
+            let gate = (lowering.slot(output)?, activation);
+            return lowering.product(gradient, Some((tensor, gate)));
+        }
+        let (gradient, output) = (lowering.slot(gradient)?, lowering.slot(output)?);
+        let (len, out) = (lowering.elements(tensor)?, lowering.output(tensor)?);
+        lowering.plan.push(kernels::Gate { gradient, output, activation, out, len })
+    }
+}
+
+impl Operation for Dropout {
+    fn facts(&self) -> Facts {
+        Facts { name: "dropout", home: Home::InputInEvaluation, recomputed: Some((*self).into()) }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let [x] = lowering.inputs(tensor)?;
+        if lowering.mode == Mode::Evaluate {
+            return lowering.share(tensor, x);
+        }
+        let (x, step, len) = (lowering.slot(x)?, lowering.bindings.step, lowering.elements(tensor)?);
+        let (out, &Self { rate, stream }) = (lowering.output(tensor)?, self);
+        lowering.plan.push(kernels::Dropout { x, step, out, len, stream, rate })
+    }
+
+    fn gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        tensor: Tensor,
+        gradient: Tensor,
+    ) -> Result<()> {
+        let [x] = backward.inputs(tensor)?;
+        // The same elements are left out.
+        backward.send(x, *self, vec![gradient]);
+        Ok(())
+    }
+}
+
+impl Operation for ColumnSum {
+    fn facts(&self) -> Facts {
+        Facts { name: "column_sum", home: Home::Own, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        if let Some(other) = lowering.sum_beside(tensor) {
+            return lowering.pair_sum([tensor, other]);
+        }
+        let [x] = lowering.inputs(tensor)?;
+        let columns = lowering.elements(tensor)?;
+        let rows = lowering.elements(x)? / columns.max(1);
+        let x = lowering.slot(x)?;
+        let out = lowering.output(tensor)?;
+        kernels::ColumnSum { x, out, rows, columns }.push(lowering.plan)
     }
 }

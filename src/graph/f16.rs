@@ -4,6 +4,7 @@
 //! by the gradient of the inputs, inputs by the forward pass and by the gradient of the weights,
 //! gradients by both products that read them.
 use super::lower::Lowering;
+use super::ops::Matmul;
 use super::stored::Masked;
 use super::{Graph, Op, Tensor};
 use crate::gpu::{Precision, Slot};
@@ -38,7 +39,8 @@ impl Lowering<'_> {
     pub(super) fn begin_f16(&mut self, live: &[bool]) -> Result<()> {
         let mut read = vec![false; live.len()];
         for (at, node) in self.graph.nodes.iter().enumerate().filter(|(at, _)| live[*at]) {
-            let (Op::Matmul { form, .. }, &[a, b, ..]) = (node.op, node.inputs.as_slice()) else {
+            let (Op::Matmul(Matmul { form, .. }), &[a, b, ..]) = (node.op, node.inputs.as_slice())
+            else {
                 continue;
             };
             if self.reads_f16(self.extents(Tensor(at), a, form)?) {

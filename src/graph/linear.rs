@@ -1,7 +1,20 @@
 //! Fully connected layers of a graph.
-use super::{Graph, Op, Shape, Tensor};
+use super::autodiff::Backward;
+use super::lower::Lowering;
+use super::op::{Facts, Home, Operation};
+use super::product::multiplies;
+use super::{Graph, Node, Op, Shape, Tensor};
 use crate::kernels::{Activation, Form};
 use crate::{Error, Result};
+
+/// Inputs `a`, `b` and perhaps a bias: `activation(op(a) op(b) + bias)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Matmul {
+    /// Which inputs are stored transposed.
+    pub form: Form,
+    /// Applied to the result.
+    pub activation: Activation,
+}
 
 impl Graph {
     /// `activation(x w + bias)` for `x [..., inputs]`, `w [inputs, outputs]` and `bias [outputs]`:
@@ -34,15 +47,16 @@ impl Graph {
         let (name, shape) = (self.layer_of(weight), [leading, &[outputs]].concat());
         let inputs = [x, weight].into_iter().chain(bias).collect();
         let fused = if activation.slopes_by_input() { Activation::Identity } else { activation };
-        let op = Op::Matmul { form: Form::NN, activation: fused };
+        let op = Matmul { form: Form::NN, activation: fused };
         let y = self.push(op, inputs, Shape::new(shape), &name);
         Ok(if fused == activation { y } else { self.activate(y, activation) })
     }
 
     /// What the products multiply `weight` with, forward: the rows of each are a batch's.
     pub fn inputs_of(&self, weight: Tensor) -> Vec<Tensor> {
-        let reads = |n: &&super::Node| {
-            matches!(n.op, Op::Matmul { form: Form::NN, .. }) && n.inputs.get(1) == Some(&weight)
+        let reads = |n: &&Node| {
+            matches!(n.op, Op::Matmul(Matmul { form: Form::NN, .. }))
+                && n.inputs.get(1) == Some(&weight)
         };
         self.nodes.iter().filter(reads).map(|n| n.inputs[0]).collect()
     }
@@ -50,23 +64,42 @@ impl Graph {
     /// How often the forward pass multiplies with each weight of `weight` for one row of a batch of
     /// `rows`.
     pub fn uses_of(&self, weight: Tensor, rows: u32) -> u64 {
-        let uses = |n: &super::Node| {
+        let uses = |n: &Node| {
             let place = n.inputs.iter().position(|&input| input == weight);
-            let elements = u64::from(n.shape.elements().unwrap_or(0));
-            match (n.op, place) {
-                // Once at each position of a sequence.
-                (Op::Lstm { shape: super::Lstm { length, .. } }, Some(1..)) => length.into(),
-                (Op::Gru { shape: super::Gru { length, .. } }, Some(1..)) => length.into(),
-                (
-                    Op::Matmul { form: Form::NN, .. } | Op::Conv2d { form: Form::NN, .. },
-                    Some(1),
-                ) => {
-                    let outputs = n.shape.dims().last().copied().unwrap_or(1).max(1);
-                    elements / u64::from(outputs) / u64::from(rows.max(1))
-                }
-                _ => 0,
-            }
+            place.map_or(0, |place| n.op.operation().multiplies(n, place, rows))
         };
         self.nodes.iter().map(uses).sum()
+    }
+}
+
+impl Operation for Matmul {
+    fn facts(&self) -> Facts {
+        // The other forms are gradients.
+        let recomputed = (self.form == Form::NN).then_some((*self).into());
+        Facts { name: "matmul", home: Home::Own, recomputed }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        match lowering.gate_of(tensor) {
+            Some(_) => Ok(()),
+            None => lowering.product(tensor, None),
+        }
+    }
+
+    fn gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        tensor: Tensor,
+        gradient: Tensor,
+    ) -> Result<()> {
+        if self.form != Form::NN {
+            return Err(backward.lacks(tensor, "has no gradient rule"));
+        }
+        let op = |form| Self { form, activation: Activation::Identity };
+        backward.product(tensor, gradient, self.activation, op)
+    }
+
+    fn multiplies(&self, node: &Node, place: usize, rows: u32) -> u64 {
+        multiplies(self.form, node, place, rows)
     }
 }

@@ -1,8 +1,40 @@
 //! Losses of a graph, and the launches that also count right rows.
 use super::lower::Lowering;
-use super::{Graph, LABELS, Op, Shape, TARGETS, Tensor};
-use crate::kernels::{LogLoss, PairSum, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError};
+use super::op::{Facts, Home, Operation};
+use super::ops::{ColumnSum, Labels};
+use super::source::{LABELS, TARGETS};
+use super::{Graph, Op, Shape, Tensor};
+use crate::gpu::Slot;
+use crate::kernels::{self, PairSum};
 use crate::{Error, Result};
+
+/// Inputs `logits`, `labels`: loss of each row over the number of rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SoftmaxCrossEntropy {
+    /// Share of the target that is spread over all classes.
+    pub smoothing: f32,
+}
+
+/// Inputs `logits`, `labels`: loss of each row over the number of rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LogLoss {
+    /// Added inside the logarithms.
+    pub epsilon: f32,
+}
+
+/// Inputs `predictions`, `targets`: loss of each row over the numbers of rows and of their
+/// elements.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SquaredError;
+
+/// Inputs `logits`, `targets`: loss of each row over the numbers of rows and of their elements.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SigmoidCrossEntropy;
+
+/// Input the losses of a loss: gradient of their sum by its first input. The loss's launch
+/// writes it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LossGradient;
 
 impl Graph {
     /// Mean softmax cross-entropy `[1]` of `logits [..., classes]` against `labels [...]`, over the
@@ -29,7 +61,7 @@ impl Graph {
         if !(0.0..=1.0).contains(&smoothing) {
             return Err(Error::argument("smoothing", format!("{smoothing} must be in 0 to 1")));
         }
-        self.loss(Op::SoftmaxCrossEntropy { smoothing }, logits, labels)
+        self.loss(SoftmaxCrossEntropy { smoothing }, logits, labels)
     }
 
     /// Mean binary log loss `[1]` of the sigmoid of `logits [batch, 1]` against `labels [batch]` of
@@ -39,7 +71,7 @@ impl Graph {
     /// [`Error::Shape`] when the shapes do not fit.
     pub fn log_loss(&mut self, logits: Tensor, labels: Tensor, epsilon: f32) -> Result<Tensor> {
         match self.shape(logits).dims() {
-            [_, 1] => self.loss(Op::LogLoss { epsilon }, logits, labels),
+            [_, 1] => self.loss(LogLoss { epsilon }, logits, labels),
             _ => {
                 let shape = self.shape(logits);
                 Err(Error::shape("log_loss", format!("logits {shape} must be [batch, 1]")))
@@ -54,7 +86,7 @@ impl Graph {
     /// # Errors
     /// [`Error::Shape`] when the shapes differ or have no axes, or the targets are class numbers.
     pub fn mean_squared_error(&mut self, predictions: Tensor, targets: Tensor) -> Result<Tensor> {
-        let op = Op::SquaredError;
+        let op = Op::from(SquaredError);
         let batch = self.check_targets(op.name(), "predictions", predictions, targets)?;
         Ok(self.mean_loss(op, [predictions, targets], batch))
     }
@@ -68,7 +100,7 @@ impl Graph {
     /// [`Error::Shape`] when the shapes differ or are not of rank 2, or the targets are class
     /// numbers.
     pub fn sigmoid_cross_entropy(&mut self, logits: Tensor, targets: Tensor) -> Result<Tensor> {
-        let op = Op::SigmoidCrossEntropy;
+        let op = Op::from(SigmoidCrossEntropy);
         let batch = self.check_several_labels(op.name(), logits, targets)?;
         Ok(self.mean_loss(op, [logits, targets], batch))
     }
@@ -114,17 +146,23 @@ impl Graph {
     /// targets are the same operation.
     fn holds(&self, tensor: Tensor, name: &str) -> bool {
         let node = &self.nodes[tensor.0];
-        node.op == Op::Labels && node.name == name
+        node.op == Op::Labels(Labels) && node.name == name
     }
 
-    fn loss(&mut self, op: Op, logits: Tensor, labels: Tensor) -> Result<Tensor> {
+    fn loss(
+        &mut self,
+        op: impl Into<Op>,
+        logits: Tensor,
+        labels: Tensor,
+    ) -> Result<Tensor> {
+        let op = op.into();
         let rows = self.check_logits(op.name(), logits, labels)?;
         Ok(self.mean_loss(op, [logits, labels], rows))
     }
 
     fn mean_loss(&mut self, op: Op, inputs: [Tensor; 2], rows: u32) -> Tensor {
         let losses = self.push(op, inputs.into(), Shape::new([rows]), "losses");
-        self.push(Op::ColumnSum, vec![losses], Shape::new([1]), "loss")
+        self.push(ColumnSum, vec![losses], Shape::new([1]), "loss")
     }
 
     /// Rows of the logits, one for each label.
@@ -141,18 +179,147 @@ impl Graph {
     }
 }
 
-/// Whether a launch of `op` also says which rows are right.
-fn tells_right_rows(op: Op) -> bool {
-    matches!(op, Op::SoftmaxCrossEntropy { .. })
+/// What the launch of a loss takes.
+struct Losses {
+    x: Slot,
+    answers: Slot,
+    step: Slot,
+    losses: Slot,
+    gradient: Slot,
+    batch: u32,
+    classes: u32,
+    repeat: u32,
+    /// Of targets.
+    rows: u32,
+    columns: u32,
+}
+
+impl Operation for SoftmaxCrossEntropy {
+    fn facts(&self) -> Facts {
+        Facts { name: "softmax_cross_entropy", home: Home::Own, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let beside = lowering.beside(tensor);
+        let of = lowering.losses(tensor)?;
+        let Losses { x: logits, answers: labels, step, losses, gradient, .. } = of;
+        let (Losses { batch, classes, repeat, rows, .. }, smoothing) = (of, self.smoothing);
+        let correct = match beside {
+            Some(correct) => lowering.output(correct)?,
+            None => lowering.plan.scratch("correct rows", rows),
+        };
+        beside.into_iter().for_each(|correct| lowering.done[correct.0] = true);
+        lowering.plan.push(kernels::SoftmaxCrossEntropy {
+            logits,
+            labels,
+            step,
+            losses,
+            gradient,
+            correct,
+            batch,
+            classes,
+            repeat,
+            smoothing,
+        })
+    }
+
+    fn is_loss(&self) -> bool {
+        true
+    }
+}
+
+impl Operation for LogLoss {
+    fn facts(&self) -> Facts {
+        Facts { name: "log_loss", home: Home::Own, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let Losses { x: logits, answers: labels, step, losses, gradient, batch, .. } =
+            lowering.losses(tensor)?;
+        let epsilon = self.epsilon;
+        lowering.plan.push(kernels::LogLoss {
+            logits,
+            labels,
+            step,
+            losses,
+            gradient,
+            batch,
+            epsilon,
+        })
+    }
+
+    fn is_loss(&self) -> bool {
+        true
+    }
+}
+
+impl Operation for SquaredError {
+    fn facts(&self) -> Facts {
+        Facts { name: "squared_error", home: Home::Own, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let Losses { x, answers: targets, step, losses, gradient, rows: batch, columns, .. } =
+            lowering.losses(tensor)?;
+        lowering.plan.push(kernels::SquaredError {
+            x,
+            targets,
+            step,
+            losses,
+            gradient,
+            batch,
+            columns,
+        })
+    }
+
+    fn is_loss(&self) -> bool {
+        true
+    }
+}
+
+impl Operation for SigmoidCrossEntropy {
+    fn facts(&self) -> Facts {
+        Facts { name: "sigmoid_cross_entropy", home: Home::Own, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let Losses { x, answers: targets, step, losses, gradient, rows: batch, columns, .. } =
+            lowering.losses(tensor)?;
+        lowering.plan.push(kernels::SigmoidCrossEntropy {
+            x,
+            targets,
+            step,
+            losses,
+            gradient,
+            batch,
+            columns,
+        })
+    }
+
+    fn is_loss(&self) -> bool {
+        true
+    }
+}
+
+impl Operation for LossGradient {
+    fn facts(&self) -> Facts {
+        Facts { name: "loss_gradient", home: Home::Beside, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let [losses] = lowering.inputs(tensor)?;
+        lowering.slots[tensor.0] = lowering.loss_gradients[losses.0];
+        Ok(())
+    }
 }
 
 impl Lowering<'_> {
     /// Of a cross-entropy the count of right rows by the same logits and labels, and the other way
     /// round: one launch does both.
-    fn beside(&self, tensor: Tensor) -> Option<Tensor> {
+    pub(super) fn beside(&self, tensor: Tensor) -> Option<Tensor> {
         let inputs = &self.graph.nodes[tensor.0].inputs;
-        let losses = self.first(tells_right_rows, inputs)?;
-        let correct = self.first(|op| op == Op::Correct, inputs)?;
+        let losses = self.first(|op| matches!(op, Op::SoftmaxCrossEntropy(_)), inputs)?;
+        let correct = self.first(|op| matches!(op, Op::Correct(_)), inputs)?;
         match tensor {
             _ if tensor == losses => Some(correct),
             _ if tensor == correct => Some(losses),
@@ -162,7 +329,7 @@ impl Lowering<'_> {
 
     /// The sum that one launch makes together with the sum `tensor`: of losses and of right rows.
     pub(super) fn sum_beside(&self, tensor: Tensor) -> Option<Tensor> {
-        let sum_of = |x: Tensor| self.first(|op| op == Op::ColumnSum, &[x]);
+        let sum_of = |x: Tensor| self.first(|op| matches!(op, Op::ColumnSum(_)), &[x]);
         let x = self.graph.nodes[tensor.0].inputs[0];
         let other = self.beside(x)?;
         (sum_of(x)? == tensor).then(|| sum_of(other)).flatten()
@@ -177,79 +344,19 @@ impl Lowering<'_> {
         PairSum { of, sums, len }.push(self.plan)
     }
 
-    pub(super) fn loss(&mut self, tensor: Tensor) -> Result<()> {
-        let node = &self.graph.nodes[tensor.0];
-        match (node.op, node.inputs.as_slice()) {
-            (Op::LossGradient, &[losses]) => {
-                self.slots[tensor.0] = self.loss_gradients[losses.0];
-                Ok(())
-            }
-            (Op::Correct, &[logits, labels]) => match self.beside(tensor) {
-                Some(losses) => {
-                    self.done[losses.0] = true;
-                    self.losses(losses, logits, labels)
-                }
-                None => self.metric(tensor),
-            },
-            (_, &[logits, labels]) => self.losses(tensor, logits, labels),
-            _ => Err(self.lacks(tensor)),
-        }
-    }
-
-    fn losses(&mut self, tensor: Tensor, logits: Tensor, labels: Tensor) -> Result<()> {
+    /// Of the losses `tensor` extents, operands, and the two outputs.
+    fn losses(&mut self, tensor: Tensor) -> Result<Losses> {
+        let [logits, labels] = self.inputs(tensor)?;
         let ([batch, classes], repeat) = (self.matrix(logits)?, self.repeat(labels));
-        let beside = self.beside(tensor);
         let name = format!("grad/{}", self.graph.nodes[logits.0].name);
         let gradient = self.plan.scratch(name, self.elements(logits)?);
         self.loss_gradients[tensor.0] = Some(gradient);
-        let (logits, labels, step) = (self.slot(logits)?, self.slot(labels)?, self.bindings.step);
+        let (x, answers, step) = (self.slot(logits)?, self.slot(labels)?, self.bindings.step);
         let losses = self.output(tensor)?;
         // Where there are targets, a row is all that belongs to one of the batch.
         let rows = self.elements(tensor)?;
         let columns = batch * classes / rows.max(1);
-        match self.graph.nodes[tensor.0].op {
-            Op::SquaredError => self.plan.push(SquaredError {
-                x: logits,
-                targets: labels,
-                step,
-                losses,
-                gradient,
-                batch: rows,
-                columns,
-            }),
-            Op::SigmoidCrossEntropy => self.plan.push(SigmoidCrossEntropy {
-                x: logits,
-                targets: labels,
-                step,
-                losses,
-                gradient,
-                batch: rows,
-                columns,
-            }),
-            Op::LogLoss { epsilon } => {
-                self.plan.push(LogLoss { logits, labels, step, losses, gradient, batch, epsilon })
-            }
-            Op::SoftmaxCrossEntropy { smoothing } => {
-                let correct = match beside {
-                    Some(correct) => self.output(correct)?,
-                    None => self.plan.scratch("correct rows", rows),
-                };
-                beside.into_iter().for_each(|correct| self.done[correct.0] = true);
-                self.plan.push(SoftmaxCrossEntropy {
-                    logits,
-                    labels,
-                    step,
-                    losses,
-                    gradient,
-                    correct,
-                    batch,
-                    classes,
-                    repeat,
-                    smoothing,
-                })
-            }
-            _ => Err(self.lacks(tensor)),
-        }
+        Ok(Losses { x, answers, step, losses, gradient, batch, classes, repeat, rows, columns })
     }
 
     /// Labels for each row of the batch.

@@ -2,10 +2,10 @@
 //! them.
 use super::f16::F16Copies;
 use super::recurrent::Tape;
-use super::stored::{Factors, Masked, Stored};
+use super::stored::Stored;
 use super::{Graph, Node, Op, Tensor};
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{Activation, ColumnSum, Conv2d, F16Matmul, Form, Matmul, RunningMean};
+use crate::kernels::RunningMean;
 use crate::{Error, Result};
 
 /// What a lowering is for: some operations are others in evaluation.
@@ -80,7 +80,8 @@ pub fn lower(
     lowering.begin_f16(&live)?;
     for (i, _) in live.iter().enumerate().filter(|(_, live)| **live) {
         if !lowering.done[i] {
-            lowering.visit(Tensor(i))?;
+            let op = graph.nodes[i].op;
+            op.operation().lower(&mut lowering, Tensor(i))?;
         }
         for &(tensor, mean) in bindings.means.iter().filter(|(tensor, _)| tensor.0 == i) {
             let (x, len) = (lowering.slot(tensor)?, lowering.elements(tensor)?);
@@ -121,87 +122,6 @@ pub(super) struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
-    fn visit(&mut self, tensor: Tensor) -> Result<()> {
-        let node = &self.graph.nodes[tensor.0];
-        let inputs = node.inputs.as_slice();
-        match (node.op, inputs) {
-            (Op::Features | Op::Labels | Op::Parameter, _) => self.slot(tensor).map(|_| ()),
-            (Op::Matmul { .. } | Op::Conv2d { .. }, _) if self.gate_of(tensor).is_some() => Ok(()),
-            (Op::Matmul { .. } | Op::Conv2d { .. }, _) => self.product(tensor, None),
-            (Op::Reshape, &[x]) => self.share(tensor, x),
-            (Op::Gate { .. } | Op::Add | Op::Mul | Op::Activate { .. } | Op::Dropout { .. }, _) => {
-                self.elementwise(tensor)
-            }
-            (
-                Op::Pool { .. }
-                | Op::PoolGradient { .. }
-                | Op::LrnScale { .. }
-                | Op::Lrn { .. }
-                | Op::LrnGradient { .. },
-                _,
-            ) => self.pool(tensor),
-            (
-                Op::Normalise { .. }
-                | Op::NormaliseGradient { .. }
-                | Op::Softmax
-                | Op::SoftmaxGradient
-                | Op::Moments { .. }
-                | Op::BatchNormalise { .. }
-                | Op::BatchNormaliseGradient { .. },
-                _,
-            ) => self.norm(tensor),
-            (
-                Op::Embedding
-                | Op::EmbeddingGradient
-                | Op::Attention { .. }
-                | Op::AttentionGradient { .. },
-                _,
-            ) => self.sequence(tensor),
-            (
-                Op::Lstm { .. }
-                | Op::LstmGradient { .. }
-                | Op::Gru { .. }
-                | Op::GruGradient { .. }
-                | Op::RecurrentGradient { .. },
-                _,
-            ) => self.recurrent(tensor),
-            (Op::ColumnSum, &[x]) => {
-                if let Some(other) = self.sum_beside(tensor) {
-                    return self.pair_sum([tensor, other]);
-                }
-                let columns = self.elements(tensor)?;
-                let rows = self.elements(x)? / columns.max(1);
-                let x = self.slot(x)?;
-                let out = self.output(tensor)?;
-                ColumnSum { x, out, rows, columns }.push(self.plan)
-            }
-            (
-                Op::SoftmaxCrossEntropy { .. }
-                | Op::LogLoss { .. }
-                | Op::SquaredError
-                | Op::SigmoidCrossEntropy
-                | Op::LossGradient
-                | Op::Correct,
-                _,
-            ) => self.loss(tensor),
-            (Op::TopK { .. } | Op::AbsoluteError | Op::RightLabels, _) => self.metric(tensor),
-            _ => Err(self.lacks(tensor)),
-        }
-    }
-
-    /// The gate that is the only reader of the product `tensor`: one launch does both.
-    pub(super) fn gate_of(&self, tensor: Tensor) -> Option<Tensor> {
-        let is_input_gradient = matches!(
-            self.graph.nodes[tensor.0].op,
-            Op::Matmul { form: Form::NT, .. } | Op::Conv2d { form: Form::NT, .. }
-        );
-        if !is_input_gradient || self.uses[tensor.0] != 1 {
-            return None;
-        }
-        let gates = |n: &Node| matches!(n.op, Op::Gate { .. }) && n.inputs[0] == tensor;
-        self.readers(tensor).find(|reader| gates(&self.graph.nodes[reader.0]))
-    }
-
     /// The first node that is needed and is of such an operation and inputs.
     pub(super) fn first(&self, op: impl Fn(Op) -> bool, inputs: &[Tensor]) -> Option<Tensor> {
         let nodes = self.graph.nodes.iter().zip(&self.uses);
@@ -223,66 +143,21 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// `matmul` or `conv2d`, which takes the same operands.
-    pub(super) fn product(
-        &mut self,
-        tensor: Tensor,
-        gate: Option<(Tensor, (Slot, Activation))>,
-    ) -> Result<()> {
-        let node = &self.graph.nodes[tensor.0];
-        let &[tensor_a, tensor_b, ref bias @ ..] = node.inputs.as_slice() else {
-            return Err(self.lacks(tensor));
-        };
-        let bias = bias.first().map(|&bias| self.slot(bias)).transpose()?;
-        let sum = self.added_to(tensor);
-        let c = self.output(sum.or(gate.map(|(gated, _)| gated)).unwrap_or(tensor))?;
-        sum.into_iter().for_each(|sum| self.done[sum.0] = true);
-        let gate = gate.map(|(_, gate)| gate);
-        match node.op {
-            Op::Conv2d { form, shape, activation } => {
-                let (a, Masked { values: b, mask }) = (self.slot(tensor_a)?, self.read(tensor_b)?);
-                let product = Conv2d { form, shape, a, b, mask, bias, activation, gate, c };
-                match sum {
-                    Some(_) => product.push_onto(self.plan),
-                    None => product.push(self.plan),
-                }
-            }
-            Op::Matmul { form, activation } => {
-                let [m, n, k] = self.extents(tensor, tensor_a, form)?;
-                match self.factors([tensor_a, tensor_b], [m, n, k])? {
-                    Factors::F16 { a, b, peaks } => {
-                        let product =
-                            F16Matmul { form, a, b, peaks, bias, activation, gate, c, m, n, k };
-                        match sum {
-                            Some(_) => product.push_onto(self.plan),
-                            None => product.push(self.plan),
-                        }
-                    }
-                    Factors::F32 { a, b: Masked { values: b, mask } } => {
-                        let begin = [0; 2];
-                        let product =
-                            Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin };
-                        match sum {
-                            Some(_) => product.push_onto(self.plan),
-                            None => product.push(self.plan),
-                        }
-                    }
-                }
-            }
-            op => Err(Error::shape(op.name(), format!("{} is no product", node.name))),
-        }
-    }
-
-    /// Rows, columns and terms of the product `tensor` of `a` and something.
-    pub(super) fn extents(&self, tensor: Tensor, a: Tensor, form: Form) -> Result<[u32; 3]> {
-        let [m, n] = self.matrix(tensor)?;
-        let [rows, columns] = self.matrix(a)?;
-        Ok([m, n, if form == Form::TN { rows } else { columns }])
-    }
-
     pub(super) fn lacks(&self, tensor: Tensor) -> Error {
         let node = &self.graph.nodes[tensor.0];
         Error::shape(node.op.name(), format!("{} lacks inputs", node.name))
+    }
+
+    /// The inputs of `tensor`, all `N` of them.
+    pub(super) fn inputs<const N: usize>(&self, tensor: Tensor) -> Result<[Tensor; N]> {
+        let inputs = self.graph.nodes[tensor.0].inputs.as_slice();
+        inputs.try_into().map_err(|_| self.lacks(tensor))
+    }
+
+    /// Where the inputs of `tensor` are, all `N` of them.
+    pub(super) fn input_slots<const N: usize>(&self, tensor: Tensor) -> Result<[Slot; N]> {
+        let inputs = self.slots_of(&self.graph.nodes[tensor.0].inputs)?;
+        inputs.try_into().map_err(|_| self.lacks(tensor))
     }
 
     pub(super) fn slots_of(&self, tensors: &[Tensor]) -> Result<Vec<Slot>> {

@@ -4,27 +4,19 @@
 //! Pruning changes values, never shapes, so one graph serves a whole run.
 mod accumulate;
 mod autodiff;
-mod conv2d;
-mod elementwise;
 mod f16;
-mod linear;
-mod losses;
 mod lower;
-mod metrics;
 mod node;
-mod norm;
 mod op;
-mod pool;
+mod product;
 mod recompute;
-mod recurrent;
-mod sequence;
 mod shape;
 mod stored;
 
 pub use autodiff::gradients;
 pub use conv2d::{Conv2dOptions, Padding};
 pub use lower::{Bindings, Mode, lower};
-pub use node::{Init, Node, Op, Parameter};
+pub use node::{Init, Node, Parameter};
 pub use pool::PoolOptions;
 pub use recurrent::{Gru, GruWeights, Lstm, LstmOptions, LstmWeights};
 pub use shape::Shape;
@@ -32,6 +24,22 @@ pub use stored::{MASK, RAW, Stored, Weight};
 pub(crate) use stored::{Saved, effective_in_file};
 
 use crate::{Error, Result};
+
+op::ops! {
+    source: Features, Labels, Parameter;
+    linear: Matmul;
+    conv2d: Conv2d;
+    reshape: Reshape;
+    elementwise: Add, Mul, Activate, Gate, Dropout, ColumnSum;
+    pool: Pool, PoolGradient;
+    lrn: LrnScale, Lrn, LrnGradient;
+    norm: Normalise, NormaliseGradient, Softmax, SoftmaxGradient;
+    batch_norm: Moments, BatchNormalise, BatchNormaliseGradient;
+    sequence: Embedding, EmbeddingGradient, Attention, AttentionGradient;
+    recurrent: Lstm, LstmGradient, Gru, GruGradient, RecurrentGradient;
+    losses: SoftmaxCrossEntropy, LogLoss, SquaredError, SigmoidCrossEntropy, LossGradient;
+    metrics: Correct, TopK, AbsoluteError, RightLabels;
+}
 
 /// A tensor of a [`Graph`]: the output of one of its nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,11 +51,6 @@ impl Tensor {
         self.0
     }
 }
-
-/// Name of class numbers that the host writes.
-const LABELS: &str = "labels";
-/// Name of f32 targets that the host writes in their place.
-const TARGETS: &str = "targets";
 
 /// Nodes in order: each reads only earlier ones.
 #[derive(Debug, Clone, Default)]
@@ -61,28 +64,6 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// The batch's features `[batch, width]`, written by the host before each step.
-    pub fn features(&mut self, batch: u32, width: u32) -> Tensor {
-        self.push(Op::Features, vec![], Shape::new([batch, width]), "features")
-    }
-
-    /// The batch's labels `[batch]`, class numbers written by the host before each step.
-    pub fn labels(&mut self, batch: u32) -> Tensor {
-        self.push(Op::Labels, vec![], Shape::new([batch]), LABELS)
-    }
-
-    /// Labels `[batch, positions]`: one for each position of a sequence.
-    pub fn position_labels(&mut self, batch: u32, positions: u32) -> Tensor {
-        self.push(Op::Labels, vec![], Shape::new([batch, positions]), LABELS)
-    }
-
-    /// Targets `[batch, width]` of [`mean_squared_error`](Self::mean_squared_error) and
-    /// [`sigmoid_cross_entropy`](Self::sigmoid_cross_entropy), written by the host before each step
-    /// in the place of labels: [`Batch::targets`](crate::data::Batch::targets).
-    pub fn targets(&mut self, batch: u32, width: u32) -> Tensor {
-        self.push(Op::Labels, vec![], Shape::new([batch, width]), TARGETS)
-    }
-
     /// A trainable tensor, with the initial values of its rank: [`Init::Glorot`] for rank 2 and
     /// more, else 0. Names are dotted and unique: `fc1.weight`.
     ///
@@ -135,7 +116,7 @@ impl Graph {
         if self.parameters.iter().any(|p| p.name == name) {
             return Err(Error::argument(name, "a parameter of this name is there already"));
         }
-        let tensor = self.push(Op::Parameter, vec![], shape.clone(), &name);
+        let tensor = self.push(ops::Parameter, vec![], shape.clone(), &name);
         self.parameters.push(Parameter {
             name,
             shape,
@@ -206,8 +187,8 @@ impl Graph {
         self.nodes[weight.0].name.trim_end_matches(".weight").to_owned()
     }
 
-    fn push(&mut self, op: Op, inputs: Vec<Tensor>, shape: Shape, name: &str) -> Tensor {
-        self.nodes.push(Node { op, inputs, shape, name: name.to_owned() });
+    fn push(&mut self, op: impl Into<Op>, inputs: Vec<Tensor>, shape: Shape, name: &str) -> Tensor {
+        self.nodes.push(Node { op: op.into(), inputs, shape, name: name.to_owned() });
         Tensor(self.nodes.len() - 1)
     }
 }

@@ -1,12 +1,32 @@
-//! Layer, RMS and batch normalisation, and softmax.
+//! Layer and RMS normalisation, and softmax.
 use super::autodiff::Backward;
-use super::lower::{Lowering, Mode};
-use super::{Graph, Op, Shape, Tensor};
-use crate::kernels::{
-    BatchNormalise, BatchNormaliseGradient, Columns, Moments, MovingAverage, Normalise,
-    NormaliseGradient, Rows, Softmax, SoftmaxGradient,
-};
+use super::lower::Lowering;
+use super::op::{Facts, Home, Operation};
+use super::{Graph, Tensor};
+use crate::kernels::{self, Rows};
 use crate::{Error, Result};
+
+/// Input `x`: each row normalised.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Normalise {
+    /// Extents and constants.
+    pub rows: Rows,
+}
+
+/// Inputs `gradient`, `x`: gradient of that by `x`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NormaliseGradient {
+    /// Extents and constants.
+    pub rows: Rows,
+}
+
+/// Input `x`: softmax of each row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Softmax;
+
+/// Inputs `gradient`, `y`: gradient of that by its input, for its result `y`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SoftmaxGradient;
 
 impl Graph {
     /// Each row of `x [..., columns]` over the root of its variance plus `epsilon`, where `centred`
@@ -21,7 +41,7 @@ impl Graph {
         let columns = xs.dims().last().copied().unwrap_or(1).max(1);
         let rows = Rows { rows: xs.elements().unwrap_or(0) / columns, columns, epsilon, centred };
         let name = format!("{}.norm", self.nodes[x.0].name);
-        Ok(self.push(Op::Normalise { rows }, vec![x], xs, &name))
+        Ok(self.push(Normalise { rows }, vec![x], xs, &name))
     }
 
     /// Softmax (Bridle 1990) of each row of `x [..., columns]`: `exp(x)` over the row's sum of
@@ -38,129 +58,87 @@ impl Graph {
             ));
         }
         let name = format!("{}.softmax", self.nodes[x.0].name);
-        Ok(self.push(Op::Softmax, vec![x], xs, &name))
-    }
-
-    /// Batch norm (Ioffe and Szegedy 2015) of each channel of `x [batch, ..., channels]`, without
-    /// scale and shift. In training by the statistics of the batch's valid rows, which also move
-    /// `running [2, channels]`, means then variances: `running = decay * running + (1 - decay) *
-    /// batch's`; in evaluation by `running`, a [`Graph::statistic`].
-    ///
-    /// # Errors
-    /// [`Error::Shape`] when the shapes do not fit, [`Error::Argument`] for an epsilon that is not
-    /// above 0 or a decay outside 0 to 1.
-    pub fn batch_normalise(
-        &mut self,
-        x: Tensor,
-        running: Tensor,
-        epsilon: f32,
-        decay: f32,
-    ) -> Result<Tensor> {
-        check_epsilon(epsilon)?;
-        if !(0.0..=1.0).contains(&decay) {
-            return Err(Error::argument("decay", format!("{decay} must be in 0 to 1")));
-        }
-        let (xs, moments) = (self.shape(x).clone(), self.shape(running).clone());
-        let (Some(&batch), Some(&columns)) = (xs.dims().first(), xs.dims().last()) else {
-            return Err(Error::shape("batch_normalise", format!("x {xs} has no axes")));
-        };
-        if moments.dims() != [2, columns] || xs.rank() < 2 {
-            let message =
-                format!("x {xs} needs rank 2 or more, running {moments} must be [2, {columns}]");
-            return Err(Error::shape("batch_normalise", message));
-        }
-        let rows = xs.elements().unwrap_or(0) / columns.max(1);
-        let shape = Columns { rows, columns, repeat: rows / batch.max(1), epsilon };
-        let name = format!("{}.norm", self.nodes[x.0].name);
-        let of_batch =
-            self.push(Op::Moments { shape }, vec![x], moments, &format!("{name}.moments"));
-        let inputs = vec![x, of_batch, running];
-        Ok(self.push(Op::BatchNormalise { shape, decay: Some(decay) }, inputs, xs, &name))
+        Ok(self.push(Softmax, vec![x], xs, &name))
     }
 }
 
-fn check_epsilon(epsilon: f32) -> Result<()> {
+pub(super) fn check_epsilon(epsilon: f32) -> Result<()> {
     match epsilon.is_finite() && epsilon > 0.0 {
         true => Ok(()),
         false => Err(Error::argument("epsilon", format!("{epsilon} must be above 0 and finite"))),
     }
 }
 
-impl Backward<'_> {
-    pub(super) fn norm(&mut self, tensor: Tensor, gradient: Tensor) {
-        let node = self.graph.nodes[tensor.0].clone();
-        match (node.op, node.inputs.as_slice()) {
-            (Op::Normalise { rows }, &[x]) => {
-                self.send(x, Op::NormaliseGradient { rows }, vec![gradient, x]);
-            }
-            (Op::Softmax, &[x]) => self.send(x, Op::SoftmaxGradient, vec![gradient, tensor]),
-            // It stands for the way through the moments too.
-            (Op::BatchNormalise { shape, .. }, &[x, moments, _]) if self.needs(x) => {
-                let products = self.like(Op::Mul, vec![gradient, tensor], tensor);
-                let columns = Shape::new([shape.columns]);
-                let sums = [gradient, products]
-                    .map(|of| self.push(Op::ColumnSum, vec![of], columns.clone(), moments));
-                let inputs = vec![gradient, tensor, moments, sums[0], sums[1]];
-                self.send(x, Op::BatchNormaliseGradient { shape }, inputs);
-            }
-            _ => {}
-        }
+impl Operation for Normalise {
+    fn facts(&self) -> Facts {
+        Facts { name: "normalise", home: Home::Own, recomputed: Some((*self).into()) }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let &Self { rows } = self;
+        let [x] = lowering.input_slots(tensor)?;
+        let out = lowering.output(tensor)?;
+        lowering.plan.push(kernels::Normalise { rows, x, y: out })
+    }
+
+    fn gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        tensor: Tensor,
+        gradient: Tensor,
+    ) -> Result<()> {
+        let (&Self { rows }, [x]) = (self, backward.inputs(tensor)?);
+        backward.send(x, NormaliseGradient { rows }, vec![gradient, x]);
+        Ok(())
     }
 }
 
-impl Lowering<'_> {
-    pub(super) fn norm(&mut self, tensor: Tensor) -> Result<()> {
-        let node = &self.graph.nodes[tensor.0];
-        let evaluates = self.mode == Mode::Evaluate;
-        if evaluates && matches!(node.op, Op::Moments { .. }) {
-            return Ok(());
-        }
-        let step = self.bindings.step;
-        if let (Op::BatchNormalise { shape, decay }, &[x, moments, running]) =
-            (node.op, node.inputs.as_slice())
-        {
-            let (x, running) = (self.slot(x)?, self.slot(running)?);
-            let moments = if evaluates { running } else { self.slot(moments)? };
-            let y = self.output(tensor)?;
-            self.plan.push(BatchNormalise { shape, x, moments, y })?;
-            return match (self.mode, decay) {
-                (Mode::Train, Some(decay)) => {
-                    let len = 2 * shape.columns;
-                    self.plan.push(MovingAverage { x: moments, average: running, len, decay })
-                }
-                _ => Ok(()),
-            };
-        }
-        let inputs = self.slots_of(&node.inputs)?;
-        let out = self.output(tensor)?;
-        match (node.op, inputs.as_slice()) {
-            (Op::Normalise { rows }, &[x]) => self.plan.push(Normalise { rows, x, y: out }),
-            (Op::NormaliseGradient { rows }, &[gradient, x]) => {
-                self.plan.push(NormaliseGradient { rows, gradient, x, out })
-            }
-            (Op::Softmax, &[x]) => {
-                let [rows, columns] = self.matrix(tensor)?;
-                self.plan.push(Softmax { x, y: out, rows, columns })
-            }
-            (Op::SoftmaxGradient, &[gradient, y]) => {
-                let [rows, columns] = self.matrix(tensor)?;
-                self.plan.push(SoftmaxGradient { gradient, y, out, rows, columns })
-            }
-            (Op::Moments { shape }, &[x]) => self.plan.push(Moments { shape, x, step, out }),
-            (
-                Op::BatchNormaliseGradient { shape },
-                &[gradient, y, moments, gradients, products],
-            ) => self.plan.push(BatchNormaliseGradient {
-                shape,
-                gradient,
-                y,
-                moments,
-                gradients,
-                products,
-                step,
-                out,
-            }),
-            _ => Err(self.lacks(tensor)),
-        }
+impl Operation for NormaliseGradient {
+    fn facts(&self) -> Facts {
+        Facts { name: "normalise_gradient", home: Home::Own, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let &Self { rows } = self;
+        let [gradient, x] = lowering.input_slots(tensor)?;
+        let out = lowering.output(tensor)?;
+        lowering.plan.push(kernels::NormaliseGradient { rows, gradient, x, out })
+    }
+}
+
+impl Operation for Softmax {
+    fn facts(&self) -> Facts {
+        Facts { name: "softmax", home: Home::Own, recomputed: Some((*self).into()) }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let ([rows, columns], [x]) =
+            (lowering.matrix(tensor)?, lowering.input_slots(tensor)?);
+        let out = lowering.output(tensor)?;
+        lowering.plan.push(kernels::Softmax { x, y: out, rows, columns })
+    }
+
+    fn gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        tensor: Tensor,
+        gradient: Tensor,
+    ) -> Result<()> {
+        let [x] = backward.inputs(tensor)?;
+        backward.send(x, SoftmaxGradient, vec![gradient, tensor]);
+        Ok(())
+    }
+}
+
+impl Operation for SoftmaxGradient {
+    fn facts(&self) -> Facts {
+        Facts { name: "softmax_gradient", home: Home::Own, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let ([rows, columns], [gradient, y]) =
+            (lowering.matrix(tensor)?, lowering.input_slots(tensor)?);
+        let out = lowering.output(tensor)?;
+        lowering.plan.push(kernels::SoftmaxGradient { gradient, y, out, rows, columns })
     }
 }

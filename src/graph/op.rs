@@ -1,7 +1,9 @@
-//! What the passes over a graph must know of each operation, said of all of them: no arm here is a
-//! wildcard, so that a new operation does not compile before it is said of it.
-use super::Op;
-use crate::kernels::Form;
+//! What an operation is: one struct and one `impl` beside the method of [`Graph`](super::Graph) that
+//! makes it, and its name in the list of `graph/mod.rs`.
+use super::autodiff::Backward;
+use super::lower::Lowering;
+use super::{Node, Op, Tensor};
+use crate::Result;
 
 /// Where the output of an operation is, and so what may be written over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,103 +22,102 @@ pub(super) enum Home {
     Tape,
 }
 
-impl Op {
-    pub(super) fn home(self) -> Home {
-        match self {
-            Self::Features | Self::Labels | Self::Parameter => Home::Bound,
-            Self::Reshape => Home::Input,
-            Self::Dropout { .. } => Home::InputInEvaluation,
-            Self::LossGradient => Home::Beside,
-            Self::Lstm { .. }
-            | Self::LstmGradient { .. }
-            | Self::Gru { .. }
-            | Self::GruGradient { .. }
-            | Self::RecurrentGradient { .. } => Home::Tape,
-            Self::Matmul { .. }
-            | Self::Conv2d { .. }
-            | Self::Gate { .. }
-            | Self::Activate { .. }
-            | Self::Add
-            | Self::Mul
-            | Self::ColumnSum
-            | Self::Pool { .. }
-            | Self::PoolGradient { .. }
-            | Self::LrnScale { .. }
-            | Self::Lrn { .. }
-            | Self::LrnGradient { .. }
-            | Self::Normalise { .. }
-            | Self::NormaliseGradient { .. }
-            | Self::Softmax
-            | Self::SoftmaxGradient
-            | Self::Moments { .. }
-            | Self::BatchNormalise { .. }
-            | Self::BatchNormaliseGradient { .. }
-            | Self::Embedding
-            | Self::EmbeddingGradient
-            | Self::Attention { .. }
-            | Self::AttentionGradient { .. }
-            | Self::SoftmaxCrossEntropy { .. }
-            | Self::LogLoss { .. }
-            | Self::SquaredError
-            | Self::SigmoidCrossEntropy
-            | Self::Correct
-            | Self::TopK { .. }
-            | Self::AbsoluteError
-            | Self::RightLabels => Home::Own,
-        }
-    }
-
+/// What the passes over a graph must know of an operation. None of it has a default: a wrong guess
+/// would overwrite what is still read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts {
+    /// Name for errors.
+    pub(super) name: &'static str,
+    /// Where its output is.
+    pub(super) home: Home,
     /// The operation that computes this one's output again for the backward pass, without what must
     /// happen once a step; `None` where the first output is kept.
-    pub(super) fn recomputed(self) -> Option<Self> {
-        match self {
-            Self::BatchNormalise { shape, decay: _ } => {
-                Some(Self::BatchNormalise { shape, decay: None })
-            }
-            // The other forms are gradients.
-            Self::Matmul { form, .. } | Self::Conv2d { form, .. } => {
-                (form == Form::NN).then_some(self)
-            }
-            Self::Reshape
-            | Self::Activate { .. }
-            | Self::Dropout { .. }
-            | Self::Add
-            | Self::Mul
-            | Self::Pool { .. }
-            | Self::LrnScale { .. }
-            | Self::Lrn { .. }
-            | Self::Normalise { .. }
-            | Self::Softmax
-            | Self::Embedding
-            | Self::Attention { .. } => Some(self),
-            // There anyway.
-            Self::Features | Self::Labels | Self::Parameter => None,
-            // Small.
-            Self::Moments { .. } | Self::ColumnSum => None,
-            // Gradients read the tapes of the first.
-            Self::Lstm { .. } | Self::Gru { .. } => None,
-            // What ends a forward pass is read by no layer.
-            Self::SoftmaxCrossEntropy { .. }
-            | Self::LogLoss { .. }
-            | Self::SquaredError
-            | Self::SigmoidCrossEntropy
-            | Self::Correct
-            | Self::TopK { .. }
-            | Self::AbsoluteError
-            | Self::RightLabels => None,
-            // Of the backward pass itself.
-            Self::LossGradient
-            | Self::Gate { .. }
-            | Self::PoolGradient { .. }
-            | Self::LrnGradient { .. }
-            | Self::NormaliseGradient { .. }
-            | Self::SoftmaxGradient
-            | Self::BatchNormaliseGradient { .. }
-            | Self::EmbeddingGradient
-            | Self::AttentionGradient { .. }
-            | Self::LstmGradient { .. }
-            | Self::GruGradient { .. }
-            | Self::RecurrentGradient { .. } => None,
-        }
+    pub(super) recomputed: Option<Op>,
+}
+
+/// An operation of a graph.
+pub(super) trait Operation {
+    /// What the passes over a graph must know of it.
+    fn facts(&self) -> Facts;
+
+    /// Appends the launches that compute the node `tensor`.
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()>;
+
+    /// Sends the `gradient` of the node `tensor` on to its inputs; an error where there is no rule.
+    fn gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        tensor: Tensor,
+        gradient: Tensor,
+    ) -> Result<()> {
+        let _ = gradient;
+        Err(backward.lacks(tensor, "has no gradient rule"))
+    }
+
+    /// Whether it is the losses of rows, whose launch also leaves the gradient of their sum by its
+    /// first input.
+    fn is_loss(&self) -> bool {
+        false
+    }
+
+    /// How often `node`, of this operation, multiplies with each element of its input at `place`
+    /// for one row of a batch of `rows`; 0 where that input is no weight to it.
+    fn multiplies(&self, node: &Node, place: usize, rows: u32) -> u64 {
+        let _ = (node, place, rows);
+        0
     }
 }
+
+impl Op {
+    /// Name for errors.
+    pub fn name(self) -> &'static str {
+        self.operation().facts().name
+    }
+
+    pub(super) fn home(self) -> Home {
+        self.operation().facts().home
+    }
+
+    pub(super) fn recomputed(self) -> Option<Self> {
+        self.operation().facts().recomputed
+    }
+}
+
+/// Declares the files as modules, [`Op`] with a variant for each struct in them, and the module
+/// `ops` of these structs.
+macro_rules! ops {
+    ($($file:ident: $($name:ident),+;)+) => {
+        $(mod $file;)+
+
+        /// The operations, each with what it is made with and the inputs that its node has.
+        pub mod ops {
+            $(pub use super::$file::{$($name),+};)+
+        }
+
+        /// An operation of a graph. Most become one launch, named as its kernel.
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub enum Op {
+            $($(
+                #[doc = concat!("[`ops::", stringify!($name), "`]")]
+                $name(ops::$name),
+            )+)+
+        }
+
+        $($(
+            impl From<ops::$name> for Op {
+                fn from(op: ops::$name) -> Self {
+                    Self::$name(op)
+                }
+            }
+        )+)+
+
+        impl Op {
+            fn operation(&self) -> &dyn op::Operation {
+                match self {
+                    $($(Self::$name(op) => op,)+)+
+                }
+            }
+        }
+    };
+}
+pub(super) use ops;

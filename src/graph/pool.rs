@@ -1,8 +1,9 @@
-//! Pooling and local response normalisation of images.
+//! Pooling of images.
 use super::autodiff::Backward;
 use super::lower::Lowering;
-use super::{Conv2dOptions, Graph, Op, Padding, Shape, Tensor};
-use crate::kernels::{Lrn, LrnApply, LrnGradient, LrnScale, Pool, PoolGradient, Pooling};
+use super::op::{Facts, Home, Operation};
+use super::{Conv2dOptions, Graph, Padding, Shape, Tensor};
+use crate::kernels::{self, Convolution, Pooling};
 use crate::{Error, Result};
 
 /// Settings of [`Graph::pool`].
@@ -14,6 +15,24 @@ pub struct PoolOptions {
     pub stride: [u32; 2],
     /// How far windows reach over the edges; what is there is no part of them.
     pub padding: Padding,
+}
+
+/// Input `x`: its windows, pooled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pool {
+    /// The extents.
+    pub shape: Convolution,
+    /// What becomes of a window.
+    pub pooling: Pooling,
+}
+
+/// Inputs `gradient`, `x`: gradient of a pooling by `x`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PoolGradient {
+    /// The extents.
+    pub shape: Convolution,
+    /// What becomes of a window.
+    pub pooling: Pooling,
 }
 
 impl Graph {
@@ -33,7 +52,7 @@ impl Graph {
         let shape = window.convolution("pool", sizes.0, sizes.1)?;
         let out = Shape::new([images, shape.out[0], shape.out[1], channels]);
         let name = format!("{}.pool", self.nodes[x.0].name);
-        Ok(self.push(Op::Pool { shape, pooling }, vec![x], out, &name))
+        Ok(self.push(Pool { shape, pooling }, vec![x], out, &name))
     }
 
     /// The mean of each channel, `[images, channels]`, of images `x [images, height, width,
@@ -53,66 +72,41 @@ impl Graph {
         let shape = Shape::new([dims[0], dims[3]]);
         self.reshape(x, shape)
     }
+}
 
-    /// `x / (bias + alpha * sum of x^2 over the channels at most radius away)^beta` (Krizhevsky et
-    /// al. 2012), the last axis being the channels.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] for a bias that is not above 0 or an alpha below 0.
-    pub fn local_response_norm(
-        &mut self,
-        x: Tensor,
-        radius: u32,
-        [bias, alpha, beta]: [f32; 3],
-    ) -> Result<Tensor> {
-        if !(bias > 0.0 && alpha >= 0.0 && beta.is_finite()) {
-            let message = format!(
-                "bias {bias} must be above 0, alpha {alpha} at least 0, beta {beta} finite"
-            );
-            return Err(Error::argument("local_response_norm", message));
-        }
-        let xs = self.shape(x).clone();
-        let (len, channels) = (xs.elements().unwrap_or(0), xs.dims().last().copied().unwrap_or(1));
-        let lrn = Lrn { len, channels, radius, bias, alpha, beta };
-        let name = format!("{}.lrn", self.nodes[x.0].name);
-        let scale = self.push(Op::LrnScale { lrn }, vec![x], xs.clone(), &format!("{name}.scale"));
-        Ok(self.push(Op::Lrn { lrn }, vec![x, scale], xs, &name))
+impl Operation for Pool {
+    fn facts(&self) -> Facts {
+        Facts { name: "pool", home: Home::Own, recomputed: Some((*self).into()) }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let &Self { shape, pooling } = self;
+        let [x] = lowering.input_slots(tensor)?;
+        let out = lowering.output(tensor)?;
+        lowering.plan.push(kernels::Pool { shape, pooling, x, y: out })
+    }
+
+    fn gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        tensor: Tensor,
+        gradient: Tensor,
+    ) -> Result<()> {
+        let (&Self { shape, pooling }, [x]) = (self, backward.inputs(tensor)?);
+        backward.send(x, PoolGradient { shape, pooling }, vec![gradient, x]);
+        Ok(())
     }
 }
 
-impl Backward<'_> {
-    pub(super) fn pool(&mut self, tensor: Tensor, gradient: Tensor) {
-        let node = &self.graph.nodes[tensor.0];
-        match (node.op, node.inputs.as_slice()) {
-            (Op::Pool { shape, pooling }, &[x]) => {
-                self.send(x, Op::PoolGradient { shape, pooling }, vec![gradient, x]);
-            }
-            (Op::Lrn { lrn }, &[x, scale]) => {
-                self.send(x, Op::LrnGradient { lrn }, vec![gradient, x, scale, tensor]);
-            }
-            _ => {}
-        }
+impl Operation for PoolGradient {
+    fn facts(&self) -> Facts {
+        Facts { name: "pool_gradient", home: Home::Own, recomputed: None }
     }
-}
 
-impl Lowering<'_> {
-    pub(super) fn pool(&mut self, tensor: Tensor) -> Result<()> {
-        let node = &self.graph.nodes[tensor.0];
-        let inputs = self.slots_of(&node.inputs)?;
-        let out = self.output(tensor)?;
-        match (node.op, inputs.as_slice()) {
-            (Op::Pool { shape, pooling }, &[x]) => {
-                self.plan.push(Pool { shape, pooling, x, y: out })
-            }
-            (Op::PoolGradient { shape, pooling }, &[gradient, x]) => {
-                self.plan.push(PoolGradient { shape, pooling, gradient, x, out })
-            }
-            (Op::LrnScale { lrn }, &[x]) => self.plan.push(LrnScale { lrn, x, out }),
-            (Op::Lrn { lrn }, &[x, scale]) => self.plan.push(LrnApply { lrn, x, scale, y: out }),
-            (Op::LrnGradient { lrn }, &[gradient, x, scale, y]) => {
-                self.plan.push(LrnGradient { lrn, gradient, x, scale, y, out })
-            }
-            _ => Err(self.lacks(tensor)),
-        }
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let &Self { shape, pooling } = self;
+        let [gradient, x] = lowering.input_slots(tensor)?;
+        let out = lowering.output(tensor)?;
+        lowering.plan.push(kernels::PoolGradient { shape, pooling, gradient, x, out })
     }
 }

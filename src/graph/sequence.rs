@@ -1,12 +1,33 @@
 //! Sequences: embeddings and attention.
 use super::autodiff::Backward;
 use super::lower::Lowering;
+use super::op::{Facts, Home, Operation};
 use super::stored::Masked;
-use super::{Graph, Op, Shape, Tensor};
-use crate::kernels::{
-    Attention, AttentionKeyGradient, AttentionQueryGradient, Embedding, EmbeddingGradient, Heads,
-};
+use super::{Graph, Shape, Tensor};
+use crate::kernels::{self, AttentionKeyGradient, AttentionQueryGradient, Heads};
 use crate::{Error, Result};
+
+/// Inputs `tokens`, `table`: rows of the table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Embedding;
+
+/// Inputs `tokens`, `gradient`: gradient of the table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EmbeddingGradient;
+
+/// Input `x`: attention among its positions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Attention {
+    /// Extents.
+    pub shape: Heads,
+}
+
+/// Inputs `x`, `gradient`: gradient of that by `x`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AttentionGradient {
+    /// Extents.
+    pub shape: Heads,
+}
 
 impl Graph {
     /// Rows of `table [rows, columns]` by `tokens [...]`, whole numbers as f32 below `rows`: `[...,
@@ -21,7 +42,7 @@ impl Graph {
         };
         let shape = Shape::new([positions.dims(), &[columns]].concat());
         let name = self.layer_of(table);
-        Ok(self.push(Op::Embedding, vec![tokens, table], shape, &name))
+        Ok(self.push(Embedding, vec![tokens, table], shape, &name))
     }
 
     /// Scaled dot-product attention (Vaswani et al. 2017) of `x [batch, length, 3 * channels]`,
@@ -45,50 +66,94 @@ impl Graph {
         let shape = Heads { batch, heads, length, width: channels / parts, causal };
         let name = format!("{}.attention", self.nodes[x.0].name);
         let out = Shape::new([batch, length, channels / 3]);
-        Ok(self.push(Op::Attention { shape }, vec![x], out, &name))
+        Ok(self.push(Attention { shape }, vec![x], out, &name))
     }
 }
 
-impl Backward<'_> {
-    pub(super) fn sequence(&mut self, tensor: Tensor, gradient: Tensor) {
-        let node = &self.graph.nodes[tensor.0];
-        match (node.op, node.inputs.as_slice()) {
-            (Op::Embedding, &[tokens, table]) => {
-                self.send(table, Op::EmbeddingGradient, vec![tokens, gradient]);
-            }
-            (Op::Attention { shape }, &[x]) => {
-                self.send(x, Op::AttentionGradient { shape }, vec![x, gradient]);
-            }
-            _ => {}
-        }
+impl Operation for Embedding {
+    fn facts(&self) -> Facts {
+        Facts { name: "embedding", home: Home::Own, recomputed: Some((*self).into()) }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let [tokens, table] = lowering.inputs(tensor)?;
+        let ([rows, columns], positions) = (lowering.matrix(table)?, lowering.elements(tokens)?);
+        let (tokens, Masked { values: table, mask }) =
+            (lowering.slot(tokens)?, lowering.read(table)?);
+        let out = lowering.output(tensor)?;
+        lowering.plan.push(kernels::Embedding {
+            tokens,
+            table,
+            mask,
+            out,
+            positions,
+            rows,
+            columns,
+        })
+    }
+
+    fn gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        tensor: Tensor,
+        gradient: Tensor,
+    ) -> Result<()> {
+        let [tokens, table] = backward.inputs(tensor)?;
+        backward.send(table, EmbeddingGradient, vec![tokens, gradient]);
+        Ok(())
     }
 }
 
-impl Lowering<'_> {
-    pub(super) fn sequence(&mut self, tensor: Tensor) -> Result<()> {
-        let node = &self.graph.nodes[tensor.0];
-        let inputs = self.slots_of(&node.inputs)?;
-        let out = self.output(tensor)?;
-        match (node.op, inputs.as_slice()) {
-            (Op::Embedding, &[tokens, _]) => {
-                let [rows, columns] = self.matrix(node.inputs[1])?;
-                let positions = self.elements(node.inputs[0])?;
-                let Masked { values: table, mask } = self.read(node.inputs[1])?;
-                self.plan.push(Embedding { tokens, table, mask, out, positions, rows, columns })
-            }
-            (Op::EmbeddingGradient, &[tokens, gradient]) => {
-                let [rows, columns] = self.matrix(tensor)?;
-                let positions = self.elements(node.inputs[0])?;
-                EmbeddingGradient { tokens, gradient, out, positions, rows, columns }
-                    .push(self.plan)
-            }
-            (Op::Attention { shape }, &[x]) => self.plan.push(Attention { shape, x, out }),
-            (Op::AttentionGradient { shape }, &[x, gradient]) => {
-                let rows = self.plan.scratch(format!("{}.rows", node.name), shape.rows());
-                self.plan.push(AttentionQueryGradient { shape, x, gradient, rows, out })?;
-                self.plan.push(AttentionKeyGradient { shape, x, gradient, rows, out })
-            }
-            _ => Err(self.lacks(tensor)),
-        }
+impl Operation for EmbeddingGradient {
+    fn facts(&self) -> Facts {
+        Facts { name: "embedding_gradient", home: Home::Own, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let [tokens, gradient] = lowering.inputs(tensor)?;
+        let ([rows, columns], positions) = (lowering.matrix(tensor)?, lowering.elements(tokens)?);
+        let (tokens, gradient) = (lowering.slot(tokens)?, lowering.slot(gradient)?);
+        let out = lowering.output(tensor)?;
+        kernels::EmbeddingGradient { tokens, gradient, out, positions, rows, columns }
+            .push(lowering.plan)
+    }
+}
+
+impl Operation for Attention {
+    fn facts(&self) -> Facts {
+        Facts { name: "attention", home: Home::Own, recomputed: Some((*self).into()) }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let &Self { shape } = self;
+        let [x] = lowering.input_slots(tensor)?;
+        let out = lowering.output(tensor)?;
+        lowering.plan.push(kernels::Attention { shape, x, out })
+    }
+
+    fn gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        tensor: Tensor,
+        gradient: Tensor,
+    ) -> Result<()> {
+        let (&Self { shape }, [x]) = (self, backward.inputs(tensor)?);
+        backward.send(x, AttentionGradient { shape }, vec![x, gradient]);
+        Ok(())
+    }
+}
+
+impl Operation for AttentionGradient {
+    fn facts(&self) -> Facts {
+        Facts { name: "attention_gradient", home: Home::Own, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let (&Self { shape }, [x, gradient]) = (self, lowering.input_slots(tensor)?);
+        let out = lowering.output(tensor)?;
+        let name = &lowering.graph.nodes[tensor.0].name;
+        let rows = lowering.plan.scratch(format!("{name}.rows"), shape.rows());
+        lowering.plan.push(AttentionQueryGradient { shape, x, gradient, rows, out })?;
+        lowering.plan.push(AttentionKeyGradient { shape, x, gradient, rows, out })
     }
 }

@@ -103,9 +103,9 @@ impl Case {
         let gpu = gpu();
         let is_product = |t: &Tensor| {
             let op = self.graph.nodes()[t.index()].op;
-            matches!(op, Op::Matmul { .. } | Op::Conv2d { .. })
+            matches!(op, Op::Matmul(_) | Op::Conv2d(_))
         };
-        let sums = self.graph.nodes().iter().filter(|n| n.op == Op::Add);
+        let sums = self.graph.nodes().iter().filter(|n| matches!(n.op, Op::Add(_)));
         let addends = sums.flat_map(|n| n.inputs.iter()).copied().filter(is_product);
         let apart: Vec<_> = self.wanted.iter().copied().chain(addends).collect();
         let adds = |launches: &[String]| launches.iter().filter(|l| *l == "add").count();

@@ -1,7 +1,7 @@
 //! A graph evaluated on the host in f64, if asked for with roundings as f32 arithmetic makes them.
 mod recurrent;
 
-use secateur::graph::{Graph, Mode, Node, Op, Tensor};
+use secateur::graph::{Graph, Mode, Node, Op, Tensor, ops};
 use secateur::kernels::*;
 
 use crate::common::Roundings;
@@ -34,20 +34,20 @@ pub fn evaluate(
             node.inputs.iter().map(|i| values[i.index()].clone()).collect();
         let exact = matches!(
             node.op,
-            Op::Features | Op::Labels | Op::Parameter | Op::Reshape | Op::Embedding
+            Op::Features(_) | Op::Labels(_) | Op::Parameter(_) | Op::Reshape(_) | Op::Embedding(_)
         );
         if let Some(roundings) = roundings.as_mut().filter(|_| !exact) {
             // Tokens are whole numbers.
-            let tokens = usize::from(node.op == Op::EmbeddingGradient);
+            let tokens = usize::from(matches!(node.op, Op::EmbeddingGradient(_)));
             inputs.iter_mut().skip(tokens).for_each(|input| roundings.apply(input));
         }
         let mut value = match node.op {
-            Op::Features => given.features.iter().map(|&x| x.into()).collect(),
-            Op::Labels if node.name == "targets" => {
+            Op::Features(_) => given.features.iter().map(|&x| x.into()).collect(),
+            Op::Labels(_) if node.name == "targets" => {
                 given.labels.iter().map(|&t| f32::from_bits(t).into()).collect()
             }
-            Op::Labels => given.labels.iter().map(|&y| y.into()).collect(),
-            Op::Parameter => {
+            Op::Labels(_) => given.labels.iter().map(|&y| y.into()).collect(),
+            Op::Parameter(_) => {
                 let (values, mask) = parameter.next().unwrap();
                 let kept = |i| mask.as_ref().is_none_or(|m| bit(m, i));
                 let one = |(i, &w): (usize, &f64)| if kept(i) { w } else { 0.0 };
@@ -74,91 +74,101 @@ fn apply(
     let input = |i: usize| inputs[i].as_slice();
     let evaluates = given.mode == Mode::Evaluate;
     match node.op {
-        Op::Matmul { .. } => matmul(graph, node, inputs),
-        Op::Conv2d { form, shape, activation } => conv2d(form, &shape, activation, len, inputs),
-        Op::Reshape => input(0).to_vec(),
-        Op::Gate { activation } => {
+        Op::Matmul(_) => matmul(graph, node, inputs),
+        Op::Conv2d(ops::Conv2d { form, shape, activation }) => {
+            conv2d(form, &shape, activation, len, inputs)
+        }
+        Op::Reshape(_) => input(0).to_vec(),
+        Op::Gate(ops::Gate { activation }) => {
             input(0).iter().zip(input(1)).map(|(g, y)| g * activation.slope(*y)).collect()
         }
-        Op::Activate { activation } => activate_reference(input(0), activation),
-        Op::Dropout { .. } if evaluates => input(0).to_vec(),
-        Op::Dropout { rate, stream } => dropout_reference(input(0), &given.step, stream, rate),
-        Op::Add => add_reference(input(0), input(1)),
-        Op::Mul => mul_reference(input(0), input(1)),
-        Op::ColumnSum => {
+        Op::Activate(ops::Activate { activation }) => activate_reference(input(0), activation),
+        Op::Dropout(_) if evaluates => input(0).to_vec(),
+        Op::Dropout(ops::Dropout { rate, stream }) => {
+            dropout_reference(input(0), &given.step, stream, rate)
+        }
+        Op::Add(_) => add_reference(input(0), input(1)),
+        Op::Mul(_) => mul_reference(input(0), input(1)),
+        Op::ColumnSum(_) => {
             let mut sums = vec![0.0; len];
             input(0).iter().enumerate().for_each(|(i, x)| sums[i % len] += x);
             sums
         }
-        Op::Pool { shape, pooling } => pool_reference(&shape, pooling, input(0)),
-        Op::PoolGradient { shape, pooling } => {
+        Op::Pool(ops::Pool { shape, pooling }) => pool_reference(&shape, pooling, input(0)),
+        Op::PoolGradient(ops::PoolGradient { shape, pooling }) => {
             pool_gradient_reference(&shape, pooling, input(0), input(1))
         }
-        Op::LrnScale { lrn } => lrn_scale_reference(&lrn, input(0)),
-        Op::Lrn { lrn } => lrn_reference(&lrn, input(0), input(1)),
-        Op::LrnGradient { lrn } => lrn_gradient_reference(&lrn, input(0), input(1)),
-        Op::Normalise { rows } => normalise_reference(&rows, input(0)),
-        Op::NormaliseGradient { rows } => normalise_gradient_reference(&rows, input(0), input(1)),
-        Op::Softmax => softmax_reference(input(0), *node.shape.dims().last().unwrap() as usize),
-        Op::SoftmaxGradient => {
+        Op::LrnScale(ops::LrnScale { lrn }) => lrn_scale_reference(&lrn, input(0)),
+        Op::Lrn(ops::Lrn { lrn }) => lrn_reference(&lrn, input(0), input(1)),
+        Op::LrnGradient(ops::LrnGradient { lrn }) => {
+            lrn_gradient_reference(&lrn, input(0), input(1))
+        }
+        Op::Normalise(ops::Normalise { rows }) => normalise_reference(&rows, input(0)),
+        Op::NormaliseGradient(ops::NormaliseGradient { rows }) => {
+            normalise_gradient_reference(&rows, input(0), input(1))
+        }
+        Op::Softmax(_) => softmax_reference(input(0), *node.shape.dims().last().unwrap() as usize),
+        Op::SoftmaxGradient(_) => {
             let columns = *node.shape.dims().last().unwrap() as usize;
             softmax_gradient_reference(input(0), input(1), columns)
         }
-        Op::Moments { shape } => moments_reference(&shape, input(0), given.step.rows),
-        Op::BatchNormalise { shape, .. } => {
+        Op::Moments(ops::Moments { shape }) => moments_reference(&shape, input(0), given.step.rows),
+        Op::BatchNormalise(ops::BatchNormalise { shape, .. }) => {
             batch_normalise_reference(&shape, input(0), input(if evaluates { 2 } else { 1 }))
         }
-        Op::BatchNormaliseGradient { shape } => batch_normalise_gradient_reference(
-            &shape,
-            (input(0), input(1)),
-            input(2),
-            [input(3), input(4)],
-            given.step.rows,
-        ),
-        Op::Embedding => {
+        Op::BatchNormaliseGradient(ops::BatchNormaliseGradient { shape }) => {
+            batch_normalise_gradient_reference(
+                &shape,
+                (input(0), input(1)),
+                input(2),
+                [input(3), input(4)],
+                given.step.rows,
+            )
+        }
+        Op::Embedding(_) => {
             let columns = *node.shape.dims().last().unwrap() as usize;
             embedding_reference(input(0), input(1), None, columns)
         }
-        Op::EmbeddingGradient => {
+        Op::EmbeddingGradient(_) => {
             let dims = [node.shape.dims()[0], node.shape.dims()[1]].map(|d| d as usize);
             embedding_gradient_reference(input(0), input(1), dims)
         }
-        Op::Attention { shape } => attention_reference(&shape, input(0)),
-        Op::AttentionGradient { shape } => attention_gradient_reference(&shape, input(1), input(0)),
-        Op::Lstm { shape } => {
-            recurrent::lstm(&shape, inputs, given.step.follows != 0, None).remove(0)
+        Op::Attention(ops::Attention { shape }) => attention_reference(&shape, input(0)),
+        Op::AttentionGradient(ops::AttentionGradient { shape }) => {
+            attention_gradient_reference(&shape, input(1), input(0))
         }
-        Op::Gru { shape } => {
-            recurrent::gru(&shape, inputs, given.step.follows != 0, None).remove(0)
-        }
-        Op::LstmGradient { .. } | Op::GruGradient { .. } => {
+        Op::Lstm(shape) => recurrent::lstm(&shape, inputs, given.step.follows != 0, None).remove(0),
+        Op::Gru(shape) => recurrent::gru(&shape, inputs, given.step.follows != 0, None).remove(0),
+        Op::LstmGradient(_) | Op::GruGradient(_) => {
             recurrent_gradients(graph, node, given, inputs, values).swap_remove(0)
         }
-        Op::RecurrentGradient { of } => {
+        Op::RecurrentGradient(ops::RecurrentGradient { of }) => {
             let of_x = &graph.nodes()[node.inputs[0].index()];
             let inputs: Vec<Vec<f64>> =
                 of_x.inputs.iter().map(|i| values[i.index()].clone()).collect();
             recurrent_gradients(graph, of_x, given, &inputs, values).swap_remove(1 + of)
         }
-        Op::SquaredError => squared_error_reference(input(0), input(1), given.batch, &given.step).0,
-        Op::SigmoidCrossEntropy => {
+        Op::SquaredError(_) => {
+            squared_error_reference(input(0), input(1), given.batch, &given.step).0
+        }
+        Op::SigmoidCrossEntropy(_) => {
             sigmoid_cross_entropy_reference(input(0), input(1), given.batch, &given.step).0
         }
-        Op::SoftmaxCrossEntropy { .. } | Op::LogLoss { .. } => loss(node, input(0), given).0,
-        Op::LossGradient => {
+        Op::SoftmaxCrossEntropy(_) | Op::LogLoss(_) => loss(node, input(0), given).0,
+        Op::LossGradient(_) => {
             let losses = &graph.nodes()[node.inputs[0].index()];
             let [x, y] = [0, 1].map(|i| values[losses.inputs[i].index()].as_slice());
             match losses.op {
-                Op::SquaredError => squared_error_reference(x, y, given.batch, &given.step).1,
-                Op::SigmoidCrossEntropy => {
+                Op::SquaredError(_) => squared_error_reference(x, y, given.batch, &given.step).1,
+                Op::SigmoidCrossEntropy(_) => {
                     sigmoid_cross_entropy_reference(x, y, given.batch, &given.step).1
                 }
                 _ => loss(losses, x, given).1,
             }
         }
         // No gradient goes through them.
-        Op::Correct | Op::TopK { .. } | Op::AbsoluteError | Op::RightLabels => Vec::new(),
-        Op::Features | Op::Labels | Op::Parameter => unreachable!(),
+        Op::Correct(_) | Op::TopK(_) | Op::AbsoluteError(_) | Op::RightLabels(_) => Vec::new(),
+        Op::Features(_) | Op::Labels(_) | Op::Parameter(_) => unreachable!(),
     }
 }
 
@@ -177,14 +187,14 @@ fn recurrent_gradients(
     operands[1..].iter_mut().zip(&inputs[2..]).for_each(|(to, from)| to.clone_from(from));
     let (follows, gradient) = (given.step.follows != 0, Some(inputs[0].as_slice()));
     match layer.op {
-        Op::Lstm { shape } => recurrent::lstm(&shape, &operands, follows, gradient),
-        Op::Gru { shape } => recurrent::gru(&shape, &operands, follows, gradient),
+        Op::Lstm(shape) => recurrent::lstm(&shape, &operands, follows, gradient),
+        Op::Gru(shape) => recurrent::gru(&shape, &operands, follows, gradient),
         _ => unreachable!(),
     }
 }
 
 fn matmul(graph: &Graph, node: &Node, inputs: &[Vec<f64>]) -> Vec<f64> {
-    let Op::Matmul { form, activation } = node.op else { unreachable!() };
+    let Op::Matmul(ops::Matmul { form, activation }) = node.op else { unreachable!() };
     let columns = |dims: &[u32]| *dims.last().unwrap() as usize;
     let n = columns(node.shape.dims());
     let m = node.shape.elements().unwrap() as usize / n;
@@ -234,14 +244,16 @@ fn loss(node: &Node, logits: &[f64], given: &Given<'_>) -> (Vec<f64>, Vec<f64>) 
         if i >= valid {
             losses.push(0.0);
             gradients.extend(z.iter().map(|_| 0.0));
-        } else if let Op::LogLoss { epsilon } = node.op {
+        } else if let Op::LogLoss(ops::LogLoss { epsilon }) = node.op {
             let (e, y) = (f64::from(epsilon), f64::from(label));
             let p = 1.0 / (1.0 + (-z[0]).exp());
             let (hit, miss) = (p + e, 1.0 - p + e);
             losses.push(-(y * hit.ln() + (1.0 - y) * miss.ln()) / rows);
             gradients.push(((1.0 - y) / miss - y / hit) * p * (1.0 - p) / rows);
         } else {
-            let Op::SoftmaxCrossEntropy { smoothing } = node.op else { unreachable!() };
+            let Op::SoftmaxCrossEntropy(ops::SoftmaxCrossEntropy { smoothing }) = node.op else {
+                unreachable!()
+            };
             let s = f64::from(smoothing);
             let sum: f64 = z.iter().map(|z| z.exp()).sum();
             let target =

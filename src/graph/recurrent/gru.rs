@@ -1,11 +1,13 @@
 //! GRU: upstream's `GRUCell` with masks, unrolled.
+use super::super::autodiff::Backward;
 use super::super::lower::{Lowering, Mode};
+use super::super::op::{Facts, Home, Operation};
 use super::super::stored::Masked;
-use super::super::{Graph, Op, Shape, Tensor};
+use super::super::{Graph, Node, Shape, Tensor};
 use super::{by_rows, by_times, one_time};
 use crate::gpu::Slot;
 use crate::kernels::{
-    Activation, ColumnSum, Form, GruGradient, GruReset, GruResetGradient, GruStep, Matmul,
+    self, Activation, ColumnSum, Form, GruReset, GruResetGradient, GruStep, Matmul,
     Rearrange,
 };
 use crate::{Error, Result};
@@ -26,9 +28,9 @@ pub struct GruWeights {
 }
 
 /// How many of the operands are weights.
-pub(super) const WEIGHTS: usize = 4;
+const WEIGHTS: usize = 4;
 
-/// Extents of a GRU over a batch of sequences.
+/// Inputs `x`, the weights, the state: a GRU over a batch of sequences, by its extents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gru {
     /// Sequences.
@@ -39,6 +41,13 @@ pub struct Gru {
     pub width: u32,
     /// Units.
     pub units: u32,
+}
+
+/// Inputs `gradient`, the GRU, its weights: gradient of that by `x`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GruGradient {
+    /// Extents.
+    pub shape: Gru,
 }
 
 /// What the forward pass leaves.
@@ -103,7 +112,41 @@ impl Graph {
         let shape = Gru { rows, length, width, units };
         let name = self.layer_of(candidate);
         let inputs = vec![x, gates, gates_bias, candidate, candidate_bias, state];
-        Ok(self.push(Op::Gru { shape }, inputs, Shape::new([rows, length, units]), &name))
+        Ok(self.push(shape, inputs, Shape::new([rows, length, units]), &name))
+    }
+}
+
+impl Operation for Gru {
+    fn facts(&self) -> Facts {
+        Facts { name: "gru", home: Home::Tape, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        lowering.gru(tensor, *self)
+    }
+
+    fn gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        tensor: Tensor,
+        gradient: Tensor,
+    ) -> Result<()> {
+        backward.recurrent(tensor, gradient, GruGradient { shape: *self }, WEIGHTS)
+    }
+
+    fn multiplies(&self, _: &Node, place: usize, _: u32) -> u64 {
+        // Once at each position of a sequence.
+        if place == 0 { 0 } else { self.length.into() }
+    }
+}
+
+impl Operation for GruGradient {
+    fn facts(&self) -> Facts {
+        Facts { name: "gru_gradient", home: Home::Tape, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        lowering.gru_gradient(tensor, self.shape)
     }
 }
 
@@ -152,7 +195,7 @@ impl Lowering<'_> {
             Matmul { begin: [from, 2 * at], ..product }.push(self.plan)?;
             self.plan.push(GruReset { step, inputs, gates, resets })?;
             Matmul { begin: [from, at], ..second }.push(self.plan)?;
-            self.plan.push(crate::kernels::Gru { step, gates, candidates, inputs })?;
+            self.plan.push(kernels::Gru { step, gates, candidates, inputs })?;
         }
         let y = self.output(tensor)?;
         let sequence = [rows, length, units];
@@ -202,7 +245,7 @@ impl Lowering<'_> {
             let [at, to] = [time * rows * units, time * rows * stride];
             let step = shape.step(time);
             let recurrent = (time + 1 < length).then_some(returned);
-            self.plan.push(GruGradient {
+            self.plan.push(kernels::GruGradient {
                 step,
                 gradient,
                 recurrent,

@@ -1,7 +1,10 @@
 //! LSTM: upstream's `MaskedBasicLSTMCell` and `MaskedLSTMCell`, unrolled.
+use super::super::autodiff::Backward;
 use super::super::lower::{Lowering, Mode};
+use super::super::op::{Facts, Home, Operation};
+use super::super::ops::LstmGradient;
 use super::super::stored::Masked;
-use super::super::{Graph, Op, Shape, Tensor};
+use super::super::{Graph, Node, Shape, Tensor};
 use super::{by_rows, by_times, one_time};
 use crate::gpu::Slot;
 use crate::kernels::{Activation, Form, LstmStep, Matmul, Rearrange, Stride};
@@ -42,7 +45,8 @@ pub struct LstmWeights {
     pub cells: Tensor,
 }
 
-/// Extents and constants of an LSTM over a batch of sequences.
+/// Inputs `x`, the weights, the states: an LSTM over a batch of sequences, by its extents and
+/// constants.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lstm {
     /// Sequences.
@@ -155,7 +159,31 @@ impl Graph {
         let (peepholes, projects) = (peepholes.is_some(), projection.is_some());
         let shape = Lstm { rows, length, width, units, outputs, peepholes, projects, options };
         let name = self.layer_of(kernel);
-        Ok(self.push(Op::Lstm { shape }, inputs, Shape::new([rows, length, outputs]), &name))
+        Ok(self.push(shape, inputs, Shape::new([rows, length, outputs]), &name))
+    }
+}
+
+impl Operation for Lstm {
+    fn facts(&self) -> Facts {
+        Facts { name: "lstm", home: Home::Tape, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        lowering.lstm(tensor, *self)
+    }
+
+    fn gradient(
+        &self,
+        backward: &mut Backward<'_>,
+        tensor: Tensor,
+        gradient: Tensor,
+    ) -> Result<()> {
+        backward.recurrent(tensor, gradient, LstmGradient { shape: *self }, self.weights())
+    }
+
+    fn multiplies(&self, _: &Node, place: usize, _: u32) -> u64 {
+        // Once at each position of a sequence.
+        if place == 0 { 0 } else { self.length.into() }
     }
 }
 

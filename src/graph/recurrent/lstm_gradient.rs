@@ -1,13 +1,14 @@
 //! The gradient of an LSTM: its steps backwards, then each weight over all of them at once.
 use super::super::Tensor;
 use super::super::lower::Lowering;
+use super::super::op::{Facts, Home, Operation};
 use super::super::stored::Masked;
 use super::lstm::{Lstm, Tape};
 use super::{by_rows, by_times};
 use crate::Result;
 use crate::gpu::Slot;
 use crate::kernels::{
-    Activation, ColumnSum, Form, LstmGradient, Matmul, PeepholeGradient, ProjectionGradient, Stride,
+    self, Activation, ColumnSum, Form, Matmul, PeepholeGradient, ProjectionGradient, Stride,
 };
 
 /// What the backward pass leaves to the gradients of the weights.
@@ -17,6 +18,23 @@ pub(in super::super) struct GradientTape {
     forward: Tape,
     of_gates: Slot,
     of_projected: Option<Slot>,
+}
+
+/// Inputs `gradient`, the LSTM, its weights: gradient of that by `x`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LstmGradient {
+    /// Extents and constants.
+    pub shape: Lstm,
+}
+
+impl Operation for LstmGradient {
+    fn facts(&self) -> Facts {
+        Facts { name: "lstm_gradient", home: Home::Tape, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        lowering.lstm_gradient(tensor, self.shape)
+    }
 }
 
 impl Lowering<'_> {
@@ -84,7 +102,7 @@ impl Lowering<'_> {
                 Matmul { a, b, mask, c, n, k, begin, ..product }.push(self.plan)?;
                 (of_h, at, back) = (of_hidden, Stride { begin: 0, stride: units }, None);
             }
-            self.plan.push(LstmGradient {
+            self.plan.push(kernels::LstmGradient {
                 step: shape.step(time),
                 gradient: of_h,
                 from: at,

@@ -9,13 +9,15 @@ mod lstm_gradient;
 
 use super::autodiff::Backward;
 use super::lower::Lowering;
+use super::op::{Facts, Home, Operation};
 use super::{Graph, Op, Shape, Tensor};
 use crate::gpu::Slot;
 use crate::kernels::{Places, Rearrange};
 use crate::{Error, Result};
 
-pub use gru::{Gru, GruWeights};
+pub use gru::{Gru, GruGradient, GruWeights};
 pub use lstm::{Lstm, LstmOptions, LstmWeights};
+pub use lstm_gradient::LstmGradient;
 
 /// What the forward pass leaves to the backward pass, and that to the gradients of the weights.
 #[derive(Debug, Clone)]
@@ -59,42 +61,52 @@ impl Graph {
 }
 
 impl Backward<'_> {
-    pub(super) fn recurrent(&mut self, tensor: Tensor, gradient: Tensor) {
-        let node = self.graph.nodes[tensor.0].clone();
-        let (op, weights) = match node.op {
-            Op::Lstm { shape } => (Op::LstmGradient { shape }, shape.weights()),
-            Op::Gru { shape } => (Op::GruGradient { shape }, gru::WEIGHTS),
-            _ => return,
+    /// Sends the gradient of a recurrent layer, whose first operands after x are `weights`, on by
+    /// the operation `op` and what its launches leave.
+    fn recurrent(
+        &mut self,
+        tensor: Tensor,
+        gradient: Tensor,
+        op: impl Into<Op>,
+        weights: usize,
+    ) -> Result<()> {
+        let inputs = self.graph.nodes[tensor.0].inputs.clone();
+        let Some((&x, operands)) = inputs.get(..=weights).and_then(|i| i.split_first()) else {
+            return Err(self.lacks(tensor, "lacks inputs"));
         };
-        let x = node.inputs[0];
-        let operands = &node.inputs[1..=weights];
-        let inputs = [&[gradient, tensor], operands].concat();
+        let of_x = self.like(op, [&[gradient, tensor], operands].concat(), x);
         // Its launches are also what the gradients of the weights read.
-        let of_x = self.like(op, inputs, x);
         self.pass(x, of_x);
         for (of, &weight) in operands.iter().enumerate() {
-            self.send(weight, Op::RecurrentGradient { of }, vec![of_x]);
+            self.send(weight, RecurrentGradient { of }, vec![of_x]);
+        }
+        Ok(())
+    }
+}
+
+/// Input the gradient by `x` of a recurrent layer: that by one of its weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RecurrentGradient {
+    /// Which of them.
+    pub of: usize,
+}
+
+impl Operation for RecurrentGradient {
+    fn facts(&self) -> Facts {
+        Facts { name: "recurrent_gradient", home: Home::Tape, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let [of_x] = lowering.inputs(tensor)?;
+        match lowering.tapes[of_x.0].clone() {
+            Some(Tape::LstmGradient(tape)) => lowering.lstm_weight_gradient(tensor, self.of, tape),
+            Some(Tape::GruGradient(tape)) => lowering.gru_weight_gradient(tensor, self.of, tape),
+            Some(Tape::Lstm(_) | Tape::Gru(_)) | None => Err(lowering.lacks(tensor)),
         }
     }
 }
 
 impl Lowering<'_> {
-    pub(super) fn recurrent(&mut self, tensor: Tensor) -> Result<()> {
-        let node = &self.graph.nodes[tensor.0];
-        match node.op {
-            Op::Lstm { shape } => self.lstm(tensor, shape),
-            Op::LstmGradient { shape } => self.lstm_gradient(tensor, shape),
-            Op::Gru { shape } => self.gru(tensor, shape),
-            Op::GruGradient { shape } => self.gru_gradient(tensor, shape),
-            Op::RecurrentGradient { of } => match self.tapes[node.inputs[0].0].clone() {
-                Some(Tape::LstmGradient(tape)) => self.lstm_weight_gradient(tensor, of, tape),
-                Some(Tape::GruGradient(tape)) => self.gru_weight_gradient(tensor, of, tape),
-                _ => Err(self.lacks(tensor)),
-            },
-            _ => Err(self.lacks(tensor)),
-        }
-    }
-
     fn rearrange(
         &mut self,
         [x, out]: [Slot; 2],

@@ -1,0 +1,121 @@
+//! Products: matrices and convolutions, which take the same operands, and what their launches do
+//! besides.
+use super::autodiff::Backward;
+use super::lower::Lowering;
+use super::ops::{self, ColumnSum, Gate};
+use super::stored::{Factors, Masked};
+use super::{Node, Op, Tensor};
+use crate::gpu::Slot;
+use crate::kernels::{Activation, Conv2d, F16Matmul, Form, Matmul};
+use crate::{Error, Result};
+
+impl Backward<'_> {
+    /// Sends the gradient of the product `tensor` on to its factors and its bias, by the products
+    /// `op` of other forms.
+    pub(super) fn product<O: Into<Op>>(
+        &mut self,
+        tensor: Tensor,
+        gradient: Tensor,
+        activation: Activation,
+        op: impl Fn(Form) -> O,
+    ) -> Result<()> {
+        let inputs = self.graph.nodes[tensor.0].inputs.clone();
+        let &[x, weight, ref bias @ ..] = inputs.as_slice() else {
+            return Err(self.lacks(tensor, "lacks inputs"));
+        };
+        let gradient = match activation {
+            Activation::Identity => gradient,
+            _ => self.like(Gate { activation }, vec![gradient, tensor], tensor),
+        };
+        if let &[bias] = bias {
+            self.send(bias, ColumnSum, vec![gradient]);
+        }
+        self.send(weight, op(Form::TN), vec![x, gradient]);
+        self.send(x, op(Form::NT), vec![gradient, weight]);
+        Ok(())
+    }
+}
+
+/// How often a forward product that makes `node` multiplies with each weight for one row of a batch
+/// of `rows`.
+pub(super) fn multiplies(form: Form, node: &Node, place: usize, rows: u32) -> u64 {
+    if form != Form::NN || place != 1 {
+        return 0;
+    }
+    let outputs = node.shape.dims().last().copied().unwrap_or(1).max(1);
+    let elements = u64::from(node.shape.elements().unwrap_or(0));
+    elements / u64::from(outputs) / u64::from(rows.max(1))
+}
+
+impl Lowering<'_> {
+    /// The gate that is the only reader of the product `tensor`: one launch does both.
+    pub(super) fn gate_of(&self, tensor: Tensor) -> Option<Tensor> {
+        let is_input_gradient = matches!(
+            self.graph.nodes[tensor.0].op,
+            Op::Matmul(ops::Matmul { form: Form::NT, .. })
+                | Op::Conv2d(ops::Conv2d { form: Form::NT, .. })
+        );
+        if !is_input_gradient || self.uses[tensor.0] != 1 {
+            return None;
+        }
+        let gates = |n: &Node| matches!(n.op, Op::Gate(_)) && n.inputs[0] == tensor;
+        self.readers(tensor).find(|reader| gates(&self.graph.nodes[reader.0]))
+    }
+
+    /// `matmul` or `conv2d`, which takes the same operands.
+    pub(super) fn product(
+        &mut self,
+        tensor: Tensor,
+        gate: Option<(Tensor, (Slot, Activation))>,
+    ) -> Result<()> {
+        let node = &self.graph.nodes[tensor.0];
+        let &[tensor_a, tensor_b, ref bias @ ..] = node.inputs.as_slice() else {
+            return Err(self.lacks(tensor));
+        };
+        let bias = bias.first().map(|&bias| self.slot(bias)).transpose()?;
+        let sum = self.added_to(tensor);
+        let c = self.output(sum.or(gate.map(|(gated, _)| gated)).unwrap_or(tensor))?;
+        sum.into_iter().for_each(|sum| self.done[sum.0] = true);
+        let gate = gate.map(|(_, gate)| gate);
+        match node.op {
+            Op::Conv2d(ops::Conv2d { form, shape, activation }) => {
+                let (a, Masked { values: b, mask }) = (self.slot(tensor_a)?, self.read(tensor_b)?);
+                let product = Conv2d { form, shape, a, b, mask, bias, activation, gate, c };
+                match sum {
+                    Some(_) => product.push_onto(self.plan),
+                    None => product.push(self.plan),
+                }
+            }
+            Op::Matmul(ops::Matmul { form, activation }) => {
+                let [m, n, k] = self.extents(tensor, tensor_a, form)?;
+                match self.factors([tensor_a, tensor_b], [m, n, k])? {
+                    Factors::F16 { a, b, peaks } => {
+                        let product =
+                            F16Matmul { form, a, b, peaks, bias, activation, gate, c, m, n, k };
+                        match sum {
+                            Some(_) => product.push_onto(self.plan),
+                            None => product.push(self.plan),
+                        }
+                    }
+                    Factors::F32 { a, b: Masked { values: b, mask } } => {
+                        let begin = [0; 2];
+                        let product =
+                            Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin };
+                        match sum {
+                            Some(_) => product.push_onto(self.plan),
+                            None => product.push(self.plan),
+                        }
+                    }
+                }
+            }
+            op => Err(Error::shape(op.name(), format!("{} is no product", node.name))),
+        }
+    }
+
+    /// Rows, columns and terms of the product `tensor` of `a` and something.
+    pub(super) fn extents(&self, tensor: Tensor, a: Tensor, form: Form) -> Result<[u32; 3]> {
+        let [m, n] = self.matrix(tensor)?;
+        let [rows, columns] = self.matrix(a)?;
+        Ok([m, n, if form == Form::TN { rows } else { columns }])
+    }
+}
