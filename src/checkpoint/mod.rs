@@ -133,6 +133,15 @@ pub fn newest(logdir: &Path) -> Result<Option<Checkpoint>> {
     Err(Error::NoValidCheckpoint { logdir: logdir.into(), skipped: skipped.join("; ") })
 }
 
+/// What the newest checkpoint of `logdir` with a readable manifest says of itself, its tensors
+/// unread; `None` where there is none.
+///
+/// # Errors
+/// [`Error::Io`] where `logdir` cannot be listed.
+pub fn newest_manifest(logdir: &Path) -> Result<Option<Manifest>> {
+    Ok(list(logdir)?.iter().find_map(|(_, path)| manifest::read(path).ok()))
+}
+
 /// Reads the checkpoint in the folder `path`, whatever its name.
 ///
 /// Sizes and checksums of all files are checked before a tensor is allocated.

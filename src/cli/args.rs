@@ -100,9 +100,21 @@ pub struct Train {
     pub data: Data,
     #[command(flatten, next_help_heading = "Training")]
     pub options: Given<Recipe>,
-    /// Folder for checkpoints, events, traces and the recipe; a new one under logs/ by default.
+    /// Stop after so many passes over the training rows, in place of --steps.
+    #[arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Training")]
+    pub epochs: Option<u64>,
+    /// Folder for checkpoints, events, traces and the recipe; a new one under logs/ by default. A
+    /// run that is there goes on by its own recipe, for as many steps as are given.
     #[arg(long, help_heading = "Run")]
     pub logdir: Option<PathBuf>,
+    /// Go on with the run of the logdir though settings that are given make it another one: data,
+    /// pruning, optimizer, rate, seed, batch. Its recipe until then is kept.
+    #[arg(long = "override", help_heading = "Run")]
+    pub override_: bool,
+    /// Let pruned weights grow again where a run goes on with `--pruning none`; otherwise they stay
+    /// pruned.
+    #[arg(long, help_heading = "Run")]
+    pub drop_masks: bool,
     /// Print what would be launched and the memory that it takes, and exit. Needs no adapter, but
     /// plans for the one that --adapter names.
     #[arg(long, help_heading = "Run")]

@@ -3,7 +3,6 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use secateur::data::Task;
-use secateur::prune::MaskUpdateOp;
 use serde::Serialize;
 
 use super::args::Eval;
@@ -34,8 +33,7 @@ pub fn run(args: &Eval) -> Result<Verdict> {
         "{name} has rows without answers; secateur predict says what the network answers"
     );
     let gpu = adapter::gpu(&args.common)?;
-    let (batch, input) = (trained.batch(args.batch, &rows), trained.input(&rows));
-    let session = trained.file.session_for(&gpu, batch, &input, &MaskUpdateOp::none())?;
+    let session = trained.session(&gpu, trained.batch(args.batch, &rows), &rows, &name)?;
     let evaluation = session.evaluate(&rows)?;
     let report = Report {
         adapter: gpu.report().name.clone(),
@@ -50,11 +48,16 @@ pub fn run(args: &Eval) -> Result<Verdict> {
     if args.common.json {
         output::json(&report)?;
     } else {
+        let part = match (&args.data.data, rows.is_text()) {
+            (None, _) => " kept for testing",
+            (Some(_), true) => ", all of it",
+            (Some(_), false) => "",
+        };
         let mut facts = vec![
             ("checkpoint".to_owned(), report.checkpoint.display().to_string()),
             (
                 "data".to_owned(),
-                format!("{}, {} rows", report.data, output::thousands(report.rows)),
+                format!("{}, {} rows{part}", report.data, output::thousands(report.rows)),
             ),
         ];
         facts.extend(evaluation.figures.iter().map(|figure| line_of("test", figure)));

@@ -115,7 +115,18 @@ fn said(error: &anyhow::Error) -> String {
             text = format!("{text}: {cause}");
         }
     }
-    text
+    as_here(text)
+}
+
+/// A message of the library with the names that the command line has for things.
+fn as_here(text: String) -> String {
+    let names = [
+        ("`number_of_steps`", "--steps"),
+        ("`batch_size`", "--batch"),
+        ("(override_run)", "(--override)"),
+        ("(drop_masks)", "(--drop-masks)"),
+    ];
+    names.iter().fold(text, |text, (library, here)| text.replace(library, here))
 }
 
 /// Exit code of an error; none for a closed pipe, which is no error.
@@ -142,7 +153,7 @@ impl log::Log for StderrLogger {
 
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
-            output::note(record.args());
+            output::note(as_here(record.args().to_string()));
         }
     }
 

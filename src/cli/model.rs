@@ -4,12 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use secateur::Error;
 use secateur::data::{self, Dataset, OpenOptions, Schema, Task};
+use secateur::gpu::Gpu;
 use secateur::nn::Input;
-use secateur::session::ModelFile;
+use secateur::prune::MaskUpdateOp;
+use secateur::session::{ModelFile, Session};
 use secateur::train::Recipe;
 
 use super::data::Data;
+use super::output;
 
 /// Rows in a batch, where nothing says how many.
 const BATCH: usize = 256;
@@ -44,8 +48,29 @@ impl Trained {
             options.ignore.clone_from(&recipe.data_options.ignore);
         }
         asked.options.change(&mut options)?;
-        let schema = self.file.schema.as_ref();
-        Ok((name.clone(), data::open_rows(name, &options, schema)?))
+        let rows = data::open_rows(name, &options, self.file.schema.as_ref());
+        Ok((name.clone(), rows.map_err(|e| self.misfit(e, name))?))
+    }
+
+    /// A session of it for batches of `batch` of `rows`, which are called `name`.
+    pub fn session(&self, gpu: &Gpu, batch: usize, rows: &Dataset, name: &str) -> Result<Session> {
+        let session = self.file.session_for(gpu, batch, &self.input(rows), &MaskUpdateOp::none());
+        session.map_err(|e| {
+            let of = of_rows(rows);
+            self.misfit(e, &format!("{name} ({of})"))
+        })
+    }
+
+    /// Names the model and the data of an error about the two.
+    fn misfit(&self, error: Error, data: &str) -> anyhow::Error {
+        let (network, path) = (&self.file.network, self.file.path.display());
+        let about_both = matches!(&error, Error::Shape { .. })
+            || matches!(&error, Error::File { path, .. } if *path == self.file.path);
+        let error = anyhow::Error::new(error);
+        match about_both {
+            true => error.context(format!("{network} of {path} does not fit {data}")),
+            false => error,
+        }
     }
 
     /// The rows to calibrate on: those that a run on the data that `asked` names would train on.
@@ -99,5 +124,28 @@ impl Trained {
     pub fn batch(&self, asked: Option<usize>, rows: &Dataset) -> usize {
         let of_recipe = self.recipe.as_ref().filter(|_| rows.is_text()).map(|r| r.batch);
         asked.or(of_recipe).unwrap_or(BATCH)
+    }
+}
+
+/// Names the model and the data of an error about their shapes, and what fits such rows.
+pub fn misfit(error: anyhow::Error, recipe: &Recipe, rows: &Dataset) -> anyhow::Error {
+    if !matches!(error.downcast_ref(), Some(Error::Shape { .. })) {
+        return error;
+    }
+    let fits = match (rows.is_text(), rows.feature_shape().len()) {
+        (true, _) => "charlstm:UNITSxDEPTH and chargpt:WIDTHxBLOCKSxHEADS are for texts",
+        (false, 2 | 3) => "mlp:WIDTH-... takes images of any size, lenet5 28x28, cifar10 32x32x3",
+        (false, _) => "mlp:WIDTH-... takes rows of numbers",
+    };
+    let (model, data, of) = (&recipe.model, &recipe.data, of_rows(rows));
+    error.context(format!("model {model} does not fit {data} ({of}); {fits}"))
+}
+
+/// What the rows are, in a few words.
+fn of_rows(rows: &Dataset) -> String {
+    let shape = output::shape(rows.feature_shape());
+    match rows.is_text() {
+        true => format!("windows of {shape} characters, {}", rows.task()),
+        false => format!("rows of {shape}, {}", rows.task()),
     }
 }

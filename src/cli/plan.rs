@@ -10,6 +10,7 @@ use secateur::train::Recipe;
 use serde::Serialize;
 
 use super::args::Common;
+use super::model::misfit;
 use super::{Verdict, adapter, output};
 
 /// Bytes on the device, as `--json` prints them.
@@ -47,7 +48,8 @@ pub fn said(memory: &Memory) -> String {
 
 /// The plan of the run that `recipe` says, for a device that `target` says.
 pub fn of(recipe: &Recipe, data: &Split, op: &MaskUpdateOp, target: Target) -> Result<PlanBuilder> {
-    let mut network = recipe.model.network(recipe.batch, &Input::from(&*data.train))?;
+    let network = recipe.model.network(recipe.batch, &Input::from(&*data.train));
+    let mut network = network.map_err(|e| misfit(e.into(), recipe, &data.train))?;
     network.graph.recompute(recipe.recompute)?;
     Ok(session::plan(&network, recipe.training(), op, target)?)
 }

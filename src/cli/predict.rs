@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 use secateur::data::{Dataset, Schema, Task};
-use secateur::prune::MaskUpdateOp;
 use secateur::session::Prediction;
 use secateur::storage::{check_output, replace};
 use serde::Serialize;
@@ -42,8 +41,7 @@ pub fn run(args: &Predict) -> Result<Verdict> {
     let (name, rows) = trained.rows(&args.data)?;
     let gpu = adapter::gpu(&args.common)?;
     let batch = if rows.is_text() { trained.batch(None, &rows) } else { args.batch };
-    let input = trained.input(&rows);
-    let session = trained.file.session_for(&gpu, batch, &input, &MaskUpdateOp::none())?;
+    let session = trained.session(&gpu, batch, &rows, &name)?;
     let prediction = session.predict_dataset("output", &rows)?;
     let schema = session.schema().cloned().unwrap_or_else(|| rows.schema());
     let Some(path) = &args.output else {

@@ -16,8 +16,10 @@ use serde::Serialize;
 
 use super::args::Train;
 use super::figures::{Figured, line_of};
+use super::model::misfit;
 use super::plan::{self, MemoryReport};
 use super::progress::Progress;
+use super::recipe::Asked;
 use super::signals::Signals;
 use super::{Verdict, adapter, output, recipe};
 
@@ -56,9 +58,8 @@ pub fn run(args: &Train) -> Result<Verdict> {
     let on_step = || {
         first_step.get_or_init(|| started.elapsed().as_secs_f64());
     };
-    let recipe = recipe::of(args)?;
+    let Asked { recipe, data, continues } = recipe::of(args)?;
     let pruning = recipe.pruning.clone().map(Pruning::new).transpose()?;
-    let data = recipe.open_data()?;
     let mask_update_op =
         pruning.as_ref().map_or_else(MaskUpdateOp::none, Pruning::conditional_mask_update_op);
     if args.plan {
@@ -70,6 +71,7 @@ pub fn run(args: &Train) -> Result<Verdict> {
         None => {
             // Refused before there is a folder.
             recipe.training().validate()?;
+            TrainOptions::default().number_of_steps(Some(recipe.steps)).validate(None)?;
             mask_update_op.check_fires(0, recipe.steps, 0)?;
             let plan = plan::of(&recipe, &data, &mask_update_op, gpu.target())?;
             plan.check_budget(gpu.memory_budget())?;
@@ -79,18 +81,19 @@ pub fn run(args: &Train) -> Result<Verdict> {
     let adapter = gpu.report();
     let (name, backend, driver) = (&adapter.name, &adapter.backend, &adapter.driver);
     output::note(format_args!("adapter: {name} ({backend}, {driver})"));
-    if pruning.is_none() {
+    if pruning.is_none() && !continues {
         output::note("no pruning asked for: dense training");
     }
-    let nothing_named =
-        args.recipe.is_none() && args.data.data.is_none() && !args.options.has("model");
-    let baseline = args.baseline || (nothing_named && !args.no_baseline);
+    let named = args.recipe.is_some() || args.data.data.is_some() || args.options.has("model");
+    // A run that had one goes on with it.
+    let by_itself = if continues { logdir.join("dense").is_dir() } else { !named };
+    let baseline = args.baseline || (by_itself && !args.no_baseline);
     let signals = Signals::listen()?;
     let mut dense = Figures::default();
     if baseline && pruning.is_some() {
         let dense_recipe = recipe.clone().pruning(None).trace_every_n_steps(None);
         let (recipe, logdir) = (&dense_recipe, &*logdir.join("dense"));
-        let job = Job { recipe, logdir, label: "dense", trace: false, on_step: &on_step };
+        let job = Job { recipe, logdir, label: "dense", trace: false, args, on_step: &on_step };
         let outcome = train_one(&gpu, &job, MaskUpdateOp::none(), &data.train, &signals)?;
         // Another one than before, where the device was lost.
         gpu = outcome.session.gpu().clone();
@@ -100,10 +103,20 @@ pub fn run(args: &Train) -> Result<Verdict> {
         dense = outcome.session.evaluate(&data.test)?.figures;
     }
     let label = if mask_update_op.spec().is_some() { "pruned" } else { "dense" };
-    let job = Job { recipe: &recipe, logdir: &logdir, label, trace: args.trace, on_step: &on_step };
+    let job =
+        Job { recipe: &recipe, logdir: &logdir, label, trace: args.trace, args, on_step: &on_step };
     let outcome = train_one(&gpu, &job, mask_update_op, &data.train, &signals)?;
     if outcome.end == End::Stopped {
         return Ok(stopped(&outcome, &signals));
+    }
+    if outcome.steps == 0 {
+        output::note(format_args!(
+            "nothing was done: the run in {} is at global step {}, and was asked for {}; give more \
+             --steps to go on",
+            logdir.display(),
+            outcome.global_step,
+            recipe.steps
+        ));
     }
     // As many rows as the test set has: a forward pass over all of them can take longer than the
     // run.
@@ -136,6 +149,7 @@ struct Job<'a> {
     label: &'static str,
     /// Whether to trace a step of it.
     trace: bool,
+    args: &'a Train,
     /// Told of every step that is done.
     on_step: &'a (dyn Fn() + Sync),
 }
@@ -147,11 +161,12 @@ fn train_one(
     train_set: &Arc<Dataset>,
     signals: &Signals,
 ) -> Result<TrainOutcome> {
-    let &Job { recipe, logdir, label, trace, on_step } = job;
+    let &Job { recipe, logdir, label, trace, args, on_step } = job;
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
     let batches = Prefetch::new(batches.augment(true).streams(train_set.is_text()));
-    let train_op = TrainOp::new(gpu, &recipe.model, recipe.training(), batches, recipe.seed)?
+    let train_op = TrainOp::new(gpu, &recipe.model, recipe.training(), batches, recipe.seed)
+        .map_err(|e| misfit(e.into(), recipe, train_set))?
         .recompute(recipe.recompute)?;
     let mut progress = Progress::new(label, recipe.steps);
     let mut written = Ok(());
@@ -163,13 +178,19 @@ fn train_one(
         // Ten lines where there is no progress bar.
         .log_every_n_steps((!terminal).then_some((recipe.steps / 10).max(1)))
         .save_summaries_steps(Some((recipe.steps / 100).max(1)))
+        .save_interval_secs(recipe.save_secs.unwrap_or(600.0))
+        .save_every_n_steps(recipe.save_steps)
+        // A run that is killed early does not begin again at 0, and few files are written.
+        .first_save_secs(1.0)
+        .override_run(args.override_)
+        .drop_masks(args.drop_masks)
         .trace_every_n_steps(recipe.trace_every_n_steps)
         // The first step still pays for what later ones find ready.
         .trace_step(trace.then_some(1))
         .on_event(Some(Box::new(|event| {
             // Only now is the logdir this run's own: a refused run must not replace its recipe.
-            if let Event::Start { .. } = event {
-                written = recipe.write(logdir);
+            if let Event::Start { step, .. } = event {
+                written = recipe::keep(recipe, logdir, *step);
             }
             if let Event::Step(_) = event {
                 on_step();

@@ -1,4 +1,6 @@
 //! A run as a file: everything that decides its result.
+mod difference;
+
 use std::fs;
 use std::path::Path;
 
@@ -6,9 +8,11 @@ use crate::data::{self, OpenOptions, Split};
 use crate::nn::Model;
 use crate::optim::{Clip, Multiplier, Optimizer, Schedule, Training};
 use crate::prune::PruningSpec;
-use crate::settings::{Value, settings};
+use crate::settings::{Share, Value, settings};
 use crate::storage::replace;
 use crate::{Error, Result};
+
+pub use difference::Difference;
 
 settings! {
     /// What to train, on what, and how. A logdir holds the recipe of its run.
@@ -42,6 +46,11 @@ settings! {
         seed: u64, option;
         /// Chrome trace of the steps taken from global step 0, N, 2N, ...
         trace_every_n_steps: Option<u64>, option keeps_run;
+        /// Checkpoint every so many seconds; 600 by default, and in the beginning after 1, 2, 4, 8,
+        /// ...; 0 saves at the end only.
+        save_secs: Option<f64>, option keeps_run;
+        /// Checkpoint every so many steps too.
+        save_steps: Option<u64>, option keeps_run;
         /// Evaluate by an average of the weights of which this share stays at a step, like 0.9999.
         average: Option<f32>, option;
         /// Learning rates by step.
@@ -62,6 +71,12 @@ settings! {
         lr: f32 = |recipe, lr| recipe.optimizer = recipe.optimizer.with_learning_rate(lr);
         /// Largest L2 norm of all gradients together; longer ones are scaled to it.
         clip_norm: f32 = |recipe, norm| recipe.clip.global_norm = Some(norm);
+        /// Share of the weights to prune in the end, like 0.9 or 90%: by the schedule of the
+        /// recipe, or one that fits its steps.
+        sparsity: Share = |recipe, Share(sparsity)| match &mut recipe.pruning {
+            Some(spec) => spec.target_sparsity = sparsity,
+            pruning => *pruning = Some(PruningSpec::to(sparsity).over(recipe.steps)),
+        };
     }
 }
 

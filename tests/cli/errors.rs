@@ -74,8 +74,8 @@ fn what_cannot_be_trained_is_named() {
     let Some(folder) = Folder::with_gpu() else { return };
     let cases: &[(&str, &[&str])] = &[
         ("--lr 0", &["`lr`: 0 must be above 0"]),
-        ("--steps 0", &["`number_of_steps`: 0"]),
-        ("--batch 0", &["`batch_size`: 0"]),
+        ("--steps 0", &["--steps: 0"]),
+        ("--batch 0", &["--batch: 0"]),
         ("--trace-every-n-steps 0", &["`trace_every_n_steps`: 0"]),
         ("--steps 9", &["first mask update would be at step 10", "the run ends at step 9"]),
         ("--lr 1e38 --steps 20", &["not finite", "learning rate"]),
@@ -85,7 +85,7 @@ fn what_cannot_be_trained_is_named() {
     }
     assert_eq!(folder.list("."), ["run"], "of the run that began and failed");
     let never = "target_sparsity=0.5,sparsity_function_begin_step=50";
-    let args = format!("train --no-baseline --steps 40 --pruning {never} --logdir run");
+    let args = format!("train --no-baseline --steps 40 --pruning {never} --logdir never");
     folder.run(&args).fails(2, &["`pruning`", "sparsity_function_begin_step 50"]);
 }
 
@@ -178,8 +178,10 @@ fn a_logdir_in_use_is_left_alone() {
     folder.run(&train("--steps 20 --logdir run")).ok();
     // Another run's logdir: its recipe stays as well.
     let recipe = folder.read("run/recipe.toml");
-    folder.run(&train("--steps 30 --seed 9 --logdir run")).fails(2, &["seed 1", "seed 9"]);
-    folder.run("train --model mlp:9 --steps 30 --logdir run").fails(2, &["mlp:25-5", "mlp:9"]);
+    folder.run(&train("--steps 30 --seed 9 --logdir run")).fails(2, &["seed 1 -> 9", "--override"]);
+    folder
+        .run("train --model mlp:9 --steps 30 --logdir run")
+        .fails(2, &["model mlp:25-5 -> mlp:9"]);
     assert!(folder.read("run/recipe.toml") == recipe, "the recipe is that of the run");
 }
 

@@ -14,6 +14,8 @@ mod models;
 #[path = "../common/needs.rs"]
 mod needs;
 mod own_data;
+mod papercuts;
+mod past;
 #[path = "../common/paths.rs"]
 mod paths;
 mod prune;

@@ -28,9 +28,9 @@ fn whole_way(folder: &Folder, model: &str, data: &str, more: &str) -> Value {
     let evaluated = folder.run("eval straight --json").json();
     assert_eq!(evaluated["test_accuracy"], straight["test_accuracy"], "{model}");
     folder.run("export straight -o model.safetensors --force").ok();
-    let length = if data.starts_with("text") { "--length 6 --batch 4" } else { "" };
+    let batch = if data.starts_with("text") { "--batch 4" } else { "" };
     let exported =
-        folder.run(&format!("eval model.safetensors --data {data} {length} --json")).json();
+        folder.run(&format!("eval model.safetensors --data {data} {batch} --json")).json();
     // A text that is named is read whole, a known set gives its test half.
     let evaluated = match data.starts_with("text") {
         true => folder.run(&format!("eval straight --data {data} --json")).json(),

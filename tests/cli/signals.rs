@@ -36,7 +36,7 @@ fn step(folder: &Folder, logdir: &str) -> u64 {
 #[test]
 fn a_checkpoint_on_request() {
     let Some(folder) = Folder::with_gpu() else { return };
-    let mut command = folder.command(&format!("{RUN} asked --steps 3000"));
+    let mut command = folder.command(&format!("{RUN} asked --steps 3000 --save-secs 0"));
     let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
     let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let mut saved = Vec::new();
