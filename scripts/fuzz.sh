@@ -14,7 +14,7 @@ TMPDIR=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
 
-for target in checkpoint rows spec; do
+for target in checkpoint rows spec weights; do
     mkdir -p "fuzz/corpus/$target"
     cargo fuzz run --dev --sanitizer none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
         -max_total_time="$seconds" -max_len=4096 -timeout=10 -dict="fuzz/$target.dict"

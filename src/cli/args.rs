@@ -78,6 +78,7 @@ Examples:
   secateur prune model.safetensors -o pruned.safetensors --sparsity 0.5
   secateur prune model.safetensors -o pruned.safetensors --pattern 2:4 --exclude 'embed|lm_head'
   secateur prune model.safetensors.index.json -o pruned/ --sparsity 0.7 --scope global
+  secateur prune llama/ -o llama-pruned/ --sparsity 0.5
   secateur prune logs/digits-001/dense -o pruned.safetensors --sparsity 0.6 --score wanda";
 
 const TRAIN_EXAMPLES: &str = "\
@@ -192,7 +193,8 @@ pub struct Export {
 
 #[derive(Debug, ClapArgs)]
 pub struct Inspect {
-    /// A safetensors file, a checkpoint, or a logdir: its newest valid checkpoint.
+    /// A safetensors file, an index (*.index.json) of several, a folder with either, a checkpoint,
+    /// or a logdir: its newest valid checkpoint.
     pub file: PathBuf,
     /// Folder for a picture (PNG) of each mask of a checkpoint: white stays, black is pruned.
     #[arg(long)]
@@ -204,10 +206,11 @@ pub struct Inspect {
 
 #[derive(Debug, ClapArgs)]
 pub struct Prune {
-    /// A safetensors file, or the index (*.index.json) of a checkpoint of several; with a score
-    /// that needs data, a network that secateur has trained.
+    /// A safetensors file, an index (*.index.json) of several, a folder with either, a checkpoint,
+    /// or a logdir: its newest valid checkpoint. With a score that needs data, a network that
+    /// secateur has trained.
     pub input: PathBuf,
-    /// File to write; for an index, the folder. Never the input.
+    /// File to write; for an index or a folder with weights, the folder. Never the input.
     #[arg(short, long)]
     pub output: PathBuf,
     /// Share of the weights to prune, 0 to 1: exactly round(N * sparsity), lowest |w| first, of

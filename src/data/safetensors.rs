@@ -14,7 +14,7 @@ pub(super) fn rows(path: &Path, options: &OpenOptions, schema: Option<&Schema>) 
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| {
         let message = match foreign(path, " but ") {
             but if but.is_empty() => format!("no whole safetensors file: {error}"),
-            but => format!("no safetensors file{but}"),
+            but => format!("no whole safetensors file{but}"),
         };
         Error::file(path, message)
     })?;

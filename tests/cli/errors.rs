@@ -125,8 +125,14 @@ fn a_logdir_that_cannot_be_made_is_named() {
     let Some(folder) = Folder::with_gpu() else { return };
     folder.write("file", "");
     let run = folder.run(&train("--steps 45 --logdir file/run"));
-    assert_eq!(run.err.matches("os error").count(), 1, "{}", run.err);
-    run.fails(2, &["cannot create", "file/run"]);
+    assert_eq!(run.err.matches("is a file").count(), 1, "{}", run.err);
+    run.fails(2, &["file: is a file; name a folder"]);
+    #[cfg(target_os = "linux")]
+    {
+        let run = folder.run(&train("--steps 45 --logdir /proc/none"));
+        assert_eq!(run.err.matches("os error").count(), 1, "{}", run.err);
+        run.fails(2, &["cannot create /proc/none"]);
+    }
 }
 
 #[test]
@@ -191,7 +197,7 @@ fn a_refused_run_leaves_nothing() {
     let Some(folder) = Folder::with_gpu() else { return };
     let refused = [
         ("train --steps 9 --no-baseline --pruning sparsity_function_begin_step=50", "`pruning`"),
-        ("train --model lenet5 --no-baseline --pruning none --steps 5", "lenet5"),
+        ("train --model lenet5 --no-baseline --pruning none --steps 5", "does not fit"),
         (
             "train --batch 100000 --no-baseline --pruning none --steps 5 --memory-budget 1MB",
             "budget",

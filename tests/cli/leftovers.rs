@@ -20,6 +20,9 @@ fn large() -> Vec<u8> {
 }
 
 fn temporaries(folder: &Folder, dir: &str) -> Vec<String> {
+    if !folder.path(dir).is_dir() {
+        return Vec::new();
+    }
     let is_temporary = |name: &String| name.starts_with(".tmp-");
     folder.list(dir).into_iter().filter(is_temporary).collect()
 }
@@ -28,9 +31,10 @@ fn temporaries(folder: &Folder, dir: &str) -> Vec<String> {
 fn pruning(folder: &Folder, args: &str, dir: &str) -> Child {
     let mut command = folder.command(args);
     command.stdout(Stdio::null()).stderr(Stdio::null());
+    let before = temporaries(folder, dir);
     let mut child = command.spawn().expect("the program starts");
     let begun = Instant::now();
-    while !folder.path(dir).is_dir() || temporaries(folder, dir).is_empty() {
+    while temporaries(folder, dir).iter().all(|name| before.contains(name)) {
         assert!(child.try_wait().expect("a child").is_none(), "it was done before it was seen");
         assert!(begun.elapsed() < Duration::from_secs(60), "it never began its output");
         sleep(Duration::from_millis(1));

@@ -19,5 +19,6 @@ mod session;
 #[path = "../common/shared.rs"]
 mod shared;
 mod shared_device;
+mod small_tensors;
 mod training;
 mod tuning;

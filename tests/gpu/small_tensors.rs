@@ -1,0 +1,54 @@
+//! Pruning of files of many small tensors.
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensors, serialize_to_file};
+use secateur::kernels::{bit, topk_reference};
+use secateur::oneshot::{Options, prune_file};
+use secateur::prune::{Pattern, pruned_count};
+
+use crate::common::{Noise, gpu};
+
+/// What is so small that a submission takes longer than sorting it is ranked on the host: the bits
+/// are those of the device, whose chunks begin where the host's end.
+#[test]
+fn the_smallest_tensors_take_no_submission_each() {
+    let Some(gpu) = gpu() else { return };
+    let mut noise = Noise::new(12);
+    // Three hundred tensors of `len` values, of which many are equal.
+    let mut seconds = |len: usize, options: &Options| {
+        let data: Vec<f32> =
+            noise.below(300 * len, 700).iter().map(|&c| c as f32 - 350.0).collect();
+        let names: Vec<String> = (0..300).map(|i| format!("{i:03}.weight")).collect();
+        let bytes: Vec<u8> = data.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let view = |(name, bytes): (&String, _)| {
+            (name.clone(), TensorView::new(Dtype::F32, vec![1, len], bytes).unwrap())
+        };
+        let views: Vec<_> = names.iter().zip(bytes.chunks(4 * len)).map(view).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
+        serialize_to_file(views, None, &input).unwrap();
+        let begun = std::time::Instant::now();
+        prune_file(gpu, &input, &output, options, &mut |_, _| {}).unwrap();
+        let seconds = begun.elapsed().as_secs_f64();
+        let after = std::fs::read(&output).unwrap();
+        let read = SafeTensors::deserialize(&after).unwrap();
+        if options.pattern == Pattern::Element {
+            for (name, values) in names.iter().zip(data.chunks(len)) {
+                let count = pruned_count(len as u64, options.sparsity) as usize;
+                let mask = topk_reference(values, None, count);
+                let kept = |(i, v): (usize, &f32)| if bit(&mask, i) { *v } else { 0.0 };
+                let want = values.iter().enumerate().map(kept).flat_map(|v| v.to_le_bytes());
+                assert!(read.tensor(name).unwrap().data().iter().copied().eq(want), "{name}");
+            }
+        }
+        seconds
+    };
+    let nm = Options { pattern: Pattern::Nm { n: 2, m: 4 }, ..Options::default() };
+    for options in [Options { sparsity: 0.37, ..Options::default() }, nm] {
+        // A first one of each pays for pipelines.
+        let [host, device] = [4_096, 4_100].map(|len| {
+            seconds(len, &options);
+            seconds(len, &options)
+        });
+        assert!(host * 1.5 < device, "{:?}: {host} s, on the device {device} s", options.pattern);
+    }
+}
