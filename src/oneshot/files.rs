@@ -6,6 +6,9 @@ use serde::Deserialize;
 
 use super::Place;
 use super::options::Options;
+use crate::checkpoint::{MANIFEST_FILE, Manifest};
+use crate::prune::OwnModel;
+use crate::session::{MODEL, SCHEMA};
 use crate::storage::{Header, Replace, TensorInfo, replace};
 use crate::{Error, Result};
 
@@ -26,7 +29,8 @@ struct Index {
 }
 
 impl Files {
-    pub(super) fn open(input: &Path, output: &Path, options: &Options) -> Result<Self> {
+    /// Opens what is at `input`, to be written to `output` where there is one.
+    pub(super) fn open(input: &Path, output: Option<&Path>, options: &Options) -> Result<Self> {
         let is_index = input.extension().is_some_and(|e| e == "json");
         let (sources, targets, index) = if is_index {
             let bytes = std::fs::read(input).map_err(Error::io("read", input))?;
@@ -43,20 +47,18 @@ impl Files {
                 }
             }
             let folder = input.parent().unwrap_or(Path::new(""));
-            let copy = output.join(input.file_name().unwrap_or_default());
             let sources: Vec<PathBuf> = names.iter().map(|n| folder.join(n)).collect();
-            let targets = names.iter().map(|n| output.join(n)).collect();
-            (sources, targets, Some((bytes, copy)))
+            let target = |output: &Path| names.iter().map(|n| output.join(n)).collect();
+            let name = input.file_name().unwrap_or_default();
+            let index = output.map(|output| (bytes, output.join(name)));
+            (sources, output.map_or_else(Vec::new, target), index)
         } else {
-            (vec![input.to_owned()], vec![output.to_owned()], None)
+            (vec![input.to_owned()], output.map(Path::to_owned).into_iter().collect(), None)
         };
         for (source, target) in sources.iter().zip(&targets) {
             refuse_overwriting(source, target, options.force)?;
         }
         let inputs = sources.iter().map(|s| Header::open(s)).collect::<Result<_>>()?;
-        if index.is_some() {
-            std::fs::create_dir_all(output).map_err(Error::io("create", output))?;
-        }
         Ok(Self { inputs, targets, outputs: Vec::new(), index })
     }
 
@@ -76,21 +78,30 @@ impl Files {
         &self.inputs[file].tensors[tensor]
     }
 
-    pub(super) fn names(&self) -> Vec<&str> {
-        self.inputs.iter().flat_map(|f| f.tensors.iter().map(|t| t.name.as_str())).collect()
-    }
-
     pub(super) fn bytes(&self) -> u64 {
         self.inputs.iter().flat_map(|f| f.tensors.iter().map(|t| t.bytes)).sum()
     }
 
-    /// The tensors that `options` prune, in the order of files and bytes.
-    pub(super) fn selected(&self, options: &Options) -> Vec<Place> {
+    /// All tensors, in the order of files and bytes.
+    pub(super) fn places(&self) -> Vec<Place> {
         let of = |(file, header): (usize, &Header)| {
-            let chosen = |t: &usize| options.selects(&header.tensors[*t]);
-            (0..header.tensors.len()).filter(chosen).map(move |t| (file, t)).collect::<Vec<_>>()
+            (0..header.tensors.len()).map(move |tensor| (file, tensor))
         };
         self.inputs.iter().enumerate().flat_map(of).collect()
+    }
+
+    /// The network of ours that the files say they are.
+    pub(super) fn own_model(&self) -> Option<OwnModel> {
+        let input = self.inputs.first()?;
+        let said = |key: &str| input.metadata.get(key);
+        if let Some(model) = said(MODEL) {
+            let schema = said(SCHEMA).and_then(|json| serde_json::from_str(json).ok());
+            return OwnModel::of(model, schema.as_ref());
+        }
+        // A checkpoint's weights: its manifest is one line, with a checksum behind it.
+        let text = std::fs::read_to_string(input.path.with_file_name(MANIFEST_FILE)).ok()?;
+        let manifest: Manifest = serde_json::from_str(text.lines().next()?).ok()?;
+        OwnModel::of(&manifest.model, manifest.schema.as_ref())
     }
 
     pub(super) fn read(&mut self, file: usize, offset: u64, buffer: &mut [u8]) -> Result<()> {
@@ -99,6 +110,9 @@ impl Files {
 
     /// Begins the output of `file`: its header is that of the input.
     pub(super) fn begin(&mut self, file: usize) -> Result<()> {
+        if let (Some(_), Some(folder)) = (&self.index, self.targets[file].parent()) {
+            std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        }
         let mut output = Replace::create(&self.targets[file])?;
         output.write(&self.inputs[file].bytes)?;
         self.outputs.push(output);

@@ -202,10 +202,11 @@ impl Ranker {
     /// The N:M mask of the first `filled` elements of the chunk.
     pub(super) fn nm(&self, filled: usize) -> Result<Masked> {
         let nm = self.nm.ok_or_else(|| Error::argument("pattern", "made without groups"))?;
-        self.pad(filled);
+        // Groups of zeros: what is pruned of them is no threshold.
+        self.fill(filled, 0.0);
         self.program.upload(&self.gpu, self.mask_state, &[MaskState::default()]);
         self.run(&[nm])?;
-        self.masked(filled)
+        self.masked(self.len)
     }
 
     /// The highest score that the ranking prunes.
@@ -214,9 +215,13 @@ impl Ranker {
         Ok(f32::from_bits(state[0].score))
     }
 
-    /// Fills what is behind the first `filled` elements.
+    /// Fills what is behind the first `filled` elements with what is never pruned.
     fn pad(&self, filled: usize) {
-        let piece = vec![PADDING; (self.len - filled).min(1 << 16)];
+        self.fill(filled, PADDING);
+    }
+
+    fn fill(&self, filled: usize, value: f32) {
+        let piece = vec![value; (self.len - filled).min(1 << 16)];
         for first in (filled..self.len).step_by(1 << 16) {
             self.put(first, &piece[..piece.len().min(self.len - first)]);
         }
@@ -230,6 +235,7 @@ impl Ranker {
         encoder.submit()
     }
 
+    /// What the last run left, of which all behind the first `filled` elements are NaN.
     fn masked(&self, filled: usize) -> Result<Masked> {
         let bits = self.program.download(&self.gpu, self.mask)?;
         let state: Vec<MaskState> = self.program.download(&self.gpu, self.mask_state)?;

@@ -12,10 +12,13 @@ mod models;
 #[path = "../common/needs.rs"]
 mod needs;
 mod own_data;
+mod own_roles;
 #[path = "../common/paths.rs"]
 mod paths;
 mod prune;
+mod roles;
 #[cfg(unix)]
 mod signals;
+mod tensors;
 mod train;
 mod usage;
