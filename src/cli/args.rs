@@ -71,12 +71,16 @@ impl Default for Command {
 }
 
 const PRUNE_EXAMPLES: &str = "\
-Float tensors of rank 2 and more are pruned: f32, f16 and bf16, which stay what they are. All other
-tensors, and all metadata, are copied.
+The weights of products are pruned: f32, f16 and bf16, which stay what they are. Of a network of
+secateur's own its layers say which these are, of others the names, shapes and dtypes of the field's
+layouts: docs/files.md has the tables. Embeddings, heads, routers, norms, statistics and constants
+are copied, and so is all metadata; --dry-run says for each tensor what it is taken for, and why.
+Quantised files are refused.
 
 Examples:
+  secateur prune model.safetensors --sparsity 0.5 --dry-run
   secateur prune model.safetensors -o pruned.safetensors --sparsity 0.5
-  secateur prune model.safetensors -o pruned.safetensors --pattern 2:4 --exclude 'embed|lm_head'
+  secateur prune model.safetensors -o pruned.safetensors --pattern 2:4 --include 'lm_head'
   secateur prune model.safetensors.index.json -o pruned/ --sparsity 0.7 --scope global
   secateur prune llama/ -o llama-pruned/ --sparsity 0.5
   secateur prune logs/digits-001/dense -o pruned.safetensors --sparsity 0.6 --score wanda";
@@ -211,8 +215,11 @@ pub struct Prune {
     /// secateur has trained.
     pub input: PathBuf,
     /// File to write; for an index or a folder with weights, the folder. Never the input.
-    #[arg(short, long)]
-    pub output: PathBuf,
+    #[arg(short, long, required_unless_present = "dry_run")]
+    pub output: Option<PathBuf>,
+    /// Say what each tensor is taken for, why, and what would become of it; write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
     /// Share of the weights to prune, 0 to 1: exactly round(N * sparsity), lowest |w| first, of
     /// equal ones the later first, infinite ones last. N:M patterns say it themselves.
     #[arg(long)]
@@ -221,15 +228,15 @@ pub struct Prune {
     /// of each output unit, as Wanda's paper does.
     #[arg(long, value_enum, default_value_t)]
     pub scope: Scope,
-    /// `unstructured`; `N:M` like 2:4: of every M along the last axis N are left; or `block:HxW`
-    /// like block:4x4: by the mean of |w| over blocks of a matrix, the last axis being its columns.
+    /// `unstructured`; `N:M` like 2:4: of every M along the inputs of a sum N are left, and weights
+    /// whose inputs M does not divide stay dense; or `block:HxW` like block:4x4: by the mean of |w|
+    /// over blocks of a matrix, the last axis being its columns.
     #[arg(long, default_value = "unstructured")]
     pub pattern: String,
     /// What ranks the weights: `magnitude`; or by running data through a network that secateur has
     /// trained (a checkpoint, a logdir, or what `export` wrote): `wanda`, |w| times the length of
     /// its input; `saliency`, |w * gradient| of the last batch; `movement`, what a step of descent
-    /// would do to |w|. There each output unit keeps its highest weight, and N:M runs along the
-    /// inputs.
+    /// would do to |w|. There each output unit keeps its highest weight.
     #[arg(long, default_value = "magnitude", value_parser = score)]
     pub score: Score,
     #[command(flatten)]
@@ -237,12 +244,19 @@ pub struct Prune {
     /// With such a score, how many training rows are run through the network.
     #[arg(long, default_value_t = 1024)]
     pub rows: usize,
-    /// Prune only the tensors whose name this regular expression is found in.
-    #[arg(long)]
+    /// The axis of the inputs, along which groups of N:M run, of all weights: 0 is the first, -1 the
+    /// last. By default each tensor's name and shape say it.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub axis: Option<isize>,
+    /// Prune also the tensors whose name this regular expression is found in, whatever they are.
+    #[arg(long, value_name = "REGEX")]
     pub include: Option<String>,
-    /// Leave the tensors whose name this regular expression is found in.
-    #[arg(long)]
+    /// Leave the tensors whose name this regular expression is found in; goes before the others.
+    #[arg(long, value_name = "REGEX")]
     pub exclude: Option<String>,
+    /// Prune only the weights whose name this regular expression is found in.
+    #[arg(long, value_name = "REGEX")]
+    pub only: Option<String>,
     /// Replace an output that is there.
     #[arg(long)]
     pub force: bool,

@@ -5,32 +5,34 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use secateur::data::Batches;
 use secateur::gpu::Gpu;
-use secateur::oneshot::{Options, Report, TensorReport};
-use secateur::prune::{LayerSparsity, Pruning, PruningSpec};
-use secateur::session::{MaskSparsity, Session};
-use secateur::storage::{Dtype, check_output};
+use secateur::oneshot::{self, Fate, Options, Report, Survey};
+use secateur::prune::{Pruning, PruningSpec, Role, TensorTarget};
+use secateur::storage::check_output;
 
 use super::args::Prune;
 use super::model::Trained;
 
+/// What would become of the tensors of the network at the input.
+pub fn survey(args: &Prune, options: &Options) -> Result<Survey> {
+    planned(&open(args)?, args, options)
+}
+
 /// Prunes the network at the input into an exported file.
-pub fn prune(gpu: &Gpu, args: &Prune, options: &Options) -> Result<Report> {
-    let name = args.output.display();
+pub fn prune(gpu: &Gpu, args: &Prune, output: &Path, options: &Options) -> Result<Report> {
+    let name = output.display();
     ensure!(
-        args.output.extension().is_some_and(|e| e == "safetensors"),
+        output.extension().is_some_and(|e| e == "safetensors"),
         "-o {name}: must end in .safetensors"
     );
     let same = |path: &Path| path.canonicalize().ok();
-    let is_input = same(&args.output).is_some_and(|output| Some(output) == same(&args.input));
+    let is_input = same(output).is_some_and(|output| Some(output) == same(&args.input));
     ensure!(!is_input, "-o {name} is the input; write to another file");
-    check_output(&args.output, args.force)?;
+    check_output(output, args.force)?;
 
-    let trained = Trained::open(&args.input)
-        .with_context(|| format!("--score {} needs a trained network", args.score))?;
-    let names: Vec<&str> = trained.file.weights.iter().map(|w| w.name.as_str()).collect();
-    options.check_matches(&names, names.len())?;
+    let trained = open(args)?;
+    let survey = planned(&trained, args, options)?;
     let train = trained.train_rows(&args.data)?;
-    let op = Pruning::new(spec(args, options, &names))?.mask_update_op();
+    let op = Pruning::new(spec(args, options, &survey))?.mask_update_op();
     let (batch, input) = (trained.batch(None, &train), trained.input(&train));
     let mut session = trained.file.session_for(gpu, batch, &input, &op)?;
     let rows = Arc::new(train.head(args.rows)?);
@@ -40,31 +42,47 @@ pub fn prune(gpu: &Gpu, args: &Prune, options: &Options) -> Result<Report> {
     session.calibrate(&mut batches)?;
     let masks = session.update_masks(options.sparsity)?;
 
-    session.model_file()?.write(&args.output)?;
-    let tensors = reports(&session, &masks.tensors)?;
-    Ok(Report { sparsity: masks.sparsity(), tensors, files: Default::default() })
+    session.model_file()?.write(output)?;
+    let layers = session.layers()?;
+    let after = survey.tensors.iter().map(|plan| {
+        let threshold = masks.tensors.iter().find(|m| m.name == plan.name).map(|m| m.threshold);
+        let layer = layers.iter().find(|l| l.name == plan.name);
+        (layer.map(|l| l.nonzero), threshold)
+    });
+    let after: Vec<_> = after.collect();
+    Ok(Report::new(survey, &after, Default::default()))
 }
 
-fn spec(args: &Prune, options: &Options, names: &[&str]) -> PruningSpec {
+fn open(args: &Prune) -> Result<Trained> {
+    Trained::open(&args.input)
+        .with_context(|| format!("--score {} needs a trained network", args.score))
+}
+
+/// Which tensors are pruned: such a score knows those that training masks.
+fn planned(trained: &Trained, args: &Prune, options: &Options) -> Result<Survey> {
+    ensure!(options.axis.is_none(), "--axis is for files: a network's layers say where inputs are");
+    let survey = oneshot::survey_model(&trained.file, options)?;
+    let masked = |role| role == Role::Weight;
+    let beyond = survey.tensors.iter().find(|t| t.fate == Fate::Pruned && !masked(t.role));
+    if let Some(tensor) = beyond {
+        let (name, why, score) = (&tensor.name, &tensor.why, &args.score);
+        anyhow::bail!(
+            "{name} has no mask, which --score {score} needs ({why}); --score magnitude prunes it"
+        );
+    }
+    Ok(survey)
+}
+
+fn spec(args: &Prune, options: &Options, survey: &Survey) -> PruningSpec {
     let [block_height, block_width] = options.block.unwrap_or([1, 1]).map(i64::from);
-    let dense = names.iter().filter(|name| !options.admits(name));
+    // The whole name: as part of another's it would leave that one dense too.
+    let whole = |name: &str| TensorTarget::new(format!("^{}$", regex::escape(name)), 0.0);
+    let dense = survey.tensors.iter().filter(|t| t.fate == Fate::Dense && t.role == Role::Weight);
     PruningSpec::to(options.sparsity)
         .score(args.score.clone())
         .scope(options.scope)
         .pattern(options.pattern)
         .block_height(block_height)
         .block_width(block_width)
-        .do_not_prune(dense.map(|name| (*name).to_owned()).collect())
-}
-
-fn reports(session: &Session, masks: &[MaskSparsity]) -> Result<Vec<TensorReport>> {
-    let report = |layer: LayerSparsity| TensorReport {
-        threshold: masks.iter().find(|m| m.name == layer.name).map(|m| m.threshold),
-        shape: layer.shape.iter().map(|&d| d as usize).collect(),
-        dtype: Dtype::F32.to_string(),
-        sparsity: Some(layer.sparsity),
-        nonzero: Some(layer.nonzero),
-        name: layer.name,
-    };
-    Ok(session.layers()?.into_iter().map(report).collect())
+        .weight_sparsity_map(dense.map(|t| whole(&t.name)).collect())
 }

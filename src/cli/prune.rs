@@ -1,10 +1,11 @@
 //! `secateur prune`
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use secateur::oneshot::{self, Options, TensorReport};
-use secateur::prune::{Pattern, Scope, Score, TensorPattern};
+use secateur::oneshot::{self, Fate, Options, Survey, TensorPlan, TensorReport};
+use secateur::prune::{Pattern, Role, Scope, Score, TensorPattern};
 use serde::Serialize;
 
 use super::args::Prune;
@@ -25,8 +26,23 @@ struct Report {
     seconds: f64,
 }
 
+/// What `--dry-run --json` prints.
+#[derive(Debug, Serialize)]
+struct DryRun {
+    dry_run: bool,
+    input: String,
+    pattern: String,
+    #[serde(flatten)]
+    survey: Survey,
+}
+
 pub fn run(args: &Prune) -> Result<Verdict> {
     let options = options(args)?;
+    if args.dry_run {
+        return dry_run(args, &options);
+    }
+    // The parser asks for it.
+    let output = args.output.as_deref().unwrap_or(Path::new(""));
     let gpu = adapter::gpu(&args.common)?;
     let adapter = gpu.report();
     let (name, backend) = (adapter.name.clone(), adapter.backend.to_string());
@@ -40,24 +56,23 @@ pub fn run(args: &Prune) -> Result<Verdict> {
     };
     let begun = Instant::now();
     let report = match args.score {
-        Score::Magnitude => {
-            oneshot::prune_file(&gpu, &args.input, &args.output, &options, &mut progress)
-                .map_err(Into::into)
-        }
-        _ => calibrated::prune(&gpu, args, &options),
+        Score::Magnitude => oneshot::prune_file(&gpu, &args.input, output, &options, &mut progress)
+            .map_err(Into::into),
+        _ => calibrated::prune(&gpu, args, output, &options),
     };
     bar.finish_and_clear();
     let report = Report {
         adapter: name,
         backend,
         input: args.input.display().to_string(),
-        output: args.output.display().to_string(),
+        output: output.display().to_string(),
         scope: options.scope,
         pattern: args.pattern.clone(),
         score: args.score.clone(),
         report: report?,
         seconds: begun.elapsed().as_secs_f64(),
     };
+    warn(&report.report.warnings);
     if args.common.json {
         output::json(&report)?;
     } else {
@@ -96,9 +111,49 @@ fn options(args: &Prune) -> Result<Options> {
         block,
         include: regex("include", &args.include)?,
         exclude: regex("exclude", &args.exclude)?,
+        only: regex("only", &args.only)?,
+        axis: args.axis,
         force: args.force,
         chunk: None,
     })
+}
+
+fn dry_run(args: &Prune, options: &Options) -> Result<Verdict> {
+    let survey = match args.score {
+        Score::Magnitude => oneshot::survey_file(&args.input, options)?,
+        _ => calibrated::survey(args, options)?,
+    };
+    warn(&survey.warnings);
+    if args.common.json {
+        let (input, pattern) = (args.input.display().to_string(), args.pattern.clone());
+        output::json(&DryRun { dry_run: true, input, pattern, survey })?;
+        return Ok(Verdict::Done);
+    }
+    let axis = |t: &TensorPlan| t.axis.map_or_else(|| "-".to_owned(), |axis| axis.to_string());
+    let row = |t: &TensorPlan| {
+        let shape = output::shape(&t.shape);
+        let taken = t.role.to_string();
+        vec![t.name.clone(), t.dtype.clone(), shape, taken, fate(t.fate), axis(t), t.why.clone()]
+    };
+    let header = ["tensor", "dtype", "shape", "taken for", "becomes", "inputs' axis", "why"];
+    output::table(&header, header.len(), survey.tensors.iter().map(row).collect())?;
+    let pruned = survey.tensors.iter().filter(|t| t.fate == Fate::Pruned);
+    let elements = |t: &TensorPlan| t.shape.iter().map(|&d| d as u64).product::<u64>();
+    output::line(&format!(
+        "{} weights in {} of {} tensors would be pruned; nothing was written",
+        output::thousands(pruned.clone().map(elements).sum()),
+        pruned.count(),
+        survey.tensors.len(),
+    ))?;
+    Ok(Verdict::Done)
+}
+
+fn fate(fate: Fate) -> String {
+    format!("{fate:?}").to_lowercase()
+}
+
+fn warn(warnings: &[String]) {
+    warnings.iter().for_each(|warning| output::note(format_args!("warning: {warning}")));
 }
 
 fn print(report: &Report) -> Result<()> {
@@ -106,20 +161,30 @@ fn print(report: &Report) -> Result<()> {
         let threshold = t.threshold.map_or_else(|| "-".to_owned(), |t| format!("{t:.6}"));
         let nonzero = t.nonzero.map_or_else(|| "-".to_owned(), output::thousands);
         let sparsity = t.sparsity.map_or_else(|| "-".to_owned(), output::percent);
-        vec![t.name.clone(), t.dtype.clone(), output::shape(&t.shape), nonzero, sparsity, threshold]
+        let (plan, taken) = (&t.plan, t.plan.role.to_string());
+        let shape = output::shape(&plan.shape);
+        vec![plan.name.clone(), plan.dtype.clone(), shape, taken, nonzero, sparsity, threshold]
     };
-    let header = ["tensor", "dtype", "shape", "nonzero", "sparsity", "threshold"];
-    output::table(&header, 3, report.report.tensors.iter().map(row).collect())?;
-    let sparsity = output::percent(report.report.sparsity);
-    let files = &report.report.files;
-    for (what, names) in [("copied", &files.copied), ("not copied", &files.left_out)] {
+    let header = ["tensor", "dtype", "shape", "taken for", "nonzero", "sparsity", "threshold"];
+    let done = &report.report;
+    output::table(&header, 4, done.tensors.iter().map(row).collect())?;
+    for (role, names) in &done.dense {
+        // There are as many of them as layers, and nobody expects them to be pruned.
+        let names = match role {
+            Role::Vector | Role::Bias => format!("{} tensors", names.len()),
+            _ => names.join(", "),
+        };
+        output::line(&format!("left dense: {role}: {names}"))?;
+    }
+    for (what, names) in [("copied", &done.files.copied), ("not copied", &done.files.left_out)] {
         if !names.is_empty() {
             output::line(&format!("{what}: {}", names.join(", ")))?;
         }
     }
-    let pruned = report.report.tensors.iter().filter(|t| t.threshold.is_some()).count();
+    let [sparsity, whole] = [done.sparsity, done.whole_sparsity].map(output::percent);
+    let pruned = done.tensors.iter().filter(|t| t.plan.fate == Fate::Pruned).count();
     output::line(&format!(
-        "{sparsity} of {pruned} tensors pruned in {:.1} s: {}",
+        "{sparsity} of {pruned} tensors pruned, {whole} of the whole file, in {:.1} s: {}",
         report.seconds, report.output
     ))
 }

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use super::Place;
 use super::companions::Companions;
 use super::options::Options;
-use crate::checkpoint::{self, is_in};
-use crate::session::ModelFile;
+use crate::checkpoint::{self, MANIFEST_FILE, Manifest, is_in};
+use crate::prune::OwnModel;
+use crate::session::{MODEL, ModelFile, SCHEMA};
 use crate::storage::{Header, MadeFolder, Replace, TensorInfo, Weights, check_output};
 use crate::{Error, Result};
 
@@ -31,20 +32,27 @@ struct Folder {
 }
 
 impl Files {
-    /// Opens `input`: a checkpoint or a logdir, a folder with weights, an index, or a file.
-    pub(super) fn open(input: &Path, output: &Path, options: &Options) -> Result<Self> {
+    /// Opens `input`: a checkpoint or a logdir, a folder with weights, an index, or a file; to be
+    /// written to `output` where there is one.
+    pub(super) fn open(input: &Path, output: Option<&Path>, options: &Options) -> Result<Self> {
         let outputs = Vec::new();
+        let one = |inputs: Vec<Header>| {
+            let targets = output.map(Path::to_owned).into_iter().collect();
+            Self { inputs, targets, outputs: Vec::new(), folder: None }
+        };
         if input.is_dir() && is_in(input) {
             let found = ModelFile::of(&checkpoint::find(input)?)?;
-            check_output(output, options.force)?;
-            let inputs = vec![Header::from_bytes(&found.path, found.to_bytes()?)?];
-            return Ok(Self { inputs, targets: vec![output.to_owned()], outputs, folder: None });
+            output.map_or(Ok(()), |output| check_output(output, options.force))?;
+            return Ok(one(vec![Header::from_bytes(&found.path, found.to_bytes()?)?]));
         }
         let Weights { index, files: inputs, .. } = Weights::open(input)?;
         if index.is_none() && !input.is_dir() {
-            refuse_overwriting(&inputs[0].path, output, options.force)?;
-            return Ok(Self { inputs, targets: vec![output.to_owned()], outputs, folder: None });
+            output.map_or(Ok(()), |output| {
+                refuse_overwriting(&inputs[0].path, output, options.force)
+            })?;
+            return Ok(one(inputs));
         }
+        let Some(output) = output else { return Ok(one(inputs)) };
         let source = if input.is_dir() { Some(input) } else { input.parent() };
         let source = source.unwrap_or(Path::new("")).to_owned();
         let target = |path: &Path| output.join(path.file_name().unwrap_or_default());
@@ -77,21 +85,30 @@ impl Files {
         &self.inputs[file].tensors[tensor]
     }
 
-    pub(super) fn names(&self) -> Vec<&str> {
-        self.inputs.iter().flat_map(|f| f.tensors.iter().map(|t| t.name.as_str())).collect()
-    }
-
     pub(super) fn bytes(&self) -> u64 {
         self.inputs.iter().flat_map(|f| f.tensors.iter().map(|t| t.bytes)).sum()
     }
 
-    /// The tensors that `options` prune, in the order of files and bytes.
-    pub(super) fn selected(&self, options: &Options) -> Vec<Place> {
+    /// All tensors, in the order of files and bytes.
+    pub(super) fn places(&self) -> Vec<Place> {
         let of = |(file, header): (usize, &Header)| {
-            let chosen = |t: &usize| options.selects(&header.tensors[*t]);
-            (0..header.tensors.len()).filter(chosen).map(move |t| (file, t)).collect::<Vec<_>>()
+            (0..header.tensors.len()).map(move |tensor| (file, tensor))
         };
         self.inputs.iter().enumerate().flat_map(of).collect()
+    }
+
+    /// The network of ours that the files say they are.
+    pub(super) fn own_model(&self) -> Option<OwnModel> {
+        let input = self.inputs.first()?;
+        let said = |key: &str| input.metadata.get(key);
+        if let Some(model) = said(MODEL) {
+            let schema = said(SCHEMA).and_then(|json| serde_json::from_str(json).ok());
+            return OwnModel::of(model, schema.as_ref());
+        }
+        // A checkpoint's weights: its manifest is one line, with a checksum behind it.
+        let text = std::fs::read_to_string(input.path.with_file_name(MANIFEST_FILE)).ok()?;
+        let manifest: Manifest = serde_json::from_str(text.lines().next()?).ok()?;
+        OwnModel::of(&manifest.model, manifest.schema.as_ref())
     }
 
     pub(super) fn read(&mut self, file: usize, offset: u64, buffer: &mut [u8]) -> Result<()> {

@@ -6,22 +6,28 @@ mod companions;
 mod files;
 mod options;
 mod ranker;
+mod report;
 mod stream;
+mod survey;
 mod units;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 pub use companions::Companions;
-pub use options::{Options, Report, TensorReport};
+pub use options::Options;
+pub use report::{Report, TensorReport};
+pub use survey::{Fate, Survey, TensorPlan};
 
 use crate::gpu::Gpu;
-use crate::prune::{Pattern, Scope, pruned_count};
+use crate::prune::{OwnModel, Pattern, Scope, pruned_count, roles};
+use crate::session::ModelFile;
+use crate::storage::{Dtype, Tensor, TensorInfo};
 use crate::{Error, Result};
 use files::Files;
 use ranker::Ranker;
 use stream::Stream;
-use units::Units;
+use units::{Cut, Units};
 
 /// Most elements on the device at once: 64 MiB as f32.
 const CHUNK: u32 = 1 << 24;
@@ -45,11 +51,13 @@ pub fn prune_file(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Report> {
     options.validate()?;
-    let files = Files::open(input, output, options)?;
-    let selected: Vec<Place> = files.selected(options);
-    let names = files.names();
-    options.check_matches(&names, selected.len())?;
-    let count = |at: &Place| Units::new(files.tensor(*at), options.block).count();
+    let mut files = Files::open(input, Some(output), options)?;
+    let survey = survey_files(&mut files, options)?;
+    let places = files.places();
+    let planned = places.iter().zip(&survey.tensors).filter(|(_, plan)| plan.fate == Fate::Pruned);
+    let cuts: HashMap<Place, Cut> = planned.map(|(&at, plan)| (at, cut(options, plan))).collect();
+    let selected: Vec<Place> = places.into_iter().filter(|at| cuts.contains_key(at)).collect();
+    let count = |at: &Place| Units::new(files.tensor(*at), cuts[at]).count();
     let largest = selected.iter().map(count).max().unwrap_or(0);
     let bound = u32::try_from(gpu.report().max_binding / 4).unwrap_or(u32::MAX);
     let most = options.chunk.unwrap_or(CHUNK).min(bound).max(1);
@@ -57,12 +65,71 @@ pub fn prune_file(
     let passes = if options.scope == Scope::Global { 4 } else { 1 };
     let total = files.bytes()
         + (passes - 1) * selected.iter().map(|&at| files.tensor(at).bytes).sum::<u64>();
-    let stream = Stream { files, block: options.block, done: 0, total, progress };
-    Work { gpu, options, stream, chunk, rankers: HashMap::new() }.run(&selected)
+    let stream = Stream { files, cuts, done: 0, total, progress };
+    let work = Work { gpu, options, stream, chunk, rankers: HashMap::new() };
+    let (after, companions) = work.run(&selected)?;
+    Ok(Report::new(survey, &after, companions))
+}
+
+/// What [`prune_file`] would do to each tensor of `input`, and why. Writes nothing, and needs no
+/// device.
+///
+/// # Errors
+/// As [`prune_file`], but for what only the values or the output can say.
+pub fn survey_file(input: &Path, options: &Options) -> Result<Survey> {
+    options.validate()?;
+    survey_files(&mut Files::open(input, None, options)?, options)
+}
+
+/// The same for a network of ours.
+///
+/// # Errors
+/// As [`survey_file`].
+pub fn survey_model(file: &ModelFile, options: &Options) -> Result<Survey> {
+    let info = |t: &Tensor| TensorInfo {
+        name: t.name.clone(),
+        dtype: Dtype::F32,
+        shape: t.shape.clone(),
+        offset: 0,
+        bytes: 4 * t.data.len() as u64,
+    };
+    let infos: Vec<TensorInfo> = file.weights.iter().map(info).collect();
+    let tensors: Vec<&TensorInfo> = infos.iter().collect();
+    let own = OwnModel::of(&file.network, file.schema.as_ref());
+    Survey::new(&tensors, roles(&tensors, own.as_ref()), options)
+}
+
+fn survey_files(files: &mut Files, options: &Options) -> Result<Survey> {
+    let (places, own) = (files.places(), files.own_model());
+    let tensors: Vec<&TensorInfo> = places.iter().map(|&at| files.tensor(at)).collect();
+    let mut taken = roles(&tensors, own.as_ref());
+    let suspects = taken.iter().zip(&tensors).map(|(taken, t)| taken.is_suspect(t));
+    let suspects: Vec<usize> =
+        suspects.enumerate().filter(|(_, suspect)| *suspect).map(|(i, _)| i).collect();
+    for i in suspects {
+        if stream::is_mask(files, places[i])? {
+            taken[i] = taken[i].clone().holding_a_mask();
+        }
+    }
+    let tensors: Vec<&TensorInfo> = places.iter().map(|&at| files.tensor(at)).collect();
+    Survey::new(&tensors, taken, options)
+}
+
+/// How a tensor that is pruned is cut.
+fn cut(options: &Options, plan: &TensorPlan) -> Cut {
+    match (options.pattern, options.block, plan.axis) {
+        (Pattern::Nm { m, .. }, _, Some(axis)) => Cut::Groups { m, axis },
+        (_, Some(block), _) => Cut::Blocks(block),
+        _ => Cut::Elements,
+    }
 }
 
 /// Which file, and which of its tensors.
 type Place = (usize, usize);
+
+/// How many elements of a tensor are not zero afterwards, where that can be told, and the threshold
+/// of one that was pruned.
+type After = (Option<u64>, Option<f32>);
 
 struct Work<'a> {
     gpu: &'a Gpu,
@@ -75,42 +142,29 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn run(mut self, selected: &[Place]) -> Result<Report> {
+    /// What became of each tensor, and of the files beside the weights.
+    fn run(mut self, selected: &[Place]) -> Result<(Vec<After>, Companions)> {
         let mut all = None;
         if self.options.scope == Scope::Global {
             let mut ranker = self.ranker(self.chunk)?;
             all = Some(self.rank(&mut ranker, selected)?);
             self.rankers.insert(self.chunk, ranker);
         }
-        let chosen: HashSet<Place> = selected.iter().copied().collect();
-        let (mut tensors, mut pruned) = (Vec::new(), [0, 0]);
+        let mut after = Vec::new();
         for file in 0..self.stream.files.len() {
             self.stream.files.begin(file)?;
             for tensor in 0..self.stream.files.tensors(file).len() {
                 let at = (file, tensor);
-                let threshold = chosen.contains(&at).then(|| self.prune(at, all)).transpose()?;
-                let (threshold, nonzero) = match threshold {
-                    Some((threshold, nonzero)) => (Some(threshold), Some(nonzero)),
-                    None => (None, self.stream.copy(at)?),
-                };
-                let info = self.stream.files.tensor(at);
-                let len = info.len();
-                if let (Some(nonzero), Some(_)) = (nonzero, threshold) {
-                    pruned = [pruned[0] + len - nonzero, pruned[1] + len];
-                }
-                tensors.push(TensorReport {
-                    name: info.name.clone(),
-                    shape: info.shape.clone(),
-                    dtype: info.dtype.to_string(),
-                    sparsity: nonzero
-                        .map(|n| if len == 0 { 0.0 } else { 1.0 - n as f64 / len as f64 }),
-                    nonzero,
-                    threshold,
+                after.push(match self.stream.cuts.contains_key(&at) {
+                    true => {
+                        let (left, threshold) = self.prune(at, all)?;
+                        (Some(left), Some(threshold))
+                    }
+                    false => (self.stream.copy(at)?, None),
                 });
             }
         }
-        let files = self.stream.files.finish()?;
-        Ok(Report { sparsity: pruned[0] as f64 / pruned[1].max(1) as f64, tensors, files })
+        Ok((after, self.stream.files.finish()?))
     }
 
     /// Length of the chunks for tensors of `len` units: a few lengths serve all.
@@ -128,9 +182,9 @@ impl Work<'_> {
         self.rankers.remove(&len).map_or_else(|| Ranker::new(self.gpu, len, m), Ok)
     }
 
-    /// Prunes one tensor into the output, by the ranking of `all` where there is one: its
-    /// threshold, and how many elements are left.
-    fn prune(&mut self, at: Place, all: Option<f32>) -> Result<(f32, u64)> {
+    /// Prunes one tensor into the output, by the ranking of `all` where there is one: how many
+    /// elements are left, and its threshold.
+    fn prune(&mut self, at: Place, all: Option<f32>) -> Result<(u64, f32)> {
         let units = self.units(at)?;
         // The ranking of all is on the device of one ranker.
         let key = if all.is_some() { self.chunk } else { self.chunk_len(units.count()) };
@@ -139,8 +193,7 @@ impl Work<'_> {
         let whole = chunks.len() == 1;
         let mut threshold = all.unwrap_or(0.0);
         let nm = match self.options.pattern {
-            Pattern::Nm { n, m } => {
-                self.check_groups(at, n, m)?;
+            Pattern::Nm { n, .. } => {
                 ranker.begin_one(n);
                 true
             }
@@ -171,7 +224,7 @@ impl Work<'_> {
             threshold = ranker.threshold()?;
         }
         self.rankers.insert(key, ranker);
-        Ok((threshold, left))
+        Ok((left, threshold))
     }
 
     /// What is ranked of a tensor.
@@ -180,8 +233,12 @@ impl Work<'_> {
         if units.across() > self.chunk.into() {
             let (name, path) = (&self.stream.files.tensor(at).name, self.stream.files.path(at.0));
             let (across, most) = (units.across(), self.chunk);
-            let message = format!("{name} has {across} blocks side by side, at most {most}");
-            return Err(Error::file(path, format!("{message}; take wider ones")));
+            let (what, way_out) = match self.options.block {
+                Some(_) => ("blocks", "take wider ones"),
+                None => ("weights of groups", "leave it out with --exclude"),
+            };
+            let message = format!("{name} has {across} {what} side by side, at most {most}");
+            return Err(Error::file(path, format!("{message}; {way_out}")));
         }
         Ok(units)
     }
@@ -214,17 +271,5 @@ impl Work<'_> {
             ranker.pick();
         }
         ranker.threshold()
-    }
-
-    fn check_groups(&self, at: Place, n: u32, m: u32) -> Result<()> {
-        let info = self.stream.files.tensor(at);
-        let last = info.shape.last().copied().unwrap_or(1);
-        if last.is_multiple_of(m as usize) {
-            return Ok(());
-        }
-        let (name, path) = (&info.name, self.stream.files.path(at.0));
-        let message =
-            format!("{name}: {n}:{m} along its last axis of {last}, which {m} does not divide");
-        Err(Error::file(path, format!("{message}; leave it out with exclude")))
     }
 }

@@ -1,9 +1,6 @@
 //! What to prune in a file, and how far.
-use serde::Serialize;
-
-use super::companions::Companions;
 use crate::prune::{Pattern, Scope, TensorPattern};
-use crate::storage::{Dtype, TensorInfo};
+use crate::storage::TensorInfo;
 use crate::{Error, Result};
 
 /// Settings of [`super::prune_file`].
@@ -13,17 +10,22 @@ pub struct Options {
     pub sparsity: f64,
     /// Which weights are ranked together: those of a tensor or of all, not of a unit.
     pub scope: Scope,
-    /// [`Pattern::Element`], or N:M along the last axis, which is what a product sums over in files
-    /// of PyTorch; then the sparsity is `1 - n / m`.
+    /// [`Pattern::Element`], or N:M along each weight's inputs, which a product sums over; then the
+    /// sparsity is `1 - n / m`, and weights that M does not divide along them stay dense.
     pub pattern: Pattern,
     /// Rows and columns of the blocks that are kept or pruned as one, by the mean of their |w|: on
     /// a grid over each tensor as a matrix whose columns are its last axis. Then the sparsity is
     /// that of blocks.
     pub block: Option<[u32; 2]>,
-    /// Tensors to prune: those whose name it is found in. All by default.
+    /// The axis of the inputs, which groups of N:M run along, of all weights; from the last one
+    /// where it is negative. By default what each tensor is taken for says it.
+    pub axis: Option<isize>,
+    /// Tensors that are weights too, whatever they are taken for: those whose name it is found in.
     pub include: Option<TensorPattern>,
-    /// Tensors to leave as they are: those whose name it is found in.
+    /// Tensors to leave as they are: those whose name it is found in. Goes before `include`.
     pub exclude: Option<TensorPattern>,
+    /// Of the weights only those to prune whose name it is found in. All by default.
+    pub only: Option<TensorPattern>,
     /// Whether a file that is there may be replaced; never the input.
     pub force: bool,
     /// Most elements on the device at once; the smaller of what it can bind and 2^24 by default.
@@ -37,8 +39,10 @@ impl Default for Options {
             scope: Scope::Layer,
             pattern: Pattern::Element,
             block: None,
+            axis: None,
             include: None,
             exclude: None,
+            only: None,
             force: false,
             chunk: None,
         }
@@ -50,7 +54,10 @@ impl Options {
         let refuse = |name, message: String| Err(Error::argument(name, message));
         let sparsity = self.sparsity;
         if self.scope == Scope::Unit {
-            return refuse("scope", "unit: a file does not say which axis its units are".into());
+            return refuse(
+                "scope",
+                "unit: it is for scores that need data; write layer or global".into(),
+            );
         }
         if let Some([height, width]) = self.block {
             let named = format!("block:{height}x{width}");
@@ -66,6 +73,10 @@ impl Options {
                 "pattern",
                 "channel: a file does not say what reads its channels".into(),
             );
+        }
+        if self.axis.is_some() && !matches!(self.pattern, Pattern::Nm { .. }) {
+            let message = format!("it says where groups run: pattern {} has none", self.pattern);
+            return refuse("axis", message);
         }
         let Some(implied) = self.pattern.sparsity()? else {
             let ok = (0.0..=1.0).contains(&sparsity);
@@ -84,76 +95,46 @@ impl Options {
     }
 
     fn expressions(&self) -> impl Iterator<Item = (&'static str, &TensorPattern)> {
-        let both = [("include", &self.include), ("exclude", &self.exclude)];
-        both.into_iter().filter_map(|(option, pattern)| Some((option, pattern.as_ref()?)))
+        let all = [("include", &self.include), ("exclude", &self.exclude), ("only", &self.only)];
+        all.into_iter().filter_map(|(option, pattern)| Some((option, pattern.as_ref()?)))
     }
 
-    /// Whether `tensor` is pruned: a float of rank 2 or more, so no bias and no norm, that the
-    /// expressions do not leave out.
-    pub(super) fn selects(&self, tensor: &TensorInfo) -> bool {
-        let float = matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16);
-        float && tensor.shape.len() >= 2 && !tensor.is_empty() && self.admits(&tensor.name)
+    /// Whether a tensor of this name is a weight whatever it is taken for.
+    pub(super) fn includes(&self, name: &str) -> bool {
+        self.include.as_ref().is_some_and(|p| p.is_match(name))
     }
 
-    /// Whether the expressions leave a tensor of this name in.
-    pub fn admits(&self, name: &str) -> bool {
-        let found = |p: &Option<TensorPattern>| p.as_ref().map(|p| p.is_match(name));
-        found(&self.include).unwrap_or(true) && !found(&self.exclude).unwrap_or(false)
+    pub(super) fn excludes(&self, name: &str) -> bool {
+        self.exclude.as_ref().is_some_and(|p| p.is_match(name))
     }
 
-    /// Refuses expressions that do nothing, for tensors of `names`, of which `selected` are pruned.
+    /// Whether a weight of this name is to be pruned.
+    pub(super) fn admits(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|p| p.is_match(name)) && !self.excludes(name)
+    }
+
+    /// What expressions ask for in vain.
     ///
     /// # Errors
-    /// [`Error::Argument`] when nothing is selected, or an expression matches no tensor at all or
-    /// does not compile.
-    pub fn check_matches(&self, names: &[&str], selected: usize) -> Result<()> {
-        let some = || names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+    /// [`Error::Argument`] when one does not compile, or one that asks for tensors to prune matches
+    /// none.
+    pub(super) fn check_expressions(&self, tensors: &[&TensorInfo]) -> Result<Vec<String>> {
+        let mut warnings = Vec::new();
         for (option, pattern) in self.expressions() {
             if let Some(wrong) = pattern.error() {
                 return Err(Error::argument(option, format!("`{pattern}`: {wrong}")));
             }
-            if !names.iter().any(|name| pattern.is_match(name)) {
-                let message =
-                    format!("`{pattern}` matches none of {} tensors: {}", names.len(), some());
+            if tensors.iter().any(|t| pattern.is_match(&t.name)) {
+                continue;
+            }
+            let some: Vec<&str> = tensors.iter().take(5).map(|t| t.name.as_str()).collect();
+            let (count, some) = (tensors.len(), some.join(", "));
+            let message = format!("`{pattern}` matches none of {count} tensors: {some}");
+            if option != "exclude" {
                 return Err(Error::argument(option, message));
             }
+            warnings.push(format!("--exclude {message}"));
         }
-        if selected == 0 {
-            let message = format!(
-                "none of {} tensors is a float of rank 2 or more and asked for: {}",
-                names.len(),
-                some()
-            );
-            return Err(Error::argument("include", message));
-        }
-        Ok(())
+        Ok(warnings)
     }
-}
-
-/// What became of the tensors.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
-    /// Share of zeros over the tensors that were pruned.
-    pub sparsity: f64,
-    /// Every tensor.
-    pub tensors: Vec<TensorReport>,
-    /// What became of the files beside the weights, where the output is a folder.
-    pub files: Companions,
-}
-
-/// One tensor of the output.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TensorReport {
-    /// Name.
-    pub name: String,
-    /// Extents.
-    pub shape: Vec<usize>,
-    /// Type, which stays: as the format calls it.
-    pub dtype: String,
-    /// Share of zeros, counted in what was written; none where the type's zeros are not known.
-    pub sparsity: Option<f64>,
-    /// Elements that are not zero; none likewise.
-    pub nonzero: Option<u64>,
-    /// Highest |w| that was pruned; none for a tensor that was not.
-    pub threshold: Option<f32>,
 }

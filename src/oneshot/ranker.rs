@@ -271,11 +271,12 @@ impl Ranker {
             let bits = nm_mask_reference(&values, 1, self.one_count as usize, m as usize);
             return Ok(Masked::of(&values, bits));
         }
-        self.pad(filled);
+        // Groups of zeros: what is pruned of them is no threshold.
+        self.fill(filled, 0.0);
         self.program.upload(&self.gpu, self.counts, &[self.one_count]);
         self.program.upload(&self.gpu, self.mask_state, &[MaskState::default()]);
         self.run(&[nm])?;
-        self.masked(filled)
+        self.masked(self.len)
     }
 
     /// The highest score that the ranking prunes.
@@ -287,10 +288,14 @@ impl Ranker {
         Ok(f32::from_bits(state[0].score))
     }
 
-    /// Fills what is behind the first `filled` elements.
+    /// Fills what is behind the first `filled` elements with what is never pruned.
     fn pad(&mut self, filled: usize) {
+        self.fill(filled, PADDING);
+    }
+
+    fn fill(&mut self, filled: usize, value: f32) {
         self.flush();
-        let piece = vec![PADDING; (self.len - filled).min(1 << 16)];
+        let piece = vec![value; (self.len - filled).min(1 << 16)];
         for first in (filled..self.len).step_by(1 << 16) {
             let piece = &piece[..piece.len().min(self.len - first)];
             self.program.upload_from(&self.gpu, self.values, first, piece);
@@ -305,6 +310,7 @@ impl Ranker {
         encoder.submit()
     }
 
+    /// What the last run left, of which all behind the first `filled` elements are NaN.
     fn masked(&self, filled: usize) -> Result<Masked> {
         let bits = self.program.download(&self.gpu, self.mask)?;
         let state: Vec<MaskState> = self.program.download(&self.gpu, self.mask_state)?;

@@ -1,8 +1,10 @@
 //! Tensors on their way through the ranker: read in pieces, written in pieces.
+use std::collections::HashMap;
+
 use super::Place;
 use super::files::Files;
 use super::ranker::{Masked, Ranker};
-use super::units::Units;
+use super::units::{Cut, Units};
 use crate::kernels::bit;
 use crate::storage::Dtype;
 use crate::{Error, Result};
@@ -14,7 +16,8 @@ const PIECE: u64 = 1 << 18;
 /// nothing here grows with a tensor.
 pub(super) struct Stream<'a> {
     pub(super) files: Files,
-    pub(super) block: Option<[u32; 2]>,
+    /// How each tensor that is pruned is cut.
+    pub(super) cuts: HashMap<Place, Cut>,
     pub(super) done: u64,
     pub(super) total: u64,
     pub(super) progress: &'a mut dyn FnMut(u64, u64),
@@ -23,7 +26,7 @@ pub(super) struct Stream<'a> {
 impl Stream<'_> {
     /// What is ranked of a tensor.
     pub(super) fn units(&self, at: Place) -> Units {
-        Units::new(self.files.tensor(at), self.block)
+        Units::new(self.files.tensor(at), self.cuts.get(&at).copied().unwrap_or(Cut::Elements))
     }
 
     /// Puts the scores of the units `range` of a tensor into the ranker's chunk from place `first`
@@ -37,12 +40,16 @@ impl Stream<'_> {
     ) -> Result<usize> {
         let (units, info) = (self.units(at), self.files.tensor(at));
         let (dtype, size) = (info.dtype.clone(), info.element_bytes());
-        let (mut bytes, mut scores) = (Vec::new(), Vec::new());
+        let (mut bytes, mut values, mut scores) = (Vec::new(), Vec::new(), Vec::new());
         for piece in units.chunks(range, u64::MAX, PIECE) {
             let elements = self.read(at, units.elements(piece), &mut bytes)?;
             scores.resize((piece.1 - piece.0) as usize, 0.0);
-            if self.block.is_none() {
+            if units.are_elements() {
                 widen(&dtype, &bytes, &mut scores);
+            } else if !units.are_blocks() {
+                values.resize(elements, 0.0);
+                widen(&dtype, &bytes, &mut values);
+                units.grouped(&values, &mut scores);
             } else {
                 units.scores(elements, &mut scores, |row, values| {
                     let length = values.len() * size;
@@ -63,7 +70,7 @@ impl Stream<'_> {
         let (units, info) = (self.units(at), self.files.tensor(at));
         let (dtype, size) = (info.dtype.clone(), info.element_bytes());
         if masked.nan > 0 {
-            let message = "holds NaN, which has no rank; mend it, or leave it out with exclude";
+            let message = "holds NaN, which has no rank; mend it, or leave it out with --exclude";
             return Err(Error::file(self.files.path(at.0), format!("{} {message}", info.name)));
         }
         let (mut bytes, mut left) = (Vec::new(), 0);
@@ -118,6 +125,28 @@ impl Stream<'_> {
         self.done += bytes;
         (self.progress)(self.done, self.total);
     }
+}
+
+/// Whether all values of a tensor are 0 or 1, and some of them 1; read up to the first other one.
+pub(super) fn is_mask(files: &mut Files, at: Place) -> Result<bool> {
+    let info = files.tensor(at).clone();
+    let (size, mut ones) = (info.element_bytes() as u64, 0);
+    let (mut bytes, mut values) = (Vec::new(), Vec::new());
+    // The first piece is short: most tensors end there.
+    let (mut from, mut piece) = (0, 1 << 10);
+    while from < info.len() {
+        let end = info.len().min(from + piece);
+        bytes.resize(((end - from) * size) as usize, 0);
+        files.read(at.0, info.offset + from * size, &mut bytes)?;
+        values.resize((end - from) as usize, 0.0);
+        widen(&info.dtype, &bytes, &mut values);
+        if values.iter().any(|&v: &f32| v != 0.0 && v != 1.0) {
+            return Ok(false);
+        }
+        ones += values.iter().filter(|&&v| v == 1.0).count();
+        (from, piece) = (end, PIECE);
+    }
+    Ok(ones > 0)
 }
 
 /// Little-endian floats as f32, exactly.

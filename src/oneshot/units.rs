@@ -1,27 +1,60 @@
-//! What is ranked of a tensor: its elements, or blocks of them.
+//! What is ranked of a tensor: its elements, blocks of them, or its elements in groups.
 use crate::storage::TensorInfo;
+
+/// How a tensor is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Into its elements.
+    Elements,
+    /// Into blocks `[height, width]` of a matrix whose columns are its last axis.
+    Blocks([u32; 2]),
+    /// Into groups of `m` elements along an axis, which `m` divides.
+    Groups { m: u32, axis: usize },
+}
 
 /// A tensor as a matrix of blocks, its last axis being the columns; for single elements as one
 /// column of them. Units are counted row by row.
+///
+/// In groups the columns are all axes behind that of the groups, a block is a group, and its
+/// elements are the units: those of a group follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Units {
     rows: u64,
     columns: u64,
     height: u64,
     width: u64,
+    /// Units of a block: 1, or all its elements.
+    each: u64,
 }
 
 impl Units {
-    /// The units of `tensor`, `[height, width]` of a block where blocks are asked for.
-    pub(super) fn new(tensor: &TensorInfo, block: Option<[u32; 2]>) -> Self {
+    /// The units of `tensor`.
+    pub(super) fn new(tensor: &TensorInfo, cut: Cut) -> Self {
         let len = tensor.len();
-        match block.map(|b| b.map(u64::from)) {
-            None => Self { rows: len, columns: 1, height: 1, width: 1 },
-            Some([height, width]) => {
-                let columns = tensor.shape.last().map_or(1, |&d| d as u64).max(1);
-                Self { rows: len / columns, columns, height, width: width.min(columns) }
+        let matrix = |columns: u64| (len / columns.max(1), columns.max(1));
+        match cut {
+            Cut::Elements => Self { rows: len, columns: 1, height: 1, width: 1, each: 1 },
+            Cut::Blocks([height, width]) => {
+                let (rows, columns) = matrix(tensor.shape.last().map_or(1, |&d| d as u64));
+                let width = u64::from(width).min(columns);
+                Self { rows, columns, height: height.into(), width, each: 1 }
+            }
+            Cut::Groups { m, axis } => {
+                let behind = tensor.shape.iter().skip(axis + 1);
+                let (rows, columns) = matrix(behind.map(|&d| d as u64).product());
+                Self { rows, columns, height: m.into(), width: 1, each: m.into() }
             }
         }
+    }
+
+    /// Whether the units are the elements in their order.
+    pub(super) fn are_elements(self) -> bool {
+        self.each == self.height * self.width && (self.each == 1 || self.columns == 1)
+    }
+
+    /// Whether several elements are one unit.
+    pub(super) fn are_blocks(self) -> bool {
+        self.each == 1 && self.height * self.width > 1
     }
 
     /// How many there are.
@@ -31,7 +64,7 @@ impl Units {
 
     /// Units that are only read together: a row of blocks.
     pub(super) fn across(self) -> u64 {
-        self.columns.div_ceil(self.width)
+        self.columns.div_ceil(self.width) * self.each
     }
 
     /// Where a chunk from unit `from` on ends that has at most `units` units and, but for a single
@@ -65,11 +98,18 @@ impl Units {
 
     /// The unit of element `i` of a chunk, counted from the chunk's first.
     pub(super) fn of(self, i: usize) -> usize {
-        if self.height * self.width == 1 {
+        if self.are_elements() {
             return i;
         }
         let (row, column) = (i as u64 / self.columns, i as u64 % self.columns);
-        (row / self.height * self.across() + column / self.width) as usize
+        let first = row / self.height * self.across() + column / self.width * self.each;
+        // The place within the block, where that has units of its own.
+        (first + if self.each == 1 { 0 } else { row % self.height }) as usize
+    }
+
+    /// The values of a chunk of whole rows of groups in the order of the units.
+    pub(super) fn grouped(self, values: &[f32], scores: &mut [f32]) {
+        values.iter().enumerate().for_each(|(i, &value)| scores[self.of(i)] = value);
     }
 
     /// The scores of a chunk of whole rows of blocks: the mean magnitude of each, summed in f64.

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::spec::PruningSpec;
-use super::targets::Targets;
+use super::targets::{Skipped, Targets};
 use crate::graph::Graph;
 use crate::{Error, Result};
 
@@ -126,13 +126,19 @@ impl MaskUpdateOp {
     }
 
     /// The same for a network that reads batches of `batch` rows: a target in parameters or
-    /// operations becomes the `target_sparsity` that meets it.
+    /// operations becomes the `target_sparsity` that meets it. Warns of weights that a pattern N:M
+    /// leaves dense.
     ///
     /// # Errors
     /// As [`Targets::of`].
     pub fn resolve(mut self, graph: &Graph, batch: u32) -> Result<Self> {
         if let Some(spec) = &mut self.spec {
-            spec.target_sparsity = Targets::of(spec, graph, batch)?.target();
+            let targets = Targets::of(spec, graph, batch)?;
+            if !targets.skipped().is_empty() {
+                let (pattern, all) = (spec.pattern, Skipped::list(targets.skipped()));
+                log::warn!("{pattern} leaves dense what it does not divide: {all}");
+            }
+            spec.target_sparsity = targets.target();
         }
         Ok(self)
     }

@@ -1,7 +1,8 @@
 //! Which tensors are pruned, and the sparsity that a total sparsity asks of each.
 use super::choice::{Budget, Scope};
 use super::entries::matches;
-use super::pattern::Structure;
+use super::pattern::{Pattern, Structure};
+use super::role::is_ragged;
 use super::schedule::pruned_count;
 use super::spec::PruningSpec;
 use crate::graph::{Graph, Parameter};
@@ -11,11 +12,30 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Targets {
     layers: Vec<Layer>,
+    skipped: Vec<Skipped>,
     budget: Budget,
     initial: f64,
     target: f64,
     /// Parameters, and multiplications for a row of a batch, of what is never pruned.
     dense: [u64; 2],
+}
+
+/// A weight that stays dense, because M of a pattern N:M does not divide its inputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Skipped {
+    /// Its name.
+    pub name: String,
+    /// Its inputs: the last extent but one.
+    pub inputs: u32,
+}
+
+impl Skipped {
+    /// All of them, for a message.
+    pub(super) fn list(all: &[Self]) -> String {
+        let one = |s: &Self| format!("{} with {} inputs", s.name, s.inputs);
+        all.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// A tensor that is pruned.
@@ -70,11 +90,15 @@ impl Targets {
         let own = own_targets(spec, &names)?;
         let groups = groups(spec, &names)?;
         let blocks = block_dims(spec, &names)?;
-        let mut layers = Vec::new();
+        let (mut layers, mut skipped) = (Vec::new(), Vec::new());
         for ((((parameter, uses), own), named), dims_of_blocks) in
             masked.iter().zip(own).zip(groups).zip(&blocks)
         {
             if spec.excludes(&parameter.name) || own == Some(0.0) {
+                continue;
+            }
+            if let Some(inputs) = ragged_inputs(spec, parameter) {
+                skipped.push(Skipped { name: parameter.name.clone(), inputs });
                 continue;
             }
             let everything = (spec.scope == Scope::Global).then_some(usize::MAX);
@@ -90,6 +114,11 @@ impl Targets {
                 structure: structure(spec, *dims_of_blocks, parameter),
             });
         }
+        if layers.is_empty() && !skipped.is_empty() {
+            let (pattern, all) = (spec.pattern, Skipped::list(&skipped));
+            let message = format!("{pattern}: it divides the inputs of no weight: {all}");
+            return Err(Error::argument("pattern", format!("{message}; take another M")));
+        }
         if layers.is_empty() {
             let message = "every weight with a mask is excluded: nothing to prune";
             return Err(Error::argument("do_not_prune", message));
@@ -98,7 +127,7 @@ impl Targets {
         let parameters = dense.clone().filter(|(p, _)| p.trainable).map(|(p, _)| elements(p)).sum();
         let dense = [parameters, dense.map(|(p, uses)| elements(p) * uses).sum()];
         let (initial, target) = (spec.initial_sparsity, spec.target_sparsity);
-        let mut this = Self { layers, budget: spec.budget, initial, target, dense };
+        let mut this = Self { layers, skipped, budget: spec.budget, initial, target, dense };
         if let Some(parameters) = spec.target_parameters {
             this.target = this.solve("target_parameters", parameters, this.dense[0], |_| 1)?;
         }
@@ -117,6 +146,11 @@ impl Targets {
     /// Whether the weight `name` is pruned.
     pub fn prunes(&self, name: &str) -> bool {
         self.layers.iter().any(|l| l.name == name)
+    }
+
+    /// The weights that stay dense, because M of a pattern N:M does not divide their inputs.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
     }
 
     /// The tensors that are ranked together, each by its place among the pruned ones: the groups,
@@ -208,6 +242,14 @@ impl Targets {
         }
         Ok(if left(many) == wanted { many } else { few })
     }
+}
+
+/// The inputs of `parameter` where M of a pattern N:M does not divide them: of a convolution its
+/// channels, since a group is of one pixel of a kernel.
+fn ragged_inputs(spec: &PruningSpec, parameter: &Parameter) -> Option<u32> {
+    let Pattern::Nm { m, .. } = spec.pattern else { return None };
+    let inputs = parameter.shape.dims().iter().rev().nth(1).copied().unwrap_or(1);
+    is_ragged(inputs as usize, m).then_some(inputs)
 }
 
 fn elements(parameter: &Parameter) -> u64 {

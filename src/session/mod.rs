@@ -17,6 +17,7 @@ mod weights;
 pub use evaluate::Evaluation;
 pub use masks::{MaskEvent, MaskSparsity};
 pub use model_file::ModelFile;
+pub(crate) use model_file::{MODEL, SCHEMA};
 pub use plans::plan;
 pub use predict::Prediction;
 pub use steps::{Selected, StepResult};

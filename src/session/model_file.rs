@@ -15,9 +15,9 @@ use crate::storage::{Encoding, Floats, Replace, Tensor, TensorData, read_floats}
 use crate::{Error, Result};
 
 /// The key of the network's name in a file's metadata.
-const MODEL: &str = "model";
+pub(crate) const MODEL: &str = "model";
 /// The key of what its rows are, as JSON.
-const SCHEMA: &str = "schema";
+pub(crate) const SCHEMA: &str = "schema";
 
 /// A trained network on the host: its weights, what model they are of, and what rows it is for.
 ///

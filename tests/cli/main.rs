@@ -14,13 +14,16 @@ mod models;
 #[path = "../common/needs.rs"]
 mod needs;
 mod own_data;
+mod own_roles;
 mod papercuts;
 mod past;
 #[path = "../common/paths.rs"]
 mod paths;
 mod prune;
+mod roles;
 #[cfg(unix)]
 mod signals;
+mod tensors;
 mod train;
 mod usage;
 mod weights;

@@ -1,6 +1,7 @@
 //! The pruning schedule and its gate, against TensorFlow r1.9 and against whole numbers.
 mod entries;
 mod picture;
+mod roles;
 mod settings;
 mod targets;
 

@@ -250,10 +250,13 @@ fn patterns_have_their_shapes() {
 
     let Some(layers) = weights("target_sparsity=0.75,pattern=1:4") else { return };
     for ([rows, columns], kept) in shapes.into_iter().zip(&layers) {
+        if !rows.is_multiple_of(4) {
+            assert!(kept.iter().all(|&kept| kept), "4 does not divide {rows}: it stays dense");
+            continue;
+        }
         for column in 0..columns {
             for first in (0..rows).step_by(4) {
-                let group = first..rows.min(first + 4);
-                let left = group.filter(|row| kept[row * columns + column]).count();
+                let left = (first..first + 4).filter(|row| kept[row * columns + column]).count();
                 assert_eq!(left, 1, "{rows}x{columns}: column {column} from row {first}");
             }
         }
@@ -289,8 +292,8 @@ fn n_of_m_goes_down_by_the_schedule() {
     let text = "target_sparsity=0.75,pattern=1:4,pruning_frequency=2,sparsity_function_end_step=8";
     let Some((_, events)) = pruned(text.parse().unwrap(), 8) else { return };
     let sparsities: Vec<f64> =
-        events.iter().filter_map(|e| Some(e.masks.as_ref()?.tensors[1].sparsity)).collect();
-    // 0.75 (1 - (3/4)^3) and so on are 0.43, 0.66, 0.74, 0.75: 2, 3, 3, 3 of 4.
+        events.iter().filter_map(|e| Some(e.masks.as_ref()?.tensors[0].sparsity)).collect();
+    // Of three layers 4 divides the inputs of one. 0.75 (1 - (3/4)^3) and so on are 0.43, 0.66, 0.74, 0.75: 2, 3, 3, 3 of 4.
     assert_eq!(sparsities, [0.5, 0.75, 0.75, 0.75]);
 }
 
