@@ -146,7 +146,7 @@ impl Lowering<'_> {
                 let [rows, columns] = self.matrix(tensor)?;
                 self.plan.push(SoftmaxGradient { gradient, y, out, rows, columns })
             }
-            (Op::Moments { shape }, &[x]) => self.plan.push(Moments { shape, x, step, out }),
+            (Op::Moments { shape }, &[x]) => Moments { shape, x, step, out }.push(self.plan),
             (
                 Op::BatchNormaliseGradient { shape },
                 &[gradient, y, moments, gradients, products],

@@ -75,7 +75,8 @@ pub fn shared_targets<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> T 
 
 fn open(precision: Precision) -> Option<Gpu> {
     let options = GpuOptions::from_env().unwrap_or_else(|e| panic!("{e}"));
-    match Gpu::open(&GpuOptions { cache_dir: None, precision, ..options }) {
+    match Gpu::open(&GpuOptions { cache_dir: None, precision, untested_matrices: true, ..options })
+    {
         Ok(gpu) => {
             let report = gpu.report();
             say(&format!("adapter: {} ({}), {}", report.name, report.backend, report.driver));

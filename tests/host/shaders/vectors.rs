@@ -1,9 +1,7 @@
 //! Vectors in memory that invocations share are written whole: a store to one component may touch
 //! all of it (WGSL, "memory model"), as Metal and Direct3D do, so that two invocations with a
 //! component each would race.
-use naga::{
-    AddressSpace, Block, Expression, Function, Handle, Module, Statement, Type, TypeInner,
-};
+use naga::{AddressSpace, Block, Expression, Function, Handle, Module, Statement, Type, TypeInner};
 
 /// What is wrong with `wgsl`, a line for each store.
 fn stores_to_components(name: &str, wgsl: &str) -> Vec<String> {
