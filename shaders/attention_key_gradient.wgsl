@@ -7,44 +7,51 @@
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 @group(0) @binding(4) var<uniform> params: Params;
 
-var<workgroup> weight: array<f32, 1024>;
-var<workgroup> slope: array<f32, 1024>;
+var<workgroup> weight: array<f32, TILE>;
+var<workgroup> slope: array<f32, TILE>;
 
 @compute @workgroup_size(64)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(workgroup_id) id: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let p = place_of(group, groups);
-    if !p.inside {
-        return;
-    }
+    let p = place_of(id);
     let k = part(p, p.at, KEY);
     let v = part(p, p.at, VALUE);
-    let first = select(0u, p.at, CAUSAL);
-    for (var i = first + lane; i < params.length; i += 64u) {
-        let q = part(p, i, QUERY);
-        let g = result(p, i);
-        var dot = 0.0;
-        var d = 0.0;
-        for (var c = 0u; c < params.width; c += 1u) {
-            dot += x[q + c] * x[k + c];
-            d += gradient[g + c] * x[v + c];
+    let begin = select(0u, p.at, CAUSAL);
+    for (var first = begin; first < params.length; first += TILE) {
+        let end = min(params.length - first, TILE);
+        for (var i = lane; i < end; i += 64u) {
+            let q = part(p, first + i, QUERY);
+            let g = result(p, first + i);
+            var dot = 0.0;
+            var d = 0.0;
+            for (var c = 0u; c < params.width; c += 1u) {
+                dot += x[q + c] * x[k + c];
+                d += gradient[g + c] * x[v + c];
+            }
+            let row = ((p.batch * params.heads + p.head) * params.length + first + i) * 2u;
+            weight[i] = exp(dot * params.scale - rows[row]);
+            slope[i] = weight[i] * (d - rows[row + 1u]);
         }
-        let row = ((p.batch * params.heads + p.head) * params.length + i) * 2u;
-        weight[i] = exp(dot * params.scale - rows[row]);
-        slope[i] = weight[i] * (d - rows[row + 1u]);
+        workgroupBarrier();
+        for (var c = lane; c < params.width; c += 64u) {
+            var value = 0.0;
+            var key = 0.0;
+            if first > begin {
+                value = out[v + c];
+                key = out[k + c];
+            }
+            for (var i = 0u; i < end; i += 1u) {
+                value += weight[i] * gradient[result(p, first + i) + c];
+                key += slope[i] * x[part(p, first + i, QUERY) + c];
+            }
+            out[v + c] = value;
+            out[k + c] = key;
+        }
+        workgroupBarrier();
     }
-    workgroupBarrier();
     for (var c = lane; c < params.width; c += 64u) {
-        var value = 0.0;
-        var key = 0.0;
-        for (var i = first; i < params.length; i += 1u) {
-            value += weight[i] * gradient[result(p, i) + c];
-            key += slope[i] * x[part(p, i, QUERY) + c];
-        }
-        out[v + c] = value;
-        out[k + c] = key * params.scale;
+        out[k + c] *= params.scale;
     }
 }

@@ -29,7 +29,7 @@ fn main(
         }
     }
     workgroupBarrier();
-    let highest = bitcast<f32>(peak[0]);
+    let highest = peak[0];
     let first = group.x * 256u * params.per_invocation + local;
     for (var n = 0u; n < params.per_invocation; n += 1u) {
         let i = first + n * 256u;
@@ -43,7 +43,10 @@ fn main(
         var b = params.nbins - 1u;
         if s < INFINITE {
             // All zero: every value is in the first bin.
-            let share = select(bitcast<f32>(s) / highest, 0.0, highest == 0.0);
+            var share = 0.0;
+            if highest > 0u {
+                share = quotient(s, highest);
+            }
             b = min(u32(floor(f32(params.nbins) * share)), b);
         }
         if SHARED {

@@ -46,13 +46,15 @@ fn main(@builtin(local_invocation_index) local: u32) {
     for (var b = first; b < end; b += 1u) {
         cumulative += bins[b];
         bins[b] = 0u;
-        own += u32(f32(cumulative) / f32(total) < sparsities[params.selection]);
+        let share = quotient(bitcast<u32>(f32(cumulative)), bitcast<u32>(f32(total)));
+        own += u32(total > 0u && share < sparsities[params.selection]);
     }
     atomicAdd(&below, own);
     workgroupBarrier();
     if local == 0u {
         let highest = bitcast<f32>(peak[0]);
-        let found = f32(atomicLoad(&below)) / f32(params.nbins) * highest;
+        let below_it = bitcast<u32>(f32(atomicLoad(&below)));
+        let found = quotient(below_it, bitcast<u32>(f32(params.nbins))) * highest;
         let old = bitcast<f32>(mask_state[THRESHOLD]);
         mask_state[THRESHOLD] = bitcast<u32>(found * params.share + old * params.decay);
         peak[0] = 0u;

@@ -10,15 +10,19 @@
 struct Params {
     rows: u32,
     columns: u32,
+    first_x: u32, // see common/cut.wgsl
+    first_y: u32,
+    first_z: u32,
 }
 
 var<workgroup> partial: array<f32, 256>;
 
 @compute @workgroup_size(16, 16)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) id: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
+    let group = first_group() + id;
     let j = group.x * 16u + local.x;
     var sum = 0.0;
     if j < params.columns {

@@ -33,6 +33,9 @@ struct Params {
     dilation_x: u32,
     pad_y: u32,
     pad_x: u32,
+    first_x: u32, // see common/cut.wgsl
+    first_y: u32,
+    first_z: u32,
 }
 
 const FORWARD: u32 = 0u;

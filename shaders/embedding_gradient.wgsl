@@ -13,6 +13,9 @@ struct Params {
     end: u32,
     rows: u32,
     columns: u32,
+    first_x: u32, // see common/cut.wgsl
+    first_y: u32,
+    first_z: u32,
 }
 
 override ACCUMULATE: bool = false;
@@ -22,9 +25,10 @@ var<workgroup> marks: array<atomic<u32>, 8>;
 
 @compute @workgroup_size(256)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) id: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
+    let group = first_group() + id;
     let row = group.x;
     let column = group.y * 256u + lane;
     var sum = 0.0;

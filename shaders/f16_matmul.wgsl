@@ -20,6 +20,9 @@ struct Params {
     b_stride: u32,
     a_peak: u32, // places in peaks
     b_peak: u32,
+    first_x: u32, // see common/cut.wgsl
+    first_y: u32,
+    first_z: u32,
 }
 
 fn load_a(i: Row, k: Term) -> f32 {

@@ -51,7 +51,7 @@ fn main(
     let candidate = tanh_of(gates[j]);
     var next = forget_gate * c + input_gate * candidate;
     if CLIPS {
-        next = clamp(next, -params.clip, params.clip);
+        next = unless_nan(next, clamp(next, -params.clip, params.clip));
     }
     var at_o = gates[o];
     if PEEPHOLES {

@@ -18,6 +18,9 @@ struct Params {
     k_end: u32,
     a_begin: u32, // where the matrices begin in a and c
     c_begin: u32,
+    first_x: u32, // see common/cut.wgsl
+    first_y: u32,
+    first_z: u32,
 }
 
 override MASKED: bool = false;

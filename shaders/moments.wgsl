@@ -1,6 +1,7 @@
 // out[0, j] = mean and out[1, j] = variance of x[i, j] over the valid rows i, for x [rows, columns].
 //
-// A workgroup takes 16 columns: invocation (c, r) the rows r, r + 16, ... in order, then a fixed tree.
+// A workgroup takes 16 columns: invocation (c, r) the rows r, r + 16, ... in order, then a fixed tree. Where there are
+// several parts, part p takes sixteen p of every so many sixteens of rows, and has an out [2, columns] of its own.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> step: Step;
@@ -11,6 +12,7 @@ struct Params {
     rows: u32,
     columns: u32,
     repeat: u32, // rows of x for each row of the batch
+    parts: u32,
 }
 
 var<workgroup> partial: array<f32, 256>;
@@ -36,19 +38,23 @@ fn main(
 ) {
     let j = min(group.x * 16u + local.x, params.columns - 1u);
     let rows = min(step.rows * params.repeat, params.rows);
+    let stride = 16u * params.parts;
+    let first = 16u * group.y + local.y;
+    let count = f32(rows_of_part(rows, params.parts, group.y));
     var sum = 0.0;
-    for (var i = local.y; i < rows; i += 16u) {
+    for (var i = first; i < rows; i += stride) {
         sum += x[i * params.columns + j];
     }
-    let mean = sum_rows(local, sum) / f32(rows);
+    let mean = sum_rows(local, sum) / count;
     var squares = 0.0;
-    for (var i = local.y; i < rows; i += 16u) {
+    for (var i = first; i < rows; i += stride) {
         let d = x[i * params.columns + j] - mean;
         squares += d * d;
     }
-    let variance = sum_rows(local, squares) / f32(rows);
+    let variance = sum_rows(local, squares) / count;
     if local.y == 0u && group.x * 16u + local.x < params.columns {
-        out[j] = mean;
-        out[params.columns + j] = variance;
+        let at = group.y * 2u * params.columns + j;
+        out[at] = mean;
+        out[at + params.columns] = variance;
     }
 }

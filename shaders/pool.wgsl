@@ -24,7 +24,12 @@ fn main(
         for (var ix = window.begin.y; ix < window.end.y; ix += 1u) {
             let value = x[pixel(image, iy, ix, channel)];
             sum += value;
-            highest = max(highest, value);
+            // A NaN stays, which max() does not promise.
+            if is_nan(value) {
+                highest = value;
+            } else if !is_nan(highest) {
+                highest = max(highest, value);
+            }
         }
     }
     let count = (window.end.x - window.begin.x) * (window.end.y - window.begin.y);

@@ -39,7 +39,8 @@ fn main(
     let i = at / params.width / params.inner;
     var value = x[params.from_begin + i * params.from_outer + j * params.from_inner + k];
     if LIMITS {
-        value = clamp(value, -params.limit, params.limit);
+        // A NaN stays one, which clamp() does not promise.
+        value = select(clamp(value, -params.limit, params.limit), value, is_nan(value));
     }
     if RESUMES && step.follows == 0u {
         value = 0.0;

@@ -2,8 +2,9 @@
 // target q_ij = (1 - smoothing) [j = label] + smoothing / classes; correct[i] = 1 where the label has the highest logit,
 // else 0.
 //
-// One invocation a row; rows of padding get 0. Shifted by the row's maximum, so that no exp overflows. The lowest index wins
-// a tie for the highest.
+// Rows of padding get 0. Shifted by the row's maximum, so that no exp overflows. The lowest index wins a tie for the
+// highest. Whether a row is an invocation's or a workgroup's is another file's: narrow_cross_entropy.wgsl or
+// wide_cross_entropy.wgsl.
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
@@ -20,47 +21,14 @@ struct Params {
     smoothing: f32,
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.x;
-    if i >= params.batch {
-        return;
-    }
-    let first = i * params.classes;
-    let rows = step.rows * params.repeat;
-    if i >= rows {
-        losses[i] = 0.0;
-        correct[i] = 0.0;
-        for (var j = 0u; j < params.classes; j += 1u) {
-            gradient[first + j] = 0.0;
-        }
-        return;
-    }
-    var highest = logits[first];
-    var best = 0u;
-    for (var j = 1u; j < params.classes; j += 1u) {
-        let z = logits[first + j];
-        if z > highest {
-            highest = z;
-            best = j;
-        }
-    }
-    correct[i] = select(0.0, 1.0, best == labels[i]);
-    var sum = 0.0;
-    var shifts = 0.0;
-    for (var j = 0u; j < params.classes; j += 1u) {
-        // In this order: the logits may be large, their differences are not.
-        let shifted = logits[first + j] - highest;
-        sum += exp(shifted);
-        shifts += shifted;
-    }
-    let scale = 1.0 / f32(rows);
-    let label = min(labels[i], params.classes - 1u);
+fn loss_of(sum: f32, shifts: f32, of_label: f32, rows: u32) -> f32 {
     let spread = params.smoothing / f32(params.classes);
     let hit = 1.0 - params.smoothing;
-    losses[i] = (log(sum) - hit * (logits[first + label] - highest) - spread * shifts) * scale;
-    for (var j = 0u; j < params.classes; j += 1u) {
-        let p = exp(logits[first + j] - highest) / sum;
-        gradient[first + j] = (p - select(0.0, hit, j == label) - spread) * scale;
-    }
+    return (log(sum) - hit * of_label - spread * shifts) * (1.0 / f32(rows));
+}
+
+fn slope_of(exponential: f32, sum: f32, is_label: bool, rows: u32) -> f32 {
+    let spread = params.smoothing / f32(params.classes);
+    let hit = 1.0 - params.smoothing;
+    return (exponential / sum - select(0.0, hit, is_label) - spread) * (1.0 / f32(rows));
 }

@@ -17,30 +17,29 @@ struct Params {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.x;
-    if i >= params.batch {
-        return;
-    }
-    let label = labels[i];
-    if i >= step.rows * params.repeat || label >= max(params.classes, 2u) {
-        right[i] = 0.0;
-        return;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = row_here(group, groups, lane);
+    let inside = i < params.batch;
+    var label = 0u;
+    if inside {
+        label = labels[i];
     }
     let first = i * params.classes;
     let at = min(label, params.classes - 1u);
+    var higher = higher_than(lane, first, at, inside);
+    if !inside || (WIDE && lane > 0u) {
+        return;
+    }
     let own = logits[first + at];
-    var higher = 0u;
     if params.classes == 1u {
         higher = select(0u, 1u, (own > 0.0) != (label == 1u));
     } else if label > 0u && is_nan(logits[first]) {
-        higher = 1u;
+        higher += 1u;
     }
-    for (var j = 0u; j < params.classes; j += 1u) {
-        let z = logits[first + j];
-        if z > own || (z == own && j < at) {
-            higher += 1u;
-        }
-    }
-    right[i] = select(0.0, 1.0, higher < params.k && !is_nan(own));
+    let is_class = i < step.rows * params.repeat && label < max(params.classes, 2u);
+    right[i] = select(0.0, 1.0, is_class && higher < params.k && !is_nan(own));
 }

@@ -79,7 +79,7 @@ fn main(
         }
     }
     // Both are 129 at most.
-    counted[local] = dot(below, vec4(1u)) | dot(at, vec4(1u)) << 16u;
+    counted[local] = dot(below, vec4(1u)) | (dot(at, vec4(1u)) << 16u);
     workgroupBarrier();
     if local < 16u {
         var sum = 0u;

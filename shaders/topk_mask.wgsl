@@ -122,7 +122,7 @@ fn main(
         }
     }
     // Both are 128 at most.
-    counted[local] = kept | changed << 16u;
+    counted[local] = kept | (changed << 16u);
     workgroupBarrier();
     if local < 16u {
         var sum = 0u;

@@ -19,7 +19,7 @@ pub use bytemuck;
 pub use wgpu;
 
 pub use crate::gpu::{
-    Access, Bound, Encoder, Kernel, MAX_LOOP_ITERATIONS, Memory, Operand, Phase, PlanBuilder,
+    Access, Bound, Cut, Encoder, Kernel, MAX_LOOP_ITERATIONS, Memory, Operand, Phase, PlanBuilder,
     Precision, Program, ReadbackRing, Slot, Target, Ticket, Trust, Uniform, Variant, grid_1d,
     grid_groups, read, write,
 };

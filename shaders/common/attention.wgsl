@@ -1,15 +1,21 @@
 // Attention over x [batch, length, 3, heads, width]: queries, keys and values of each position.
 //
-// A workgroup of 64 is one position of one head; what it weighs other positions with is in its memory.
+// A workgroup of 64 is one position of one head; what it weighs other positions with is in its memory, TILE of them at
+// a time.
 struct Params {
     batch: u32,
     heads: u32,
     length: u32,
     width: u32,
     scale: f32,
+    first_x: u32, // see common/cut.wgsl
+    first_y: u32,
+    first_z: u32,
 }
 
 override CAUSAL: bool = false;
+
+const TILE: u32 = 1024u;
 
 const QUERY: u32 = 0u;
 const KEY: u32 = 1u;
@@ -19,14 +25,12 @@ struct Place {
     batch: u32,
     head: u32,
     at: u32,
-    inside: bool,
 }
 
-fn place_of(group: vec3<u32>, groups: vec3<u32>) -> Place {
-    let i = group.y * groups.x + group.x;
-    let row = i / params.length;
-    let batch = row / params.heads;
-    return Place(batch, row - batch * params.heads, i - row * params.length, batch < params.batch);
+// The grid is positions by heads by sequences.
+fn place_of(id: vec3<u32>) -> Place {
+    let group = first_group() + id;
+    return Place(group.z, group.y, group.x);
 }
 
 // Where the query, key or value of position `at` begins in x.

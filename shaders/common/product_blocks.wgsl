@@ -14,9 +14,10 @@ fn store_row(i: u32, j: vec4<u32>, sum: vec4<f32>) {
 
 @compute @workgroup_size(LANES, LANE_ROWS)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) id: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
+    let group = first_group() + id;
     channel_group = group.z;
     let i = (group.y * LANE_ROWS + local.y) * 8u;
     let j = group.x * LANES * 4u + local.x + vec4(0u, 1u, 2u, 3u) * LANES;

@@ -39,9 +39,10 @@ fn store_matrix(i: u32, j: u32, lane: u32, matrix: MatrixC) {
 
 @compute @workgroup_size(SUBGROUP)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) id: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
+    let group = first_group() + id;
     channel_group = group.z;
     let side = select(2u, 4u, WIDE) * SIDE;
     let i = group.y * side;

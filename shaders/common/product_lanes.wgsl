@@ -60,11 +60,12 @@ fn load_bits(k: u32, t: Term, j: vec4<u32>, first: u32, lane: u32) -> vec4<u32> 
 
 @compute @workgroup_size(64)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) id: vec3<u32>,
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) lane: u32,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let group = first_group() + id;
     channel_group = group.z;
     let i = (group.y * 8u + subgroup) * 16u;
     // The same in all lanes of a subgroup, which may then broadcast.

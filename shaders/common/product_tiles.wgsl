@@ -38,9 +38,10 @@ fn clamped_column(j: u32) -> u32 {
 
 @compute @workgroup_size(SIDE, SIDE)
 fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) id: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
+    let group = first_group() + id;
     channel_group = group.z;
     let side = SIDE * 4u * FOURS;
     let fours = SIDE * FOURS;

@@ -19,7 +19,7 @@ mod workload;
 pub use plot::plot;
 pub use roofline::{Ceilings, Limit, Work};
 pub use sampling::{Effort, Sampled, median, sample};
-pub use selftest::{Check, selftest};
+pub use selftest::{Check, matrices, selftest};
 pub use suite::{LeftOut, Measured, Row, measure};
 pub use train_step::TrainStep;
 pub use tune::{TUNED_SIZES, Tuned, tune};

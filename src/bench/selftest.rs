@@ -71,8 +71,36 @@ fn over_halves(plan: &mut PlanBuilder, [a, b, c]: [Slot; 3], [m, n, k]: [u32; 3]
     F16Matmul { form, a, b, peaks, bias, activation, gate, c, m, n, k }.push(plan)
 }
 
+/// Whether products on the cooperative matrices of `gpu` are right: every one of many, of several
+/// shapes, as a fault of order may show in a few only. `None` where `gpu` uses no such matrices.
+///
+/// # Errors
+/// As [`selftest`].
+pub fn matrices(gpu: &Gpu) -> Result<Option<Check>> {
+    if gpu.target().cooperative.is_none() {
+        return Ok(None);
+    }
+    let name = "exact products on cooperative matrices, again and again";
+    for size in [[33, 65, 100], [128, 128, 64], [200, 260, 48], [16, 16, 16]] {
+        for _ in 0..8 {
+            let result = products_of(gpu, over_halves, size)?;
+            if result.is_err() {
+                return Ok(Some((name, result)));
+            }
+        }
+    }
+    Ok(Some((name, Ok("32 products of 4 shapes".to_owned()))))
+}
+
 fn products(gpu: &Gpu, push: PushProduct) -> Result<Result<String, String>> {
-    let [m, n, k] = [33, 65, 100];
+    products_of(gpu, push, [33, 65, 100])
+}
+
+fn products_of(
+    gpu: &Gpu,
+    push: PushProduct,
+    [m, n, k]: [u32; 3],
+) -> Result<Result<String, String>> {
     let mut plan = PlanBuilder::new(gpu.target());
     let (a, b) = (plan.persistent("a", m * k), plan.persistent("b", k * n));
     let c = plan.persistent("c", m * n);

@@ -29,7 +29,9 @@ pub struct Tuned {
 
 /// Tries every variant that runs on `gpu` at `sizes` (those of [`TUNED_SIZES`] take up to a minute)
 /// and says which is the fastest at each form and class of size. [`Gpu::keep_tuning`] keeps the
-/// choices. They change no result: each sum has the same terms in the same order in any.
+/// choices. They change no result: each sum has the same terms in the same order in any. The rate
+/// of the last size, in its slowest form, says how much work one launch may have
+/// ([`Target::most_operations`](crate::gpu::Target::most_operations)).
 ///
 /// # Errors
 /// [`crate::Error::Device`] and [`crate::Error::OutOfMemory`].
@@ -41,6 +43,11 @@ pub fn tune(gpu: &Gpu, sizes: [[u32; 3]; 3]) -> Result<(Choices, Vec<Tuned>)> {
             let (best, tuned) = fastest(gpu, form, size)?;
             let kept = choices.set(Tiling::place(form, class), best.name());
             assert!(kept, "{} has a place", best.name());
+            // Of the largest class, the slowest form.
+            let time = tuned.variants[0].1.as_secs_f64().max(1e-9);
+            let rate = size.iter().map(|&extent| f64::from(extent)).product::<f64>() / time;
+            let before = if form == Form::NN { u64::MAX } else { choices.rate };
+            choices.rate = before.min((rate as u64).max(1));
             rows.push(tuned);
         }
     }

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use secateur::bench::{TUNED_SIZES, Tuned, selftest, tune};
-use secateur::gpu::{AdapterReport, Gpu, adapters};
+use secateur::bench::{self, TUNED_SIZES, Tuned, selftest, tune};
+use secateur::gpu::{AdapterReport, Gpu, GpuOptions, Precision, adapters};
 use serde::Serialize;
 
 use super::args::Devices;
@@ -51,10 +51,18 @@ impl From<Tuned> for Product {
     }
 }
 
-fn tuning(gpu: &Gpu) -> Result<Tuning> {
-    let (choices, rows) = tune(gpu, TUNED_SIZES)?;
+/// With what it found of cooperative matrices, where mixed precision could use any.
+fn tuning(options: &GpuOptions, gpu: &Gpu) -> Result<(Tuning, Option<Check>)> {
+    let (mut choices, rows) = tune(gpu, TUNED_SIZES)?;
+    choices.matrices = gpu.target().choices.matrices;
+    let mut found = None;
+    if options.precision == Precision::Mixed {
+        let options = options.clone().untested_matrices(true);
+        found = bench::matrices(&Gpu::open(&options)?)?.map(Check::from);
+        choices.matrices = found.as_ref().is_some_and(|check| check.passed);
+    }
     let file = gpu.keep_tuning(&choices)?;
-    Ok(Tuning { products: rows.into_iter().map(Product::from).collect(), file })
+    Ok((Tuning { products: rows.into_iter().map(Product::from).collect(), file }, found))
 }
 
 #[derive(Debug, Serialize)]
@@ -64,18 +72,24 @@ struct Check {
     detail: String,
 }
 
+impl From<bench::Check> for Check {
+    fn from((name, result): bench::Check) -> Self {
+        Self { name, passed: result.is_ok(), detail: result.unwrap_or_else(|e| e) }
+    }
+}
+
 pub fn run(args: &Devices) -> Result<Verdict> {
     let options = adapter::options(&args.common)?;
     let gpu = Gpu::open(&options)?;
-    let checks = args.check.then(|| selftest(&gpu)).transpose()?.map(|checks| {
-        let check = |(name, result): (_, Result<String, String>)| Check {
-            name,
-            passed: result.is_ok(),
-            detail: result.unwrap_or_else(|e| e),
-        };
-        checks.into_iter().map(check).collect::<Vec<_>>()
+    let checks = args.check.then(|| selftest(&gpu)).transpose()?;
+    let mut checks = checks.map(|all| all.into_iter().map(Check::from).collect::<Vec<_>>());
+    let tuned = args.tune.then(|| tuning(&options, &gpu)).transpose()?;
+    let tuning = tuned.map(|(tuning, found)| {
+        if let Some(found) = found {
+            checks.get_or_insert_default().push(found);
+        }
+        tuning
     });
-    let tuning = args.tune.then(|| tuning(&gpu)).transpose()?;
     let chosen = gpu.report().name.clone();
     let report = Report { adapters: adapters(&options)?, chosen, checks, tuning };
     if args.common.json {

@@ -6,7 +6,9 @@ use etcetera::BaseStrategy;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::cut::safe_operations;
 use super::target::{Precision, Target};
+use super::unused;
 use crate::error::Bytes;
 use crate::settings::steps;
 use crate::{Error, Result};
@@ -40,6 +42,12 @@ steps! {
         pub cache_dir: Option<PathBuf>,
         /// Longest wait for the device before it counts as hung; a step must be done within it.
         pub timeout: Duration,
+        /// Use cooperative matrices that no tuner has found right on this adapter and driver. Off, as
+        /// the shaders that wgpu 30 makes of them leave loads and stores through workgroup memory
+        /// without an order between invocations (wgpu issue 8805): they may be right on one driver and
+        /// wrong on the next. `secateur devices --tune --precision mixed` tries them, and where they
+        /// are right keeps that with its choices; a device opened after that uses them.
+        pub untested_matrices: bool,
         /// Most bytes that one plan may take on the device, with what is staged besides:
         /// [`Memory::peak`](super::Memory::peak); `None` leaves it to the driver.
         pub memory_budget: Option<u64>,
@@ -56,6 +64,7 @@ impl Default for GpuOptions {
             precision: Precision::default(),
             cache_dir: None,
             timeout: Duration::from_secs(120),
+            untested_matrices: false,
             memory_budget: None,
         }
     }
@@ -110,6 +119,7 @@ impl GpuOptions {
                 .ok()
                 .map(|s| s.cache_dir().join("secateur")),
             timeout,
+            untested_matrices: default.untested_matrices,
             memory_budget,
         })
     }
@@ -239,7 +249,8 @@ impl AdapterReport {
         // A workgroup is one subgroup there, so its size must be known.
         let usable = precision == Precision::Mixed && subgroup.is_some();
         let cooperative = self.cooperative.filter(|_| usable);
-        Target { software, subgroup, precision, cooperative, ..Target::default() }
+        let most_operations = safe_operations(self.kind);
+        Target { software, subgroup, precision, cooperative, most_operations, ..Target::default() }
     }
 
     /// What files of this adapter and driver have in their names.
@@ -294,7 +305,14 @@ pub(super) fn choose(options: &GpuOptions) -> Result<wgpu::Adapter> {
     };
     let seen: Vec<_> = found.iter().map(|a| format!("\"{}\"", a.get_info().name)).collect();
     let tried: Vec<_> = options.backends()?.iter_names().map(|(n, _)| n.to_lowercase()).collect();
-    found.into_iter().find(fits).ok_or_else(|| Error::NoAdapter {
+    let chosen = found.into_iter().find(fits);
+    if let Some(adapter) = chosen.as_ref().filter(|_| wanted.is_none()) {
+        let info = adapter.get_info();
+        if info.device_type == wgpu::DeviceType::Cpu {
+            unused::warn(&info.name);
+        }
+    }
+    chosen.ok_or_else(|| Error::NoAdapter {
         wanted: options.adapter.iter().map(|a| format!(" matching \"{a}\"")).collect(),
         tried: tried.join(", "),
         seen: if seen.is_empty() { "none".to_owned() } else { seen.join(", ") },
@@ -307,6 +325,9 @@ fn candidates(options: &GpuOptions) -> Result<Vec<wgpu::Adapter>> {
     descriptor.backends = backends;
     // Validation layers are for wgpu's developers; error scopes already turn mistakes into errors.
     descriptor.flags = wgpu::InstanceFlags::empty();
+    // FXC, which Windows brings, has no 16-bit floats and takes minutes over these kernels. DXC is
+    // a file beside the program: without it there is no DirectX 12, and Vulkan is left.
+    descriptor.backend_options.dx12.shader_compiler = wgpu::Dx12Compiler::default_dynamic_dxc();
     let instance = wgpu::Instance::new(descriptor);
     let mut found = pollster::block_on(instance.enumerate_adapters(backends));
     found.sort_by_key(|a| AdapterKind::of(a.get_info().device_type).rank(options.power));

@@ -109,7 +109,7 @@ impl Gpu {
             Limits::WebGpu => wgpu::Limits::default(),
         };
         let report = AdapterReport::of(&adapter, adapter.features(), &limits);
-        let target = report.target(options.precision);
+        let target = target(&report, options);
         let mut useful = USEFUL;
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
         // Only where they are used: an experiment's faults are nobody else's.
@@ -138,7 +138,7 @@ impl Gpu {
         report: AdapterReport,
         health: Option<Health>,
     ) -> Self {
-        let target = report.target(options.precision);
+        let target = target(&report, options);
         if target.precision != options.precision {
             let (name, asked, taken) = (&report.name, options.precision, target.precision);
             log::warn!("{name} has no 16-bit floats in shaders: precision {taken}, not {asked}");
@@ -148,8 +148,6 @@ impl Gpu {
             .clone()
             .filter(|_| report.pipeline_cache)
             .map(|dir| Mutex::new(DiskCache::open(&device, dir, &report)));
-        let tuned = options.cache_dir.as_deref().and_then(|dir| tuning::load(dir, &report));
-        let target = Target { choices: tuned.unwrap_or_default(), ..target };
         let (options, pipelines) = (options.clone(), Mutex::default());
         let hosts = health.is_none();
         let health = health.unwrap_or_default();
@@ -333,6 +331,13 @@ impl Gpu {
         made.insert(key.clone(), pipeline.clone());
         Ok(pipeline)
     }
+}
+
+/// What plans may count on, with what a tuner has kept.
+fn target(report: &AdapterReport, options: &GpuOptions) -> Target {
+    let tuned = options.cache_dir.as_deref().and_then(|dir| tuning::load(dir, report));
+    let target = report.target(options.precision);
+    target.tuned(tuned.unwrap_or_default(), options.untested_matrices)
 }
 
 /// wgpu panics where it runs out of memory halfway.

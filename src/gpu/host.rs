@@ -85,7 +85,9 @@ impl Gpu {
     /// opens the device itself.
     ///
     /// Cooperative matrices are not among them: wgpu calls them experimental, and to allow that is
-    /// `unsafe`, so the application's to say. A device that has them uses them in mixed precision.
+    /// `unsafe`, so the application's to say. A device that has
+    /// them uses them in mixed precision as `options` and a tuner's choices allow
+    /// ([`GpuOptions::untested_matrices`]).
     pub fn useful_features(adapter: &wgpu::Adapter) -> wgpu::Features {
         adapter.features() & USEFUL
     }

@@ -1,6 +1,7 @@
 //! What a kernel is: one WGSL file and one struct that names its operands.
 use bytemuck::Pod;
 
+use super::cut::Cut;
 use super::trusted::Trust;
 
 /// How a kernel touches an operand. Mirrors the WGSL access mode, nothing more.
@@ -115,8 +116,14 @@ pub trait Kernel {
     fn variant(&self) -> Option<&'static Variant> {
         None
     }
-    /// Workgroups to launch.
+    /// Workgroups to launch: at most 65,535 in each dimension, but where a plan may
+    /// [`cut`](Self::cut) the launch.
     fn grid(&self) -> [u32; 3];
+    /// What a plan needs to cut the launch in several where it would take too long, or where the
+    /// grid is too large; `None` leaves it whole.
+    fn cut(&self) -> Option<Cut> {
+        None
+    }
     /// Limits that the kernel itself sets, with both numbers in the message.
     fn check(&self) -> Result<(), String> {
         Ok(())

@@ -1,6 +1,7 @@
 //! Floor 2: the device, kernels and replayable plans. Nothing here knows of training.
 mod adapter;
 mod cache;
+mod cut;
 mod device;
 mod health;
 mod host;
@@ -15,11 +16,13 @@ mod target;
 mod timestamps;
 mod trusted;
 mod tuning;
+mod unused;
 
 #[doc(hidden)]
 pub use bytemuck;
 
 pub use adapter::{AdapterKind, AdapterReport, GpuOptions, Limits, PowerPreference, adapters};
+pub use cut::Cut;
 pub use device::Gpu;
 pub use kernel::{
     Access, Bound, Kernel, Operand, Slot, Uniform, Variant, grid_1d, grid_groups, read, write,
@@ -32,8 +35,11 @@ pub use planner::Memory;
 pub use program::{Encoder, Program};
 pub use readback::{ReadbackRing, Ticket};
 pub use target::{Choices, Precision, Target};
+#[doc(hidden)]
+pub use timestamps::unwrapped;
 pub use timestamps::{GpuSpan, Timestamps};
 pub use trusted::Trust;
+pub use unused::unused_gpu;
 
 /// Most loop iterations that one invocation may make. Some software adapters cut an invocation off
 /// at 65,535 iterations in total without an error; half of that leaves room for nested loops.

@@ -1,7 +1,8 @@
 //! Collecting launches: pure, so that a plan can be printed, tested and refused without a GPU.
 use std::fmt;
 
-use super::kernel::{Access, Kernel, Slot};
+use super::cut::{self, Piece};
+use super::kernel::{Access, Bound, Kernel, Operand, Slot};
 use super::planner::{self, Assignment, Life, Memory};
 use super::program;
 use super::target::Target;
@@ -91,7 +92,8 @@ impl PlanBuilder {
         Phase(self.phases.len() - 1)
     }
 
-    /// Appends one launch to the current phase.
+    /// Appends one launch to the current phase, or several where it would take too long for one
+    /// ([`Target::most_operations`](super::Target::most_operations)).
     ///
     /// # Errors
     /// [`Error::Plan`] names kernel and operand: a slot too short, scratch read before it is
@@ -116,9 +118,15 @@ impl PlanBuilder {
             let n = bound.len();
             return Err(refuse(format!("{n} storage operands, WebGPU allows {MAX_OPERANDS}")));
         }
-        let grid = kernel.grid();
-        if grid.iter().any(|&g| g == 0 || g > 65_535) {
+        let (grid, cut) = (kernel.grid(), kernel.cut());
+        if grid.iter().any(|&g| g == 0 || (g > 65_535 && cut.is_none())) {
             return Err(refuse(format!("grid {grid:?} is not within 1..=65535 in each dimension")));
+        }
+        if let Some(cut) = cut.filter(|cut| cut.first % 4 != 0 || cut.first + 12 > bytes) {
+            let first = cut.first;
+            return Err(refuse(format!(
+                "cut() has the first workgroup at byte {first}, the uniform has {bytes} bytes"
+            )));
         }
         let phase = self.phases.len().checked_sub(1).ok_or_else(|| {
             refuse("pushed before the first phase; call phase() first".to_owned())
@@ -158,25 +166,37 @@ impl PlanBuilder {
                 return Err(refuse(format!("{what} is scratch of phase {first}")));
             }
         }
-        let at = self.launches.len();
+        let pieces = match cut {
+            Some(cut) => cut::pieces(grid, cut.operations, self.target.most_operations),
+            None => vec![Piece { first: [0; 3], grid }],
+        };
+        let (at, last) = (self.launches.len(), self.launches.len() + pieces.len() - 1);
         for slot in bound.iter().filter_map(|b| b.slot) {
             let info = &mut self.slots[slot.id as usize];
-            info.span = Some((info.span.map_or(at, |(first, _)| first), at));
+            info.span = Some((info.span.map_or(at, |(first, _)| first), last));
             info.phase = phase;
         }
-        self.launches.push(Launch {
-            name: K::NAME,
-            variant: kernel.variant().map(|v| v.name),
-            source: Source::of(&kernel),
-            constants: kernel.constants().into_iter().map(|(n, v)| (n, v.to_bits())).collect(),
-            operands: K::OPERANDS
-                .iter()
-                .zip(bound)
-                .map(|(o, b)| (o.name, o.access, b.slot))
-                .collect(),
-            params: bytemuck::bytes_of(&kernel.params()).to_vec(),
-            grid,
-        });
+        let (variant, source) = (kernel.variant().map(|v| v.name), Source::of(&kernel));
+        let constants: Vec<_> =
+            kernel.constants().into_iter().map(|(n, v)| (n, v.to_bits())).collect();
+        let operand = |(o, b): (&Operand, &Bound)| (o.name, o.access, b.slot);
+        let operands: Vec<_> = K::OPERANDS.iter().zip(&bound).map(operand).collect();
+        let whole = bytemuck::bytes_of(&kernel.params()).to_vec();
+        for Piece { first, grid } in pieces {
+            let mut params = whole.clone();
+            if let Some(cut) = cut {
+                params[cut.first..cut.first + 12].copy_from_slice(bytemuck::bytes_of(&first));
+            }
+            self.launches.push(Launch {
+                name: K::NAME,
+                variant,
+                source,
+                constants: constants.clone(),
+                operands: operands.clone(),
+                params,
+                grid,
+            });
+        }
         Ok(())
     }
 

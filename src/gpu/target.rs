@@ -51,6 +51,20 @@ pub struct Target {
     pub cooperative: Option<u32>,
     /// What a tuner chose; whatever it is, the results are the same.
     pub choices: Choices,
+    /// Most multiply-adds of one launch, some 100 ms of them, where a driver resets a GPU that one
+    /// launch keeps busy: what takes longer is cut in several, to the same results.
+    pub most_operations: Option<u64>,
+}
+
+impl Target {
+    /// The same with a tuner's `choices`, launches as long as it has measured, and cooperative
+    /// matrices only where it has tried them or they are used `untested`.
+    pub fn tuned(self, choices: Choices, untested: bool) -> Self {
+        let cooperative = self.cooperative.filter(|_| untested || choices.matrices);
+        let measured = (choices.rate > 0).then_some(choices.rate / 10);
+        let most_operations = self.most_operations.map(|safe| measured.unwrap_or(safe));
+        Self { choices, most_operations, cooperative, ..self }
+    }
 }
 
 /// Names that a tuner has chosen, for the kernels above to understand: this floor keeps and passes
@@ -58,7 +72,14 @@ pub struct Target {
 ///
 /// Whoever chooses numbers its places; [`Tiling`](crate::kernels::Tiling) has the products'.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Choices([[u8; Self::LONGEST]; Self::PLACES]);
+pub struct Choices {
+    names: [[u8; Self::LONGEST]; Self::PLACES],
+    /// Multiply-adds that the adapter makes in a second in large products; 0 where none were
+    /// measured.
+    pub rate: u64,
+    /// Whether products on cooperative matrices were right, again and again.
+    pub matrices: bool,
+}
 
 impl Choices {
     /// Places there are.
@@ -68,7 +89,7 @@ impl Choices {
 
     /// The name at `place`; `None` where nothing was chosen.
     pub fn get(&self, place: usize) -> Option<&str> {
-        let bytes = self.0.get(place)?;
+        let bytes = self.names.get(place)?;
         let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
         str::from_utf8(&bytes[..end]).ok().filter(|name| !name.is_empty())
     }
@@ -76,7 +97,7 @@ impl Choices {
     /// Puts `name` at `place`; whether there is such a place, and the name fits.
     #[must_use]
     pub fn set(&mut self, place: usize, name: &str) -> bool {
-        match self.0.get_mut(place) {
+        match self.names.get_mut(place) {
             Some(at) if name.len() <= Self::LONGEST => {
                 *at = [0; Self::LONGEST];
                 at[..name.len()].copy_from_slice(name.as_bytes());
@@ -94,20 +115,30 @@ impl Choices {
 
 impl fmt::Debug for Choices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.names()).finish()
+        f.debug_list().entries(self.names()).entry(&self.rate).entry(&self.matrices).finish()
     }
+}
+
+/// As they are on disk.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    names: Vec<Option<String>>,
+    rate: u64,
+    matrices: bool,
 }
 
 impl Serialize for Choices {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.names())
+        let names = self.names().map(|name| name.map(str::to_owned)).collect();
+        Kept { names, rate: self.rate, matrices: self.matrices }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Choices {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut choices = Self::default();
-        for (place, name) in Vec::<Option<String>>::deserialize(deserializer)?.iter().enumerate() {
+        let kept = Kept::deserialize(deserializer)?;
+        let mut choices = Self { rate: kept.rate, matrices: kept.matrices, ..Self::default() };
+        for (place, name) in kept.names.iter().enumerate() {
             if !choices.set(place, name.as_deref().unwrap_or_default()) {
                 let message = format!("{name:?} at place {place} of {}", Self::PLACES);
                 return Err(serde::de::Error::custom(message));

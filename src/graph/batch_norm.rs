@@ -83,7 +83,7 @@ impl Operation for Moments {
         let (&Self { shape }, [x], step) =
             (self, lowering.input_slots(tensor)?, lowering.bindings.step);
         let out = lowering.output(tensor)?;
-        lowering.plan.push(kernels::Moments { shape, x, step, out })
+        kernels::Moments { shape, x, step, out }.push(lowering.plan)
     }
 }
 

@@ -75,7 +75,8 @@ pub fn shared_targets<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> T 
 
 fn open(precision: Precision) -> Option<Gpu> {
     let options = GpuOptions::from_env().unwrap_or_else(|e| panic!("{e}"));
-    match Gpu::open(&options.cache_dir(None).precision(precision)) {
+    let options = options.cache_dir(None).precision(precision).untested_matrices(true);
+    match Gpu::open(&options) {
         Ok(gpu) => {
             let report = gpu.report();
             say(&format!("adapter: {} ({}), {}", report.name, report.backend, report.driver));

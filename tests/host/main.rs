@@ -1,4 +1,5 @@
 //! Tests that need no GPU.
+mod adapters;
 mod bench;
 mod checkpoint;
 mod data;

@@ -1,6 +1,7 @@
 //! Every kernel's Rust declaration against its WGSL.
 mod probes;
 mod recurrent;
+mod texts;
 mod variants;
 mod vectors;
 

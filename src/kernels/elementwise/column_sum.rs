@@ -1,6 +1,6 @@
 //! `column_sum`: sums over the rows of a matrix by a fixed tree.
 use crate::Result;
-use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, read, write};
+use crate::gpu::{Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, read, write};
 
 /// `out[j] = sum over i of x[i, j]`; with one column the sum of a vector.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,12 @@ crate::uniform! {
         rows: u32,
         /// Columns.
         columns: u32,
+        /// First workgroup of this launch.
+        first_x: u32,
+        /// The same along y.
+        first_y: u32,
+        /// The same along z.
+        first_z: u32,
     }
 }
 
@@ -54,7 +60,7 @@ pub(in crate::kernels) fn parts(rows: u32, columns: u32) -> Option<u32> {
 
 impl Kernel for ColumnSum {
     const NAME: &'static str = "column_sum";
-    const WGSL: &'static str = crate::wgsl!("column_sum.wgsl");
+    const WGSL: &'static str = crate::wgsl!("common/cut.wgsl", "column_sum.wgsl");
     const OPERANDS: &'static [Operand] = &[read("x"), write("out")];
     type Params = ColumnSumParams;
 
@@ -64,11 +70,17 @@ impl Kernel for ColumnSum {
     }
 
     fn params(&self) -> ColumnSumParams {
-        ColumnSumParams { rows: self.rows, columns: self.columns }
+        let (rows, columns) = (self.rows, self.columns);
+        ColumnSumParams { rows, columns, ..ColumnSumParams::default() }
     }
 
     fn grid(&self) -> [u32; 3] {
         [self.columns.div_ceil(16), 1, 1]
+    }
+
+    fn cut(&self) -> Option<Cut> {
+        let operations = u64::from(self.rows) * u64::from(self.columns);
+        Some(Cut { operations, first: std::mem::offset_of!(ColumnSumParams, first_x) })
     }
 
     fn check(&self) -> std::result::Result<(), String> {

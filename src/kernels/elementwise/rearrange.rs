@@ -72,7 +72,7 @@ crate::uniform! {
 impl Kernel for Rearrange {
     const NAME: &'static str = "rearrange";
     const WGSL: &'static str =
-        crate::wgsl!("common/grid.wgsl", "common/step.wgsl", "rearrange.wgsl");
+        crate::wgsl!("common/grid.wgsl", "common/step.wgsl", "common/nan.wgsl", "rearrange.wgsl");
     const OPERANDS: &'static [Operand] = &[read("x"), read("step"), write("out")];
     type Params = RearrangeParams;
 

@@ -1,6 +1,7 @@
 //! `correct`: which rows have their label's logit highest.
 use crate::kernels::{STEP_WORDS, Step};
-use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, read, write};
+use super::softmax_cross_entropy::{MOST, WIDE};
+use crate::gpu::{Bound, Kernel, Operand, Slot, grid_groups, read, write};
 
 /// `correct[i]` is 1 or 0 as an f32, so that a sum counts exactly up to 2^24 rows.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +36,13 @@ crate::uniform! {
 
 impl Kernel for Correct {
     const NAME: &'static str = "correct";
-    const WGSL: &'static str = crate::wgsl!("common/step.wgsl", "correct.wgsl");
+    const WGSL: &'static str = crate::wgsl!(
+        "common/step.wgsl",
+        "common/nan.wgsl",
+        "common/row_sum.wgsl",
+        "common/higher.wgsl",
+        "correct.wgsl"
+    );
     const OPERANDS: &'static [Operand] =
         &[read("logits"), read("labels"), read("step"), write("correct")];
     type Params = CorrectParams;
@@ -54,12 +61,17 @@ impl Kernel for Correct {
         CorrectParams { batch: self.batch, classes: self.classes, repeat: self.repeat }
     }
 
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        if self.classes > WIDE { vec![("WIDE", 1.0)] } else { Vec::new() }
+    }
+
     fn grid(&self) -> [u32; 3] {
-        [self.batch.div_ceil(64), 1, 1]
+        let rows = if self.classes > WIDE { self.batch } else { self.batch.div_ceil(64) };
+        grid_groups(rows)
     }
 
     fn check(&self) -> Result<(), String> {
-        let (classes, most) = (self.classes, MAX_LOOP_ITERATIONS);
+        let (classes, most) = (self.classes, MOST);
         if !(1..=most).contains(&classes) {
             return Err(format!("{classes} classes, must be 1 to {most}"));
         }

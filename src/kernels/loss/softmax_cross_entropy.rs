@@ -1,7 +1,9 @@
 //! `softmax_cross_entropy`: the loss of each row, its gradient and whether the row is right in one
 //! pass.
 use crate::kernels::{STEP_WORDS, Step};
-use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, read, write};
+use crate::gpu::{
+    Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, Variant, grid_groups, read, write,
+};
 
 /// Losses and gradients are divided by the number of valid rows, so that their sum over the batch
 /// is the mean.
@@ -43,9 +45,27 @@ crate::uniform! {
     }
 }
 
+/// Most classes whose row is an invocation's, not a workgroup's.
+pub(super) const WIDE: u32 = 1_024;
+/// Most classes: three loops over every 64th in one invocation, and four trees.
+pub(super) const MOST: u32 = (MAX_LOOP_ITERATIONS - 24) / 3 * 64;
+
 impl Kernel for SoftmaxCrossEntropy {
     const NAME: &'static str = "softmax_cross_entropy";
-    const WGSL: &'static str = crate::wgsl!("common/step.wgsl", "softmax_cross_entropy.wgsl");
+    const WGSL: &'static str = crate::wgsl!(
+        "common/step.wgsl",
+        "common/narrow_cross_entropy.wgsl",
+        "softmax_cross_entropy.wgsl"
+    );
+    const VARIANTS: &'static [Variant] = &[Variant {
+        name: "wide",
+        wgsl: crate::wgsl!(
+            "common/step.wgsl",
+            "common/row_sum.wgsl",
+            "common/wide_cross_entropy.wgsl",
+            "softmax_cross_entropy.wgsl"
+        ),
+    }];
     const OPERANDS: &'static [Operand] = &[
         read("logits"),
         read("labels"),
@@ -74,12 +94,18 @@ impl Kernel for SoftmaxCrossEntropy {
     }
 
     fn grid(&self) -> [u32; 3] {
-        [self.batch.div_ceil(64), 1, 1]
+        match self.variant() {
+            None => grid_groups(self.batch.div_ceil(64)),
+            Some(_) => grid_groups(self.batch),
+        }
+    }
+
+    fn variant(&self) -> Option<&'static Variant> {
+        Self::VARIANTS.first().filter(|_| self.classes > WIDE)
     }
 
     fn check(&self) -> Result<(), String> {
-        // Three loops over the classes in one invocation.
-        let (classes, most) = (self.classes, MAX_LOOP_ITERATIONS / 3);
+        let (classes, most) = (self.classes, MOST);
         if !(2..=most).contains(&classes) {
             return Err(format!("{classes} classes, must be 2 to {most}"));
         }

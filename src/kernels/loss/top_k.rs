@@ -1,5 +1,6 @@
 //! `top_k`: which rows have their label among the k highest logits.
-use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, read, write};
+use super::softmax_cross_entropy::{MOST, WIDE};
+use crate::gpu::{Bound, Kernel, Operand, Slot, grid_groups, read, write};
 use crate::kernels::{STEP_WORDS, Step};
 
 /// `right[i]` is 1 or 0 as an f32, so that a sum counts exactly up to 2^24 rows. With `k = 1` it is
@@ -41,7 +42,13 @@ crate::uniform! {
 
 impl Kernel for TopK {
     const NAME: &'static str = "top_k";
-    const WGSL: &'static str = crate::wgsl!("common/step.wgsl", "common/nan.wgsl", "top_k.wgsl");
+    const WGSL: &'static str = crate::wgsl!(
+        "common/step.wgsl",
+        "common/nan.wgsl",
+        "common/row_sum.wgsl",
+        "common/higher.wgsl",
+        "top_k.wgsl"
+    );
     const OPERANDS: &'static [Operand] =
         &[read("logits"), read("labels"), read("step"), write("right")];
     type Params = TopKParams;
@@ -61,12 +68,17 @@ impl Kernel for TopK {
         TopKParams { batch, classes, repeat, k }
     }
 
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        if self.classes > WIDE { vec![("WIDE", 1.0)] } else { Vec::new() }
+    }
+
     fn grid(&self) -> [u32; 3] {
-        [self.batch.div_ceil(64), 1, 1]
+        let rows = if self.classes > WIDE { self.batch } else { self.batch.div_ceil(64) };
+        grid_groups(rows)
     }
 
     fn check(&self) -> Result<(), String> {
-        let (classes, most) = (self.classes, MAX_LOOP_ITERATIONS);
+        let (classes, most) = (self.classes, MOST);
         if !(1..=most).contains(&classes) {
             return Err(format!("{classes} classes, must be 1 to {most}"));
         }

@@ -34,7 +34,7 @@ crate::uniform! {
 
 impl Kernel for BinCount {
     const NAME: &'static str = "bin_count";
-    const WGSL: &'static str = crate::wgsl!("common/score.wgsl", "bin_count.wgsl");
+    const WGSL: &'static str = crate::wgsl!("common/score.wgsl", "common/quotient.wgsl", "bin_count.wgsl");
     const OPERANDS: &'static [Operand] = &[read("values"), read("peak"), write("bins")];
     type Params = BinCountParams;
 

@@ -39,7 +39,7 @@ crate::uniform! {
 
 impl Kernel for BinPick {
     const NAME: &'static str = "bin_pick";
-    const WGSL: &'static str = crate::wgsl!("common/mask_state.wgsl", "bin_pick.wgsl");
+    const WGSL: &'static str = crate::wgsl!("common/mask_state.wgsl", "common/quotient.wgsl", "bin_pick.wgsl");
     const OPERANDS: &'static [Operand] =
         &[read("sparsities"), write("bins"), write("peak"), write("mask_state")];
     type Params = BinPickParams;

@@ -1,7 +1,11 @@
 //! `moments`, `batch_normalise` and `batch_normalise_gradient`: batch norm without its scale and
 //! shift.
+use super::merge_moments::MergeMoments;
+use crate::Result;
+use crate::gpu::{
+    Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, grid_1d, read, write,
+};
 use crate::kernels::STEP_WORDS;
-use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, grid_1d, read, write};
 
 /// Extents of `x [rows, columns]`, each column of which has statistics of its own (Ioffe and
 /// Szegedy 2015). Rows of padding are no part of them.
@@ -17,8 +21,13 @@ pub struct Columns {
     pub epsilon: f32,
 }
 
+/// Most rows of one launch of [`Moments`]: two loops over every sixteenth in one invocation.
+const MAX_ROWS: u32 = MAX_LOOP_ITERATIONS / 2 * 16;
+/// Rows of a part where there are more.
+const PART_ROWS: u32 = 16_384;
+
 impl Columns {
-    fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         u64::from(self.rows) * u64::from(self.columns)
     }
 
@@ -27,12 +36,20 @@ impl Columns {
         ColumnsParams { rows, columns, repeat, epsilon }
     }
 
-    fn check(&self) -> Result<(), String> {
-        let (rows, most) = (self.rows, MAX_LOOP_ITERATIONS / 2 * 16);
-        if rows > most {
-            return Err(format!("{rows} rows in one mean, at most {most}"));
+    fn check(&self) -> std::result::Result<(), String> {
+        let (rows, columns) = (self.rows, self.columns);
+        match self.len() > u64::from(u32::MAX) {
+            true => Err(format!("{rows} rows of {columns} columns: 2^32 elements or more")),
+            false => Ok(()),
         }
-        Ok(())
+    }
+
+    /// How many parts the moments of all rows are made of.
+    fn parts(&self) -> u32 {
+        match self.rows > MAX_ROWS {
+            true => self.rows.div_ceil(PART_ROWS),
+            false => 1,
+        }
     }
 
     fn valid(&self, rows: u32) -> usize {
@@ -63,6 +80,8 @@ crate::uniform! {
         columns: u32,
         /// Rows for each row of the batch.
         repeat: u32,
+        /// Parts that the rows are shared out to.
+        parts: u32,
     }
 }
 
@@ -79,9 +98,64 @@ pub struct Moments {
     pub out: Slot,
 }
 
+impl Moments {
+    /// Appends it to `plan`; of very many rows as the moments of parts, and those merged.
+    ///
+    /// # Errors
+    /// [`crate::Error::Plan`] for extents that do not fit the slots.
+    pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
+        let (shape, step, parts) = (self.shape, self.step, self.shape.parts());
+        if parts == 1 {
+            return plan.push(self);
+        }
+        let words = u64::from(parts) * 2 * u64::from(shape.columns);
+        let of_parts = plan.scratch("moments of parts", u32::try_from(words).unwrap_or(u32::MAX));
+        plan.push(Parts { whole: Self { out: of_parts, ..self }, parts })?;
+        plan.push(MergeMoments { shape, parts, x: of_parts, step, out: self.out })
+    }
+}
+
+/// The moments of so many parts of the rows.
+struct Parts {
+    whole: Moments,
+    parts: u32,
+}
+
+crate::kernels::parts! { Parts: MomentsParams }
+
+impl Kernel for Parts {
+    const NAME: &'static str = Moments::NAME;
+    const WGSL: &'static str = Moments::WGSL;
+    const OPERANDS: &'static [Operand] = Moments::OPERANDS;
+    type Params = MomentsParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        let [x, step, out] = [self.whole.x, self.whole.step, self.whole.out];
+        let moments = 2 * u64::from(self.whole.shape.columns);
+        vec![
+            x.needs(self.whole.shape.len()),
+            step.needs(STEP_WORDS.into()),
+            out.needs(u64::from(self.parts) * moments),
+        ]
+    }
+
+    fn params(&self) -> MomentsParams {
+        MomentsParams { parts: self.parts, ..self.whole.params() }
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [self.whole.shape.columns.div_ceil(16), self.parts, 1]
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        self.whole.shape.check()
+    }
+}
+
 impl Kernel for Moments {
     const NAME: &'static str = "moments";
-    const WGSL: &'static str = crate::wgsl!("common/step.wgsl", "moments.wgsl");
+    const WGSL: &'static str =
+        crate::wgsl!("common/step.wgsl", "common/rows_of_part.wgsl", "moments.wgsl");
     const OPERANDS: &'static [Operand] = &[read("x"), read("step"), write("out")];
     type Params = MomentsParams;
 
@@ -95,14 +169,18 @@ impl Kernel for Moments {
 
     fn params(&self) -> MomentsParams {
         let Columns { rows, columns, repeat, .. } = self.shape;
-        MomentsParams { rows, columns, repeat }
+        MomentsParams { rows, columns, repeat, parts: 1 }
     }
 
     fn grid(&self) -> [u32; 3] {
         [self.shape.columns.div_ceil(16), 1, 1]
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> std::result::Result<(), String> {
+        let rows = self.shape.rows;
+        if rows > MAX_ROWS {
+            return Err(format!("{rows} rows in one mean, at most {MAX_ROWS}; use its push"));
+        }
         self.shape.check()
     }
 }
@@ -139,7 +217,7 @@ impl Kernel for BatchNormalise {
         grid_1d(self.shape.rows.saturating_mul(self.shape.columns))
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> std::result::Result<(), String> {
         self.shape.check()
     }
 }
@@ -201,7 +279,7 @@ impl Kernel for BatchNormaliseGradient {
         grid_1d(self.shape.rows.saturating_mul(self.shape.columns))
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> std::result::Result<(), String> {
         self.shape.check()
     }
 }

@@ -18,7 +18,12 @@ pub struct Pool {
 
 impl Kernel for Pool {
     const NAME: &'static str = "pool";
-    const WGSL: &'static str = crate::wgsl!("common/grid.wgsl", "common/window.wgsl", "pool.wgsl");
+    const WGSL: &'static str = crate::wgsl!(
+        "common/grid.wgsl",
+        "common/nan.wgsl",
+        "common/window.wgsl",
+        "pool.wgsl"
+    );
     const OPERANDS: &'static [Operand] = &[read("x"), write("y")];
     type Params = WindowParams;
 

@@ -197,6 +197,12 @@ crate::uniform! {
         pad_y: u32,
         /// Columns of zeros to the left.
         pad_x: u32,
+        /// First workgroup of this launch.
+        first_x: u32,
+        /// The same along y.
+        first_y: u32,
+        /// The same along z.
+        first_z: u32,
     }
 }
 
@@ -243,6 +249,7 @@ impl Conv2d {
 
 impl Product for Conv2d {
     const EPILOGUE: [usize; 2] = [3, 4];
+    const FIRST: usize = std::mem::offset_of!(Conv2dParams, first_x);
 
     fn terms(&self) -> u32 {
         self.product()[2]
@@ -301,6 +308,7 @@ impl Product for Conv2d {
             dilation_x: s.dilation[1],
             pad_y: s.pad[0],
             pad_x: s.pad[1],
+            ..Conv2dParams::default()
         }
     }
 

@@ -75,6 +75,12 @@ crate::uniform! {
         a_peak: u32,
         /// Place of the peak of `b`.
         b_peak: u32,
+        /// First workgroup of this launch.
+        first_x: u32,
+        /// The same along y.
+        first_y: u32,
+        /// The same along z.
+        first_z: u32,
     }
 }
 
@@ -101,6 +107,7 @@ impl F16Matmul {
 
 impl Product for F16Matmul {
     const EPILOGUE: [usize; 2] = [3, 4];
+    const FIRST: usize = std::mem::offset_of!(F16MatmulParams, first_x);
 
     fn terms(&self) -> u32 {
         self.k
@@ -126,7 +133,18 @@ impl Product for F16Matmul {
     fn params_of(&self, k_begin: u32, k_end: u32) -> F16MatmulParams {
         let [a_stride, b_stride] = self.stored().map(|[_, columns]| F16Copy::stride(columns));
         let &Self { m, n, k, a: F16Operand { at: a_peak, .. }, b: F16Operand { at: b_peak, .. }, .. } = self;
-        F16MatmulParams { m, n, k, k_begin, k_end, a_stride, b_stride, a_peak, b_peak }
+        F16MatmulParams {
+            m,
+            n,
+            k,
+            k_begin,
+            k_end,
+            a_stride,
+            b_stride,
+            a_peak,
+            b_peak,
+            ..F16MatmulParams::default()
+        }
     }
 
     fn bare(self) -> Self {

@@ -63,6 +63,12 @@ crate::uniform! {
         a_begin: u32,
         /// Where the matrix begins in `c`.
         c_begin: u32,
+        /// First workgroup of this launch.
+        first_x: u32,
+        /// The same along y.
+        first_y: u32,
+        /// The same along z.
+        first_z: u32,
     }
 }
 
@@ -87,6 +93,7 @@ impl Matmul {
 
 impl Product for Matmul {
     const EPILOGUE: [usize; 2] = [3, 4];
+    const FIRST: usize = std::mem::offset_of!(MatmulParams, first_x);
 
     fn terms(&self) -> u32 {
         self.k
@@ -108,7 +115,16 @@ impl Product for Matmul {
 
     fn params_of(&self, k_begin: u32, k_end: u32) -> MatmulParams {
         let &Self { m, n, k, begin: [a_begin, c_begin], .. } = self;
-        MatmulParams { m, n, k, k_begin, k_end, a_begin, c_begin }
+        MatmulParams {
+            m,
+            n,
+            k,
+            k_begin,
+            k_end,
+            a_begin,
+            c_begin,
+            ..MatmulParams::default()
+        }
     }
 
     fn bare(self) -> Self {

@@ -3,7 +3,7 @@ use super::tiling::Tiling;
 use super::{Conv2d, Conv2dParams, F16Matmul, F16MatmulParams, Matmul, MatmulParams};
 use crate::Result;
 use crate::gpu::{
-    Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, Target, Uniform, Variant,
+    Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, Target, Uniform, Variant,
 };
 use crate::kernels::{Activation, Form};
 
@@ -15,6 +15,7 @@ macro_rules! texts {
             $($first,)*
             "common/bits.wgsl",
             "common/activation.wgsl",
+            "common/cut.wgsl",
             "common/product.wgsl",
             $sums,
             $file
@@ -57,6 +58,8 @@ pub(super) fn meaning_of(
 pub(super) trait Product: Kernel<Params: Uniform<Part<Self>>> + Copy {
     /// Places of bias and gate among the operands.
     const EPILOGUE: [usize; 2];
+    /// Place in its uniform of the launch's first workgroup.
+    const FIRST: usize;
 
     /// Terms of each sum.
     fn terms(&self) -> u32;
@@ -174,6 +177,13 @@ impl<P: Product> Kernel for Part<P> {
 
     fn grid(&self) -> [u32; 3] {
         self.tiling.grid(self.product.extents())
+    }
+
+    fn cut(&self) -> Option<Cut> {
+        let terms = u64::from(self.end - self.begin);
+        let sums = self.product.extents().map(u64::from);
+        let operations = sums.into_iter().fold(terms, u64::saturating_mul);
+        Some(Cut { operations, first: P::FIRST })
     }
 
     fn check(&self) -> Result<(), String> {

@@ -1,9 +1,12 @@
 //! `attention` and its gradients: scaled dot-product attention whose matrix of weights is never in
 //! memory.
-use crate::gpu::{Bound, Kernel, Operand, Slot, grid_groups, read, write};
+use crate::gpu::{Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, read, write};
 
-/// Most positions of a sequence: the weights of one query lie in a workgroup's memory.
-const MAX_LENGTH: u32 = 1024;
+/// A multiply-add of these kernels takes two loads, and so as long as several of a product.
+const COST: u64 = 4;
+
+/// Positions whose weights a workgroup has in its memory at a time, as in the WGSL.
+const TILE: u64 = 1024;
 
 /// Extents of `x [batch, length, 3, heads, width]`: the queries, keys and values of each position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +15,8 @@ pub struct Heads {
     pub batch: u32,
     /// Heads.
     pub heads: u32,
-    /// Positions of a sequence, at most 1,024.
+    /// Positions of a sequence; an invocation's loops bound them, at 9,000 and more for heads of 64
+    /// channels.
     pub length: u32,
     /// Channels of a head.
     pub width: u32,
@@ -33,6 +37,12 @@ crate::uniform! {
         width: u32,
         /// `1 / sqrt(width)`
         scale: f32,
+        /// First workgroup of this launch.
+        first_x: u32,
+        /// The same along y.
+        first_y: u32,
+        /// The same along z.
+        first_z: u32,
     }
 }
 
@@ -50,7 +60,8 @@ impl Heads {
 
     fn params(&self) -> HeadsParams {
         let &Self { batch, heads, length, width, .. } = self;
-        HeadsParams { batch, heads, length, width, scale: self.scale() as f32 }
+        let scale = self.scale() as f32;
+        HeadsParams { batch, heads, length, width, scale, ..HeadsParams::default() }
     }
 
     fn scale(&self) -> f64 {
@@ -62,14 +73,32 @@ impl Heads {
     }
 
     fn grid(&self) -> [u32; 3] {
-        grid_groups(self.rows() / 2)
+        [self.length, self.heads, self.batch]
+    }
+
+    /// For kernels that take `products` of every pair of positions.
+    fn cut(&self, products: u64) -> Cut {
+        let operations = self.len().saturating_mul(self.length.into());
+        let first = std::mem::offset_of!(HeadsParams, first_x);
+        Cut { operations: operations.saturating_mul(products * COST), first }
+    }
+
+    /// Most iterations of one invocation's loops.
+    fn iterations(&self) -> u64 {
+        let [length, width] = [self.length, self.width].map(u64::from);
+        // The gradient of the queries walks the keys twice, and the tiles' trees beside them.
+        let tiles = length.div_ceil(TILE);
+        let scores = length.div_ceil(64) * (width + 2);
+        2 * scores + width.div_ceil(64) * length + tiles * 64
     }
 
     fn check(&self) -> Result<(), String> {
         let (length, width) = (self.length, self.width);
-        if length > MAX_LENGTH || width > MAX_LENGTH {
+        let iterations = self.iterations();
+        if iterations > MAX_LOOP_ITERATIONS.into() {
             return Err(format!(
-                "sequences of {length} positions, heads of {width} channels; at most {MAX_LENGTH} each"
+                "sequences of {length} positions and heads of {width} channels take {iterations} \
+                 iterations of one invocation, at most {MAX_LOOP_ITERATIONS}; take fewer positions"
             ));
         }
         if self.len().saturating_mul(3) > u64::from(u32::MAX) {
@@ -112,7 +141,7 @@ impl Heads {
 }
 
 macro_rules! attention_kernel {
-    ($(#[$meta:meta])* $name:ident, $label:literal, $file:literal:
+    ($(#[$meta:meta])* $name:ident, $label:literal, $file:literal, $products:literal:
         $($read:ident[$needs:ident])+ -> $($write:ident[$makes:ident])+) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy)]
@@ -126,7 +155,12 @@ macro_rules! attention_kernel {
         impl Kernel for $name {
             const NAME: &'static str = $label;
             const WGSL: &'static str =
-                crate::wgsl!("common/row_sum.wgsl", "common/attention.wgsl", $file);
+                crate::wgsl!(
+                "common/row_sum.wgsl",
+                "common/cut.wgsl",
+                "common/attention.wgsl",
+                $file
+            );
             const OPERANDS: &'static [Operand] =
                 &[$(read(stringify!($read)),)+ $(write(stringify!($write))),+];
             type Params = HeadsParams;
@@ -157,6 +191,10 @@ macro_rules! attention_kernel {
                 self.shape.grid()
             }
 
+            fn cut(&self) -> Option<Cut> {
+                Some(self.shape.cut($products))
+            }
+
             fn check(&self) -> Result<(), String> {
                 self.shape.check()
             }
@@ -167,19 +205,19 @@ macro_rules! attention_kernel {
 attention_kernel! {
     /// `out[i] = sum over j of softmax_j(q_i . k_j / sqrt(width)) v_j` in each head (Vaswani et al.
     /// 2017).
-    Attention, "attention", "attention.wgsl": x[three] -> out[one]
+    Attention, "attention", "attention.wgsl", 2: x[three] -> out[one]
 }
 
 attention_kernel! {
     /// The queries' part of the gradient by `x`, and what that of the keys needs to know of each
     /// query.
-    AttentionQueryGradient, "attention_query_gradient", "attention_query_gradient.wgsl":
+    AttentionQueryGradient, "attention_query_gradient", "attention_query_gradient.wgsl", 5:
         x[three] gradient[one] -> rows[rows] out[three]
 }
 
 attention_kernel! {
     /// The keys' and values' part of the gradient by `x`.
-    AttentionKeyGradient, "attention_key_gradient", "attention_key_gradient.wgsl":
+    AttentionKeyGradient, "attention_key_gradient", "attention_key_gradient.wgsl", 4:
         x[three] gradient[one] rows[rows] -> out[three]
 }
 

@@ -2,7 +2,7 @@
 use crate::kernels::bit;
 use crate::Result;
 use crate::gpu::{
-    Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, grid_1d, read, write,
+    Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, grid_1d, read, write,
 };
 
 /// `out[i] = table[tokens[i]]`; a token past the table is its last row.
@@ -117,6 +117,12 @@ crate::uniform! {
         rows: u32,
         /// Columns of the table.
         columns: u32,
+        /// First workgroup of this launch.
+        first_x: u32,
+        /// The same along y.
+        first_y: u32,
+        /// The same along z.
+        first_z: u32,
     }
 }
 
@@ -136,6 +142,13 @@ impl EmbeddingGradient {
             begin = end.max(1);
         }
         Ok(())
+    }
+
+    /// Each workgroup looks at every position, with two barriers in 256 of them.
+    fn cut_of(&self, positions: u32) -> Cut {
+        let workgroups = u64::from(self.rows) * u64::from(self.columns.div_ceil(256));
+        let operations = workgroups.saturating_mul(u64::from(positions) * 16);
+        Cut { operations, first: std::mem::offset_of!(EmbeddingGradientParams, first_x) }
     }
 }
 
@@ -170,6 +183,10 @@ impl Kernel for Part {
         self.whole.grid()
     }
 
+    fn cut(&self) -> Option<Cut> {
+        Some(self.whole.cut_of(self.end - self.begin))
+    }
+
     fn check(&self) -> Result<(), String> {
         check(self.whole.positions, self.whole.rows, self.whole.columns)
     }
@@ -177,7 +194,7 @@ impl Kernel for Part {
 
 impl Kernel for EmbeddingGradient {
     const NAME: &'static str = "embedding_gradient";
-    const WGSL: &'static str = crate::wgsl!("embedding_gradient.wgsl");
+    const WGSL: &'static str = crate::wgsl!("common/cut.wgsl", "embedding_gradient.wgsl");
     const OPERANDS: &'static [Operand] = &[read("tokens"), read("gradient"), write("out")];
     type Params = EmbeddingGradientParams;
 
@@ -191,11 +208,16 @@ impl Kernel for EmbeddingGradient {
 
     fn params(&self) -> EmbeddingGradientParams {
         let Self { positions, rows, columns, .. } = *self;
-        EmbeddingGradientParams { begin: 0, end: positions, rows, columns }
+        let whole = EmbeddingGradientParams::default();
+        EmbeddingGradientParams { begin: 0, end: positions, rows, columns, ..whole }
     }
 
     fn grid(&self) -> [u32; 3] {
         [self.rows, self.columns.div_ceil(256), 1]
+    }
+
+    fn cut(&self) -> Option<Cut> {
+        Some(self.cut_of(self.positions))
     }
 
     fn check(&self) -> Result<(), String> {

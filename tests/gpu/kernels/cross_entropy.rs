@@ -59,7 +59,9 @@ fn softmax_bounds(row: &[f32], label: usize, rows: f64) -> (f64, Vec<f64>) {
 fn softmax_cross_entropy_is_inside_its_bounds() {
     let Some(gpu) = gpu() else { return };
     let sizes = [1usize, 63, 64, 65, 257, 1000].map(|batch| (batch, 10));
-    for (batch, classes) in sizes.into_iter().chain([(33, 2), (33, 3), (5, 1000)]) {
+    for (batch, classes) in
+        sizes.into_iter().chain([(33, 2), (33, 3), (5, 1000), (5, 1025), (3, 30_011)])
+    {
         for scale in [1.0, 30.0, 1e4] {
             for rows in [batch, batch.div_ceil(2)] {
                 let mut noise = Noise::new(batch as u64);

@@ -1,8 +1,11 @@
 //! What the device promises: errors as values, loops that run to their end, threads that may share
 //! it.
+use std::time::Instant;
+
 use secateur::Error;
 use secateur::gpu::{
-    Bound, Gpu, GpuOptions, Kernel, Limits, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, write,
+    Bound, Encoder, Gpu, GpuOptions, Kernel, Limits, MAX_LOOP_ITERATIONS, Operand, PlanBuilder,
+    Slot, Timestamps, write,
 };
 use secateur::kernels::Add;
 
@@ -176,4 +179,32 @@ fn threads_share_the_device() {
             scope.spawn(move || (0..40).for_each(|i| adds(gpu, thread * 1000 + i)));
         }
     });
+}
+
+/// A set of queries holds 2,048 launches; a step may have more.
+#[test]
+fn a_step_of_very_many_launches_is_traced() {
+    let Some(gpu) = gpu() else { return };
+    let launches = 4_200;
+    let mut plan = PlanBuilder::new(gpu.target());
+    let [x, y, out] = ["x", "y", "out"].map(|name| plan.persistent(name, 1));
+    let phase = plan.phase("test");
+    for _ in 0..launches {
+        plan.push(Add { x, y, out, len: 1, period: 1 }).unwrap();
+    }
+    let program = plan.build(gpu).unwrap();
+    let Some(mut timestamps) = Timestamps::new(gpu, launches, Instant::now()).unwrap() else {
+        missing(FEATURES, format_args!("{} has no timestamps", gpu.report().name));
+        return;
+    };
+    let mut encoder = Encoder::new(gpu);
+    program.encode_timed(phase, &mut encoder, &mut timestamps);
+    timestamps.resolve(&mut encoder);
+    encoder.submit().unwrap();
+    let spans = timestamps.read(gpu).unwrap();
+    assert_eq!(spans.len(), launches);
+    assert!(spans.iter().all(|span| span.kernel == "add" && span.start_ns > 0));
+    // In order, but for what the adapter's clock may step back.
+    let late = spans.windows(2).filter(|w| w[1].start_ns < w[0].start_ns).count();
+    assert!(late * 100 < launches, "{late} launches begin before the one before them");
 }

@@ -6,7 +6,7 @@ use super::loss::{DIVISION, step};
 use crate::common::{Noise, Rig, Tol, U, gpu};
 
 const ROWS: [usize; 6] = [1, 2, 33, 64, 65, 300];
-const COLUMNS: [usize; 5] = [1, 31, 33, 257, 1_000];
+const COLUMNS: [usize; 6] = [1, 31, 33, 257, 1_000, 1_500];
 
 /// Rows that are right by `top_k`, and by `correct`.
 fn right(gpu: &Gpu, z: &[f32], y: &[u32], [k, repeat, rows]: [usize; 3]) -> [Vec<f32>; 2] {
@@ -150,14 +150,14 @@ fn rows_over_the_loop_limit_are_refused() {
     };
     let errors = |columns| AbsoluteError { x, targets: y, step, out, batch: 1, columns };
     let shares = |columns| RightLabels { x, targets: y, step, out, batch: 1, columns };
-    plan.push(top_k(30_000, 1)).unwrap();
+    plan.push(top_k(600_000, 1)).unwrap();
     plan.push(errors(1_919_616)).unwrap();
     plan.push(shares(1_919_616)).unwrap();
     let refused = |result: secateur::Result<()>, what: &str| {
         let error = result.unwrap_err().to_string();
         assert!(error.contains(what), "{error}");
     };
-    refused(plan.push(top_k(30_001, 1)), "30001 classes, must be 1 to 30000");
+    refused(plan.push(top_k(700_000, 1)), "700000 classes, must be 1 to 639488");
     refused(plan.push(top_k(10, 0)), "k 0 and repeat 1");
     refused(plan.push(errors(1_919_617)), "must be 1 to 1919616");
     refused(plan.push(shares(1_919_617)), "must be 1 to 1919616");

@@ -103,7 +103,16 @@ fn a_token_past_the_table_stays_inside() {
 #[test]
 fn attention_and_its_gradients() {
     let Some(gpu) = gpu() else { return };
-    let sizes = [(1, 1, 1, 1), (2, 3, 5, 4), (1, 2, 65, 33), (3, 1, 129, 65), (1, 1, 1024, 8)];
+    let sizes = [
+        (1, 1, 1, 1),
+        (2, 3, 5, 4),
+        (1, 2, 65, 33),
+        (3, 1, 129, 65),
+        (1, 1, 1024, 8),
+        // Weights of more positions than a workgroup's memory holds.
+        (1, 1, 1025, 2),
+        (1, 1, 2060, 1),
+    ];
     for (batch, heads, length, width) in sizes {
         for causal in [true, false] {
             let shape = Heads { batch, heads, length, width, causal };

@@ -32,6 +32,11 @@ pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolu
     EmbeddingGradient { tokens, gradient: b, out: c, positions, rows, columns }.push(plan).unwrap();
     let shape = Heads { batch: 1, heads: 1, length: 1, width: 1, causal: true };
     plan.push(Attention { shape, x: a, out: c }).unwrap();
+    let [batch, classes, repeat] = [1, 2_000, 1];
+    let (logits, labels, step, right) = (a, b, mask, c);
+    plan.push(TopK { logits, labels, step, right, batch, classes, repeat, k: 1 }).unwrap();
+    let correct = c;
+    plan.push(Correct { logits, labels, step, correct, batch, classes, repeat }).unwrap();
     super::recurrent::variants(plan, [a, b, mask, c]);
     let (x, gradient, rows) = (a, b, mask);
     plan.push(AttentionQueryGradient { shape, x, gradient, rows, out: c }).unwrap();
