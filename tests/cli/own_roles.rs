@@ -86,7 +86,8 @@ fn expressions_are_the_same_with_every_score() {
     folder.write("names.toml", NAMES);
     folder.run("train names.toml --logdir run --no-baseline --pruning none").ok();
     folder.run("export run -o whole.safetensors").ok();
-    for (input, score) in [("run", "wanda"), ("run", "saliency"), ("whole.safetensors", "magnitude")]
+    for (input, score) in
+        [("run", "wanda"), ("run", "saliency"), ("whole.safetensors", "magnitude")]
     {
         let prune = format!("prune {input} -o p.safetensors --force --json --score {score}");
         let run = |more: &str| folder.run(&format!("{prune} --sparsity 0.5 {more}"));

@@ -145,7 +145,8 @@ fn embeddings_and_heads_are_pruned_when_asked_for() {
         let pruned = tensors.filter(|t| t["fate"] == "pruned");
         pruned.map(|t| t["name"].as_str().unwrap().to_owned()).collect()
     };
-    let [down, q] = ["model.layers.0.mlp.down_proj.weight", "model.layers.0.self_attn.q_proj.weight"];
+    let [down, q] =
+        ["model.layers.0.mlp.down_proj.weight", "model.layers.0.self_attn.q_proj.weight"];
     let sorted = |mut names: Vec<String>| {
         names.sort();
         names
@@ -155,11 +156,20 @@ fn embeddings_and_heads_are_pruned_when_asked_for() {
     assert_eq!(sorted(pruned("--include lm_head")), ["lm_head.weight", down, q]);
     let asked = ["lm_head.weight", "model.embed_tokens.weight", down, q];
     assert_eq!(sorted(pruned("--include embed|lm_head")), asked);
-    assert_eq!(sorted(pruned("--include gate --only layers\\.1")), ["model.layers.1.mlp.gate.weight"]);
+    assert_eq!(
+        sorted(pruned("--include gate --only layers\\.1")),
+        ["model.layers.1.mlp.gate.weight"]
+    );
     // What is not there to be left out is no error.
     let run = folder.run(&format!("{base} --exclude nothing_like_it")).ok();
-    assert!(run.err.contains("warning: --exclude `nothing_like_it` matches none of 6"), "{}", run.err);
-    folder.run(&format!("{base} --include nothing_like_it")).fails(2, &["matches none of 6 tensors"]);
+    assert!(
+        run.err.contains("warning: --exclude `nothing_like_it` matches none of 6"),
+        "{}",
+        run.err
+    );
+    folder
+        .run(&format!("{base} --include nothing_like_it"))
+        .fails(2, &["matches none of 6 tensors"]);
     let text = folder.run("prune m.safetensors -o t.safetensors --sparsity 0.5").ok().out;
     for part in [
         "left dense: embedding: model.embed_tokens.weight",
@@ -209,8 +219,7 @@ fn codes_are_refused_by_the_name_of_their_scheme() {
         bytes("a.q_proj.scales", "F16", &[1, 32], 2, 0x30),
         bytes("a.q_proj.g_idx", "I32", &[32], 4, 0),
     ];
-    let pair =
-        [f32s("fc.weight_orig", &[8, 8]), values("fc.weight_mask", &[8, 8], &[1.0; 64])];
+    let pair = [f32s("fc.weight_orig", &[8, 8]), values("fc.weight_mask", &[8, 8], &[1.0; 64])];
     let doubles = [bytes("fc.weight", "F64", &[8, 8], 8, 0x3f)];
     for (tensors, parts) in [
         (&fp8[..], &["codes of fp8 (F8_E4M3, with scales)", "o_proj.weight", "16 or 32 bits"][..]),
