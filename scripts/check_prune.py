@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Checks `secateur prune` on its own terms, with numpy: the masks recomputed by sorting, bit for bit.
 
-    check_prune.py IN.safetensors OUT.safetensors --sparsity 0.5 [--scope layer|global] [--block 4x4]
-    check_prune.py IN.safetensors OUT.safetensors --nm 2:4
+    check_prune.py IN.safetensors OUT.safetensors REPORT.json --sparsity 0.5 [--scope layer|global] [--block 4x4]
+    check_prune.py IN.safetensors OUT.safetensors REPORT.json --nm 2:4
 
+REPORT.json is what `secateur prune --json` printed: it says which tensors were pruned, and along which axis.
 Needs numpy and safetensors. Exits with 1 and names the tensor at the first difference.
 """
 import argparse
@@ -56,12 +57,13 @@ def spread(mask, shape, block):
     return grid.repeat(block[0], axis=0)[:rows].repeat(block[1], axis=1)[:, :columns].reshape(-1)
 
 
-def keep_groups(scores, n, m):
-    """N:M along the last axis: of every m the n highest stay, of equal scores the first."""
-    order = np.argsort(-scores.reshape(-1, m).astype(np.int64), axis=1, kind="stable")
+def keep_groups(scores, shape, axis, n, m):
+    """N:M along an axis: of every m the n highest stay, of equal scores the first."""
+    moved = np.moveaxis(scores.reshape(shape).astype(np.int64), axis, -1)
+    order = np.argsort(-moved.reshape(-1, m), axis=1, kind="stable")
     kept = np.zeros(order.shape, dtype=bool)
     np.put_along_axis(kept, order[:, :n], True, axis=1)
-    return kept.reshape(-1)
+    return np.moveaxis(kept.reshape(moved.shape), -1, axis).reshape(-1)
 
 
 def keep(scores, sparsity):
@@ -78,6 +80,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("before")
     parser.add_argument("after")
+    parser.add_argument("report")
     parser.add_argument("--sparsity", type=float)
     parser.add_argument("--scope", choices=["layer", "global"], default="layer")
     parser.add_argument("--nm", type=lambda text: tuple(int(n) for n in text.split(":")))
@@ -90,12 +93,14 @@ def main():
         sys.exit("the headers differ")
     before.pop("__metadata__", None)
     names = sorted(before, key=lambda n: before[n]["data_offsets"])
-    chosen = [n for n in names if before[n]["dtype"] in WIDTH and len(before[n]["shape"]) >= 2]
+    with open(args.report) as file:
+        plans = {t["name"]: t for t in json.load(file)["tensors"]}
+    chosen = [n for n in names if plans[n]["fate"] == "pruned"]
     scores = {n: magnitudes(raw(args.before, before[n], start), before[n]["dtype"]) for n in chosen}
     if args.block:
         scores = {n: block_means(scores[n], before[n]["shape"], args.block) for n in chosen}
     if args.nm:
-        masks = {n: keep_groups(scores[n], *args.nm) for n in chosen}
+        masks = {n: keep_groups(scores[n], before[n]["shape"], plans[n]["axis"], *args.nm) for n in chosen}
     elif args.scope == "global":
         kept = keep(np.concatenate([scores[n] for n in chosen]), args.sparsity)
         ends = np.cumsum([len(scores[n]) for n in chosen])

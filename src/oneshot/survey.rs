@@ -200,13 +200,16 @@ fn listed(names: impl Iterator<Item = String>) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// That nothing is left to prune: what the tensors were taken for.
+/// That nothing is left to prune: what the tensors were taken for, weights first.
 fn nothing(plans: &[TensorPlan]) -> Error {
-    let some = |p: &TensorPlan| format!("{} is {}: {}", p.name, p.role, p.why);
-    let first: Vec<String> = plans.iter().take(5).map(some).collect();
+    let some = |p: &&TensorPlan| format!("{} is {}: {}", p.name, p.role, p.why);
+    let mut sorted: Vec<&TensorPlan> = plans.iter().collect();
+    sorted.sort_by_key(|p| p.role != Role::Weight);
+    let first: Vec<String> = sorted.iter().take(5).map(some).collect();
     let more = if plans.len() > 5 { ", and so on" } else { "" };
     let message = format!(
-        "none of {} tensors is a weight that is asked for: {}{more}; --include REGEX prunes what it is found in",
+        "none of {} tensors is a weight that is asked for: {}{more}; \
+         --include REGEX prunes what it is found in",
         plans.len(),
         first.join(", ")
     );

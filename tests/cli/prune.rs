@@ -26,10 +26,12 @@ fn a_file_is_pruned_and_reported() {
     assert!(report["seconds"].as_f64().is_some() && report["adapter"].is_string());
     let weight = json!({
         "name": "fc.weight", "shape": [10, 4], "dtype": "F32",
+        "role": "weight", "why": "a linear layer [out, in]", "axis": 1, "fate": "pruned",
         "sparsity": 0.8, "nonzero": 8, "threshold": 16.0,
     });
     let bias = json!({
         "name": "fc.bias", "shape": [2], "dtype": "F32",
+        "role": "bias", "why": "a bias, which is added", "axis": Value::Null, "fate": "dense",
         "sparsity": 0.5, "nonzero": 1, "threshold": Value::Null,
     });
     assert_eq!(report["tensors"], json!([weight, bias]));
@@ -77,7 +79,7 @@ fn a_trained_network_is_pruned_by_what_it_sees() {
             .as_array()
             .unwrap()
             .iter()
-            .filter(|t| !t["threshold"].is_null())
+            .filter(|t| t["fate"] == "pruned")
             .map(|t| t["nonzero"].as_u64())
             .collect();
         assert_eq!(nonzero, [Some(1024), Some(160)], "{score}");
@@ -101,7 +103,7 @@ fn a_trained_network_is_pruned_by_what_it_sees() {
         ),
         ("run -o w.safetensors --score wanda --sparsity 0.5", "--force"),
         ("run -o w.bin --score wanda --sparsity 0.5", ".safetensors"),
-        ("run -o x.safetensors --score wanda --sparsity 0.5 --exclude nix", "matches none"),
+        ("run -o x.safetensors --score wanda --sparsity 0.5 --include nix", "matches none"),
     ] {
         folder.run(&format!("prune {args}")).fails(2, &[part]);
     }

@@ -81,6 +81,11 @@ impl<'a> File<'a> {
         }
     }
 
+    /// Whether it has a name of GPT-2's, and nothing in the file says which way round it is.
+    pub(super) fn leaves_open(&self, tensor: &TensorInfo) -> bool {
+        is_conv1d_name(&tensor.name) && self.conv1d.is_none() && self.outputs(tensor).is_none()
+    }
+
     /// How many outputs its bias has.
     fn outputs(&self, tensor: &TensorInfo) -> Option<usize> {
         let stem = tensor.name.strip_suffix("weight")?;

@@ -105,7 +105,7 @@ const FROM_TWO_AXES: &[Rule] = &[
         "a table of positions, of which each meets one row",
     ),
     Rule(
-        r"(~|_)(tokens?|query_tokens|query_embed|query_position_embeddings|class_embedding|image_newline|latents|prompt_embeddings?)(\.weight)?$",
+        r"(~|_)((cls|class|dist\w*|mask|reg|register|query|storage|summary|bos|eos|sep|null|latent|prefix)_tokens?|query_embed|query_position_embeddings|class_embedding|image_newline|latents|prompt_embeddings?)(\.weight)?$",
         Role::Token,
         Layer,
         "learned inputs, such as a class token",
@@ -117,7 +117,7 @@ const FROM_TWO_AXES: &[Rule] = &[
         "a patch embedding, which multiplies pixels",
     ),
     Rule(
-        r"(~|_)(embed(ding)?s?|embed_tokens|wte|tok(en)?_emb(ed|edding|eddings|d)?|emb|embd|embed_in|embedding_table|token_type_embeddings|shared)[./](weight|embeddings?)$",
+        r"(~|_)(embed(ding)?s?|embed_tokens|wte|tok(en)?_emb(ed|edding|eddings|d)?|emb|embd|embed_in|embedding_table|token_type_embeddings|embeddings[./]\d+|shared)[./](weight|embeddings?)$",
         Role::Embedding,
         Layer,
         "an embedding: each token meets one row of it; where there is no head it is the head too",
@@ -169,7 +169,7 @@ const FROM_TWO_AXES: &[Rule] = &[
 ];
 
 /// Names of layers that are products, whatever model they are of.
-const LAYERS: &str = r"~(c_attn|c_fc|c_proj|q_attn|\w*qkv\w*|\w*(query|key|value|dense|proj|projection|linear|conv)\w*|fc\w*|lin\d*|to_(q|k|v|kv|out)|[qkvo]|w[0-9iovkqgu]|wi_\d|w_[a-z]+|up|down|attn|out|experts[./]\d+|mlp[./]\d+|ffn?[./]\d+|pooler)([./]\d+)*[./]weight$";
+const LAYERS: &str = r"~(c_attn|c_fc|c_proj|q_attn|\w*qkv\w*|\w*(query|key|value|dense|proj|projection|linear|conv)\w*|fc\w*|lin\d*|to_(q|k|v|kv|out)|[qkvo]|w[0-9iovkqgu]|wi_\d|w_[a-z]+|up|down|attn|out(put)?|attn_(q|k|v|output)|ffn_(up|down|gate)|[qkv]_lin|out_lin|reduction|receptance|net[./]\d+|experts[./]\d+|mlp[./]\d+|classifier|ffn?[./]\d+|pooler)([./]\d+)*[./]weight$";
 
 struct Compiled {
     regex: Regex,
@@ -218,6 +218,10 @@ pub(super) fn role(tensor: &TensorInfo, file: &File<'_>) -> Taken {
         return taken;
     }
     match find(&FROM_TWO) {
+        // A gate as wide as what it reads is one of a gated layer.
+        Some(&Rule(_, Role::Router, ..)) if rank == 2 && tensor.shape[0] >= tensor.shape[1] => {
+            layer(tensor, file)
+        }
         Some(&Rule(_, Role::Weight, inputs, reason)) => weight(tensor, file, inputs, reason),
         Some(&Rule(_, role, _, reason)) => Taken::new(role, OUT_IN.min(rank - 1), reason),
         None => layer(tensor, file),
@@ -284,7 +288,7 @@ fn layer(tensor: &TensorInfo, file: &File<'_>) -> Taken {
         return Taken { certain: false, ..Taken::new(Role::Unknown, OUT_IN, reason) };
     }
     let (axis, kind) = file.axis(tensor);
-    let named = NAMES.is_match(name);
+    let named = NAMES.is_match(name) && !file.leaves_open(tensor);
     if named || rank >= 4 {
         return Taken::new(Role::Weight, axis, kind);
     }

@@ -111,8 +111,16 @@ fn has_codes(tensor: &TensorInfo, file: &File<'_>) -> bool {
     for _ in 0..4 {
         let Some(at) = stem.rfind(['.', '_']) else { return false };
         stem = &stem[..at];
-        let ends =
-            ["", ".weight", ".qweight", ".weight_packed", "._weight_qdata", ".W_q", "_blocks"];
+        let ends = [
+            "",
+            "._data",
+            ".weight",
+            ".qweight",
+            ".weight_packed",
+            "._weight_qdata",
+            ".W_q",
+            "_blocks",
+        ];
         let codes = |end: &&str| {
             let found = file.get(&format!("{stem}{end}"));
             found.is_some_and(|t| scheme(t, file).is_some())

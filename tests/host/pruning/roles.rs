@@ -54,7 +54,8 @@ fn llama_and_its_kin() {
         ("layers.0.attention.wq.weight", &[32, 32], Weight, 1),
         ("layers.0.feed_forward.w1.weight", &[86, 32], Weight, 1),
         ("token_embd.weight", &[64, 32], Embedding, 0),
-        ("blk.0.attn_q.weight", &[32], Vector, 1),
+        ("blk.0.attn_q.weight", &[32, 32], Weight, 1),
+        ("blk.0.ffn_up.weight", &[86, 32], Weight, 1),
         ("output.weight", &[64, 32], Head, 0),
     ]);
 }
@@ -79,7 +80,8 @@ fn gpt2_has_its_inputs_first() {
         ("transformer.h.0.mlp.c_fc.weight", &[128, 32], Weight, 1),
         ("transformer.h.0.mlp.c_proj.weight", &[32, 128], Weight, 1),
     ]);
-    // Alone, its bias says.
+    // Alone nothing does, or its bias.
+    assert!(!taken(&floats(&[("h.0.mlp.c_proj.weight", &[128, 32])]))[0].certain);
     check(&[
         ("h.0.mlp.c_proj.weight", &[128, 32], Weight, 0),
         ("h.0.mlp.c_proj.bias", &[32], Bias, 0),
@@ -131,6 +133,7 @@ fn encoders_and_vision() {
         ("cls.predictions.transform.dense.weight", &[32, 32], Weight, 1),
         ("cls.predictions.decoder.weight", &[50, 32], Head, 0),
         ("classifier.weight", &[2, 32], Head, 0),
+        ("distilbert.transformer.layer.0.attention.q_lin.weight", &[32, 32], Weight, 1),
     ]);
     check(&[
         ("cls_token", &[1, 1, 32], Token, 0),
@@ -160,6 +163,11 @@ fn encoders_and_vision() {
         ("visual_projection.weight", &[16, 32], Weight, 1),
         ("text_projection", &[32, 16], Weight, 0),
         ("positional_embedding", &[16, 32], Position, 0),
+        ("mask_decoder.mask_tokens.weight", &[4, 32], Token, 0),
+        ("prompt_encoder.point_embeddings.0.weight", &[1, 32], Embedding, 0),
+        ("unet.time_embedding.linear_1.weight", &[128, 32], Weight, 1),
+        ("unet.blocks.0.attn1.to_out.0.weight", &[32, 32], Weight, 1),
+        ("unet.blocks.0.ff.net.2.weight", &[32, 128], Weight, 1),
     ]);
 }
 
@@ -196,6 +204,7 @@ fn experts_and_state_spaces() {
         ("model.layers.0.block_sparse_moe.experts.0.w1.weight", &[64, 32], Weight, 1),
         ("model.layers.1.mlp.router.weight", &[8, 32], Router, 0),
         ("model.layers.1.mlp.shared_expert_gate.weight", &[1, 32], Router, 0),
+        ("model.layers.3.moe.gate.wg.weight", &[8, 32], Router, 0),
         ("model.layers.1.mlp.gate.e_score_correction_bias", &[8], Bias, 0),
         ("model.layers.1.mlp.experts.gate_up_proj", &[8, 32, 96], Weight, 1),
         ("model.layers.1.mlp.experts.down_proj", &[8, 48, 32], Weight, 1),
@@ -242,12 +251,14 @@ fn other_ways_to_store_a_weight() {
 
 #[test]
 fn what_no_name_decides_is_said() {
-    let all = floats(&[("net.7.weight", &[8, 4]), ("net.7.thing", &[8, 4]), ("x.weight", &[4; 4])]);
+    let all = floats(&[("part.7.weight", &[8, 4]), ("part.7.thing", &[8, 4]), ("x.weight", &[4; 4])]);
     let taken = taken(&all);
     let said: Vec<_> = taken.iter().map(|t| (t.role, t.certain)).collect();
     assert_eq!(said, [(Weight, false), (Unknown, false), (Weight, true)]);
     assert!(taken[0].is_suspect(&all[0]) && taken[1].is_suspect(&all[1]));
     assert!(!taken[2].is_suspect(&all[2]), "four axes are a convolution's");
+    let gated = floats(&[("mlp.gate.weight", &[64, 32])]);
+    assert_eq!((self::taken(&gated)[0].role, self::taken(&gated)[0].certain), (Weight, false));
     let ids = [tensor("buffer.weight", Dtype::I64, &[4, 4])];
     assert_eq!(self::taken(&ids)[0].role, Buffer);
 }
@@ -406,10 +417,9 @@ fn networks_of_ours_say_it_themselves() {
     assert_eq!(gpt("embed1.weight", &[30, 32]), Dense);
     assert_eq!(gpt("embed1.positions", &[16, 32]), Dense);
     assert_eq!(gpt("attention1.qkv.weight", &[32, 96]), Weight);
-    let lstm = r#"layers:[{"kind":"lstm","units":8,"peepholes":true,"projection":4},
-        {"kind":"linear"}]"#;
-    let rows = schema(&[16, 3], 5, 16);
-    let lstm = |name: &str, shape: &[usize]| role(lstm, Some(&rows), name, shape).0;
+    let lstm = r#"layers:[{"kind":"embedding","outputs":3},
+        {"kind":"lstm","units":8,"peepholes":true,"projection":4},{"kind":"linear"}]"#;
+    let lstm = |name: &str, shape: &[usize]| role(lstm, Some(&text), name, shape).0;
     assert_eq!(lstm("lstm1.weight", &[7, 32]), Weight);
     assert_eq!(lstm("lstm1.peepholes", &[3, 8]), Dense);
     assert_eq!(lstm("lstm1.projection", &[8, 4]), Dense);

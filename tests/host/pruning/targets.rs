@@ -1,6 +1,7 @@
 //! What each tensor is pruned to: rules, budgets, groups.
 use proptest::prelude::*;
 use secateur::graph::{Graph, Parameter};
+use secateur::nn::{Input, Model};
 use secateur::prune::{Targets, pruned_count};
 
 use super::spec;
@@ -96,6 +97,29 @@ fn channels_leave_the_last_layer_dense() {
     close(&sparsities("pattern=channel,last_layer_sparsity=0.3", 0.5), &[0.5, 0.5, 0.3]);
     assert!(targets("block_dims_map=[fc:2x2,fc1:4x4]").unwrap_err().contains("matched by"));
     assert!(targets("block_dims_map=[conv:2x2]").unwrap_err().contains("matches none of"));
+}
+
+/// One rule with files: a weight whose inputs M does not divide stays dense.
+#[test]
+fn what_m_does_not_divide_stays_dense() {
+    let skipped = |targets: &Targets| -> Vec<(String, u32)> {
+        targets.skipped().iter().map(|s| (s.name.clone(), s.inputs)).collect()
+    };
+    assert!(skipped(&targets("pattern=2:4").unwrap()).is_empty());
+    let some = targets("pattern=1:8,target_sparsity=0.875").unwrap();
+    assert!(some.prunes("fc1.weight") && !some.prunes("fc2.weight"));
+    let both = [("fc2.weight".to_owned(), 300), ("fc3.weight".to_owned(), 100)];
+    assert_eq!(skipped(&some), both);
+    // What is left out anyway is not among them.
+    let fewer = targets("pattern=1:8,target_sparsity=0.875,do_not_prune=[fc3]").unwrap();
+    assert_eq!(skipped(&fewer), both[..1]);
+    let none = targets("pattern=1:32,target_sparsity=0.96875").unwrap_err();
+    assert!(none.contains("1:32") && none.contains("fc1.weight with 784 inputs"), "{none}");
+    // Of a convolution its channels: one image of one colour is no group of 4.
+    let network = Model::Lenet5.network(1, &Input { shape: vec![28, 28], ..Input::flat(784, 10) });
+    let graph = network.unwrap().graph;
+    let lenet5 = Targets::of(&spec("pattern=2:4"), &graph, 1).unwrap();
+    assert_eq!(skipped(&lenet5), [("conv1.weight".to_owned(), 1)]);
 }
 
 /// From the definition: densities in proportion to (n_in + n_out) / (n_in n_out), one factor for
