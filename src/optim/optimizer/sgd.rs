@@ -5,16 +5,20 @@ use super::rule::{Rule, Update, weight_decay};
 use crate::Result;
 use crate::gpu::PlanBuilder;
 use crate::kernels;
+use crate::settings::steps;
 
-/// `w -= lr * (g + weight_decay * w)`
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sgd {
-    /// Learning rate.
-    pub lr: f32,
-    /// Weight decay.
-    #[serde(default)]
-    pub weight_decay: f32,
+steps! {
+    const
+    /// `w -= lr * (g + weight_decay * w)`
+    #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Sgd {
+        /// Learning rate.
+        pub lr: f32,
+        /// Weight decay.
+        #[serde(default)]
+        pub weight_decay: f32,
+    }
 }
 
 impl Sgd {
