@@ -24,7 +24,7 @@ fn main() -> Result<()> {
     let batches = Batches::new(Arc::clone(&data.train), batch, Some(1))?.augment(true);
     let decay = Decay::Exponential { decay_steps: steps * 3 / 4, rate: 0.1, staircase: true };
     let training = Training::from(Optimizer::sgd(0.05))
-        .schedule(Schedule { warmup_steps: 0, decay })
+        .schedule(Schedule::default().decay(decay))
         .average(Some(0.99));
     let train_op = TrainOp::new(&gpu, &Model::Cifar10, training, Prefetch::new(batches), 1)?;
     let spec = format!(

@@ -76,6 +76,7 @@ pub fn main() -> ExitCode {
     let quiet = std::io::stderr().is_terminal();
     log::set_max_level(if quiet { log::LevelFilter::Warn } else { log::LevelFilter::Info });
     let command = args.command.unwrap_or_default();
+    let trains = matches!(command, Command::Train(_));
     // Training takes the signals itself, once it can save.
     let listening = match command {
         Command::Train(_) => Ok(()),
@@ -98,15 +99,16 @@ pub fn main() -> ExitCode {
         Err(e) => match code(&e) {
             None => 0,
             Some(code) => {
-                output::note(format_args!("secateur: {}", said(&e)));
+                output::note(format_args!("secateur: {}", said(&e, trains)));
                 code
             }
         },
     })
 }
 
-/// An error and its causes; the library's own say their cause themselves.
-fn said(error: &anyhow::Error) -> String {
+/// An error and its causes; the library's own say their cause themselves. Advice that only training
+/// can follow is for training.
+fn said(error: &anyhow::Error, trains: bool) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {
@@ -114,6 +116,9 @@ fn said(error: &anyhow::Error) -> String {
         } else if !text.ends_with(&cause) {
             text = format!("{text}: {cause}");
         }
+    }
+    if !trains {
+        text = text.replace(", recompute activations (`recompute`)", "");
     }
     as_here(text)
 }

@@ -117,6 +117,14 @@ fn check(args: &Train, differences: &[Difference]) -> Result<()> {
     Ok(())
 }
 
+/// Writes `recipe` into the logdir of a run that has none yet.
+pub fn begin(recipe: &Recipe, logdir: &Path) -> Result<()> {
+    match logdir.join(RECIPE).is_file() {
+        true => Ok(()),
+        false => Ok(recipe.write(logdir)?),
+    }
+}
+
 /// Writes `recipe` into the logdir of a run that goes on from global step `step`. Where the one
 /// that is there is of other settings it stays, under another name.
 pub fn keep(recipe: &Recipe, logdir: &Path, step: u64) -> Result<()> {

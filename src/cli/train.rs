@@ -19,7 +19,7 @@ use super::figures::{Figured, line_of};
 use super::model::misfit;
 use super::plan::{self, MemoryReport};
 use super::progress::Progress;
-use super::recipe::Asked;
+use super::recipe::{Asked, begin};
 use super::signals::Signals;
 use super::{Verdict, adapter, output, recipe};
 
@@ -92,8 +92,11 @@ pub fn run(args: &Train) -> Result<Verdict> {
     let mut dense = Figures::default();
     if baseline && pruning.is_some() {
         let dense_recipe = recipe.clone().pruning(None).trace_every_n_steps(None);
+        // Known from here on, though only the baseline may come to its end.
+        let whole = Some((&recipe, &*logdir));
         let (recipe, logdir) = (&dense_recipe, &*logdir.join("dense"));
-        let job = Job { recipe, logdir, label: "dense", trace: false, args, on_step: &on_step };
+        let job =
+            Job { recipe, logdir, whole, label: "dense", trace: false, args, on_step: &on_step };
         let outcome = train_one(&gpu, &job, MaskUpdateOp::none(), &data.train, &signals)?;
         // Another one than before, where the device was lost.
         gpu = outcome.session.gpu().clone();
@@ -103,8 +106,15 @@ pub fn run(args: &Train) -> Result<Verdict> {
         dense = outcome.session.evaluate(&data.test)?.figures;
     }
     let label = if mask_update_op.spec().is_some() { "pruned" } else { "dense" };
-    let job =
-        Job { recipe: &recipe, logdir: &logdir, label, trace: args.trace, args, on_step: &on_step };
+    let job = Job {
+        recipe: &recipe,
+        logdir: &logdir,
+        whole: None,
+        label,
+        trace: args.trace,
+        args,
+        on_step: &on_step,
+    };
     let outcome = train_one(&gpu, &job, mask_update_op, &data.train, &signals)?;
     if outcome.end == End::Stopped {
         return Ok(stopped(&outcome, &signals));
@@ -146,6 +156,8 @@ struct Measured {
 struct Job<'a> {
     recipe: &'a Recipe,
     logdir: &'a Path,
+    /// Of a baseline the recipe and the logdir of the run that it is for.
+    whole: Option<(&'a Recipe, &'a Path)>,
     label: &'static str,
     /// Whether to trace a step of it.
     trace: bool,
@@ -161,7 +173,7 @@ fn train_one(
     train_set: &Arc<Dataset>,
     signals: &Signals,
 ) -> Result<TrainOutcome> {
-    let &Job { recipe, logdir, label, trace, args, on_step } = job;
+    let &Job { recipe, logdir, whole, label, trace, args, on_step } = job;
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
     let batches = Prefetch::new(batches.augment(true).streams(train_set.is_text()));
@@ -190,7 +202,8 @@ fn train_one(
         .on_event(Some(Box::new(|event| {
             // Only now is the logdir this run's own: a refused run must not replace its recipe.
             if let Event::Start { step, .. } = event {
-                written = recipe::keep(recipe, logdir, *step);
+                written = recipe::keep(recipe, logdir, *step)
+                    .and_then(|()| whole.map_or(Ok(()), |(whole, logdir)| begin(whole, logdir)));
             }
             if let Event::Step(_) = event {
                 on_step();

@@ -11,13 +11,13 @@ impl Dataset {
             hash.update(&(*extent as u64).to_le_bytes());
         }
         match &self.features {
-            features::Stored::F32(values) => words(&mut hash, values, |v| v.to_le_bytes()),
+            features::Stored::F32(values) => words(&mut hash, values, f32::to_le_bytes),
             features::Stored::U8 { bytes, .. } => hash.update(bytes),
         }
         match &self.answers {
             answers::Stored::U8(labels) => hash.update(labels),
-            answers::Stored::U32(labels) => words(&mut hash, labels, |v| v.to_le_bytes()),
-            answers::Stored::F32(values) => words(&mut hash, values, |v| v.to_le_bytes()),
+            answers::Stored::U32(labels) => words(&mut hash, labels, u32::to_le_bytes),
+            answers::Stored::F32(values) => words(&mut hash, values, f32::to_le_bytes),
             answers::Stored::None => {}
         }
         hash.digest()

@@ -10,6 +10,7 @@ use crate::settings::steps;
 use crate::{Error, Result};
 
 steps! {
+    const
     /// Bounds on gradients, applied in this order, after the [multipliers](Multiplier). They see the
     /// gradients of the loss, weight decay left out. Gradients of pruned weights do not count in norms.
     #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

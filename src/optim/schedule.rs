@@ -4,20 +4,23 @@ use std::f64::consts::PI;
 use serde::{Deserialize, Serialize};
 
 use crate::error::check;
+use crate::settings::steps;
 use crate::{Error, Result};
 
-/// A factor on the learning rate, a function of the global step alone: a run that is taken up needs
-/// no state of it. The warm-up's factor and the decay's are multiplied, and both count from the
-/// run's first step.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Schedule {
-    /// Step `t` of the first so many has the factor `t / warmup_steps`.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub warmup_steps: u64,
-    /// What follows.
-    #[serde(skip_serializing_if = "Decay::is_constant")]
-    pub decay: Decay,
+steps! {
+    /// A factor on the learning rate, a function of the global step alone: a run that is taken up needs
+    /// no state of it. The warm-up's factor and the decay's are multiplied, and both count from the
+    /// run's first step.
+    #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct Schedule {
+        /// Step `t` of the first so many has the factor `t / warmup_steps`.
+        #[serde(skip_serializing_if = "is_zero")]
+        pub warmup_steps: u64,
+        /// What follows.
+        #[serde(skip_serializing_if = "Decay::is_constant")]
+        pub decay: Decay,
+    }
 }
 
 /// How the learning rate falls. `n` counts the steps before this one, so that the first step has

@@ -74,6 +74,8 @@ fn what_does_not_fit_is_named_on_both_sides() {
     folder.write("t.csv", "x,kind\n1,0\n2,1\n3,0\n4,1\n5,0\n6,1\n7,0\n8,1\n9,0\n10,1\n");
     folder.run("train --model mlp:8 --steps 2 --logdir run").ok();
     folder.run("export run -o model.safetensors").ok();
+    let budget = folder.run("eval run --memory-budget 1KB");
+    assert!(!budget.err.contains("recompute"), "not an option of eval: {}", budget.err);
     for model in ["run", "model.safetensors"] {
         let run = folder.run(&format!("eval {model} --data csv:t.csv --label kind"));
         run.fails(2, &["mlp:8 of ", model, "does not fit csv:t.csv", "[8, 8]"]);

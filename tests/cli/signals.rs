@@ -59,7 +59,12 @@ fn a_checkpoint_on_request() {
 fn a_signal_to_the_baseline_ends_the_command() {
     let Some(folder) = Folder::with_gpu() else { return };
     assert_eq!(interrupt(&folder, "both --baseline --pruning pruning_frequency=5", "-INT"), 130);
-    assert_eq!(folder.list("both"), ["dense"]);
+    assert_eq!(folder.list("both"), ["dense", "recipe.toml"]);
+    // The logdir alone says how it goes on, baseline included.
+    let steps = step(&folder, "both/dense") + 10;
+    let report = folder.run(&format!("train --logdir both --steps {steps} --json")).json();
+    assert!(report["dense_test_accuracy"].is_number(), "{report}");
+    assert_eq!(report["global_step"], steps);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod check;
 mod cifar10;
 mod csv;
 mod dataset;
+mod further;
 mod idx;
 mod image_folder;
 mod images;

@@ -94,7 +94,7 @@ fn what_happens_once_a_step_is_not_repeated() {
     let layers = vec![
         Conv::new(4, 3).into(),
         BatchNorm::default().into(),
-        Dropout { rate: 0.3 }.into(),
+        Dropout::new(0.3).into(),
         Conv::new(4, 3).into(),
         GlobalMeanPool {}.into(),
         Linear::new(9).into(),

@@ -94,8 +94,8 @@ fn names_and_layers_survive_text() {
 /// The input of the layers is added to what they make of it.
 #[test]
 fn a_residual_leaps_over_its_layers() {
-    let layers = vec![Linear { activation: Activation::Identity, ..Linear::new(4) }.into()];
-    let model = Model::Layers(vec![Residual { layers }.into()]);
+    let layers = vec![Linear::new(4).activation(Activation::Identity).into()];
+    let model = Model::Layers(vec![Residual::new(layers).into()]);
     let network = model.network(2, &Input::flat(4, 4)).unwrap();
     let nodes = network.graph.nodes();
     let sum = nodes.iter().find(|n| matches!(n.op, Op::Add(_))).expect("a sum");
@@ -115,10 +115,10 @@ fn what_does_not_fit_is_named() {
     let gpt: Model = "chargpt:10x1x4".parse().unwrap();
     refused(gpt.network(2, &text(5)), &["attention", "30 channels", "4 heads"]);
     refused(Model::mlp(&[4]).network(2, &text(5)), &["mlp:4", "1 answers a row", "5 labels a row"]);
-    let twice = Linear { name: Some("a".into()), ..Linear::new(10) };
+    let twice = Linear::new(10).name(Some("a".into()));
     let stack = Model::Layers(vec![twice.clone().into(), twice.into()]);
     refused(stack.network(2, &Input::flat(10, 10)), &["a.weight", "there already"]);
-    let negative = Linear { weight_decay: -1.0, ..Linear::logits() };
+    let negative = Linear::logits().weight_decay(-1.0);
     let stack = Model::Layers(vec![negative.into()]);
     refused(stack.network(2, &Input::flat(10, 10)), &["weight_decay", "-1 must be at least 0"]);
     refused(Model::Layers(vec![]).network(2, &Input::flat(9, 10)), &["9 classes", "of 10 classes"]);

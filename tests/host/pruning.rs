@@ -1,5 +1,6 @@
 //! The pruning schedule and its gate, against TensorFlow r1.9 and against whole numbers.
 mod entries;
+mod over;
 mod picture;
 mod roles;
 mod settings;

@@ -66,3 +66,26 @@ fn shares_are_fractions_or_percent() {
         assert!(read(wrong).unwrap_err().contains("from 0 to 1, or from 0% to 100%"), "{wrong}");
     }
 }
+
+#[test]
+fn recipes_say_what_differs_and_whether_a_run_stays_the_same() {
+    let first = Recipe::default();
+    let said = |other: &Recipe| {
+        let all = first.differences(other);
+        all.iter().map(|d| (d.to_string(), d.keeps_run)).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&first), []);
+    let mut other = first.clone().steps(9).save_steps(Some(3)).batch(8);
+    other.set("lr", "0.0005").unwrap();
+    other.data_options.label = Some("kind".into());
+    let want = [
+        ("batch 64 -> 8", false),
+        ("data_options.label none -> kind", false),
+        ("optimizer.lr 0.002 -> 0.0005", false),
+        ("save_steps none -> 3", true),
+        ("steps 1800 -> 9", true),
+    ];
+    assert_eq!(said(&other), want.map(|(text, keeps)| (text.to_owned(), keeps)));
+    let none = said(&first.clone().pruning(None));
+    assert!(matches!(&none[..], [(text, false)] if text.ends_with(" -> none")), "{none:?}");
+}

@@ -4,7 +4,7 @@ use secateur::optim::{
 };
 
 fn factors(warmup_steps: u64, decay: Decay, steps: &[u64]) -> Vec<f64> {
-    let schedule = Schedule { warmup_steps, decay };
+    let schedule = Schedule::default().warmup_steps(warmup_steps).decay(decay);
     schedule.validate().unwrap();
     steps.iter().map(|&step| schedule.factor(step)).collect()
 }
@@ -52,7 +52,7 @@ fn a_cosine_ends_where_it_says() {
 #[test]
 fn a_step_carries_its_rate() {
     let decay = Decay::Exponential { decay_steps: 1, rate: 0.999_999, staircase: false };
-    let schedule = Schedule { warmup_steps: 0, decay };
+    let schedule = Schedule::default().decay(decay);
     let training = Training::from(Optimizer::adam(0.1)).schedule(schedule).average(Some(0.9));
     let step = training.step(1_000_001, 7);
     let want = f64::from(0.1f32) * 0.999_999f64.powi(1_000_000);
@@ -72,7 +72,7 @@ fn refused(training: Training) -> String {
 fn ranges_are_checked_and_named() {
     let adam = || Training::from(Optimizer::adam(0.1));
     let schedule = |decay| {
-        let schedule = Schedule { warmup_steps: 0, decay };
+        let schedule = Schedule::default().decay(decay);
         refused(adam().schedule(schedule))
     };
     let exponential =
@@ -86,7 +86,7 @@ fn ranges_are_checked_and_named() {
     };
     let of = |optimizer: Optimizer| refused(optimizer.into());
     let rms = |decay, momentum, epsilon| {
-        of(Optimizer::RmsProp(RmsProp { lr: 0.1, decay, momentum, epsilon }))
+        of(Optimizer::RmsProp(RmsProp::new(0.1).decay(decay).momentum(momentum).epsilon(epsilon)))
     };
     let cases = [
         (schedule(Decay::Steps { boundaries: vec![1], factor: 0.0 }), "`schedule.factor`: 0 must"),
@@ -106,15 +106,15 @@ fn ranges_are_checked_and_named() {
         (rms(0.9, -0.1, 1e-3), "`momentum`: -0.1 must"),
         (rms(0.9, 0.0, 0.0), "`epsilon`: 0 must be above 0"),
         (
-            of(Optimizer::Adagrad(Adagrad { lr: 0.1, initial: -1.0, epsilon: 0.0 })),
+            of(Optimizer::Adagrad(Adagrad::new(0.1).initial(-1.0).epsilon(0.0))),
             "`initial`: -1 must",
         ),
         (
-            of(Optimizer::Adagrad(Adagrad { lr: 0.1, initial: 0.0, epsilon: 0.0 })),
+            of(Optimizer::Adagrad(Adagrad::new(0.1).initial(0.0).epsilon(0.0))),
             "where `initial` is 0",
         ),
         (
-            of(Optimizer::Lion(Lion { lr: 0.1, beta1: 0.9, beta2: 1.0, weight_decay: 0.0 })),
+            of(Optimizer::Lion(Lion::new(0.1).beta1(0.9).beta2(1.0).weight_decay(0.0))),
             "`beta2`: 1 must",
         ),
         (of(Optimizer::named("lion", 0.0).unwrap()), "`lr`: 0 must be above 0"),
@@ -171,7 +171,7 @@ fn files_hold_what_differs_from_the_defaults() {
     let read: Training = toml::from_str(text).unwrap();
     let decay = Decay::Exponential { decay_steps: 9, rate: 0.5, staircase: false };
     let want = Training::from(Optimizer::named("lion", 0.001).unwrap())
-        .schedule(Schedule { warmup_steps: 5, decay })
+        .schedule(Schedule::default().warmup_steps(5).decay(decay))
         .clip(Clip::default().norm(Some(0.5)))
         .multipliers(vec![Multiplier { name: "bias".into(), factor: 2.0 }])
         .average(Some(0.99));

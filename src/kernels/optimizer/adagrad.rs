@@ -7,20 +7,24 @@ use crate::Result;
 use crate::error::check;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
 use crate::kernels::{Pruned, Step};
+use crate::settings::steps;
 
-/// `s += g^2`, then `w -= lr * g / (sqrt(initial + s) + epsilon)`: Duchi et al. 2011, as TensorFlow
-/// has it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Adagrad {
-    /// Learning rate.
-    pub lr: f32,
-    /// What the sum of squares begins at.
-    #[serde(default = "initial")]
-    pub initial: f32,
-    /// Added to the root.
-    #[serde(default)]
-    pub epsilon: f32,
+steps! {
+    const
+    /// `s += g^2`, then `w -= lr * g / (sqrt(initial + s) + epsilon)`: Duchi et al. 2011, as TensorFlow
+    /// has it.
+    #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Adagrad {
+        /// Learning rate.
+        pub lr: f32,
+        /// What the sum of squares begins at.
+        #[serde(default = "initial")]
+        pub initial: f32,
+        /// Added to the root.
+        #[serde(default)]
+        pub epsilon: f32,
+    }
 }
 
 const fn initial() -> f32 {

@@ -6,25 +6,29 @@ use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wg
 use crate::Result;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
 use crate::kernels::{Pruned, Step};
+use crate::settings::steps;
 
-/// Kingma and Ba 2015, algorithm 1.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Adam {
-    /// Learning rate.
-    pub lr: f32,
-    /// Decay of the first moment.
-    #[serde(default = "beta1")]
-    pub beta1: f32,
-    /// Decay of the second moment.
-    #[serde(default = "beta2")]
-    pub beta2: f32,
-    /// Added to the root of the second moment.
-    #[serde(default = "epsilon")]
-    pub epsilon: f32,
-    /// Whether that is before or after the root's bias is corrected.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub epsilon_form: EpsilonForm,
+steps! {
+    const
+    /// Kingma and Ba 2015, algorithm 1.
+    #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Adam {
+        /// Learning rate.
+        pub lr: f32,
+        /// Decay of the first moment.
+        #[serde(default = "beta1")]
+        pub beta1: f32,
+        /// Decay of the second moment.
+        #[serde(default = "beta2")]
+        pub beta2: f32,
+        /// Added to the root of the second moment.
+        #[serde(default = "epsilon")]
+        pub epsilon: f32,
+        /// Whether that is before or after the root's bias is corrected.
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub epsilon_form: EpsilonForm,
+    }
 }
 
 pub(super) const fn beta1() -> f32 {

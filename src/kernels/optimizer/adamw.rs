@@ -6,28 +6,32 @@ use super::rule::{self, Moved, Rule};
 use crate::Result;
 use crate::gpu::PlanBuilder;
 use crate::kernels::EpsilonForm;
+use crate::settings::steps;
 
-/// Adam with decoupled weight decay, Loshchilov and Hutter 2019.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AdamW {
-    /// Learning rate.
-    pub lr: f32,
-    /// Decay of the first moment.
-    #[serde(default = "beta1")]
-    pub beta1: f32,
-    /// Decay of the second moment.
-    #[serde(default = "beta2")]
-    pub beta2: f32,
-    /// Added to the root of the second moment.
-    #[serde(default = "epsilon")]
-    pub epsilon: f32,
-    /// Whether that is before or after the root's bias is corrected.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub epsilon_form: EpsilonForm,
-    /// Weight decay, times the learning rate.
-    #[serde(default = "decay")]
-    pub weight_decay: f32,
+steps! {
+    const
+    /// Adam with decoupled weight decay, Loshchilov and Hutter 2019.
+    #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct AdamW {
+        /// Learning rate.
+        pub lr: f32,
+        /// Decay of the first moment.
+        #[serde(default = "beta1")]
+        pub beta1: f32,
+        /// Decay of the second moment.
+        #[serde(default = "beta2")]
+        pub beta2: f32,
+        /// Added to the root of the second moment.
+        #[serde(default = "epsilon")]
+        pub epsilon: f32,
+        /// Whether that is before or after the root's bias is corrected.
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub epsilon_form: EpsilonForm,
+        /// Weight decay, times the learning rate.
+        #[serde(default = "decay")]
+        pub weight_decay: f32,
+    }
 }
 
 const fn decay() -> f32 {

@@ -7,23 +7,27 @@ use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wg
 use crate::Result;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
 use crate::kernels::{Pruned, Step};
+use crate::settings::steps;
 
-/// `w -= lr * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * w)`, then `m = beta2 * m + (1 -
-/// beta2) * g`: Chen et al. 2023.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lion {
-    /// Learning rate.
-    pub lr: f32,
-    /// Share of the mean in the direction.
-    #[serde(default = "beta1")]
-    pub beta1: f32,
-    /// Share of the mean that stays.
-    #[serde(default = "beta2")]
-    pub beta2: f32,
-    /// Weight decay, times the learning rate.
-    #[serde(default)]
-    pub weight_decay: f32,
+steps! {
+    const
+    /// `w -= lr * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * w)`, then `m = beta2 * m + (1 -
+    /// beta2) * g`: Chen et al. 2023.
+    #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Lion {
+        /// Learning rate.
+        pub lr: f32,
+        /// Share of the mean in the direction.
+        #[serde(default = "beta1")]
+        pub beta1: f32,
+        /// Share of the mean that stays.
+        #[serde(default = "beta2")]
+        pub beta2: f32,
+        /// Weight decay, times the learning rate.
+        #[serde(default)]
+        pub weight_decay: f32,
+    }
 }
 
 const fn beta2() -> f32 {

@@ -6,22 +6,26 @@ use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wg
 use crate::Result;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
 use crate::kernels::{Pruned, Step};
+use crate::settings::steps;
 
-/// `v = momentum * v + g + weight_decay * w`, then `w -= lr * v`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Momentum {
-    /// Learning rate.
-    pub lr: f32,
-    /// Share of the velocity that stays.
-    #[serde(default = "momentum")]
-    pub momentum: f32,
-    /// Nesterov's form.
-    #[serde(default)]
-    pub nesterov: bool,
-    /// Weight decay.
-    #[serde(default)]
-    pub weight_decay: f32,
+steps! {
+    const
+    /// `v = momentum * v + g + weight_decay * w`, then `w -= lr * v`.
+    #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Momentum {
+        /// Learning rate.
+        pub lr: f32,
+        /// Share of the velocity that stays.
+        #[serde(default = "momentum")]
+        pub momentum: f32,
+        /// Nesterov's form.
+        #[serde(default)]
+        pub nesterov: bool,
+        /// Weight decay.
+        #[serde(default)]
+        pub weight_decay: f32,
+    }
 }
 
 const fn momentum() -> f32 {

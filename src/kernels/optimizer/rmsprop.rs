@@ -6,23 +6,27 @@ use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wg
 use crate::Result;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
 use crate::kernels::{Pruned, Step};
+use crate::settings::steps;
 
-/// `s = decay * s + (1 - decay) * g^2`, `v = momentum * v + lr * g / sqrt(s + epsilon)`, then `w -=
-/// v`: TensorFlow's RMSProp, but that there `s` begins at 1 and here at 0.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RmsProp {
-    /// Learning rate.
-    pub lr: f32,
-    /// Share of the mean square that stays.
-    #[serde(default = "decay")]
-    pub decay: f32,
-    /// Share of the velocity that stays.
-    #[serde(default)]
-    pub momentum: f32,
-    /// Added inside the root.
-    #[serde(default = "epsilon")]
-    pub epsilon: f32,
+steps! {
+    const
+    /// `s = decay * s + (1 - decay) * g^2`, `v = momentum * v + lr * g / sqrt(s + epsilon)`, then `w -=
+    /// v`: TensorFlow's RMSProp, but that there `s` begins at 1 and here at 0.
+    #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct RmsProp {
+        /// Learning rate.
+        pub lr: f32,
+        /// Share of the mean square that stays.
+        #[serde(default = "decay")]
+        pub decay: f32,
+        /// Share of the velocity that stays.
+        #[serde(default)]
+        pub momentum: f32,
+        /// Added inside the root.
+        #[serde(default = "epsilon")]
+        pub epsilon: f32,
+    }
 }
 
 const fn decay() -> f32 {

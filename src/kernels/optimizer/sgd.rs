@@ -6,16 +6,20 @@ use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wg
 use crate::Result;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder};
 use crate::kernels::{Pruned, Step};
+use crate::settings::steps;
 
-/// `w -= lr * (g + weight_decay * w)`
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sgd {
-    /// Learning rate.
-    pub lr: f32,
-    /// Weight decay.
-    #[serde(default)]
-    pub weight_decay: f32,
+steps! {
+    const
+    /// `w -= lr * (g + weight_decay * w)`
+    #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Sgd {
+        /// Learning rate.
+        pub lr: f32,
+        /// Weight decay.
+        #[serde(default)]
+        pub weight_decay: f32,
+    }
 }
 
 impl Sgd {

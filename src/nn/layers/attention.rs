@@ -6,27 +6,30 @@ use super::{Build, Builder};
 use crate::Result;
 use crate::graph::{Init, Tensor};
 use crate::kernels::Activation;
+use crate::settings::steps;
 
-/// Multi-head attention (Vaswani et al. 2017) among the positions of `x [batch, length, channels]`,
-/// with its projections. Named `attention1`, ...; layers `qkv [channels, 3 * channels]` and `out
-/// [channels, channels]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Attention {
-    /// Name in files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Heads, each of `channels / heads` channels.
-    pub heads: u32,
-    /// Whether a position sees only itself and those before it.
-    #[serde(default = "yes")]
-    pub causal: bool,
-    /// First values of the weights.
-    #[serde(default = "glorot")]
-    pub init: Init,
-    /// Whether a pruning may mask the weights.
-    #[serde(default = "yes")]
-    pub masked: bool,
+steps! {
+    /// Multi-head attention (Vaswani et al. 2017) among the positions of `x [batch, length, channels]`,
+    /// with its projections. Named `attention1`, ...; layers `qkv [channels, 3 * channels]` and `out
+    /// [channels, channels]`.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Attention {
+        /// Name in files.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// Heads, each of `channels / heads` channels.
+        pub heads: u32,
+        /// Whether a position sees only itself and those before it.
+        #[serde(default = "yes")]
+        pub causal: bool,
+        /// First values of the weights.
+        #[serde(default = "glorot")]
+        pub init: Init,
+        /// Whether a pruning may mask the weights.
+        #[serde(default = "yes")]
+        pub masked: bool,
+    }
 }
 
 impl Attention {

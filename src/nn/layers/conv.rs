@@ -5,55 +5,58 @@ use super::unit::{Normalizer, Unit, glorot, relu, yes};
 use super::{Build, Builder};
 use crate::graph::{Conv2dOptions, Init, Padding, Tensor};
 use crate::kernels::Activation;
+use crate::settings::steps;
 use crate::{Error, Result};
 
-/// `activation(x * weight + bias)` for images `[batch, height, width, channels]` or sequences
-/// `[batch, length, channels]`: upstream's `masked_conv2d` with its defaults. Named `conv1`,
-/// `conv2`, ...; parameters `weight [height, width, channels / groups, outputs]`, or `[length,
-/// channels / groups, outputs]`, and `bias [outputs]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Conv {
-    /// Name in files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Output channels.
-    pub outputs: u32,
-    /// Height and width of a kernel; of sequences the second counts.
-    pub kernel: [u32; 2],
-    /// From one output to the next.
-    #[serde(default = "one")]
-    pub stride: [u32; 2],
-    /// From one weight to the next; upstream's `rate`.
-    #[serde(default = "one")]
-    pub dilation: [u32; 2],
-    /// Zeros at the edges.
-    #[serde(default)]
-    pub padding: Padding,
-    /// Groups of channels; as many as channels for a depthwise convolution.
-    #[serde(default = "one_group")]
-    pub groups: u32,
-    /// Applied last.
-    #[serde(default = "relu")]
-    pub activation: Activation,
-    /// In place of a bias.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub normalizer: Option<Normalizer>,
-    /// First values of the weights.
-    #[serde(default = "glorot")]
-    pub init: Init,
-    /// Whether there is a bias.
-    #[serde(default = "yes")]
-    pub bias: bool,
-    /// First value of the biases.
-    #[serde(default)]
-    pub bias_init: f32,
-    /// Decay of the weights, masked or not: upstream's `weights_regularizer`.
-    #[serde(default)]
-    pub weight_decay: f32,
-    /// Whether a pruning may mask the weights.
-    #[serde(default = "yes")]
-    pub masked: bool,
+steps! {
+    /// `activation(x * weight + bias)` for images `[batch, height, width, channels]` or sequences
+    /// `[batch, length, channels]`: upstream's `masked_conv2d` with its defaults. Named `conv1`,
+    /// `conv2`, ...; parameters `weight [height, width, channels / groups, outputs]`, or `[length,
+    /// channels / groups, outputs]`, and `bias [outputs]`.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Conv {
+        /// Name in files.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// Output channels.
+        pub outputs: u32,
+        /// Height and width of a kernel; of sequences the second counts.
+        pub kernel: [u32; 2],
+        /// From one output to the next.
+        #[serde(default = "one")]
+        pub stride: [u32; 2],
+        /// From one weight to the next; upstream's `rate`.
+        #[serde(default = "one")]
+        pub dilation: [u32; 2],
+        /// Zeros at the edges.
+        #[serde(default)]
+        pub padding: Padding,
+        /// Groups of channels; as many as channels for a depthwise convolution.
+        #[serde(default = "one_group")]
+        pub groups: u32,
+        /// Applied last.
+        #[serde(default = "relu")]
+        pub activation: Activation,
+        /// In place of a bias.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub normalizer: Option<Normalizer>,
+        /// First values of the weights.
+        #[serde(default = "glorot")]
+        pub init: Init,
+        /// Whether there is a bias.
+        #[serde(default = "yes")]
+        pub bias: bool,
+        /// First value of the biases.
+        #[serde(default)]
+        pub bias_init: f32,
+        /// Decay of the weights, masked or not: upstream's `weights_regularizer`.
+        #[serde(default)]
+        pub weight_decay: f32,
+        /// Whether a pruning may mask the weights.
+        #[serde(default = "yes")]
+        pub masked: bool,
+    }
 }
 
 fn one() -> [u32; 2] {

@@ -4,30 +4,33 @@ use serde::{Deserialize, Serialize};
 use super::{Build, Builder};
 use crate::Result;
 use crate::graph::{Init, Tensor};
+use crate::settings::steps;
 
-/// Rows of a table by tokens `[batch, length]`: `[batch, length, outputs]`. Named `embed1`, ...;
-/// parameters `weight [tokens, outputs]`, and with positions `positions [length, outputs]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Embedding {
-    /// Name in files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Width of a row.
-    pub outputs: u32,
-    /// Different tokens, which are below this; as many as the data has classes where left out, as
-    /// in a text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tokens: Option<u32>,
-    /// Whether a learned row is added by position.
-    #[serde(default)]
-    pub positions: bool,
-    /// First values of both.
-    #[serde(default = "init")]
-    pub init: Init,
-    /// Whether a pruning may mask the table. Each token meets one row of it only.
-    #[serde(default)]
-    pub masked: bool,
+steps! {
+    /// Rows of a table by tokens `[batch, length]`: `[batch, length, outputs]`. Named `embed1`, ...;
+    /// parameters `weight [tokens, outputs]`, and with positions `positions [length, outputs]`.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Embedding {
+        /// Name in files.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// Width of a row.
+        pub outputs: u32,
+        /// Different tokens, which are below this; as many as the data has classes where left out, as
+        /// in a text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub tokens: Option<u32>,
+        /// Whether a learned row is added by position.
+        #[serde(default)]
+        pub positions: bool,
+        /// First values of both.
+        #[serde(default = "init")]
+        pub init: Init,
+        /// Whether a pruning may mask the table. Each token meets one row of it only.
+        #[serde(default)]
+        pub masked: bool,
+    }
 }
 
 fn init() -> Init {

@@ -4,25 +4,28 @@ use serde::{Deserialize, Serialize};
 use super::unit::{glorot, yes};
 use super::{Build, Builder};
 use crate::graph::{GruWeights, Init, Tensor};
+use crate::settings::steps;
 use crate::{Error, Result};
 
-/// A GRU over sequences `[batch, length, channels]`: `[batch, length, units]`. Named `gru1`, ...;
-/// layers `gates [channels + units, 2 * units]` and `candidate [channels + units, units]`, each
-/// with a bias. Its state goes on from batch to batch where the rows do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Gru {
-    /// Name in files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Units.
-    pub units: u32,
-    /// First values of the kernels.
-    #[serde(default = "glorot")]
-    pub init: Init,
-    /// Whether a pruning may mask the kernels.
-    #[serde(default = "yes")]
-    pub masked: bool,
+steps! {
+    /// A GRU over sequences `[batch, length, channels]`: `[batch, length, units]`. Named `gru1`, ...;
+    /// layers `gates [channels + units, 2 * units]` and `candidate [channels + units, units]`, each
+    /// with a bias. Its state goes on from batch to batch where the rows do.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Gru {
+        /// Name in files.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// Units.
+        pub units: u32,
+        /// First values of the kernels.
+        #[serde(default = "glorot")]
+        pub init: Init,
+        /// Whether a pruning may mask the kernels.
+        #[serde(default = "yes")]
+        pub masked: bool,
+    }
 }
 
 impl Gru {

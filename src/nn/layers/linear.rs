@@ -6,40 +6,43 @@ use super::{Build, Builder};
 use crate::Result;
 use crate::graph::{Init, Tensor};
 use crate::kernels::Activation;
+use crate::settings::steps;
 
-/// `activation(x weight + bias)` over the last axis, whatever the rank: upstream's
-/// `masked_fully_connected` with its defaults. Named `fc1`, `fc2`, ...; parameters `weight [inputs,
-/// outputs]` and `bias [outputs]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Linear {
-    /// Name in files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Output units; as many as the data has classes, labels or values where left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outputs: Option<u32>,
-    /// Applied last.
-    #[serde(default = "relu")]
-    pub activation: Activation,
-    /// In place of a bias.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub normalizer: Option<Normalizer>,
-    /// First values of the weights.
-    #[serde(default = "glorot")]
-    pub init: Init,
-    /// Whether there is a bias.
-    #[serde(default = "yes")]
-    pub bias: bool,
-    /// First value of the biases.
-    #[serde(default)]
-    pub bias_init: f32,
-    /// Decay of the weights, masked or not: upstream's `weights_regularizer`.
-    #[serde(default)]
-    pub weight_decay: f32,
-    /// Whether a pruning may mask the weights.
-    #[serde(default = "yes")]
-    pub masked: bool,
+steps! {
+    /// `activation(x weight + bias)` over the last axis, whatever the rank: upstream's
+    /// `masked_fully_connected` with its defaults. Named `fc1`, `fc2`, ...; parameters `weight [inputs,
+    /// outputs]` and `bias [outputs]`.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Linear {
+        /// Name in files.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// Output units; as many as the data has classes, labels or values where left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub outputs: Option<u32>,
+        /// Applied last.
+        #[serde(default = "relu")]
+        pub activation: Activation,
+        /// In place of a bias.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub normalizer: Option<Normalizer>,
+        /// First values of the weights.
+        #[serde(default = "glorot")]
+        pub init: Init,
+        /// Whether there is a bias.
+        #[serde(default = "yes")]
+        pub bias: bool,
+        /// First value of the biases.
+        #[serde(default)]
+        pub bias_init: f32,
+        /// Decay of the weights, masked or not: upstream's `weights_regularizer`.
+        #[serde(default)]
+        pub weight_decay: f32,
+        /// Whether a pruning may mask the weights.
+        #[serde(default = "yes")]
+        pub masked: bool,
+    }
 }
 
 impl Default for Linear {

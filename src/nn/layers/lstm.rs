@@ -4,41 +4,44 @@ use serde::{Deserialize, Serialize};
 use super::unit::{glorot, yes};
 use super::{Build, Builder};
 use crate::graph::{Init, LstmOptions, LstmWeights, Tensor};
+use crate::settings::steps;
 use crate::{Error, Result};
 
-/// An LSTM over sequences `[batch, length, channels]`: `[batch, length, outputs]`. Named `lstm1`,
-/// ...; parameters `weight [channels + outputs, 4 * units]` with one mask, `bias`, perhaps
-/// `peepholes [3, units]` and `projection [units, outputs]`, which upstream never masks, and nor
-/// does this. Its state goes on from batch to batch where the rows do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lstm {
-    /// Name in files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Units.
-    pub units: u32,
-    /// Whether the gates see the cells.
-    #[serde(default)]
-    pub peepholes: bool,
-    /// Outputs of a projection, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub projection: Option<u32>,
-    /// Added to the sum of the forget gate.
-    #[serde(default = "forget_bias")]
-    pub forget_bias: f32,
-    /// Highest magnitude of a cell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cell_clip: Option<f32>,
-    /// Highest magnitude of a projected output.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub projection_clip: Option<f32>,
-    /// First values of the kernel.
-    #[serde(default = "glorot")]
-    pub init: Init,
-    /// Whether a pruning may mask the kernel.
-    #[serde(default = "yes")]
-    pub masked: bool,
+steps! {
+    /// An LSTM over sequences `[batch, length, channels]`: `[batch, length, outputs]`. Named `lstm1`,
+    /// ...; parameters `weight [channels + outputs, 4 * units]` with one mask, `bias`, perhaps
+    /// `peepholes [3, units]` and `projection [units, outputs]`, which upstream never masks, and nor
+    /// does this. Its state goes on from batch to batch where the rows do.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Lstm {
+        /// Name in files.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// Units.
+        pub units: u32,
+        /// Whether the gates see the cells.
+        #[serde(default)]
+        pub peepholes: bool,
+        /// Outputs of a projection, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub projection: Option<u32>,
+        /// Added to the sum of the forget gate.
+        #[serde(default = "forget_bias")]
+        pub forget_bias: f32,
+        /// Highest magnitude of a cell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cell_clip: Option<f32>,
+        /// Highest magnitude of a projected output.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub projection_clip: Option<f32>,
+        /// First values of the kernel.
+        #[serde(default = "glorot")]
+        pub init: Init,
+        /// Whether a pruning may mask the kernel.
+        #[serde(default = "yes")]
+        pub masked: bool,
+    }
 }
 
 fn forget_bias() -> f32 {

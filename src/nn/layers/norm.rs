@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::{Build, Builder};
 use crate::Result;
 use crate::graph::{Init, Tensor};
+use crate::settings::steps;
 
 pub(super) const EPSILON: f32 = 1e-5;
 
@@ -19,20 +20,22 @@ fn decay() -> f32 {
     0.99
 }
 
-/// Batch normalisation of each channel (Ioffe and Szegedy 2015). Named `norm1`, ...; parameters
-/// `scale`, `shift`, and `running [2, channels]`, means and variances, which evaluation is by.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BatchNorm {
-    /// Name in files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Added to the variance.
-    #[serde(default = "batch_epsilon")]
-    pub epsilon: f32,
-    /// Share of the running moments that stays at a step.
-    #[serde(default = "decay")]
-    pub decay: f32,
+steps! {
+    /// Batch normalisation of each channel (Ioffe and Szegedy 2015). Named `norm1`, ...; parameters
+    /// `scale`, `shift`, and `running [2, channels]`, means and variances, which evaluation is by.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct BatchNorm {
+        /// Name in files.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// Added to the variance.
+        #[serde(default = "batch_epsilon")]
+        pub epsilon: f32,
+        /// Share of the running moments that stays at a step.
+        #[serde(default = "decay")]
+        pub decay: f32,
+    }
 }
 
 impl Default for BatchNorm {
@@ -53,17 +56,19 @@ impl Build for BatchNorm {
     }
 }
 
-/// Layer normalisation of each row or position (Ba et al. 2016). Named `norm1`, ...; parameters
-/// `scale` and `shift`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LayerNorm {
-    /// Name in files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Added to the variance.
-    #[serde(default = "epsilon")]
-    pub epsilon: f32,
+steps! {
+    /// Layer normalisation of each row or position (Ba et al. 2016). Named `norm1`, ...; parameters
+    /// `scale` and `shift`.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct LayerNorm {
+        /// Name in files.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// Added to the variance.
+        #[serde(default = "epsilon")]
+        pub epsilon: f32,
+    }
 }
 
 impl Default for LayerNorm {
@@ -79,17 +84,25 @@ impl Build for LayerNorm {
     }
 }
 
-/// RMS normalisation of each row or position (Zhang and Sennrich 2019). Named `norm1`, ...;
-/// parameter `scale`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RmsNorm {
-    /// Name in files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Added to the mean square.
-    #[serde(default = "epsilon")]
-    pub epsilon: f32,
+steps! {
+    /// RMS normalisation of each row or position (Zhang and Sennrich 2019). Named `norm1`, ...;
+    /// parameter `scale`.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct RmsNorm {
+        /// Name in files.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub name: Option<String>,
+        /// Added to the mean square.
+        #[serde(default = "epsilon")]
+        pub epsilon: f32,
+    }
+}
+
+impl Default for RmsNorm {
+    fn default() -> Self {
+        Self { name: None, epsilon: EPSILON }
+    }
 }
 
 impl Build for RmsNorm {

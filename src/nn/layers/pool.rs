@@ -5,21 +5,25 @@ use super::{Build, Builder};
 use crate::Result;
 use crate::graph::{Padding, PoolOptions, Tensor};
 use crate::kernels::Pooling;
+use crate::settings::steps;
 
-/// Each channel of images `[batch, height, width, channels]` in windows.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pool {
-    /// What a window becomes.
-    pub pooling: Pooling,
-    /// Height and width of a window.
-    pub window: [u32; 2],
-    /// From one window to the next; the window where left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stride: Option<[u32; 2]>,
-    /// How windows reach over the edges.
-    #[serde(default = "valid")]
-    pub padding: Padding,
+steps! {
+    const
+    /// Each channel of images `[batch, height, width, channels]` in windows.
+    #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Pool {
+        /// What a window becomes.
+        pub pooling: Pooling,
+        /// Height and width of a window.
+        pub window: [u32; 2],
+        /// From one window to the next; the window where left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub stride: Option<[u32; 2]>,
+        /// How windows reach over the edges.
+        #[serde(default = "valid")]
+        pub padding: Padding,
+    }
 }
 
 fn valid() -> Padding {

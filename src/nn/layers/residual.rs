@@ -4,13 +4,23 @@ use serde::{Deserialize, Serialize};
 use super::{Build, Builder, Layer};
 use crate::Result;
 use crate::graph::Tensor;
+use crate::settings::steps;
 
-/// `x + layers(x)` (He et al. 2016).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Residual {
-    /// The layers, whose last has the shape of `x`.
-    pub layers: Vec<Layer>,
+steps! {
+    /// `x + layers(x)` (He et al. 2016).
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Residual {
+        /// The layers, whose last has the shape of `x`.
+        pub layers: Vec<Layer>,
+    }
+}
+
+impl Residual {
+    /// What these layers make of it is added to what goes in.
+    pub fn new(layers: Vec<Layer>) -> Self {
+        Self { layers }
+    }
 }
 
 impl Build for Residual {

@@ -36,35 +36,33 @@ pub(super) fn letters(windows: usize, length: usize) -> Arc<Dataset> {
 
 /// Layers whose state goes on, and layers that know places.
 pub(super) fn sequence_model() -> Model {
-    let lstm = Lstm {
-        peepholes: true,
-        projection: Some(6),
-        cell_clip: Some(2.0),
-        projection_clip: Some(1.5),
-        ..Lstm::new(7)
-    };
+    let lstm = Lstm::new(7)
+        .peepholes(true)
+        .projection(Some(6))
+        .cell_clip(Some(2.0))
+        .projection_clip(Some(1.5));
     let attention: Layer = Attention::new(2).into();
     Model::Layers(vec![
-        Embedding { masked: true, ..Embedding::new(6, true) }.into(),
-        Dropout { rate: 0.2 }.into(),
+        Embedding::new(6, true).masked(true).into(),
+        Dropout::new(0.2).into(),
         lstm.into(),
         Gru::new(8).into(),
-        Residual { layers: vec![LayerNorm::default().into(), attention] }.into(),
-        Dropout { rate: 0.1 }.into(),
+        Residual::new(vec![LayerNorm::default().into(), attention]).into(),
+        Dropout::new(0.1).into(),
         Linear::logits().into(),
     ])
 }
 
 pub(super) fn image_model() -> Model {
     Model::Layers(vec![
-        Conv { normalizer: Some(Normalizer::BatchNorm), ..Conv::new(6, 3) }.into(),
+        Conv::new(6, 3).normalizer(Some(Normalizer::BatchNorm)).into(),
         Pool::max(2, 2, secateur::graph::Padding::Same).into(),
         LocalResponseNorm { radius: 2, bias: 1.0, alpha: 0.1, beta: 0.75 }.into(),
-        Conv { groups: 6, ..Conv::new(6, 3) }.into(),
+        Conv::new(6, 3).groups(6).into(),
         BatchNorm::default().into(),
         Flatten {}.into(),
-        Dropout { rate: 0.3 }.into(),
-        Linear { weight_decay: 0.01, ..Linear::new(9) }.into(),
+        Dropout::new(0.3).into(),
+        Linear::new(9).weight_decay(0.01).into(),
         Linear::logits().into(),
     ])
 }
@@ -179,8 +177,7 @@ fn states_go_on_from_window_to_window() {
             false => Linear::new(7).into(),
         };
         Model::Layers(vec![
-            Embedding { init: secateur::graph::Init::Normal(1.0), ..Embedding::new(6, false) }
-                .into(),
+            Embedding::new(6, false).init(secateur::graph::Init::Normal(1.0)).into(),
             first,
             Gru::new(8).into(),
             Linear::logits().into(),

@@ -119,12 +119,8 @@ fn two_runs_give_the_same_bits() {
 #[test]
 fn zero_holds_pruned_weights_at_zero() {
     let Some(gpu) = gpu() else { return };
-    let optimizer = Optimizer::Momentum(Momentum {
-        lr: 0.1,
-        momentum: 0.9,
-        nesterov: true,
-        weight_decay: 0.01,
-    });
+    let optimizer =
+        Optimizer::Momentum(Momentum::new(0.1).momentum(0.9).nesterov(true).weight_decay(0.01));
     let mut spec = spec(Pruned::Zero);
     spec.end_pruning_step = 16;
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();

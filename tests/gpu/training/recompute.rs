@@ -76,15 +76,15 @@ fn a_deep_mlp() {
 #[test]
 fn convolutions_with_batch_norm_and_dropout() {
     let new = || Batches::new(pictures(), 16, Some(SEED)).unwrap().augment(true);
-    let norm = Conv { normalizer: Some(Normalizer::BatchNorm), ..Conv::new(6, 3) };
+    let norm = Conv::new(6, 3).normalizer(Some(Normalizer::BatchNorm));
     let deep = Model::Layers(vec![
         norm.clone().into(),
-        Dropout { rate: 0.3 }.into(),
+        Dropout::new(0.3).into(),
         norm.into(),
         Pool::max(2, 2, Padding::Same).into(),
-        Conv { activation: Activation::Gelu, ..Conv::new(5, 3) }.into(),
+        Conv::new(5, 3).activation(Activation::Gelu).into(),
         BatchNorm::default().into(),
-        Dropout { rate: 0.2 }.into(),
+        Dropout::new(0.2).into(),
         Flatten {}.into(),
         Linear::logits().into(),
     ]);
@@ -95,16 +95,15 @@ fn convolutions_with_batch_norm_and_dropout() {
 #[test]
 fn transformer_blocks_with_dropout() {
     let new = || Batches::new(letters(27, 4), BATCH, None).unwrap().streams(true);
-    let linear = |outputs, activation| Linear { activation, ..Linear::new(outputs) }.into();
+    let linear = |outputs, activation| Linear::new(outputs).activation(activation).into();
     let attention: Layer = Attention::new(2).into();
     let block = || -> [Layer; 2] {
-        let first =
-            vec![LayerNorm::default().into(), attention.clone(), Dropout { rate: 0.1 }.into()];
+        let first = vec![LayerNorm::default().into(), attention.clone(), Dropout::new(0.1).into()];
         let wide = linear(24, Activation::Gelu);
         let second = vec![LayerNorm::default().into(), wide, linear(6, Activation::Identity)];
-        [first, second].map(|layers| Residual { layers }.into())
+        [first, second].map(|layers| Residual::new(layers).into())
     };
-    let embedding = Embedding { masked: true, ..Embedding::new(6, true) }.into();
+    let embedding = Embedding::new(6, true).masked(true).into();
     let blocks = (0..3).flat_map(|_| block());
     let head = [LayerNorm::default().into(), Linear::logits().into()];
     let model = Model::Layers([embedding].into_iter().chain(blocks).chain(head).collect());

@@ -43,7 +43,7 @@ fn files(logdir: &Path) -> [Vec<u8>; 2] {
 fn everything(optimizer: Optimizer) -> Training {
     let decay = Decay::Exponential { decay_steps: 5, rate: 0.5, staircase: false };
     Training::from(optimizer)
-        .schedule(Schedule { warmup_steps: 12, decay })
+        .schedule(Schedule::default().warmup_steps(12).decay(decay))
         .clip(Clip::default().value(Some(0.02)).norm(Some(0.04)).global_norm(Some(0.06)))
         .multipliers(vec![Multiplier { name: "fc2".into(), factor: 0.5 }])
         .average(Some(0.99))
@@ -53,12 +53,8 @@ fn everything(optimizer: Optimizer) -> Training {
 #[test]
 fn k_steps_and_k_more_are_2k_steps() {
     let Some(gpu) = gpu() else { return };
-    let momentum = Optimizer::Momentum(Momentum {
-        lr: 0.05,
-        momentum: 0.9,
-        nesterov: false,
-        weight_decay: 0.01,
-    });
+    let momentum =
+        Optimizer::Momentum(Momentum::new(0.05).momentum(0.9).nesterov(false).weight_decay(0.01));
     let named = |name| Optimizer::named(name, 0.01).unwrap();
     for (training, mode) in [
         (Optimizer::adam(0.01).into(), Pruned::Zero),

@@ -233,18 +233,17 @@ fn follow_the_host(network: &Network, all: &[Training]) {
 }
 
 const HEAVY: Optimizer =
-    Optimizer::Momentum(Momentum { lr: 0.05, momentum: 0.9, nesterov: false, weight_decay: 0.01 });
+    Optimizer::Momentum(Momentum::new(0.05).momentum(0.9).nesterov(false).weight_decay(0.01));
 
 #[test]
 fn every_optimizer_and_mode_follows_the_host() {
-    let rmsprop =
-        Optimizer::RmsProp(RmsProp { lr: 0.005, decay: 0.9, momentum: 0.5, epsilon: 1e-4 });
+    let rmsprop = Optimizer::RmsProp(RmsProp::new(0.005).decay(0.9).momentum(0.5).epsilon(1e-4));
     let optimizers = [
-        Optimizer::Sgd(Sgd { lr: 0.2, weight_decay: 0.01 }),
+        Optimizer::Sgd(Sgd::new(0.2).weight_decay(0.01)),
         HEAVY,
-        Optimizer::Momentum(Momentum { nesterov: true, ..Momentum::new(0.05) }),
+        Optimizer::Momentum(Momentum::new(0.05).nesterov(true)),
         Optimizer::adam(0.01),
-        Adam { epsilon: 1e-4, epsilon_form: EpsilonForm::TensorFlow, ..Adam::new(0.01) }.into(),
+        Adam::new(0.01).epsilon(1e-4).epsilon_form(EpsilonForm::TensorFlow).into(),
         Optimizer::named("adamw", 0.01).unwrap(),
         rmsprop,
         Optimizer::named("adagrad", 0.1).unwrap(),
@@ -256,7 +255,7 @@ fn every_optimizer_and_mode_follows_the_host() {
 /// below the bound.
 #[test]
 fn lion_follows_the_host() {
-    let lion = Optimizer::Lion(Lion { lr: 0.002, beta1: 0.9, beta2: 0.99, weight_decay: 0.1 });
+    let lion = Optimizer::Lion(Lion::new(0.002).beta1(0.9).beta2(0.99).weight_decay(0.1));
     follow_the_host(&network(), &[lion.into()]);
 }
 
@@ -273,7 +272,7 @@ fn clipped(clip: Clip) -> Training {
         Multiplier { name: "fc1.bias".into(), factor: 0.0 },
     ];
     let decay = Decay::Cosine { steps: 18, end: 0.1 };
-    let schedule = Schedule { warmup_steps: 4, decay };
+    let schedule = Schedule::default().warmup_steps(4).decay(decay);
     Training::from(HEAVY).clip(clip).multipliers(multipliers).schedule(schedule)
 }
 

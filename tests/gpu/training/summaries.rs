@@ -254,7 +254,7 @@ fn hyperparameters_keep_their_kinds() {
     let seen = Arc::clone(&notes.seen);
     let writer = Summaries::Own(Box::new(notes));
     let options = steps(1).summary_writer(writer);
-    let optimizer = Optimizer::Momentum(Momentum { nesterov: true, ..Momentum::new(0.1) });
+    let optimizer = Optimizer::Momentum(Momentum::new(0.1).nesterov(true));
     train(train_op(gpu, optimizer), None, MaskUpdateOp::none(), options).unwrap();
     let lines = &seen.borrow().lines;
     assert_eq!(of(lines, "hparam optimizer.nesterov"), ["hparam optimizer.nesterov Bool(true)"]);

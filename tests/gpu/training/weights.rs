@@ -240,7 +240,7 @@ fn multipliers_must_fit_the_network() {
 fn events_report_the_rate_of_their_step() {
     let Some(gpu) = gpu() else { return };
     let decay = Decay::Steps { boundaries: vec![4, 6], factor: 0.5 };
-    let schedule = Schedule { warmup_steps: 2, decay };
+    let schedule = Schedule::default().warmup_steps(2).decay(decay);
     let training = Training::from(Optimizer::adam(0.25)).schedule(schedule);
     let (_, events) = run(gpu, training, MaskUpdateOp::none(), 8);
     let rates: Vec<f32> = events.iter().map(|e| e.learning_rate).collect();

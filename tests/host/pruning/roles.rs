@@ -251,7 +251,8 @@ fn other_ways_to_store_a_weight() {
 
 #[test]
 fn what_no_name_decides_is_said() {
-    let all = floats(&[("part.7.weight", &[8, 4]), ("part.7.thing", &[8, 4]), ("x.weight", &[4; 4])]);
+    let all =
+        floats(&[("part.7.weight", &[8, 4]), ("part.7.thing", &[8, 4]), ("x.weight", &[4; 4])]);
     let taken = taken(&all);
     let said: Vec<_> = taken.iter().map(|t| (t.role, t.certain)).collect();
     assert_eq!(said, [(Weight, false), (Unknown, false), (Weight, true)]);
