@@ -45,6 +45,12 @@ impl Files {
             refuse_overwriting(&inputs[0].path, output, options.force)?;
             return Ok(Self { inputs, targets: vec![output.to_owned()], outputs, folder: None });
         }
+        if output.extension().is_some_and(|e| e == "safetensors") {
+            let input = if index.is_some() { "an index" } else { "a folder" };
+            let message =
+                format!("{} would be a folder, since the input is {input}", output.display());
+            return Err(Error::argument("output", format!("{message}; name one, like pruned/")));
+        }
         let source = if input.is_dir() { Some(input) } else { input.parent() };
         let source = source.unwrap_or(Path::new("")).to_owned();
         let target = |path: &Path| output.join(path.file_name().unwrap_or_default());

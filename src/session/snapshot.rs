@@ -131,7 +131,7 @@ impl Session {
         let f32s = |name: &str, v: &Variable| match find(name).map(|t| (&t.shape, &t.data)) {
             Some((shape, TensorData::F32(values))) if fits(shape, v) => Ok(values),
             Some((shape, _)) => {
-                Err(fail(format!("{name} has shape {shape:?}, the network needs f32 {}", v.shape)))
+                Err(fail(format!("{name} has shape {shape:?}, the network needs F32 {}", v.shape)))
             }
             None => Err(fail(format!("{name} is missing: other model or optimizer"))),
         };
