@@ -53,6 +53,12 @@ impl Files {
             return Ok(one(inputs));
         }
         let Some(output) = output else { return Ok(one(inputs)) };
+        if output.extension().is_some_and(|e| e == "safetensors") {
+            let input = if index.is_some() { "an index" } else { "a folder" };
+            let message =
+                format!("{} would be a folder, since the input is {input}", output.display());
+            return Err(Error::argument("output", format!("{message}; name one, like pruned/")));
+        }
         let source = if input.is_dir() { Some(input) } else { input.parent() };
         let source = source.unwrap_or(Path::new("")).to_owned();
         let target = |path: &Path| output.join(path.file_name().unwrap_or_default());

@@ -167,7 +167,7 @@ fn effective(found: &Checkpoint, tensor: &Tensor) -> Result<Tensor> {
         found.optimizer.iter().find(|t| t.name == name).map(|t| &t.data)
     };
     let TensorData::F32(values) = &tensor.data else {
-        return Err(Error::file(&found.path, format!("{} is not f32", tensor.name)));
+        return Err(Error::file(&found.path, format!("{} is not F32", tensor.name)));
     };
     let values = match beside(AVERAGE) {
         Some(TensorData::F32(average)) => effective_in_file(average, beside(MASK)),
@@ -246,7 +246,7 @@ impl Session {
                 _ => {
                     let (have, need) = (&tensor.shape, shape);
                     return Err(fail(format!(
-                        "{name} is {have:?}, {} needs f32 {need}",
+                        "{name} is {have:?}, {} needs F32 {need}",
                         self.network
                     )));
                 }

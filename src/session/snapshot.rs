@@ -131,7 +131,7 @@ impl Session {
             Some((shape, TensorData::F32(values))) if fits(shape, v) => Ok(values),
             Some((shape, _)) => {
                 let need = &v.weight.shape;
-                Err(fail(format!("{name} has shape {shape:?}, the network needs f32 {need}")))
+                Err(fail(format!("{name} has shape {shape:?}, the network needs F32 {need}")))
             }
             None => Err(fail(format!("{name} is missing: other model or optimizer"))),
         };

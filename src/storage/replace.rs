@@ -45,7 +45,7 @@ impl Replace {
     /// [`Error::Io`] names the file.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let writer = self.writer.as_mut().expect("open until it is finished");
-        writer.write_all(bytes).map_err(Error::io("write", &self.temporary))
+        writer.write_all(bytes).map_err(Error::io("write", &self.path))
     }
 
     /// Puts it in its place, on the disk.
@@ -66,8 +66,8 @@ impl Replace {
         for file in &mut files {
             let writer = file.writer.take().expect("open until it is finished");
             let inner = writer.into_inner();
-            let inner = inner.map_err(|e| Error::io("write", &file.temporary)(e.into_error()))?;
-            inner.sync_all().map_err(Error::io("sync", &file.temporary))?;
+            let inner = inner.map_err(|e| Error::io("write", &file.path)(e.into_error()))?;
+            inner.sync_all().map_err(Error::io("sync", &file.path))?;
             open.push(inner);
         }
         let mut held = hold();

@@ -64,7 +64,7 @@ pub(super) fn begin(path: &Path) -> Result<(PathBuf, File)> {
         let file = match File::create_new(&temporary) {
             Ok(file) => file,
             Err(e) if e.kind() == ErrorKind::AlreadyExists => continue,
-            Err(e) => return Err(Error::io("create", &temporary)(e)),
+            Err(e) => return Err(Error::io("create", path)(e)),
         };
         match file.try_lock() {
             // Between the two calls another process may have taken it for one that was left.

@@ -141,6 +141,8 @@ fn a_folder_of_one_file_or_none() {
     let parts = ["no safetensors file: it holds pytorch_model.bin", "as safetensors"];
     folder.run("prune m -o out --sparsity 0.5").fails(2, &parts);
     folder.write("m/adapter.safetensors", &weights);
+    let parts = ["out.safetensors would be a folder", "like pruned/"];
+    folder.run("prune m -o out.safetensors --sparsity 0.5").fails(2, &parts);
     folder.run("prune m -o out --sparsity 0.5").ok();
     assert_eq!(folder.list("out"), ["adapter.safetensors"]);
     folder.write("m/second.safetensors", &weights);
