@@ -15,6 +15,7 @@ mod plans;
 mod pruning;
 mod shaders;
 mod shrink;
+mod stored;
 mod summary;
 mod timeline;
 mod training;
