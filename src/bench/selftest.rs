@@ -2,9 +2,8 @@
 use crate::Result;
 use crate::gpu::{Encoder, Gpu, MAX_LOOP_ITERATIONS, PlanBuilder, Precision, Slot};
 use crate::kernels::{
-    Activation, F16Begin, F16Copy, F16Matmul, F16Operand, Form, LoopProbe, MASK_STATE_WORDS,
-    MagnitudePeak, Matmul, Ranked, Selection, TOPK_STATE_WORDS, mask_words, matmul_reference,
-    topk_reference,
+    F16Begin, F16Copy, F16Matmul, F16Operand, Form, LoopProbe, MASK_STATE_WORDS, MagnitudePeak,
+    Matmul, Ranked, Selection, TOPK_STATE_WORDS, mask_words, matmul_reference, topk_reference,
 };
 
 /// What a check says when it passes, and when it fails.
@@ -50,10 +49,8 @@ fn loops(gpu: &Gpu) -> Result<Result<String, String>> {
 /// Appends `c = a b` to a plan.
 type PushProduct = fn(&mut PlanBuilder, [Slot; 3], [u32; 3]) -> Result<()>;
 
-fn dense(plan: &mut PlanBuilder, [a, b, c]: [Slot; 3], [m, n, k]: [u32; 3]) -> Result<()> {
-    let (form, activation) = (Form::NN, Activation::Identity);
-    let (mask, bias, gate, begin) = (None, None, None, [0; 2]);
-    Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin }.push(plan)
+fn dense(plan: &mut PlanBuilder, operands: [Slot; 3], extents: [u32; 3]) -> Result<()> {
+    Matmul::new(Form::NN, operands, extents).push(plan)
 }
 
 fn over_halves(plan: &mut PlanBuilder, [a, b, c]: [Slot; 3], [m, n, k]: [u32; 3]) -> Result<()> {
@@ -66,9 +63,8 @@ fn over_halves(plan: &mut PlanBuilder, [a, b, c]: [Slot; 3], [m, n, k]: [u32; 3]
         plan.push(F16Copy { x, mask: None, peaks, at, out, rows, columns })?;
         Ok::<_, crate::Error>(F16Operand { copy: out, at })
     };
-    let (a, b) = (copy(a, 0, m, k)?, copy(b, 1, k, n)?);
-    let (form, activation, bias, gate) = (Form::NN, Activation::Identity, None, None);
-    F16Matmul { form, a, b, peaks, bias, activation, gate, c, m, n, k }.push(plan)
+    let operands = [copy(a, 0, m, k)?, copy(b, 1, k, n)?];
+    F16Matmul::new(Form::NN, operands, [peaks, c], [m, n, k]).push(plan)
 }
 
 /// Whether products on the cooperative matrices of `gpu` are right: every one of many, of several

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::gpu::{Choices, Encoder, Gpu, Phase, PlanBuilder, Program};
-use crate::kernels::{Activation, Form, Matmul, Tiling};
+use crate::kernels::{Form, Matmul, Tiling};
 
 /// One for each class of size: a layer of a small network, and products that fill a small and a
 /// large GPU.
@@ -69,10 +69,7 @@ impl Candidate {
         let [a, b, c] =
             [("a", m * k), ("b", k * n), ("c", m * n)].map(|(s, w)| plan.persistent(s, w));
         let phase = plan.phase("tune");
-        let (mask, bias, activation, gate) = (None, None, Activation::Identity, None);
-        let begin = [0; 2];
-        let matmul = Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin };
-        matmul.push_as(tiling, &mut plan)?;
+        Matmul::new(form, [a, b, c], [m, n, k]).push_as(tiling, &mut plan)?;
         Ok(Self { tiling, program: plan.build(gpu)?, phase, times: Vec::new() })
     }
 

@@ -8,8 +8,8 @@ use super::{TrainStep, Work};
 use crate::Result;
 use crate::gpu::{Gpu, Phase, PlanBuilder, Slot};
 use crate::kernels::{
-    Activation, Add, F16Begin, F16Copy, F16Matmul, F16Operand, Form, MASK_STATE_WORDS,
-    MagnitudePeak, Matmul, RandomScore, Ranked, Selection, TOPK_STATE_WORDS, mask_words,
+    Add, F16Begin, F16Copy, F16Matmul, F16Operand, Form, MASK_STATE_WORDS, MagnitudePeak, Matmul,
+    RandomScore, Ranked, Selection, TOPK_STATE_WORDS, mask_words,
 };
 
 /// A workload of one size.
@@ -244,8 +244,7 @@ pub(super) fn fill(plan: &mut PlanBuilder, slots: &[Slot]) -> Result<Phase> {
 fn matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Result<Phase> {
     let [a, b, c] =
         [("a", m * k), ("b", k * n), ("c", m * n)].map(|(name, len)| plan.persistent(name, len));
-    let (activation, mask, bias, gate) = (Activation::Identity, None, None, None);
-    Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin: [0; 2] }.push(plan)?;
+    Matmul::new(form, [a, b, c], [m, n, k]).push(plan)?;
     fill(plan, &[a, b])
 }
 
@@ -263,9 +262,8 @@ fn f16_matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Result
         F16Operand { copy: plan.persistent(format!("f16/{name}"), words), at }
     };
     let [a, b] = [copy(stored[0], 0), copy(stored[1], 1)];
-    let (activation, bias, gate, c) =
-        (Activation::Identity, None, None, plan.persistent("c", m * n));
-    F16Matmul { form, a, b, peaks, bias, activation, gate, c, m, n, k }.push(plan)?;
+    let c = plan.persistent("c", m * n);
+    F16Matmul::new(form, [a, b], [peaks, c], [m, n, k]).push(plan)?;
     let phase = fill(plan, &[x, y])?;
     plan.push(F16Begin { peaks })?;
     for ((values, half), (_, [rows, columns])) in [(x, a), (y, b)].into_iter().zip(stored) {

@@ -80,27 +80,27 @@ impl Lowering<'_> {
         match node.op {
             Op::Conv2d(ops::Conv2d { form, shape, activation }) => {
                 let (a, Masked { values: b, mask }) = (self.slot(tensor_a)?, self.read(tensor_b)?);
-                let product = Conv2d { form, shape, a, b, mask, bias, activation, gate, c };
+                let product = Conv2d::new(form, shape, [a, b, c]);
+                let product = Conv2d { mask, bias, activation, gate, ..product };
                 match sum {
                     Some(_) => product.push_onto(self.plan),
                     None => product.push(self.plan),
                 }
             }
             Op::Matmul(ops::Matmul { form, activation }) => {
-                let [m, n, k] = self.extents(tensor, tensor_a, form)?;
-                match self.factors([tensor_a, tensor_b], [m, n, k])? {
+                let extents = self.extents(tensor, tensor_a, form)?;
+                match self.factors([tensor_a, tensor_b], extents)? {
                     Factors::F16 { a, b, peaks } => {
-                        let product =
-                            F16Matmul { form, a, b, peaks, bias, activation, gate, c, m, n, k };
+                        let product = F16Matmul::new(form, [a, b], [peaks, c], extents);
+                        let product = F16Matmul { bias, activation, gate, ..product };
                         match sum {
                             Some(_) => product.push_onto(self.plan),
                             None => product.push(self.plan),
                         }
                     }
                     Factors::F32 { a, b: Masked { values: b, mask } } => {
-                        let begin = [0; 2];
-                        let product =
-                            Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin };
+                        let product = Matmul::new(form, [a, b, c], extents);
+                        let product = Matmul { mask, bias, activation, gate, ..product };
                         match sum {
                             Some(_) => product.push_onto(self.plan),
                             None => product.push(self.plan),

@@ -1,7 +1,7 @@
 //! What a tuner chooses, and where it is kept.
 use secateur::bench::tune;
 use secateur::gpu::{Choices, Gpu, GpuOptions, PlanBuilder, Target};
-use secateur::kernels::{Activation, Form, Matmul, Tiling};
+use secateur::kernels::{Form, Matmul, Tiling};
 
 use crate::common::gpu;
 
@@ -10,10 +10,7 @@ fn plan(target: Target) -> String {
     let mut plan = PlanBuilder::new(target);
     let [a, b, c] = ["a", "b", "c"].map(|name| plan.persistent(name, 64));
     plan.phase("test");
-    let (form, activation, [m, n, k]) = (Form::TN, Activation::Identity, [8; 3]);
-    let (mask, bias, gate, begin) = (None, None, None, [0; 2]);
-    let product = Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin };
-    product.push(&mut plan).unwrap();
+    Matmul::new(Form::TN, [a, b, c], [8; 3]).push(&mut plan).unwrap();
     plan.to_string()
 }
 

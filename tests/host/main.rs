@@ -18,6 +18,7 @@ mod replace;
 mod settings;
 mod shaders;
 mod shrink;
+mod stored;
 mod summary;
 mod timeline;
 mod training;

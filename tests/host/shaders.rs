@@ -248,13 +248,14 @@ fn everything(target: Target) -> PlanBuilder {
     let [gradient, step, weights, first, second] = ["g", "s", "w", "m", "v"].map(&mut slot);
     let activation = Activation::Tanh;
     for (form, k) in [(Form::TN, 40_000), (Form::NT, 1)] {
-        let (mask, bias, gate) = (Some(mask), Some(bias), Some((gate, activation)));
-        let product =
-            Matmul { form, a, b, mask, bias, activation, gate, c, m: 1, n: 1, k, begin: [0; 2] };
+        let mut product = Matmul::new(form, [a, b, c], [1, 1, k]);
+        (product.mask, product.bias, product.activation) = (Some(mask), Some(bias), activation);
+        product.gate = Some((gate, activation));
         product.push(&mut plan).unwrap();
         // Enough of the largest tiles.
-        let c = plan.persistent("large", 2048 * 2048);
-        Matmul { gate: None, c, m: 2048, n: 2048, k: 1, ..product }.push(&mut plan).unwrap();
+        (product.gate, product.c) = (None, plan.persistent("large", 2048 * 2048));
+        (product.m, product.n, product.k) = (2048, 2048, 1);
+        product.push(&mut plan).unwrap();
     }
     variants::halves(&mut plan, [a, b, mask, bias, gate, c]);
     let [size, stride, pad] = [[1, 1], [1, 1], [0, 0]];
@@ -276,8 +277,10 @@ fn everything(target: Target) -> PlanBuilder {
     let size = [256, 128];
     let large = Convolution { size, out: size, kernel: [1, 1], ..shape };
     for shape in [strided, large] {
-        let (mask, bias, gate) = (masked, bias_of, gated);
-        Conv2d { form, shape, a, b, mask, bias, activation, gate, c }.push(&mut plan).unwrap();
+        let mut product = Conv2d::new(form, shape, [a, b, c]);
+        (product.mask, product.bias, product.gate) = (masked, bias_of, gated);
+        product.activation = activation;
+        product.push(&mut plan).unwrap();
     }
     plan.push(Gate { gradient: a, output: b, activation, out: c, len: 1 }).unwrap();
     variants::layers(&mut plan, [a, b, mask, c], shape);

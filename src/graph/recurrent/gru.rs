@@ -7,7 +7,7 @@ use super::super::{Graph, Node, Shape, Tensor};
 use super::{by_rows, by_times, one_time};
 use crate::gpu::Slot;
 use crate::kernels::{
-    self, Activation, ColumnSum, Form, GruReset, GruResetGradient, GruStep, Matmul,
+    self, ColumnSum, Form, GruReset, GruResetGradient, GruStep, Matmul,
     Rearrange,
 };
 use crate::{Error, Result};
@@ -167,25 +167,12 @@ impl Lowering<'_> {
         for out in [inputs, resets] {
             self.rearrange([x, out], sequence, [by_rows(sequence), by_times(rows, stride, 0)])?;
         }
-        let (limit, adds, resumes) = (None, false, Some(self.bindings.step));
         let (from, to) = (one_time(units, 0), one_time(stride, width));
-        let (extents, x, out) = ([1, rows, units], state, inputs);
-        self.plan.push(Rearrange { x, out, extents, from, to, limit, adds, resumes })?;
+        let moved = Rearrange::new([state, inputs], [1, rows, units], [from, to]);
+        self.plan.push(Rearrange { resumes: Some(self.bindings.step), ..moved })?;
         let Masked { values: b, mask } = self.read(nodes[1])?;
-        let product = Matmul {
-            form: Form::NN,
-            a: inputs,
-            b,
-            mask,
-            bias: Some(gates_bias),
-            activation: Activation::Identity,
-            gate: None,
-            c: gates,
-            m: rows,
-            n: 2 * units,
-            k: stride,
-            begin: [0; 2],
-        };
+        let product = Matmul::new(Form::NN, [inputs, b, gates], [rows, 2 * units, stride]);
+        let product = Matmul { mask, bias: Some(gates_bias), ..product };
         let Masked { values: b, mask } = self.read(nodes[3])?;
         let bias = Some(candidate_bias);
         let second = Matmul { a: resets, b, mask, bias, c: candidates, n: units, ..product };
@@ -225,20 +212,8 @@ impl Lowering<'_> {
         let returned = self.tape(tensor, "returned", &[length, rows, stride])?;
         let of_resets = self.tape(tensor, "of_resets", &[length, rows, stride])?;
         let Masked { values: b, mask } = self.read(nodes[2])?;
-        let product = Matmul {
-            form: Form::NT,
-            a: of_gates,
-            b,
-            mask,
-            bias: None,
-            activation: Activation::Identity,
-            gate: None,
-            c: returned,
-            m: rows,
-            n: stride,
-            k: 2 * units,
-            begin: [0; 2],
-        };
+        let product = Matmul::new(Form::NT, [of_gates, b, returned], [rows, stride, 2 * units]);
+        let product = Matmul { mask, ..product };
         let Masked { values: b, mask } = self.read(nodes[4])?;
         let first = Matmul { a: of_candidates, b, mask, c: of_resets, k: units, ..product };
         for time in (0..length).rev() {
@@ -265,8 +240,8 @@ impl Lowering<'_> {
         let extents = [rows, length, width];
         let (from, to) = (by_times(rows, stride, 0), by_rows(extents));
         for (x, adds) in [(returned, false), (of_resets, true)] {
-            let (out, limit, resumes) = (of_x, None, None);
-            self.plan.push(Rearrange { x, out, extents, from, to, limit, adds, resumes })?;
+            let moved = Rearrange::new([x, of_x], extents, [from, to]);
+            self.plan.push(Rearrange { adds, ..moved })?;
         }
         let tape = GradientTape { shape, forward, of_gates, of_candidates };
         self.tapes[tensor.0] = Some(super::Tape::GruGradient(tape));
@@ -290,9 +265,7 @@ impl Lowering<'_> {
         if of % 2 == 1 {
             return ColumnSum { x, out, rows, columns }.push(self.plan);
         }
-        let (m, n, k, begin) = (shape.stride(), columns, rows, [0; 2]);
-        let (form, activation) = (Form::TN, Activation::Identity);
-        let (b, c, mask, bias, gate) = (x, out, None, None, None);
-        Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin }.push(self.plan)
+        let extents = [shape.stride(), columns, rows];
+        Matmul::new(Form::TN, [a, x, out], extents).push(self.plan)
     }
 }

@@ -7,7 +7,7 @@ use super::super::stored::Masked;
 use super::super::{Graph, Node, Shape, Tensor};
 use super::{by_rows, by_times, one_time};
 use crate::gpu::Slot;
-use crate::kernels::{Activation, Form, LstmStep, Matmul, Rearrange, Stride};
+use crate::kernels::{Form, LstmStep, Matmul, Rearrange, Stride};
 use crate::{Error, Result};
 
 /// Constants of [`Graph::lstm`], with upstream's defaults.
@@ -231,26 +231,13 @@ impl Lowering<'_> {
         for (state, out, extent, stride, begin) in
             [(h, inputs, outputs, stride, width), (c, cells, units, units, 0)]
         {
-            let (limit, adds, resumes) = (None, false, Some(self.bindings.step));
             let (from, to) = (one_time(extent, 0), one_time(stride, begin));
-            let extents = [1, rows, extent];
-            self.plan.push(Rearrange { x: state, out, extents, from, to, limit, adds, resumes })?;
+            let moved = Rearrange::new([state, out], [1, rows, extent], [from, to]);
+            self.plan.push(Rearrange { resumes: Some(self.bindings.step), ..moved })?;
         }
         let Masked { values: b, mask } = operands.kernel;
-        let product = Matmul {
-            form: Form::NN,
-            a: inputs,
-            b,
-            mask,
-            bias: Some(operands.bias),
-            activation: Activation::Identity,
-            gate: None,
-            c: gates,
-            m: rows,
-            n: 4 * units,
-            k: stride,
-            begin: [0; 2],
-        };
+        let product = Matmul::new(Form::NN, [inputs, b, gates], [rows, 4 * units, stride]);
+        let product = Matmul { mask, bias: Some(operands.bias), ..product };
         for time in 0..length {
             let begin = [time * rows * stride, time * rows * 4 * units];
             Matmul { begin, ..product }.push(self.plan)?;
@@ -267,12 +254,12 @@ impl Lowering<'_> {
                 let begin = [time * rows * units, time * rows * outputs];
                 let (a, c, n, k) = (hidden, projected, outputs, units);
                 Matmul { a, b, mask, bias: None, c, n, k, begin, ..product }.push(self.plan)?;
-                let extents = [1, rows, outputs];
                 let from = one_time(outputs, time * rows * outputs);
                 let to = one_time(stride, shape.state(time + 1).begin);
                 let limit = shape.options.projection_clip;
-                let (x, out, adds, resumes) = (projected, inputs, false, None);
-                self.plan.push(Rearrange { x, out, extents, from, to, limit, adds, resumes })?;
+                let moved =
+                    Rearrange::new([projected, inputs], [1, rows, outputs], [from, to]);
+                self.plan.push(Rearrange { limit, ..moved })?;
             }
         }
         let y = self.output(tensor)?;

@@ -8,7 +8,7 @@ use super::{by_rows, by_times};
 use crate::Result;
 use crate::gpu::Slot;
 use crate::kernels::{
-    self, Activation, ColumnSum, Form, Matmul, PeepholeGradient, ProjectionGradient, Stride,
+    self, ColumnSum, Form, Matmul, PeepholeGradient, ProjectionGradient, Stride,
 };
 
 /// What the backward pass leaves to the gradients of the weights.
@@ -59,20 +59,8 @@ impl Lowering<'_> {
             None => None,
         };
         let Masked { values: b, mask } = operands.kernel;
-        let product = Matmul {
-            form: Form::NT,
-            a: of_gates,
-            b,
-            mask,
-            bias: None,
-            activation: Activation::Identity,
-            gate: None,
-            c: returned,
-            m: rows,
-            n: stride,
-            k: 4 * units,
-            begin: [0; 2],
-        };
+        let product = Matmul::new(Form::NT, [of_gates, b, returned], [rows, stride, 4 * units]);
+        let product = Matmul { mask, ..product };
         for time in (0..length).rev() {
             let last = time + 1 == length;
             let recurrent = (!last).then(|| (returned, shape.state(time + 1)));
@@ -137,20 +125,8 @@ impl Lowering<'_> {
         let Lstm { rows, length, units, outputs, .. } = shape;
         let all = length * rows;
         let out = self.output(tensor)?;
-        let product = Matmul {
-            form: Form::TN,
-            a: forward.inputs,
-            b: of_gates,
-            mask: None,
-            bias: None,
-            activation: Activation::Identity,
-            gate: None,
-            c: out,
-            m: shape.stride(),
-            n: 4 * units,
-            k: all,
-            begin: [0; 2],
-        };
+        let operands = [forward.inputs, of_gates, out];
+        let product = Matmul::new(Form::TN, operands, [shape.stride(), 4 * units, all]);
         match (of, forward.projected, of_projected) {
             (0, ..) => product.push(self.plan),
             (1, ..) => {

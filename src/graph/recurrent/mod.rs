@@ -12,7 +12,7 @@ use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
 use super::{Graph, Op, Shape, Tensor};
 use crate::gpu::Slot;
-use crate::kernels::{Places, Rearrange};
+use crate::kernels::{Strides, Rearrange};
 use crate::{Error, Result};
 
 pub use gru::{Gru, GruGradient, GruWeights};
@@ -111,10 +111,9 @@ impl Lowering<'_> {
         &mut self,
         [x, out]: [Slot; 2],
         extents: [u32; 3],
-        [from, to]: [Places; 2],
+        [from, to]: [Strides; 2],
     ) -> Result<()> {
-        let (limit, adds, resumes) = (None, false, None);
-        self.plan.push(Rearrange { x, out, extents, from, to, limit, adds, resumes })
+        self.plan.push(Rearrange::new([x, out], extents, [from, to]))
     }
 
     /// Scratch of a layer, `words` as 64 bits.
@@ -128,16 +127,16 @@ impl Lowering<'_> {
 }
 
 /// `[rows, length, width]` as it is.
-fn by_rows([_, length, width]: [u32; 3]) -> Places {
-    Places { begin: 0, outer: length * width, inner: width }
+fn by_rows([_, length, width]: [u32; 3]) -> Strides {
+    Strides { begin: 0, outer: length * width, inner: width }
 }
 
 /// Rows and times of a tensor with the times outermost, `stride` elements a row, from `begin` on.
-fn by_times(rows: u32, stride: u32, begin: u32) -> Places {
-    Places { begin, outer: stride, inner: rows * stride }
+fn by_times(rows: u32, stride: u32, begin: u32) -> Strides {
+    Strides { begin, outer: stride, inner: rows * stride }
 }
 
 /// The rows of one time, `stride` elements each, from `begin` on.
-fn one_time(stride: u32, begin: u32) -> Places {
-    Places { begin, outer: 0, inner: stride }
+fn one_time(stride: u32, begin: u32) -> Strides {
+    Strides { begin, outer: 0, inner: stride }
 }

@@ -4,7 +4,7 @@ use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
 /// Where the element `(i, j, k)` is: at `begin + i * outer + j * inner + k`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Places {
+pub struct Strides {
     /// Place of the first.
     pub begin: u32,
     /// From one `i` to the next.
@@ -13,7 +13,7 @@ pub struct Places {
     pub inner: u32,
 }
 
-impl Places {
+impl Strides {
     fn end(self, [outer, inner, width]: [u32; 3]) -> u64 {
         let steps = [(outer, self.outer), (inner, self.inner)];
         let last: u64 =
@@ -24,6 +24,7 @@ impl Places {
 
 /// `out[to] = x[from]` for all `i`, `j`, `k` below `extents`.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Rearrange {
     /// Read at `from`.
     pub x: Slot,
@@ -31,16 +32,23 @@ pub struct Rearrange {
     pub out: Slot,
     /// `i`, `j` and `k` stay below these.
     pub extents: [u32; 3],
-    /// Places in `x`.
-    pub from: Places,
-    /// Places in `out`, no two alike.
-    pub to: Places,
+    /// Where it is in `x`.
+    pub from: Strides,
+    /// Where it is in `out`, no two elements at one place.
+    pub to: Strides,
     /// Clips what is moved to at most that magnitude.
     pub limit: Option<f32>,
     /// Adds to what is there.
     pub adds: bool,
     /// The [`Step`](crate::kernels::Step) whose `follows` says whether to move 0 instead.
     pub resumes: Option<Slot>,
+}
+
+impl Rearrange {
+    /// Moves `x` into `out` as it is. What else a launch can do is a field to set.
+    pub fn new([x, out]: [Slot; 2], extents: [u32; 3], [from, to]: [Strides; 2]) -> Self {
+        Self { x, out, extents, from, to, limit: None, adds: false, resumes: None }
+    }
 }
 
 crate::uniform! {
@@ -128,13 +136,13 @@ pub fn rearrange_reference(
     x: &[f64],
     out: &mut [f64],
     extents: [u32; 3],
-    [from, to]: [Places; 2],
+    [from, to]: [Strides; 2],
     limit: Option<f32>,
     adds: bool,
     follows: bool,
 ) {
     let [outer, inner, width] = extents;
-    let at = |p: Places, i, j, k| (p.begin + i * p.outer + j * p.inner + k) as usize;
+    let at = |p: Strides, i, j, k| (p.begin + i * p.outer + j * p.inner + k) as usize;
     for (i, j) in (0..outer).flat_map(|i| (0..inner).map(move |j| (i, j))) {
         for k in 0..width {
             let limit = limit.map_or(f64::INFINITY, f64::from);

@@ -7,7 +7,7 @@ kernels! {
     correct: Correct(CorrectParams);
     log_loss: LogLoss(LogLossParams);
     softmax_cross_entropy: SoftmaxCrossEntropy(SoftmaxCrossEntropyParams);
-    target_loss: SigmoidCrossEntropy(TargetLossParams), SquaredError(TargetLossParams);
-    target_metric: AbsoluteError(TargetMetricParams), RightLabels(TargetMetricParams);
+    targets: SigmoidCrossEntropy(TargetParams), SquaredError(TargetParams),
+        AbsoluteError(TargetParams), RightLabels(TargetParams);
     top_k: TopK(TopKParams);
 }

@@ -25,6 +25,11 @@ pub struct NmMask {
     pub m: u32,
 }
 
+impl NmMask {
+    /// Largest group.
+    pub const MAX_M: u32 = 32;
+}
+
 crate::uniform! {
     /// Uniform of [`NmMask`].
     pub struct NmMaskParams {
@@ -68,8 +73,8 @@ impl Kernel for NmMask {
 
     fn check(&self) -> Result<(), String> {
         match self.m {
-            1..=32 => Ok(()),
-            m => Err(format!("groups of {m}, it takes 1 to 32")),
+            1..=Self::MAX_M => Ok(()),
+            m => Err(format!("groups of {m}, it takes 1 to {}", Self::MAX_M)),
         }
     }
 

@@ -135,6 +135,7 @@ fn product_of(extents: &[u32]) -> u64 {
 /// `a = x`, `b = w`; [`Form::NT`] the gradient of `x` with `a` that of `y`, `b = w`; [`Form::TN`]
 /// that of `w` with `a = x`, `b` that of `y`. The result may be multiplied by the slope of `gate`.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Conv2d {
     /// Which of the three.
     pub form: Form,
@@ -207,6 +208,12 @@ crate::uniform! {
 }
 
 impl Conv2d {
+    /// `c` of `a` and `b` alone. What else a launch can do is a field to set.
+    pub fn new(form: Form, shape: Convolution, [a, b, c]: [Slot; 3]) -> Self {
+        let (mask, bias, gate, activation) = (None, None, None, Activation::Identity);
+        Self { form, shape, a, b, mask, bias, activation, gate, c }
+    }
+
     /// Appends it to `plan`, in as many launches as its sums need.
     ///
     /// # Errors

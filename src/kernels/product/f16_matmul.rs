@@ -29,6 +29,7 @@ pub struct F16Operand {
 /// sums are in f32. Cooperative matrices add up in an order of the adapter's own; elsewhere it is
 /// that of [`crate::kernels::Matmul`].
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct F16Matmul {
     /// Which operands are stored transposed.
     pub form: Form,
@@ -85,6 +86,18 @@ crate::uniform! {
 }
 
 impl F16Matmul {
+    /// `c = op(a) op(b)` of `m` rows, `n` columns and `k` terms, by copies whose peaks are in
+    /// `peaks`. What else a launch can do is a field to set.
+    pub fn new(
+        form: Form,
+        [a, b]: [F16Operand; 2],
+        [peaks, c]: [Slot; 2],
+        [m, n, k]: [u32; 3],
+    ) -> Self {
+        let (bias, gate, activation) = (None, None, Activation::Identity);
+        Self { form, a, b, peaks, bias, activation, gate, c, m, n, k }
+    }
+
     /// Appends the product to `plan`: one launch, or as many as keep each invocation's loop under
     /// [`crate::gpu::MAX_LOOP_ITERATIONS`], each adding its terms to the sums so far.
     pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {

@@ -19,6 +19,7 @@ pub enum Form {
 /// `c = activation(op(a) op(b) + bias) * slope(gate)`, all row-major, `op(a)` is `[m, k]`, `op(b)`
 /// is `[k, n]`.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Matmul {
     /// Which operands are stored transposed.
     pub form: Form,
@@ -73,6 +74,13 @@ crate::uniform! {
 }
 
 impl Matmul {
+    /// `c = op(a) op(b)` of `m` rows, `n` columns and `k` terms. What else a launch can do is a field
+    /// to set.
+    pub fn new(form: Form, [a, b, c]: [Slot; 3], [m, n, k]: [u32; 3]) -> Self {
+        let (mask, bias, gate, activation) = (None, None, None, Activation::Identity);
+        Self { form, a, b, mask, bias, activation, gate, c, m, n, k, begin: [0; 2] }
+    }
+
     /// Appends the product to `plan`: one launch, or as many as keep each invocation's loop under
     /// [`crate::gpu::MAX_LOOP_ITERATIONS`], each adding its terms to the sums so far.
     pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {

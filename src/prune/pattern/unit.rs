@@ -1,4 +1,5 @@
 //! `scope=unit`: each weight is ranked among those of its output unit, a column.
+use super::n_m::Groups;
 use super::{Among, Form, Grouped};
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{NmMask, UnitMask};
@@ -41,21 +42,11 @@ impl Grouped for Unit {
         counts: Slot,
         selection: u32,
     ) -> Result<()> {
-        let (mask_state, mask, rows, columns) = (t.state, t.mask(), self.rows, t.units());
         // A unit that is one group of N:M takes one read.
-        if rows <= 32 {
-            let m = rows;
-            return plan.push(NmMask {
-                values,
-                counts,
-                selection,
-                mask_state,
-                mask,
-                rows,
-                columns,
-                m,
-            });
+        if self.rows <= NmMask::MAX_M {
+            return Groups { m: self.rows }.push(plan, t, values, counts, selection);
         }
+        let (mask_state, mask, rows, columns) = (t.state, t.mask(), self.rows, t.units());
         plan.push(UnitMask { values, counts, selection, mask_state, mask, rows, columns })
     }
 }

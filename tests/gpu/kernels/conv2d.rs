@@ -111,17 +111,10 @@ fn run_for(gpu: &Gpu, target: Target, s: &Convolution, parts: Parts, i: &Inputs)
     let (mask, bias) = (rig.slot("mask", &i.mask), rig.slot("bias", &i.bias));
     let (gate, c) = (rig.slot("gate", &i.gate), rig.output("c", i.len));
     let relu = Activation::Relu;
-    let conv = Conv2d {
-        form: parts.form,
-        shape: *s,
-        a,
-        b,
-        mask: parts.masked.then_some(mask),
-        bias: parts.bias.then_some(bias),
-        activation: if parts.bias { relu } else { Activation::Identity },
-        gate: parts.gate.then_some((gate, relu)),
-        c,
-    };
+    let mut conv = Conv2d::new(parts.form, *s, [a, b, c]);
+    (conv.mask, conv.bias) = (parts.masked.then_some(mask), parts.bias.then_some(bias));
+    conv.activation = if parts.bias { relu } else { Activation::Identity };
+    conv.gate = parts.gate.then_some((gate, relu));
     conv.push(&mut rig.plan).unwrap_or_else(|e| panic!("{s:?}: {e}"));
     rig.run().read(c)
 }
@@ -173,9 +166,8 @@ fn a_product_is_added_to_what_is_there() {
             let got: Vec<f32> = shared_targets(gpu, |target| {
                 let mut rig = Rig::for_target(gpu, target);
                 let (a, b) = (rig.slot("a", &inputs.a), rig.slot("b", &inputs.b));
-                let (c, activation) = (rig.slot("c", &inputs.gate), Activation::Identity);
-                let (shape, mask, bias, gate) = (s, None, None, None);
-                let conv = Conv2d { form, shape, a, b, mask, bias, activation, gate, c };
+                let c = rig.slot("c", &inputs.gate);
+                let conv = Conv2d::new(form, s, [a, b, c]);
                 conv.push_onto(&mut rig.plan).unwrap_or_else(|e| panic!("{s:?}: {e}"));
                 rig.run().read(c)
             });
@@ -250,8 +242,7 @@ fn what_does_not_fit_is_refused() {
         let [a, b, c] =
             [("a", base.input_len()), ("b", base.weight_len()), ("c", base.output_len())]
                 .map(|(name, len)| slot(name, len));
-        let (mask, bias, gate, activation) = (None, None, None, Activation::Identity);
-        let conv = Conv2d { form: Form::NN, shape: s, a, b, mask, bias, activation, gate, c };
+        let conv = Conv2d::new(Form::NN, s, [a, b, c]);
         let error = conv.push(&mut rig.plan).unwrap_err().to_string();
         assert!(error.contains(what), "{error} lacks {what}");
     }

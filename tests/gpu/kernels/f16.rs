@@ -198,9 +198,9 @@ fn run(
         let mask = part.masked.then_some(mask);
         let b = copy(b, mask, if form == Form::NT { [n, k] } else { [k, n] });
         let c = rig.output("c", size[0] * size[1]);
-        let (activation, bias) = (part.activation, part.bias.then_some(bias));
-        let gate = part.gate.map(|activation| (gate, activation));
-        let product = F16Matmul { form, a, b, peaks, bias, activation, gate, c, m, n, k };
+        let mut product = F16Matmul::new(form, [a, b], [peaks, c], [m, n, k]);
+        (product.activation, product.bias) = (part.activation, part.bias.then_some(bias));
+        product.gate = part.gate.map(|activation| (gate, activation));
         product.push(&mut rig.plan).unwrap_or_else(|e| panic!("{e}"));
         c
     };

@@ -97,11 +97,10 @@ fn run_for(
     let [m, n, k] = size.map(|x| x as u32);
     let mut product = |part: &Parts| -> Slot {
         let c = rig.output("c", size[0] * size[1]);
-        let (form, activation) = (part.form, part.activation);
-        let (mask, bias) = (part.masked.then_some(mask), part.bias.then_some(bias));
-        let gate = part.gate.map(|activation| (gate, activation));
-        let product =
-            Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin: [0; 2] };
+        let mut product = Matmul::new(part.form, [a, b, c], [m, n, k]);
+        (product.mask, product.bias) = (part.masked.then_some(mask), part.bias.then_some(bias));
+        product.activation = part.activation;
+        product.gate = part.gate.map(|activation| (gate, activation));
         product.push(&mut rig.plan).unwrap_or_else(|e| panic!("{e}"));
         c
     };
@@ -201,12 +200,10 @@ fn a_product_is_added_to_what_is_there() {
                 let mut rig = Rig::for_target(gpu, target);
                 let (a, b) = (rig.slot("a", &inputs.a), rig.slot("b", &inputs.b));
                 let c = rig.slot("c", &inputs.gate);
-                let bias = Some(rig.slot("bias", &inputs.bias));
-                let (activation, begin) = (Activation::Relu, [0; 2]);
-                let (mask, gate, [m, n, k]) = (None, None, size.map(|x| x as u32));
-                Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin }
-                    .push_onto(&mut rig.plan)
-                    .unwrap_or_else(|e| panic!("{e}"));
+                let mut product = Matmul::new(form, [a, b, c], size.map(|x| x as u32));
+                product.bias = Some(rig.slot("bias", &inputs.bias));
+                product.activation = Activation::Relu;
+                product.push_onto(&mut rig.plan).unwrap_or_else(|e| panic!("{e}"));
                 rig.run().read(c)
             });
             let (sums, _) = Parts::bare(form, false).want(&inputs, size);

@@ -14,10 +14,10 @@ fn rearranged_elements_are_where_they_belong() {
     let Some(gpu) = gpu() else { return };
     for [outer, inner, width] in [[1, 1, 1], [3, 5, 7], [4, 1, 65], [2, 257, 3], [1, 3, 300]] {
         // Times outermost behind a gap to rows outermost behind another, and rows with gaps.
-        let from = Places { begin: 2, outer: width + 1, inner: outer * (width + 1) };
-        let to = Places { begin: 3, outer: inner * width, inner: width };
+        let from = Strides { begin: 2, outer: width + 1, inner: outer * (width + 1) };
+        let to = Strides { begin: 3, outer: inner * width, inner: width };
         let words =
-            |p: Places| (p.begin + (outer - 1) * p.outer + (inner - 1) * p.inner + width) as usize;
+            |p: Strides| (p.begin + (outer - 1) * p.outer + (inner - 1) * p.inner + width) as usize;
         let mut noise = Noise::new(u64::from(width));
         let (x, before) = (noise.floats(words(from), 1.0), noise.floats(words(to), 1.0));
         for (limit, adds, resumes) in [
@@ -33,7 +33,9 @@ fn rearranged_elements_are_where_they_belong() {
             let step = rig.slot("step", &[Step { follows, ..Default::default() }]);
             let extents = [outer, inner, width];
             let resumes = resumes.map(|_| step);
-            rig.push(Rearrange { x: xs, out, extents, from, to, limit, adds, resumes });
+            let mut moved = Rearrange::new([xs, out], extents, [from, to]);
+            (moved.limit, moved.adds, moved.resumes) = (limit, adds, resumes);
+            rig.push(moved);
             let got: Vec<f32> = rig.run().read(out);
             let mut want = wide(&before);
             let follows = resumes.is_none() || follows != 0;
@@ -49,15 +51,12 @@ fn rearrangements_past_the_end_are_refused() {
     let mut plan = secateur::gpu::PlanBuilder::default();
     let [x, out] = [6, 6].map(|words| plan.persistent("tensor", words));
     plan.phase("test");
-    let places = |begin| Places { begin, outer: 3, inner: 3 };
-    let mut push = |from, to, extents| {
-        let (limit, adds, resumes) = (None, false, None);
-        plan.push(Rearrange { x, out, extents, from, to, limit, adds, resumes })
-    };
-    push(places(0), places(0), [2, 1, 3]).unwrap();
-    let error = push(places(1), places(0), [2, 1, 3]).unwrap_err().to_string();
+    let strides = |begin| Strides { begin, outer: 3, inner: 3 };
+    let mut push = |from, to, extents| plan.push(Rearrange::new([x, out], extents, [from, to]));
+    push(strides(0), strides(0), [2, 1, 3]).unwrap();
+    let error = push(strides(1), strides(0), [2, 1, 3]).unwrap_err().to_string();
     assert!(error.contains("holds 6 words, the launch needs 7"), "{error}");
-    let error = push(places(0), places(0), [2, 0, 3]).unwrap_err().to_string();
+    let error = push(strides(0), strides(0), [2, 0, 3]).unwrap_err().to_string();
     assert!(error.contains("[2, 0, 3]"), "{error}");
 }
 
@@ -73,11 +72,9 @@ fn products_begin_where_they_are_told() {
             let mut rig = Rig::new(gpu);
             let (sa, sb) = (rig.slot("a", &a), rig.slot("b", &b));
             let c = rig.slot("c", &vec![9f32; 3 * m_ * n_]);
-            let (mask, bias, gate, activation) = (None, None, None, Activation::Identity);
-            let begin = [m * k, m * n];
-            Matmul { form, a: sa, b: sb, mask, bias, activation, gate, c, m, n, k, begin }
-                .push(&mut rig.plan)
-                .unwrap();
+            let mut product = Matmul::new(form, [sa, sb, c], [m, n, k]);
+            product.begin = [m * k, m * n];
+            product.push(&mut rig.plan).unwrap();
             let got: Vec<f32> = rig.run().read(c);
             let product = matmul_reference(form, (&a[m_ * k_..], &b), None, [m_, n_, k_]);
             let around = vec![9.0; m_ * n_];

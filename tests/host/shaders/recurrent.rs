@@ -4,10 +4,10 @@ use secateur::kernels::*;
 
 /// The variants of what recurrent layers are made of.
 pub fn variants(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4]) {
-    let (one, at) = (Places { begin: 0, outer: 1, inner: 1 }, Stride { begin: 0, stride: 1 });
-    let (limit, adds, resumes) = (Some(1.0), true, Some(b));
-    let (extents, from, to) = ([1; 3], one, one);
-    plan.push(Rearrange { x: a, out: c, extents, from, to, limit, adds, resumes }).unwrap();
+    let (one, at) = (Strides { begin: 0, outer: 1, inner: 1 }, Stride { begin: 0, stride: 1 });
+    let mut moved = Rearrange::new([a, c], [1; 3], [one, one]);
+    (moved.limit, moved.adds, moved.resumes) = (Some(1.0), true, Some(b));
+    plan.push(moved).unwrap();
     let step = LstmStep { rows: 1, units: 1, time: 0, forget_bias: 1.0, clip: Some(1.0) };
     let [gates, cells, carry] = ["gates", "cells", "carry"].map(|n| plan.persistent(n, 16));
     let (peepholes, recurrent) = (Some(b), Some((mask, at)));

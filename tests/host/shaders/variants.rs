@@ -57,13 +57,12 @@ pub fn halves(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
             (at(large_a, 0), at(large_a, 1), Some(bias), Some((gate, activation)));
         let long = plan.persistent("long", 16 * 40_000 / 2);
         let [a, b] = if k > 1 { [half(long, 0), half(long, 1)] } else { [a, b] };
-        let product = F16Matmul { form, a, b, peaks, bias, activation, gate, c, m: 1, n: 1, k };
+        let mut product = F16Matmul::new(form, [a, b], [peaks, c], [1, 1, k]);
+        (product.bias, product.activation, product.gate) = (bias, activation, gate);
         product.push(plan).unwrap();
     }
-    let (form, bias, gate) = (Form::NN, None, None);
-    let [a, b] = [half(large_a, 0), half(large_a, 1)];
-    let [m, n, k] = [2048, 2048, 1];
-    F16Matmul { form, a, b, peaks, bias, activation, gate, c: large_c, m, n, k }
-        .push(plan)
-        .unwrap();
+    let operands = [half(large_a, 0), half(large_a, 1)];
+    let mut product = F16Matmul::new(Form::NN, operands, [peaks, large_c], [2048, 2048, 1]);
+    product.activation = activation;
+    product.push(plan).unwrap();
 }
