@@ -5,7 +5,7 @@ use std::path::Path;
 use secateur::gpu::{
     AdapterKind, AdapterReport, Choices, PlanBuilder, Precision, Target, unused_gpu, unwrapped,
 };
-use secateur::kernels::{Activation, Form, Matmul};
+use secateur::kernels::{Form, Matmul};
 
 fn report(kind: AdapterKind) -> AdapterReport {
     AdapterReport::default()
@@ -24,15 +24,18 @@ fn report(kind: AdapterKind) -> AdapterReport {
         .pipeline_cache(true)
 }
 
+fn choices(rate: u64, matrices: bool) -> Choices {
+    let mut choices = Choices::default();
+    (choices.rate, choices.matrices) = (rate, matrices);
+    choices
+}
+
 /// The grids of the launches of a product of square matrices.
 fn grids(target: Target, side: u32) -> Vec<[u64; 3]> {
     let mut plan = PlanBuilder::new(target);
     let [a, b, c] = ["a", "b", "c"].map(|name| plan.persistent(name, side * side));
     plan.phase("test");
-    let (form, activation, [m, n, k]) = (Form::NN, Activation::Identity, [side; 3]);
-    let (mask, bias, gate, begin) = (None, None, None, [0; 2]);
-    let product = Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin };
-    product.push(&mut plan).unwrap();
+    Matmul::new(Form::NN, [a, b, c], [side; 3]).push(&mut plan).unwrap();
     let text = plan.to_string();
     let launches = text.lines().filter_map(|line| line.split_once("  grid ")?.1.into());
     launches
@@ -72,7 +75,7 @@ fn a_launch_takes_as_long_as_its_adapter_allows() {
 #[test]
 fn a_measured_rate_replaces_the_safe_one() {
     let safe = report(AdapterKind::Discrete).target(Precision::F32);
-    let measured = Choices { rate: 7_000_000_000_000, ..Choices::default() };
+    let measured = choices(7_000_000_000_000, false);
     assert_eq!(safe.tuned(measured, false).most_operations, Some(700_000_000_000));
     assert_eq!(safe.tuned(Choices::default(), false).most_operations, safe.most_operations);
     let software = report(AdapterKind::Software).target(Precision::F32);
@@ -85,7 +88,7 @@ fn a_measured_rate_replaces_the_safe_one() {
 fn cooperative_matrices_are_used_where_they_were_right() {
     let mixed = report(AdapterKind::Discrete).target(Precision::Mixed);
     assert_eq!(mixed.cooperative, Some(16));
-    let right = Choices { matrices: true, ..Choices::default() };
+    let right = choices(0, true);
     assert_eq!(mixed.tuned(Choices::default(), false).cooperative, None);
     assert_eq!(mixed.tuned(Choices::default(), true).cooperative, Some(16));
     assert_eq!(mixed.tuned(right, false).cooperative, Some(16));
@@ -95,7 +98,7 @@ fn cooperative_matrices_are_used_where_they_were_right() {
 
 #[test]
 fn choices_are_kept_whole() {
-    let mut choices = Choices { rate: 5, matrices: true, ..Choices::default() };
+    let mut choices = choices(5, true);
     assert!(choices.set(3, "tiles-64"));
     let text = serde_json::to_string(&choices).unwrap();
     assert_eq!(serde_json::from_str::<Choices>(&text).unwrap(), choices);
