@@ -45,11 +45,9 @@ fn products() {
                 let (a, b) = (rig.slot("a", &av), rig.slot("b", &bv));
                 let bias = Some(rig.slot("bias", &bias));
                 let c = rig.output("c", (m * n) as usize);
-                let (mask, gate, activation) = (None, None, Activation::Tanh);
-                let begin = [0; 2];
-                Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin }
-                    .push(&mut rig.plan)
-                    .unwrap();
+                let mut product = Matmul::new(form, [a, b, c], [m, n, k]);
+                (product.bias, product.activation) = (bias, Activation::Tanh);
+                product.push(&mut rig.plan).unwrap();
                 vec![c]
             });
         }
@@ -81,10 +79,7 @@ fn convolutions_of_groups() {
             let push = |rig: &mut Rig<'_>| {
                 let (a, b) = (rig.slot("a", a), rig.slot("b", b));
                 let c = rig.output("c", c as usize);
-                let (mask, bias, gate, activation) = (None, None, None, Activation::Identity);
-                Conv2d { form, shape, a, b, mask, bias, activation, gate, c }
-                    .push(&mut rig.plan)
-                    .unwrap();
+                Conv2d::new(form, shape, [a, b, c]).push(&mut rig.plan).unwrap();
                 vec![c]
             };
             let (whole, one) = run(gpu, target, None, push);
@@ -114,10 +109,8 @@ fn halves() {
         };
         let (a, b) = (copy(&av, 0, m, k), copy(&bv, 1, k, n));
         let c = rig.output("c", (m * n) as usize);
-        let (form, bias, gate, activation) = (Form::NN, None, None, Activation::Identity);
-        F16Matmul { form, a, b, peaks, bias, activation, gate, c, m, n, k }
-            .push(&mut rig.plan)
-            .unwrap();
+        let product = F16Matmul::new(Form::NN, [a, b], [peaks, c], [m, n, k]);
+        product.push(&mut rig.plan).unwrap();
         vec![c]
     });
 }

@@ -49,9 +49,10 @@ fn a_limit_does_not_hide_a_nan() {
     let values = [f32::NAN, 9.0, -9.0, 0.5];
     let mut rig = Rig::new(gpu);
     let (x, out) = (rig.slot("x", &values), rig.output("out", 4));
-    let places = Places { begin: 0, outer: 4, inner: 4 };
-    let (extents, from, to, limit) = ([1, 1, 4], places, places, Some(1.0));
-    rig.push(Rearrange { x, out, extents, from, to, limit, adds: false, resumes: None });
+    let strides = Strides { begin: 0, outer: 4, inner: 4 };
+    let mut moved = Rearrange::new([x, out], [1, 1, 4], [strides; 2]);
+    moved.limit = Some(1.0);
+    rig.push(moved);
     let got: Vec<f32> = rig.run().read(out);
     assert!(got[0].is_nan(), "{got:?}");
     assert_eq!(got[1..], [1.0, -1.0, 0.5]);
