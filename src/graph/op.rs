@@ -1,5 +1,5 @@
-//! What an operation is: one struct and one `impl` beside the method of [`Graph`](super::Graph) that
-//! makes it, and its name in the list of `graph/mod.rs`.
+//! What an operation is: one struct and one `impl` beside the method of [`Graph`](super::Graph)
+//! that makes it, and its name in the list of `graph/mod.rs`.
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::{Node, Op, Tensor};

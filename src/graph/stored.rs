@@ -1,8 +1,8 @@
 //! How a weight is stored, on the device and in files: the one place that knows.
 //!
-//! All matches on [`Stored`] are here, and none has an arm for all others: another way of storing is
-//! a variant, and the compiler lists what must be said of it. What a product multiplies is asked of
-//! [`Lowering::factors`], so that another kind of operand is a variant of [`Factors`].
+//! All matches on [`Stored`] are here, and none has an arm for all others: another way of storing
+//! is a variant, and the compiler lists what must be said of it. What a product multiplies is asked
+//! of [`Lowering::factors`], so that another kind of operand is a variant of [`Factors`].
 use std::borrow::Cow;
 
 use super::lower::Lowering;

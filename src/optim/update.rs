@@ -30,8 +30,8 @@ impl Optimizer {
     /// Appends the update of one parameter to `plan`.
     ///
     /// # Errors
-    /// [`Error::Plan`](crate::Error::Plan) from the kernel, [`Error::Argument`](crate::Error::Argument)
-    /// without the tensors that the optimizer keeps.
+    /// [`Error::Plan`](crate::Error::Plan) from the kernel,
+    /// [`Error::Argument`](crate::Error::Argument) without the tensors that the optimizer keeps.
     pub fn push(&self, plan: &mut PlanBuilder, update: &Update) -> Result<()> {
         let &Update { gradient, step, ref weight, .. } = update;
         let (mask, weights) = (weight.stored.moved_under(), weight.stored.values());

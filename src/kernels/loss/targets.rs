@@ -102,7 +102,8 @@ against_targets! {
     ///
     /// Losses and gradients are divided by the number of valid rows and the elements of a row,
     /// so that the losses' sum over the batch is the mean.
-    SigmoidCrossEntropy, "sigmoid_cross_entropy", ["common/target_loss.wgsl", "sigmoid_cross_entropy.wgsl"],
+    SigmoidCrossEntropy, "sigmoid_cross_entropy",
+    ["common/target_loss.wgsl", "sigmoid_cross_entropy.wgsl"],
     /// `[batch]`
     losses,
     /// By x, `[batch, columns]`.
@@ -125,7 +126,8 @@ against_targets! {
     ///
     /// A row's metric is divided by its elements and not by the number of rows: the sum over
     /// several batches, divided by all their rows, is the mean over all elements.
-    RightLabels, "right_labels", ["common/target_metric.wgsl", "common/nan.wgsl", "right_labels.wgsl"],
+    RightLabels, "right_labels",
+    ["common/target_metric.wgsl", "common/nan.wgsl", "right_labels.wgsl"],
     /// `[batch]`
     out
 }

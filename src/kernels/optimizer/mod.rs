@@ -55,7 +55,8 @@ macro_rules! optimizers {
                     $(stringify!($file) => Ok($name::new(lr).into()),)+
                     other => {
                         let known = [$(stringify!($file)),+].join(", ");
-                        Err(Error::argument("optimizer", format!("`{other}` is not one of {known}")))
+                        let message = format!("`{other}` is not one of {known}");
+                        Err(Error::argument("optimizer", message))
                     }
                 }
             }

@@ -74,8 +74,8 @@ crate::uniform! {
 }
 
 impl Matmul {
-    /// `c = op(a) op(b)` of `m` rows, `n` columns and `k` terms. What else a launch can do is a field
-    /// to set.
+    /// `c = op(a) op(b)` of `m` rows, `n` columns and `k` terms. What else a launch can do is a
+    /// field to set.
     pub fn new(form: Form, [a, b, c]: [Slot; 3], [m, n, k]: [u32; 3]) -> Self {
         let (mask, bias, gate, activation) = (None, None, None, Activation::Identity);
         Self { form, a, b, mask, bias, activation, gate, c, m, n, k, begin: [0; 2] }
