@@ -37,8 +37,12 @@ pub fn of(args: &Train) -> Result<Asked> {
     };
     let fits_steps = args.recipe.is_none() && past.is_none();
     let mut recipe = changed(args, base.clone(), None, fits_steps)?;
-    if let Some(past) = &past {
-        check(args, &past.differences(&recipe))?;
+    match &past {
+        Some(past) => check(args, &past.differences(&recipe))?,
+        None if args.override_ || args.drop_masks => output::note(
+            "there is no run to go on with: --override and --drop-masks change nothing here",
+        ),
+        None => {}
     }
     let data = open(args, &recipe, past.is_some())?;
     if let Some(epochs) = args.epochs {

@@ -65,6 +65,8 @@ fn what_makes_it_another_run_needs_a_word() {
         let kept = format!("run/recipe-until-{}.toml", steps - 2);
         assert_eq!(recipe(&folder, &kept), before, "{given}");
     }
+    let new = folder.run("train --model mlp:9 --steps 2 --logdir new --override").ok();
+    assert!(new.err.contains("no run to go on with"), "{}", new.err);
     folder
         .run("train --model mlp:9 --steps 40 --logdir run --override")
         .fails(2, &["mlp:25-5", "mlp:9"]);
