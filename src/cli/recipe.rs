@@ -140,8 +140,9 @@ pub fn keep(recipe: &Recipe, logdir: &Path, step: u64) -> Result<()> {
             return Ok(());
         }
         let same = past.is_some_and(|past| past.differences(recipe).iter().all(|d| d.keeps_run));
-        if !same {
-            let kept = logdir.join(format!("recipe-until-{step}.toml"));
+        let kept = logdir.join(format!("recipe-until-{step}.toml"));
+        // One that is there led to this step; what came between has trained nothing.
+        if !same && !kept.exists() {
             fs::copy(&path, &kept).with_context(|| format!("cannot write {}", kept.display()))?;
             output::note(format_args!("kept the recipe until here in {}", kept.display()));
         }
