@@ -1,4 +1,4 @@
-//! Floor 1: options that are declared once. A line of a list ([`settings!`]) says an option's name,
+//! Floor 1: options that are declared once. A line of a list (`settings!`) says an option's name,
 //! type and documentation; the field, its step of a builder, its form in files, and what a command
 //! line offers follow from it.
 mod steps;
@@ -77,7 +77,8 @@ macro_rules! settings {
         pub struct $of:ident;
         needed { $($(#[doc = $need_doc:literal])* $need:ident: $need_type:ty,
             $need_how:ident $($need_keeps:ident)?;)* }
-        optional { $($(#[doc = $doc:literal])* $name:ident: $type:ty, $how:ident $($keeps:ident)?;)* }
+        optional { $($(#[doc = $doc:literal])* $name:ident: $type:ty,
+            $how:ident $($keeps:ident)?;)* }
         also { $($(#[doc = $also_doc:literal])* $also:ident: $also_type:ty = $change:expr;)* }
     ) => {
         $(#[$meta])*

@@ -40,8 +40,8 @@ steps! {
         /// What the rows are that the model was trained on; `None` in files that do not say.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub schema: Option<Schema>,
-        /// Fingerprint of the rows that it was trained on, 16 hexadecimal digits; `None` where their
-        /// source has none.
+        /// Fingerprint of the rows that it was trained on, 16 hexadecimal digits; `None` where
+        /// their source has none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub data: Option<String>,
         /// What was pruned and how, where anything was: a
@@ -51,12 +51,12 @@ steps! {
         pub adapter: String,
         /// Name and version of its driver.
         pub driver: String,
-        /// When the run was first started, in seconds since 1970, carried over by a run that resumes; 0
-        /// in files that do not say.
+        /// When the run was first started, in seconds since 1970, carried over by a run that
+        /// resumes; 0 in files that do not say.
         #[serde(default)]
         pub begun_unix: u64,
-        /// When this checkpoint was written, in seconds since 1970; filled in by [`save`](super::save)
-        /// where it is 0.
+        /// When this checkpoint was written, in seconds since 1970; filled in by
+        /// [`save`](super::save) where it is 0.
         #[serde(default)]
         pub created_unix: u64,
         /// Size and checksum of each file; filled in by [`save`](super::save).

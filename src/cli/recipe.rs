@@ -37,8 +37,12 @@ pub fn of(args: &Train) -> Result<Asked> {
     };
     let fits_steps = args.recipe.is_none() && past.is_none();
     let mut recipe = changed(args, base.clone(), None, fits_steps)?;
-    if let Some(past) = &past {
-        check(args, &past.differences(&recipe))?;
+    match &past {
+        Some(past) => check(args, &past.differences(&recipe))?,
+        None if args.override_ || args.drop_masks => output::note(
+            "there is no run to go on with: --override and --drop-masks change nothing here",
+        ),
+        None => {}
     }
     let data = open(args, &recipe, past.is_some())?;
     if let Some(epochs) = args.epochs {
@@ -136,8 +140,9 @@ pub fn keep(recipe: &Recipe, logdir: &Path, step: u64) -> Result<()> {
             return Ok(());
         }
         let same = past.is_some_and(|past| past.differences(recipe).iter().all(|d| d.keeps_run));
-        if !same {
-            let kept = logdir.join(format!("recipe-until-{step}.toml"));
+        let kept = logdir.join(format!("recipe-until-{step}.toml"));
+        // One that is there led to this step; what came between has trained nothing.
+        if !same && !kept.exists() {
             fs::copy(&path, &kept).with_context(|| format!("cannot write {}", kept.display()))?;
             output::note(format_args!("kept the recipe until here in {}", kept.display()));
         }

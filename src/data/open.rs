@@ -31,8 +31,8 @@ pub fn open(name: &str, options: &OpenOptions) -> Result<Split> {
     open_by(name, options, None)
 }
 
-/// Opens the data set `name` to train a model further that was trained on rows of `schema`: columns,
-/// classes and characters are found by their names, and features are scaled as they were.
+/// Opens the data set `name` to train a model further that was trained on rows of `schema`:
+/// columns, classes and characters are found by their names, and features are scaled as they were.
 ///
 /// # Errors
 /// Those of [`open`]; [`Error::File`] also for a column, class or character that the schema does

@@ -230,8 +230,8 @@ steps! {
         pub subgroup_size: [u32; 2],
         /// 16-bit floats in shaders.
         pub f16: bool,
-        /// Rows, columns and terms of the cooperative matrices that take 16-bit floats and add up in 32
-        /// bits.
+        /// Rows, columns and terms of the cooperative matrices that take 16-bit floats and add up
+        /// in 32 bits.
         pub cooperative: Option<u32>,
         /// Compiled pipelines can be kept on disk.
         pub pipeline_cache: bool,

@@ -11,8 +11,9 @@ use crate::{Error, Result};
 
 steps! {
     const
-    /// Bounds on gradients, applied in this order, after the [multipliers](Multiplier). They see the
-    /// gradients of the loss, weight decay left out. Gradients of pruned weights do not count in norms.
+    /// Bounds on gradients, applied in this order, after the [multipliers](Multiplier). They see
+    /// the gradients of the loss, weight decay left out. Gradients of pruned weights do not count
+    /// in norms.
     #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     pub struct Clip {

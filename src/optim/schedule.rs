@@ -8,9 +8,9 @@ use crate::settings::steps;
 use crate::{Error, Result};
 
 steps! {
-    /// A factor on the learning rate, a function of the global step alone: a run that is taken up needs
-    /// no state of it. The warm-up's factor and the decay's are multiplied, and both count from the
-    /// run's first step.
+    /// A factor on the learning rate, a function of the global step alone: a run that is taken up
+    /// needs no state of it. The warm-up's factor and the decay's are multiplied, and both count
+    /// from the run's first step.
     #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     pub struct Schedule {

@@ -30,8 +30,8 @@ steps! {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub multipliers: Vec<Multiplier>,
         /// Share of an average of the weights that stays at a step, 0 to below 1: `average = d *
-        /// average + (1 - d) * w`. Early steps `t` have `d = (1 + t) / (10 + t)` if that is less, and
-        /// the first 0. Evaluation is by the averages.
+        /// average + (1 - d) * w`. Early steps `t` have `d = (1 + t) / (10 + t)` if that is less,
+        /// and the first 0. Evaluation is by the averages.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub average: Option<f32>,
     }

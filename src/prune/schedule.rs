@@ -34,9 +34,9 @@ impl PruningSpec {
         if left == 0.0 { target } else { (initial - target) * left + target }
     }
 
-    /// The same with a schedule that fits a run of `steps`: the sparsity leaves the initial one after
-    /// a ninth of them, reaches the target after two thirds, and is updated 90 times in a run, so
-    /// that a third is left to train with what stays.
+    /// The same with a schedule that fits a run of `steps`: the sparsity leaves the initial one
+    /// after a ninth of them, reaches the target after two thirds, and is updated 90 times in a
+    /// run, so that a third is left to train with what stays.
     #[must_use]
     pub fn over(self, steps: u64) -> Self {
         let part = |share: f64| (steps as f64 * share).round() as u64;

@@ -41,7 +41,8 @@ pub enum Summaries<'a> {
 }
 
 steps! {
-    /// Options of [`train`](super::train), with upstream's names and defaults where upstream has them.
+    /// Options of [`train`](super::train), with upstream's names and defaults where upstream has
+    /// them.
     pub struct TrainOptions<'a> {
         /// Absolute limit on the global step; `None` runs until the data ends.
         pub number_of_steps: Option<u64>,
@@ -49,9 +50,11 @@ steps! {
         pub train_step_fn: Option<TrainStepFn<'a>>,
         /// What gives parameters their first values; only where nothing is restored.
         pub init_op: InitOp,
-        /// Values of parameters by name that replace the drawn ones; only where nothing is restored.
+        /// Values of parameters by name that replace the drawn ones; only where nothing is
+        /// restored.
         pub init_feed_dict: Vec<(String, Vec<f32>)>,
-        /// Called after the initial values are there, for warm starts; only where nothing is restored.
+        /// Called after the initial values are there, for warm starts; only where nothing is
+        /// restored.
         pub init_fn: Option<SessionFn<'a>>,
         /// Called at every start, restored or not.
         pub local_init_op: Option<SessionFn<'a>>,
@@ -90,8 +93,8 @@ steps! {
         /// Whether pruned weights may grow again where a run without pruning goes on from a
         /// checkpoint with masks; otherwise they stay pruned.
         pub drop_masks: bool,
-        /// How often a lost device is opened afresh without a new checkpoint in between, to go on from
-        /// the newest; needs a logdir.
+        /// How often a lost device is opened afresh without a new checkpoint in between, to go on
+        /// from the newest; needs a logdir.
         pub max_retries: u32,
         /// Chrome trace of the steps taken from global step 0, n, 2n, ...; needs a logdir.
         pub trace_every_n_steps: Option<u64>,

@@ -17,8 +17,8 @@ pub use difference::Difference;
 settings! {
     /// What to train, on what, and how. A logdir holds the recipe of its run.
     ///
-    /// In code it is the built-in one ([`Default`]) and what is changed of it, by steps of a builder or
-    /// by its fields: `Recipe::default().data("csv:iris.csv".into()).steps(500)`.
+    /// In code it is the built-in one ([`Default`]) and what is changed of it, by steps of a
+    /// builder or by its fields: `Recipe::default().data("csv:iris.csv".into()).steps(500)`.
     pub struct Recipe;
     needed {
         /// A data set as [`data::open`] takes it: `digits`, `csv:FILE`, `images:DIR`, ...

@@ -17,8 +17,8 @@ steps! {
     /// What a step function gives back.
     #[derive(Debug, Clone, Copy, Default, PartialEq)]
     pub struct StepReturn {
-        /// Loss to log and return; `None` takes the mean over the step's rows from the device, without
-        /// waiting for it.
+        /// Loss to log and return; `None` takes the mean over the step's rows from the device,
+        /// without waiting for it.
         pub loss: Option<f32>,
         /// Ends the run after this step, with a checkpoint.
         pub should_stop: bool,

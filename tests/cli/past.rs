@@ -65,6 +65,17 @@ fn what_makes_it_another_run_needs_a_word() {
         let kept = format!("run/recipe-until-{}.toml", steps - 2);
         assert_eq!(recipe(&folder, &kept), before, "{given}");
     }
+    // Another one for the same step, as after a kill: what led there is not lost.
+    folder.run("train --steps 34 --logdir run --lr 0.2 --override").ok();
+    let led = recipe(&folder, "run/recipe-until-32.toml");
+    for step in [33, 34] {
+        let later = folder.path(&format!("run/ckpt-{step:012}"));
+        std::fs::remove_dir_all(later).expect("a checkpoint");
+    }
+    folder.run("train --steps 36 --logdir run --lr 0.3 --override").ok();
+    assert_eq!(recipe(&folder, "run/recipe-until-32.toml"), led);
+    let new = folder.run("train --model mlp:9 --steps 2 --logdir new --override").ok();
+    assert!(new.err.contains("no run to go on with"), "{}", new.err);
     folder
         .run("train --model mlp:9 --steps 40 --logdir run --override")
         .fails(2, &["mlp:25-5", "mlp:9"]);

@@ -9,9 +9,9 @@ use crate::kernels::Activation;
 use crate::settings::steps;
 
 steps! {
-    /// Multi-head attention (Vaswani et al. 2017) among the positions of `x [batch, length, channels]`,
-    /// with its projections. Named `attention1`, ...; layers `qkv [channels, 3 * channels]` and `out
-    /// [channels, channels]`.
+    /// Multi-head attention (Vaswani et al. 2017) among the positions of `x [batch, length,
+    /// channels]`, with its projections. Named `attention1`, ...; layers `qkv [channels, 3 *
+    /// channels]` and `out [channels, channels]`.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
     pub struct Attention {

@@ -7,8 +7,9 @@ use crate::graph::{Init, Tensor};
 use crate::settings::steps;
 
 steps! {
-    /// Rows of a table by tokens `[batch, length]`: `[batch, length, outputs]`. Named `embed1`, ...;
-    /// parameters `weight [tokens, outputs]`, and with positions `positions [length, outputs]`.
+    /// Rows of a table by tokens `[batch, length]`: `[batch, length, outputs]`. Named `embed1`,
+    /// ...; parameters `weight [tokens, outputs]`, and with positions `positions [length,
+    /// outputs]`.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
     pub struct Embedding {
@@ -17,8 +18,8 @@ steps! {
         pub name: Option<String>,
         /// Width of a row.
         pub outputs: u32,
-        /// Different tokens, which are below this; as many as the data has classes where left out, as
-        /// in a text.
+        /// Different tokens, which are below this; as many as the data has classes where left out,
+        /// as in a text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub tokens: Option<u32>,
         /// Whether a learned row is added by position.

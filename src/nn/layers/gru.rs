@@ -8,9 +8,9 @@ use crate::settings::steps;
 use crate::{Error, Result};
 
 steps! {
-    /// A GRU over sequences `[batch, length, channels]`: `[batch, length, units]`. Named `gru1`, ...;
-    /// layers `gates [channels + units, 2 * units]` and `candidate [channels + units, units]`, each
-    /// with a bias. Its state goes on from batch to batch where the rows do.
+    /// A GRU over sequences `[batch, length, channels]`: `[batch, length, units]`. Named `gru1`,
+    /// ...; layers `gates [channels + units, 2 * units]` and `candidate [channels + units, units]`,
+    /// each with a bias. Its state goes on from batch to batch where the rows do.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
     pub struct Gru {

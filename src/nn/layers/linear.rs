@@ -10,8 +10,8 @@ use crate::settings::steps;
 
 steps! {
     /// `activation(x weight + bias)` over the last axis, whatever the rank: upstream's
-    /// `masked_fully_connected` with its defaults. Named `fc1`, `fc2`, ...; parameters `weight [inputs,
-    /// outputs]` and `bias [outputs]`.
+    /// `masked_fully_connected` with its defaults. Named `fc1`, `fc2`, ...; parameters `weight
+    /// [inputs, outputs]` and `bias [outputs]`.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
     pub struct Linear {

@@ -8,10 +8,10 @@ use crate::settings::steps;
 use crate::{Error, Result};
 
 steps! {
-    /// An LSTM over sequences `[batch, length, channels]`: `[batch, length, outputs]`. Named `lstm1`,
-    /// ...; parameters `weight [channels + outputs, 4 * units]` with one mask, `bias`, perhaps
-    /// `peepholes [3, units]` and `projection [units, outputs]`, which upstream never masks, and nor
-    /// does this. Its state goes on from batch to batch where the rows do.
+    /// An LSTM over sequences `[batch, length, channels]`: `[batch, length, outputs]`. Named
+    /// `lstm1`, ...; parameters `weight [channels + outputs, 4 * units]` with one mask, `bias`,
+    /// perhaps `peepholes [3, units]` and `projection [units, outputs]`, which upstream never
+    /// masks, and nor does this. Its state goes on from batch to batch where the rows do.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
     pub struct Lstm {
