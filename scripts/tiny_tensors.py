@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes a safetensors file of many small weights, for docs/benchmarks.md: tiny_tensors.py FILE [N]"""
+"""Many small weights as a safetensors file, for docs/benchmarks.md: tiny_tensors.py FILE [N]"""
 import array
 import json
 import random
@@ -10,10 +10,11 @@ SIDE = 16
 
 count = int(sys.argv[2]) if len(sys.argv) > 2 else 20_000
 size = SIDE * SIDE * 4
-header = {
-    f"layers.{i:05}.weight": {"dtype": "F32", "shape": [SIDE, SIDE], "data_offsets": [i * size, (i + 1) * size]}
-    for i in range(count)
-}
+header = {}
+for i in range(count):
+    offsets = [i * size, (i + 1) * size]
+    tensor = {"dtype": "F32", "shape": [SIDE, SIDE], "data_offsets": offsets}
+    header[f"layers.{i:05}.weight"] = tensor
 text = json.dumps(header).encode()
 text += b" " * (-len(text) % 8)
 noise = random.Random(1)

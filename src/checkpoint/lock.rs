@@ -24,7 +24,8 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Locked`] with the holder's process id (`unknown` where the system does not let it
-    /// be read), [`Error::File`] where `LOCK` is no plain file, [`Error::Io`] where the file cannot be created or locked.
+    /// be read), [`Error::File`] where `LOCK` is no plain file, [`Error::Io`] where the file cannot
+    /// be created or locked.
     pub fn acquire(logdir: &Path) -> Result<Self> {
         let path = logdir.join(FILE);
         check_output(&path, true)?;

@@ -10,10 +10,11 @@ use std::sync::Arc;
 /// Reads the four files of an MNIST-style data set from `dir`: `train-images-idx3-ubyte`,
 /// `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`.
 ///
-/// Each may have `.gz` at its end, and `.idx` in place of `-idx`; the plain file is taken where both
-/// are there. They may lie in `raw`, `gzip` or `MNIST/raw` (`FashionMNIST/raw`) of `dir`. EMNIST's
-/// names begin with that of one of its sets: `DIR/emnist-letters` chooses one of several. Its images
-/// lie on their side in its files; they are turned to stand as MNIST's do. Pixels are in `[0, 1]`. There is one class more than the largest label of the train half, and at least 2.
+/// Each may have `.gz` at its end, and `.idx` in place of `-idx`; the plain file is taken where
+/// both are there. They may lie in `raw`, `gzip` or `MNIST/raw` (`FashionMNIST/raw`) of `dir`.
+/// EMNIST's names begin with that of one of its sets: `DIR/emnist-letters` chooses one of several.
+/// Its images lie on their side in its files; they are turned to stand as MNIST's do. Pixels are in
+/// `[0, 1]`. There is one class more than the largest label of the train half, and at least 2.
 ///
 /// # Errors
 /// [`Error::File`] when a file is missing, malformed, or does not fit the others; [`Error::Io`]
@@ -86,7 +87,8 @@ impl Idx {
         let magic = MAGIC_BYTES | u32::from(dimensions);
         if words[0] != magic {
             let message = format!(
-                "magic number is 0x{:08x}, expected 0x{magic:08x} (bytes in {dimensions} dimensions){}",
+                "magic number is 0x{:08x}, expected 0x{magic:08x} (bytes in {dimensions} \
+                 dimensions){}",
                 words[0],
                 foreign(&path, "; it is ")
             );

@@ -16,8 +16,8 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Looks into `path`, the folder of a data set called `name`; or, where there is no such folder,
-    /// for files whose names begin so: `emnist/emnist-letters`.
+    /// Looks into `path`, the folder of a data set called `name`; or, where there is no such
+    /// folder, for files whose names begin so: `emnist/emnist-letters`.
     pub(super) fn find(path: &Path, name: &str) -> Result<Self> {
         let (folder, wanted) = match (path.is_dir(), path.parent(), path.file_name()) {
             (false, Some(parent), Some(start))

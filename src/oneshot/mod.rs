@@ -34,7 +34,8 @@ const CHUNK: u32 = 1 << 24;
 
 /// Prunes the safetensors file `input`, or the newest valid checkpoint of the logdir there, into
 /// the file `output`; or the files that an index (`*.index.json`) names, or that lie in the folder
-/// `input`, into the folder `output`, and copies what lies beside them. `progress` is told bytes done and bytes in all.
+/// `input`, into the folder `output`, and copies what lies beside them. `progress` is told bytes
+/// done and bytes in all.
 ///
 /// Exactly [`pruned_count`] weights become zero, of each tensor or of all together: those of lowest
 /// |w|, of equal ones the later in the file first. Infinite weights go last. All others keep their bits.

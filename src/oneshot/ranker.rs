@@ -152,8 +152,8 @@ impl Ranker {
         self.len
     }
 
-    /// Writes scores into the chunk from place `first` on, each behind the one before, before a call
-    /// that takes their number.
+    /// Writes scores into the chunk from place `first` on, each behind the one before, before a
+    /// call that takes their number.
     pub(super) fn put(&mut self, first: usize, scores: &[f32]) {
         if first == 0 {
             self.small.clear();

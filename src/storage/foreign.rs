@@ -5,13 +5,15 @@ use std::path::Path;
 pub const FIRST: usize = 512;
 
 const CONVERT: &str = "save its tensors as safetensors (in Python `safetensors.torch.save_file`)";
+const NUMPY: &str = "save its arrays as safetensors (in Python `safetensors.numpy.save_file`)";
+const PULL: &str = "run `git lfs pull` where it lies";
 const UNPACK: &str = "unpack it first";
 const AGAIN: &str = "download it again";
 
 /// First bytes, what begins with them, and the way out.
 #[rustfmt::skip]
 const KINDS: &[(&[u8], &str, &str)] = &[
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull` where it lies"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself", PULL),
     (b"\x80\x02", "a pickle, as older files of PyTorch are", CONVERT),
     (b"\x80\x03", "a pickle, as older files of PyTorch are", CONVERT),
     (b"\x80\x04", "a pickle, as older files of PyTorch are", CONVERT),
@@ -19,8 +21,8 @@ const KINDS: &[(&[u8], &str, &str)] = &[
     (b"GGUF", "a GGUF file", "take the safetensors files that it was made from"),
     (b"lmgg", "a GGML file", "take the safetensors files that it was made from"),
     (b"tjgg", "a GGML file", "take the safetensors files that it was made from"),
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes", "save its arrays as safetensors (in Python `safetensors.numpy.save_file`)"),
-    (b"\x93NUMPY", "a NumPy array (npy)", "save it as safetensors (in Python `safetensors.numpy.save_file`)"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes", NUMPY),
+    (b"\x93NUMPY", "a NumPy array (npy)", NUMPY),
     (b"\x1f\x8b", "a gzip file", UNPACK),
     (b"BZh", "a bzip2 file", UNPACK),
     (b"\xfd7zXZ\0", "an xz file", UNPACK),

@@ -194,7 +194,8 @@ impl Parsed {
         for (name, Entry { dtype, shape, data_offsets: (from, to) }) in entries {
             if *from != end || to < from {
                 return Err(format!(
-                    "its header is damaged: {name} is at bytes {from} to {to}, it should begin at {end}"
+                    "its header is damaged: {name} is at bytes {from} to {to}, it should begin at \
+                     {end}"
                 ));
             }
             let (dtype, bytes) = (Dtype::named(dtype), to - from);
@@ -209,7 +210,8 @@ impl Parsed {
             if needed.is_some_and(|needed| needed != u128::from(bytes) * 8) {
                 let needed = needed.unwrap_or_default() as f64 / 8.0;
                 return Err(format!(
-                    "its header is damaged: {name} has {bytes} bytes, {dtype} of {shape:?} needs {needed}"
+                    "its header is damaged: {name} has {bytes} bytes, {dtype} of {shape:?} needs \
+                     {needed}"
                 ));
             }
             end = *to;
