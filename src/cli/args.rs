@@ -79,7 +79,7 @@ are copied, and so is all metadata; --dry-run says for each tensor what it is ta
 Quantised files are refused.
 
 Examples:
-  secateur prune model.safetensors --sparsity 0.5 --dry-run
+  secateur prune model.safetensors --dry-run
   secateur prune model.safetensors -o pruned.safetensors --sparsity 0.5
   secateur prune model.safetensors -o pruned.safetensors --pattern 2:4 --include 'lm_head'
   secateur prune model.safetensors.index.json -o pruned/ --sparsity 0.7 --scope global

@@ -95,6 +95,8 @@ fn options(args: &Prune) -> Result<Options> {
     };
     let sparsity = match (args.sparsity, pattern.sparsity()?) {
         (Some(sparsity), _) | (None, Some(sparsity)) => sparsity,
+        // Which tensors are weights does not depend on how many of them go.
+        (None, None) if args.dry_run => 0.5,
         (None, None) => bail!("--sparsity is missing: the share of weights to prune, like 0.5"),
     };
     let regex = |option: &str, text: &Option<String>| {

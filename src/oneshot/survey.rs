@@ -78,7 +78,7 @@ impl Survey {
         for (t, taken) in tensors.iter().zip(&taken) {
             refuse_stored(t, taken, options)?;
         }
-        warnings.extend(undecided(&plans, &taken));
+        warnings.extend(undecided(&plans, &taken, options));
         warnings.extend(skipped(&plans, options));
         let unrankable = |(plan, tensor): &(&TensorPlan, &&TensorInfo)| {
             plan.fate == Fate::Dense && options.includes(&plan.name) && !is_rankable(&tensor.dtype)
@@ -158,28 +158,29 @@ fn refuse_stored(tensor: &TensorInfo, taken: &Taken, options: &Options) -> Resul
         (Role::Weight, Dtype::F64) => "only f32, f16 and bf16 are ranked: convert the file first",
         _ => return Ok(()),
     };
-    let (what, dtype) = (&taken.reason, &tensor.dtype);
-    let message = format!("{name} ({dtype}) is {what}; {way_out}; or leave it as it is");
-    Err(Error::argument("input", format!("{message} with --exclude")))
+    let (role, why, dtype) = (taken.role, &taken.reason, &tensor.dtype);
+    let message = format!("{name} ({dtype}) is taken for {role}: {why}; {way_out}");
+    Err(Error::argument("input", format!("{message}; or leave it as it is with --exclude")))
 }
 
-/// What the names did not decide.
-fn undecided(plans: &[TensorPlan], taken: &[Taken]) -> Vec<String> {
-    let of = |fate: fn(Fate) -> bool| {
-        let both = plans.iter().zip(taken).filter(|(p, t)| !t.certain && fate(p.fate));
-        let unasked = both.filter(|(p, _)| !p.why.starts_with("--"));
-        listed(unasked.map(|(p, _)| format!("{} {:?}", p.name, p.shape)))
+/// What the names did not decide, and no option did.
+fn undecided(plans: &[TensorPlan], taken: &[Taken], options: &Options) -> Vec<String> {
+    let open = |role: fn(Role) -> bool| {
+        let both = plans.iter().zip(taken).filter(|(p, t)| !t.certain && role(p.role));
+        let asked = |p: &TensorPlan| options.includes(&p.name) || !options.admits(&p.name);
+        let open = both.map(|(p, _)| p).filter(|p| !asked(p));
+        listed(open.map(|p| format!("{} {:?}", p.name, p.shape)))
     };
-    let pruned = of(|fate| fate != Fate::Dense).map(|names| {
+    let weights = open(|role| role == Role::Weight).map(|names| {
         format!(
             "taken for weights by their shape, since their names say nothing: {names}; \
              --exclude leaves them dense, --axis says where the inputs are"
         )
     });
-    let dense = of(|fate| fate == Fate::Dense).map(|names| {
+    let dense = open(|role| role != Role::Weight).map(|names| {
         format!("left dense, since their names say nothing: {names}; --include prunes them too")
     });
-    pruned.into_iter().chain(dense).collect()
+    weights.into_iter().chain(dense).collect()
 }
 
 /// The weights that M does not divide, all at once.

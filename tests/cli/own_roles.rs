@@ -24,6 +24,10 @@ outputs = 16
 kind = "linear"
 name = "ba"
 activation = "identity"
+
+[optimizer]
+name = "adam"
+lr = 0.01
 "#;
 
 fn fates(report: &Value, fate: &str) -> Vec<String> {
@@ -67,7 +71,7 @@ fn statistics_of_a_batch_norm_stay() {
     for (input, more) in [
         ("whole.safetensors".to_owned(), ""),
         (format!("run/{checkpoint}/model.safetensors"), ""),
-        ("run".to_owned(), "--score wanda --rows 64"),
+        ("run".to_owned(), "--score saliency --rows 64"),
     ] {
         let args = format!("prune {input} -o nm.safetensors --pattern 2:4 --force --json {more}");
         let report = folder.run(&args).json();

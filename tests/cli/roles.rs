@@ -71,6 +71,7 @@ fn groups_of_gpt2_run_along_its_inputs() {
     folder.write("m.safetensors", file(&gpt2()));
     let report = folder.run("prune m.safetensors -o p.safetensors --pattern 2:4 --json").json();
     let after = folder.read("p.safetensors");
+    assert_eq!(report["sparsity"], json!(0.5));
     for (name, [inputs, outputs]) in GPT2_WEIGHTS {
         let entry = entry(&report, name);
         assert_eq!((&entry["axis"], &entry["fate"]), (&json!(0), &json!("pruned")), "{name}");
@@ -191,7 +192,7 @@ fn what_m_does_not_divide_is_listed_at_once() {
     let report: Value = serde_json::from_str(&run.out).unwrap();
     let [down, up] = ["model.layers.0.mlp.down_proj.weight", "model.layers.1.mlp.up_proj.weight"];
     let mut skipped: Vec<_> = report["skipped"].as_array().unwrap().iter().collect();
-    skipped.sort_by_key(|name| name.to_string());
+    skipped.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
     assert_eq!(skipped, [down, up]);
     assert_eq!(report["sparsity"].as_f64(), Some(0.5), "of what was pruned");
     let after = folder.read("p.safetensors");
@@ -274,6 +275,10 @@ fn a_dry_run_writes_nothing() {
     assert!(text.out.contains("GPT-2's Conv1D") && text.out.contains("nothing was written"));
     assert!(text.out.contains("3,136 weights in 5 of 12 tensors"), "{}", text.out);
     assert!(text.err.contains("warning: taken for weights by their shape"), "{}", text.err);
+    // Names that options speak of are decided.
+    let asked = run("--include extra.thing --exclude extra.3");
+    assert!(!asked.err.contains("say nothing"), "{}", asked.err);
+    folder.run("prune m.safetensors --dry-run").ok();
     assert_eq!(folder.list("."), ["m.safetensors"]);
     folder.run("prune m.safetensors --sparsity 0.5").fails(2, &["--output"]);
 }

@@ -139,8 +139,8 @@ fn nan_is_counted_in_every_pattern() {
         "score=second_order_gradient,block_width=2",
         "score=wanda",
     ] {
-        // N:M leaves inputs dense that M does not divide.
-        let [first, second] = if text == "pattern=2:4" { [36, 32] } else { [33, 31] };
+        // N:M leaves inputs dense that M does not divide: here those of a pixel of 2x2.
+        let [first, second] = if text == "pattern=2:4" { [48, 32] } else { [33, 31] };
         let mut host = Host::new([first, 7], 0.0, 5);
         host.weights[100] = f32::NAN;
         let hosts = [host, Host::new([second, 3], 0.0, 6)];

@@ -11,8 +11,8 @@ use crate::settings::steps;
 
 steps! {
     const
-    /// `s += g^2`, then `w -= lr * g / (sqrt(initial + s) + epsilon)`: Duchi et al. 2011, as TensorFlow
-    /// has it.
+    /// `s += g^2`, then `w -= lr * g / (sqrt(initial + s) + epsilon)`: Duchi et al. 2011, as
+    /// TensorFlow has it.
     #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
     pub struct Adagrad {

@@ -125,7 +125,7 @@ fn has_codes(tensor: &TensorInfo, file: &File<'_>) -> bool {
             let found = file.get(&format!("{stem}{end}"));
             found.is_some_and(|t| scheme(t, file).is_some())
         };
-        if ends.iter().any(|end| codes(end)) {
+        if ends.iter().any(codes) {
             return true;
         }
     }
