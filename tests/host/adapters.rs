@@ -25,6 +25,12 @@ fn report(kind: AdapterKind) -> AdapterReport {
     }
 }
 
+fn choices(rate: u64, matrices: bool) -> Choices {
+    let mut choices = Choices::default();
+    (choices.rate, choices.matrices) = (rate, matrices);
+    choices
+}
+
 /// The grids of the launches of a product of square matrices.
 fn grids(target: Target, side: u32) -> Vec<[u64; 3]> {
     let mut plan = PlanBuilder::new(target);
@@ -73,7 +79,7 @@ fn a_launch_takes_as_long_as_its_adapter_allows() {
 #[test]
 fn a_measured_rate_replaces_the_safe_one() {
     let safe = report(AdapterKind::Discrete).target(Precision::F32);
-    let measured = Choices { rate: 7_000_000_000_000, ..Choices::default() };
+    let measured = choices(7_000_000_000_000, false);
     assert_eq!(safe.tuned(measured, false).most_operations, Some(700_000_000_000));
     assert_eq!(safe.tuned(Choices::default(), false).most_operations, safe.most_operations);
     let software = report(AdapterKind::Software).target(Precision::F32);
@@ -86,7 +92,7 @@ fn a_measured_rate_replaces_the_safe_one() {
 fn cooperative_matrices_are_used_where_they_were_right() {
     let mixed = report(AdapterKind::Discrete).target(Precision::Mixed);
     assert_eq!(mixed.cooperative, Some(16));
-    let right = Choices { matrices: true, ..Choices::default() };
+    let right = choices(0, true);
     assert_eq!(mixed.tuned(Choices::default(), false).cooperative, None);
     assert_eq!(mixed.tuned(Choices::default(), true).cooperative, Some(16));
     assert_eq!(mixed.tuned(right, false).cooperative, Some(16));
@@ -96,7 +102,7 @@ fn cooperative_matrices_are_used_where_they_were_right() {
 
 #[test]
 fn choices_are_kept_whole() {
-    let mut choices = Choices { rate: 5, matrices: true, ..Choices::default() };
+    let mut choices = choices(5, true);
     assert!(choices.set(3, "tiles-64"));
     let text = serde_json::to_string(&choices).unwrap();
     assert_eq!(serde_json::from_str::<Choices>(&text).unwrap(), choices);
