@@ -36,7 +36,8 @@ pub enum Error {
     /// No adapter answered.
     #[error(
         "no GPU adapter found{wanted} (backends tried: {tried}; adapters seen: {seen}); \
-         install a GPU driver, or run scripts/setup.sh to install a software adapter"
+         install a GPU driver, or run scripts/setup.sh to install a software adapter; \
+         on Windows, DirectX 12 needs dxcompiler.dll beside the program or on the PATH"
     )]
     NoAdapter {
         /// ` matching "name"`, or empty.
