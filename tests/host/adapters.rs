@@ -30,12 +30,6 @@ fn choices(rate: u64, matrices: bool) -> Choices {
     choices
 }
 
-fn choices(rate: u64, matrices: bool) -> Choices {
-    let mut choices = Choices::default();
-    (choices.rate, choices.matrices) = (rate, matrices);
-    choices
-}
-
 /// The grids of the launches of a product of square matrices.
 fn grids(target: Target, side: u32) -> Vec<[u64; 3]> {
     let mut plan = PlanBuilder::new(target);

@@ -1,7 +1,7 @@
 //! What only the way that tensors are stored says: codes, pairs, networks of ours.
-use secateur::storage::Dtype;
 use secateur::data::{Schema, Task};
 use secateur::prune::{OwnModel, Role::*, roles};
+use secateur::storage::Dtype;
 
 use super::{floats, taken, tensor};
 
@@ -103,7 +103,8 @@ fn quantised_weights_have_the_name_of_their_scheme() {
         ),
     ];
     for (scheme, rows) in cases {
-        let all: Vec<_> = rows.iter().map(|(n, dtype, shape)| tensor(n, *dtype, shape)).collect();
+        let all: Vec<_> =
+            rows.iter().map(|(n, dtype, shape)| tensor(n, dtype.clone(), shape)).collect();
         let taken = taken(&all);
         assert_eq!(taken[0].role, Quantised, "{scheme}: {}", taken[0].reason);
         assert_eq!(taken[0].reason, format!("{Q}{scheme}"));
