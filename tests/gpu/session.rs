@@ -4,11 +4,11 @@ mod own_source;
 
 use std::sync::Arc;
 
-use secateur::data::{Answers, BatchSource, Batches, Dataset, Scaling};
+use secateur::data::{Answers, Batch, BatchSource, Batches, Dataset, Scaling};
 use secateur::nn::{Input, Metric};
 use secateur::session::ModelFile;
 use secateur::train::{Event, TrainOptions, train};
-use secateur::{Gpu, Model, Optimizer, Pruning, PruningSpec, Session, TrainOp};
+use secateur::{Error, Gpu, Model, Optimizer, Pruning, PruningSpec, Session, TrainOp};
 
 use crate::common::{Noise, gpu};
 
