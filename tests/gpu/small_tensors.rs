@@ -36,7 +36,7 @@ fn the_smallest_tensors_take_no_submission_each() {
                 let count = pruned_count(len as u64, options.sparsity) as usize;
                 let mask = topk_reference(values, None, count);
                 let kept = |(i, v): (usize, &f32)| if bit(&mask, i) { *v } else { 0.0 };
-                let want = values.iter().enumerate().map(kept).flat_map(|v| v.to_le_bytes());
+                let want = values.iter().enumerate().map(kept).flat_map(f32::to_le_bytes);
                 assert!(read.tensor(name).unwrap().data().iter().copied().eq(want), "{name}");
             }
         }
