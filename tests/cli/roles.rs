@@ -226,7 +226,7 @@ fn codes_are_refused_by_the_name_of_their_scheme() {
         (&fp8[..], &["codes of fp8 (F8_E4M3, with scales)", "o_proj.weight", "16 or 32 bits"][..]),
         (&gptq, &["codes of GPTQ", "a.q_proj.qweight", "--exclude"]),
         (&pair, &["torch.nn.utils.prune.remove", "fc.weight_orig"]),
-        (&doubles, &["fc.weight (f64)", "convert"]),
+        (&doubles, &["fc.weight (F64)", "convert"]),
     ] {
         folder.write("m.safetensors", file(tensors));
         folder.run("prune m.safetensors -o p.safetensors --sparsity 0.5").fails(2, parts);
