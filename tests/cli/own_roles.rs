@@ -67,7 +67,8 @@ fn statistics_of_a_batch_norm_stay() {
 
     // N:M runs along the channels that a kernel reads, and leaves one of one channel dense, with
     // data and without; a checkpoint's own file says its model in its manifest.
-    let checkpoint = folder.list("run").into_iter().filter(|n| n.starts_with("ckpt-")).max().unwrap();
+    let checkpoint =
+        folder.list("run").into_iter().filter(|n| n.starts_with("ckpt-")).max().unwrap();
     for (input, more) in [
         ("whole.safetensors".to_owned(), ""),
         (format!("run/{checkpoint}/model.safetensors"), ""),

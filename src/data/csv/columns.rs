@@ -32,7 +32,7 @@ pub(super) struct Columns<'s> {
     /// Whether targets are flags.
     pub(super) flags: bool,
     /// The words of each list, where a model knows them.
-    lists: Vec<Option<&'s [String]>>,
+    lists: Lists<'s>,
 }
 
 impl<'s> Columns<'s> {
@@ -193,12 +193,15 @@ impl<'s> Columns<'s> {
     }
 }
 
+/// The words of each list, where a model knows them.
+type Lists<'s> = Vec<Option<&'s [String]>>;
+
 /// The features that `options` make of the columns `rest`.
 fn of_options<'s>(
     options: &OpenOptions,
     rest: Vec<usize>,
     needed: impl Fn(&str) -> Result<usize>,
-) -> Result<(Vec<Feature>, Vec<Option<&'s [String]>>)> {
+) -> Result<(Vec<Feature>, Lists<'s>)> {
     let mut of_words = Vec::new();
     for name in &options.categories {
         let column = needed(name)?;
@@ -220,7 +223,7 @@ fn of_options<'s>(
 }
 
 /// The columns that the features of `schema` came from, with their lists.
-fn sources(schema: &Schema) -> (Vec<(&str, Option<usize>)>, Vec<Option<&[String]>>) {
+fn sources(schema: &Schema) -> (Vec<(&str, Option<usize>)>, Lists<'_>) {
     let (mut names, mut lists) = (Vec::new(), Vec::new());
     let mut columns = schema.columns.iter();
     while let Some(name) = columns.next() {

@@ -106,8 +106,9 @@ impl Timeline {
     /// Writes the trace to `path` through a temporary file next to it, replacing an older trace.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a path without file name, [`Error::Io`] otherwise; then no temporary
-    /// file is left and an older trace is as it was.
+    /// [`Error::Argument`] for a path without file name, [`Error::File`] where something else than
+    /// a plain file is in the way, [`Error::Io`] otherwise; then no temporary file is left and an
+    /// older trace is as it was.
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut out = Replace::create(path)?;
         self.write_json(&mut out).map_err(Error::io("write", path))?;

@@ -233,8 +233,10 @@ impl<'s, 'a> Run<'s, 'a> {
         let work = self.saves.as_ref().map(Saves::work).unwrap_or_default();
         match trace::write(&traced, self.session.gpu().report(), self.global_step, &work, &path) {
             Ok(()) => log::info!("wrote {}", path.display()),
-            // A full disk is no reason to stop training.
-            Err(e @ Error::Io { .. }) => log::warn!("no trace, training goes on: {e}"),
+            // A full disk is no reason to stop training, nor is what stands in the way.
+            Err(e @ (Error::Io { .. } | Error::File { .. })) => {
+                log::warn!("no trace, training goes on: {e}");
+            }
             Err(e) => return Err(e),
         }
         Ok(())
