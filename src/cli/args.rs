@@ -245,8 +245,8 @@ pub struct Prune {
     /// With such a score, how many training rows are run through the network.
     #[arg(long, default_value_t = 1024)]
     pub rows: usize,
-    /// The axis of the inputs, along which groups of N:M run, of all weights: 0 is the first, -1 the
-    /// last. By default each tensor's name and shape say it.
+    /// The axis of the inputs, along which groups of N:M run, of all weights: 0 is the first, -1
+    /// the last. By default each tensor's name and shape say it.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub axis: Option<isize>,
     /// Prune also the tensors whose name this regular expression is found in, whatever they are.

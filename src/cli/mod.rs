@@ -128,6 +128,10 @@ fn as_here(text: String) -> String {
     let names = [
         ("`number_of_steps`", "--steps"),
         ("`batch_size`", "--batch"),
+        ("`categories`", "--categories"),
+        ("`no_header`", "--no-header"),
+        ("`drop_missing`", "--drop-missing"),
+        ("`ignore` ", "--ignore "),
         ("(override_run)", "(--override)"),
         ("(drop_masks)", "(--drop-masks)"),
     ];

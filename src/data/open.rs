@@ -81,8 +81,8 @@ pub fn absolute(name: &str, options: &OpenOptions) -> Result<(String, OpenOption
 /// `digits`, `mnist`, `fashion-mnist` and `cifar10` and of images with folders `train` and `test`,
 /// else all rows of the file or folder.
 ///
-/// With a schema columns are found by their names and classes by theirs, and features and targets are scaled as
-/// they were in training. Rows whose label or targets the file does not hold are
+/// With a schema columns are found by their names and classes by theirs, and features and targets
+/// are scaled as they were in training. Rows whose label or targets the file does not hold are
 /// [`Task::Unlabelled`]. Without a schema the rows are what `options` says.
 ///
 /// # Errors

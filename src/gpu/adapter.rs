@@ -42,11 +42,12 @@ steps! {
         pub cache_dir: Option<PathBuf>,
         /// Longest wait for the device before it counts as hung; a step must be done within it.
         pub timeout: Duration,
-        /// Use cooperative matrices that no tuner has found right on this adapter and driver. Off, as
-        /// the shaders that wgpu 30 makes of them leave loads and stores through workgroup memory
-        /// without an order between invocations (wgpu issue 8805): they may be right on one driver and
-        /// wrong on the next. `secateur devices --tune --precision mixed` tries them, and where they
-        /// are right keeps that with its choices; a device opened after that uses them.
+        /// Use cooperative matrices that no tuner has found right on this adapter and driver. Off,
+        /// as the shaders that wgpu 30 makes of them leave loads and stores through workgroup
+        /// memory without an order between invocations (wgpu issue 8805): they may be right on one
+        /// driver and wrong on the next. `secateur devices --tune --precision mixed` tries them,
+        /// and where they are right keeps that with its choices; a device opened after that uses
+        /// them.
         pub untested_matrices: bool,
         /// Most bytes that one plan may take on the device, with what is staged besides:
         /// [`Memory::peak`](super::Memory::peak); `None` leaves it to the driver.

@@ -1,7 +1,7 @@
 //! A launch that would take too long, or whose grid is too large, as several: pure, no GPU.
 //!
-//! Windows and macOS reset a GPU that one launch keeps busy for some two seconds, and loops that are
-//! bounded do not bound a launch. So a kernel may say what its launch costs, and read from its
+//! Windows and macOS reset a GPU that one launch keeps busy for some two seconds, and loops that
+//! are bounded do not bound a launch. So a kernel may say what its launch costs, and read from its
 //! uniform which workgroup the launch begins with; a plan then launches pieces of its grid. Every
 //! workgroup computes what it did, so no bit changes.
 

@@ -53,7 +53,8 @@ use super::kernel::{Kernel, Uniform};
 /// # use secateur::kernels::{Add, AddParams};
 /// # use secateur::raw::{Trust, Uniform};
 /// # struct Mine;
-/// let own: Trust<Mine> = <AddParams as Uniform<Add>>::TRUST; // a `Trust<Add>`; for `Trust<Add>` it compiles
+/// let own: Trust<Mine> = <AddParams as Uniform<Add>>::TRUST; // a `Trust<Add>`; for `Trust<Add>`
+/// it compiles
 /// ```
 ///
 /// nor had through the uniform of such a kernel:
@@ -63,8 +64,8 @@ use super::kernel::{Kernel, Uniform};
 /// # use secateur::raw::{Bound, Kernel, Operand};
 /// struct Mine;
 /// impl Kernel for Mine {
-///     type Params = AddParams; // `AddParams` is no `Uniform<Mine>`; with a uniform of one's own it compiles
-///     fn params(&self) -> AddParams { AddParams { len: 1, period: 1 } }
+/// type Params = AddParams; // `AddParams` is no `Uniform<Mine>`; with a uniform of one's own it
+/// compiles fn params(&self) -> AddParams { AddParams { len: 1, period: 1 } }
 /// #   const NAME: &'static str = Add::NAME;
 /// #   const WGSL: &'static str = Add::WGSL;
 /// #   const OPERANDS: &'static [Operand] = Add::OPERANDS;

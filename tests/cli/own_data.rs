@@ -92,6 +92,28 @@ fn numbers_are_predicted_from_a_table() {
     stated_is_for_classes(&stated.err, stated.code);
 }
 
+/// Words are features like any others, from the table to the predictions of new rows.
+#[test]
+fn words_of_a_table_are_learnt_from() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    let row = |i: usize| {
+        let (city, size) = ([("Oslo", 500), ("Bergen", 100)][i % 2], (i * 37 % 11) as f32);
+        format!("{};{size};{}\n", city.0, city.1 as f32 + 10.0 * size)
+    };
+    let table = "city;size;price\n".to_owned() + &(0..110).map(row).collect::<String>();
+    folder.write("houses.csv", table);
+    let how = "--targets price --categories city --standardise --model mlp:16 --lr 0.02";
+    folder
+        .run(&format!("train --data csv:houses.csv {how} --epochs 60 --batch 16 --logdir run"))
+        .ok();
+    folder.write("new.csv", "size;city\n4;Oslo\n4;Bergen\n");
+    let predicted = folder.run("predict run --data csv:new.csv").ok().out;
+    let prices: Vec<f32> = predicted.lines().skip(1).map(|line| line.parse().unwrap()).collect();
+    assert!((prices[0] - 540.0).abs() < 30.0 && (prices[1] - 140.0).abs() < 30.0, "{predicted}");
+    folder.write("odd.csv", "size;city\n4;Paris\n");
+    folder.run("predict run --data csv:odd.csv").fails(2, &["Paris", "Oslo"]);
+}
+
 fn stated_is_for_classes(err: &str, code: i32) {
     assert!(code == 2 && err.contains("--min-test-accuracy is for classes"), "{code}: {err}");
 }
@@ -106,6 +128,7 @@ fn what_does_not_apply_is_refused_before_anything_is_written() {
         ("--data csv:flowers.csv --label kind --size 8x8", &["size", "does not apply"]),
         ("--data digits --label kind", &["label", "does not apply"]),
         ("--data parquet:f", &["parquet:f", "csv:FILE"]),
+        ("--data csv:flowers.csv --label petal", &["column `kind`", "--categories", "--ignore it"]),
     ] {
         folder.run(&format!("train {options} --model mlp:8 --logdir run")).fails(2, parts);
         assert!(!folder.path("run").exists(), "{options}");

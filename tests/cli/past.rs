@@ -99,7 +99,8 @@ fn characters_are_those_of_the_run() {
     on("part.txt", "--override").ok();
     folder.run("export run -o model.safetensors").ok();
     for model in ["run", "model.safetensors"] {
-        // Four of the seven characters: read as the same numbers, all of the file, without a length.
+        // Four of the seven characters: read as the same numbers, all of the file, without a
+        // length.
         let rows = |data: &str| {
             folder.run(&format!("eval {model} --data text:{data} --json")).json()["rows"].clone()
         };

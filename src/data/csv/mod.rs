@@ -1,4 +1,5 @@
-//! Tables of numbers and words as text, as a rule with the names of their columns in the first line.
+//! Tables of numbers and words as text, as a rule with the names of their columns in the first
+//! line.
 mod columns;
 
 use self::columns::{Columns, Feature};

@@ -10,8 +10,8 @@ use crate::settings::steps;
 
 steps! {
     const
-    /// `s = decay * s + (1 - decay) * g^2`, `v = momentum * v + lr * g / sqrt(s + epsilon)`, then `w -=
-    /// v`: TensorFlow's RMSProp, but that there `s` begins at 1 and here at 0.
+    /// `s = decay * s + (1 - decay) * g^2`, `v = momentum * v + lr * g / sqrt(s + epsilon)`, then
+    /// `w -= v`: TensorFlow's RMSProp, but that there `s` begins at 1 and here at 0.
     #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
     pub struct RmsProp {

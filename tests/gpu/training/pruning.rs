@@ -293,7 +293,8 @@ fn n_of_m_goes_down_by_the_schedule() {
     let Some((_, events)) = pruned(text.parse().unwrap(), 8) else { return };
     let sparsities: Vec<f64> =
         events.iter().filter_map(|e| Some(e.masks.as_ref()?.tensors[0].sparsity)).collect();
-    // Of three layers 4 divides the inputs of one. 0.75 (1 - (3/4)^3) and so on are 0.43, 0.66, 0.74, 0.75: 2, 3, 3, 3 of 4.
+    // Of three layers 4 divides the inputs of one. 0.75 (1 - (3/4)^3) and so on are 0.43, 0.66,
+    // 0.74, 0.75: 2, 3, 3, 3 of 4.
     assert_eq!(sparsities, [0.5, 0.75, 0.75, 0.75]);
 }
 
