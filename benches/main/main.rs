@@ -88,7 +88,7 @@ fn main() -> Result<()> {
     rows.workload("control", &format!("add/{control}"), &Workload::Add { len: control });
     matmul(&mut rows, gpu.precision() == Precision::Mixed);
     cost_over_size(&mut rows);
-    let [height, width] = if tiny { [33, 7] } else { [1000, 1000] };
+    let [height, width] = if tiny { [32, 7] } else { [1000, 1000] };
     mask_update::mask_update(&mut rows, height, width)?;
     plan_replay(&mut rows)?;
     cold_start::cold_start(&mut rows);

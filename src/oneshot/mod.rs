@@ -20,7 +20,7 @@ pub use report::{Report, TensorReport};
 pub use survey::{Fate, Survey, TensorPlan};
 
 use crate::gpu::Gpu;
-use crate::prune::{OwnModel, Pattern, Scope, pruned_count, roles};
+use crate::prune::{OwnModel, Scope, pruned_count, roles};
 use crate::session::ModelFile;
 use crate::storage::{Dtype, Tensor, TensorInfo};
 use crate::{Error, Result};
@@ -118,8 +118,8 @@ fn survey_files(files: &mut Files, options: &Options) -> Result<Survey> {
 
 /// How a tensor that is pruned is cut.
 fn cut(options: &Options, plan: &TensorPlan) -> Cut {
-    match (options.pattern, options.block, plan.axis) {
-        (Pattern::Nm { m, .. }, _, Some(axis)) => Cut::Groups { m, axis },
+    match (options.pattern.groups(), options.block, plan.axis) {
+        (Some([_, m]), _, Some(axis)) => Cut::Groups { m, axis },
         (_, Some(block), _) => Cut::Blocks(block),
         _ => Cut::Elements,
     }
@@ -176,10 +176,7 @@ impl Work<'_> {
 
     /// The ranker for chunks of `len` elements, taken out of the store.
     fn ranker(&mut self, len: u32) -> Result<Ranker> {
-        let m = match self.options.pattern {
-            Pattern::Nm { m, .. } => Some(m),
-            Pattern::Element | Pattern::Channel => None,
-        };
+        let m = self.options.pattern.groups().map(|[_, m]| m);
         self.rankers.remove(&len).map_or_else(|| Ranker::new(self.gpu, len, m), Ok)
     }
 
@@ -193,13 +190,9 @@ impl Work<'_> {
         let chunks = units.chunks((0, units.count()), ranker.len() as u64, u64::MAX);
         let whole = chunks.len() == 1;
         let mut threshold = all.unwrap_or(0.0);
-        let nm = match self.options.pattern {
-            Pattern::Nm { n, .. } => {
-                ranker.begin_one(n);
-                true
-            }
-            Pattern::Element | Pattern::Channel => false,
-        };
+        let groups = self.options.pattern.groups();
+        groups.into_iter().for_each(|[n, _]| ranker.begin_one(n));
+        let nm = groups.is_some();
         if all.is_none() && !nm {
             match whole {
                 // A chunk has fewer than 2^32.

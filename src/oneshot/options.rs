@@ -68,13 +68,8 @@ impl Options {
                 return refuse("pattern", format!("{named} and {}: choose one", self.pattern));
             }
         }
-        if self.pattern == Pattern::Channel {
-            return refuse(
-                "pattern",
-                "channel: a file does not say what reads its channels".into(),
-            );
-        }
-        if self.axis.is_some() && !matches!(self.pattern, Pattern::Nm { .. }) {
+        self.pattern.check_files()?;
+        if self.axis.is_some() && self.pattern.groups().is_none() {
             let message = format!("it says where groups run: pattern {} has none", self.pattern);
             return refuse("axis", message);
         }

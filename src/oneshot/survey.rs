@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::options::Options;
-use crate::prune::{Pattern, Role, Taken, is_ragged, is_rankable};
+use crate::prune::{Role, Taken, is_ragged, is_rankable};
 use crate::storage::{Dtype, TensorInfo};
 use crate::{Error, Result};
 
@@ -113,7 +113,7 @@ fn plan(tensor: &TensorInfo, taken: &Taken, options: &Options) -> Result<TensorP
             axis = of_rank(asked, name, rank)?;
             why = format!("{why}; --axis {asked}");
         }
-        if let Pattern::Nm { n, m } = options.pattern {
+        if let Some([n, m]) = options.pattern.groups() {
             let extent = tensor.shape.get(axis).copied().unwrap_or(1);
             if is_ragged(extent, m) {
                 fate = Fate::Skipped;
@@ -191,7 +191,7 @@ fn skipped(plans: &[TensorPlan], options: &Options) -> Option<String> {
         format!("{} {:?} along axis {axis}", p.name, p.shape)
     });
     let names = listed(names)?;
-    let Pattern::Nm { n, m } = options.pattern else { return None };
+    let [n, m] = options.pattern.groups()?;
     Some(format!("{n}:{m} skips what {m} does not divide, which stays dense: {names}"))
 }
 

@@ -76,7 +76,7 @@ impl MaskUpdate {
         for (selection, group) in (0..).step_by(per_group as usize).zip(&groups) {
             let members: Vec<Ranking<'_>> = group.members.iter().map(|&i| rankings[i]).collect();
             let ranking = &members[0];
-            match (ranking.structure.form().among(), spec.threshold) {
+            match (ranking.structure.among(), spec.threshold) {
                 (Among::Groups(groups), _) => {
                     let (t, values) = (ranking.tensor, rank::score(plan, ranking)?);
                     plan.push(MaskBegin { mask_state: t.state, keep_nan: false })?;
@@ -166,7 +166,7 @@ impl Group {
             return Err(Error::argument("scope", message));
         }
         let units = members.iter().map(|&i| u64::from(rankings[i].len())).sum();
-        let size = match rankings[members[0]].structure.form().among() {
+        let size = match rankings[members[0]].structure.among() {
             Among::Groups(groups) => Some(groups.size()),
             Among::All => None,
         };

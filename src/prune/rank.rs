@@ -11,7 +11,7 @@ pub(super) fn begin(plan: &mut PlanBuilder, ranking: &Ranking<'_>) -> Result<Ran
     let (t, mask_state) = (ranking.tensor, ranking.tensor.state);
     plan.push(MaskBegin { mask_state, keep_nan: false })?;
     let (values, len) = (score(plan, ranking)?, ranking.len());
-    let (columns, mask) = ranking.structure.form().select(plan, t);
+    let (columns, mask) = ranking.structure.select(plan, t);
     let protect = floor(plan, ranking, values, [len / columns, columns])?;
     Ok(Ranked { values, protect, scores: true, mask_state, mask, len })
 }
@@ -30,7 +30,7 @@ pub(super) fn score(plan: &mut PlanBuilder, ranking: &Ranking<'_>) -> Result<Slo
 
 /// Appends what makes the mask of a tensor of the selection's.
 pub(super) fn end(plan: &mut PlanBuilder, ranking: &Ranking<'_>, ranked: &Ranked) -> Result<()> {
-    ranking.structure.form().spread(plan, ranking.tensor, ranked.mask)
+    ranking.structure.spread(plan, ranking.tensor, ranked.mask)
 }
 
 /// What ranks the weights that do not stay, for those that grow again; the random ones by the seed

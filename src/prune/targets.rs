@@ -1,7 +1,7 @@
 //! Which tensors are pruned, and the sparsity that a total sparsity asks of each.
 use super::choice::{Budget, Scope};
 use super::entries::matches;
-use super::pattern::{Pattern, Structure};
+use super::pattern::{Form, Structure};
 use super::role::is_ragged;
 use super::schedule::pruned_count;
 use super::spec::PruningSpec;
@@ -9,7 +9,7 @@ use crate::graph::{Graph, Parameter};
 use crate::{Error, Result};
 
 /// What a specification means for the parameters of one network.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Targets {
     layers: Vec<Layer>,
     skipped: Vec<Skipped>,
@@ -39,7 +39,7 @@ impl Skipped {
 }
 
 /// A tensor that is pruned.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 struct Layer {
     name: String,
     len: u64,
@@ -168,8 +168,8 @@ impl Targets {
     }
 
     /// What is kept or pruned as one in each pruned tensor.
-    pub(super) fn structures(&self) -> impl Iterator<Item = Structure> + '_ {
-        self.layers.iter().map(|l| l.structure)
+    pub(super) fn structures(&self) -> impl Iterator<Item = &dyn Form> + '_ {
+        self.layers.iter().map(|l| &*l.structure)
     }
 
     /// The sparsity of each pruned tensor where the schedule stands at `total`; for the tensors of
@@ -247,7 +247,7 @@ impl Targets {
 /// The inputs of `parameter` where M of a pattern N:M does not divide them: of a convolution its
 /// channels, since a group is of one pixel of a kernel.
 fn ragged_inputs(spec: &PruningSpec, parameter: &Parameter) -> Option<u32> {
-    let Pattern::Nm { m, .. } = spec.pattern else { return None };
+    let [_, m] = spec.pattern.groups()?;
     let inputs = parameter.shape.dims().iter().rev().nth(1).copied().unwrap_or(1);
     is_ragged(inputs as usize, m).then_some(inputs)
 }

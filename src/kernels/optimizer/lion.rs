@@ -11,8 +11,8 @@ use crate::settings::steps;
 
 steps! {
     const
-    /// `w -= lr * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * w)`, then `m = beta2 * m + (1
-    /// - beta2) * g`: Chen et al. 2023.
+    /// `w -= lr * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * w)`, then
+    /// `m = beta2 * m + (1 - beta2) * g`: Chen et al. 2023.
     #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
     pub struct Lion {

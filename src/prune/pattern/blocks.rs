@@ -1,20 +1,23 @@
 //! Blocks on a grid from the first element: they are ranked by their pooled scores, and the mask of
 //! blocks is spread over their weights.
-use super::{Among, Element, Form, Structure, mask_words};
+use std::sync::Arc;
+
+use super::element::Element;
+use super::{Among, Form, Structure, mask_words};
 use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{BlockMask, BlockPool, BlockPooling, Blocks, MaskBegin};
 use crate::prune::PrunedTensor;
 
 /// `[height, width]` blocks, -1 for the whole extent, on a matrix.
-pub(super) fn on(rows: u32, columns: u32, [height, width]: [i64; 2]) -> Structure {
+pub(super) fn on([rows, columns]: [u32; 2], [height, width]: [i64; 2]) -> Structure {
     let extent = |wanted: i64, whole: u32| {
         u32::try_from(wanted).map_or(whole, |wanted| wanted.min(whole)).max(1)
     };
     let (height, width) = (extent(height, rows), extent(width, columns));
     match (height, width) {
-        (1, 1) => Structure::Element(Element),
-        _ => Structure::Blocks(Blocks { rows, columns, height, width }),
+        (1, 1) => Arc::new(Element),
+        _ => Arc::new(Blocks { rows, columns, height, width }),
     }
 }
 

@@ -1,11 +1,54 @@
 //! `channel`: whole output units, which are blocks of all rows and one column.
-use super::{Structure, blocks};
+use std::fmt;
 
-pub(super) const NAME: &str = "channel";
+use super::{Kind, Pattern, Structure, Written, blocks};
+use crate::prune::PruningSpec;
+use crate::{Error, Result};
 
-/// The units of the last layer are the classes.
-pub(super) const LAST_TARGET: Option<f64> = Some(0.0);
+pub(super) struct Channel;
 
-pub(super) fn on(rows: u32, columns: u32) -> Structure {
-    blocks::on(rows, columns, [-1, 1])
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::SAID)
+    }
+}
+
+impl Written for Channel {
+    const SAID: &'static str = "channel";
+
+    fn parse(text: &str) -> Option<Pattern> {
+        (text == Self::SAID).then_some(Pattern::Channel)
+    }
+}
+
+impl Kind for Channel {
+    fn sparsity(&self) -> Result<Option<f64>> {
+        Ok(None)
+    }
+
+    fn groups(&self) -> Option<[u32; 2]> {
+        None
+    }
+
+    fn pools(&self) -> bool {
+        true
+    }
+
+    fn check_files(&self) -> Result<()> {
+        let message = "channel: a file does not say what reads its channels";
+        Err(Error::argument("pattern", message))
+    }
+
+    fn check(&self, _: &PruningSpec) -> Result<()> {
+        Ok(())
+    }
+
+    /// The units of the last layer are the classes.
+    fn last_target(&self) -> Option<f64> {
+        Some(0.0)
+    }
+
+    fn on(&self, _: [i64; 2], matrix: [u32; 2]) -> Structure {
+        blocks::on(matrix, [-1, 1])
+    }
 }

@@ -1,10 +1,57 @@
-//! `element`: each weight is ranked, and the selection's mask is the tensor's.
-use super::{Among, Form};
+//! `element`: each weight is ranked, and the selection's mask is the tensor's; or each block, where
+//! blocks are asked for.
+use std::fmt;
 
-pub(super) const NAME: &str = "element";
+use super::{Among, Form, Kind, Pattern, Structure, Written, blocks};
+use crate::Result;
+use crate::prune::PruningSpec;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::prune) struct Element;
+
+impl fmt::Display for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::SAID)
+    }
+}
+
+impl Written for Element {
+    const SAID: &'static str = "element";
+
+    fn parse(text: &str) -> Option<Pattern> {
+        (text == Self::SAID).then_some(Pattern::Element)
+    }
+}
+
+impl Kind for Element {
+    fn sparsity(&self) -> Result<Option<f64>> {
+        Ok(None)
+    }
+
+    fn groups(&self) -> Option<[u32; 2]> {
+        None
+    }
+
+    fn pools(&self) -> bool {
+        false
+    }
+
+    fn check_files(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn check(&self, _: &PruningSpec) -> Result<()> {
+        Ok(())
+    }
+
+    fn last_target(&self) -> Option<f64> {
+        None
+    }
+
+    fn on(&self, blocks: [i64; 2], matrix: [u32; 2]) -> Structure {
+        blocks::on(matrix, blocks)
+    }
+}
 
 impl Form for Element {
     fn among(&self) -> Among<'_> {

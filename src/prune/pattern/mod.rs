@@ -1,13 +1,11 @@
 //! The shapes that masks may be made of: what is ranked of a matrix, and how its mask follows from
 //! the selection. One file each.
 mod blocks;
-mod channel;
-mod element;
-mod n_m;
 mod unit;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,32 +13,96 @@ use super::choice::Scope;
 use super::spec::PruningSpec;
 use super::tensor::PrunedTensor;
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{BlockPooling, Blocks, mask_words};
+use crate::kernels::{BlockPooling, mask_words};
 use crate::{Error, Result};
-use element::Element;
-use n_m::Groups;
 use unit::Unit;
 
-/// What is kept or pruned as one. As text: `element`, `2:4`, `channel`; blocks are asked for by
-/// `block_height` and `block_width`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-#[non_exhaustive]
-pub enum Pattern {
+/// Declares the files as modules, and [`Pattern`] with a variant for each struct of theirs.
+macro_rules! patterns {
+    ($($(#[$doc:meta])* $file:ident: $name:ident $({ $($(#[$of:meta])* $field:ident: $ty:ty),+ })?;)+) => {
+        $(mod $file;)+
+
+        /// What is kept or pruned as one. As text: `element`, `2:4`, `channel`; blocks are asked
+        /// for by `block_height` and `block_width`.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        #[non_exhaustive]
+        pub enum Pattern {
+            $($(#[$doc])* $name $({ $($(#[$of])* $field: $ty),+ })?),+
+        }
+
+        impl Pattern {
+            /// What the pattern's file says of it.
+            fn kind(self) -> Box<dyn Kind> {
+                match self {
+                    $(Self::$name $({ $($field),+ })? =>
+                        Box::new($file::$name $({ $($field),+ })?)),+
+                }
+            }
+        }
+
+        impl FromStr for Pattern {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                None$(.or_else(|| $file::$name::parse(text)))+.ok_or_else(|| {
+                    let all = [$($file::$name::SAID),+].join(", ");
+                    format!("`{text}` must be one of {all}")
+                })
+            }
+        }
+    };
+}
+
+// Add a pattern by its line here, and its file.
+patterns! {
     /// Each weight, or each block where blocks are asked for.
     #[default]
-    Element,
+    element: Element;
     /// Of every `m` weights along the axis that a product sums over, `n` are left at the target
     /// sparsity, which must be `1 - n / m`; on the way there are more.
-    Nm {
+    n_m: Nm {
         /// Weights of a group that are left, below `m`.
         n: u32,
         /// Size of a group, at most 32.
-        m: u32,
-    },
+        m: u32
+    };
     /// Whole output units (columns), by the mean or maximum of their weights. The last layer, whose
     /// units are the classes, stays dense unless it has a target of its own.
-    Channel,
+    channel: Channel;
+}
+
+/// A pattern as it is written.
+trait Written {
+    /// As messages say what can be written.
+    const SAID: &'static str;
+
+    /// The pattern that `text` is, if it is of this kind.
+    fn parse(text: &str) -> Option<Pattern>;
+}
+
+/// A pattern as a setting. Nothing here has a default that a new pattern could overlook.
+trait Kind: fmt::Display {
+    /// [`Pattern::sparsity`]
+    fn sparsity(&self) -> Result<Option<f64>>;
+
+    /// [`Pattern::groups`]
+    fn groups(&self) -> Option<[u32; 2]>;
+
+    /// [`Pattern::pools`]
+    fn pools(&self) -> bool;
+
+    /// [`Pattern::check_files`]
+    fn check_files(&self) -> Result<()>;
+
+    /// Refuses settings that exclude it.
+    fn check(&self, spec: &PruningSpec) -> Result<()>;
+
+    /// [`Pattern::last_target`]
+    fn last_target(&self) -> Option<f64>;
+
+    /// It on a matrix `[rows, columns]`, with `[height, width]` of the blocks that are asked for.
+    fn on(&self, blocks: [i64; 2], matrix: [u32; 2]) -> Structure;
 }
 
 impl Pattern {
@@ -49,12 +111,25 @@ impl Pattern {
     /// # Errors
     /// [`Error::Argument`] for N:M out of its range.
     pub fn sparsity(self) -> Result<Option<f64>> {
-        match self {
-            Self::Element | Self::Channel => Ok(None),
-            Self::Nm { n, m } => {
-                n_m::sparsity(n, m).map(Some).map_err(|e| Error::argument("pattern", e))
-            }
-        }
+        self.kind().sparsity()
+    }
+
+    /// `[n, m]` where of each `m` weights along the inputs `n` are left.
+    pub fn groups(self) -> Option<[u32; 2]> {
+        self.kind().groups()
+    }
+
+    /// Whether it ranks what several weights are together.
+    pub(super) fn pools(self) -> bool {
+        self.kind().pools()
+    }
+
+    /// Refuses what files cannot be pruned to, because they do not say enough.
+    ///
+    /// # Errors
+    /// [`Error::Argument`]
+    pub(crate) fn check_files(self) -> Result<()> {
+        self.kind().check_files()
     }
 
     /// Refuses settings that exclude each other.
@@ -66,52 +141,27 @@ impl Pattern {
             let message = format!("{self}: blocks are a pattern too; choose one");
             return Err(Error::argument("pattern", message));
         }
-        match self {
-            Self::Element | Self::Channel => Ok(()),
-            Self::Nm { n, m } => n_m::check(spec, n, m),
-        }
+        self.kind().check(spec)
     }
 
     /// The target of the last tensor with a mask, where it has none of its own.
     pub(super) fn last_target(self) -> Option<f64> {
-        match self {
-            Self::Element | Self::Nm { .. } => None,
-            Self::Channel => channel::LAST_TARGET,
-        }
+        self.kind().last_target()
     }
 
     /// The pattern on a matrix `[rows, columns]`, with `[height, width]` of its blocks.
-    pub(super) fn on(self, scope: Scope, blocks: [i64; 2], [rows, columns]: [u32; 2]) -> Structure {
-        match (self, scope) {
-            (Self::Element, Scope::Unit) => Structure::Unit(Unit { rows }),
-            (Self::Element, Scope::Layer | Scope::Global) => blocks::on(rows, columns, blocks),
-            (Self::Channel, _) => channel::on(rows, columns),
-            (Self::Nm { m, .. }, _) => Structure::Nm(Groups { m }),
+    pub(super) fn on(self, scope: Scope, blocks: [i64; 2], matrix: [u32; 2]) -> Structure {
+        match scope {
+            // Checked to be of single weights.
+            Scope::Unit => Arc::new(Unit { rows: matrix[0] }),
+            Scope::Layer | Scope::Global => self.kind().on(blocks, matrix),
         }
-    }
-}
-
-impl FromStr for Pattern {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            element::NAME => return Ok(Self::Element),
-            channel::NAME => return Ok(Self::Channel),
-            _ => {}
-        }
-        let nm = n_m::parse(text).map(|[n, m]| Self::Nm { n, m });
-        nm.ok_or_else(|| format!("`{text}` must be element, channel or N:M, like 2:4"))
     }
 }
 
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Element => f.write_str(element::NAME),
-            Self::Nm { n, m } => write!(f, "{n}:{m}"),
-            Self::Channel => f.write_str(channel::NAME),
-        }
+        self.kind().fmt(f)
     }
 }
 
@@ -130,27 +180,10 @@ impl From<Pattern> for String {
 }
 
 /// A pattern on one matrix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Structure {
-    Element(Element),
-    Blocks(Blocks),
-    Nm(Groups),
-    Unit(Unit),
-}
-
-impl Structure {
-    pub(super) fn form(&self) -> &dyn Form {
-        match self {
-            Self::Element(element) => element,
-            Self::Blocks(blocks) => blocks,
-            Self::Nm(groups) => groups,
-            Self::Unit(unit) => unit,
-        }
-    }
-}
+pub(super) type Structure = Arc<dyn Form>;
 
 /// What a structure's file says; as it stands here, of single weights.
-pub(super) trait Form {
+pub(super) trait Form: fmt::Debug + Send + Sync {
     /// What the ranking is among.
     fn among(&self) -> Among<'_>;
 

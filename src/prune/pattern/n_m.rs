@@ -1,44 +1,94 @@
 //! N:M: of every M weights of an output unit N stay, ranked among these M.
-use super::{Among, Form, Grouped};
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Among, Form, Grouped, Kind, Pattern, Structure, Written};
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::NmMask;
 use crate::prune::{PrunedTensor, PruningSpec, Scope, Threshold};
 use crate::{Error, Result};
 
-pub(super) fn parse(text: &str) -> Option<[u32; 2]> {
-    let number = |text: &str| text.trim().parse::<u32>().ok();
-    text.split_once(':').and_then(|(n, m)| Some([number(n)?, number(m)?]))
+/// The setting.
+pub(super) struct Nm {
+    pub(super) n: u32,
+    pub(super) m: u32,
 }
 
-/// Where `n`:`m` ends.
-pub(super) fn sparsity(n: u32, m: u32) -> Result<f64, String> {
-    if !(1..=32).contains(&m) || n == 0 || n >= m {
-        return Err(format!("{n}:{m}: must be N:M, N at least 1 and below M, M at most 32"));
+impl Nm {
+    /// Where it ends.
+    fn target(&self) -> Result<f64> {
+        let &Self { n, m } = self;
+        if !(1..=32).contains(&m) || n == 0 || n >= m {
+            let message = format!("{n}:{m}: must be N:M, N at least 1 and below M, M at most 32");
+            return Err(Error::argument("pattern", message));
+        }
+        Ok(1.0 - f64::from(n) / f64::from(m))
     }
-    Ok(1.0 - f64::from(n) / f64::from(m))
 }
 
-/// Refuses settings that exclude `n`:`m`.
-pub(super) fn check(spec: &PruningSpec, n: u32, m: u32) -> Result<()> {
-    let refuse = |field, message: String| Err(Error::argument(field, message));
-    let target = sparsity(n, m).map_err(|message| Error::argument("pattern", message))?;
-    if spec.target_parameters.is_some() || spec.target_flops.is_some() {
-        let message = format!("{n}:{m}: it says itself how much is left; leave out the target");
-        return refuse("pattern", message);
+impl fmt::Display for Nm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.n, self.m)
     }
-    if (spec.target_sparsity - target).abs() > 1e-9 {
-        let have = spec.target_sparsity;
-        return refuse(
-            "target_sparsity",
-            format!("{have}: pattern {n}:{m} ends at {target}; write that"),
-        );
+}
+
+impl Written for Nm {
+    const SAID: &'static str = "N:M like 2:4";
+
+    fn parse(text: &str) -> Option<Pattern> {
+        let number = |text: &str| text.trim().parse::<u32>().ok();
+        let (n, m) = text.split_once(':')?;
+        Some(Pattern::Nm { n: number(n)?, m: number(m)? })
     }
-    let alone = spec.scope != Scope::Global && spec.groups.is_empty();
-    if spec.threshold == Threshold::Histogram || !alone {
-        let write = "write threshold=exact, scope=layer, no groups";
-        return refuse("pattern", format!("{n}:{m}: it ranks within its groups: {write}"));
+}
+
+impl Kind for Nm {
+    fn sparsity(&self) -> Result<Option<f64>> {
+        self.target().map(Some)
     }
-    Ok(())
+
+    fn groups(&self) -> Option<[u32; 2]> {
+        Some([self.n, self.m])
+    }
+
+    fn pools(&self) -> bool {
+        false
+    }
+
+    fn check_files(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn check(&self, spec: &PruningSpec) -> Result<()> {
+        let &Self { n, m } = self;
+        let refuse = |field, message: String| Err(Error::argument(field, message));
+        let target = self.target()?;
+        if spec.target_parameters.is_some() || spec.target_flops.is_some() {
+            let message = format!("{n}:{m}: it says itself how much is left; leave out the target");
+            return refuse("pattern", message);
+        }
+        if (spec.target_sparsity - target).abs() > 1e-9 {
+            let have = spec.target_sparsity;
+            return refuse(
+                "target_sparsity",
+                format!("{have}: pattern {n}:{m} ends at {target}; write that"),
+            );
+        }
+        let alone = spec.scope != Scope::Global && spec.groups.is_empty();
+        if spec.threshold == Threshold::Histogram || !alone {
+            let write = "write threshold=exact, scope=layer, no groups";
+            return refuse("pattern", format!("{n}:{m}: it ranks within its groups: {write}"));
+        }
+        Ok(())
+    }
+
+    fn last_target(&self) -> Option<f64> {
+        None
+    }
+
+    fn on(&self, _: [i64; 2], _: [u32; 2]) -> Structure {
+        Arc::new(Groups { m: self.m })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

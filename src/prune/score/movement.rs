@@ -2,7 +2,7 @@
 use super::{Ranking, Scoring};
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{self, BlockPooling, MovementScore};
-use crate::prune::{Pattern, PrunedTensor, PruningSpec, Threshold};
+use crate::prune::{PrunedTensor, PruningSpec, Threshold};
 use crate::{Error, Result};
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Scoring for Movement {
                 "movement is signed, and a histogram is of magnitudes: write threshold=exact",
             );
         }
-        let pools = spec.has_blocks() || spec.pattern == Pattern::Channel;
+        let pools = spec.has_blocks() || spec.pattern.pools();
         if pools && spec.block_pooling_function == BlockPooling::Max {
             return refuse(
                 "block_pooling_function",

@@ -3,7 +3,7 @@ use std::fmt;
 
 use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
-use crate::prune::pattern::Structure;
+use crate::prune::pattern::Form;
 use crate::prune::{PrunedTensor, PruningSpec};
 
 /// What ranks the weights of a tensor: those that rank lowest are pruned first.
@@ -167,14 +167,14 @@ pub struct Ranking<'a> {
     pub spec: &'a PruningSpec,
     /// What is ranked.
     pub tensor: &'a PrunedTensor,
-    pub(in crate::prune) structure: Structure,
+    pub(in crate::prune) structure: &'a dyn Form,
 }
 
 impl Ranking<'_> {
     /// How many scores are asked for.
     #[expect(clippy::len_without_is_empty, reason = "a tensor without weights is refused")]
     pub fn len(&self) -> u32 {
-        self.structure.form().units(self.tensor.len())
+        self.structure.units(self.tensor.len())
     }
 
     /// What stands for each unit that is ranked, of `values` for each weight: where blocks are
@@ -193,6 +193,6 @@ impl Ranking<'_> {
     ) -> Result<Slot> {
         let pooling = self.spec.block_pooling_function;
         let name = format!("{}.{name}", self.tensor.name());
-        self.structure.form().pool(plan, name, pooling, values, signed)
+        self.structure.pool(plan, name, pooling, values, signed)
     }
 }

@@ -112,7 +112,7 @@ fn bad_strings_say_what_and_where() {
         }
     }
     let message = parse_error("pattern=2-4");
-    assert!(message.contains("must be element, channel or N:M"), "{message}");
+    assert!(message.contains("must be one of element, N:M like 2:4, channel"), "{message}");
     let message = parse_error("threshold=fuzzy");
     assert!(message.contains("fuzzy") && message.contains("`exact` or `histogram`"), "{message}");
 }
