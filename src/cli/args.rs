@@ -5,6 +5,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use secateur::error::Bytes;
 use secateur::gpu::Precision;
 use secateur::prune::Score;
+use secateur::settings::{Share, Value};
 use secateur::train::Recipe;
 
 use super::data::Data;
@@ -222,8 +223,9 @@ pub struct Prune {
     #[arg(long)]
     pub dry_run: bool,
     /// Share of the weights to prune, 0 to 1: exactly round(N * sparsity), lowest |w| first, of
-    /// equal ones the later first, infinite ones last. N:M patterns say it themselves.
-    #[arg(long)]
+    /// equal ones the later first, infinite ones last; also in percent, like 50%. N:M patterns say
+    /// it themselves.
+    #[arg(long, value_parser = share, allow_hyphen_values = true)]
     pub sparsity: Option<f64>,
     /// Rank the weights of each tensor, of all of them together, or, with a score that needs data,
     /// of each output unit, as Wanda's paper does.
@@ -324,6 +326,11 @@ pub struct Common {
     /// One JSON object on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let mut share = Share(0.0);
+    share.set(text).map(|()| share.0)
 }
 
 /// The scores that rank without training: by the weights, or by what batches leave.

@@ -119,6 +119,7 @@ fn said(error: &anyhow::Error, trains: bool) -> String {
     }
     if !trains {
         text = text.replace(", recompute activations (`recompute`)", "");
+        text = text.replace("`do_not_prune`", "--exclude").replace("do_not_prune", "--exclude");
     }
     as_here(text)
 }

@@ -65,6 +65,11 @@ fn statistics_of_a_batch_norm_stay() {
         report["dense"]
     );
 
+    // What a score cannot rank is named with the option that leaves it out here.
+    let refused = folder.run("prune run -o w.safetensors --score wanda --sparsity 50%");
+    assert!(!refused.err.contains("do_not_prune"), "{}", refused.err);
+    refused.fails(2, &["conv1.weight", "--exclude"]);
+
     // N:M runs along the channels that a kernel reads, and leaves one of one channel dense, with
     // data and without; a checkpoint's own file says its model in its manifest.
     let checkpoint =

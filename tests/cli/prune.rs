@@ -40,7 +40,7 @@ fn a_file_is_pruned_and_reported() {
     let inspected = folder.run("inspect p.safetensors --json").json();
     assert_eq!(inspected["tensors"][0]["nonzero"].as_u64(), Some(8));
     let report = folder
-        .run("prune m.safetensors -o b.safetensors --pattern block:5x2 --sparsity 0.5 --json");
+        .run("prune m.safetensors -o b.safetensors --pattern block:5x2 --sparsity 50% --json");
     // Of four blocks the two of lower mean, 11 and 9 in the lower half of -20 to 19, stay not.
     let report = report.json();
     let weight = &report["tensors"][0];
@@ -113,10 +113,12 @@ fn a_trained_network_is_pruned_by_what_it_sees() {
 fn refusals_say_the_way_out() {
     let Some(folder) = Folder::with_gpu() else { return };
     folder.write("m.safetensors", model());
-    let cases: [(&str, &[&str]); 11] = [
+    let cases: [(&str, &[&str]); 13] = [
         ("m.safetensors -o m.safetensors --sparsity 0.5 --force", &["is the input"]),
         ("m.safetensors -o p.safetensors", &["--sparsity is missing"]),
-        ("m.safetensors -o p.safetensors --sparsity 2", &["in 0 to 1"]),
+        ("m.safetensors -o p.safetensors --sparsity 2", &["from 0 to 1, or from 0% to 100%"]),
+        ("m.safetensors -o p.safetensors --sparsity -0.1", &["'-0.1'", "from 0 to 1"]),
+        ("m.safetensors -o p.safetensors --sparsity half", &["'half'", "from 0% to 100%"]),
         ("m.safetensors -o p.safetensors --pattern 4:2", &["below M"]),
         ("m.safetensors -o p.safetensors --pattern wavy --sparsity 0.5", &["like 2:4"]),
         ("m.safetensors -o p.safetensors --pattern block:2 --sparsity 0.5", &["block:4x4"]),
