@@ -4,10 +4,11 @@ use std::io::{self, BufReader, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::data::Schema;
+use crate::prune::PruningSpec;
 use crate::settings::steps;
 use crate::{Error, Result};
 
@@ -46,6 +47,7 @@ steps! {
         pub data: Option<String>,
         /// What was pruned and how, where anything was: a
         /// [`PruningSpec`](crate::prune::PruningSpec) as text.
+        #[serde(default, deserialize_with = "as_text")]
         pub pruning: Option<String>,
         /// Name of the adapter.
         pub adapter: String,
@@ -73,6 +75,21 @@ pub struct FileEntry {
     pub bytes: u64,
     /// XXH3-64 of the content, 16 hexadecimal digits.
     pub xxh3: String,
+}
+
+/// A specification as text; earlier manifests have it field by field.
+fn as_text<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Text(String),
+        Fields(Box<PruningSpec>),
+    }
+    let form = Option::<Form>::deserialize(from)?;
+    Ok(form.map(|form| match form {
+        Form::Text(text) => text,
+        Form::Fields(spec) => spec.to_string(),
+    }))
 }
 
 impl Manifest {

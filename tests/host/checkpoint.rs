@@ -119,6 +119,26 @@ fn round_trip_is_exact() {
     assert_eq!(found.manifest.files.len(), 2);
 }
 
+/// Manifests had the specification field by field once: such checkpoints still load.
+#[test]
+fn a_pruning_is_read_in_both_forms() {
+    let text = "target_sparsity=0.75,pruning_frequency=7,pruned=revive";
+    let spec: secateur::PruningSpec = text.parse().unwrap();
+    let whole = serde_json::to_value(manifest(3).pruning(Some(spec.to_string()))).unwrap();
+    let mut fields = whole.clone();
+    fields["pruning"] = serde_json::to_value(&spec).unwrap();
+    assert!(fields["pruning"].is_object());
+    let read = |json| serde_json::from_value::<Manifest>(json).unwrap();
+    assert_eq!(read(fields), read(whole.clone()));
+    assert_eq!(
+        read(whole.clone()).pruning.unwrap().parse::<secateur::PruningSpec>().unwrap(),
+        spec
+    );
+    let mut none = whole;
+    none["pruning"] = serde_json::Value::Null;
+    assert_eq!(read(none).pruning, None);
+}
+
 #[test]
 fn other_readers_understand_the_file() {
     let dir = tempfile::tempdir().unwrap();
