@@ -54,10 +54,10 @@ impl Graph {
         Ok(self.sum_of_rows(op, [logits, labels], rows))
     }
 
-    /// The sum `[1]`, over the valid rows, of the mean absolute error of each row, which is the mean
-    /// of `|prediction - target|` over the row's elements. `predictions` are `[batch, ...]` and
-    /// `targets` have the same shape. Divided by the number of rows it is the mean absolute error over all elements, also
-    /// where it is summed over several batches.
+    /// The sum `[1]`, over the valid rows, of the mean absolute error of each row, which is the
+    /// mean of `|prediction - target|` over the row's elements. `predictions` are `[batch, ...]`
+    /// and `targets` have the same shape. Divided by the number of rows it is the mean absolute
+    /// error over all elements, also where it is summed over several batches.
     ///
     /// # Errors
     /// [`Error::Shape`] when the shapes differ or have no axes, or the targets are class numbers.
