@@ -150,7 +150,8 @@ fn refuse_stored(tensor: &TensorInfo, taken: &Taken, options: &Options) -> Resul
     }
     let way_out = match (taken.role, &tensor.dtype) {
         (Role::Quantised, _) => {
-            "zeros among codes prune nothing: take the model in 16 or 32 bits that it was made of, prune that and quantise it then"
+            "zeros among codes prune nothing: take the model in 16 or 32 bits that it was made of, \
+             prune that and quantise it then"
         }
         (Role::Pair, _) => {
             "make the pruning permanent first, with torch.nn.utils.prune.remove(module, name)"

@@ -159,7 +159,8 @@ impl Plans {
         for p in graph.parameters() {
             let prunes = targets.as_ref().is_some_and(|t| t.prunes(&p.name));
             if prunes && needs_inputs && inputs_of(p).is_empty() {
-                let message = "ranks by what a matrix is multiplied with, and this is in no such product; leave it out with do_not_prune";
+                let message = "ranks by what a matrix is multiplied with, and this is in no \
+                               such product; leave it out with do_not_prune";
                 return Err(Error::argument(&p.name, format!("score={score} {message}")));
             }
         }
