@@ -180,6 +180,14 @@ pub enum Error {
         /// What it said.
         message: String,
     },
+    /// Another rank of a job has ended it.
+    #[error("rank {rank} ended the job: {message}")]
+    Peer {
+        /// The rank.
+        rank: usize,
+        /// What it said.
+        message: String,
+    },
     /// A loss or a tensor is NaN or infinite.
     #[error(
         "global step {step}: {tensor} is not finite; lower the learning rate or look at the data \

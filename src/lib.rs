@@ -6,6 +6,7 @@ extern crate self as secateur;
 
 pub mod bench;
 pub mod checkpoint;
+pub mod comm;
 pub mod data;
 pub mod error;
 pub mod gpu;

@@ -2,9 +2,12 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
+use super::replicas::SyncReplicas;
 use super::step_fn::TrainStepFn;
 use crate::checkpoint::Retention;
+use crate::comm::Comm;
 use crate::session::Session;
 use crate::settings::steps;
 use crate::train::record::event::Event;
@@ -100,6 +103,18 @@ steps! {
         pub trace_every_n_steps: Option<u64>,
         /// Chrome trace of the one step that comes after so many of this call; needs a logdir.
         pub trace_step: Option<u64>,
+        /// The ranks that train together, of which rank 0 is the chief; `None` is a run of one.
+        pub comm: Option<Arc<dyn Comm>>,
+        /// Ranks train in step, as this says; `None` lets several ranks train without waiting for
+        /// each other.
+        pub sync_optimizer: Option<SyncReplicas>,
+        /// Without `sync_optimizer`, ranks besides the chief wait for this global step before their
+        /// first gradient.
+        pub startup_delay_steps: u64,
+        /// With several ranks, the longest time without a step before the job is ended: a rank that
+        /// hangs says nothing. A job whose steps take longer than a twentieth of it is given 20
+        /// steps; `None` waits for ever.
+        pub watchdog: Option<Duration>,
         /// Called with each event of the run as it becomes known, a few steps after it happened.
         pub on_event: Option<Observer<'a>>,
     }
@@ -132,6 +147,10 @@ impl Default for TrainOptions<'_> {
             max_retries: 3,
             trace_every_n_steps: None,
             trace_step: None,
+            comm: None,
+            sync_optimizer: None,
+            startup_delay_steps: 0,
+            watchdog: Some(Duration::from_secs(60)),
             on_event: None,
         }
     }
