@@ -11,6 +11,7 @@ use crate::train::options::{Summaries, TrainOptions};
 use crate::train::record::event::{Event, StepEvent};
 use crate::train::record::scalars::Scalars;
 use crate::train::record::summary::SummaryWriter;
+use crate::train::replicas::Group;
 use crate::train::train_op::TrainOp;
 use crate::{Error, Result};
 
@@ -18,6 +19,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) train_op: TrainOp<'a>,
     pub(super) mask_update_op: MaskUpdateOp,
     pub(super) options: TrainOptions<'a>,
+    /// Where gradients are exchanged.
+    pub(super) group: Option<Group>,
     pub(super) scalars: Option<Scalars<'a>>,
     /// Dropped after what writes into it.
     pub(super) logdir: Option<Logdir>,
@@ -41,8 +44,12 @@ impl<'a> Supervisor<'a> {
         logdir: Option<&Path>,
         mask_update_op: MaskUpdateOp,
         mut options: TrainOptions<'a>,
+        group: Option<Group>,
     ) -> Result<Self> {
         options.validate(logdir)?;
+        // Files are the chief's alone.
+        let is_chief = group.as_ref().is_none_or(Group::is_chief);
+        let logdir = logdir.filter(|_| is_chief);
         // What cannot be planned, or is over the memory budget, leaves no folder behind.
         let network = &train_op.network;
         let mask_update_op = mask_update_op.resolve(&network.graph, network.batch())?;
@@ -50,9 +57,9 @@ impl<'a> Supervisor<'a> {
         let mut logdir = logdir.map(Logdir::open).transpose()?;
         let writer: Option<Box<dyn SummaryWriter + 'a>> =
             match (std::mem::take(&mut options.summary_writer), &mut logdir) {
-                (Summaries::Own(writer), _) => Some(writer),
+                (Summaries::Own(writer), _) if is_chief => Some(writer),
                 (Summaries::Logdir, Some(logdir)) => Some(Box::new(logdir.event_writer()?)),
-                (Summaries::Logdir, None) | (Summaries::Off, _) => None,
+                _ => None,
             };
         let name = mask_update_op.spec().map_or("model_pruning", |s| s.name.as_str());
         let own = options.summary_op.take();
@@ -62,6 +69,7 @@ impl<'a> Supervisor<'a> {
             train_op,
             mask_update_op,
             options,
+            group,
             scalars,
             logdir,
             first_batch,
@@ -76,11 +84,13 @@ impl<'a> Supervisor<'a> {
     /// After a lost device: opens it afresh, for a run that goes on from the newest checkpoint.
     ///
     /// # Errors
-    /// `error` where it is another one, where there is nothing to go on from, or after too many.
+    /// `error` where it is another one, where there is nothing to go on from, or after too many;
+    /// where several ranks train, whose others are further on.
     pub(super) fn retry(&mut self, error: Error) -> Result<()> {
         let Error::DeviceLost(cause) = &error else { return Err(error) };
         let shared = self.train_op.gpu.is_shared();
-        if shared || self.logdir.is_none() || self.losses >= self.options.max_retries {
+        let others = self.group.as_ref().is_some_and(|group| group.size() > 1);
+        if shared || others || self.logdir.is_none() || self.losses >= self.options.max_retries {
             return Err(error);
         }
         log::warn!("GPU device lost: {cause}; to go on from the newest checkpoint");
