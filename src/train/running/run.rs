@@ -7,7 +7,7 @@ use super::outcome::{End, Finished};
 use super::saver::Saver;
 use super::saves::Saves;
 use super::supervisor::Supervisor;
-use crate::data::{Batch, Cursor};
+use crate::data::{Batch, BatchSource, Cursor};
 use crate::session::StepResult;
 use crate::session::{MaskEvent, Session, Trace};
 use crate::train::guard::guarded;
@@ -31,6 +31,8 @@ pub(super) struct Run<'s, 'a> {
     pub(super) restored: Option<PathBuf>,
     /// Where the batches of the next step begin.
     pub(super) cursor: Cursor,
+    /// Batches that come before that one.
+    pub(super) returned: Vec<Cursor>,
     /// Global step that it starts from.
     pub(super) first_step: u64,
     /// When the first step of the call began: time 0 of its traces.
@@ -64,6 +66,7 @@ impl<'s, 'a> Run<'s, 'a> {
             log::warn!("{short}");
         }
         let cursor = supervisor.train_op.batches.cursor();
+        let returned = supervisor.train_op.batches.first().to_vec();
         let saves = supervisor.logdir.as_ref().map(|logdir| {
             let retention = supervisor.options.retention();
             Saves::new(Saver::new(logdir.path.clone(), retention, &session))
@@ -88,6 +91,7 @@ impl<'s, 'a> Run<'s, 'a> {
             restored: state.restored,
             short,
             cursor,
+            returned,
             first_step: global_step,
             origin,
             previous_submit: None,
@@ -165,7 +169,7 @@ impl<'s, 'a> Run<'s, 'a> {
             logdir: self.supervisor.logdir.as_ref().map(|l| l.path.as_path()),
         };
         let batches =
-            Batches { source: &mut *self.supervisor.train_op.batches, batch: &mut self.batch };
+            Batches { source: &mut self.supervisor.train_op.batches, batch: &mut self.batch };
         let (updates, ended, accumulated, taken) = (0, false, None, &mut self.taken);
         let mut context = StepContext {
             session: &mut self.session,
@@ -201,6 +205,7 @@ impl<'s, 'a> Run<'s, 'a> {
         self.session.finish_step(global_step, asked, returned.loss)?;
         self.global_step = global_step;
         self.cursor = self.supervisor.train_op.batches.cursor();
+        self.returned = self.supervisor.train_op.batches.first().to_vec();
         if asked.is_some() {
             self.last_mask_update = global_step;
         }

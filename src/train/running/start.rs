@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use super::supervisor::Supervisor;
 use crate::checkpoint::{self, Checkpoint, Manifest};
-use crate::data::{Cursor, Schema};
+use crate::data::{BatchSource, Cursor, Schema};
 use crate::optim::{Multiplier, Training};
 use crate::prune::MaskUpdateOp;
 use crate::session::Session;
@@ -96,12 +96,12 @@ impl Supervisor<'_> {
         self.check_same_run(manifest).map_err(|message| Error::file(&found.path, message))?;
         session.restore_as(found, self.options.override_run)?;
         let cursor = Cursor { epoch: manifest.epoch, row: manifest.cursor };
-        match self.train_op.batches.seek(cursor) {
+        match self.go_on(cursor, &manifest.returned) {
             // Other rows or batches: the next epoch begins.
             Err(_) if self.options.override_run => {
-                self.train_op.batches.seek(Cursor { epoch: manifest.epoch + 1, row: 0 })?;
+                self.go_on(Cursor { epoch: manifest.epoch + 1, row: 0 }, &[])?;
             }
-            sought => sought?,
+            gone => gone?,
         }
         if manifest.begun_unix > 0 {
             self.begun_unix = manifest.begun_unix;
@@ -112,6 +112,16 @@ impl Supervisor<'_> {
             last_mask_update: manifest.last_mask_update_step,
             restored: Some(found.path.clone()),
         })
+    }
+
+    /// The next batches are those at `returned`, then those from `cursor` on.
+    fn go_on(&mut self, cursor: Cursor, returned: &[Cursor]) -> Result<()> {
+        let batches = &mut self.train_op.batches;
+        batches.seek(cursor)?;
+        if returned.is_empty() {
+            return Ok(());
+        }
+        batches.share(batches.rank(), batches.ranks(), returned).map(|_| ())
     }
 
     /// A checkpoint of another model or seed would not continue the run that it began.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::logdir::Logdir;
 use super::outcome::{Finished, TrainOutcome};
-use crate::data::Cursor;
+use crate::data::{BatchSource, Cursor};
 use crate::prune::MaskUpdateOp;
 use crate::train::guard::guarded;
 use crate::train::options::{Summaries, TrainOptions};
