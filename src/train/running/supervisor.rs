@@ -2,6 +2,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::agreement;
 use super::logdir::Logdir;
 use super::outcome::{Finished, TrainOutcome};
 use crate::data::Cursor;
@@ -42,11 +43,8 @@ impl<'a> Supervisor<'a> {
         mask_update_op: MaskUpdateOp,
         mut options: TrainOptions<'a>,
     ) -> Result<Self> {
-        options.validate(logdir)?;
-        // What cannot be planned, or is over the memory budget, leaves no folder behind.
-        let network = &train_op.network;
-        let mask_update_op = mask_update_op.resolve(&network.graph, network.batch())?;
-        train_op.plans(&mask_update_op, logdir.is_some())?;
+        // What is refused here leaves no folder behind.
+        let mask_update_op = agreement::reach(&train_op, logdir, mask_update_op, &options)?;
         let mut logdir = logdir.map(Logdir::open).transpose()?;
         let writer: Option<Box<dyn SummaryWriter + 'a>> =
             match (std::mem::take(&mut options.summary_writer), &mut logdir) {
