@@ -3,7 +3,7 @@ mod guard;
 mod options;
 mod recipe;
 mod record;
-mod replicas;
+pub mod replicas;
 mod running;
 mod step_fn;
 mod train_op;

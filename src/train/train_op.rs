@@ -15,7 +15,7 @@ pub struct TrainOp<'a> {
     pub(super) training: Training,
     pub(super) batches: Share<Box<dyn BatchSource + 'a>>,
     pub(super) seed: u64,
-    accumulates: bool,
+    pub(super) accumulates: bool,
 }
 
 impl<'a> TrainOp<'a> {

@@ -42,18 +42,9 @@ impl Group {
     /// What every rank gives, by rank.
     ///
     /// # Errors
-    /// [`Error::Peer`] where one has failed instead.
+    /// As [`gather`].
     pub(in crate::train) fn gather(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>> {
-        let all = self.comm.all_gather_bytes(&[&[GOES_ON], mine].concat())?;
-        let part = |(rank, mut bytes): (usize, Vec<u8>)| {
-            if bytes.first() != Some(&GOES_ON) {
-                let message = String::from_utf8_lossy(bytes.get(1..).unwrap_or_default());
-                return Err(Error::Peer { rank, message: message.into_owned() });
-            }
-            bytes.remove(0);
-            Ok(bytes)
-        };
-        all.into_iter().enumerate().map(part).collect()
+        gather(&*self.comm, mine)
     }
 
     /// What the chief gives; what others give is nothing.
@@ -75,4 +66,21 @@ impl Group {
         // Nobody listens any more where this fails too.
         self.comm.all_gather_bytes(&text).ok();
     }
+}
+
+/// What every rank gives, by rank.
+///
+/// # Errors
+/// [`Error::Peer`] where one has failed instead.
+pub(super) fn gather(comm: &dyn Comm, mine: &[u8]) -> Result<Vec<Vec<u8>>> {
+    let all = comm.all_gather_bytes(&[&[GOES_ON], mine].concat())?;
+    let part = |(rank, mut bytes): (usize, Vec<u8>)| {
+        if bytes.first() != Some(&GOES_ON) {
+            let message = String::from_utf8_lossy(bytes.get(1..).unwrap_or_default());
+            return Err(Error::Peer { rank, message: message.into_owned() });
+        }
+        bytes.remove(0);
+        Ok(bytes)
+    };
+    all.into_iter().enumerate().map(part).collect()
 }

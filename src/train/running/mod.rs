@@ -1,5 +1,6 @@
 //! The loop: what outlives a device (`supervisor`), one run on one device (`run`), its steps and
 //! its saves.
+mod agreement;
 mod logdir;
 mod outcome;
 mod run;

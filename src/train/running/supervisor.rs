@@ -2,6 +2,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::agreement;
 use super::logdir::Logdir;
 use super::outcome::{Finished, TrainOutcome};
 use crate::data::{BatchSource, Cursor};
@@ -40,21 +41,19 @@ pub(super) struct Supervisor<'a> {
 
 impl<'a> Supervisor<'a> {
     pub(super) fn open(
-        train_op: TrainOp<'a>,
+        mut train_op: TrainOp<'a>,
         logdir: Option<&Path>,
         mask_update_op: MaskUpdateOp,
         mut options: TrainOptions<'a>,
         group: Option<Group>,
     ) -> Result<Self> {
-        options.validate(logdir)?;
         // Files are the chief's alone.
         let is_chief = group.as_ref().is_none_or(Group::is_chief);
-        let logdir = logdir.filter(|_| is_chief);
-        // What cannot be planned, or is over the memory budget, leaves no folder behind.
-        let network = &train_op.network;
-        let mask_update_op = mask_update_op.resolve(&network.graph, network.batch())?;
-        train_op.plans(&mask_update_op, logdir.is_some())?;
-        let mut logdir = logdir.map(Logdir::open).transpose()?;
+        let given = logdir.filter(|_| is_chief);
+        // What is refused here leaves no folder behind.
+        let mask_update_op =
+            agreement::reach(&mut train_op, logdir, mask_update_op, &options, group.as_ref())?;
+        let mut logdir = given.map(Logdir::open).transpose()?;
         let writer: Option<Box<dyn SummaryWriter + 'a>> =
             match (std::mem::take(&mut options.summary_writer), &mut logdir) {
                 (Summaries::Own(writer), _) if is_chief => Some(writer),

@@ -27,9 +27,7 @@ fn errors(outcomes: Vec<Result<TrainOutcome>>) -> Vec<String> {
 }
 
 fn synchronous() -> TrainOptions<'static> {
-    TrainOptions::default()
-        .number_of_steps(Some(50))
-        .sync_optimizer(Some(SyncReplicas::default()))
+    TrainOptions::default().number_of_steps(Some(50)).sync_optimizer(Some(SyncReplicas::default()))
 }
 
 /// The chief saves the steps that are complete, whoever has failed.

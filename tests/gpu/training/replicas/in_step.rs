@@ -1,14 +1,16 @@
 //! Ranks in step: the same bits, however many share the batches of an update.
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
 use secateur::data::Batches;
 use secateur::kernels::Pruned;
 use secateur::optim::{Clip, Momentum, Optimizer, Training};
 use secateur::prune::{MaskUpdateOp, Pruning, Regrow};
-use secateur::train::{Carried, End, Event, StepReturn, Summaries, SyncReplicas, TrainOptions, train};
+use secateur::train::{
+    Carried, End, Event, StepReturn, Summaries, SyncReplicas, TrainOptions, train,
+};
 
 use super::super::summaries::{Notes, Seen};
 use super::super::{SEED, blobs, pruning, spec, steps, train_op, weights};
@@ -182,9 +184,7 @@ fn the_chief_summarises_every_rank() {
     let seen = [0, 1].map(|_| Arc::new(Shared::<Seen>::default()));
     all(job.on(2, |rank| {
         let notes = Notes::of(&seen[rank]);
-        in_step(5, 2)
-            .save_summaries_steps(Some(1))
-            .summary_writer(Summaries::Own(Box::new(notes)))
+        in_step(5, 2).save_summaries_steps(Some(1)).summary_writer(Summaries::Own(Box::new(notes)))
     }));
     assert!(seen[1].borrow_mut().scalars.is_empty(), "others write nothing");
     let scalars = &seen[0].borrow_mut().scalars;
