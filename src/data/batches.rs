@@ -70,7 +70,7 @@ impl Batches {
     /// streams may be shorter, or empty: later batches are partial then. With
     /// [`drop_last`](Self::drop_last) the streams have floor(R / B) rows, and the rest is left out.
     ///
-    /// Where n ranks [`share`](BatchSource::share) them there are n * B streams, and rank r has
+    /// Where n ranks [`shard`](BatchSource::shard) them there are n * B streams, and rank r has
     /// those from r * B on: together they read what one process reads in batches of n * B.
     pub fn streams(mut self, streams: bool) -> Self {
         (self.streams, self.part) = (streams, (0, 1));
@@ -275,7 +275,7 @@ impl BatchSource for Batches {
         self.streams
     }
 
-    fn share(&mut self, rank: usize, ranks: usize, first: &[Cursor]) -> Result<bool> {
+    fn shard(&mut self, rank: usize, ranks: usize, first: &[Cursor]) -> Result<bool> {
         if !self.streams {
             return Ok(false);
         }

@@ -14,13 +14,15 @@ pub struct Issue {
     returned: Vec<Cursor>,
     /// Given out, and not back or used.
     out: Vec<Cursor>,
+    /// The source had no more.
+    ended: bool,
 }
 
 impl Issue {
     /// Goes on from `cursor`, with the batches at `returned` before that.
     pub fn new(cursor: Cursor, mut returned: Vec<Cursor>) -> Self {
         returned.sort_unstable_by(|a, b| b.cmp(a));
-        Self { cursor, returned, out: Vec::new() }
+        Self { cursor, returned, ..Self::default() }
     }
 
     /// The place of the next batch, for one who trains on it; `None` when the data has ended, but
@@ -36,7 +38,8 @@ impl Issue {
         if source.cursor() != self.cursor {
             source.seek(self.cursor)?;
         }
-        if source.skip(1)? == 0 {
+        self.ended = source.skip(1)? == 0;
+        if self.ended {
             return Ok(None);
         }
         let given = std::mem::replace(&mut self.cursor, source.cursor());
@@ -44,20 +47,32 @@ impl Issue {
         Ok(Some(given))
     }
 
+    /// That the batch at `cursor` is out.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where it is not.
+    pub fn check_out(&self, cursor: Cursor) -> Result<()> {
+        self.find(cursor).map(|_| ())
+    }
+
+    fn find(&self, cursor: Cursor) -> Result<usize> {
+        self.out.iter().position(|&out| out == cursor).ok_or_else(|| {
+            let Cursor { epoch, row } = cursor;
+            let message = format!(
+                "the batch at row {row} of epoch {epoch} is not out, {} others are; a rank answers \
+                 once for the batch that it was given last",
+                self.out.len()
+            );
+            Error::argument("cursor", message)
+        })
+    }
+
     /// The weights have moved by the batch at `cursor`.
     ///
     /// # Errors
     /// [`Error::Argument`] where it is not out.
     pub fn used(&mut self, cursor: Cursor) -> Result<()> {
-        let at = self.out.iter().position(|&out| out == cursor).ok_or_else(|| {
-            let Cursor { epoch, row } = cursor;
-            let message = format!(
-                "no rank has the batch at row {row} of epoch {epoch}, {} others are out; each \
-                 answers for the batch that it was given last",
-                self.out.len()
-            );
-            Error::argument("cursor", message)
-        })?;
+        let at = self.find(cursor)?;
         self.out.swap_remove(at);
         Ok(())
     }
@@ -76,6 +91,11 @@ impl Issue {
     /// Place of the first batch that has never been given out.
     pub fn cursor(&self) -> Cursor {
         self.cursor
+    }
+
+    /// Whether the last answer was that the data has ended, and no batch has come back since.
+    pub fn is_exhausted(&self) -> bool {
+        self.ended && self.returned.is_empty()
     }
 
     /// Batches that are out.

@@ -1,5 +1,5 @@
 //! Batches made ahead by a thread.
-use super::{Batch, BatchSource, Cursor, Schema, Share, Task};
+use super::{Batch, BatchSource, Cursor, Schema, Shard, Task};
 use crate::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -25,7 +25,7 @@ pub struct Prefetch<S: BatchSource + 'static> {
     first: Vec<Cursor>,
     ranks: usize,
     /// Locked by the worker as long as there is one.
-    source: Arc<Mutex<Share<S>>>,
+    source: Arc<Mutex<Shard<S>>>,
     worker: Option<Worker>,
 }
 
@@ -58,7 +58,7 @@ impl<S: BatchSource + 'static> Prefetch<S> {
             cursor: source.cursor(),
             first: Vec::new(),
             ranks: 1,
-            source: Arc::new(Mutex::new(Share::new(source))),
+            source: Arc::new(Mutex::new(Shard::new(source))),
             worker: None,
         }
     }
@@ -204,9 +204,9 @@ impl<S: BatchSource + 'static> BatchSource for Prefetch<S> {
         self.in_streams
     }
 
-    fn share(&mut self, rank: usize, ranks: usize, first: &[Cursor]) -> Result<bool> {
+    fn shard(&mut self, rank: usize, ranks: usize, first: &[Cursor]) -> Result<bool> {
         self.rewind()?;
-        lock(&self.source).share(rank, ranks, first)?;
+        lock(&self.source).shard(rank, ranks, first)?;
         (self.ranks, self.first) = (ranks, first.to_vec());
         Ok(true)
     }

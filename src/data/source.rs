@@ -110,12 +110,12 @@ pub trait BatchSource: Send {
     }
 
     /// From where it is gives what rank `rank` of `ranks` reads, and the batches at `first` before
-    /// all others, if it can do so by itself. Says whether it can; [`Share`](super::Share) does it
+    /// all others, if it can do so by itself. Says whether it can; [`Shard`](super::Shard) does it
     /// for sources that cannot, which is what they are without this method.
     ///
     /// # Errors
     /// [`Error::Argument`](crate::Error::Argument) where ranks cannot share this source so.
-    fn share(&mut self, _rank: usize, _ranks: usize, _first: &[Cursor]) -> Result<bool> {
+    fn shard(&mut self, _rank: usize, _ranks: usize, _first: &[Cursor]) -> Result<bool> {
         Ok(false)
     }
 }
@@ -171,8 +171,8 @@ macro_rules! passes_on {
                 (**self).in_streams()
             }
 
-            fn share(&mut self, rank: usize, ranks: usize, first: &[Cursor]) -> Result<bool> {
-                (**self).share(rank, ranks, first)
+            fn shard(&mut self, rank: usize, ranks: usize, first: &[Cursor]) -> Result<bool> {
+                (**self).shard(rank, ranks, first)
             }
         }
     )*};

@@ -1,6 +1,6 @@
 //! What a step computes: network, optimizer with what belongs to it, and where the batches come
 //! from.
-use crate::data::{BatchSource, Share};
+use crate::data::{BatchSource, Shard};
 use crate::gpu::Gpu;
 use crate::nn::{Input, Model, Network};
 use crate::optim::Training;
@@ -13,7 +13,7 @@ pub struct TrainOp<'a> {
     pub(super) gpu: Gpu,
     pub(super) network: Network,
     pub(super) training: Training,
-    pub(super) batches: Share<Box<dyn BatchSource + 'a>>,
+    pub(super) batches: Shard<Box<dyn BatchSource + 'a>>,
     pub(super) seed: u64,
     pub(super) accumulates: bool,
 }
@@ -59,7 +59,7 @@ impl<'a> TrainOp<'a> {
             return Err(Error::shape(&network.name, message));
         }
         let batches: Box<dyn BatchSource + 'a> = Box::new(batches);
-        let (gpu, batches, accumulates) = (gpu.clone(), Share::new(batches), false);
+        let (gpu, batches, accumulates) = (gpu.clone(), Shard::new(batches), false);
         Ok(Self { gpu, network, training, batches, seed, accumulates })
     }
 

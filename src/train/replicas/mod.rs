@@ -1,4 +1,5 @@
 //! What a run does when several ranks train together.
+pub mod aggregate;
 pub mod agree;
 pub mod cards;
 mod group;

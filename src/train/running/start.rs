@@ -121,7 +121,7 @@ impl Supervisor<'_> {
         if returned.is_empty() {
             return Ok(());
         }
-        batches.share(batches.rank(), batches.ranks(), returned).map(|_| ())
+        batches.shard(batches.rank(), batches.ranks(), returned).map(|_| ())
     }
 
     /// A checkpoint of another model or seed would not continue the run that it began.

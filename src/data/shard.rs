@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// call. A source in streams, whose batches go on from each other, has n times as many, of which
 /// each rank has a part; so its cursors are for n times as many rows.
 #[derive(Debug)]
-pub struct Share<S> {
+pub struct Shard<S> {
     source: S,
     rank: usize,
     ranks: usize,
@@ -20,8 +20,8 @@ pub struct Share<S> {
     by_itself: bool,
 }
 
-impl<S: BatchSource> Share<S> {
-    /// All of `source`, from where it is, until [`share`](BatchSource::share) says otherwise.
+impl<S: BatchSource> Shard<S> {
+    /// All of `source`, from where it is, until [`shard`](BatchSource::shard) says otherwise.
     pub fn new(source: S) -> Self {
         Self { source, rank: 0, ranks: 1, first: Vec::new(), by_itself: false }
     }
@@ -44,7 +44,7 @@ impl<S: BatchSource> Share<S> {
     /// To where the batches at `first` and then those from `cursor` on come.
     pub(super) fn go_back(&mut self, cursor: Cursor, first: &[Cursor]) -> Result<()> {
         self.seek(cursor)?;
-        self.share(self.rank, self.ranks, first).map(|_| ())
+        self.shard(self.rank, self.ranks, first).map(|_| ())
     }
 
     /// The rank's batch of the next `ranks` ones, all of which are passed.
@@ -79,7 +79,7 @@ impl<S: BatchSource> Share<S> {
     }
 }
 
-impl<S: BatchSource> BatchSource for Share<S> {
+impl<S: BatchSource> BatchSource for Shard<S> {
     fn name(&self) -> &str {
         self.source.name()
     }
@@ -151,12 +151,12 @@ impl<S: BatchSource> BatchSource for Share<S> {
         self.source.in_streams()
     }
 
-    fn share(&mut self, rank: usize, ranks: usize, first: &[Cursor]) -> Result<bool> {
+    fn shard(&mut self, rank: usize, ranks: usize, first: &[Cursor]) -> Result<bool> {
         if rank >= ranks {
             let message = format!("{rank} must be below the number of ranks, {ranks}");
             return Err(Error::argument("rank", message));
         }
-        let by_itself = self.source.share(rank, ranks, first)?;
+        let by_itself = self.source.shard(rank, ranks, first)?;
         if !by_itself && ranks > 1 && self.in_streams() {
             return Err(Error::argument("batches", in_streams(self.name(), ranks)));
         }
@@ -175,6 +175,6 @@ impl<S: BatchSource> BatchSource for Share<S> {
 fn in_streams(name: &str, ranks: usize) -> String {
     format!(
         "the rows of {name} go on from batch to batch, so {ranks} ranks cannot take turns; \
-         give each a part of the rows (BatchSource::share), or train on one"
+         give each a part of the rows (BatchSource::shard), or train on one"
     )
 }
