@@ -89,8 +89,13 @@ impl Gradients {
 
     /// Number of values in each bucket.
     pub fn lengths(&self) -> Vec<usize> {
-        let len = |b: &Bucket| b.pieces.iter().map(|p| p.words.words as usize).sum();
-        self.buckets.iter().map(len).collect()
+        self.buckets.iter().map(Bucket::len).collect()
+    }
+}
+
+impl Bucket {
+    fn len(&self) -> usize {
+        self.pieces.iter().map(|p| p.words.words as usize).sum()
     }
 }
 
@@ -246,12 +251,12 @@ impl Session {
         bucket: usize,
         values: Vec<f32>,
     ) -> Result<()> {
-        let len = gradients.lengths()[bucket];
+        let bucket = &mut gradients.buckets[bucket];
+        let len = bucket.len();
         if values.len() != len {
             let message = format!("{} values for a bucket of {len}", values.len());
             return Err(Error::shape("gradients", message));
         }
-        let bucket = &mut gradients.buckets[bucket];
         let mut rest = values.as_slice();
         for &Piece { words: Words { slot, first, words }, twin, .. } in &bucket.pieces {
             let (here, after) = rest.split_at(words as usize);

@@ -14,6 +14,8 @@ pub use record::event::{Event, StepEvent};
 pub use record::summary::SummaryFn;
 pub use record::{histogram, summary, timeline};
 pub use replicas::{Carried, SyncReplicas};
+#[doc(hidden)]
+pub use replicas::{Exchange, Header};
 pub use running::{End, TrainOutcome, train};
 pub use step_fn::{StepContext, StepReturn, TrainStepFn};
 pub use train_op::TrainOp;
