@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::guard::guarded;
+use super::replicas::share;
 use crate::data::{Batch, BatchSource};
 use crate::kernels::Step;
 use crate::session::Session;
@@ -109,8 +110,7 @@ impl StepContext<'_> {
             }
             accumulated => accumulated.map_or(0, |(_, rows)| rows),
         };
-        let share = |rows: usize| rows as f32 / (before + rows) as f32;
-        if self.next_batch(objective, share)? {
+        if self.next_batch(objective, |rows| share(rows, before))? {
             self.session.record_accumulate(objective)?;
             self.accumulated = Some((objective, before + self.batches.batch.rows));
         }
