@@ -1,5 +1,6 @@
 //! The ranks of a run, and how one that fails tells the others.
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::comm::Comm;
 use crate::{Error, Result};
@@ -9,18 +10,24 @@ use crate::{Error, Result};
 #[derive(Debug, Clone)]
 pub(in crate::train) struct Group {
     comm: Arc<dyn Comm>,
+    /// Gradients are on their way: the others wait for these, not for what is gathered.
+    exchanges: Arc<AtomicBool>,
 }
 
 /// What begins a contribution.
 const GOES_ON: u8 = 0;
 const FAILED: u8 = 1;
 
+/// Exit codes of a job that a rank ends.
+const FAILED_CODE: i32 = 2;
+const DEVICE_LOST: i32 = 72;
+
 /// Rank of the chief.
 pub(in crate::train) const CHIEF: usize = 0;
 
 impl Group {
     pub(in crate::train) fn new(comm: Arc<dyn Comm>) -> Self {
-        Self { comm }
+        Self { comm, exchanges: Arc::default() }
     }
 
     pub(in crate::train) fn comm(&self) -> &Arc<dyn Comm> {
@@ -56,15 +63,36 @@ impl Group {
         Ok(all.into_iter().nth(CHIEF).unwrap_or_default())
     }
 
+    /// From here to [`leave_exchange`](Self::leave_exchange) a rank that fails ends the job.
+    pub(in crate::train) fn enter_exchange(&self) {
+        self.exchanges.store(true, Ordering::Relaxed);
+    }
+
+    pub(in crate::train) fn leave_exchange(&self) {
+        self.exchanges.store(false, Ordering::Relaxed);
+    }
+
     /// Tells the others that this rank fails: their next gathering is an error. One that has heard
     /// it from another tells nobody.
     pub(in crate::train) fn fail(&self, error: &Error) {
         if matches!(error, Error::Peer { .. }) {
             return;
         }
+        if self.exchanges.load(Ordering::Relaxed) {
+            self.comm.abort(exit_code(error), &error.to_string());
+            return;
+        }
         let text = [&[FAILED], error.to_string().as_bytes()].concat();
         // Nobody listens any more where this fails too.
         self.comm.all_gather_bytes(&text).ok();
+    }
+}
+
+/// The exit code of a job that `error` ends.
+fn exit_code(error: &Error) -> i32 {
+    match error {
+        Error::DeviceLost(_) => DEVICE_LOST,
+        _ => FAILED_CODE,
     }
 }
 

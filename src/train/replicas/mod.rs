@@ -7,6 +7,7 @@ mod exchange;
 mod fold;
 mod group;
 mod header;
+mod in_step;
 mod options;
 mod watchdog;
 
@@ -14,5 +15,6 @@ pub use exchange::Exchange;
 pub(super) use fold::share;
 pub(in crate::train) use group::{CHIEF, Group};
 pub use header::Header;
+pub(in crate::train) use in_step::InStep;
 pub use options::{Carried, SyncReplicas};
 pub use watchdog::{Pause, WATCHDOG_CODE, Watchdog};

@@ -30,6 +30,9 @@ pub(super) fn reach(
     group: Option<&Group>,
 ) -> Result<MaskUpdateOp> {
     options.validate(logdir)?;
+    // Gradients are taken out and put back between the halves of a step.
+    train_op.accumulates |= group.is_some();
+    train_op.exchanges = group.is_some();
     let network = &train_op.network;
     let mask_update_op = mask_update_op.resolve(&network.graph, network.batch())?;
     train_op.plans(&mask_update_op, logdir.is_some())?;
@@ -49,7 +52,7 @@ fn items(
     mask_update_op: &MaskUpdateOp,
     options: &TrainOptions<'_>,
 ) -> Result<Vec<Item>> {
-    let TrainOp { gpu, network, training, batches, seed, accumulates } = train_op;
+    let TrainOp { gpu, network, training, batches, seed, accumulates, .. } = train_op;
     let limit = |limit: Option<u64>| limit.map_or("none".to_owned(), |n| n.to_string());
     let spec = mask_update_op.spec().map_or("none".to_owned(), ToString::to_string);
     let sync = options.sync_optimizer.as_ref();

@@ -12,7 +12,7 @@ use crate::train::options::{Summaries, TrainOptions};
 use crate::train::record::event::{Event, StepEvent};
 use crate::train::record::scalars::Scalars;
 use crate::train::record::summary::SummaryWriter;
-use crate::train::replicas::Group;
+use crate::train::replicas::{Group, InStep, Watchdog};
 use crate::train::train_op::TrainOp;
 use crate::{Error, Result};
 
@@ -22,6 +22,7 @@ pub(super) struct Supervisor<'a> {
     pub(super) options: TrainOptions<'a>,
     /// Where gradients are exchanged.
     pub(super) group: Option<Group>,
+    pub(super) watchdog: Watchdog,
     pub(super) scalars: Option<Scalars<'a>>,
     /// Dropped after what writes into it.
     pub(super) logdir: Option<Logdir>,
@@ -47,6 +48,10 @@ impl<'a> Supervisor<'a> {
         mut options: TrainOptions<'a>,
         group: Option<Group>,
     ) -> Result<Self> {
+        let watchdog = match &group {
+            Some(group) => Watchdog::new(group.comm(), options.watchdog)?,
+            None => Watchdog::default(),
+        };
         // Files are the chief's alone.
         let is_chief = group.as_ref().is_none_or(Group::is_chief);
         let given = logdir.filter(|_| is_chief);
@@ -63,12 +68,16 @@ impl<'a> Supervisor<'a> {
         let name = mask_update_op.spec().map_or("model_pruning", |s| s.name.as_str());
         let own = options.summary_op.take();
         let scalars = writer.map(|writer| Scalars::new(writer, own, name));
+        if let Some(group) = &group {
+            train_op.batches.shard(group.rank(), group.size(), &[])?;
+        }
         let first_batch = train_op.batches.cursor();
         Ok(Self {
             train_op,
             mask_update_op,
             options,
             group,
+            watchdog,
             scalars,
             logdir,
             first_batch,
@@ -106,6 +115,14 @@ impl<'a> Supervisor<'a> {
             }
         }
         Err(error)
+    }
+
+    /// How this rank meets the others before each update, where they train in step.
+    pub(super) fn in_step(&self) -> Result<Option<InStep>> {
+        match (&self.group, &self.options.sync_optimizer) {
+            (Some(group), Some(sync)) => InStep::new(group, sync).map(Some),
+            _ => Ok(None),
+        }
     }
 
     pub(super) fn outcome(self, finished: Finished) -> TrainOutcome {
