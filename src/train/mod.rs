@@ -13,7 +13,7 @@ pub use recipe::{Difference, Recipe};
 pub use record::event::{Event, StepEvent};
 pub use record::summary::SummaryFn;
 pub use record::{histogram, summary, timeline};
-pub use replicas::{Carried, SyncReplicas, aggregate};
+pub use replicas::{Carried, SyncReplicas, aggregate, token};
 pub use running::{End, TrainOutcome, train};
 pub use step_fn::{StepContext, StepReturn, TrainStepFn};
 pub use train_op::TrainOp;

@@ -1,5 +1,6 @@
 //! What a run does when several ranks train together.
 pub mod aggregate;
 mod options;
+pub mod token;
 
 pub use options::{Carried, SyncReplicas};
