@@ -1,6 +1,7 @@
 //! Floor 1: processes that train together, and how they talk.
 //!
 //! The engine is MPI; [`LocalComm`] is the same among threads of one process.
+mod host;
 mod local;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use crate::Result;
 
+pub use host::host_name;
 pub use local::LocalComm;
 
 /// Who takes a message. Each rank has one mailbox a lane.

@@ -1,6 +1,7 @@
 //! Floor 2: the device, kernels and replayable plans. Nothing here knows of training.
 mod adapter;
 mod cache;
+mod choice;
 mod cut;
 mod device;
 mod health;
@@ -22,7 +23,8 @@ mod unused;
 #[doc(hidden)]
 pub use bytemuck;
 
-pub use adapter::{AdapterKind, AdapterReport, GpuOptions, Limits, PowerPreference, adapters};
+pub use adapter::{AdapterKind, AdapterReport, GpuOptions, Limits, PowerPreference};
+pub use choice::{Which, adapters};
 pub use cut::Cut;
 pub use device::Gpu;
 pub use kernel::{

@@ -3,7 +3,8 @@ mod guard;
 mod options;
 mod recipe;
 mod record;
-mod replicas;
+#[doc(hidden)]
+pub mod replicas;
 mod running;
 mod step_fn;
 mod train_op;
@@ -15,7 +16,7 @@ pub use record::summary::SummaryFn;
 pub use record::{histogram, summary, timeline};
 pub use replicas::{Carried, SyncReplicas};
 #[doc(hidden)]
-pub use replicas::{Exchange, Header};
+pub use replicas::{Exchange, Header, aggregate};
 pub use running::{End, TrainOutcome, train};
 pub use step_fn::{StepContext, StepReturn, TrainStepFn};
 pub use train_op::TrainOp;

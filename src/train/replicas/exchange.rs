@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use super::fold::{fold, pack, share, unpack};
+use super::group;
 use super::header::Header;
 use crate::comm::Comm;
 use crate::{Error, Result};
@@ -34,7 +35,7 @@ pub struct Exchange {
 
 #[derive(Debug)]
 enum Job {
-    Begin { header: Header, last: bool },
+    Begin(Header),
     Give(usize, Vec<f32>),
     Keep(Vec<Option<Vec<u32>>>),
 }
@@ -89,17 +90,17 @@ impl Exchange {
         Ok(Self { rank, jobs, answers, headers, thread, state })
     }
 
-    /// Begins a round, the `last` of its step or not. With a failure in `header` this is the end on
-    /// every rank.
-    pub fn begin(&mut self, header: Header, last: bool) {
-        self.ask(Job::Begin { header, last });
+    /// Begins a round.
+    pub fn begin(&mut self, header: Header) {
+        self.ask(Job::Begin(header));
     }
 
     /// What every rank said of the round begun least lately whose headers have not been asked for;
     /// waits for them.
     ///
     /// # Errors
-    /// [`Error::Peer`] with the failure of the first rank that has one; of the comm, and of a panic
+    /// [`Error::Peer`] with the failure of the first rank that has one, and where ranks do not take
+    /// the same steps; of the comm, and of a panic
     /// in the thread.
     pub fn headers(&mut self) -> Result<Vec<Header>> {
         match self.headers.pop_front() {
@@ -185,7 +186,7 @@ impl Folding {
         while let Ok(job) = jobs.recv() {
             match job {
                 Job::Keep(kept) => self.kept = kept,
-                Job::Begin { header, last } => self.round(&header, last, jobs, answers)?,
+                Job::Begin(header) => self.round(header, jobs, answers)?,
                 Job::Give(bucket, _) => return Err(self.unasked(bucket)),
             }
         }
@@ -194,12 +195,11 @@ impl Folding {
 
     fn round(
         &mut self,
-        header: &Header,
-        last: bool,
+        header: Header,
         jobs: &Receiver<Job>,
         answers: &Sender<Result<Answer>>,
     ) -> Result<()> {
-        let headers = self.headers(header)?;
+        let (headers, last) = (self.headers(&header)?, header.last);
         let rows: Vec<usize> = headers.iter().map(|h| h.batch.rows).collect();
         let (here, all) = (header.batch.rows, rows.iter().sum::<usize>());
         // Whoever does not listen any more does not go on either.
@@ -231,16 +231,19 @@ impl Folding {
     }
 
     fn headers(&self, header: &Header) -> Result<Vec<Header>> {
-        let all = self.call(|comm| comm.all_gather_bytes(&header.to_bytes()))?;
-        let header = |(rank, bytes): (usize, &Vec<u8>)| match Header::from_bytes(bytes) {
-            Some(Header { failure: Some(message), .. }) => Err(Error::Peer { rank, message }),
-            Some(header) => Ok(header),
-            None => {
-                let message = format!("{} bytes are no header; another build?", bytes.len());
-                Err(Error::Peer { rank, message })
+        let all = self.call(|comm| group::gather(comm, &header.to_bytes()))?;
+        let read = |(rank, bytes): (usize, &Vec<u8>)| {
+            let error = |message| Error::Peer { rank, message };
+            let theirs = Header::from_bytes(bytes)
+                .ok_or_else(|| error(format!("{} bytes are no header", bytes.len())))?;
+            if theirs.last != header.last {
+                let message = "it takes other steps than this rank: a step function must take as \
+                               many batches on each";
+                return Err(error(message.to_owned()));
             }
+            Ok(theirs)
         };
-        all.iter().enumerate().map(header).collect()
+        all.iter().enumerate().map(read).collect()
     }
 
     /// Folds this rank's slice of `bucket`, of ranks with `rows`; in the last round `values` is

@@ -10,15 +10,17 @@ pub struct Header {
     pub batch: Measured,
     /// Whether it has been asked to stop.
     pub wants_stop: bool,
-    /// Why it cannot go on, for all to end.
-    pub failure: Option<String>,
+    /// Whether the round is the last of its step.
+    pub last: bool,
+    /// Whether its data has ended.
+    pub ended: bool,
     /// Seconds that its step before took without what it waited.
     pub compute_seconds: f64,
     /// Seconds that it waited for others in the step before.
     pub waiting_seconds: f64,
 }
 
-/// A header as it travels; the words of a failure follow.
+/// A header as it travels.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 struct Wire {
@@ -27,14 +29,16 @@ struct Wire {
     compute_seconds: f64,
     waiting_seconds: f64,
     loss: f32,
-    wants_stop: u16,
-    failed: u16,
+    wants_stop: u8,
+    last: u8,
+    ended: u8,
+    unused: u8,
 }
 
 impl Header {
     /// As it travels.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let &Self { batch, wants_stop, ref failure, compute_seconds, waiting_seconds } = self;
+        let &Self { batch, wants_stop, last, ended, compute_seconds, waiting_seconds } = self;
         let wire = Wire {
             rows: batch.rows as u64,
             metric: batch.metric,
@@ -42,17 +46,16 @@ impl Header {
             waiting_seconds,
             loss: batch.loss,
             wants_stop: wants_stop.into(),
-            failed: failure.is_some().into(),
+            last: last.into(),
+            ended: ended.into(),
+            unused: 0,
         };
-        let words = failure.as_deref().unwrap_or_default().as_bytes();
-        [bytemuck::bytes_of(&wire), words].concat()
+        bytemuck::bytes_of(&wire).to_vec()
     }
 
     /// Of what has travelled; `None` where that is no header.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (wire, words) = bytes.split_at_checked(size_of::<Wire>())?;
-        let wire: Wire = bytemuck::pod_read_unaligned(wire);
-        let failure = (wire.failed != 0).then(|| String::from_utf8_lossy(words).into_owned());
+        let wire: Wire = bytemuck::try_pod_read_unaligned(bytes).ok()?;
         Some(Self {
             batch: Measured {
                 rows: usize::try_from(wire.rows).ok()?,
@@ -60,7 +63,8 @@ impl Header {
                 metric: wire.metric,
             },
             wants_stop: wire.wants_stop != 0,
-            failure,
+            last: wire.last != 0,
+            ended: wire.ended != 0,
             compute_seconds: wire.compute_seconds,
             waiting_seconds: wire.waiting_seconds,
         })
