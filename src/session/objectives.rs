@@ -34,6 +34,16 @@ impl Session {
         self.record(phase, true)
     }
 
+    /// Records the update by means that others than this session's batches have made, as the step
+    /// that makes `global_step`: no batch need have been fed for it.
+    pub(crate) fn record_mean(&mut self, objective: usize, global_step: u64) -> Result<()> {
+        // What is recorded reads the scalars of the batch before.
+        self.flush()?;
+        let scalars = self.scalars(global_step, 0);
+        self.program.upload(&self.gpu, self.inputs.step, &[scalars]);
+        self.record_apply(objective)
+    }
+
     /// The phases of an update in two.
     ///
     /// # Errors
