@@ -14,6 +14,7 @@ mod paths;
 mod planner;
 mod plans;
 mod pruning;
+mod ranks;
 mod replace;
 mod settings;
 mod shaders;
