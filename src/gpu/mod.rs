@@ -13,6 +13,7 @@ mod planner;
 mod program;
 mod readback;
 mod scopes;
+mod staging;
 mod target;
 mod timestamps;
 mod trusted;
@@ -36,6 +37,7 @@ pub use plan::{Phase, PlanBuilder};
 pub use planner::Memory;
 pub use program::{Encoder, Program};
 pub use readback::{ReadbackRing, Ticket};
+pub(crate) use staging::{Aside, Staging, Words};
 pub use target::{Choices, Precision, Target};
 #[doc(hidden)]
 pub use timestamps::unwrapped;

@@ -2,6 +2,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::group;
 use crate::comm::Comm;
 use crate::error::Ranks;
 use crate::{Error, Result};
@@ -11,19 +12,6 @@ pub type Item = (String, String);
 
 /// Most characters of a value in a message.
 const SHOWN: usize = 60;
-
-/// Gives `mine` where no rank has failed in what all of them have just done.
-///
-/// # Errors
-/// This rank's own; [`Error::Peer`] with that of the first other one that has one.
-pub fn all_well<T>(comm: &dyn Comm, mine: Result<T>) -> Result<T> {
-    let all: Vec<Option<String>> = gather(comm, &mine.as_ref().err().map(ToString::to_string))?;
-    let mine = mine?;
-    match (0..).zip(all).find_map(|(rank, failure)| Some((rank, failure?))) {
-        Some((rank, message)) => Err(Error::Peer { rank, message }),
-        None => Ok(mine),
-    }
-}
 
 /// Compares `mine` with what the other ranks have, in its order.
 ///
@@ -109,7 +97,7 @@ pub(super) fn gather<T: Serialize, A: DeserializeOwned>(
     comm: &dyn Comm,
     mine: &T,
 ) -> Result<Vec<A>> {
-    let all = comm.all_gather_bytes(&serde_json::to_vec(mine).unwrap_or_default())?;
+    let all = group::gather(comm, &serde_json::to_vec(mine).unwrap_or_default())?;
     let read = |(rank, bytes): (usize, &Vec<u8>)| {
         serde_json::from_slice(bytes).map_err(|e| {
             let message = format!("what rank {rank} says of itself cannot be read: {e}");

@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(1);
 ///
 /// Time in which this process was stopped as a whole does not count, nor does time in a
 /// [`pause`](Self::pause).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Watchdog(Option<(Arc<Shared>, JoinHandle<()>)>);
 
 #[derive(Debug)]

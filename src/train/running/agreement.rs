@@ -2,15 +2,17 @@
 use std::path::Path;
 
 use serde::Serialize;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::Result;
+use crate::data::{Batch, BatchSource};
 use crate::gpu::Target;
 use crate::prune::MaskUpdateOp;
 use crate::session::Plans;
+use crate::train::guard::guarded;
 use crate::train::options::TrainOptions;
 use crate::train::replicas::agree::Item;
-use crate::train::replicas::{agree, cards};
+use crate::train::replicas::{Group, agree, cards};
 use crate::train::train_op::TrainOp;
 
 /// Checks the options and the plan of a run before it leaves a trace; where several ranks train
@@ -21,23 +23,27 @@ use crate::train::train_op::TrainOp;
 /// What this rank cannot do. On every rank alike: [`Error::Argument`](crate::Error::Argument) with
 /// what is not the same; [`Error::Peer`](crate::Error::Peer) where another rank cannot begin.
 pub(super) fn reach(
-    train_op: &TrainOp<'_>,
+    train_op: &mut TrainOp<'_>,
     logdir: Option<&Path>,
     mask_update_op: MaskUpdateOp,
     options: &TrainOptions<'_>,
+    group: Option<&Group>,
 ) -> Result<MaskUpdateOp> {
-    let prepare = || {
-        options.validate(logdir)?;
-        let network = &train_op.network;
-        let mask_update_op = mask_update_op.resolve(&network.graph, network.batch())?;
-        train_op.plans(&mask_update_op, logdir.is_some())?;
-        Ok(mask_update_op)
-    };
-    let Some(comm) = options.comm.as_deref() else { return prepare() };
-    let prepared = prepare().and_then(|op| items(train_op, &op, options).map(|items| (op, items)));
-    let (mask_update_op, items) = agree::all_well(comm, prepared)?;
-    agree::compare(comm, &items)?;
-    cards::compare(comm, train_op.gpu.report(), options.share_adapter)?;
+    options.validate(logdir)?;
+    // Gradients are taken out and put back between the halves of a step.
+    train_op.accumulates |= group.is_some();
+    train_op.exchanges = group.is_some();
+    let network = &train_op.network;
+    let mask_update_op = mask_update_op.resolve(&network.graph, network.batch())?;
+    train_op.plans(&mask_update_op, logdir.is_some())?;
+    if let Some(group) = group {
+        let comm = &**group.comm();
+        let first = first_rows(train_op)?;
+        let mut items = items(train_op, &mask_update_op, options)?;
+        items.push(("first_rows".to_owned(), first));
+        agree::compare(comm, &items)?;
+        cards::compare(comm, train_op.gpu.report(), options.share_adapter)?;
+    }
     Ok(mask_update_op)
 }
 
@@ -46,7 +52,7 @@ fn items(
     mask_update_op: &MaskUpdateOp,
     options: &TrainOptions<'_>,
 ) -> Result<Vec<Item>> {
-    let TrainOp { gpu, network, training, batches, seed, accumulates } = train_op;
+    let TrainOp { gpu, network, training, batches, seed, accumulates, .. } = train_op;
     let limit = |limit: Option<u64>| limit.map_or("none".to_owned(), |n| n.to_string());
     let spec = mask_update_op.spec().map_or("none".to_owned(), ToString::to_string);
     let sync = options.sync_optimizer.as_ref();
@@ -63,6 +69,7 @@ fn items(
         ("training", json(training)),
         ("pruning", spec),
         ("sync_optimizer", sync.map_or("none".to_owned(), |sync| format!("{sync:?}"))),
+        ("max_staleness", limit(options.max_staleness)),
         ("startup_delay_steps", options.startup_delay_steps.to_string()),
         ("share_adapter", options.share_adapter.to_string()),
         ("train_step_fn", options.train_step_fn.is_some().to_string()),
@@ -76,6 +83,22 @@ fn items(
         }),
     ]);
     Ok(items.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(own).collect())
+}
+
+/// Of the first batch, which tells other orders of the same rows, and sources that say nothing of
+/// theirs.
+fn first_rows(train_op: &mut TrainOp<'_>) -> Result<String> {
+    let batches = &mut train_op.batches;
+    let (at, mut batch) = (batches.cursor(), Batch::default());
+    guarded("batches", || batches.next_batch(&mut batch))?;
+    batches.seek(at)?;
+    let Batch { features, labels, targets, rows, .. } = &batch;
+    let mut hash = Xxh3Default::new();
+    hash.update(bytemuck::cast_slice(features));
+    hash.update(bytemuck::cast_slice(labels));
+    hash.update(bytemuck::cast_slice(targets));
+    hash.update(&(*rows as u64).to_le_bytes());
+    Ok(format!("{:016x}", hash.digest()))
 }
 
 fn json(value: &impl Serialize) -> String {

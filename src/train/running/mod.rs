@@ -14,11 +14,15 @@ use std::path::Path;
 pub use outcome::{End, TrainOutcome};
 
 use super::options::TrainOptions;
+use super::replicas::Group;
 use super::train_op::TrainOp;
 use crate::Result;
 use crate::prune::MaskUpdateOp;
 use run::Run;
 use supervisor::Supervisor;
+
+/// Exit code of a job of which a rank panicked.
+const PANICKED: i32 = 70;
 
 /// Trains until a limit, updating the masks after every step that is due, in the same submission.
 ///
@@ -40,11 +44,40 @@ pub fn train(
     mask_update_op: MaskUpdateOp,
     options: TrainOptions<'_>,
 ) -> Result<TrainOutcome> {
-    let mut supervisor = Supervisor::open(train_op, logdir, mask_update_op, options)?;
+    let Some(group) = options.group() else {
+        return run(train_op, logdir, mask_update_op, options, None);
+    };
+    let _ends = EndsOthers(&group);
+    let outcome = run(train_op, logdir, mask_update_op, options, Some(group.clone()));
+    if let Err(error) = &outcome {
+        group.fail(error);
+    }
+    outcome
+}
+
+fn run(
+    train_op: TrainOp<'_>,
+    logdir: Option<&Path>,
+    mask_update_op: MaskUpdateOp,
+    options: TrainOptions<'_>,
+    group: Option<Group>,
+) -> Result<TrainOutcome> {
+    let mut supervisor = Supervisor::open(train_op, logdir, mask_update_op, options, group)?;
     loop {
         match Run::start(&mut supervisor).and_then(Run::complete) {
             Ok(finished) => return Ok(supervisor.outcome(finished)),
             Err(error) => supervisor.retry(error)?,
+        }
+    }
+}
+
+/// Ends the other ranks when this one panics: they would wait for it for ever.
+struct EndsOthers<'a>(&'a Group);
+
+impl Drop for EndsOthers<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.comm().abort(PANICKED, "it panicked");
         }
     }
 }
