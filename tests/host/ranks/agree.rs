@@ -1,6 +1,6 @@
 //! Ranks that are about to do different things, or have come to different values.
 use secateur::Error;
-use secateur::train::replicas::agree::{all_well, checksums, compare};
+use secateur::train::replicas::agree::{checksums, compare};
 
 use super::ranks;
 
@@ -54,20 +54,6 @@ fn long_values_are_shown_where_they_differ() {
     let error = refused(&all);
     assert!(error.contains("...é") && error.contains("éleftz"), "{error}");
     assert!(error.contains("érightz") && error.len() < 450, "{} {error}", error.len());
-}
-
-#[test]
-fn a_rank_that_cannot_begin_is_known_to_all() {
-    let said = ranks(3, |comm| {
-        let mine = match comm.rank() {
-            1 => Err(Error::argument("batch", "0 must be 1 or more")),
-            rank => Ok(rank),
-        };
-        all_well(&*comm, mine).map_err(|e| e.to_string())
-    });
-    let other = Err("rank 1 ended the job: `batch`: 0 must be 1 or more".to_owned());
-    assert_eq!(said, [other.clone(), Err("`batch`: 0 must be 1 or more".to_owned()), other]);
-    assert_eq!(ranks(2, |comm| all_well(&*comm, Ok(comm.rank())).unwrap()), [0, 1]);
 }
 
 #[test]
