@@ -227,6 +227,17 @@ pub enum Error {
         /// Ranks with another value than the chief, ascending.
         ranks: Vec<usize>,
     },
+    /// What another rank has sent is no message of this job.
+    #[error(
+        "a message of rank {from} {message}; start every rank with the same build of the program, \
+         on machines of one kind"
+    )]
+    Message {
+        /// The rank.
+        from: usize,
+        /// What is wrong with it, with both numbers.
+        message: String,
+    },
     /// A loss or a tensor is NaN or infinite.
     #[error(
         "global step {step}: {tensor} is not finite; lower the learning rate or look at the data \

@@ -16,7 +16,7 @@ pub use record::summary::SummaryFn;
 pub use record::{histogram, summary, timeline};
 pub use replicas::{Carried, SyncReplicas};
 #[doc(hidden)]
-pub use replicas::{Exchange, Header, aggregate};
+pub use replicas::{Exchange, Header, aggregate, token};
 pub use running::{End, TrainOutcome, train};
 pub use step_fn::{StepContext, StepReturn, TrainStepFn};
 pub use train_op::TrainOp;

@@ -117,9 +117,6 @@ steps! {
         /// With several ranks, whether those of one machine may compute on the same GPU. Software
         /// adapters are shared without that.
         pub share_adapter: bool,
-        /// With several ranks, what they must have in common besides what every run compares, by
-        /// name: the hash of a program, say. A difference is an error on every rank.
-        pub agree_on: Vec<(String, String)>,
         /// With several ranks, the longest time without a step before the job is ended: a rank that
         /// hangs says nothing. A job whose steps take longer than a twentieth of it is given 20
         /// steps; `None` waits for ever.
@@ -161,7 +158,6 @@ impl Default for TrainOptions<'_> {
             startup_delay_steps: 0,
             max_staleness: None,
             share_adapter: false,
-            agree_on: Vec::new(),
             watchdog: Some(Duration::from_secs(60)),
             on_event: None,
         }

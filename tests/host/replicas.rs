@@ -246,6 +246,10 @@ fn gradients_out_of_their_turn_are_an_error() {
 struct Broken;
 
 impl Comm for Broken {
+    fn engine(&self) -> &str {
+        "broken"
+    }
+
     fn rank(&self) -> usize {
         0
     }

@@ -2,17 +2,9 @@
 //! training. Who computes them and what they weigh is no matter here.
 use std::collections::BTreeMap;
 
-use crate::data::{BatchSource, Cursor, Issue};
+use super::token::Token;
+use crate::data::{BatchSource, Issue};
 use crate::{Error, Result};
-
-/// What a rank is to compute a gradient for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Token {
-    /// Global step of the weights that it is computed with.
-    pub step: u64,
-    /// Its batch.
-    pub cursor: Cursor,
-}
 
 /// A gradient that a rank has computed.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,6 +9,7 @@ mod group;
 mod header;
 mod in_step;
 mod options;
+pub mod token;
 mod watchdog;
 
 pub use exchange::Exchange;

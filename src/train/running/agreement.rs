@@ -57,7 +57,6 @@ fn items(
     let spec = mask_update_op.spec().map_or("none".to_owned(), ToString::to_string);
     let sync = options.sync_optimizer.as_ref();
     let mut items = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
-    let own = options.agree_on.iter().cloned();
     items.extend([
         ("network", network.name.clone()),
         ("batch_size", batches.batch_size().to_string()),
@@ -82,7 +81,7 @@ fn items(
             format!("{:016x}", xxh3_64(plans.plan.to_string().as_bytes()))
         }),
     ]);
-    Ok(items.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(own).collect())
+    Ok(items.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 /// Of the first batch, which tells other orders of the same rows, and sources that say nothing of

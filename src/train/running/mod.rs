@@ -17,12 +17,10 @@ use super::options::TrainOptions;
 use super::replicas::Group;
 use super::train_op::TrainOp;
 use crate::Result;
+use crate::comm::EXIT_PANIC;
 use crate::prune::MaskUpdateOp;
 use run::Run;
 use supervisor::Supervisor;
-
-/// Exit code of a job of which a rank panicked.
-const PANICKED: i32 = 70;
 
 /// Trains until a limit, updating the masks after every step that is due, in the same submission.
 ///
@@ -77,7 +75,7 @@ struct EndsOthers<'a>(&'a Group);
 impl Drop for EndsOthers<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.comm().abort(PANICKED, "it panicked");
+            self.0.comm().abort(EXIT_PANIC, "it panicked");
         }
     }
 }

@@ -103,7 +103,7 @@ fn ranks_must_agree() {
     let other_batch = |rank| Batches::new(blobs(), 16 - rank, Some(SEED)).unwrap();
     let other_rows = |rank| {
         let rows: Vec<f32> = (0..52 * 6).map(|i| (i * (rank + 3) % 17) as f32).collect();
-        let answers = Answers::classes((0..52_u8).map(|i| i % 3), 3);
+        let answers = Answers::classes((0..52u32).map(|i| i % 3), 3);
         let data = Dataset::new("rows", &[6], rows, answers.clone()).unwrap();
         Batches::new(Arc::new(data), 16, Some(SEED)).unwrap()
     };
