@@ -183,6 +183,7 @@ fn in_buckets(pieces: &[(Piece, usize)], most: u32) -> Vec<Planned> {
     all
 }
 
+#[doc(hidden)]
 impl Session {
     /// Submits the gradient of the batch fed last, whose share in the means must be 1: each bucket
     /// can be taken as soon as it is there. `first` says that it is the first of its step.
