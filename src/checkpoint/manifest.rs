@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Deserializer, Serialize};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
-use crate::data::Schema;
+use crate::data::{Cursor, Schema};
 use crate::prune::PruningSpec;
 use crate::settings::steps;
 use crate::{Error, Result};
@@ -34,6 +34,9 @@ steps! {
         pub epoch: u64,
         /// Next row within the epoch.
         pub cursor: u64,
+        /// Batches before that one which were given out and not used: the next ones to train on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub returned: Vec<Cursor>,
         /// Global step of the last mask update, 0 before the first.
         pub last_mask_update_step: u64,
         /// What was trained, such as `mlp:300-100`.

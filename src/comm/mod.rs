@@ -2,6 +2,7 @@
 //!
 //! The engine is MPI (`MpiComm`, with the feature `mpi`); [`LocalComm`] is the same among threads
 //! of one process. [`connect`] finds the ranks that a launcher has started.
+mod host;
 mod launch;
 mod local;
 #[cfg(feature = "mpi")]
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use crate::{Error, Result};
 
+pub use host::host_name;
 pub use launch::{Launch, connect};
 pub use local::LocalComm;
 #[cfg(feature = "mpi")]

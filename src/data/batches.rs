@@ -13,8 +13,10 @@ pub struct Batches {
     streams: bool,
     drop_last: bool,
     epochs: Option<u64>,
+    /// Rank and number of ranks that share the rows of streams.
+    part: (usize, usize),
     epoch: u64,
-    /// Below [`Self::epoch_rows`], and in streams a multiple of the batch size.
+    /// Below [`Self::epoch_rows`], and in streams a multiple of the rows of all ranks.
     row: usize,
     /// An epoch and its order, where shuffled.
     order: Option<(u64, Vec<u32>)>,
@@ -47,6 +49,7 @@ impl Batches {
             streams: false,
             drop_last: false,
             epochs: None,
+            part: (0, 1),
             epoch: 0,
             row: 0,
             order: None,
@@ -66,8 +69,11 @@ impl Batches {
     /// streams of ceil(R / B) consecutive rows, and batch t has row t of each stream. The last
     /// streams may be shorter, or empty: later batches are partial then. With
     /// [`drop_last`](Self::drop_last) the streams have floor(R / B) rows, and the rest is left out.
+    ///
+    /// Where n ranks [`shard`](BatchSource::shard) them there are n * B streams, and rank r has
+    /// those from r * B on: together they read what one process reads in batches of n * B.
     pub fn streams(mut self, streams: bool) -> Self {
-        self.streams = streams;
+        (self.streams, self.part) = (streams, (0, 1));
         (self.epoch, self.row) = (0, 0);
         self
     }
@@ -77,19 +83,41 @@ impl Batches {
     /// # Errors
     /// [`Error::Argument`] when that leaves no batch, because `batch_size` exceeds the rows.
     pub fn drop_last(mut self, drop_last: bool) -> Result<Self> {
-        let rows = self.dataset.rows();
-        if drop_last && self.batch_size > rows {
+        self.drop_last = drop_last;
+        (self.epoch, self.row) = (0, 0);
+        self.check_rows()?;
+        Ok(self)
+    }
+
+    /// That no epoch is without a batch, and in streams no rank without a row in one.
+    fn check_rows(&self) -> Result<()> {
+        let (rows, name, (_, ranks)) = (self.dataset.rows(), self.dataset.name(), self.part);
+        let whole = self.whole();
+        let size = match ranks {
+            1 => format!("{}", self.batch_size),
+            _ => format!("{} on {ranks} ranks", self.batch_size),
+        };
+        if self.drop_last && whole > rows {
             let message = format!(
-                "{} exceeds the {rows} rows of {}, and partial batches are dropped; \
-                 make it at most {rows} or keep the last batch",
-                self.batch_size,
-                self.dataset.name()
+                "{size} exceeds the {rows} rows of {name}, and partial batches are dropped; \
+                 make it at most {} or keep the last batch",
+                rows / ranks
             );
             return Err(Error::argument("batch_size", message));
         }
-        self.drop_last = drop_last;
-        (self.epoch, self.row) = (0, 0);
-        Ok(self)
+        if !self.streams {
+            return Ok(());
+        }
+        // The last batch has as many rows as there are whole streams, the first ranks' first.
+        let last = rows / (self.epoch_rows() / whole);
+        if last.min(whole) <= whole - self.batch_size {
+            let message = format!(
+                "{size}: the last batch of the {rows} rows of {name} in {whole} streams has {last} \
+                 rows, and none for the last rank; make it smaller or drop that batch (drop_last)"
+            );
+            return Err(Error::argument("batch_size", message));
+        }
+        Ok(())
     }
 
     /// Ends after that many epochs; `None` goes on for ever.
@@ -100,12 +128,17 @@ impl Batches {
 
     /// Batches of an epoch, a partial one included.
     pub fn batches_per_epoch(&self) -> u64 {
-        self.epoch_rows().div_ceil(self.batch_size) as u64
+        self.epoch_rows().div_ceil(self.whole()) as u64
+    }
+
+    /// Rows that a batch takes from the data, those of other ranks included.
+    fn whole(&self) -> usize {
+        self.batch_size * self.part.1
     }
 
     /// Rows given in one epoch; in streams a partial batch counts as a whole one.
     fn epoch_rows(&self) -> usize {
-        let (rows, size) = (self.dataset.rows(), self.batch_size);
+        let (rows, size) = (self.dataset.rows(), self.whole());
         match (self.drop_last, self.streams) {
             (true, _) => rows - rows % size,
             (false, true) => rows.next_multiple_of(size),
@@ -118,7 +151,8 @@ impl Batches {
         let (rows, size) = (self.dataset.rows(), self.batch_size);
         let (first, step, end) = if self.streams {
             // Streams that have ended are the last ones: the rest is a prefix of the batch.
-            (self.row / size, self.epoch_rows() / size, rows)
+            let (of_stream, before) = (self.epoch_rows() / self.whole(), self.part.0 * size);
+            (self.row / self.whole() + before * of_stream, of_stream, rows)
         } else {
             (self.row, 1, self.epoch_rows())
         };
@@ -190,7 +224,7 @@ impl BatchSource for Batches {
         batch.labels[batch.rows * positions..].fill(0);
         batch.targets[batch.rows * targets..].fill(0.0);
 
-        let end = self.epoch_rows().min(self.row + self.batch_size);
+        let end = self.epoch_rows().min(self.row + self.whole());
         self.row = end;
         if end == self.epoch_rows() {
             (self.epoch, self.row) = (self.epoch.saturating_add(1), 0);
@@ -203,23 +237,73 @@ impl BatchSource for Batches {
     }
 
     fn seek(&mut self, cursor: Cursor) -> Result<()> {
-        let rows = self.epoch_rows();
+        let (rows, whole) = (self.epoch_rows(), self.whole());
         match usize::try_from(cursor.row) {
-            Ok(row) if row < rows && row.is_multiple_of(self.batch_size) => {
+            Ok(row) if row < rows && row.is_multiple_of(whole) => {
                 (self.epoch, self.row) = (cursor.epoch, row);
                 Ok(())
             }
             _ => Err(Error::argument(
                 "cursor",
                 format!(
-                    "row {} starts no batch of {} in the {rows} rows of an epoch of {}; \
+                    "row {} starts no batch of {whole} in the {rows} rows of an epoch of {}; \
                      use the data and the batch size of the run that it is from",
                     cursor.row,
-                    self.batch_size,
                     self.dataset.name()
                 ),
             )),
         }
+    }
+
+    fn skip(&mut self, batches: u64) -> Result<u64> {
+        let (whole, of_epoch) = (self.whole(), self.batches_per_epoch());
+        let begun = (self.row / whole) as u64;
+        let left = self.epochs.map_or(u64::MAX, |epochs| {
+            let epochs = epochs.saturating_sub(self.epoch);
+            epochs.saturating_mul(of_epoch).saturating_sub(begun)
+        });
+        let passed = batches.min(left);
+        let at = u128::from(begun) + u128::from(passed);
+        let (epochs, batch) = (at / u128::from(of_epoch), at % u128::from(of_epoch));
+        // Both are at most what they came from, which fits.
+        self.epoch = self.epoch.saturating_add(epochs as u64);
+        self.row = batch as usize * whole;
+        Ok(passed)
+    }
+
+    fn in_streams(&self) -> bool {
+        self.streams
+    }
+
+    fn shard(&mut self, rank: usize, ranks: usize, first: &[Cursor]) -> Result<bool> {
+        if !self.streams {
+            return Ok(false);
+        }
+        if !first.is_empty() {
+            let message = "rows of streams go on from batch to batch: none can come before others";
+            return Err(Error::argument("first", message));
+        }
+        let before = std::mem::replace(&mut self.part, (rank, ranks));
+        let (most, name) = (self.dataset.rows(), self.dataset.name());
+        let shared = match self.batch_size.checked_mul(ranks) {
+            Some(whole) if whole <= most => {
+                self.check_rows().and_then(|()| self.seek(self.cursor()))
+            }
+            _ if ranks == 1 => Ok(()),
+            _ => Err(Error::argument(
+                "batch_size",
+                format!(
+                    "{} on {ranks} ranks exceeds the {most} rows of {name} in streams; \
+                     make it at most {}",
+                    self.batch_size,
+                    most / ranks
+                ),
+            )),
+        };
+        if shared.is_err() {
+            self.part = before;
+        }
+        shared.map(|()| true)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Batches made ahead by a thread.
-use super::{Batch, BatchSource, Cursor, Schema, Task};
+use super::{Batch, BatchSource, Cursor, Schema, Shard, Task};
 use crate::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -17,11 +17,15 @@ pub struct Prefetch<S: BatchSource + 'static> {
     batch_size: usize,
     schema: Schema,
     fingerprint: Option<u64>,
+    in_streams: bool,
     depth: usize,
     /// After the batch last handed out; the source is ahead of it while there is a worker.
     cursor: Cursor,
+    /// Batches that then come before the one at the cursor.
+    first: Vec<Cursor>,
+    ranks: usize,
     /// Locked by the worker as long as there is one.
-    source: Arc<Mutex<S>>,
+    source: Arc<Mutex<Shard<S>>>,
     worker: Option<Worker>,
 }
 
@@ -49,9 +53,12 @@ impl<S: BatchSource + 'static> Prefetch<S> {
             batch_size: source.batch_size(),
             schema: source.schema(),
             fingerprint: source.fingerprint(),
+            in_streams: source.in_streams(),
             depth: 2,
             cursor: source.cursor(),
-            source: Arc::new(Mutex::new(source)),
+            first: Vec::new(),
+            ranks: 1,
+            source: Arc::new(Mutex::new(Shard::new(source))),
             worker: None,
         }
     }
@@ -82,6 +89,15 @@ impl<S: BatchSource + 'static> Prefetch<S> {
             drop((made, used));
             thread.join().ok();
         }
+    }
+
+    /// Ends the thread, with the source where the cursor is.
+    fn rewind(&mut self) -> Result<()> {
+        if self.worker.is_none() {
+            return Ok(());
+        }
+        self.stop();
+        lock(&self.source).go_back(self.cursor, &self.first)
     }
 }
 
@@ -145,7 +161,10 @@ impl<S: BatchSource + 'static> BatchSource for Prefetch<S> {
         let used = std::mem::replace(batch, new);
         // A thread that has ended needs no buffers.
         worker.used.send(used).ok();
-        self.cursor = cursor.unwrap_or(self.cursor);
+        if let Some(cursor) = cursor {
+            self.cursor = cursor;
+            self.first.drain(..self.ranks.min(self.first.len()));
+        }
         if !matches!(answer, Ok(true)) {
             self.stop();
         }
@@ -162,11 +181,34 @@ impl<S: BatchSource + 'static> BatchSource for Prefetch<S> {
         let mut source = lock(&self.source);
         let found = source.seek(cursor);
         match found {
-            Ok(()) => self.cursor = source.cursor(),
-            Err(_) if was_ahead => source.seek(self.cursor)?,
+            Ok(()) => {
+                self.cursor = source.cursor();
+                self.first.clear();
+            }
+            Err(_) if was_ahead => source.go_back(self.cursor, &self.first)?,
             Err(_) => {}
         }
         found
+    }
+
+    fn skip(&mut self, batches: u64) -> Result<u64> {
+        self.rewind()?;
+        let mut source = lock(&self.source);
+        let passed = source.skip(batches);
+        self.cursor = source.cursor();
+        self.first = source.first().to_vec();
+        passed
+    }
+
+    fn in_streams(&self) -> bool {
+        self.in_streams
+    }
+
+    fn shard(&mut self, rank: usize, ranks: usize, first: &[Cursor]) -> Result<bool> {
+        self.rewind()?;
+        lock(&self.source).shard(rank, ranks, first)?;
+        (self.ranks, self.first) = (ranks, first.to_vec());
+        Ok(true)
     }
 }
 

@@ -28,7 +28,9 @@ pub struct Batch {
 }
 
 /// A position between two batches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Cursor {
     /// Epoch of the next batch, from 0.
     pub epoch: u64,
@@ -85,6 +87,37 @@ pub trait BatchSource: Send {
     /// [`Error::Argument`](crate::Error::Argument) when no batch of this source starts there; the
     /// source stays where it is.
     fn seek(&mut self, cursor: Cursor) -> Result<()>;
+
+    /// Passes over so many batches, or over those that there are before the data ends; gives how
+    /// many. Unless a source knows better it makes them all.
+    ///
+    /// # Errors
+    /// As [`next_batch`](Self::next_batch).
+    fn skip(&mut self, batches: u64) -> Result<u64> {
+        let mut batch = Batch::default();
+        for passed in 0..batches {
+            if !self.next_batch(&mut batch)? {
+                return Ok(passed);
+            }
+        }
+        Ok(batches)
+    }
+
+    /// Whether rows go on from batch to batch, as those of streams do ([`Batch::follows`]). Ranks
+    /// that train together then share the rows of each batch, and else the batches.
+    fn in_streams(&self) -> bool {
+        false
+    }
+
+    /// From where it is gives what rank `rank` of `ranks` reads, and the batches at `first` before
+    /// all others, if it can do so by itself. Says whether it can; [`Shard`](super::Shard) does it
+    /// for sources that cannot, which is what they are without this method.
+    ///
+    /// # Errors
+    /// [`Error::Argument`](crate::Error::Argument) where ranks cannot share this source so.
+    fn shard(&mut self, _rank: usize, _ranks: usize, _first: &[Cursor]) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 macro_rules! passes_on {
@@ -128,6 +161,18 @@ macro_rules! passes_on {
 
             fn seek(&mut self, cursor: Cursor) -> Result<()> {
                 (**self).seek(cursor)
+            }
+
+            fn skip(&mut self, batches: u64) -> Result<u64> {
+                (**self).skip(batches)
+            }
+
+            fn in_streams(&self) -> bool {
+                (**self).in_streams()
+            }
+
+            fn shard(&mut self, rank: usize, ranks: usize, first: &[Cursor]) -> Result<bool> {
+                (**self).shard(rank, ranks, first)
             }
         }
     )*};

@@ -1,6 +1,6 @@
 //! What a step computes: network, optimizer with what belongs to it, and where the batches come
 //! from.
-use crate::data::BatchSource;
+use crate::data::{BatchSource, Shard};
 use crate::gpu::Gpu;
 use crate::nn::{Input, Model, Network};
 use crate::optim::Training;
@@ -13,9 +13,11 @@ pub struct TrainOp<'a> {
     pub(super) gpu: Gpu,
     pub(super) network: Network,
     pub(super) training: Training,
-    pub(super) batches: Box<dyn BatchSource + 'a>,
+    pub(super) batches: Shard<Box<dyn BatchSource + 'a>>,
     pub(super) seed: u64,
-    accumulates: bool,
+    pub(super) accumulates: bool,
+    /// Gradients are exchanged with other ranks.
+    pub(super) exchanges: bool,
 }
 
 impl<'a> TrainOp<'a> {
@@ -58,8 +60,10 @@ impl<'a> TrainOp<'a> {
             let message = format!("its answers {answers} do not fit {rows} rows of {task}");
             return Err(Error::shape(&network.name, message));
         }
-        let (gpu, batches, accumulates) = (gpu.clone(), Box::new(batches), false);
-        Ok(Self { gpu, network, training, batches, seed, accumulates })
+        let batches: Box<dyn BatchSource + 'a> = Box::new(batches);
+        let (gpu, batches) = (gpu.clone(), Shard::new(batches));
+        let (accumulates, exchanges) = (false, false);
+        Ok(Self { gpu, network, training, batches, seed, accumulates, exchanges })
     }
 
     /// Makes room for [`StepContext::accumulate`](super::StepContext::accumulate): as many bytes as
@@ -85,6 +89,9 @@ impl<'a> TrainOp<'a> {
         let (network, training) = (&self.network, &self.training);
         let mut plans = Plans::new(network, training, mask_update_op, self.accumulates, target)?;
         plans.count_staging(saves);
+        if self.exchanges {
+            plans.count_exchange();
+        }
         plans.plan.check_budget(self.gpu.memory_budget())?;
         Ok(plans)
     }

@@ -18,6 +18,7 @@ mod pruning;
 #[path = "../common/ranks.rs"]
 mod ranks;
 mod replace;
+mod replicas;
 mod settings;
 mod shaders;
 mod shrink;

@@ -164,6 +164,7 @@ impl Run<'_, '_> {
             seed: self.supervisor.train_op.seed,
             epoch: self.cursor.epoch,
             cursor: self.cursor.row,
+            returned: self.returned.clone(),
             last_mask_update_step: self.last_mask_update,
             model: self.session.network().to_owned(),
             schema: self.session.schema().cloned(),

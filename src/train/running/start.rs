@@ -2,8 +2,8 @@
 use std::path::PathBuf;
 
 use super::supervisor::Supervisor;
-use crate::checkpoint::{self, Manifest};
-use crate::data::{Cursor, Schema};
+use crate::checkpoint::{self, Checkpoint, Manifest};
+use crate::data::{BatchSource, Cursor, Schema};
 use crate::optim::{Multiplier, Training};
 use crate::prune::MaskUpdateOp;
 use crate::session::Session;
@@ -26,7 +26,7 @@ impl Supervisor<'_> {
     /// A session as the newest checkpoint has it, or with initial values where there is none.
     pub(super) fn session(&mut self) -> Result<(Session, State)> {
         let newest = self.logdir.as_ref().map(|l| checkpoint::newest(&l.path)).transpose()?;
-        let newest = newest.flatten();
+        let newest = self.as_the_chief(newest.flatten())?;
         if let Some(found) = newest.as_ref().filter(|_| !self.options.drop_masks) {
             self.hold_masks(found)?;
         }
@@ -53,8 +53,21 @@ impl Supervisor<'_> {
         Ok((session, state))
     }
 
+    /// The checkpoint that every rank goes on from: the chief's `newest`.
+    fn as_the_chief(&self, newest: Option<Checkpoint>) -> Result<Option<Checkpoint>> {
+        let Some(group) = self.group.as_ref().filter(|group| group.size() > 1) else {
+            return Ok(newest);
+        };
+        let own = newest.as_ref().map(Checkpoint::to_bytes).transpose()?;
+        let bytes = group.from_chief(&own.unwrap_or_default())?;
+        match newest {
+            None if !bytes.is_empty() => Checkpoint::from_bytes(&bytes).map(Some),
+            newest => Ok(newest),
+        }
+    }
+
     /// Where the run has no pruning and `found` has masks: keeps the pruned weights pruned.
-    fn hold_masks(&mut self, found: &checkpoint::Checkpoint) -> Result<()> {
+    fn hold_masks(&mut self, found: &Checkpoint) -> Result<()> {
         let Some(pruning) = &found.manifest.pruning else { return Ok(()) };
         if self.mask_update_op.spec().is_some() {
             return Ok(());
@@ -75,7 +88,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    fn restore(&mut self, session: &mut Session, found: &checkpoint::Checkpoint) -> Result<State> {
+    fn restore(&mut self, session: &mut Session, found: &Checkpoint) -> Result<State> {
         for skipped in &found.skipped {
             log::warn!("skipped {skipped}");
         }
@@ -83,12 +96,12 @@ impl Supervisor<'_> {
         self.check_same_run(manifest).map_err(|message| Error::file(&found.path, message))?;
         session.restore_as(found, self.options.override_run)?;
         let cursor = Cursor { epoch: manifest.epoch, row: manifest.cursor };
-        match self.train_op.batches.seek(cursor) {
+        match self.go_on(cursor, &manifest.returned) {
             // Other rows or batches: the next epoch begins.
             Err(_) if self.options.override_run => {
-                self.train_op.batches.seek(Cursor { epoch: manifest.epoch + 1, row: 0 })?;
+                self.go_on(Cursor { epoch: manifest.epoch + 1, row: 0 }, &[])?;
             }
-            sought => sought?,
+            gone => gone?,
         }
         if manifest.begun_unix > 0 {
             self.begun_unix = manifest.begun_unix;
@@ -99,6 +112,16 @@ impl Supervisor<'_> {
             last_mask_update: manifest.last_mask_update_step,
             restored: Some(found.path.clone()),
         })
+    }
+
+    /// The next batches are those at `returned`, then those from `cursor` on.
+    fn go_on(&mut self, cursor: Cursor, returned: &[Cursor]) -> Result<()> {
+        let batches = &mut self.train_op.batches;
+        batches.seek(cursor)?;
+        if returned.is_empty() {
+            return Ok(());
+        }
+        batches.shard(batches.rank(), batches.ranks(), returned).map(|_| ())
     }
 
     /// A checkpoint of another model or seed would not continue the run that it began.
