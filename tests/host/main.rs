@@ -15,6 +15,7 @@ mod planner;
 mod plans;
 mod pruning;
 mod replace;
+mod replicas;
 mod settings;
 mod shaders;
 mod shrink;

@@ -1,0 +1,4 @@
+//! How ranks train together, without a device.
+mod aggregate;
+mod model;
+mod token;
