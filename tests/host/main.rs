@@ -15,7 +15,7 @@ mod planner;
 mod plans;
 mod pruning;
 mod replace;
-mod replicas;
+mod server;
 mod settings;
 mod shaders;
 mod shrink;
