@@ -29,6 +29,30 @@ impl FromStr for Bytes {
     }
 }
 
+/// Ranks, ascending, as messages name them: `rank 3`, `ranks 0 to 2, 5`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ranks<'a>(pub(crate) &'a [usize]);
+
+impl fmt::Display for Ranks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut runs: Vec<(usize, usize)> = Vec::new();
+        for &rank in self.0 {
+            match runs.last_mut() {
+                Some((_, last)) if *last + 1 == rank => *last = rank,
+                _ => runs.push((rank, rank)),
+            }
+        }
+        let run = |&(first, last): &(usize, usize)| match last - first {
+            0 => first.to_string(),
+            1 => format!("{first}, {last}"),
+            _ => format!("{first} to {last}"),
+        };
+        let runs: Vec<_> = runs.iter().map(run).collect();
+        let noun = if self.0.len() == 1 { "rank" } else { "ranks" };
+        write!(f, "{noun} {}", runs.join(", "))
+    }
+}
+
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -187,6 +211,21 @@ pub enum Error {
         rank: usize,
         /// What it said.
         message: String,
+    },
+    /// Ranks that compute the same have come to different values.
+    #[error(
+        "global step {step}: {tensor} is not the same on all ranks: it differs from the chief's on \
+         {}; go on from the newest checkpoint, and where that comes again try the adapters there \
+         with `secateur devices --check`",
+        Ranks(ranks)
+    )]
+    Diverged {
+        /// Global step.
+        step: u64,
+        /// First tensor found.
+        tensor: String,
+        /// Ranks with another value than the chief, ascending.
+        ranks: Vec<usize>,
     },
     /// What another rank has sent is no message of this job.
     #[error(

@@ -11,6 +11,7 @@ mod files;
 mod lock;
 mod manifest;
 mod retention;
+mod travel;
 
 pub use lock::Lock;
 pub use manifest::{FileEntry, MANIFEST_FILE, Manifest};

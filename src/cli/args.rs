@@ -10,18 +10,22 @@ use secateur::train::Recipe;
 
 use super::data::Data;
 use super::given::Given;
+use super::replicas::Replicas;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 ran but missed a stated check; 2 wrong usage or an error;
+70 a defect of the program: it panicked; 71 ranks that train together stand still (--watchdog);
+72 the GPU device was lost, and again when it was opened afresh;
 73 checkpoints present but none valid; 74 logdir in use by another process; 130 or 143
 ended by SIGINT or SIGTERM: training after the step in hand and a checkpoint (a second one: at
 once), other commands once what they were writing is removed.
+Of several ranks the one that fails has its code, and the others, which it ends, 2 or none.
 SIGUSR1 writes a checkpoint, and training goes on.
 
-Environment: SECATEUR_ADAPTER (part of an adapter's name), SECATEUR_BACKEND (vulkan, metal, dx12),
-SECATEUR_POWER (high, low), SECATEUR_TIMEOUT (seconds after which a device counts as hung),
-SECATEUR_PRECISION (f32, mixed), SECATEUR_MEMORY (most bytes that a plan may take on the device,
-like 2GiB).";
+Environment: SECATEUR_ADAPTER (part of an adapter's name), SECATEUR_ADAPTER_INDEX (which of several,
+from 0), SECATEUR_BACKEND (vulkan, metal, dx12), SECATEUR_POWER (high, low), SECATEUR_TIMEOUT
+(seconds after which a device counts as hung), SECATEUR_PRECISION (f32, mixed), SECATEUR_MEMORY
+(most bytes that a plan may take on the device, like 2GiB).";
 
 /// Train and prune neural networks on any GPU.
 ///
@@ -97,7 +101,8 @@ sparsity_function_begin_step=936,sparsity_function_end_step=6552\"
   secateur train --data csv:houses.csv --targets price --standardise --model mlp:64-64 --steps 4000
   secateur train recipes/fashion-mnist.toml --data fashion-mnist:DIR --logdir logs/fashion
   secateur train recipes/charlstm.toml --data text:FILE --baseline
-  secateur train recipes/chargpt.toml --data text:FILE --recompute 2 --plan";
+  secateur train recipes/chargpt.toml --data text:FILE --recompute 2 --plan
+  mpirun -n 4 secateur train recipes/fashion-mnist.toml --data fashion-mnist:DIR --batch 32";
 
 #[derive(Debug, Default, ClapArgs)]
 pub struct Train {
@@ -138,6 +143,8 @@ pub struct Train {
     /// Exit with 1 when the test accuracy is below this fraction.
     #[arg(long, help_heading = "Run")]
     pub min_test_accuracy: Option<f64>,
+    #[command(flatten)]
+    pub replicas: Replicas,
     #[command(flatten, next_help_heading = "Run")]
     pub common: Common,
 }
@@ -317,6 +324,10 @@ pub struct Common {
     /// Part of the name of the adapter to take.
     #[arg(long)]
     pub adapter: Option<String>,
+    /// Which of several adapters to take, from 0: `secateur devices` counts them. Several ranks of
+    /// a machine take one GPU each by themselves.
+    #[arg(long, value_name = "N")]
+    pub adapter_index: Option<usize>,
     /// In what products are computed: f32, or mixed (16-bit floats, added up in 32 bits).
     #[arg(long)]
     pub precision: Option<Precision>,

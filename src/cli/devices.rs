@@ -15,6 +15,8 @@ struct Report {
     adapters: Vec<AdapterReport>,
     /// Name of the one that would be taken.
     chosen: String,
+    /// Its number among those that the options allow.
+    chosen_index: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<Vec<Check>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,8 +92,8 @@ pub fn run(args: &Devices) -> Result<Verdict> {
         }
         tuning
     });
-    let chosen = gpu.report().name.clone();
-    let report = Report { adapters: adapters(&options)?, chosen, checks, tuning };
+    let (chosen, chosen_index) = (gpu.report().name.clone(), gpu.report().index);
+    let report = Report { adapters: adapters(&options)?, chosen, chosen_index, checks, tuning };
     if args.common.json {
         output::json(&report)?;
     } else {
@@ -104,13 +106,17 @@ pub fn run(args: &Devices) -> Result<Verdict> {
 fn print(report: &Report) -> Result<()> {
     let yes = |has: bool| if has { "yes" } else { "no" }.to_owned();
     let row = |a: &AdapterReport| {
-        let mark = if a.name == report.chosen { "*" } else { "" };
+        let chosen = a.index.is_some() && a.index == report.chosen_index;
+        let mark = if chosen { "*" } else { "" };
         let binding = format!("{} MiB", a.max_binding >> 20);
+        let index = a.index.map_or_else(String::new, |index| index.to_string());
         vec![
+            index,
             format!("{}{mark}", a.name),
             format!("{:?}", a.kind).to_lowercase(),
             a.backend.clone(),
             a.driver.clone(),
+            a.pci.clone().unwrap_or_default(),
             binding,
             yes(a.timestamps),
             yes(a.subgroups),
@@ -119,18 +125,20 @@ fn print(report: &Report) -> Result<()> {
         ]
     };
     let header = [
+        "",
         "adapter",
         "kind",
         "backend",
         "driver",
+        "PCI",
         "largest tensor",
         "timestamps",
         "subgroups",
         "f16",
         "matrices",
     ];
-    output::table(&header, 4, report.adapters.iter().map(row).collect())?;
-    output::line("* would be taken; choose another with --adapter or SECATEUR_ADAPTER")?;
+    output::table(&header, 6, report.adapters.iter().map(row).collect())?;
+    output::line("* would be taken; choose another with --adapter or --adapter-index")?;
     for check in report.checks.iter().flatten() {
         let verdict = if check.passed { "ok" } else { "FAILED" };
         output::line(&format!("{verdict:<6} {}: {}", check.name, check.detail))?;

@@ -26,6 +26,11 @@ impl<T: Settings> Given<T> {
         self.all.iter().any(|(given, _)| *given == name)
     }
 
+    /// Names and values, in the order of the list.
+    pub fn all(&self) -> &[(&'static str, String)] {
+        &self.all
+    }
+
     /// Puts what is given into `options`.
     pub fn change(&self, options: &mut T) -> Result<()> {
         self.all.iter().try_for_each(|(name, text)| options.set(name, text))

@@ -16,22 +16,30 @@ mod plan;
 mod predict;
 mod progress;
 mod prune;
+mod ranks;
 mod recipe;
+mod replicas;
 mod signals;
 mod train;
 
 use std::io::{ErrorKind, IsTerminal};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
 use secateur::Error;
 
 use args::{Args, Command};
+use ranks::Ranks;
 
 /// Ran, but missed a check that was stated.
 const MISSED: u8 = 1;
 /// Wrong usage, or an error.
 const FAILED: u8 = 2;
+/// A defect: the program panicked.
+const PANICKED: u8 = 70;
+/// The device was lost, and again when it was opened afresh.
+const DEVICE_LOST: u8 = 72;
 /// Checkpoints are there, but none is valid.
 const NO_VALID_CHECKPOINT: u8 = 73;
 /// Another process works in the logdir.
@@ -77,13 +85,44 @@ pub fn main() -> ExitCode {
     log::set_max_level(if quiet { log::LevelFilter::Warn } else { log::LevelFilter::Info });
     let command = args.command.unwrap_or_default();
     let trains = matches!(command, Command::Train(_));
-    // Training takes the signals itself, once it can save.
-    let listening = match command {
-        Command::Train(_) => Ok(()),
-        _ => signals::Signals::leave_nothing(),
+    let mut ranks = Ranks::default();
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        if trains {
+            ranks = Ranks::connect()?;
+        }
+        run(command, &ranks)
+    }));
+    let Ok(outcome) = outcome else {
+        // The hook has said what there is to say. Other ranks would wait for ever.
+        ranks.panicked(PANICKED);
+        return ExitCode::from(PANICKED);
     };
-    let outcome = listening.and_then(|()| match command {
-        Command::Train(args) => train::run(&args),
+    let outcome = match outcome {
+        // Nobody reads on.
+        Err(e) if code(&e).is_none() => Ok(Verdict::Done),
+        outcome => outcome,
+    };
+    // The chief may have been busy for longer.
+    let outcome = outcome.and_then(|verdict| ranks.meet().map(|()| verdict));
+    ExitCode::from(match outcome {
+        Ok(Verdict::Done) => 0,
+        Ok(Verdict::Missed) => MISSED,
+        Ok(Verdict::Signalled(number)) => SIGNALLED + number,
+        Err(e) => {
+            let code = code(&e).unwrap_or(FAILED);
+            ranks.fail(&e, &format!("secateur: {}", said(&e, trains)), code);
+            code
+        }
+    })
+}
+
+fn run(command: Command, ranks: &Ranks) -> anyhow::Result<Verdict> {
+    // Training takes the signals itself, once it can save.
+    if !matches!(command, Command::Train(_)) {
+        signals::Signals::leave_nothing()?;
+    }
+    match command {
+        Command::Train(args) => train::run(&args, ranks),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Export(args) => export::run(&args),
@@ -91,19 +130,7 @@ pub fn main() -> ExitCode {
         Command::Prune(args) => prune::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
-    });
-    ExitCode::from(match outcome {
-        Ok(Verdict::Done) => 0,
-        Ok(Verdict::Missed) => MISSED,
-        Ok(Verdict::Signalled(number)) => SIGNALLED + number,
-        Err(e) => match code(&e) {
-            None => 0,
-            Some(code) => {
-                output::note(format_args!("secateur: {}", said(&e, trains)));
-                code
-            }
-        },
-    })
+    }
 }
 
 /// An error and its causes; the library's own say their cause themselves. Advice that only training
@@ -135,6 +162,8 @@ fn as_here(text: String) -> String {
         ("`ignore` ", "--ignore "),
         ("(override_run)", "(--override)"),
         ("(drop_masks)", "(--drop-masks)"),
+        ("`share_adapter`", "--share-adapter"),
+        ("`replicas_to_aggregate`", "--replicas-to-aggregate"),
     ];
     names.iter().fold(text, |text, (library, here)| text.replace(library, here))
 }
@@ -149,6 +178,7 @@ fn code(error: &anyhow::Error) -> Option<u8> {
     Some(match error.downcast_ref::<Error>() {
         Some(Error::NoValidCheckpoint { .. }) => NO_VALID_CHECKPOINT,
         Some(Error::Locked { .. }) => LOCKED,
+        Some(Error::DeviceLost(_)) => DEVICE_LOST,
         _ => FAILED,
     })
 }
@@ -163,7 +193,11 @@ impl log::Log for StderrLogger {
 
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
-            output::note(as_here(record.args().to_string()));
+            let text = as_here(record.args().to_string());
+            match record.level() {
+                log::Level::Error => output::error(text),
+                _ => output::note(text),
+            }
         }
     }
 

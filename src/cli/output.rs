@@ -3,10 +3,24 @@
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
+
+/// Rank of a process that is not the chief of several: it writes nothing but errors.
+static OTHER: OnceLock<usize> = OnceLock::new();
+
+/// Writes nothing but errors from now on, as rank `rank`.
+pub fn errors_only(rank: usize) {
+    OTHER.get_or_init(|| rank);
+}
+
+/// Whether somebody else writes what there is to say.
+pub fn is_silent() -> bool {
+    OTHER.get().is_some()
+}
 
 /// Writes `value` as one JSON object.
 pub fn json(value: &impl Serialize) -> Result<()> {
@@ -31,16 +45,34 @@ pub fn data(text: &str) -> Result<()> {
 }
 
 fn raw(text: &str) -> Result<()> {
-    writeln!(std::io::stdout().lock(), "{text}")?;
+    if !is_silent() {
+        writeln!(std::io::stdout().lock(), "{text}")?;
+    }
     Ok(())
 }
 
 /// Writes a message to standard error; further lines of it are indented, so that none passes for
 /// another message. That nobody reads it is no reason to stop.
 pub fn note(text: impl Display) {
+    if !is_silent() {
+        error(text);
+    }
+}
+
+/// As [`note`], for what every rank says: each line of one that is not the chief has its number.
+pub fn error(text: impl Display) {
     let text = text.to_string();
     let lines: Vec<_> = text.lines().map(plain).collect();
-    writeln!(std::io::stderr().lock(), "{}", lines.join("\n  ")).ok();
+    let whole = match OTHER.get() {
+        None => lines.join("\n  "),
+        Some(rank) => {
+            let prefix = format!("rank {rank}: ");
+            let own = lines.first().is_some_and(|line| line.starts_with(&prefix));
+            format!("{}{}", if own { "" } else { &prefix }, lines.join(&format!("\n{prefix}  ")))
+        }
+    };
+    // In one piece: others write there too.
+    std::io::stderr().lock().write_all((whole + "\n").as_bytes()).ok();
 }
 
 /// The text with escapes (`\u{1b}`) in place of what steers a terminal or turns text around.

@@ -2,7 +2,7 @@
 use anyhow::Result;
 use secateur::data::Split;
 use secateur::error::Bytes;
-use secateur::gpu::{Memory, PlanBuilder, Target, adapters};
+use secateur::gpu::{Memory, PlanBuilder, Target, Which, adapters};
 use secateur::nn::Input;
 use secateur::prune::MaskUpdateOp;
 use secateur::session;
@@ -54,22 +54,29 @@ pub fn of(recipe: &Recipe, data: &Split, op: &MaskUpdateOp, target: Target) -> R
     Ok(session::plan(&network, recipe.training(), op, target)?)
 }
 
-/// Prints the plan and its memory; for the adapter that is asked for by name, else for any.
+/// Prints the plan and its memory; for the adapter that is asked for by name or number, else for
+/// any.
 ///
 /// # Errors
 /// What does not fit, the memory budget among it.
 pub fn print(common: &Common, recipe: &Recipe, data: &Split, op: &MaskUpdateOp) -> Result<Verdict> {
     recipe.training().validate()?;
     let options = adapter::options(common)?;
-    let wanted = options.adapter.as_deref().map(str::to_lowercase);
-    let named = match &wanted {
-        Some(wanted) => {
-            let mut all = adapters(&options)?.into_iter();
-            Some(all.find(|a| a.name.to_lowercase().contains(wanted)).ok_or_else(|| {
-                anyhow::anyhow!("no adapter is named like {wanted}; see secateur devices")
-            })?)
+    let named = match (&options.adapter, options.which) {
+        (None, Which::Best) => None,
+        (wanted, which) => {
+            let mut allowed = adapters(&options)?;
+            allowed.retain(|a| a.index.is_some());
+            let Some(at) = which.of(&allowed) else {
+                let wanted: String = wanted.iter().map(|w| format!(" named like {w}")).collect();
+                let which = match which {
+                    Which::Index(index) => format!(" of number {index}"),
+                    _ => String::new(),
+                };
+                anyhow::bail!("there is no adapter{which}{wanted}; see secateur devices");
+            };
+            Some(allowed.swap_remove(at))
         }
-        None => None,
     };
     let precision = options.precision;
     let any = Target { precision, ..Target::default() };

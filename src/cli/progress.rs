@@ -2,7 +2,7 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use secateur::train::Event;
 
-use super::output::note;
+use super::output::{is_silent, note};
 use super::plan;
 
 /// A bar of steps with loss, sparsity, steps/s and time left.
@@ -15,7 +15,11 @@ impl Progress {
     /// A bar that ends at `steps`.
     pub fn new(label: &'static str, steps: u64) -> Self {
         // indicatif draws nothing where standard error is not a terminal.
-        let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
+        let target = match is_silent() {
+            true => ProgressDrawTarget::hidden(),
+            false => ProgressDrawTarget::stderr(),
+        };
+        let bar = ProgressBar::with_draw_target(Some(steps), target);
         let template = "{prefix:7} [{bar:30}] {pos}/{len} {msg} {per_sec} {eta} left";
         bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
         bar.set_prefix(label);

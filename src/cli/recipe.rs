@@ -4,11 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use secateur::checkpoint;
-use secateur::data::{self, Batches, OpenOptions, Split};
+use secateur::data::{self, Batches, OpenOptions, Schema, Split};
 use secateur::train::{Difference, Recipe};
+use serde::{Deserialize, Serialize};
 
 use super::args::Train;
 use super::output;
+use super::ranks::Ranks;
 
 /// What to train.
 pub struct Asked {
@@ -20,12 +22,39 @@ pub struct Asked {
 
 const RECIPE: &str = "recipe.toml";
 
+/// What the chief tells the other ranks: they need none of its files but the data.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    /// As in files.
+    recipe: String,
+    /// What the model knows of its rows, where there is one.
+    schema: Option<Schema>,
+    continues: bool,
+}
+
 /// The recipe of `args`, with its data: that of the run in the logdir, the named or the built-in
 /// one, with the options in its place.
 ///
 /// # Errors
 /// Where the logdir's run would become another one, and nobody has asked for that.
-pub fn of(args: &Train) -> Result<Asked> {
+pub fn of(args: &Train, ranks: &Ranks) -> Result<Asked> {
+    let mut asked = None;
+    let told = ranks.chiefs(|| {
+        let (known, schema) = decide(args, ranks)?;
+        let Asked { recipe, continues, .. } = asked.insert(known);
+        Ok(Told { recipe: toml::to_string(recipe)?, schema, continues: *continues })
+    })?;
+    match asked {
+        Some(asked) => Ok(asked),
+        None => {
+            let recipe = toml::from_str(&told.recipe)?;
+            let data = open(&recipe, told.schema.as_ref())?;
+            Ok(Asked { recipe, data, continues: told.continues })
+        }
+    }
+}
+
+fn decide(args: &Train, ranks: &Ranks) -> Result<(Asked, Option<Schema>)> {
     let past = match &args.logdir {
         Some(logdir) if logdir.join(RECIPE).is_file() => Some(Recipe::read(&logdir.join(RECIPE))?),
         _ => None,
@@ -44,14 +73,18 @@ pub fn of(args: &Train) -> Result<Asked> {
         ),
         None => {}
     }
-    let data = open(args, &recipe, past.is_some())?;
+    let logdir = args.logdir.as_deref().filter(|_| past.is_some());
+    let manifest = logdir.map(checkpoint::newest_manifest).transpose()?.flatten();
+    let schema = manifest.and_then(|manifest| manifest.schema);
+    let data = open(&recipe, schema.as_ref())?;
     if let Some(epochs) = args.epochs {
         let batches = Batches::new(data.train.clone(), recipe.batch, None)?;
         let batches = batches.streams(data.train.is_text()).drop_last(recipe.drop_last)?;
-        let steps = epochs.saturating_mul(batches.batches_per_epoch());
+        let batches = epochs.saturating_mul(batches.batches_per_epoch());
+        let steps = batches.div_ceil(ranks.gradients(&args.replicas)? as u64);
         recipe = changed(args, base, Some(steps), fits_steps)?;
     }
-    Ok(Asked { recipe, data, continues: past.is_some() })
+    Ok((Asked { recipe, data, continues: past.is_some() }, schema))
 }
 
 /// The recipe that runs where neither a file nor a logdir says one.
@@ -91,11 +124,9 @@ fn kind(data: &str) -> &str {
 }
 
 /// The recipe's data; for a run that is continued as its model knows them.
-fn open(args: &Train, recipe: &Recipe, continues: bool) -> Result<Split> {
-    let logdir = args.logdir.as_deref().filter(|_| continues);
-    let manifest = logdir.map(checkpoint::newest_manifest).transpose()?.flatten();
-    match manifest.and_then(|manifest| manifest.schema) {
-        Some(schema) => Ok(data::open_for(&recipe.data, &recipe.data_options, &schema)?),
+fn open(recipe: &Recipe, schema: Option<&Schema>) -> Result<Split> {
+    match schema {
+        Some(schema) => Ok(data::open_for(&recipe.data, &recipe.data_options, schema)?),
         None => Ok(recipe.open_data()?),
     }
 }

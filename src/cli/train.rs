@@ -11,7 +11,7 @@ use secateur::nn::Figures;
 use secateur::prune::{LayerSparsity, MaskUpdateOp, Pruning, total_sparsity};
 use secateur::session::Evaluation;
 use secateur::storage::MadeFolder;
-use secateur::train::{End, Event, Recipe, TrainOp, TrainOptions, TrainOutcome, train};
+use secateur::train::{End, Event, Recipe, TrainOp, TrainOutcome, train};
 use serde::Serialize;
 
 use super::args::Train;
@@ -19,6 +19,7 @@ use super::figures::{Figured, line_of};
 use super::model::misfit;
 use super::plan::{self, MemoryReport};
 use super::progress::Progress;
+use super::ranks::Ranks;
 use super::recipe::{Asked, begin};
 use super::signals::Signals;
 use super::{Verdict, adapter, output, recipe};
@@ -28,6 +29,9 @@ use super::{Verdict, adapter, output, recipe};
 struct Report {
     adapter: String,
     backend: String,
+    /// That trained together, where there are several; the adapter is the first one's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranks: Option<usize>,
     /// Where it is not f32.
     #[serde(skip_serializing_if = "Option::is_none")]
     precision: Option<Precision>,
@@ -53,41 +57,54 @@ struct Report {
     checkpoint: Option<PathBuf>,
 }
 
-pub fn run(args: &Train) -> Result<Verdict> {
+pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     let (started, first_step) = (Instant::now(), OnceLock::new());
     let on_step = || {
         first_step.get_or_init(|| started.elapsed().as_secs_f64());
     };
-    let Asked { recipe, data, continues } = recipe::of(args)?;
+    ranks.agree(args)?;
+    let Asked { recipe, data, continues } = recipe::of(args, ranks)?;
     let pruning = recipe.pruning.clone().map(Pruning::new).transpose()?;
     let mask_update_op =
         pruning.as_ref().map_or_else(MaskUpdateOp::none, Pruning::conditional_mask_update_op);
     if args.plan {
-        return plan::print(&args.common, &recipe, &data, &mask_update_op);
+        return match ranks.is_chief() {
+            true => plan::print(&args.common, &recipe, &data, &mask_update_op),
+            false => Ok(Verdict::Done),
+        };
     }
-    let mut gpu = adapter::gpu(&args.common)?;
-    let (logdir, _made) = match &args.logdir {
-        Some(logdir) => (logdir.clone(), MadeFolder::default()),
-        None => {
-            // Refused before there is a folder.
-            recipe.training().validate()?;
-            TrainOptions::default().number_of_steps(Some(recipe.steps)).validate(None)?;
-            mask_update_op.check_fires(0, recipe.steps, 0)?;
-            let plan = plan::of(&recipe, &data, &mask_update_op, gpu.target())?;
-            plan.check_budget(gpu.memory_budget())?;
-            new_logdir(&recipe.data)?
-        }
-    };
+    let mut gpu = adapter::of_rank(&args.common, ranks)?;
+    // Refused before there is a folder.
+    recipe.training().validate()?;
+    let options = ranks.options(&args.replicas).number_of_steps(Some(recipe.steps));
+    options.validate(args.logdir.as_deref())?;
+    if args.logdir.is_none() {
+        mask_update_op.check_fires(0, recipe.steps, 0)?;
+        let plan = plan::of(&recipe, &data, &mask_update_op, gpu.target())?;
+        plan.check_budget(gpu.memory_budget())?;
+    }
+    ranks.meet()?;
+    let mut made = MadeFolder::default();
+    let named = args.recipe.is_some() || args.data.data.is_some() || args.options.has("model");
+    let (logdir, baseline) = ranks.chiefs(|| {
+        let logdir = match &args.logdir {
+            Some(logdir) => logdir.clone(),
+            None => {
+                let (logdir, new) = new_logdir(&recipe.data)?;
+                made = new;
+                logdir
+            }
+        };
+        // A run that had one goes on with it.
+        let by_itself = if continues { logdir.join("dense").is_dir() } else { !named };
+        Ok((logdir, args.baseline || (by_itself && !args.no_baseline)))
+    })?;
     let adapter = gpu.report();
     let (name, backend, driver) = (&adapter.name, &adapter.backend, &adapter.driver);
     output::note(format_args!("adapter: {name} ({backend}, {driver})"));
     if pruning.is_none() && !continues {
         output::note("no pruning asked for: dense training");
     }
-    let named = args.recipe.is_some() || args.data.data.is_some() || args.options.has("model");
-    // A run that had one goes on with it.
-    let by_itself = if continues { logdir.join("dense").is_dir() } else { !named };
-    let baseline = args.baseline || (by_itself && !args.no_baseline);
     let signals = Signals::listen()?;
     let mut dense = Figures::default();
     if baseline && pruning.is_some() {
@@ -95,15 +112,19 @@ pub fn run(args: &Train) -> Result<Verdict> {
         // Known from here on, though only the baseline may come to its end.
         let whole = Some((&recipe, &*logdir));
         let (recipe, logdir) = (&dense_recipe, &*logdir.join("dense"));
-        let job =
-            Job { recipe, logdir, whole, label: "dense", trace: false, args, on_step: &on_step };
+        let (label, trace, on_step) = ("dense", false, &on_step);
+        let job = Job { recipe, logdir, whole, label, trace, args, ranks, on_step };
         let outcome = train_one(&gpu, &job, MaskUpdateOp::none(), &data.train, &signals)?;
         // Another one than before, where the device was lost.
         gpu = outcome.session.gpu().clone();
         if outcome.end == End::Stopped {
-            return Ok(stopped(&outcome, &signals));
+            return stopped(&outcome, &signals, ranks);
         }
-        dense = outcome.session.evaluate(&data.test)?.figures;
+        if ranks.is_chief() {
+            dense = outcome.session.evaluate(&data.test)?.figures;
+        }
+        // Nobody watches over ranks that wait for this.
+        ranks.meet()?;
     }
     let label = if mask_update_op.spec().is_some() { "pruned" } else { "dense" };
     let job = Job {
@@ -113,11 +134,15 @@ pub fn run(args: &Train) -> Result<Verdict> {
         label,
         trace: args.trace,
         args,
+        ranks,
         on_step: &on_step,
     };
     let outcome = train_one(&gpu, &job, mask_update_op, &data.train, &signals)?;
     if outcome.end == End::Stopped {
-        return Ok(stopped(&outcome, &signals));
+        return stopped(&outcome, &signals, ranks);
+    }
+    if !ranks.is_chief() {
+        return Ok(Verdict::Done);
     }
     if outcome.steps == 0 {
         output::note(format_args!(
@@ -136,7 +161,7 @@ pub fn run(args: &Train) -> Result<Verdict> {
         test: outcome.session.evaluate(&data.test)?,
         dense,
     };
-    let report = report(&outcome, &measured, first_step.get().copied())?;
+    let report = report(&outcome, &measured, ranks, first_step.get().copied())?;
     if args.common.json {
         output::json(&report)?;
     } else {
@@ -162,6 +187,7 @@ struct Job<'a> {
     /// Whether to trace a step of it.
     trace: bool,
     args: &'a Train,
+    ranks: &'a Ranks,
     /// Told of every step that is done.
     on_step: &'a (dyn Fn() + Sync),
 }
@@ -173,7 +199,7 @@ fn train_one(
     train_set: &Arc<Dataset>,
     signals: &Signals,
 ) -> Result<TrainOutcome> {
-    let &Job { recipe, logdir, whole, label, trace, args, on_step } = job;
+    let &Job { recipe, logdir, whole, label, trace, args, ranks, on_step } = job;
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
     let batches = Prefetch::new(batches.augment(true).streams(train_set.is_text()));
@@ -182,8 +208,10 @@ fn train_one(
         .recompute(recipe.recompute)?;
     let mut progress = Progress::new(label, recipe.steps);
     let mut written = Ok(());
+    let is_chief = ranks.is_chief();
     let terminal = std::io::stderr().is_terminal();
-    let options = TrainOptions::default()
+    let options = ranks
+        .options(&args.replicas)
         .number_of_steps(Some(recipe.steps))
         .stop(Some(signals.stop()))
         .save(Some(signals.save()))
@@ -201,7 +229,7 @@ fn train_one(
         .trace_step(trace.then_some(1))
         .on_event(Some(Box::new(|event| {
             // Only now is the logdir this run's own: a refused run must not replace its recipe.
-            if let Event::Start { step, .. } = event {
+            if let (Event::Start { step, .. }, true) = (event, is_chief) {
                 written = recipe::keep(recipe, logdir, *step)
                     .and_then(|()| whole.map_or(Ok(()), |(whole, logdir)| begin(whole, logdir)));
             }
@@ -210,23 +238,24 @@ fn train_one(
             }
             progress.event(event);
         })));
-    let outcome = train(train_op, Some(logdir), mask_update_op, options)?;
+    let outcome = ranks.known_to_all(train(train_op, Some(logdir), mask_update_op, options))?;
     progress.finish();
     written?;
     Ok(outcome)
 }
 
-/// Says where a run that a signal ended can be taken up.
-fn stopped(outcome: &TrainOutcome, signals: &Signals) -> Verdict {
+/// Says where a run that a signal ended can be taken up. Not every rank has had it.
+fn stopped(outcome: &TrainOutcome, signals: &Signals, ranks: &Ranks) -> Result<Verdict> {
     let step = outcome.global_step;
     let saved = outcome.checkpoint.as_deref().unwrap_or(Path::new("nothing")).display();
     output::note(format_args!("stopped at global step {step}; saved {saved}"));
-    Verdict::Signalled(signals.number())
+    Ok(Verdict::Signalled(ranks.highest(signals.number())?))
 }
 
 fn report(
     outcome: &TrainOutcome,
     measured: &Measured,
+    ranks: &Ranks,
     first_step_seconds: Option<f64>,
 ) -> Result<Report> {
     let (adapter, precision) = (outcome.session.gpu().report(), outcome.session.gpu().precision());
@@ -236,6 +265,7 @@ fn report(
     Ok(Report {
         adapter: adapter.name.clone(),
         backend: adapter.backend.clone(),
+        ranks: Some(ranks.size()).filter(|size| *size > 1),
         precision: Some(precision).filter(|p| *p != Precision::F32),
         global_step: outcome.global_step,
         loss: outcome.loss,
@@ -287,6 +317,9 @@ fn print(report: &Report, measured: &Measured, recipe: &Recipe, logdir: &Path) -
     say("steps", format!("{steps} in {seconds:.1} s, {rate:.0} steps/s"));
     if let Some(seconds) = report.first_step_seconds {
         say("first step done", format!("{seconds:.2} s after the start"));
+    }
+    if let Some(ranks) = report.ranks {
+        say("ranks", ranks.to_string());
     }
     say("adapter", format!("{} ({})", report.adapter, report.backend));
     if let Some(precision) = report.precision {

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Comm, Lane, Message};
+use super::{Comm, Lane, Message, check_all_gather, check_all_to_all, check_rank};
 use crate::{Error, Result};
 
 /// One of several threads of a process that train together; by itself, a run without replicas.
@@ -72,6 +72,18 @@ impl LocalComm {
         Ok(all)
     }
 
+    /// The same, where each gives as much.
+    fn exchange_alike(&self, what: &str, mine: &[f32]) -> Result<Vec<Arc<Vec<u8>>>> {
+        let all = self.exchange(bytemuck::cast_slice(mine).to_vec())?;
+        let other = all.iter().position(|given| given.len() != 4 * mine.len());
+        other.map_or(Ok(()), |rank| {
+            let (there, here, me) = (all[rank].len() / 4, mine.len(), self.rank);
+            let message = format!("rank {rank} gives {there} values, rank {me} gives {here}");
+            Err(Error::shape(what, message))
+        })?;
+        Ok(all)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.group.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,16 +116,21 @@ impl Comm for LocalComm {
         self.rank
     }
 
+    fn engine(&self) -> &str {
+        "threads of one process"
+    }
+
     fn all_to_all(&self, send: &[f32], receive: &mut [f32]) -> Result<()> {
-        let slice = 4 * send.len() / self.size();
-        let all = self.exchange(bytemuck::cast_slice(send).to_vec())?;
+        let slice = 4 * check_all_to_all(send, receive, self.size())?;
+        let all = self.exchange_alike("all_to_all", send)?;
         let mine = all.iter().flat_map(|given| &given[self.rank * slice..][..slice]);
         bytemuck::cast_slice_mut(receive).iter_mut().zip(mine).for_each(|(to, from)| *to = *from);
         Ok(())
     }
 
     fn all_gather(&self, send: &[f32], receive: &mut [f32]) -> Result<()> {
-        let all = self.exchange(bytemuck::cast_slice(send).to_vec())?;
+        check_all_gather(send, receive, self.size())?;
+        let all = self.exchange_alike("all_gather", send)?;
         let slices = bytemuck::cast_slice_mut(receive).chunks_exact_mut(4 * send.len().max(1));
         slices.zip(all).for_each(|(to, from)| to.copy_from_slice(&from));
         Ok(())
@@ -124,6 +141,7 @@ impl Comm for LocalComm {
     }
 
     fn send(&self, to: usize, lane: Lane, message: &[u8]) -> Result<()> {
+        check_rank(to, self.size())?;
         let mut state = self.wait(|_| true)?;
         state.mail[to][lane as usize].push_back((self.rank, message.to_vec()));
         self.group.changed.notify_all();
@@ -131,13 +149,13 @@ impl Comm for LocalComm {
     }
 
     fn receive(&self, lane: Lane, patience: Duration) -> Result<Option<Message>> {
-        let until = Instant::now() + patience;
+        let until = Instant::now().checked_add(patience);
         let mut state = self.wait(|_| true)?;
         loop {
             if let Some(message) = state.mail[self.rank][lane as usize].pop_front() {
                 return Ok(Some(message));
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.map_or(patience, |t| t.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return Ok(None);
             }

@@ -1,4 +1,4 @@
-//! Which adapter to take, and what it can do.
+//! What is asked of an adapter, and what it can do.
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use etcetera::BaseStrategy;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::choice::Which;
 use super::cut::safe_operations;
 use super::target::{Precision, Target};
-use super::unused;
 use crate::error::Bytes;
 use crate::settings::steps;
 use crate::{Error, Result};
@@ -31,6 +31,8 @@ steps! {
         pub adapter: Option<String>,
         /// One backend only: `vulkan`, `metal` or `dx12`.
         pub backend: Option<String>,
+        /// Which of the adapters that `adapter` and `backend` allow.
+        pub which: Which,
         /// Which kind to prefer when there are several.
         pub power: PowerPreference,
         /// How much of the adapter to use.
@@ -60,6 +62,7 @@ impl Default for GpuOptions {
         Self {
             adapter: None,
             backend: None,
+            which: Which::default(),
             power: PowerPreference::default(),
             limits: Limits::default(),
             precision: Precision::default(),
@@ -72,10 +75,10 @@ impl Default for GpuOptions {
 }
 
 impl GpuOptions {
-    /// Options from the environment: `SECATEUR_ADAPTER` (part of a name), `SECATEUR_BACKEND`,
-    /// `SECATEUR_POWER` (`high` or `low`), `SECATEUR_PRECISION` (`f32` or `mixed`),
-    /// `SECATEUR_TIMEOUT` (seconds), `SECATEUR_MEMORY` (bytes, or like `2GiB`), with the platform's
-    /// cache folder.
+    /// Options from the environment: `SECATEUR_ADAPTER` (part of a name), `SECATEUR_ADAPTER_INDEX`
+    /// (which of several, from 0), `SECATEUR_BACKEND`, `SECATEUR_POWER` (`high` or `low`),
+    /// `SECATEUR_PRECISION` (`f32` or `mixed`), `SECATEUR_TIMEOUT` (seconds), `SECATEUR_MEMORY`
+    /// (bytes, or like `2GiB`), with the platform's cache folder.
     ///
     /// # Errors
     /// [`Error::Argument`] names the variable and what it may be.
@@ -96,6 +99,13 @@ impl GpuOptions {
                     Error::argument("SECATEUR_TIMEOUT", message)
                 })?,
         };
+        let which = match text("SECATEUR_ADAPTER_INDEX") {
+            None => Which::Best,
+            Some(text) => text.parse().map(Which::Index).map_err(|_| {
+                let message = format!("`{text}` must be a number from 0");
+                Error::argument("SECATEUR_ADAPTER_INDEX", message)
+            })?,
+        };
         let bytes = |text: String| {
             let bytes = text.parse().map(|Bytes(bytes)| bytes);
             bytes.map_err(|message| Error::argument("SECATEUR_MEMORY", message))
@@ -106,6 +116,7 @@ impl GpuOptions {
         Ok(Self {
             adapter: text("SECATEUR_ADAPTER"),
             backend,
+            which,
             power: match text("SECATEUR_POWER").as_deref() {
                 None | Some("high") => PowerPreference::High,
                 Some("low") => PowerPreference::Low,
@@ -125,7 +136,7 @@ impl GpuOptions {
         })
     }
 
-    fn backends(&self) -> Result<wgpu::Backends> {
+    pub(super) fn backends(&self) -> Result<wgpu::Backends> {
         backends("backend", self.backend.as_deref())
     }
 }
@@ -183,7 +194,7 @@ pub enum AdapterKind {
 }
 
 impl AdapterKind {
-    fn of(device_type: wgpu::DeviceType) -> Self {
+    pub(super) fn of(device_type: wgpu::DeviceType) -> Self {
         match device_type {
             wgpu::DeviceType::DiscreteGpu => Self::Discrete,
             wgpu::DeviceType::IntegratedGpu => Self::Integrated,
@@ -194,7 +205,7 @@ impl AdapterKind {
     }
 
     /// Lower is better.
-    fn rank(self, power: PowerPreference) -> u8 {
+    pub(super) fn rank(self, power: PowerPreference) -> u8 {
         match (self, power) {
             (Self::Discrete, PowerPreference::High) | (Self::Integrated, PowerPreference::Low) => 0,
             (Self::Discrete | Self::Integrated, _) => 1,
@@ -236,6 +247,12 @@ steps! {
         pub cooperative: Option<u32>,
         /// Compiled pipelines can be kept on disk.
         pub pipeline_cache: bool,
+        /// Where the card sits on its machine's PCI bus, like `0000:01:00.0`, where the driver says
+        /// it.
+        pub pci: Option<String>,
+        /// Its number, from 0, among the adapters that the options allow; `None` where they do not
+        /// allow it, and for the device of an application.
+        pub index: Option<usize>,
     }
 }
 
@@ -277,6 +294,8 @@ impl AdapterReport {
             f16: has.contains(wgpu::Features::SHADER_F16),
             cooperative: cooperative(adapter, has),
             pipeline_cache: has.contains(wgpu::Features::PIPELINE_CACHE),
+            pci: Some(info.device_pci_bus_id).filter(|id| !id.is_empty()),
+            index: None,
         }
     }
 }
@@ -289,48 +308,4 @@ fn cooperative(adapter: &wgpu::Adapter, has: wgpu::Features) -> Option<u32> {
     let square = fits.filter(|p| p.m_size == p.n_size && p.n_size == p.k_size).map(|p| p.k_size);
     let usable = COOPERATIVE | wgpu::Features::SHADER_F16;
     square.max().filter(|_| has.contains(usable))
-}
-
-/// Every adapter that `options` allows, best first.
-pub fn adapters(options: &GpuOptions) -> Result<Vec<AdapterReport>> {
-    let report = |a: &wgpu::Adapter| AdapterReport::of(a, a.features(), &a.limits());
-    Ok(candidates(options)?.iter().map(report).collect())
-}
-
-/// The adapter that `options` asks for.
-pub(super) fn choose(options: &GpuOptions) -> Result<wgpu::Adapter> {
-    let found = candidates(options)?;
-    let wanted = options.adapter.as_deref().map(str::to_lowercase);
-    let fits = |a: &wgpu::Adapter| {
-        wanted.as_deref().is_none_or(|w| a.get_info().name.to_lowercase().contains(w))
-    };
-    let seen: Vec<_> = found.iter().map(|a| format!("\"{}\"", a.get_info().name)).collect();
-    let tried: Vec<_> = options.backends()?.iter_names().map(|(n, _)| n.to_lowercase()).collect();
-    let chosen = found.into_iter().find(fits);
-    if let Some(adapter) = chosen.as_ref().filter(|_| wanted.is_none()) {
-        let info = adapter.get_info();
-        if info.device_type == wgpu::DeviceType::Cpu {
-            unused::warn(&info.name);
-        }
-    }
-    chosen.ok_or_else(|| Error::NoAdapter {
-        wanted: options.adapter.iter().map(|a| format!(" matching \"{a}\"")).collect(),
-        tried: tried.join(", "),
-        seen: if seen.is_empty() { "none".to_owned() } else { seen.join(", ") },
-    })
-}
-
-fn candidates(options: &GpuOptions) -> Result<Vec<wgpu::Adapter>> {
-    let backends = options.backends()?;
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = backends;
-    // Validation layers are for wgpu's developers; error scopes already turn mistakes into errors.
-    descriptor.flags = wgpu::InstanceFlags::empty();
-    // FXC, which Windows brings, has no 16-bit floats and takes minutes over these kernels. DXC is
-    // a file beside the program: without it there is no DirectX 12, and Vulkan is left.
-    descriptor.backend_options.dx12.shader_compiler = wgpu::Dx12Compiler::default_dynamic_dxc();
-    let instance = wgpu::Instance::new(descriptor);
-    let mut found = pollster::block_on(instance.enumerate_adapters(backends));
-    found.sort_by_key(|a| AdapterKind::of(a.get_info().device_type).rank(options.power));
-    Ok(found)
 }

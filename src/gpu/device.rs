@@ -5,8 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::adapter::{self, AdapterReport, COOPERATIVE, GpuOptions, Limits, USEFUL};
+use super::adapter::{AdapterReport, COOPERATIVE, GpuOptions, Limits, USEFUL};
 use super::cache::DiskCache;
+use super::choice;
 use super::health::Health;
 use super::host;
 use super::scopes::{Failure, Scopes};
@@ -103,12 +104,19 @@ impl Gpu {
     /// [`Error::NoAdapter`] names the backends tried and the adapters seen; [`Error::Device`] says
     /// why the driver refused.
     pub fn open(options: &GpuOptions) -> Result<Self> {
-        let adapter = adapter::choose(options)?;
+        Self::open_on(choice::choose(options)?, options)
+    }
+
+    /// Opens an adapter, which has this index.
+    fn open_on(
+        (adapter, index): (wgpu::Adapter, Option<usize>),
+        options: &GpuOptions,
+    ) -> Result<Self> {
         let limits = match options.limits {
             Limits::Adapter => adapter.limits(),
             Limits::WebGpu => wgpu::Limits::default(),
         };
-        let report = AdapterReport::of(&adapter, adapter.features(), &limits);
+        let report = AdapterReport::of(&adapter, adapter.features(), &limits).index(index);
         let target = target(&report, options);
         let mut useful = USEFUL;
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
@@ -168,8 +176,8 @@ impl Gpu {
                     .to_owned(),
             ));
         }
-        let adapter = Some(self.shared.report.name.clone());
-        Self::open(&GpuOptions { adapter, ..self.shared.options.clone() })
+        let options = &self.shared.options;
+        Self::open_on(choice::choose_again(options, self.report())?, options)
     }
 
     /// What the adapter says of itself.

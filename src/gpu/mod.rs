@@ -1,6 +1,7 @@
 //! Floor 2: the device, kernels and replayable plans. Nothing here knows of training.
 mod adapter;
 mod cache;
+mod choice;
 mod cut;
 mod device;
 mod health;
@@ -12,6 +13,7 @@ mod planner;
 mod program;
 mod readback;
 mod scopes;
+mod staging;
 mod target;
 mod timestamps;
 mod trusted;
@@ -21,7 +23,8 @@ mod unused;
 #[doc(hidden)]
 pub use bytemuck;
 
-pub use adapter::{AdapterKind, AdapterReport, GpuOptions, Limits, PowerPreference, adapters};
+pub use adapter::{AdapterKind, AdapterReport, GpuOptions, Limits, PowerPreference};
+pub use choice::{Which, adapters};
 pub use cut::Cut;
 pub use device::Gpu;
 pub use kernel::{
@@ -34,6 +37,7 @@ pub use plan::{Phase, PlanBuilder};
 pub use planner::Memory;
 pub use program::{Encoder, Program};
 pub use readback::{ReadbackRing, Ticket};
+pub(crate) use staging::{Aside, Staging, Words};
 pub use target::{Choices, Precision, Target};
 #[doc(hidden)]
 pub use timestamps::unwrapped;

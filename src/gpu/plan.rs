@@ -275,6 +275,21 @@ impl PlanBuilder {
         self.slots[slot.id as usize].words
     }
 
+    /// How many launches of `phase` it takes until `slot` is written for the last time; 0 where
+    /// none writes it.
+    pub(crate) fn written_after(&self, phase: Phase, slot: Slot) -> usize {
+        let writes = |launch: &Launch| {
+            launch.operands.iter().any(|&(_, access, s)| access == Access::Write && s == Some(slot))
+        };
+        let last = self.launches[self.launches_of(phase)].iter().rposition(writes);
+        last.map_or(0, |last| last + 1)
+    }
+
+    /// Launches so far.
+    pub(crate) fn launches(&self) -> usize {
+        self.launches.len()
+    }
+
     pub(super) fn launches_of(&self, phase: Phase) -> std::ops::Range<usize> {
         let end = self.phases.get(phase.0 + 1).map_or(self.launches.len(), |p| p.start);
         self.phases[phase.0].start..end

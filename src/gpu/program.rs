@@ -1,4 +1,5 @@
 //! A built plan: pipelines and bind groups made once, replayed every step.
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytemuck::Pod;
@@ -112,9 +113,19 @@ impl Program {
 
     /// Encodes every launch of `phase`.
     pub fn encode(&self, phase: Phase, encoder: &mut Encoder) {
+        self.encode_part(phase, 0..self.launches_of(phase), encoder);
+    }
+
+    /// Launches of `phase`.
+    pub(crate) fn launches_of(&self, phase: Phase) -> usize {
+        self.builder.launches_of(phase).len()
+    }
+
+    /// As [`encode`](Self::encode), of some of the phase's launches.
+    pub(crate) fn encode_part(&self, phase: Phase, part: Range<usize>, encoder: &mut Encoder) {
         let mut pass = encoder.commands.begin_compute_pass(&Default::default());
         let mut set = None;
-        for ready in &self.launches[self.builder.launches_of(phase)] {
+        for ready in &self.launches[self.builder.launches_of(phase)][part] {
             if set != Some(&ready.pipeline) {
                 pass.set_pipeline(&ready.pipeline);
                 set = Some(&ready.pipeline);
@@ -126,7 +137,18 @@ impl Program {
     /// As [`encode`](Self::encode), with each launch in a pass of its own between two timestamps.
     /// Slower for small kernels: only for steps that are traced.
     pub fn encode_timed(&self, phase: Phase, encoder: &mut Encoder, timestamps: &mut Timestamps) {
-        for i in self.builder.launches_of(phase) {
+        self.encode_part_timed(phase, 0..self.launches_of(phase), encoder, timestamps);
+    }
+
+    /// As [`encode_timed`](Self::encode_timed), of some of the phase's launches.
+    pub(crate) fn encode_part_timed(
+        &self,
+        phase: Phase,
+        part: Range<usize>,
+        encoder: &mut Encoder,
+        timestamps: &mut Timestamps,
+    ) {
+        for i in self.builder.launches_of(phase).skip(part.start).take(part.len()) {
             let name = self.builder.launches[i].name;
             let descriptor = wgpu::ComputePassDescriptor {
                 label: Some(name),

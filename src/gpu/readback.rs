@@ -8,7 +8,7 @@ use super::{Encoder, Gpu, Program, Slot};
 use crate::{Error, Result};
 
 /// Another thread may be about to run the callback of a copy that is done.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Names one readback; tickets of a ring count up from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,8 +31,11 @@ struct Pending {
     buffer: wgpu::Buffer,
     bytes: u64,
     submission: Submission,
-    mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
+    mapped: Mapped,
 }
+
+/// What the callback of a mapping says.
+pub(super) type Mapped = Receiver<Result<(), wgpu::BufferAsyncError>>;
 
 impl ReadbackRing {
     /// A ring of `depth` buffers of `bytes` each.
@@ -111,15 +114,8 @@ impl ReadbackRing {
     /// Whether the oldest readback was there, or came within `patience`; with none pending, false.
     fn take_oldest(&mut self, patience: Duration) -> Result<bool> {
         let Some(oldest) = self.pending.front() else { return Ok(false) };
-        match oldest.mapped.recv_timeout(patience) {
-            Ok(Ok(())) => {}
-            Err(RecvTimeoutError::Timeout) if patience.is_zero() => return Ok(false),
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(Error::Device("a readback did not come".to_owned()));
-            }
-            // After a loss everything looks successful except the mapping.
-            Ok(Err(e)) => return Err(Error::DeviceLost(e.to_string())),
-            Err(e) => return Err(Error::DeviceLost(e.to_string())),
+        if !is_mapped(&oldest.mapped, patience)? {
+            return Ok(false);
         }
         let Some(Pending { ticket, buffer, bytes, .. }) = self.pending.pop_front() else {
             return Ok(false);
@@ -130,5 +126,20 @@ impl ReadbackRing {
         buffer.unmap();
         self.free.push(buffer);
         Ok(true)
+    }
+}
+
+/// Whether a buffer is mapped, or was within `patience`.
+///
+/// # Errors
+/// [`Error::Device`] when `patience` has passed, unless it was none.
+pub(super) fn is_mapped(mapped: &Mapped, patience: Duration) -> Result<bool> {
+    match mapped.recv_timeout(patience) {
+        Ok(Ok(())) => Ok(true),
+        Err(RecvTimeoutError::Timeout) if patience.is_zero() => Ok(false),
+        Err(RecvTimeoutError::Timeout) => Err(Error::Device("a readback did not come".to_owned())),
+        // After a loss everything looks successful except the mapping.
+        Ok(Err(e)) => Err(Error::DeviceLost(e.to_string())),
+        Err(e) => Err(Error::DeviceLost(e.to_string())),
     }
 }

@@ -1,11 +1,14 @@
 //! Floor 8: a compiled network on a device, without a loop and without files: its plans, its
 //! tensors, its steps.
 mod evaluate;
+mod gradients;
 mod masks;
 mod model_file;
+mod objectives;
 mod phases;
 mod plans;
 mod predict;
+mod replica;
 mod snapshot;
 mod staging;
 mod step;
@@ -15,6 +18,8 @@ mod variable;
 mod weights;
 
 pub use evaluate::Evaluation;
+#[doc(hidden)]
+pub use gradients::{Gradients, Measured};
 pub use masks::{MaskEvent, MaskSparsity};
 pub use model_file::ModelFile;
 pub(crate) use model_file::{MODEL, SCHEMA};

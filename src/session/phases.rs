@@ -54,16 +54,17 @@ impl Planning<'_> {
         Ok(phase)
     }
 
+    /// The phase, and whether scores read the means in it.
     pub(super) fn apply(
         &mut self,
         phase: &str,
         gradients: &[Option<Tensor>],
         means: &[Slot],
-    ) -> Result<Phase> {
+    ) -> Result<(Phase, bool)> {
         let phase = self.plan.phase(phase);
         let slots = gradients.iter().zip(means).map(|(g, &mean)| g.map(|_| mean));
-        self.update(&slots.collect::<Vec<_>>())?;
-        Ok(phase)
+        let scored = self.update(&slots.collect::<Vec<_>>())?;
+        Ok((phase, scored))
     }
 
     pub(super) fn calibrate(
@@ -107,20 +108,22 @@ impl Planning<'_> {
         Ok(gradients)
     }
 
-    /// Pushes what scores take from the gradients, before the weights move.
-    fn score(&mut self, gradients: &[Option<Slot>]) -> Result<()> {
+    /// Pushes what scores take from the gradients, before the weights move; whether that is
+    /// anything.
+    fn score(&mut self, gradients: &[Option<Slot>]) -> Result<bool> {
+        let before = self.plan.launches();
         for (pruned, gradient) in self.pruned.iter().zip(gradients) {
             let (Some(t), &Some(gradient)) = (pruned, gradient) else { continue };
             self.score.scoring().push_gradient(&mut self.plan, t, gradient)?;
         }
-        Ok(())
+        Ok(self.plan.launches() > before)
     }
 
     /// Pushes the optimizer's kernel for each parameter that has a gradient, its score's before and
     /// what clips it between them; then every parameter's average, so that all are of as many
-    /// steps.
-    fn update(&mut self, gradients: &[Option<Slot>]) -> Result<()> {
-        self.score(gradients)?;
+    /// steps. Whether scores read the gradients.
+    fn update(&mut self, gradients: &[Option<Slot>]) -> Result<bool> {
+        let scored = self.score(gradients)?;
         let moved = self.variables.iter().zip(gradients).zip(&self.multipliers);
         let update = |((variable, gradient), &multiplier): ((&Variable, &Option<Slot>), &f32)| {
             let mut update = Update::new(variable.weight.clone(), (*gradient)?, self.step);
@@ -133,6 +136,6 @@ impl Planning<'_> {
             let (weights, step, len) = (v.weight.stored.values(), self.step, v.weight.len);
             self.plan.push(WeightAverage { weights, step, average, len })?;
         }
-        Ok(())
+        Ok(scored)
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct Objective {
 pub(crate) struct Accumulate {
     pub(super) gradient: Phase,
     pub(super) apply: Phase,
+    /// Whether scores read the means.
+    pub(super) scored: bool,
 }
 
 /// The phases of a run, before they are built.
@@ -143,9 +145,11 @@ impl Plans {
             }
         }
         let means: Option<Vec<Slot>> = accumulates.then(|| {
-            let mean =
-                |v: &Variable| plan.persistent(format!("{}/gradient", v.weight.name), v.weight.len);
-            variables.iter().map(mean).collect()
+            let mean = |v: &mut Variable| {
+                let name = format!("{}/gradient", v.weight.name);
+                *v.mean.insert(plan.persistent(name, v.weight.len))
+            };
+            variables.iter_mut().map(mean).collect()
         });
 
         let score = spec.map(|spec| spec.score.clone()).unwrap_or_default();
@@ -186,8 +190,9 @@ impl Plans {
             let accumulate = means.as_deref().map(|means| {
                 let phase = suffixed("accumulate", &name);
                 let gradient = planning.accumulate(&phase, &wanted, gradients, means)?;
-                let apply = planning.apply(&suffixed("apply", &name), gradients, means)?;
-                Ok::<_, Error>(Accumulate { gradient, apply })
+                let name = suffixed("apply", &name);
+                let (apply, scored) = planning.apply(&name, gradients, means)?;
+                Ok::<_, Error>(Accumulate { gradient, apply, scored })
             });
             let accumulate = accumulate.transpose()?;
             let metric = metrics.first().map(|&(_, slot)| slot);

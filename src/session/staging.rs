@@ -1,4 +1,5 @@
 //! What a run takes on the device besides its plan.
+use super::gradients::staged;
 use super::plans::{Inputs, Plans};
 use super::snapshot::Layout;
 use super::steps::{STEPS_IN_FLIGHT, results_bytes};
@@ -19,5 +20,12 @@ impl Plans {
         let first: Vec<Slot> = self.variables.iter().flat_map(of).collect();
         let saved = if saves { bytes(&Layout::of(&self.variables).slots()) } else { 0 };
         self.plan.stage(results + (batches + saved).max(bytes(&first)));
+    }
+
+    /// Tells the plan what [`Gradients`](super::Gradients) take of a session that exchanges them.
+    pub(crate) fn count_exchange(&mut self) {
+        let phases = self.objectives.iter().filter_map(|o| Some(o.accumulate?.gradient));
+        let bytes = phases.map(|phase| staged(&self.plan, &self.variables, phase)).max();
+        self.plan.stage(bytes.unwrap_or(0));
     }
 }

@@ -1,7 +1,14 @@
 //! Steps without a loop.
+use super::gradients::Gradients;
+use super::plans::Plans;
 use super::{Session, StepResult};
 use crate::Result;
 use crate::data::Batch;
+use crate::gpu::Gpu;
+use crate::kernels::Step;
+use crate::nn::Network;
+use crate::optim::Training;
+use crate::prune::MaskUpdateOp;
 
 impl Session {
     /// Takes one train step on `batch` and waits for what it leaves. Masks stay:
@@ -19,5 +26,71 @@ impl Session {
         self.finish_step(global_step, None, None)?;
         let mut results = self.drain()?;
         Ok(results.pop().expect("the step that was just taken"))
+    }
+}
+
+/// Steps in two: the gradients of one or more batches, and the update by their mean.
+#[doc(hidden)]
+impl Session {
+    /// As [`new`](Self::new), with room for the mean of several gradients and for [`Gradients`].
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn in_two(
+        gpu: &Gpu,
+        network: &Network,
+        training: impl Into<Training>,
+        mask_update_op: &MaskUpdateOp,
+        seed: u64,
+    ) -> Result<Self> {
+        let training = training.into();
+        let mut plans = Plans::new(network, &training, mask_update_op, true, gpu.target())?;
+        plans.count_staging(false);
+        plans.count_exchange();
+        let mut session = Self::build(gpu, network, training, plans, seed)?;
+        session.initialise(network, seed);
+        Ok(session)
+    }
+
+    /// Submits the gradient of the network's loss on `batch`, the `first` of its step or not.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn gradient(
+        &mut self,
+        batch: &Batch,
+        gradients: &mut Gradients,
+        first: bool,
+    ) -> Result<()> {
+        self.feed_share(batch, 1.0)?;
+        self.submit_gradients(gradients, first)
+    }
+
+    /// Moves the mean of the gradients, on the device, by that of `batch` with its share in it.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn accumulate(&mut self, batch: &Batch, share: f32) -> Result<()> {
+        self.feed_share(batch, share)?;
+        self.record_accumulate(0)
+    }
+
+    /// Updates the weights by the mean of the gradients, and the masks to sparsity `asked` if any;
+    /// waits for what that leaves.
+    ///
+    /// # Errors
+    /// Of the device.
+    pub fn update(&mut self, asked: Option<f64>) -> Result<StepResult> {
+        let global_step = self.global_step + 1;
+        self.record_mean(0, global_step)?;
+        self.finish_step(global_step, asked, None)?;
+        let mut results = self.drain()?;
+        Ok(results.pop().expect("the step that was just taken"))
+    }
+
+    fn feed_share(&mut self, batch: &Batch, share: f32) -> Result<()> {
+        let global_step = self.global_step + 1;
+        batch.check("step", global_step, self.batch(), self.width(), self.task())?;
+        self.feed(batch, Step { share, ..self.scalars(global_step, batch.rows) }, 0)
     }
 }

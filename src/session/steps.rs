@@ -1,15 +1,16 @@
 //! Steps under way: recorded, submitted in one part or several, and what they left as it arrives.
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::Instant;
 
 use super::Session;
-use super::plans::Accumulate;
-use super::trace::{Trace, Traced};
+use super::gradients::Measured;
+use super::trace::Trace;
+use crate::Result;
 use crate::data::Batch;
 use crate::gpu::{Encoder, Gpu, Phase, ReadbackRing, Slot, Ticket};
 use crate::kernels::{MASK_STATE_WORDS, MaskState, Step};
 use crate::nn::Metric;
-use crate::{Error, Result};
 
 /// Submissions that the host may be ahead of the device.
 pub(super) const STEPS_IN_FLIGHT: usize = 3;
@@ -54,12 +55,14 @@ pub(super) fn results_bytes(outputs: usize, pruned: usize) -> u64 {
 #[derive(Debug)]
 pub(super) struct Steps {
     /// Of the step in hand, where it is traced.
-    trace: Option<Trace>,
+    pub(super) trace: Option<Trace>,
     ring: ReadbackRing,
     open: Option<Part>,
     in_flight: VecDeque<InFlight>,
     /// What has arrived of the step in hand.
     partial: Partial,
+    /// What the run has said of the step in hand, of batches here and elsewhere.
+    reported: Partial,
     /// The first metric, and how many answers of a row its sum counts.
     metric: Option<(Metric, usize)>,
     arrived: Vec<StepResult>,
@@ -89,10 +92,11 @@ struct StepEnd {
     step: u64,
     asked: Option<f64>,
     loss: Option<f32>,
+    reported: Partial,
     submitted: Instant,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Partial {
     rows: f64,
     /// Sum over the rows.
@@ -107,6 +111,15 @@ impl Partial {
             self.rows += rows as f64;
             self.loss += f64::from(loss) * rows as f64;
             self.metric += metric.map_or(0.0, |(metric, value)| summed(metric, value, rows));
+        }
+    }
+
+    /// With `other` behind it.
+    fn and(self, other: Self) -> Self {
+        Self {
+            rows: self.rows + other.rows,
+            loss: self.loss + other.loss,
+            metric: self.metric + other.metric,
         }
     }
 
@@ -131,6 +144,7 @@ impl Steps {
             open: None,
             in_flight: VecDeque::new(),
             partial: Partial::default(),
+            reported: Partial::default(),
             metric,
             arrived: Vec::new(),
             torn: false,
@@ -145,8 +159,8 @@ impl Steps {
             let outputs = 1 + usize::from(self.metric.is_some());
             let value = |at: usize| f32::from_bits(words[at]);
             self.partial.add(rows, value(0), self.metric.map(|(metric, _)| (metric, value(1))));
-            let Some(StepEnd { step, asked, loss, submitted }) = end else { continue };
-            let partial = std::mem::take(&mut self.partial);
+            let Some(StepEnd { step, asked, loss, reported, submitted }) = end else { continue };
+            let partial = std::mem::take(&mut self.partial).and(reported);
             let selected = |w: &[u32]| {
                 let (state, energy) = w.split_at(MASK_STATE_WORDS as usize);
                 let state = bytemuck::pod_read_unaligned(bytemuck::cast_slice(state));
@@ -182,7 +196,7 @@ impl Session {
     }
 
     /// Records `phase`; `updates` says whether it changes weights.
-    fn record(&mut self, phase: Phase, updates: bool) -> Result<()> {
+    pub(super) fn record(&mut self, phase: Phase, updates: bool) -> Result<()> {
         self.mark("encode");
         self.part()?;
         let Steps { open, trace, .. } = &mut self.steps;
@@ -193,6 +207,61 @@ impl Session {
             None => self.program.encode(phase, &mut part.encoder),
         }
         Ok(())
+    }
+
+    /// Takes what is recorded, to be submitted in pieces that report nothing; with the rows of the
+    /// batch that is fed.
+    pub(super) fn take_part(&mut self) -> Result<(Encoder, usize)> {
+        self.mark("encode");
+        self.part()?;
+        let part = self.steps.open.take().expect("made above");
+        Ok((part.encoder, part.batch.map_or(0, |(_, rows)| rows)))
+    }
+
+    /// Encodes some launches of `phase` into a piece.
+    pub(super) fn encode_part(&mut self, phase: Phase, part: Range<usize>, encoder: &mut Encoder) {
+        self.mark("encode");
+        match self.steps.trace.as_mut().and_then(Trace::timestamps) {
+            Some(timestamps) => {
+                self.program.encode_part_timed(phase, part, encoder, timestamps);
+            }
+            None => self.program.encode_part(phase, part, encoder),
+        }
+    }
+
+    /// Submits a piece and begins the next.
+    pub(super) fn submit_piece(&mut self, encoder: Encoder) -> Result<Encoder> {
+        if let Some(trace) = &mut self.steps.trace {
+            trace.submit();
+        }
+        encoder.submit().map(|()| Encoder::new(&self.gpu))
+    }
+
+    /// Submits the last piece; a trace has one set of timestamps for all of them.
+    pub(super) fn submit_last_piece(&mut self, mut encoder: Encoder) -> Result<()> {
+        if let Some(timestamps) = self.steps.trace.as_mut().and_then(Trace::timestamps) {
+            timestamps.resolve(&mut encoder);
+        }
+        if let Some(trace) = &mut self.steps.trace {
+            trace.submit();
+        }
+        encoder.submit()
+    }
+
+    /// What a batch of `rows` rows was measured by.
+    pub(super) fn measured(&self, rows: usize, loss: f32, metric: Option<f32>) -> Measured {
+        let first = self.steps.metric.zip(metric);
+        let metric = first.map_or(0.0, |((metric, _), value)| summed(metric, value, rows));
+        Measured { rows, loss, metric }
+    }
+
+    /// Counts a batch, of this rank or another, in what the step in hand reports.
+    pub fn report(&mut self, batch: Measured) {
+        if batch.rows > 0 {
+            let rows = batch.rows as f64;
+            let (loss, metric) = (f64::from(batch.loss) * rows, batch.metric);
+            self.steps.reported = self.steps.reported.and(Partial { rows, loss, metric });
+        }
     }
 
     /// Records copies of `slots` as they are now, into a readback of their own.
@@ -227,7 +296,8 @@ impl Session {
         }
         let asked = asked.filter(|_| !states.is_empty());
         self.global_step = global_step;
-        let end = StepEnd { step: global_step, asked, loss, submitted: Instant::now() };
+        let reported = std::mem::take(&mut self.steps.reported);
+        let end = StepEnd { step: global_step, asked, loss, reported, submitted: Instant::now() };
         self.submit(&states, Some(end))
     }
 
@@ -276,7 +346,7 @@ impl Session {
     pub(crate) fn partial_loss(&mut self) -> Result<f32> {
         self.flush()?;
         self.await_parts()?;
-        Ok(self.steps.partial.loss())
+        Ok(self.steps.partial.and(self.steps.reported).loss())
     }
 
     fn await_parts(&mut self) -> Result<()> {
@@ -305,68 +375,6 @@ impl Session {
     /// Forgets what is recorded and not submitted.
     pub(crate) fn abandon(&mut self) {
         self.steps.open = None;
-    }
-
-    /// Traces the step that is recorded next.
-    pub(crate) fn begin_trace(&mut self, trace: Trace) {
-        self.steps.trace = Some(trace);
-    }
-
-    /// Whether the step in hand is traced.
-    pub(crate) fn is_traced(&self) -> bool {
-        self.steps.trace.is_some()
-    }
-
-    /// What the step that was traced left, once the device is done with it.
-    pub(crate) fn end_trace(&mut self) -> Result<Option<Traced>> {
-        self.steps.trace.take().map(|trace| trace.end(&self.gpu)).transpose()
-    }
-
-    /// The number of the loss `name`; the network's own has no name.
-    pub(crate) fn objective(&self, name: &str) -> Result<usize> {
-        let known = &self.objectives;
-        known.iter().position(|o| o.name == name).ok_or_else(|| {
-            let names: Vec<&str> = known[1..].iter().map(|o| o.name.as_str()).collect();
-            let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            Error::argument(
-                name,
-                format!("no such loss; the network has, besides its own, {there}"),
-            )
-        })
-    }
-
-    /// Records gradient and update for the batch fed last.
-    pub(crate) fn record_train(&mut self, objective: usize) -> Result<()> {
-        self.record(self.objectives[objective].train, true)
-    }
-
-    /// Records the gradient of the batch fed last, into the running means.
-    pub(crate) fn record_accumulate(&mut self, objective: usize) -> Result<()> {
-        let phase = self.accumulates(objective)?.gradient;
-        self.record(phase, false)
-    }
-
-    /// Records the update by the running means.
-    pub(crate) fn record_apply(&mut self, objective: usize) -> Result<()> {
-        let phase = self.accumulates(objective)?.apply;
-        self.record(phase, true)
-    }
-
-    /// The phases of an update in two.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] where the session has no room for the means.
-    pub(crate) fn accumulates(&self, objective: usize) -> Result<Accumulate> {
-        self.objectives[objective].accumulate.ok_or_else(|| {
-            let message = "the run has no room for it; ask with TrainOp::accumulate_gradients()";
-            Error::argument("accumulate", message)
-        })
-    }
-
-    /// The host phase `name` begins, in a step that is traced.
-    pub(crate) fn mark(&mut self, name: &'static str) {
-        if let Some(trace) = &mut self.steps.trace {
-            trace.mark(name);
-        }
+        self.steps.reported = Partial::default();
     }
 }

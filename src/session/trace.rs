@@ -2,6 +2,7 @@
 //! timestamps of each launch.
 use std::time::Instant;
 
+use super::Session;
 use crate::Result;
 use crate::gpu::{Gpu, GpuSpan, Timestamps};
 
@@ -57,7 +58,8 @@ impl Trace {
     pub(super) fn submit(&mut self) {
         self.mark("submit");
         if let Some(part) = self.parts.last_mut() {
-            part.submit = Some(self.marks.len() - 1);
+            // Of several pieces the first: no launch comes before it.
+            part.submit.get_or_insert(self.marks.len() - 1);
         }
     }
 
@@ -98,4 +100,28 @@ pub(crate) struct Submitted {
     /// How exactly the clocks are related, in nanoseconds, and every launch; `None` where the
     /// adapter has no timestamps.
     pub(crate) launches: Option<(u64, Vec<GpuSpan>)>,
+}
+
+impl Session {
+    /// Traces the step that is recorded next.
+    pub(crate) fn begin_trace(&mut self, trace: Trace) {
+        self.steps.trace = Some(trace);
+    }
+
+    /// Whether the step in hand is traced.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.steps.trace.is_some()
+    }
+
+    /// What the step that was traced left, once the device is done with it.
+    pub(crate) fn end_trace(&mut self) -> Result<Option<Traced>> {
+        self.steps.trace.take().map(|trace| trace.end(&self.gpu)).transpose()
+    }
+
+    /// The host phase `name` begins, in a step that is traced.
+    pub(crate) fn mark(&mut self, name: &'static str) {
+        if let Some(trace) = &mut self.steps.trace {
+            trace.mark(name);
+        }
+    }
 }

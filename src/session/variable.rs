@@ -20,6 +20,8 @@ pub(super) struct Variable {
     pub(super) carried: bool,
     /// The last gradient, where mask updates read it.
     pub(super) gradient: Option<Slot>,
+    /// The mean of its gradient over several batches, where the session has room for it.
+    pub(super) mean: Option<Slot>,
     /// What ranks it, where it has a mask.
     pub(super) score: Score,
     /// The score's tensors, by name.
@@ -85,6 +87,7 @@ impl Variable {
             weight,
             mask,
             gradient: None,
+            mean: None,
             score,
             score_slots,
             maskable: parameter.masked,

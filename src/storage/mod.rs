@@ -17,5 +17,7 @@ pub use index::Index;
 pub use output::{check_folder, check_output};
 pub use replace::{Replace, replace};
 pub use tensors::{Encoding, Floats, Tensor, TensorData, read_floats, read_tensors};
+
+pub(crate) use tensors::tensors_from;
 pub use unfinished::{Held, MadeFolder, TEMPORARY, discard_unfinished, sweep};
 pub use weights::Weights;

@@ -110,7 +110,15 @@ impl<'a> Encoding<'a> {
 /// # Errors
 /// [`Error::File`] for a damaged file, or another dtype; [`Error::Io`] where it cannot be read.
 pub fn read_tensors(path: &Path) -> Result<Vec<Tensor>> {
-    let header = Header::open(path)?;
+    tensors_of(Header::open(path)?, path)
+}
+
+/// As [`read_tensors`], of a file's `bytes`; `path` is what errors call it.
+pub(crate) fn tensors_from(bytes: Vec<u8>, path: &Path) -> Result<Vec<Tensor>> {
+    tensors_of(Header::from_bytes(path, bytes)?, path)
+}
+
+fn tensors_of(header: Header, path: &Path) -> Result<Vec<Tensor>> {
     let infos = header.tensors.clone();
     let mut input = BufReader::with_capacity(BUFFER, header.into_source()?);
     let mut tensors = Vec::with_capacity(infos.len());

@@ -3,7 +3,8 @@ mod guard;
 mod options;
 mod recipe;
 mod record;
-mod replicas;
+#[doc(hidden)]
+pub mod replicas;
 mod running;
 mod step_fn;
 mod train_op;
@@ -13,7 +14,9 @@ pub use recipe::{Difference, Recipe};
 pub use record::event::{Event, StepEvent};
 pub use record::summary::SummaryFn;
 pub use record::{histogram, summary, timeline};
-pub use replicas::{Carried, SyncReplicas, aggregate, token};
+pub use replicas::{Carried, SyncReplicas};
+#[doc(hidden)]
+pub use replicas::{Exchange, Header, aggregate, token};
 pub use running::{End, TrainOutcome, train};
 pub use step_fn::{StepContext, StepReturn, TrainStepFn};
 pub use train_op::TrainOp;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::replicas::SyncReplicas;
+use super::replicas::{Group, SyncReplicas};
 use super::step_fn::TrainStepFn;
 use crate::checkpoint::Retention;
-use crate::comm::Comm;
+use crate::comm::{Comm, LocalComm};
 use crate::session::Session;
 use crate::settings::steps;
 use crate::train::record::event::Event;
@@ -111,6 +111,12 @@ steps! {
         /// Without `sync_optimizer`, ranks besides the chief wait for this global step before their
         /// first gradient.
         pub startup_delay_steps: u64,
+        /// Without `sync_optimizer`, updates that a gradient may be behind; what is further behind is
+        /// dropped, and its batch given out again. `None` takes all.
+        pub max_staleness: Option<u64>,
+        /// With several ranks, whether those of one machine may compute on the same GPU. Software
+        /// adapters are shared without that.
+        pub share_adapter: bool,
         /// With several ranks, the longest time without a step before the job is ended: a rank that
         /// hangs says nothing. A job whose steps take longer than a twentieth of it is given 20
         /// steps; `None` waits for ever.
@@ -150,6 +156,8 @@ impl Default for TrainOptions<'_> {
             comm: None,
             sync_optimizer: None,
             startup_delay_steps: 0,
+            max_staleness: None,
+            share_adapter: false,
             watchdog: Some(Duration::from_secs(60)),
             on_event: None,
         }
@@ -186,12 +194,48 @@ impl TrainOptions<'_> {
             let message = format!("{hours} must be above 0 hours; leave it out for none");
             return Err(Error::argument("keep_every_n_hours", message));
         }
+        self.validate_replicas()?;
         match logdir {
             Some(path) if path.as_os_str().is_empty() => {
                 Err(Error::argument("logdir", "an empty path; leave it out to train without files"))
             }
             Some(_) => Ok(()),
             None => self.validate_without_logdir(),
+        }
+    }
+
+    /// What is about several ranks.
+    fn validate_replicas(&self) -> Result<()> {
+        if self.watchdog.is_some_and(|limit| limit.is_zero()) {
+            let message = "0 seconds must be more; leave it out to wait for ever";
+            return Err(Error::argument("watchdog", message));
+        }
+        let Some(sync) = &self.sync_optimizer else { return Ok(()) };
+        let ranks = self.comm.as_ref().map_or(1, |comm| comm.size());
+        sync.aggregate(ranks)?;
+        let given = [
+            ("startup_delay_steps", self.startup_delay_steps),
+            ("max_staleness", u64::from(self.max_staleness.is_some())),
+        ];
+        match given.into_iter().find(|&(_, value)| value > 0) {
+            Some((name, _)) => {
+                let message = "is for ranks that do not wait for each other; leave it out, or \
+                               leave out sync_optimizer";
+                Err(Error::argument(name, message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The ranks of the run, where gradients are exchanged: there are several, or one that gives
+    /// several gradients an update.
+    pub(super) fn group(&self) -> Option<Group> {
+        match (&self.comm, &self.sync_optimizer) {
+            (Some(comm), sync) if comm.size() > 1 || sync.is_some() => {
+                Some(Group::new(Arc::clone(comm)))
+            }
+            (_, Some(_)) => Some(Group::new(Arc::new(LocalComm::default()))),
+            _ => None,
         }
     }
 

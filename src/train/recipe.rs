@@ -27,7 +27,7 @@ settings! {
         /// `charlstm:UNITSxDEPTH` and `chargpt:WIDTHxBLOCKSxHEADS` for texts. A recipe may declare
         /// any stack of layers: docs/layers.md.
         model: Model, option;
-        /// Rows in a batch.
+        /// Rows in a batch; of several ranks each has batches of its own, of so many rows.
         batch: usize, option;
         /// Global step to stop at.
         steps: u64, option keeps_run;

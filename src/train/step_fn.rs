@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::guard::guarded;
+use super::replicas::{InStep, share};
 use crate::data::{Batch, BatchSource};
 use crate::kernels::Step;
 use crate::session::Session;
@@ -38,6 +39,10 @@ pub struct StepContext<'r> {
     /// Batches that the run has taken from its source.
     pub(in crate::train) taken: &'r mut u64,
     pub(in crate::train) ended: bool,
+    /// Where updates are by the gradients of several ranks, or of one that gives several.
+    pub(in crate::train) in_step: Option<&'r mut InStep>,
+    /// A rank was asked to stop.
+    pub(in crate::train) stops: bool,
 }
 
 /// The source, and the batch that it fills.
@@ -78,6 +83,10 @@ impl StepContext<'_> {
     /// [`Error::Argument`] for a name that the network does not have.
     pub fn train_on(&mut self, name: &str) -> Result<()> {
         let objective = self.session.objective(name)?;
+        if let Some(rounds) = self.in_step.as_ref().map(|in_step| in_step.rounds()) {
+            (0..rounds).try_for_each(|_| self.gradient(objective).map(|_| ()))?;
+            return self.meet(objective);
+        }
         if self.next_batch(objective, |_| 1.0)? {
             self.session.record_train(objective)?;
             self.updates += 1;
@@ -109,8 +118,11 @@ impl StepContext<'_> {
             }
             accumulated => accumulated.map_or(0, |(_, rows)| rows),
         };
-        let share = |rows: usize| rows as f32 / (before + rows) as f32;
-        if self.next_batch(objective, share)? {
+        if self.in_step.is_some() {
+            // Without a batch of its own a rank still meets the others.
+            let rows = self.gradient(objective)?;
+            self.accumulated = Some((objective, before + rows));
+        } else if self.next_batch(objective, |rows| share(rows, before))? {
             self.session.record_accumulate(objective)?;
             self.accumulated = Some((objective, before + self.batches.batch.rows));
         }
@@ -130,16 +142,23 @@ impl StepContext<'_> {
             let message = "apply() without a gradient; call accumulate() before it";
             return Err(Error::argument("train_step_fn", message));
         };
+        if self.in_step.is_some() {
+            return self.meet(objective);
+        }
         self.session.record_apply(objective)?;
         self.updates += 1;
         Ok(())
     }
 
-    /// Mean loss over the rows of this step so far. Waits for the device.
+    /// Mean loss over the rows of this step so far, those of all ranks that train in step: each of
+    /// them asks at the same place. Waits for the device, and for the ranks.
     ///
     /// # Errors
     /// [`Error::DeviceLost`].
     pub fn loss(&mut self) -> Result<f32> {
+        if let Some(in_step) = &mut self.in_step {
+            in_step.flush(self.session)?;
+        }
         self.session.partial_loss()
     }
 
@@ -176,6 +195,29 @@ impl StepContext<'_> {
     /// Where the run's files are.
     pub fn logdir(&self) -> Option<&Path> {
         self.facts.logdir
+    }
+
+    /// Submits the gradient on the next batch, for the ranks to meet by; gives the batch's rows.
+    fn gradient(&mut self, objective: usize) -> Result<usize> {
+        let fed = self.next_batch(objective, |_| 1.0)?;
+        if let Some(in_step) = &mut self.in_step {
+            in_step.gradient(self.session, objective, fed)?;
+        }
+        Ok(if fed { self.batches.batch.rows } else { 0 })
+    }
+
+    /// Updates by the mean of the gradients of all ranks, once they are there. The data of one that
+    /// ends, or a stop asked of one, is everybody's.
+    fn meet(&mut self, objective: usize) -> Result<()> {
+        let Some(in_step) = &mut self.in_step else { return Ok(()) };
+        let met = in_step.meet(self.session, objective, self.facts.global_step)?;
+        self.ended |= met.ended;
+        self.stops |= met.stops;
+        if met.moves {
+            self.session.record_apply(objective)?;
+            self.updates += 1;
+        }
+        Ok(())
     }
 
     /// Whether there was a batch; it is written for the commands recorded next.

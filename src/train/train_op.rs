@@ -15,7 +15,9 @@ pub struct TrainOp<'a> {
     pub(super) training: Training,
     pub(super) batches: Shard<Box<dyn BatchSource + 'a>>,
     pub(super) seed: u64,
-    accumulates: bool,
+    pub(super) accumulates: bool,
+    /// Gradients are exchanged with other ranks.
+    pub(super) exchanges: bool,
 }
 
 impl<'a> TrainOp<'a> {
@@ -59,8 +61,9 @@ impl<'a> TrainOp<'a> {
             return Err(Error::shape(&network.name, message));
         }
         let batches: Box<dyn BatchSource + 'a> = Box::new(batches);
-        let (gpu, batches, accumulates) = (gpu.clone(), Shard::new(batches), false);
-        Ok(Self { gpu, network, training, batches, seed, accumulates })
+        let (gpu, batches) = (gpu.clone(), Shard::new(batches));
+        let (accumulates, exchanges) = (false, false);
+        Ok(Self { gpu, network, training, batches, seed, accumulates, exchanges })
     }
 
     /// Makes room for [`StepContext::accumulate`](super::StepContext::accumulate): as many bytes as
@@ -86,6 +89,9 @@ impl<'a> TrainOp<'a> {
         let (network, training) = (&self.network, &self.training);
         let mut plans = Plans::new(network, training, mask_update_op, self.accumulates, target)?;
         plans.count_staging(saves);
+        if self.exchanges {
+            plans.count_exchange();
+        }
         plans.plan.check_budget(self.gpu.memory_budget())?;
         Ok(plans)
     }

@@ -1,5 +1,6 @@
 //! A session without a loop, and own data through all of it: what a user brings, as an outside
 //! crate would.
+mod gradients;
 mod own_source;
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 mod adapters;
 mod bench;
 mod checkpoint;
+mod comm;
 mod data;
 mod floors;
 mod memory;
@@ -14,7 +15,10 @@ mod paths;
 mod planner;
 mod plans;
 mod pruning;
+#[path = "../common/ranks.rs"]
+mod ranks;
 mod replace;
+mod replicas;
 mod server;
 mod settings;
 mod shaders;

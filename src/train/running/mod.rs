@@ -1,5 +1,6 @@
 //! The loop: what outlives a device (`supervisor`), one run on one device (`run`), its steps and
 //! its saves.
+mod agreement;
 mod logdir;
 mod outcome;
 mod run;
@@ -13,8 +14,10 @@ use std::path::Path;
 pub use outcome::{End, TrainOutcome};
 
 use super::options::TrainOptions;
+use super::replicas::Group;
 use super::train_op::TrainOp;
 use crate::Result;
+use crate::comm::EXIT_PANIC;
 use crate::prune::MaskUpdateOp;
 use run::Run;
 use supervisor::Supervisor;
@@ -39,11 +42,40 @@ pub fn train(
     mask_update_op: MaskUpdateOp,
     options: TrainOptions<'_>,
 ) -> Result<TrainOutcome> {
-    let mut supervisor = Supervisor::open(train_op, logdir, mask_update_op, options)?;
+    let Some(group) = options.group() else {
+        return run(train_op, logdir, mask_update_op, options, None);
+    };
+    let _ends = EndsOthers(&group);
+    let outcome = run(train_op, logdir, mask_update_op, options, Some(group.clone()));
+    if let Err(error) = &outcome {
+        group.fail(error);
+    }
+    outcome
+}
+
+fn run(
+    train_op: TrainOp<'_>,
+    logdir: Option<&Path>,
+    mask_update_op: MaskUpdateOp,
+    options: TrainOptions<'_>,
+    group: Option<Group>,
+) -> Result<TrainOutcome> {
+    let mut supervisor = Supervisor::open(train_op, logdir, mask_update_op, options, group)?;
     loop {
         match Run::start(&mut supervisor).and_then(Run::complete) {
             Ok(finished) => return Ok(supervisor.outcome(finished)),
             Err(error) => supervisor.retry(error)?,
+        }
+    }
+}
+
+/// Ends the other ranks when this one panics: they would wait for it for ever.
+struct EndsOthers<'a>(&'a Group);
+
+impl Drop for EndsOthers<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.comm().abort(EXIT_PANIC, "it panicked");
         }
     }
 }

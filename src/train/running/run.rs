@@ -13,6 +13,7 @@ use crate::session::{MaskEvent, Session, Trace};
 use crate::train::guard::guarded;
 use crate::train::record::event::{Event, StepEvent};
 use crate::train::record::trace;
+use crate::train::replicas::{InStep, Watchdog, agree};
 use crate::train::step_fn::{Batches, Facts, StepContext, StepReturn};
 use crate::{Error, Result};
 
@@ -43,11 +44,20 @@ pub(super) struct Run<'s, 'a> {
     warned: bool,
     /// That the run ends before its schedule does.
     short: Option<String>,
+    /// Where ranks train in step.
+    in_step: Option<InStep>,
+    /// All ranks are to end: one of them was asked to.
+    stops: bool,
+    /// The step function asks for the end of a run of several ranks.
+    wants_stop: bool,
 }
 
 /// Difference of reached from asked sparsity that is worth a warning: more than rounding makes in
 /// any but the smallest tensors.
 const MISSED: f64 = 0.005;
+
+/// Steps between two comparisons of all tensors of all ranks, unless the run says otherwise.
+const CHECKED_EVERY: u64 = 1000;
 
 impl<'s, 'a> Run<'s, 'a> {
     /// Puts the network on the device as its newest checkpoint or its initial values have it.
@@ -64,6 +74,10 @@ impl<'s, 'a> Run<'s, 'a> {
         });
         if let Some(short) = &short {
             log::warn!("{short}");
+        }
+        let in_step = supervisor.in_step()?;
+        if let Some(group) = &supervisor.group {
+            agree::checksums(&**group.comm(), global_step, &session.checksums()?)?;
         }
         let cursor = supervisor.train_op.batches.cursor();
         let returned = supervisor.train_op.batches.first().to_vec();
@@ -97,6 +111,9 @@ impl<'s, 'a> Run<'s, 'a> {
             previous_submit: None,
             last: None,
             warned: false,
+            in_step,
+            stops: false,
+            wants_stop: false,
         })
     }
 
@@ -110,12 +127,26 @@ impl<'s, 'a> Run<'s, 'a> {
             }
         };
         let seconds = self.origin.elapsed().as_secs_f64();
-        let checkpoint = self.last_save()?;
+        let checkpoint = self.end()?;
         if let Some(short) = self.short.filter(|_| end == End::StepLimit) {
             log::warn!("{}", short.replacen("ends", "ended", 1));
         }
         let Self { session, global_step, last, .. } = self;
         Ok(Finished { end, session, global_step, last, checkpoint, seconds })
+    }
+
+    /// The last checkpoint; the ranks part when it is on the disk.
+    fn end(&mut self) -> Result<Option<PathBuf>> {
+        if self.in_step.is_some() {
+            self.compare()?;
+        }
+        // No more steps; a disk may take longer than one.
+        self.supervisor.watchdog = Watchdog::default();
+        let checkpoint = self.last_save()?;
+        if let Some(group) = &self.supervisor.group {
+            group.gather(&[])?;
+        }
+        Ok(checkpoint)
     }
 
     fn steps(&mut self) -> Result<End> {
@@ -147,6 +178,7 @@ impl<'s, 'a> Run<'s, 'a> {
                 self.handle(&result)?;
             }
             self.write_trace()?;
+            self.supervisor.watchdog.step(self.global_step);
             if should_stop {
                 break End::Stopped;
             }
@@ -161,9 +193,10 @@ impl<'s, 'a> Run<'s, 'a> {
     /// function asks to stop.
     fn step(&mut self) -> Result<Option<bool>> {
         let global_step = self.global_step + 1;
+        let wants_stop = self.wants_stop || self.stop_wanted();
         let facts = Facts {
             global_step,
-            should_stop: self.limit_reached(global_step) || self.stop_asked(),
+            should_stop: self.limit_reached(global_step) || self.stop_asked() || wants_stop,
             should_log: self.supervisor.options.logs(global_step),
             should_trace: self.session.is_traced(),
             logdir: self.supervisor.logdir.as_ref().map(|l| l.path.as_path()),
@@ -171,6 +204,10 @@ impl<'s, 'a> Run<'s, 'a> {
         let batches =
             Batches { source: &mut self.supervisor.train_op.batches, batch: &mut self.batch };
         let (updates, ended, accumulated, taken) = (0, false, None, &mut self.taken);
+        let mut in_step = self.in_step.as_mut();
+        if let Some(in_step) = &mut in_step {
+            in_step.begin(wants_stop);
+        }
         let mut context = StepContext {
             session: &mut self.session,
             batches,
@@ -179,13 +216,16 @@ impl<'s, 'a> Run<'s, 'a> {
             updates,
             taken,
             ended,
+            in_step,
+            stops: false,
         };
         let returned = match &mut self.supervisor.options.train_step_fn {
             None => context.train().map(|()| StepReturn::default()),
             Some(step) => guarded("train_step_fn", || step(&mut context)),
         }?;
-        let StepContext { updates, ended, accumulated, .. } = context;
+        let StepContext { updates, ended, accumulated, stops, .. } = context;
         self.data_ended = ended;
+        self.stops |= stops;
         if updates == 0 && ended {
             return Ok(None);
         }
@@ -209,14 +249,44 @@ impl<'s, 'a> Run<'s, 'a> {
         if asked.is_some() {
             self.last_mask_update = global_step;
         }
-        Ok(Some(returned.should_stop))
+        let Some(in_step) = &mut self.in_step else { return Ok(Some(returned.should_stop)) };
+        if asked.is_some() {
+            in_step.masks_moved();
+        }
+        // The others hear of it in the next step.
+        self.wants_stop |= returned.should_stop;
+        self.compare_if_due()?;
+        Ok(Some(false))
+    }
+
+    /// Compares the tensors of all ranks every so many steps.
+    fn compare_if_due(&self) -> Result<()> {
+        let sync = self.supervisor.options.sync_optimizer.as_ref();
+        let every = sync.and_then(|sync| sync.check_every_n_steps).unwrap_or(CHECKED_EVERY);
+        if every == 0 || !self.global_step.is_multiple_of(every) {
+            return Ok(());
+        }
+        self.compare()
+    }
+
+    fn compare(&self) -> Result<()> {
+        let Some(group) = self.supervisor.group.as_ref().filter(|group| group.size() > 1) else {
+            return Ok(());
+        };
+        agree::checksums(&**group.comm(), self.global_step, &self.session.checksums()?)
     }
 
     fn limit_reached(&self, global_step: u64) -> bool {
         self.supervisor.options.number_of_steps.is_some_and(|limit| global_step >= limit)
     }
 
+    /// Whether the run ends before its next step. Where ranks train in step they all end after the
+    /// same one.
     fn stop_asked(&self) -> bool {
+        if self.in_step.is_some() { self.stops } else { self.stop_wanted() }
+    }
+
+    fn stop_wanted(&self) -> bool {
         self.supervisor.options.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
@@ -306,7 +376,10 @@ impl<'s, 'a> Run<'s, 'a> {
     fn rescue(&mut self, error: &Error) {
         let bad = matches!(
             error,
-            Error::DeviceLost(_) | Error::DeviceHung { .. } | Error::NonFinite { .. }
+            Error::DeviceLost(_)
+                | Error::DeviceHung { .. }
+                | Error::NonFinite { .. }
+                | Error::Diverged { .. }
         );
         // Between two steps there is nothing that a resumed run could go on from.
         let Some(saves) = self.saves.as_mut().filter(|_| !bad && !self.session.torn()) else {

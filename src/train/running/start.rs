@@ -2,7 +2,7 @@
 use std::path::PathBuf;
 
 use super::supervisor::Supervisor;
-use crate::checkpoint::{self, Manifest};
+use crate::checkpoint::{self, Checkpoint, Manifest};
 use crate::data::{BatchSource, Cursor, Schema};
 use crate::optim::{Multiplier, Training};
 use crate::prune::MaskUpdateOp;
@@ -26,7 +26,7 @@ impl Supervisor<'_> {
     /// A session as the newest checkpoint has it, or with initial values where there is none.
     pub(super) fn session(&mut self) -> Result<(Session, State)> {
         let newest = self.logdir.as_ref().map(|l| checkpoint::newest(&l.path)).transpose()?;
-        let newest = newest.flatten();
+        let newest = self.as_the_chief(newest.flatten())?;
         if let Some(found) = newest.as_ref().filter(|_| !self.options.drop_masks) {
             self.hold_masks(found)?;
         }
@@ -53,8 +53,21 @@ impl Supervisor<'_> {
         Ok((session, state))
     }
 
+    /// The checkpoint that every rank goes on from: the chief's `newest`.
+    fn as_the_chief(&self, newest: Option<Checkpoint>) -> Result<Option<Checkpoint>> {
+        let Some(group) = self.group.as_ref().filter(|group| group.size() > 1) else {
+            return Ok(newest);
+        };
+        let own = newest.as_ref().map(Checkpoint::to_bytes).transpose()?;
+        let bytes = group.from_chief(&own.unwrap_or_default())?;
+        match newest {
+            None if !bytes.is_empty() => Checkpoint::from_bytes(&bytes).map(Some),
+            newest => Ok(newest),
+        }
+    }
+
     /// Where the run has no pruning and `found` has masks: keeps the pruned weights pruned.
-    fn hold_masks(&mut self, found: &checkpoint::Checkpoint) -> Result<()> {
+    fn hold_masks(&mut self, found: &Checkpoint) -> Result<()> {
         let Some(pruning) = &found.manifest.pruning else { return Ok(()) };
         if self.mask_update_op.spec().is_some() {
             return Ok(());
@@ -75,7 +88,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    fn restore(&mut self, session: &mut Session, found: &checkpoint::Checkpoint) -> Result<State> {
+    fn restore(&mut self, session: &mut Session, found: &Checkpoint) -> Result<State> {
         for skipped in &found.skipped {
             log::warn!("skipped {skipped}");
         }

@@ -2,6 +2,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::agreement;
 use super::logdir::Logdir;
 use super::outcome::{Finished, TrainOutcome};
 use crate::data::{BatchSource, Cursor};
@@ -11,6 +12,7 @@ use crate::train::options::{Summaries, TrainOptions};
 use crate::train::record::event::{Event, StepEvent};
 use crate::train::record::scalars::Scalars;
 use crate::train::record::summary::SummaryWriter;
+use crate::train::replicas::{Group, InStep, Watchdog};
 use crate::train::train_op::TrainOp;
 use crate::{Error, Result};
 
@@ -18,6 +20,9 @@ pub(super) struct Supervisor<'a> {
     pub(super) train_op: TrainOp<'a>,
     pub(super) mask_update_op: MaskUpdateOp,
     pub(super) options: TrainOptions<'a>,
+    /// Where gradients are exchanged.
+    pub(super) group: Option<Group>,
+    pub(super) watchdog: Watchdog,
     pub(super) scalars: Option<Scalars<'a>>,
     /// Dropped after what writes into it.
     pub(super) logdir: Option<Logdir>,
@@ -37,31 +42,42 @@ pub(super) struct Supervisor<'a> {
 
 impl<'a> Supervisor<'a> {
     pub(super) fn open(
-        train_op: TrainOp<'a>,
+        mut train_op: TrainOp<'a>,
         logdir: Option<&Path>,
         mask_update_op: MaskUpdateOp,
         mut options: TrainOptions<'a>,
+        group: Option<Group>,
     ) -> Result<Self> {
-        options.validate(logdir)?;
-        // What cannot be planned, or is over the memory budget, leaves no folder behind.
-        let network = &train_op.network;
-        let mask_update_op = mask_update_op.resolve(&network.graph, network.batch())?;
-        train_op.plans(&mask_update_op, logdir.is_some())?;
-        let mut logdir = logdir.map(Logdir::open).transpose()?;
+        let watchdog = match &group {
+            Some(group) => Watchdog::new(group.comm(), options.watchdog)?,
+            None => Watchdog::default(),
+        };
+        // Files are the chief's alone.
+        let is_chief = group.as_ref().is_none_or(Group::is_chief);
+        let given = logdir.filter(|_| is_chief);
+        // What is refused here leaves no folder behind.
+        let mask_update_op =
+            agreement::reach(&mut train_op, logdir, mask_update_op, &options, group.as_ref())?;
+        let mut logdir = given.map(Logdir::open).transpose()?;
         let writer: Option<Box<dyn SummaryWriter + 'a>> =
             match (std::mem::take(&mut options.summary_writer), &mut logdir) {
-                (Summaries::Own(writer), _) => Some(writer),
+                (Summaries::Own(writer), _) if is_chief => Some(writer),
                 (Summaries::Logdir, Some(logdir)) => Some(Box::new(logdir.event_writer()?)),
-                (Summaries::Logdir, None) | (Summaries::Off, _) => None,
+                _ => None,
             };
         let name = mask_update_op.spec().map_or("model_pruning", |s| s.name.as_str());
         let own = options.summary_op.take();
         let scalars = writer.map(|writer| Scalars::new(writer, own, name));
+        if let Some(group) = &group {
+            train_op.batches.shard(group.rank(), group.size(), &[])?;
+        }
         let first_batch = train_op.batches.cursor();
         Ok(Self {
             train_op,
             mask_update_op,
             options,
+            group,
+            watchdog,
             scalars,
             logdir,
             first_batch,
@@ -76,11 +92,13 @@ impl<'a> Supervisor<'a> {
     /// After a lost device: opens it afresh, for a run that goes on from the newest checkpoint.
     ///
     /// # Errors
-    /// `error` where it is another one, where there is nothing to go on from, or after too many.
+    /// `error` where it is another one, where there is nothing to go on from, or after too many;
+    /// where several ranks train, whose others are further on.
     pub(super) fn retry(&mut self, error: Error) -> Result<()> {
         let Error::DeviceLost(cause) = &error else { return Err(error) };
         let shared = self.train_op.gpu.is_shared();
-        if shared || self.logdir.is_none() || self.losses >= self.options.max_retries {
+        let others = self.group.as_ref().is_some_and(|group| group.size() > 1);
+        if shared || others || self.logdir.is_none() || self.losses >= self.options.max_retries {
             return Err(error);
         }
         log::warn!("GPU device lost: {cause}; to go on from the newest checkpoint");
@@ -97,6 +115,14 @@ impl<'a> Supervisor<'a> {
             }
         }
         Err(error)
+    }
+
+    /// How this rank meets the others before each update, where they train in step.
+    pub(super) fn in_step(&self) -> Result<Option<InStep>> {
+        match (&self.group, &self.options.sync_optimizer) {
+            (Some(group), Some(sync)) => InStep::new(group, sync).map(Some),
+            _ => Ok(None),
+        }
     }
 
     pub(super) fn outcome(self, finished: Finished) -> TrainOutcome {

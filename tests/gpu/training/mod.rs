@@ -6,6 +6,7 @@ mod own_score;
 mod positions;
 mod pruning;
 mod recompute;
+mod replicas;
 mod rescue;
 mod resume;
 mod saves;

@@ -31,6 +31,12 @@ pub struct Seen {
     histograms: BTreeMap<String, Histogram>,
 }
 
+impl Seen {
+    pub fn has_histogram(&self, tag: &str) -> bool {
+        self.histograms.contains_key(tag)
+    }
+}
+
 /// A writer that only remembers.
 #[derive(Default)]
 pub struct Notes {
@@ -40,6 +46,11 @@ pub struct Notes {
 }
 
 impl Notes {
+    /// Into `seen`.
+    pub fn of(seen: &Arc<Shared<Seen>>) -> Self {
+        Self { seen: Arc::clone(seen), full: false }
+    }
+
     fn line(&self, line: String) -> Result<()> {
         self.seen.borrow_mut().lines.push(line);
         Ok(())

@@ -1,11 +1,12 @@
 //! TensorBoard event files.
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::proto::Message;
 use super::{Hparam, SummaryWriter, hparams};
+use crate::comm::host_name;
 use crate::train::histogram::Histogram;
 use crate::{Error, Result};
 
@@ -29,7 +30,7 @@ impl EventWriter {
         let stem = format!(
             "events.out.tfevents.{:010}.{}.{}",
             now() as u64,
-            hostname(),
+            host_name(),
             std::process::id()
         );
         let mut n = 0;
@@ -197,10 +198,4 @@ fn masked_crc(bytes: &[u8]) -> [u8; 4] {
 /// Seconds since 1970.
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
-}
-
-fn hostname() -> String {
-    let mut name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.retain(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.');
-    if name.is_empty() { "localhost".into() } else { name }
 }

@@ -1,0 +1,140 @@
+//! What each rank does; the ignored tests here are run by `mpirun` (`launch::Job::scenario`).
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{env, thread};
+
+use secateur::comm::{Comm, EndsOnPanic, Lane, MpiComm, connect};
+
+use crate::launch::SCENARIO;
+use crate::ranks;
+
+/// The ranks, where `mpirun` has started this process for the scenario `name`.
+fn ranks_of(name: &str) -> Option<Arc<dyn Comm>> {
+    let here = env::var(SCENARIO).is_ok_and(|scenario| scenario == name);
+    here.then(|| connect().unwrap().expect("mpirun has started ranks"))
+}
+
+#[test]
+#[ignore = "runs under mpirun"]
+fn promises() {
+    let Some(comm) = ranks_of("promises") else { return };
+    ranks::all(&*comm);
+    println!("rank {} of {} kept them, {}", comm.rank(), comm.size(), comm.engine());
+}
+
+/// The same in transfers of 100 bytes, so that all but the shortest goes in pieces.
+#[test]
+#[ignore = "runs under mpirun"]
+fn pieces() {
+    if env::var(SCENARIO).is_ok_and(|scenario| scenario == "pieces") {
+        let comm = MpiComm::init().unwrap().transfer_bytes(100);
+        ranks::all(&comm);
+        // A message of just one full piece, and of two.
+        for length in [99, 100, 200] {
+            comm.send(comm.rank(), Lane::Worker, &vec![7; length]).unwrap();
+            let (_, got) = comm.receive(Lane::Worker, Duration::MAX).unwrap().unwrap();
+            assert_eq!(got, vec![7; length]);
+        }
+        println!("rank {} kept them", comm.rank());
+    }
+}
+
+#[test]
+#[ignore = "runs under mpirun"]
+fn panics() {
+    let Some(comm) = ranks_of("panics") else { return };
+    wait_unless(comm, 1, || panic!("planted"));
+}
+
+/// A panic in a thread that does not hold the last handle.
+#[test]
+#[ignore = "runs under mpirun"]
+fn panics_in_a_thread() {
+    let Some(comm) = ranks_of("panics_in_a_thread") else { return };
+    let theirs = Arc::clone(&comm);
+    wait_unless(comm, 1, move || {
+        let thread = thread::spawn(move || {
+            let _ends = EndsOnPanic(&*theirs);
+            panic!("planted");
+        });
+        thread.join().unwrap_err();
+    });
+}
+
+#[test]
+#[ignore = "runs under mpirun"]
+fn aborts() {
+    let Some(comm) = ranks_of("aborts") else { return };
+    let theirs = Arc::clone(&comm);
+    wait_unless(comm, 0, move || theirs.abort(71, "planted"));
+}
+
+/// Rank `rank` does `it`; the others wait for what never comes.
+fn wait_unless(comm: Arc<dyn Comm>, rank: usize, it: impl FnOnce()) {
+    comm.all_gather_bytes(&[]).unwrap();
+    if comm.rank() == rank {
+        it();
+    }
+    comm.all_gather_bytes(&[]).unwrap();
+    println!("rank {} goes on", comm.rank());
+}
+
+#[test]
+#[ignore = "runs under mpirun"]
+fn connects_twice() {
+    let Some(comm) = ranks_of("connects_twice") else { return };
+    let error = connect().unwrap_err().to_string();
+    assert!(error.contains("connected already"), "{error}");
+    println!("rank {} heard of it", comm.rank());
+}
+
+/// How much of the processor waiting takes: rank 0 lets the others wait.
+#[test]
+#[ignore = "runs under mpirun"]
+fn waits() {
+    let Some(comm) = ranks_of("waits") else { return };
+    let nap = Duration::from_secs(1);
+    let before = processor_time();
+    if comm.rank() == 0 {
+        thread::sleep(nap);
+    }
+    comm.all_gather_bytes(&[]).unwrap();
+    let collective = processor_time() - before;
+    let before = processor_time();
+    assert_eq!(comm.receive(Lane::Server, nap).unwrap(), None);
+    let receiving = processor_time() - before;
+    println!("rank {} used {collective:?} and {receiving:?}", comm.rank());
+    assert!(collective.max(receiving) < nap / 4, "{collective:?}, {receiving:?}");
+}
+
+/// Of this process, on Linux.
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
+    // User and system time, in hundredths of a second.
+    let ticks = |at: usize| fields[at].parse::<u64>().unwrap();
+    Duration::from_millis(10 * (ticks(11) + ticks(12)))
+}
+
+/// Prints one line for each distinct result of a hundred sums of the same terms.
+#[test]
+#[ignore = "runs under mpirun"]
+fn sums() {
+    let Some(comm) = ranks_of("sums") else { return };
+    let length = 100_000;
+    let serial = ranks::serial_sum(comm.size(), length, 0);
+    let mut seen = Vec::new();
+    for _ in 0..100 {
+        let sum = ranks::ordered_sum(&*comm, length, 0);
+        let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&sum), bits(&serial));
+        let mut hash = DefaultHasher::new();
+        bits(&sum).hash(&mut hash);
+        let hash = hash.finish();
+        if !seen.contains(&hash) {
+            seen.push(hash);
+            println!("\nresult {hash:016x} with {}", comm.engine());
+        }
+    }
+}
