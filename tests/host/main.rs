@@ -20,6 +20,7 @@ mod rank_checks;
 mod ranks;
 mod replace;
 mod replicas;
+mod server;
 mod settings;
 mod shaders;
 mod shrink;
