@@ -16,6 +16,7 @@ mod planner;
 mod plans;
 mod pruning;
 #[path = "../common/ranks.rs"]
+mod rank_checks;
 mod ranks;
 mod replace;
 mod replicas;
