@@ -87,6 +87,11 @@ impl Gradients {
         Ok(Self { objective, phase, buckets, measured, statistics, rows: 0 })
     }
 
+    /// Gives the values of bucket `bucket` back, for those of the next batch.
+    pub fn spare(&mut self, bucket: usize, values: Vec<f32>) {
+        self.buckets[bucket].spare = values;
+    }
+
     /// Number of values in each bucket.
     pub fn lengths(&self) -> Vec<usize> {
         self.buckets.iter().map(Bucket::len).collect()
@@ -178,6 +183,7 @@ fn in_buckets(pieces: &[(Piece, usize)], most: u32) -> Vec<Planned> {
     all
 }
 
+#[doc(hidden)]
 impl Session {
     /// Submits the gradient of the batch fed last, whose share in the means must be 1: each bucket
     /// can be taken as soon as it is there. `first` says that it is the first of its step.

@@ -10,6 +10,7 @@ use crate::{Error, Result};
 /// Bytes that are read back at once, unless one tensor is larger.
 const PART: u64 = 16 << 20;
 
+#[doc(hidden)]
 impl Session {
     /// Everything that a replica needs to compute gradients, but for [`masks`](Self::masks): raw
     /// weights, running moments, and what scores keep of inputs. Neither optimizer slots nor

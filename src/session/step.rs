@@ -1,10 +1,12 @@
 //! Steps without a loop.
+use std::time::Instant;
+
 use super::gradients::Gradients;
 use super::plans::Plans;
-use super::{Session, StepResult};
+use super::{Session, StepResult, Trace};
 use crate::Result;
 use crate::data::Batch;
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuSpan};
 use crate::kernels::Step;
 use crate::nn::Network;
 use crate::optim::Training;
@@ -86,6 +88,21 @@ impl Session {
         self.finish_step(global_step, asked, None)?;
         let mut results = self.drain()?;
         Ok(results.pop().expect("the step that was just taken"))
+    }
+
+    /// Traces what is recorded next.
+    pub fn trace(&mut self) {
+        self.begin_trace(Trace::new(Instant::now(), None));
+    }
+
+    /// What the device has done since [`trace`](Self::trace), by submission; waits for it.
+    ///
+    /// # Errors
+    /// Of the device.
+    pub fn traced(&mut self) -> Result<Vec<Vec<GpuSpan>>> {
+        self.gpu.wait()?;
+        let parts = self.end_trace()?.map(|traced| traced.parts).unwrap_or_default();
+        Ok(parts.into_iter().filter_map(|part| Some(part.launches?.1)).collect())
     }
 
     fn feed_share(&mut self, batch: &Batch, share: f32) -> Result<()> {

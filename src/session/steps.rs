@@ -256,6 +256,7 @@ impl Session {
     }
 
     /// Counts a batch, of this rank or another, in what the step in hand reports.
+    #[doc(hidden)]
     pub fn report(&mut self, batch: Measured) {
         if batch.rows > 0 {
             let rows = batch.rows as f64;

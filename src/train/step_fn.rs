@@ -214,7 +214,7 @@ impl StepContext<'_> {
         self.ended |= met.ended;
         self.stops |= met.stops;
         if met.moves {
-            self.session.record_apply(objective)?;
+            self.session.record_mean(objective, self.facts.global_step)?;
             self.updates += 1;
         }
         Ok(())

@@ -22,8 +22,8 @@ fn value(step: usize, batch: usize, bucket: usize, i: usize) -> f32 {
 /// Rows of a batch of a step; some have none.
 type Rows = fn(step: usize, batch: usize) -> usize;
 
-fn header(rows: usize) -> Header {
-    Header { batch: Measured { rows, ..Measured::default() }, ..Header::default() }
+fn header(rows: usize, last: bool) -> Header {
+    Header { batch: Measured { rows, ..Measured::default() }, last, ..Header::default() }
 }
 
 /// What `batches` batches a step leave, folded one after the other.
@@ -60,7 +60,7 @@ fn exchanged(
         let step = |step: usize| {
             for round in 0..rounds {
                 let batch = round * ranks + rank;
-                exchange.begin(header(rows(step, batch)), round + 1 == rounds);
+                exchange.begin(header(rows(step, batch), round + 1 == rounds));
                 for bucket in (0..LENGTHS.len()).filter(|_| rows(step, batch) > 0) {
                     let values = (0..LENGTHS[bucket]).map(|i| value(step, batch, bucket, i));
                     exchange.give(bucket, values.collect());
@@ -138,7 +138,8 @@ fn headers_travel_whole() {
     let header = Header {
         batch: Measured { rows: 7, loss: f32::NAN, metric: -1.0 / 3.0 },
         wants_stop: true,
-        failure: Some("a disk is full: ä".to_owned()),
+        last: false,
+        ended: true,
         compute_seconds: 0.1,
         waiting_seconds: f64::MIN_POSITIVE,
     };
@@ -150,15 +151,18 @@ fn headers_travel_whole() {
     assert_eq!(Header::from_bytes(&[1, 2, 3]), None);
 }
 
-/// Every rank hears of it, whether it asks for headers or for gradients.
+/// Whether they ask for headers or for gradients.
 #[test]
-fn a_failure_of_one_rank_is_an_error_on_all() {
+fn a_rank_that_fails_instead_is_an_error_on_all() {
     let ranks = LocalComm::group(3).into_iter().map(|comm| {
         thread::spawn(move || {
             let rank = comm.rank();
+            if rank == 1 {
+                comm.all_gather_bytes(b"\x01its disk is full").unwrap();
+                return None;
+            }
             let mut exchange = Exchange::new(Arc::new(comm), vec![8, 8]).unwrap();
-            let failure = (rank == 1).then(|| "its disk is full".to_owned());
-            exchange.begin(Header { failure, ..header(4) }, true);
+            exchange.begin(header(4, true));
             for bucket in [0, 1] {
                 exchange.give(bucket, vec![0.5; 8]);
             }
@@ -166,11 +170,11 @@ fn a_failure_of_one_rank_is_an_error_on_all() {
                 0 => exchange.headers().map(|_| ()),
                 _ => exchange.take().map(|_| ()),
             };
-            (first.unwrap_err(), exchange.take().unwrap_err().to_string())
+            Some((first.unwrap_err(), exchange.take().unwrap_err().to_string()))
         })
     });
     for rank in ranks.collect::<Vec<_>>() {
-        let (first, later) = rank.join().unwrap();
+        let Some((first, later)) = rank.join().unwrap() else { continue };
         assert!(
             matches!(&first, Error::Peer { rank: 1, message } if message.contains("disk is full")),
             "{first}"
@@ -180,11 +184,27 @@ fn a_failure_of_one_rank_is_an_error_on_all() {
 }
 
 #[test]
+fn ranks_that_take_other_steps_are_an_error() {
+    let ranks = LocalComm::group(2).into_iter().map(|comm| {
+        thread::spawn(move || {
+            let last = comm.rank() == 1;
+            let mut exchange = Exchange::new(Arc::new(comm), vec![8]).unwrap();
+            exchange.begin(header(0, last));
+            exchange.headers().unwrap_err().to_string()
+        })
+    });
+    for rank in ranks.collect::<Vec<_>>() {
+        let error = rank.join().unwrap();
+        assert!(error.contains("other steps"), "{error}");
+    }
+}
+
+#[test]
 fn the_end_of_a_group_is_an_error_at_take() {
     let mut comms = LocalComm::group(2);
     let (there, here) = (comms.pop().unwrap(), comms.pop().unwrap());
     let mut exchange = Exchange::new(Arc::new(here), vec![8]).unwrap();
-    exchange.begin(header(4), true);
+    exchange.begin(header(4, true));
     exchange.give(0, vec![0.5; 8]);
     let ends = thread::spawn(move || {
         thread::sleep(Duration::from_millis(50));
@@ -200,7 +220,7 @@ fn the_end_of_a_group_is_an_error_at_take() {
 fn dropping_an_exchange_ends_it() {
     let comms = LocalComm::group(2);
     let mut waits = Exchange::new(Arc::new(comms[0].clone()), vec![8]).unwrap();
-    waits.begin(header(4), true);
+    waits.begin(header(4, true));
     waits.give(0, vec![0.5; 8]);
     thread::sleep(Duration::from_millis(50));
     drop(waits);
@@ -213,7 +233,7 @@ fn gradients_out_of_their_turn_are_an_error() {
         [(1, 8, "bucket 1 out of its turn"), (0, 7, "7 values for bucket 0 of 8")]
     {
         let mut exchange = Exchange::new(Arc::new(LocalComm::default()), vec![8, 8]).unwrap();
-        exchange.begin(header(4), true);
+        exchange.begin(header(4, true));
         exchange.give(bucket, vec![0.5; len]);
         exchange.headers().unwrap();
         let error = exchange.take().unwrap_err().to_string();
@@ -226,6 +246,10 @@ fn gradients_out_of_their_turn_are_an_error() {
 struct Broken;
 
 impl Comm for Broken {
+    fn engine(&self) -> &str {
+        "broken"
+    }
+
     fn rank(&self) -> usize {
         0
     }
@@ -264,7 +288,7 @@ impl Comm for Broken {
 #[test]
 fn a_panic_in_the_thread_is_an_error_at_take() {
     let mut exchange = Exchange::new(Arc::new(Broken), vec![8]).unwrap();
-    exchange.begin(header(4), true);
+    exchange.begin(header(4, true));
     exchange.give(0, vec![0.5; 8]);
     let error = exchange.take().unwrap_err().to_string();
     assert!(error.contains("the network burns"), "{error}");
