@@ -45,7 +45,9 @@ fn collectives(comm: &dyn Comm) {
         let given: Vec<f32> = (0..slice).map(|i| value(rank, 0, i)).collect();
         comm.all_gather(&given, &mut taken).unwrap();
         assert_eq!(taken, slices(&|from, i| value(from, 0, i)), "all_gather, round {round}");
-        let ragged = |from: usize| vec![(round + from) as u8; (round * 7 + from * 11) % 50];
+        let longer = [1, 40][round % 2];
+        let ragged =
+            |from: usize| vec![(round + from) as u8; (round * 7 + from * 11) % 50 * longer];
         let all = comm.all_gather_bytes(&ragged(rank)).unwrap();
         assert_eq!(all, (0..size).map(ragged).collect::<Vec<_>>(), "bytes, round {round}");
     }
