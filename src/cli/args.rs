@@ -13,9 +13,9 @@ use super::given::Given;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 ran but missed a stated check; 2 wrong usage or an error;
-73 checkpoints present but none valid; 74 logdir in use by another process; 130 or 143
-ended by SIGINT or SIGTERM: training after the step in hand and a checkpoint (a second one: at
-once), other commands once what they were writing is removed.
+73 checkpoints present but none valid; 74 logdir in use by another process; 129, 130 or 143
+ended by SIGHUP (on Linux; not under nohup), SIGINT or SIGTERM: training after the step in hand
+and a checkpoint (a second one: at once), other commands once what they were writing is removed.
 SIGUSR1 writes a checkpoint, and training goes on.
 
 Environment: SECATEUR_ADAPTER (part of an adapter's name), SECATEUR_BACKEND (vulkan, metal, dx12),

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::adapter::{self, AdapterReport, COOPERATIVE, GpuOptions, Limits, USEFUL};
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     pub(super) hosts: bool,
     cache: Option<Mutex<DiskCache>>,
     pipelines: Mutex<Pipelines>,
+    submissions: AtomicU64,
 }
 
 /// wgpu makes identical pipelines anew each time, so the device keeps one per key, and one module
@@ -151,7 +153,9 @@ impl Gpu {
         let (options, pipelines) = (options.clone(), Mutex::default());
         let hosts = health.is_none();
         let health = health.unwrap_or_default();
-        let shared = Shared { options, report, target, health, hosts, cache, pipelines };
+        let submissions = AtomicU64::new(0);
+        let shared =
+            Shared { options, report, target, health, hosts, cache, pipelines, submissions };
         Self { device, queue, shared: Arc::new(shared) }
     }
 
@@ -226,6 +230,11 @@ impl Gpu {
         self.shared.health.lost("destroyed by request".to_owned());
     }
 
+    /// Submissions so far: what a step costs beside its launches.
+    pub fn submissions(&self) -> u64 {
+        self.shared.submissions.load(Ordering::Relaxed)
+    }
+
     /// Runs the callbacks that are due, without blocking.
     pub(super) fn tick(&self) -> Result<()> {
         self.poll(wgpu::PollType::Poll)
@@ -266,6 +275,7 @@ impl Gpu {
     #[expect(clippy::disallowed_methods, reason = "the one place that submits")]
     pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<wgpu::SubmissionIndex> {
         self.check()?;
+        self.shared.submissions.fetch_add(1, Ordering::Relaxed);
         let index = self.attended(|| self.queue.submit([encoder.finish()]));
         self.check().map(|()| index)
     }
