@@ -91,6 +91,10 @@ impl<'s, 'a> Run<'s, 'a> {
         supervisor.tell(Event::Start { step: global_step, memory })?;
         let origin = *supervisor.origin.get_or_insert_with(Instant::now);
         let server = supervisor.server(&session, global_step, cursor, &returned)?;
+        if server.is_some() {
+            // The server gives out what comes before it.
+            supervisor.train_op.batches.seek(cursor)?;
+        }
         Ok(Self {
             supervisor,
             session,
