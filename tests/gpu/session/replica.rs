@@ -122,7 +122,6 @@ fn a_traced_step_has_all_launches_of_all_pieces() {
         let parts = session.traced().unwrap();
         let times = parts[0].iter().map(|span| span.start_ns).collect::<Vec<_>>();
         assert!(times.is_sorted(), "{times:?}");
-        assert!(parts[1][0].start_ns >= *times.last().unwrap());
         let names = |part: &Vec<GpuSpan>| {
             part.iter().map(|span| format!("{}: {}", span.phase, span.kernel)).collect::<Vec<_>>()
         };
