@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # GPU tests under Khronos' validation layers, with checks of synchronisation: any message fails.
 #
-#     scripts/judge_validation.sh [TEST...]
+#     scripts/judge_validation.sh [--hazard] [TEST...]
 #
-# Without names it runs a part of the suite that has every kind of launch. On Debian and Ubuntu it
-# installs the package vulkan-validationlayers where it is missing and may; elsewhere install it by
-# hand.
+# Without names it runs a part of the suite that has every kind of launch. --hazard judges the judge:
+# a layer of our own (tests/device_faults/vkfault.c) keeps every barrier from the layers below, which
+# must be reported.
+#
+# On Debian and Ubuntu it installs the package vulkan-validationlayers where it is missing and may;
+# elsewhere install it by hand.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,6 +26,11 @@ if ! have; then
     fi
 fi
 
+hazard=
+if [ "${1:-}" = --hazard ]; then
+    hazard=1
+    shift
+fi
 tests=("$@")
 [ $# -gt 0 ] || tests=(kernels::topk kernels::optimizers kernels::clipping kernels::elementwise
     kernels::sequences session::)
@@ -35,15 +43,36 @@ khronos_validation.log_filename = $work/messages
 khronos_validation.enables = VALIDATION_CHECK_ENABLE_SYNCHRONIZATION_VALIDATION_QUEUE_SUBMIT,VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
 END
 export VK_INSTANCE_LAYERS=$layer VK_LAYER_SETTINGS_PATH=$work SECATEUR_REQUIRE_GPU=1
-cargo test --test gpu -- "${tests[@]}"
+if [ -n "$hazard" ]; then
+    cc -shared -fPIC -pthread tests/device_faults/vkfault.c -o "$work/libvkfault.so"
+    cat >"$work/vkfault.json" <<END
+{"file_format_version": "1.1.2", "layer": {"name": "VK_LAYER_SECATEUR_vkfault", "type": "GLOBAL",
+ "library_path": "./libvkfault.so", "api_version": "1.3.0", "implementation_version": "1",
+ "description": "a driver that fails"}}
+END
+    # The first is the nearest to the program.
+    export VK_INSTANCE_LAYERS=VK_LAYER_SECATEUR_vkfault:$layer VKFAULT_NO_BARRIERS=1
+    export VK_ADD_LAYER_PATH=$work${VK_ADD_LAYER_PATH:+:$VK_ADD_LAYER_PATH}
+    # What the tests say of it is another matter.
+    cargo test --test gpu -- "${tests[@]}" || true
+else
+    cargo test --test gpu -- "${tests[@]}"
+fi
 
 # The layer says itself what it looks at.
 grep -qs "Enables:.*SYNCHRONIZATION" "$work/messages" ||
     { echo "judge: the layer $layer was not loaded, or does not check synchronisation" >&2; exit 1; }
 grep -E "Validation (Error|Warning|Performance Warning):" "$work/messages" >"$work/left" || true
 count=$(wc -l <"$work/left")
+if [ -n "$hazard" ]; then
+    hazards=$(grep -c "SYNC-HAZARD" "$work/left") ||
+        { echo "judge: without barriers, the layers report no hazard: they do not look" >&2; exit 1; }
+    grep -m 1 "SYNC-HAZARD" "$work/left" | cut -c1-600
+    echo "judge: without barriers, $hazards hazards are reported"
+    exit 0
+fi
 if [ "$count" -gt 0 ]; then
-    cut -c1-600 "$work/left" | head -50
+    head -50 "$work/left" | cut -c1-600
     echo "judge: $count messages of the validation layers"
     exit 1
 fi

@@ -4,30 +4,33 @@
 // rows[i] holds for the keys' gradient log of the sum of exponentials, and D_i. Of more than TILE positions the scores
 // are computed twice: once for these two, once for the sums.
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> gradient: array<f32>;
-@group(0) @binding(2) var<storage, read_write> rows: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(0) var<storage, read> queries: array<f32>;
+@group(0) @binding(1) var<storage, read> keys: array<f32>;
+@group(0) @binding(2) var<storage, read> values: array<f32>;
+@group(0) @binding(3) var<storage, read> seen: array<f32>;
+@group(0) @binding(4) var<storage, read> gradient: array<f32>;
+@group(0) @binding(5) var<storage, read_write> rows: array<f32>;
+@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+@group(0) @binding(7) var<uniform> params: Params;
 
 var<workgroup> weight: array<f32, TILE>;
 var<workgroup> slope: array<f32, TILE>;
 
 // Scores and d of the positions from `first` on, this lane's; the highest of them and `highest`.
 fn scores(p: Place, lane: u32, first: u32, end: u32, highest: f32) -> f32 {
-    let q = part(p, p.at, QUERY);
+    let q = query_at(p, p.at);
     let g = result(p, p.at);
     var highest_yet = highest;
     for (var j = lane; j < end; j += 64u) {
-        let k = part(p, first + j, KEY);
-        let v = part(p, first + j, VALUE);
+        let k = key_at(p, first + j);
+        let v = value_at(p, first + j);
         var dot = 0.0;
         var d = 0.0;
         for (var c = 0u; c < params.width; c += 1u) {
-            dot += x[q + c] * x[k + c];
-            d += gradient[g + c] * x[v + c];
+            dot += queries[q + c] * keys[k + c];
+            d += gradient[g + c] * values[v + c];
         }
-        weight[j] = dot * params.scale;
+        weight[j] = select(dot * params.scale, HIDDEN, is_hidden(p, first + j));
         slope[j] = d;
         highest_yet = max(highest_yet, weight[j]);
     }
@@ -40,50 +43,52 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let p = place_of(id);
-    let q = part(p, p.at, QUERY);
-    let all = sees(p.at);
-    var highest = -3.4e38;
+    let q = query_at(p, p.at);
+    let begin = seen_from(p.at);
+    let all = seen_to(p.at);
+    var highest = HIDDEN;
     var sum = 0.0;
     var products = 0.0;
-    for (var first = 0u; first < all; first += TILE) {
+    for (var first = begin; first < all; first += TILE) {
         let end = min(all - first, TILE);
         let before = highest;
         highest = row_max(lane, scores(p, lane, first, end, highest));
         var here = 0.0;
         var along = 0.0;
         for (var j = lane; j < end; j += 64u) {
-            weight[j] = exp(weight[j] - highest);
+            weight[j] = weight_of(weight[j], highest);
             here += weight[j];
             along += weight[j] * slope[j];
         }
         here = row_sum(lane, here);
         along = row_sum(lane, along);
         let fade = exp(before - highest);
-        sum = select(here, sum * fade + here, first > 0u);
-        products = select(along, products * fade + along, first > 0u);
+        sum = select(here, sum * fade + here, first > begin);
+        products = select(along, products * fade + along, first > begin);
     }
     products = products / sum;
-    for (var first = 0u; first < all; first += TILE) {
+    for (var first = begin; first < all; first += TILE) {
         let end = min(all - first, TILE);
         // Of one tile they are there still.
-        if all > TILE {
+        if all - begin > TILE {
             workgroupBarrier();
             scores(p, lane, first, end, highest);
             for (var j = lane; j < end; j += 64u) {
-                weight[j] = exp(weight[j] - highest);
+                weight[j] = weight_of(weight[j], highest);
             }
         }
         for (var j = lane; j < end; j += 64u) {
-            slope[j] = weight[j] / sum * (slope[j] - products);
+            // Where nothing is seen the sum is 0, too.
+            slope[j] = select(weight[j] / sum * (slope[j] - products), 0.0, MASKED && weight[j] == 0.0);
         }
         workgroupBarrier();
         for (var c = lane; c < params.width; c += 64u) {
             var value = 0.0;
-            if first > 0u {
+            if first > begin {
                 value = out[q + c];
             }
             for (var j = 0u; j < end; j += 1u) {
-                value += slope[j] * x[part(p, first + j, KEY) + c];
+                value += slope[j] * keys[key_at(p, first + j) + c];
             }
             out[q + c] = value;
         }
@@ -92,7 +97,7 @@ fn main(
         out[q + c] *= params.scale;
     }
     if lane == 0u {
-        let row = ((p.batch * params.heads + p.head) * params.length + p.at) * 2u;
+        let row = row_at(p, p.at);
         rows[row] = highest + log(sum);
         rows[row + 1u] = products;
     }

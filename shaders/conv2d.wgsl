@@ -168,21 +168,21 @@ fn load_a(row: Row, t: Term) -> f32 {
         y = row.y - t.y;
         x = row.x - t.x;
     }
+    var at = row.offset + t.offset;
+    var inside = (y < s.x) & (x < s.y);
     if FORM == INPUT && STRIDED {
         let oy = y / params.stride_y;
         let ox = x / params.stride_x;
         // A negative number is a large one.
-        let inside = y < 0x80000000u && x < 0x80000000u && oy < s.x && ox < s.y
-            && oy * params.stride_y == y && ox * params.stride_x == x;
-        if !inside {
-            return 0.0;
-        }
-        return a[offset_of(row.image * s.x + oy, ox) + channel_group * s.z + t.channel];
+        inside = (y < 0x80000000u) & (x < 0x80000000u) & (oy < s.x) & (ox < s.y)
+            & (oy * params.stride_y == y) & (ox * params.stride_x == x);
+        at = offset_of(row.image * s.x + oy, ox) + channel_group * s.z + t.channel;
     }
-    if y >= s.x || x >= s.y {
-        return 0.0;
+    var value = 0.0;
+    if inside {
+        value = a[at];
     }
-    return a[row.offset + t.offset];
+    return value;
 }
 
 fn place_in_b(t: Term, j: u32) -> u32 {

@@ -16,9 +16,9 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 ran but missed a stated check; 2 wrong usage or an error;
 70 a defect of the program: it panicked; 71 ranks that train together stand still (--watchdog);
 72 the GPU device was lost, and again when it was opened afresh;
-73 checkpoints present but none valid; 74 logdir in use by another process; 130 or 143
-ended by SIGINT or SIGTERM: training after the step in hand and a checkpoint (a second one: at
-once), other commands once what they were writing is removed.
+73 checkpoints present but none valid; 74 logdir in use by another process; 129, 130 or 143
+ended by SIGHUP (on Linux; not under nohup), SIGINT or SIGTERM: training after the step in hand
+and a checkpoint (a second one: at once), other commands once what they were writing is removed.
 Of several ranks the one that fails has its code, and the others, which it ends, 2 or none.
 SIGUSR1 writes a checkpoint, and training goes on.
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use secateur::Error;
-use secateur::comm::Comm;
+use secateur::comm::{Comm, connect};
 use secateur::train::TrainOptions;
 use secateur::train::replicas::agree::{Item, compare};
 use secateur::train::replicas::{SyncReplicas, Watchdog};
@@ -164,11 +164,6 @@ impl Ranks {
             comm.abort(code.into(), "it panicked");
         }
     }
-}
-
-/// The ranks that a launcher has started this process among.
-fn connect() -> Result<Option<Arc<dyn Comm>>> {
-    Ok(None)
 }
 
 /// Options that are for several ranks only.

@@ -1,6 +1,6 @@
-//! SIGINT and SIGTERM: the first ends a run after the step in hand, and other commands once what
-//! they were writing is removed; the second ends either at once. SIGUSR1: a checkpoint. SIGXFSZ: an
-//! error of the write, not the end of the process.
+//! SIGINT, SIGTERM and SIGHUP: the first ends a run after the step in hand, and other commands once
+//! what they were writing is removed; the second ends either at once. SIGUSR1: a checkpoint.
+//! SIGXFSZ: an error of the write, not the end of the process.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -27,7 +27,7 @@ pub struct Signals {
 impl Signals {
     /// Takes the signals over, for a run that can be taken up.
     pub fn listen() -> Result<Self> {
-        let signals = Self::take(&[SIGINT, SIGTERM])?;
+        let signals = Self::take()?;
         #[cfg(unix)]
         flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&signals.save))?;
         Ok(signals)
@@ -35,10 +35,7 @@ impl Signals {
 
     /// Takes the signals over, for a command of which nothing is to stay where it is interrupted.
     pub fn leave_nothing() -> Result<()> {
-        #[cfg(unix)]
-        let signals = Self::take(&[SIGINT, SIGTERM, signal_hook::consts::SIGHUP])?;
-        #[cfg(not(unix))]
-        let signals = Self::take(&[SIGINT, SIGTERM])?;
+        let signals = Self::take()?;
         let work = move || {
             while !signals.stop.load(Ordering::Relaxed) {
                 thread::sleep(LOOK);
@@ -55,12 +52,12 @@ impl Signals {
         Ok(())
     }
 
-    fn take(ends: &[i32]) -> Result<Self> {
+    fn take() -> Result<Self> {
         let signals = Self { stop: Arc::default(), save: Arc::default(), number: Arc::default() };
         // Nobody looks at this flag: a handler is what keeps the process alive.
         #[cfg(unix)]
         flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
-        for &signal in ends {
+        for signal in ends() {
             // In this order: the exit looks at the flag before this signal sets it.
             let code = i32::from(SIGNALLED) + signal;
             flag::register_conditional_shutdown(signal, code, Arc::clone(&signals.stop))?;
@@ -84,4 +81,25 @@ impl Signals {
     pub fn number(&self) -> u8 {
         self.number.load(Ordering::Relaxed) as u8
     }
+}
+
+/// The signals that end a command.
+fn ends() -> Vec<i32> {
+    let mut ends = vec![SIGINT, SIGTERM];
+    #[cfg(unix)]
+    if heeds_hangups() {
+        ends.push(signal_hook::consts::SIGHUP);
+    }
+    ends
+}
+
+/// Whether SIGHUP is known not to be ignored. A process that `nohup` started is to outlive its
+/// terminal, and would not if it took the signal over. Linux says what is ignored; elsewhere the
+/// signal stays as it is.
+#[cfg(unix)]
+fn heeds_hangups() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let bits = ignored.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    bits.is_some_and(|bits| bits >> (signal_hook::consts::SIGHUP - 1) & 1 == 0)
 }

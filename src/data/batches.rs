@@ -284,21 +284,20 @@ impl BatchSource for Batches {
             return Err(Error::argument("first", message));
         }
         let before = std::mem::replace(&mut self.part, (rank, ranks));
-        let (most, name) = (self.dataset.rows(), self.dataset.name());
+        let rows = self.dataset.rows();
         let shared = match self.batch_size.checked_mul(ranks) {
-            Some(whole) if whole <= most => {
+            Some(whole) if whole - self.batch_size < rows => {
                 self.check_rows().and_then(|()| self.seek(self.cursor()))
             }
-            _ if ranks == 1 => Ok(()),
-            _ => Err(Error::argument(
-                "batch_size",
-                format!(
-                    "{} on {ranks} ranks exceeds the {most} rows of {name} in streams; \
-                     make it at most {}",
+            _ => {
+                let message = format!(
+                    "{} on {ranks} ranks: the {rows} rows of {} are not enough streams for all; \
+                     make it smaller or train on fewer ranks",
                     self.batch_size,
-                    most / ranks
-                ),
-            )),
+                    self.dataset.name()
+                );
+                Err(Error::argument("batch_size", message))
+            }
         };
         if shared.is_err() {
             self.part = before;

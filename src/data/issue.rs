@@ -93,7 +93,8 @@ impl Issue {
         self.cursor
     }
 
-    /// Whether the last answer was that the data has ended, and no batch has come back since.
+    /// Whether nothing is left to give out: the source has said that it ends, and nothing that came
+    /// back waits.
     pub fn is_exhausted(&self) -> bool {
         self.ended && self.returned.is_empty()
     }

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::adapter::{AdapterReport, COOPERATIVE, GpuOptions, Limits, USEFUL};
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     pub(super) hosts: bool,
     cache: Option<Mutex<DiskCache>>,
     pipelines: Mutex<Pipelines>,
+    submissions: AtomicU64,
 }
 
 /// wgpu makes identical pipelines anew each time, so the device keeps one per key, and one module
@@ -159,7 +161,9 @@ impl Gpu {
         let (options, pipelines) = (options.clone(), Mutex::default());
         let hosts = health.is_none();
         let health = health.unwrap_or_default();
-        let shared = Shared { options, report, target, health, hosts, cache, pipelines };
+        let submissions = AtomicU64::new(0);
+        let shared =
+            Shared { options, report, target, health, hosts, cache, pipelines, submissions };
         Self { device, queue, shared: Arc::new(shared) }
     }
 
@@ -234,6 +238,11 @@ impl Gpu {
         self.shared.health.lost("destroyed by request".to_owned());
     }
 
+    /// Submissions so far: what a step costs beside its launches.
+    pub fn submissions(&self) -> u64 {
+        self.shared.submissions.load(Ordering::Relaxed)
+    }
+
     /// Runs the callbacks that are due, without blocking.
     pub(super) fn tick(&self) -> Result<()> {
         self.poll(wgpu::PollType::Poll)
@@ -274,6 +283,7 @@ impl Gpu {
     #[expect(clippy::disallowed_methods, reason = "the one place that submits")]
     pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<wgpu::SubmissionIndex> {
         self.check()?;
+        self.shared.submissions.fetch_add(1, Ordering::Relaxed);
         let index = self.attended(|| self.queue.submit([encoder.finish()]));
         self.check().map(|()| index)
     }

@@ -1,5 +1,6 @@
 //! Collecting launches: pure, so that a plan can be printed, tested and refused without a GPU.
 use std::fmt;
+use std::sync::Arc;
 
 use super::cut::{self, Piece};
 use super::kernel::{Access, Bound, Kernel, Operand, Slot};
@@ -24,6 +25,8 @@ pub struct PlanBuilder {
     pub(super) slots: Vec<SlotInfo>,
     pub(super) phases: Vec<PhaseInfo>,
     pub(super) launches: Vec<Launch>,
+    /// Slots with what they hold from the beginning.
+    pub(super) constants: Vec<(Slot, Arc<[f32]>)>,
     /// Bytes that whoever runs it stages besides.
     staging: u64,
 }
@@ -78,6 +81,19 @@ impl PlanBuilder {
     /// A slot that lives from its first write to its last read inside one phase.
     pub fn scratch(&mut self, name: impl Into<String>, words: u32) -> Slot {
         self.slot(name.into(), words, false)
+    }
+
+    /// A slot that holds `values` from the beginning, for launches that read it. The same `values`
+    /// have one slot, whoever asks.
+    pub fn constant(&mut self, name: impl Into<String>, values: &Arc<[f32]>) -> Slot {
+        let known = self.constants.iter().find(|(_, other)| Arc::ptr_eq(other, values));
+        if let Some(&(slot, _)) = known {
+            return slot;
+        }
+        let words = u32::try_from(values.len()).expect("fewer than 2^32 values");
+        let slot = self.persistent(name, words);
+        self.constants.push((slot, values.clone()));
+        slot
     }
 
     fn slot(&mut self, name: String, words: u32, persistent: bool) -> Slot {

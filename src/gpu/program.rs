@@ -90,6 +90,11 @@ impl Program {
         let at = builder.assignment();
         builder.check_budget(gpu.memory_budget())?;
         let buffers = allocate(&builder, &at, gpu)?;
+        for (slot, values) in &builder.constants {
+            let id = slot.id as usize;
+            let (buffer, name) = (&buffers[at.home[id]], &builder.slots[id].name);
+            gpu.write(buffer, 0, bytemuck::cast_slice(values), name);
+        }
         let uniforms = upload_uniforms(&builder.launches, gpu)?;
         let idle = idle(gpu)?;
         let bytes_of = |slot| u64::from(builder.words(slot)) * 4;

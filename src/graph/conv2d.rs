@@ -223,10 +223,10 @@ impl Operation for Conv2d {
             return Err(backward.lacks(tensor, "has no gradient rule"));
         }
         let op = |form| Self { form, activation: Activation::Identity, ..*self };
-        backward.product(tensor, gradient, self.activation, op)
+        backward.product(tensor, gradient, (self.form, self.activation), op)
     }
 
     fn multiplies(&self, node: &Node, place: usize, rows: u32) -> u64 {
-        multiplies(self.form, node, place, rows)
+        if self.form == Form::NN { multiplies(node, place, rows) } else { 0 }
     }
 }

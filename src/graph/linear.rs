@@ -3,7 +3,7 @@ use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
 use super::product::multiplies;
-use super::{Graph, Node, Op, Shape, Tensor};
+use super::{Graph, Layout, Node, Op, Shape, Tensor};
 use crate::kernels::{Activation, Form};
 use crate::{Error, Result};
 
@@ -12,6 +12,8 @@ use crate::{Error, Result};
 pub struct Matmul {
     /// Which inputs are stored transposed.
     pub form: Form,
+    /// Whether it is of the forward pass; the others are gradients.
+    pub forward: bool,
     /// Applied to the result.
     pub activation: Activation,
 }
@@ -19,6 +21,8 @@ pub struct Matmul {
 impl Graph {
     /// `activation(x w + bias)` for `x [..., inputs]`, `w [inputs, outputs]` and `bias [outputs]`:
     /// upstream's `masked_fully_connected`, where `weight` has a mask. The last axis is contracted.
+    /// After [`outputs_first`](Self::outputs_first) the weight is `[outputs, inputs]`; an
+    /// embedding's table is one, so that logits can be made by the table of the tokens.
     ///
     /// # Errors
     /// [`Error::Shape`] names the shapes that do not fit.
@@ -30,13 +34,16 @@ impl Graph {
         activation: Activation,
     ) -> Result<Tensor> {
         let (xs, ws) = (self.shape(x).clone(), self.shape(weight).clone());
-        let (&[ref leading @ .., inputs], &[weight_rows, outputs]) = (xs.dims(), ws.dims()) else {
+        let (&[ref leading @ .., inputs], &[rows, columns]) = (xs.dims(), ws.dims()) else {
             let message = format!("x {xs} needs rank 1 or more and weight {ws} rank 2");
             return Err(Error::shape("linear", message));
         };
-        if inputs != weight_rows {
-            let message =
-                format!("x {xs} has {inputs} columns, weight {ws} has {weight_rows} rows");
+        let (form, summed, outputs, axis) = match self.layout_of(weight) {
+            Layout::InOut => (Form::NN, rows, columns, "rows"),
+            Layout::OutIn => (Form::NT, columns, rows, "columns"),
+        };
+        if inputs != summed {
+            let message = format!("x {xs} has {inputs} columns, weight {ws} has {summed} {axis}");
             return Err(Error::shape("linear", message));
         }
         if let Some(bias) = bias.map(|b| self.shape(b))
@@ -47,7 +54,7 @@ impl Graph {
         let (name, shape) = (self.layer_of(weight), [leading, &[outputs]].concat());
         let inputs = [x, weight].into_iter().chain(bias).collect();
         let fused = if activation.slopes_by_input() { Activation::Identity } else { activation };
-        let op = Matmul { form: Form::NN, activation: fused };
+        let op = Matmul { form, forward: true, activation: fused };
         let y = self.push(op, inputs, Shape::new(shape), &name);
         Ok(if fused == activation { y } else { self.activate(y, activation) })
     }
@@ -55,7 +62,7 @@ impl Graph {
     /// What the products multiply `weight` with, forward: the rows of each are a batch's.
     pub fn inputs_of(&self, weight: Tensor) -> Vec<Tensor> {
         let reads = |n: &&Node| {
-            matches!(n.op, Op::Matmul(Matmul { form: Form::NN, .. }))
+            matches!(n.op, Op::Matmul(Matmul { forward: true, .. }))
                 && n.inputs.get(1) == Some(&weight)
         };
         self.nodes.iter().filter(reads).map(|n| n.inputs[0]).collect()
@@ -74,8 +81,7 @@ impl Graph {
 
 impl Operation for Matmul {
     fn facts(&self) -> Facts {
-        // The other forms are gradients.
-        let recomputed = (self.form == Form::NN).then_some((*self).into());
+        let recomputed = self.forward.then_some((*self).into());
         Facts { name: "matmul", home: Home::Own, recomputed }
     }
 
@@ -92,14 +98,14 @@ impl Operation for Matmul {
         tensor: Tensor,
         gradient: Tensor,
     ) -> Result<()> {
-        if self.form != Form::NN {
+        if !self.forward {
             return Err(backward.lacks(tensor, "has no gradient rule"));
         }
-        let op = |form| Self { form, activation: Activation::Identity };
-        backward.product(tensor, gradient, self.activation, op)
+        let op = |form| Self { form, forward: false, activation: Activation::Identity };
+        backward.product(tensor, gradient, (self.form, self.activation), op)
     }
 
     fn multiplies(&self, node: &Node, place: usize, rows: u32) -> u64 {
-        multiplies(self.form, node, place, rows)
+        if self.forward { multiplies(node, place, rows) } else { 0 }
     }
 }

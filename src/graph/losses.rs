@@ -308,7 +308,7 @@ impl Operation for LossGradient {
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
         let [losses] = lowering.inputs(tensor)?;
-        lowering.slots[tensor.0] = lowering.loss_gradients[losses.0];
+        lowering.slots[tensor.0] = lowering.seconds[losses.0];
         Ok(())
     }
 }
@@ -350,7 +350,7 @@ impl Lowering<'_> {
         let ([batch, classes], repeat) = (self.matrix(logits)?, self.repeat(labels));
         let name = format!("grad/{}", self.graph.nodes[logits.0].name);
         let gradient = self.plan.scratch(name, self.elements(logits)?);
-        self.loss_gradients[tensor.0] = Some(gradient);
+        self.seconds[tensor.0] = Some(gradient);
         let (x, answers, step) = (self.slot(logits)?, self.slot(labels)?, self.bindings.step);
         let losses = self.output(tensor)?;
         // Where there are targets, a row is all that belongs to one of the batch.

@@ -72,7 +72,7 @@ pub fn lower(
         mode,
         slots: bindings.stored.iter().map(|s| s.map(|s| s.values())).collect(),
         done: vec![false; graph.nodes.len()],
-        loss_gradients: vec![None; graph.nodes.len()],
+        seconds: vec![None; graph.nodes.len()],
         tapes: vec![None; graph.nodes.len()],
         f16: F16Copies::new(graph),
         uses,
@@ -111,8 +111,8 @@ pub(super) struct Lowering<'a> {
     pub(super) slots: Vec<Option<Slot>>,
     /// Nodes that another's launch has computed.
     pub(super) done: Vec<bool>,
-    /// Second output of each loss.
-    pub(super) loss_gradients: Vec<Option<Slot>>,
+    /// Second output of a launch: gradients of losses, what attention knows of its rows.
+    pub(super) seconds: Vec<Option<Slot>>,
     /// What each recurrent layer leaves to its gradients.
     pub(super) tapes: Vec<Option<Tape>>,
     /// Copies in f16.

@@ -13,29 +13,36 @@ mod recompute;
 mod shape;
 mod stored;
 
+pub use attention::AttentionOptions;
 pub use autodiff::gradients;
 pub use conv2d::{Conv2dOptions, Padding};
 pub use lower::{Bindings, Mode, lower};
-pub use node::{Init, Node, Parameter};
+pub use node::{Init, Layout, Node, Parameter};
 pub use pool::PoolOptions;
 pub use recurrent::{Gru, GruWeights, Lstm, LstmOptions, LstmWeights};
+pub use rotary::{RotaryOptions, RotaryScaling, rotary_frequencies};
 pub use shape::Shape;
 pub use stored::{MASK, RAW, Stored, Weight};
 pub(crate) use stored::{Saved, effective_in_file};
 
+use std::sync::Arc;
+
 use crate::{Error, Result};
 
 op::ops! {
-    source: Features, Labels, Parameter;
+    source: Features, Labels, Constant, Parameter;
     linear: Matmul;
     conv2d: Conv2d;
     reshape: Reshape;
+    section: Slice, Pad;
     elementwise: Add, Mul, Activate, Gate, Dropout, ColumnSum;
     pool: Pool, PoolGradient;
     lrn: LrnScale, Lrn, LrnGradient;
     norm: Normalise, NormaliseGradient, Softmax, SoftmaxGradient;
     batch_norm: Moments, BatchNormalise, BatchNormaliseGradient;
-    sequence: Embedding, EmbeddingGradient, Attention, AttentionGradient;
+    embedding: Embedding, EmbeddingGradient;
+    attention: Attention, AttentionGradient, AttentionQueryGradient, AttentionKeyGradient;
+    rotary: Rotary;
     recurrent: Lstm, LstmGradient, Gru, GruGradient, RecurrentGradient;
     losses: SoftmaxCrossEntropy, LogLoss, SquaredError, SigmoidCrossEntropy, LossGradient;
     metrics: Correct, TopK, AbsoluteError, RightLabels;
@@ -57,6 +64,8 @@ impl Tensor {
 pub struct Graph {
     nodes: Vec<Node>,
     parameters: Vec<Parameter>,
+    /// Values of the constants.
+    constants: Vec<Arc<[f32]>>,
     /// Number of nodes at the end of each layer.
     layers: Vec<usize>,
     /// Layers of a segment that is computed again; 0 for none.
@@ -121,6 +130,7 @@ impl Graph {
             name,
             shape,
             tensor,
+            layout: Layout::InOut,
             masked: false,
             trainable,
             init,
@@ -130,8 +140,31 @@ impl Graph {
         Ok(tensor)
     }
 
+    /// Says that the output units of `weight` are its first axis, as torch has linear layers:
+    /// [`linear`](Self::linear) then multiplies with its transpose, and a pruning takes its rows
+    /// for the units. No copy is made.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless `weight` is a parameter of rank 2.
+    pub fn outputs_first(&mut self, weight: Tensor) -> Result<Tensor> {
+        let parameter = self.parameters.iter_mut().find(|p| p.tensor == weight);
+        let parameter = parameter.filter(|p| p.shape.rank() == 2).ok_or_else(|| {
+            let (name, shape) = (&self.nodes[weight.0].name, &self.nodes[weight.0].shape);
+            let message = format!("{name} {shape} is not a parameter of rank 2");
+            Error::shape("outputs_first", message)
+        })?;
+        parameter.layout = Layout::OutIn;
+        Ok(weight)
+    }
+
+    /// Which axis the output units of `weight` are.
+    fn layout_of(&self, weight: Tensor) -> Layout {
+        self.parameters.iter().find(|p| p.tensor == weight).map_or(Layout::InOut, |p| p.layout)
+    }
+
     /// Gives `weight` a mask: products use `mask * weight`, and a pruning can choose its bits. To a
-    /// pruning it is a matrix whose columns, the output units, are its last axis.
+    /// pruning it is a matrix whose columns, the output units, are its last axis, or whose rows
+    /// they are after [`outputs_first`](Self::outputs_first).
     ///
     /// # Errors
     /// [`Error::Shape`] unless `weight` is a parameter of rank 2 or more: biases are never pruned.
@@ -170,6 +203,11 @@ impl Graph {
     /// Trainable tensors and statistics, in the order of their declaration.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
+    }
+
+    /// Values of the constants, in the order of their declaration.
+    pub fn constants(&self) -> &[Arc<[f32]>] {
+        &self.constants
     }
 
     /// Shape of `tensor`.

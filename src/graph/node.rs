@@ -37,6 +37,17 @@ pub enum Init {
     TruncatedNormal(f32),
 }
 
+/// Which axis of a matrix of weights are the output units.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// The last: `[inputs, outputs]`, `[height, width, inputs, outputs]`.
+    #[default]
+    InOut,
+    /// The first: `[outputs, inputs]`, as torch has linear layers. The table of an embedding is
+    /// one, whose outputs are the tokens.
+    OutIn,
+}
+
 /// A tensor that outlives a step.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -47,6 +58,8 @@ pub struct Parameter {
     pub shape: Shape,
     /// Its node.
     pub tensor: Tensor,
+    /// Which axis its output units are.
+    pub layout: Layout,
     /// Whether it has a mask.
     pub masked: bool,
     /// Whether an optimizer moves it; running statistics are not.

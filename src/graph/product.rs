@@ -10,13 +10,13 @@ use crate::kernels::{Activation, Conv2d, F16Matmul, Form, Matmul};
 use crate::{Error, Result};
 
 impl Backward<'_> {
-    /// Sends the gradient of the product `tensor` on to its factors and its bias, by the products
-    /// `op` of other forms.
+    /// Sends the gradient of the product `tensor` of `form` on to its factors and its bias, by the
+    /// products `op` of other forms.
     pub(super) fn product<O: Into<Op>>(
         &mut self,
         tensor: Tensor,
         gradient: Tensor,
-        activation: Activation,
+        (form, activation): (Form, Activation),
         op: impl Fn(Form) -> O,
     ) -> Result<()> {
         let inputs = self.graph.nodes[tensor.0].inputs.clone();
@@ -30,16 +30,21 @@ impl Backward<'_> {
         if let &[bias] = bias {
             self.send(bias, ColumnSum, vec![gradient]);
         }
-        self.send(weight, op(Form::TN), vec![x, gradient]);
-        self.send(x, op(Form::NT), vec![gradient, weight]);
+        // A weight that is stored transposed has its gradient stored so.
+        let (of_weight, of_x) = match form {
+            Form::NT => (vec![gradient, x], Form::NN),
+            Form::NN | Form::TN => (vec![x, gradient], Form::NT),
+        };
+        self.send(weight, op(Form::TN), of_weight);
+        self.send(x, op(of_x), vec![gradient, weight]);
         Ok(())
     }
 }
 
 /// How often a forward product that makes `node` multiplies with each weight for one row of a batch
 /// of `rows`.
-pub(super) fn multiplies(form: Form, node: &Node, place: usize, rows: u32) -> u64 {
-    if form != Form::NN || place != 1 {
+pub(super) fn multiplies(node: &Node, place: usize, rows: u32) -> u64 {
+    if place != 1 {
         return 0;
     }
     let outputs = node.shape.dims().last().copied().unwrap_or(1).max(1);
@@ -50,11 +55,11 @@ pub(super) fn multiplies(form: Form, node: &Node, place: usize, rows: u32) -> u6
 impl Lowering<'_> {
     /// The gate that is the only reader of the product `tensor`: one launch does both.
     pub(super) fn gate_of(&self, tensor: Tensor) -> Option<Tensor> {
-        let is_input_gradient = matches!(
-            self.graph.nodes[tensor.0].op,
-            Op::Matmul(ops::Matmul { form: Form::NT, .. })
-                | Op::Conv2d(ops::Conv2d { form: Form::NT, .. })
-        );
+        let is_input_gradient = match self.graph.nodes[tensor.0].op {
+            Op::Matmul(ops::Matmul { form, forward, .. }) => !forward && form != Form::TN,
+            Op::Conv2d(ops::Conv2d { form, .. }) => form == Form::NT,
+            _ => false,
+        };
         if !is_input_gradient || self.uses[tensor.0] != 1 {
             return None;
         }
@@ -87,7 +92,7 @@ impl Lowering<'_> {
                     None => product.push(self.plan),
                 }
             }
-            Op::Matmul(ops::Matmul { form, activation }) => {
+            Op::Matmul(ops::Matmul { form, activation, .. }) => {
                 let extents = self.extents(tensor, tensor_a, form)?;
                 match self.factors([tensor_a, tensor_b], extents)? {
                     Factors::F16 { a, b, peaks } => {

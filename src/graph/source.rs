@@ -1,9 +1,9 @@
-//! What a graph begins with: what the host writes, and parameters.
+//! What a graph begins with: what the host writes, parameters, and constants.
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
 use super::{Graph, Shape, Tensor};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Name of class numbers that the host writes.
 pub(super) const LABELS: &str = "labels";
@@ -17,6 +17,13 @@ pub struct Features;
 /// Written by the host: class numbers, or the bits of f32 targets.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Labels;
+
+/// Numbers that never change, no part of the model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Constant {
+    /// Its place in [`Graph::constants`].
+    pub at: usize,
+}
 
 /// A trainable tensor, or one that lives as long.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,6 +51,27 @@ impl Graph {
     pub fn targets(&mut self, batch: u32, width: u32) -> Tensor {
         self.push(Labels, vec![], Shape::new([batch, width]), TARGETS)
     }
+
+    /// `values` as a tensor of `shape`: a table that layers look up. It is in the plan and in no
+    /// file, and no gradient goes to it.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless there is a value for each element.
+    pub fn constant(
+        &mut self,
+        name: &str,
+        shape: impl Into<Shape>,
+        values: Vec<f32>,
+    ) -> Result<Tensor> {
+        let (shape, have) = (shape.into(), values.len());
+        if have == 0 || shape.elements().map(|n| n as usize) != Some(have) {
+            let message = format!("{name} {shape} has {have} values, needs one for each element");
+            return Err(Error::shape("constant", message));
+        }
+        self.constants.push(values.into());
+        let at = self.constants.len() - 1;
+        Ok(self.push(Constant { at }, vec![], shape, name))
+    }
 }
 
 impl Operation for Features {
@@ -67,6 +95,23 @@ impl Operation for Labels {
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
         lowering.slot(tensor).map(|_| ())
+    }
+}
+
+impl Operation for Constant {
+    fn facts(&self) -> Facts {
+        Facts { name: "constant", home: Home::Bound, recomputed: None }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
+        let graph = lowering.graph;
+        let (name, values) = (&graph.nodes[tensor.0].name, &graph.constants[self.at]);
+        lowering.slots[tensor.0] = Some(lowering.plan.constant(name, values));
+        Ok(())
+    }
+
+    fn gradient(&self, _: &mut Backward<'_>, _: Tensor, _: Tensor) -> Result<()> {
+        Ok(())
     }
 }
 

@@ -84,7 +84,7 @@ pub(super) fn chargpt(width: u32, blocks: u32, heads: u32) -> Vec<Layer> {
             vec![LayerNorm::default().into(), attention.into()],
             vec![
                 LayerNorm::default().into(),
-                linear(wide, init, Activation::Gelu).into(),
+                linear(wide, init, Activation::GeluTanh).into(),
                 linear(width, last, Activation::Identity).into(),
             ],
         ];

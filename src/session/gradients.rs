@@ -87,6 +87,11 @@ impl Gradients {
         Ok(Self { objective, phase, buckets, measured, statistics, rows: 0 })
     }
 
+    /// Gives the values of bucket `bucket` back, for those of the next batch.
+    pub fn spare(&mut self, bucket: usize, values: Vec<f32>) {
+        self.buckets[bucket].spare = values;
+    }
+
     /// Number of values in each bucket.
     pub fn lengths(&self) -> Vec<usize> {
         self.buckets.iter().map(Bucket::len).collect()

@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
 use super::Dtype;
 use super::foreign::{FIRST, looks_like};
+use super::input::open_plain;
 use crate::{Error, Result};
 
 /// Largest header that readers of the format take, in bytes.
@@ -71,11 +72,8 @@ impl Header {
     /// [`Error::Io`] where it cannot be read, [`Error::File`] for anything but a whole safetensors
     /// file: what it looks like, where that can be told.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
+        let file = open_plain(path)?;
         let found = file.metadata().map_err(Error::io("read", path))?;
-        if found.is_dir() {
-            return Err(Error::file(path, "is a folder; name a safetensors file in it"));
-        }
         Self::of(path, Source::File(file), found.len())
     }
 

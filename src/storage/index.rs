@@ -1,12 +1,12 @@
 //! The index of weights that lie in several files: which tensor is in which.
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::foreign::{FIRST, looks_like};
+use super::input::open_plain;
 use super::{Header, MAX_HEADER};
 use crate::{Error, Result};
 
@@ -37,7 +37,7 @@ impl Index {
     /// not lie beside it: it must not reach others.
     pub fn read(path: &Path) -> Result<Self> {
         let wrong = |message: String| Error::file(path, message);
-        let file = File::open(path).map_err(Error::io("open", path))?;
+        let file = open_plain(path)?;
         let mut bytes = Vec::new();
         file.take(MAX_HEADER + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
         if bytes.len() as u64 > MAX_HEADER {

@@ -4,6 +4,7 @@ mod dtype;
 mod foreign;
 mod header;
 mod index;
+mod input;
 mod output;
 mod replace;
 mod tensors;

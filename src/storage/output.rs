@@ -1,5 +1,5 @@
 //! What a file may be written in place of.
-use std::fs;
+use std::fs::{self, FileType};
 use std::path::Path;
 
 use crate::{Error, Result};
@@ -48,19 +48,23 @@ pub(super) fn kind(path: &Path) -> String {
     if let Ok(target) = fs::read_link(path) {
         return format!("a symbolic link to {}", target.display());
     }
-    let kind = found.file_type();
+    noun(found.file_type()).to_owned()
+}
+
+/// What is not a link, as a noun.
+pub(super) fn noun(kind: FileType) -> &'static str {
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt;
         if kind.is_fifo() {
-            return "a pipe".to_owned();
+            return "a pipe";
         }
         if kind.is_socket() {
-            return "a socket".to_owned();
+            return "a socket";
         }
         if kind.is_block_device() || kind.is_char_device() {
-            return "a device".to_owned();
+            return "a device";
         }
     }
-    if kind.is_dir() { "a folder" } else { "a file" }.to_owned()
+    if kind.is_dir() { "a folder" } else { "a file" }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::replicas::{Group, SyncReplicas};
+use super::replicas::{Carried, Group, SyncReplicas};
 use super::step_fn::TrainStepFn;
 use crate::checkpoint::Retention;
 use crate::comm::{Comm, LocalComm};
@@ -29,6 +29,15 @@ pub enum InitOp {
     Seed,
     /// Nothing is drawn: a parameter that gets no value otherwise is an error that names it.
     Off,
+}
+
+/// How ranks train together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// All of them make each update; one alone does too.
+    InStep,
+    /// Each goes at its own pace: the first `wanted` gradients make an update, or each by itself.
+    Free { wanted: Option<usize> },
 }
 
 /// Where summaries go.
@@ -210,9 +219,17 @@ impl TrainOptions<'_> {
             let message = "0 seconds must be more; leave it out to wait for ever";
             return Err(Error::argument("watchdog", message));
         }
+        let free = matches!(self.way()?, Way::Free { .. });
+        if free && self.train_step_fn.is_some() {
+            let message = "is for ranks that train in step; give sync_optimizer as many \
+                           replicas_to_aggregate as there are ranks, or leave this out";
+            return Err(Error::argument("train_step_fn", message));
+        }
         let Some(sync) = &self.sync_optimizer else { return Ok(()) };
-        let ranks = self.comm.as_ref().map_or(1, |comm| comm.size());
-        sync.aggregate(ranks)?;
+        if free && sync.carried == Carried::Kept {
+            let message = "kept: with backup workers all gradients travel; write carried=all";
+            return Err(Error::argument("carried", message));
+        }
         let given = [
             ("startup_delay_steps", self.startup_delay_steps),
             ("max_staleness", u64::from(self.max_staleness.is_some())),
@@ -225,6 +242,19 @@ impl TrainOptions<'_> {
             }
             None => Ok(()),
         }
+    }
+
+    /// How the ranks train together.
+    pub(super) fn way(&self) -> Result<Way> {
+        let ranks = self.comm.as_ref().map_or(1, |comm| comm.size());
+        Ok(match &self.sync_optimizer {
+            None if ranks > 1 => Way::Free { wanted: None },
+            None => Way::InStep,
+            Some(sync) => match sync.aggregate(ranks)? {
+                wanted if wanted < ranks => Way::Free { wanted: Some(wanted) },
+                _ => Way::InStep,
+            },
+        })
     }
 
     /// The ranks of the run, where gradients are exchanged: there are several, or one that gives

@@ -59,6 +59,12 @@ fn wrong_usage_is_named() {
         ("train --memory-budget lots", &["`lots` must be a number of bytes like 2GiB"]),
         ("train --plan --recompute 9", &["`recompute`: 9 layers", "network of 3; use 1 to 2"]),
         ("train --plan --memory-budget 100KiB", &OVER),
+        ("train --startup-delay-steps 5", &["required", "--async"]),
+        ("train --max-staleness 5", &["required", "--async"]),
+        ("train --async --replicas-to-aggregate 2", &["cannot be used with", "--async"]),
+        ("train --async --carry kept", &["cannot be used with", "--async"]),
+        ("train --carry some", &["some", "all, kept"]),
+        ("train --watchdog soon", &["soon", "a number of seconds, 0 or more"]),
         ("eval missing", &["missing"]),
         ("eval home", &["home", "no checkpoint"]),
     ];
@@ -96,6 +102,8 @@ fn no_adapter_says_what_was_tried_and_the_way_out() {
     let mut devices = folder.command("devices");
     Run::of(devices.env("SECATEUR_ADAPTER", "no-such-adapter")).fails(2, &parts);
     folder.run("train --adapter no-such-adapter --json").fails(2, &parts);
+    folder.run("train --adapter-index 99").fails(2, &["no GPU adapter found of number 99"]);
+    folder.run("train --adapter-index 99 --plan").fails(2, &["no adapter of number 99"]);
 }
 
 #[test]
@@ -105,6 +113,7 @@ fn a_wrong_environment_is_named() {
     let cases = [
         ("SECATEUR_BACKEND", "opengl", "vulkan, metal or dx12"),
         ("SECATEUR_POWER", "max", "use high or low"),
+        ("SECATEUR_ADAPTER_INDEX", "first", "a number from 0"),
         ("SECATEUR_TIMEOUT", "0", seconds),
         ("SECATEUR_TIMEOUT", "-1", seconds),
         ("SECATEUR_TIMEOUT", "inf", seconds),

@@ -48,7 +48,18 @@ impl Folder {
 
     /// The program with `args`, parted by spaces.
     pub fn command(&self, args: &str) -> Command {
-        let mut command = Command::new(paths::program());
+        self.command_in(Command::new(paths::program()), args)
+    }
+
+    /// The same, but SIGHUP ends it (`default`) or not (`ignore`), whatever it does to the tests.
+    #[cfg(unix)]
+    pub fn with_hangups(&self, handling: &str, args: &str) -> Command {
+        let mut command = Command::new("env");
+        command.arg(format!("--{handling}-signal=HUP")).arg(paths::program());
+        self.command_in(command, args)
+    }
+
+    fn command_in(&self, mut command: Command, args: &str) -> Command {
         let (home, cache) = (self.path("home"), paths::cache());
         command.args(args.split_whitespace()).current_dir(&self.0);
         command.env("HOME", &home).env("USERPROFILE", &home).env("APPDATA", &home);

@@ -1,6 +1,7 @@
 //! What an interrupted command leaves: nothing.
+use std::fs::{File, OpenOptions};
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use crate::folder::Folder;
@@ -29,7 +30,10 @@ fn temporaries(folder: &Folder, dir: &str) -> Vec<String> {
 
 /// A `prune` that has begun its output, in the folder `dir`.
 fn pruning(folder: &Folder, args: &str, dir: &str) -> Child {
-    let mut command = folder.command(args);
+    pruning_as(folder.command(args), folder, dir)
+}
+
+fn pruning_as(mut command: Command, folder: &Folder, dir: &str) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let before = temporaries(folder, dir);
     let mut child = command.spawn().expect("the program starts");
@@ -60,7 +64,7 @@ fn an_interrupted_prune_leaves_nothing() {
             ("m.safetensors.index.json", "out/in", "out/in"),
         ] {
             let args = format!("prune {input} -o {output} --sparsity 0.5");
-            let mut child = pruning(&folder, &args, dir);
+            let mut child = pruning_as(folder.with_hangups("default", &args), &folder, dir);
             signal(&child, name);
             assert_eq!(child.wait().expect("it ends").code(), Some(code), "{name} {input}");
             let after: Vec<_> = folder.list(".").into_iter().filter(|n| n != "home").collect();
@@ -120,4 +124,23 @@ fn an_output_that_is_no_plain_file_is_refused() {
     }
     assert_eq!(folder.list("."), before);
     assert!(folder.read("t.safetensors") == b"old" && folder.read("t.csv") == b"old");
+}
+
+/// Whoever opens the pipe finds it empty, so that this ends where it is opened after all.
+#[test]
+fn an_input_that_is_no_plain_file_is_refused() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    for name in ["p.safetensors", "p.json"] {
+        let path = folder.path(name);
+        assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo runs").success());
+        let writer = path.clone();
+        let writer = thread::spawn(move || OpenOptions::new().write(true).open(writer));
+        for args in ["prune IT -o out --sparsity 0.5", "prune IT --dry-run", "inspect IT"] {
+            let parts = [name, "is a pipe; copy what it gives into a plain file"];
+            folder.run(&args.replace("IT", name)).fails(2, &parts);
+        }
+        File::open(&path).expect("the pipe");
+        writer.join().expect("no panic").expect("the pipe");
+    }
+    folder.run("inspect /dev/zero").fails(2, &["/dev/zero: is a device"]);
 }

@@ -10,7 +10,7 @@ const RUN: &str = "train --model mlp:8 --batch 16 --logdir";
 
 /// Sends `signal` to a run in `logdir` once it has begun; returns its exit code.
 fn interrupt(folder: &Folder, logdir: &str, signal: &str) -> i32 {
-    let mut command = folder.command(&format!("{RUN} {logdir} --steps 20000"));
+    let mut command = folder.with_hangups("default", &format!("{RUN} {logdir} --steps 20000"));
     let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let begun = lines.by_ref().find(|line| line.as_ref().is_ok_and(|l| l.contains("from step")));
@@ -32,17 +32,18 @@ fn step(folder: &Folder, logdir: &str) -> u64 {
 }
 
 /// SIGUSR1 asks for a checkpoint; the run goes on to its end, as after SIGXFSZ, which tells of a
-/// file that may not grow.
+/// file that may not grow, and after SIGHUP where `nohup` started it.
 #[test]
 fn a_checkpoint_on_request() {
     let Some(folder) = Folder::with_gpu() else { return };
-    let mut command = folder.command(&format!("{RUN} asked --steps 3000 --save-secs 0"));
+    let args = format!("{RUN} asked --steps 3000 --save-secs 0");
+    let mut command = folder.with_hangups("ignore", &args);
     let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
     let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let mut saved = Vec::new();
     for line in lines.map_while(Result::ok) {
         if line.contains("from step") {
-            for signal in ["-XFSZ", "-USR1"] {
+            for signal in ["-XFSZ", "-HUP", "-USR1"] {
                 let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
                 assert!(sent.expect("kill runs").success());
             }
@@ -70,7 +71,7 @@ fn a_signal_to_the_baseline_ends_the_command() {
 #[test]
 fn a_signal_saves_and_the_run_goes_on_from_there() {
     let Some(folder) = Folder::with_gpu() else { return };
-    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
         let logdir = format!("stopped{code}");
         assert_eq!(interrupt(&folder, &logdir, signal), code);
         let stopped = step(&folder, &logdir);

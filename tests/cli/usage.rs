@@ -4,6 +4,7 @@ use std::io::pipe;
 use secateur::data::OpenOptions;
 use secateur::settings::{Form, Settings};
 use secateur::train::Recipe;
+use serde_json::Value;
 
 use crate::folder::{Folder, Run};
 use crate::inspect::write_model;
@@ -17,7 +18,7 @@ fn help_shows_an_example_and_the_exit_codes() {
     for part in ["train", "eval", "inspect", "devices", "SECATEUR_ADAPTER", "Exit codes: 0 done"] {
         assert!(text.contains(part), "no `{part}` in {text}");
     }
-    for code in ["; 1 ", "; 2 ", "\n73 ", "; 74 "] {
+    for code in ["; 1 ", "; 2 ", "\n70 ", "; 71 ", "\n72 ", "\n73 ", "; 74 "] {
         assert!(text.contains(code), "no exit code `{code}` in {text}");
     }
     for command in ["train", "eval", "inspect", "devices", "bench"] {
@@ -66,7 +67,9 @@ fn devices_pass_their_checks() {
     let checks = report["checks"].as_array().expect("an array");
     assert!(checks.len() >= 3 && checks.iter().all(|c| c["passed"] == true), "{report}");
     let adapters = report["adapters"].as_array().expect("an array");
-    assert!(adapters.iter().any(|a| a["name"] == report["chosen"]), "{report}");
+    let chosen = |a: &&Value| a["index"] == report["chosen_index"];
+    let chosen = adapters.iter().find(chosen).expect("the one that would be taken");
+    assert_eq!((&chosen["name"], &chosen["index"]), (&report["chosen"], &0.into()));
     let text = folder.run("devices").ok().out;
     assert!(text.contains(&format!("{}*", report["chosen"].as_str().expect("a name"))), "{text}");
 }

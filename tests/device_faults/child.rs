@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE};
 use secateur::data::{Batches, digits};
 use secateur::train::{Event, TrainOptions, train};
-use secateur::{Gpu, GpuOptions, Model, Optimizer, Pruning, Result, TrainOp};
+use secateur::{Error, Gpu, GpuOptions, Model, Optimizer, Pruning, Result, TrainOp};
 
 /// Logdir of the program; without it, it is not meant to run.
 const LOGDIR: &str = "SECATEUR_TEST_LOGDIR";
@@ -36,14 +36,15 @@ pub fn trained(logdir: &Path) -> [Vec<u8>; 2] {
     [MODEL_FILE, OPTIMIZER_FILE].map(|file| fs::read(folder.join(file)).expect("its checkpoint"))
 }
 
-/// Ends with 0 or, after a line that says why, with 2; says what happens on standard error.
+/// Ends with 0 or, after a line that says why, with 2 or, where
+/// the device is lost, 72; says what happens on standard error.
 #[test]
 #[ignore = "the program that the other tests run"]
 fn child() {
     let Some(logdir) = std::env::var_os(LOGDIR) else { return };
     if let Err(error) = run(Path::new(&logdir)) {
         eprintln!("secateur: {error}");
-        std::process::exit(2);
+        std::process::exit(if matches!(error, Error::DeviceLost(_)) { 72 } else { 2 });
     }
 }
 

@@ -10,6 +10,7 @@
  *   VKFAULT_BUFFER_OOM=n    the n-th vkCreateBuffer finds no memory
  *   VKFAULT_BUFFER_BYTES=b  counting those of b bytes or more
  *   VKFAULT_OOM_STICKY=1    nor does any such call after it
+ *   VKFAULT_NO_BARRIERS=1   no vkCmdPipelineBarrier reaches what is below
  *
  * Calls count from 1 over all devices of the process. A lost device stays lost; one created after it
  * works. A hung device accepts submissions and never runs them: its counters stand still, its waits
@@ -46,6 +47,7 @@ struct next {
     PFN_vkGetFenceStatus GetFenceStatus;
     PFN_vkAllocateMemory AllocateMemory;
     PFN_vkCreateBuffer CreateBuffer;
+    PFN_vkCmdPipelineBarrier CmdPipelineBarrier;
 };
 
 struct device {
@@ -224,6 +226,17 @@ CALL create_buffer(VkDevice handle, const VkBufferCreateInfo *info,
     return device_of(handle)->next.CreateBuffer(handle, info, allocator, buffer);
 }
 
+static VKAPI_ATTR void VKAPI_CALL cmd_pipeline_barrier(
+    VkCommandBuffer commands, VkPipelineStageFlags from, VkPipelineStageFlags to,
+    VkDependencyFlags flags, uint32_t memory_count, const VkMemoryBarrier *memory,
+    uint32_t buffer_count, const VkBufferMemoryBarrier *buffer, uint32_t image_count,
+    const VkImageMemoryBarrier *image) {
+    if (!setting("VKFAULT_NO_BARRIERS", 0))
+        device_of(commands)->next.CmdPipelineBarrier(commands, from, to, flags, memory_count,
+                                                     memory, buffer_count, buffer, image_count,
+                                                     image);
+}
+
 /* The loader's link to the layer below, in a chain of structures that `type` begins. */
 #define LINK(Info, type, info)                                                                     \
     Info *link = (Info *)(info)->pNext;                                                            \
@@ -269,6 +282,7 @@ CALL create_device(VkPhysicalDevice physical, const VkDeviceCreateInfo *info,
         NEXT(GetFenceStatus),
         NEXT(AllocateMemory),
         NEXT(CreateBuffer),
+        NEXT(CmdPipelineBarrier),
     };
     pthread_mutex_lock(&lock);
     struct device *device = find(NULL);
@@ -324,6 +338,7 @@ static PFN_vkVoidFunction own(const char *name) {
         {"vkGetFenceStatus", (PFN_vkVoidFunction)get_fence_status},
         {"vkAllocateMemory", (PFN_vkVoidFunction)allocate_memory},
         {"vkCreateBuffer", (PFN_vkVoidFunction)create_buffer},
+        {"vkCmdPipelineBarrier", (PFN_vkVoidFunction)cmd_pipeline_barrier},
     };
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (!strcmp(functions[i].name, name))

@@ -6,6 +6,7 @@ mod images;
 mod layers;
 mod losses;
 mod metrics;
+mod pretrained;
 mod recurrent;
 mod sequences;
 

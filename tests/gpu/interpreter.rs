@@ -34,7 +34,14 @@ pub fn evaluate(
             node.inputs.iter().map(|i| values[i.index()].clone()).collect();
         let exact = matches!(
             node.op,
-            Op::Features(_) | Op::Labels(_) | Op::Parameter(_) | Op::Reshape(_) | Op::Embedding(_)
+            Op::Features(_)
+                | Op::Labels(_)
+                | Op::Constant(_)
+                | Op::Parameter(_)
+                | Op::Reshape(_)
+                | Op::Slice(_)
+                | Op::Pad(_)
+                | Op::Embedding(_)
         );
         if let Some(roundings) = roundings.as_mut().filter(|_| !exact) {
             // Tokens are whole numbers.
@@ -47,6 +54,9 @@ pub fn evaluate(
                 given.labels.iter().map(|&t| f32::from_bits(t).into()).collect()
             }
             Op::Labels(_) => given.labels.iter().map(|&y| y.into()).collect(),
+            Op::Constant(ops::Constant { at }) => {
+                graph.constants()[at].iter().map(|&x| x.into()).collect()
+            }
             Op::Parameter(_) => {
                 let (values, mask) = parameter.next().unwrap();
                 let kept = |i| mask.as_ref().is_none_or(|m| bit(m, i));
@@ -79,6 +89,11 @@ fn apply(
             conv2d(form, &shape, activation, len, inputs)
         }
         Op::Reshape(_) => input(0).to_vec(),
+        Op::Slice(ops::Slice { section }) => slice_reference(&section, input(0)),
+        Op::Pad(ops::Pad { section }) => pad_reference(&section, input(0)),
+        Op::Rotary(ops::Rotary { shape, back }) => {
+            rotary_reference(&shape, input(0), input(1), back)
+        }
         Op::Gate(ops::Gate { activation }) => {
             input(0).iter().zip(input(1)).map(|(g, y)| g * activation.slope(*y)).collect()
         }
@@ -133,9 +148,22 @@ fn apply(
             let dims = [node.shape.dims()[0], node.shape.dims()[1]].map(|d| d as usize);
             embedding_gradient_reference(input(0), input(1), dims)
         }
-        Op::Attention(ops::Attention { shape }) => attention_reference(&shape, input(0)),
+        Op::Attention(ops::Attention { shape }) => {
+            attention_reference(&shape, &attended(&shape, inputs).0)
+        }
         Op::AttentionGradient(ops::AttentionGradient { shape }) => {
-            attention_gradient_reference(&shape, input(1), input(0))
+            let (of, gradient) = attended(&shape, inputs);
+            let [mut queries, keys] = attention_gradient_reference(&shape, gradient, &of);
+            queries.iter_mut().zip(keys).for_each(|(sum, x)| *sum += x);
+            queries
+        }
+        Op::AttentionQueryGradient(ops::AttentionQueryGradient { shape }) => {
+            let (of, gradient) = attended(&shape, inputs);
+            attention_gradient_reference(&shape, gradient, &of)[0].clone()
+        }
+        Op::AttentionKeyGradient(ops::AttentionKeyGradient { shape }) => {
+            let (of, gradient) = attended(&shape, inputs);
+            attention_gradient_reference(&shape, gradient, &of)[1].clone()
         }
         Op::Lstm(shape) => recurrent::lstm(&shape, inputs, given.step.follows != 0, None).remove(0),
         Op::Gru(shape) => recurrent::gru(&shape, inputs, given.step.follows != 0, None).remove(0),
@@ -168,8 +196,18 @@ fn apply(
         }
         // No gradient goes through them.
         Op::Correct(_) | Op::TopK(_) | Op::AbsoluteError(_) | Op::RightLabels(_) => Vec::new(),
-        Op::Features(_) | Op::Labels(_) | Op::Parameter(_) => unreachable!(),
+        Op::Features(_) | Op::Labels(_) | Op::Constant(_) | Op::Parameter(_) => unreachable!(),
     }
+}
+
+/// What attention reads, and the first input behind it, if there is one.
+fn attended<'a>(shape: &Heads, inputs: &'a [Vec<f64>]) -> (AttendedValues<'a>, &'a [f64]) {
+    let own = if shape.packed { 1 } else { 3 };
+    let [queries, keys, values] = if shape.packed { [0; 3] } else { [0, 1, 2] };
+    let seen = shape.masked.then(|| inputs[own].as_slice());
+    let behind = inputs.get(own + usize::from(shape.masked)).map_or(&[][..], Vec::as_slice);
+    let [queries, keys, values] = [queries, keys, values].map(|i| inputs[i].as_slice());
+    (AttendedValues { queries, keys, values, seen }, behind)
 }
 
 /// Gradients of a recurrent layer by x and by its weights, for the node of that by x.
@@ -194,7 +232,7 @@ fn recurrent_gradients(
 }
 
 fn matmul(graph: &Graph, node: &Node, inputs: &[Vec<f64>]) -> Vec<f64> {
-    let Op::Matmul(ops::Matmul { form, activation }) = node.op else { unreachable!() };
+    let Op::Matmul(ops::Matmul { form, activation, .. }) = node.op else { unreachable!() };
     let columns = |dims: &[u32]| *dims.last().unwrap() as usize;
     let n = columns(node.shape.dims());
     let m = node.shape.elements().unwrap() as usize / n;

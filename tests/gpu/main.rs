@@ -14,6 +14,7 @@ mod network;
 mod oneshot;
 #[path = "../common/paths.rs"]
 mod paths;
+mod pretrained;
 mod selftest;
 mod session;
 #[path = "../common/shared.rs"]

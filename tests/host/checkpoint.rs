@@ -6,6 +6,7 @@ use secateur::Error;
 use secateur::checkpoint::{
     self, Checkpoint, Lock, MODEL_FILE, Manifest, OPTIMIZER_FILE, Retention,
 };
+use secateur::data::Cursor;
 use secateur::storage::{Tensor, TensorData};
 
 mod damage;
@@ -90,6 +91,21 @@ fn flip(path: &Path, at: impl FnOnce(usize) -> usize) {
     let at = at(bytes.len());
     bytes[at] ^= 0x10;
     fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn returned_batches_come_back_and_where_there_are_none_nothing_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = |path: &Path| fs::read_to_string(path.join(MANIFEST_FILE)).unwrap();
+    // So is every manifest until now.
+    assert!(!text(&save(dir.path(), 1)).contains("returned"));
+    assert_eq!(newest(dir.path()).manifest.returned, []);
+    let returned = vec![Cursor { epoch: 2, row: 1436 }, Cursor { epoch: 3, row: u64::MAX }];
+    let manifest = manifest(2).returned(returned.clone());
+    let path = checkpoint::save(dir.path(), manifest, &model(), &optimizer(), Retention::newest(5));
+    let list = r#""returned":[{"epoch":2,"row":1436},{"epoch":3,"row":18446744073709551615}]"#;
+    assert!(text(&path.unwrap()).contains(list));
+    assert_eq!(newest(dir.path()).manifest.returned, returned);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use secateur::Error;
 use secateur::comm::{Comm, EXIT_PANIC, EndsOnPanic, Lane, Launch, LocalComm, connect};
 
-use crate::ranks;
+use crate::rank_checks;
 
 /// What each of `size` ranks returns, by rank.
 ///
@@ -36,7 +36,7 @@ fn on_ranks<T: Send + 'static>(
 #[test]
 fn threads_keep_what_ranks_promise() {
     for size in [1, 2, 3, 5] {
-        on_ranks(size, |comm| ranks::all(&comm));
+        on_ranks(size, |comm| rank_checks::all(&comm));
     }
 }
 

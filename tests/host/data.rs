@@ -16,9 +16,12 @@ mod further;
 mod idx;
 mod image_folder;
 mod images;
+mod issue;
 mod open;
+mod parts;
 mod prefetch;
 mod scaling;
+mod shard;
 mod text;
 
 /// Row `i` as bytes and its label, as the file had them.

@@ -16,9 +16,11 @@ mod planner;
 mod plans;
 mod pruning;
 #[path = "../common/ranks.rs"]
+mod rank_checks;
 mod ranks;
 mod replace;
 mod replicas;
+mod server;
 mod settings;
 mod shaders;
 mod shrink;

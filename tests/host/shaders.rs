@@ -79,7 +79,8 @@ fn shared_constants_agree() {
     let wgsl = |text| constants(text).into_iter().collect::<BTreeMap<_, _>>();
     let activation = wgsl(common::ACTIVATION);
     let code = |(name, a): (&str, Activation)| (name.to_owned(), a.code() as u32);
-    let kinds = Activation::ALL.map(|a| (format!("{a:?}").to_uppercase(), a));
+    let name = |a| serde_json::to_string(&a).unwrap().trim_matches('"').to_uppercase();
+    let kinds = Activation::ALL.map(|a| (name(a), a));
     assert_eq!(activation, kinds.iter().map(|(name, a)| code((name, *a))).collect());
 
     let mut plan = PlanBuilder::default();

@@ -8,6 +8,7 @@ kernels! {
     column_sum: ColumnSum(ColumnSumParams);
     dropout: Dropout(DropoutParams);
     gate: Gate(GateParams);
+    pad: Pad(PadParams);
     pair_sum: PairSum(PairSumParams);
     random;
     rearrange: Rearrange(RearrangeParams);

@@ -1,4 +1,5 @@
-//! `rearrange`: blocks of rows from one place to another, between the layouts of a recurrent layer.
+//! `rearrange`: blocks of rows from one place to another: parts of an axis, and between the layouts
+//! of a recurrent layer.
 use crate::kernels::STEP_WORDS;
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 

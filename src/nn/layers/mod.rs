@@ -7,6 +7,7 @@ mod conv;
 mod dropout;
 mod embedding;
 mod flatten;
+mod gated;
 mod gru;
 mod linear;
 mod lstm;
@@ -22,6 +23,7 @@ pub use conv::Conv;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
+pub use gated::Gated;
 pub use gru::Gru;
 pub use linear::Linear;
 pub use lstm::Lstm;
@@ -90,6 +92,8 @@ layers! {
     Embedding = "embedding",
     /// All axes but the first as one.
     Flatten = "flatten",
+    /// Fully connected, each output times a gate of its own.
+    Gated = "gated",
     /// Means over images.
     GlobalMeanPool = "global_mean_pool",
     /// Gated recurrent units.

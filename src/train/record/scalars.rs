@@ -3,6 +3,7 @@ use std::time::Instant;
 
 use super::event::{Event, StepEvent};
 use super::histogram::Histogram;
+use super::stats::RankStats;
 use super::summary::SummaryFn;
 use super::summary::{Hparam, SummaryWriter};
 use crate::session::Session;
@@ -75,6 +76,7 @@ impl<'a> Scalars<'a> {
         session: &Session,
         event: &StepEvent,
         when: When,
+        ranks: Option<&RankStats>,
     ) -> Result<()> {
         self.masks(event)?;
         let by_clock = |(_, at): (u64, Instant)| {
@@ -83,8 +85,28 @@ impl<'a> Scalars<'a> {
         let by_steps = when.steps.is_some_and(|n| event.step.is_multiple_of(n));
         if by_steps || self.written.is_none_or(by_clock) {
             self.write(session, event)?;
+            ranks.map_or(Ok(()), |ranks| self.ranks(event.step, ranks))?;
         }
         Ok(())
+    }
+
+    /// What each rank's step took, and what became of gradients that did not come in step.
+    fn ranks(&mut self, step: u64, ranks: &RankStats) -> Result<()> {
+        for (rank, seconds) in ranks.seconds.iter().enumerate() {
+            for (what, seconds) in ["step_seconds", "wait_seconds"].into_iter().zip(seconds) {
+                let tag = format!("replicas/{what}/rank_{rank}");
+                self.writer.scalar(&tag, step, *seconds as f32)?;
+            }
+        }
+        if let Some(dropped) = ranks.dropped {
+            self.writer.scalar("replicas/dropped", step, dropped as f32)?;
+        }
+        let staleness = ranks.staleness.iter().flatten();
+        let staleness = staleness.flat_map(|(&s, &n)| std::iter::repeat_n(s as f32, n as usize));
+        if let Some(histogram) = Histogram::of(staleness) {
+            self.writer.histogram("replicas/staleness", step, &histogram)?;
+        }
+        self.writer.flush()
     }
 
     /// Writes what a checkpoint took, and the distributions of what it holds.

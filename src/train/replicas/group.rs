@@ -12,6 +12,8 @@ pub(in crate::train) struct Group {
     comm: Arc<dyn Comm>,
     /// Gradients are on their way: the others wait for these, not for what is gathered.
     exchanges: Arc<AtomicBool>,
+    /// The others know that this rank ends, and why.
+    told: Arc<AtomicBool>,
 }
 
 /// What begins a contribution.
@@ -27,7 +29,7 @@ pub(in crate::train) const CHIEF: usize = 0;
 
 impl Group {
     pub(in crate::train) fn new(comm: Arc<dyn Comm>) -> Self {
-        Self { comm, exchanges: Arc::default() }
+        Self { comm, exchanges: Arc::default(), told: Arc::default() }
     }
 
     pub(in crate::train) fn comm(&self) -> &Arc<dyn Comm> {
@@ -72,10 +74,15 @@ impl Group {
         self.exchanges.store(false, Ordering::Relaxed);
     }
 
+    /// The others have been told of a failure of this rank by messages.
+    pub(in crate::train) fn all_know(&self) {
+        self.told.store(true, Ordering::Relaxed);
+    }
+
     /// Tells the others that this rank fails: their next gathering is an error. One that has heard
     /// it from another tells nobody.
     pub(in crate::train) fn fail(&self, error: &Error) {
-        if matches!(error, Error::Peer { .. }) {
+        if matches!(error, Error::Peer { .. }) || self.told.load(Ordering::Relaxed) {
             return;
         }
         if self.exchanges.load(Ordering::Relaxed) {

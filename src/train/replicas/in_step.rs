@@ -1,15 +1,14 @@
 //! A rank that trains in step with the others: gradients meet before each update.
 use std::time::Instant;
 
+use super::BUCKET;
 use super::exchange::Exchange;
 use super::group::Group;
 use super::header::Header;
 use super::options::{Carried, SyncReplicas};
 use crate::session::{Gradients, Measured, Session};
+use crate::train::record::stats::RankStats;
 use crate::{Error, Result};
-
-/// Bytes of a bucket: one large message is slower than several, and nothing overlaps with it.
-const BUCKET: u64 = 4 << 20;
 
 /// A rank's side of updates by the mean of all ranks' gradients.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ pub(in crate::train) struct InStep {
     /// Of the step before, computing and waiting.
     seconds: [f64; 2],
     /// The same of every rank, as of the last step that they told of.
-    pub(in crate::train) of_ranks: Vec<[f64; 2]>,
+    pub(in crate::train) stats: RankStats,
 }
 
 /// The gradients of one loss, and the thread that exchanges them.
@@ -97,7 +96,7 @@ impl InStep {
             step: Step::default(),
             wants_stop: false,
             seconds: [0.0; 2],
-            of_ranks: Vec::new(),
+            stats: RankStats::default(),
         })
     }
 
@@ -232,7 +231,7 @@ impl InStep {
             self.step.stops |= header.wants_stop;
         }
         let seconds = |header: &Header| [header.compute_seconds, header.waiting_seconds];
-        self.of_ranks = headers.iter().map(seconds).collect();
+        self.stats.seconds = headers.iter().map(seconds).collect();
         Ok(())
     }
 

@@ -12,8 +12,11 @@ mod options;
 pub mod token;
 mod watchdog;
 
+/// Bytes of a bucket: one large message is slower than several, and nothing overlaps with it.
+pub(in crate::train) const BUCKET: u64 = 4 << 20;
+
 pub use exchange::Exchange;
-pub(super) use fold::share;
+pub(in crate::train) use fold::{fold, share};
 pub(in crate::train) use group::{CHIEF, Group};
 pub use header::Header;
 pub(in crate::train) use in_step::InStep;

@@ -58,6 +58,8 @@ pub enum ToServer {
 pub enum ToWorker {
     /// To compute a gradient.
     Work(Token, Values),
+    /// To wait: there is nothing to do, and the server is there.
+    Wait,
     /// To end.
     Stop {
         /// Why.
@@ -103,6 +105,7 @@ const GRADIENT: u32 = 2;
 const FAILED: u32 = 3;
 const WORK: u32 = 4;
 const STOP: u32 = 5;
+const WAIT: u32 = 6;
 const HAS_METRIC: u32 = 1;
 const HAS_WORDS: u32 = 2;
 
@@ -183,6 +186,11 @@ impl ToWorker {
         bytes
     }
 
+    /// Writes [`Wait`](Self::Wait).
+    pub fn wait() -> Vec<u8> {
+        Header { kind: WAIT, ..Header::default() }.begin(0)
+    }
+
     /// Writes [`Stop`](Self::Stop).
     pub fn stop(why: &str) -> Vec<u8> {
         text(STOP, why)
@@ -196,6 +204,10 @@ impl ToWorker {
         let header = Header::read(from, &bytes)?;
         Ok(match header.kind {
             WORK => Self::Work(header.token(), Values::read(from, &header, bytes)?),
+            WAIT => {
+                header.check_len(from, &bytes, 0)?;
+                Self::Wait
+            }
             STOP => Self::Stop { why: header.text(from, &bytes)? },
             kind => return Err(unknown(from, kind)),
         })

@@ -4,16 +4,16 @@ use std::path::Path;
 use serde::Serialize;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
-use crate::Result;
 use crate::data::{Batch, BatchSource};
 use crate::gpu::Target;
 use crate::prune::MaskUpdateOp;
 use crate::session::Plans;
 use crate::train::guard::guarded;
-use crate::train::options::TrainOptions;
+use crate::train::options::{TrainOptions, Way};
 use crate::train::replicas::agree::Item;
 use crate::train::replicas::{Group, agree, cards};
 use crate::train::train_op::TrainOp;
+use crate::{Error, Result};
 
 /// Checks the options and the plan of a run before it leaves a trace; where several ranks train
 /// together also that they are about to do the same, each on a card of its own. Gives the mask
@@ -34,6 +34,15 @@ pub(super) fn reach(
     train_op.accumulates |= group.is_some();
     train_op.exchanges = group.is_some();
     let network = &train_op.network;
+    let free = matches!(options.way()?, Way::Free { .. });
+    if let Some(state) = network.graph.parameters().iter().find(|p| free && p.carried) {
+        let message = format!(
+            "{} goes on from batch to batch, so every rank must take part in each step; train in \
+             step, with as many replicas_to_aggregate as there are ranks",
+            state.name
+        );
+        return Err(Error::argument("sync_optimizer", message));
+    }
     let mask_update_op = mask_update_op.resolve(&network.graph, network.batch())?;
     train_op.plans(&mask_update_op, logdir.is_some())?;
     if let Some(group) = group {

@@ -6,18 +6,21 @@ mod outcome;
 mod run;
 mod saver;
 mod saves;
+mod server;
 mod start;
+mod step;
 mod supervisor;
+mod worker;
 
 use std::path::Path;
 
 pub use outcome::{End, TrainOutcome};
 
-use super::options::TrainOptions;
+use super::options::{TrainOptions, Way};
 use super::replicas::Group;
 use super::train_op::TrainOp;
 use crate::Result;
-use crate::comm::EXIT_PANIC;
+use crate::comm::EndsOnPanic;
 use crate::prune::MaskUpdateOp;
 use run::Run;
 use supervisor::Supervisor;
@@ -45,7 +48,9 @@ pub fn train(
     let Some(group) = options.group() else {
         return run(train_op, logdir, mask_update_op, options, None);
     };
-    let _ends = EndsOthers(&group);
+    let comm = group.comm().clone();
+    // They would wait for it for ever.
+    let _ends = EndsOnPanic(&*comm);
     let outcome = run(train_op, logdir, mask_update_op, options, Some(group.clone()));
     if let Err(error) = &outcome {
         group.fail(error);
@@ -60,22 +65,18 @@ fn run(
     options: TrainOptions<'_>,
     group: Option<Group>,
 ) -> Result<TrainOutcome> {
+    let works = match &group {
+        Some(group) => !group.is_chief() && matches!(options.way()?, Way::Free { .. }),
+        None => false,
+    };
     let mut supervisor = Supervisor::open(train_op, logdir, mask_update_op, options, group)?;
+    if works {
+        return worker::run(supervisor);
+    }
     loop {
         match Run::start(&mut supervisor).and_then(Run::complete) {
             Ok(finished) => return Ok(supervisor.outcome(finished)),
             Err(error) => supervisor.retry(error)?,
-        }
-    }
-}
-
-/// Ends the other ranks when this one panics: they would wait for it for ever.
-struct EndsOthers<'a>(&'a Group);
-
-impl Drop for EndsOthers<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.comm().abort(EXIT_PANIC, "it panicked");
         }
     }
 }

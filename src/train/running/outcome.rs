@@ -1,12 +1,14 @@
 //! How a run ends.
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::nn::Metric;
 use crate::session::Session;
 use crate::train::record::event::StepEvent;
 
 /// Why a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {
     /// The global step reached `number_of_steps`.
     StepLimit,

@@ -6,26 +6,26 @@ use std::time::{Duration, Instant};
 use super::outcome::{End, Finished};
 use super::saver::Saver;
 use super::saves::Saves;
+use super::server::Server;
+use super::step::Turn;
 use super::supervisor::Supervisor;
 use crate::data::{Batch, BatchSource, Cursor};
 use crate::session::StepResult;
 use crate::session::{MaskEvent, Session, Trace};
-use crate::train::guard::guarded;
 use crate::train::record::event::{Event, StepEvent};
 use crate::train::record::trace;
-use crate::train::replicas::{InStep, Watchdog, agree};
-use crate::train::step_fn::{Batches, Facts, StepContext, StepReturn};
+use crate::train::replicas::InStep;
 use crate::{Error, Result};
 
 pub(super) struct Run<'s, 'a> {
     pub(super) supervisor: &'s mut Supervisor<'a>,
     pub(super) session: Session,
     pub(super) saves: Option<Saves>,
-    batch: Batch,
+    pub(super) batch: Batch,
     /// Batches taken from the source.
-    taken: u64,
+    pub(super) taken: u64,
     /// The step before found no more batches; the source is not asked again.
-    data_ended: bool,
+    pub(super) data_ended: bool,
     pub(super) global_step: u64,
     pub(super) last_mask_update: u64,
     /// The checkpoint that it began from.
@@ -45,19 +45,18 @@ pub(super) struct Run<'s, 'a> {
     /// That the run ends before its schedule does.
     short: Option<String>,
     /// Where ranks train in step.
-    in_step: Option<InStep>,
+    pub(super) in_step: Option<InStep>,
+    /// Where they do not, on the chief.
+    pub(super) server: Option<Server>,
     /// All ranks are to end: one of them was asked to.
-    stops: bool,
+    pub(super) stops: bool,
     /// The step function asks for the end of a run of several ranks.
-    wants_stop: bool,
+    pub(super) wants_stop: bool,
 }
 
 /// Difference of reached from asked sparsity that is worth a warning: more than rounding makes in
 /// any but the smallest tensors.
 const MISSED: f64 = 0.005;
-
-/// Steps between two comparisons of all tensors of all ranks, unless the run says otherwise.
-const CHECKED_EVERY: u64 = 1000;
 
 impl<'s, 'a> Run<'s, 'a> {
     /// Puts the network on the device as its newest checkpoint or its initial values have it.
@@ -76,9 +75,7 @@ impl<'s, 'a> Run<'s, 'a> {
             log::warn!("{short}");
         }
         let in_step = supervisor.in_step()?;
-        if let Some(group) = &supervisor.group {
-            agree::checksums(&**group.comm(), global_step, &session.checksums()?)?;
-        }
+        supervisor.begin_alike(&session, global_step)?;
         let cursor = supervisor.train_op.batches.cursor();
         let returned = supervisor.train_op.batches.first().to_vec();
         let saves = supervisor.logdir.as_ref().map(|logdir| {
@@ -93,6 +90,7 @@ impl<'s, 'a> Run<'s, 'a> {
         }
         supervisor.tell(Event::Start { step: global_step, memory })?;
         let origin = *supervisor.origin.get_or_insert_with(Instant::now);
+        let server = supervisor.server(&session, global_step, cursor, &returned)?;
         Ok(Self {
             supervisor,
             session,
@@ -112,6 +110,7 @@ impl<'s, 'a> Run<'s, 'a> {
             last: None,
             warned: false,
             in_step,
+            server,
             stops: false,
             wants_stop: false,
         })
@@ -123,30 +122,17 @@ impl<'s, 'a> Run<'s, 'a> {
             Ok(end) => end,
             Err(error) => {
                 self.rescue(&error);
+                self.part_for(&error);
                 return Err(error);
             }
         };
         let seconds = self.origin.elapsed().as_secs_f64();
-        let checkpoint = self.end()?;
+        let checkpoint = self.end(end)?;
         if let Some(short) = self.short.filter(|_| end == End::StepLimit) {
             log::warn!("{}", short.replacen("ends", "ended", 1));
         }
         let Self { session, global_step, last, .. } = self;
         Ok(Finished { end, session, global_step, last, checkpoint, seconds })
-    }
-
-    /// The last checkpoint; the ranks part when it is on the disk.
-    fn end(&mut self) -> Result<Option<PathBuf>> {
-        if self.in_step.is_some() {
-            self.compare()?;
-        }
-        // No more steps; a disk may take longer than one.
-        self.supervisor.watchdog = Watchdog::default();
-        let checkpoint = self.last_save()?;
-        if let Some(group) = &self.supervisor.group {
-            group.gather(&[])?;
-        }
-        Ok(checkpoint)
     }
 
     fn steps(&mut self) -> Result<End> {
@@ -168,7 +154,11 @@ impl<'s, 'a> Run<'s, 'a> {
             // Its copies travel with the step.
             self.session.mark("checkpoint");
             self.save_if_due()?;
-            let Some(should_stop) = self.step()? else { break End::EndOfData };
+            let should_stop = match self.step()? {
+                Turn::Step { should_stop } => should_stop,
+                Turn::NoData => break End::EndOfData,
+                Turn::Stopped => break End::Stopped,
+            };
             if self.session.is_traced() {
                 self.session.mark("wait");
                 self.session.gpu().wait()?;
@@ -189,104 +179,17 @@ impl<'s, 'a> Run<'s, 'a> {
         Ok(end)
     }
 
-    /// One step and the mask update after it; `None` when the data has ended, else whether the step
-    /// function asks to stop.
-    fn step(&mut self) -> Result<Option<bool>> {
-        let global_step = self.global_step + 1;
-        let wants_stop = self.wants_stop || self.stop_wanted();
-        let facts = Facts {
-            global_step,
-            should_stop: self.limit_reached(global_step) || self.stop_asked() || wants_stop,
-            should_log: self.supervisor.options.logs(global_step),
-            should_trace: self.session.is_traced(),
-            logdir: self.supervisor.logdir.as_ref().map(|l| l.path.as_path()),
-        };
-        let batches =
-            Batches { source: &mut self.supervisor.train_op.batches, batch: &mut self.batch };
-        let (updates, ended, accumulated, taken) = (0, false, None, &mut self.taken);
-        let mut in_step = self.in_step.as_mut();
-        if let Some(in_step) = &mut in_step {
-            in_step.begin(wants_stop);
-        }
-        let mut context = StepContext {
-            session: &mut self.session,
-            batches,
-            facts,
-            accumulated,
-            updates,
-            taken,
-            ended,
-            in_step,
-            stops: false,
-        };
-        let returned = match &mut self.supervisor.options.train_step_fn {
-            None => context.train().map(|()| StepReturn::default()),
-            Some(step) => guarded("train_step_fn", || step(&mut context)),
-        }?;
-        let StepContext { updates, ended, accumulated, stops, .. } = context;
-        self.data_ended = ended;
-        self.stops |= stops;
-        if updates == 0 && ended {
-            return Ok(None);
-        }
-        let misused = match (updates, accumulated) {
-            (0, None) => {
-                Some("returned without an update; call train(), or accumulate() and apply()")
-            }
-            (_, Some(_)) if !ended => {
-                Some("returned with a gradient left over; call apply() before")
-            }
-            _ => None,
-        };
-        if let Some(message) = misused {
-            return Err(Error::argument("train_step_fn", message));
-        }
-        let asked = self.supervisor.mask_update_op.due(global_step, self.last_mask_update)?;
-        self.session.finish_step(global_step, asked, returned.loss)?;
-        self.global_step = global_step;
-        self.cursor = self.supervisor.train_op.batches.cursor();
-        self.returned = self.supervisor.train_op.batches.first().to_vec();
-        if asked.is_some() {
-            self.last_mask_update = global_step;
-        }
-        let Some(in_step) = &mut self.in_step else { return Ok(Some(returned.should_stop)) };
-        if asked.is_some() {
-            in_step.masks_moved();
-        }
-        // The others hear of it in the next step.
-        self.wants_stop |= returned.should_stop;
-        self.compare_if_due()?;
-        Ok(Some(false))
-    }
-
-    /// Compares the tensors of all ranks every so many steps.
-    fn compare_if_due(&self) -> Result<()> {
-        let sync = self.supervisor.options.sync_optimizer.as_ref();
-        let every = sync.and_then(|sync| sync.check_every_n_steps).unwrap_or(CHECKED_EVERY);
-        if every == 0 || !self.global_step.is_multiple_of(every) {
-            return Ok(());
-        }
-        self.compare()
-    }
-
-    fn compare(&self) -> Result<()> {
-        let Some(group) = self.supervisor.group.as_ref().filter(|group| group.size() > 1) else {
-            return Ok(());
-        };
-        agree::checksums(&**group.comm(), self.global_step, &self.session.checksums()?)
-    }
-
-    fn limit_reached(&self, global_step: u64) -> bool {
+    pub(super) fn limit_reached(&self, global_step: u64) -> bool {
         self.supervisor.options.number_of_steps.is_some_and(|limit| global_step >= limit)
     }
 
     /// Whether the run ends before its next step. Where ranks train in step they all end after the
     /// same one.
-    fn stop_asked(&self) -> bool {
+    pub(super) fn stop_asked(&self) -> bool {
         if self.in_step.is_some() { self.stops } else { self.stop_wanted() }
     }
 
-    fn stop_wanted(&self) -> bool {
+    pub(super) fn stop_wanted(&self) -> bool {
         self.supervisor.options.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
@@ -348,7 +251,9 @@ impl<'s, 'a> Run<'s, 'a> {
         self.supervisor.log(&event);
         let when = self.supervisor.options.summaries_when();
         let session = &self.session;
-        self.supervisor.summarise(|scalars| scalars.step(session, &event, when))?;
+        let server = self.server.as_ref().map(|server| &server.stats);
+        let ranks = server.or(self.in_step.as_ref().map(|in_step| &in_step.stats));
+        self.supervisor.summarise(|scalars| scalars.step(session, &event, when, ranks))?;
         self.supervisor.tell(Event::Step(event.clone()))?;
         self.last = Some(event);
         Ok(())

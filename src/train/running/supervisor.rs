@@ -1,18 +1,22 @@
 //! What outlives a device: the logdir, the data, the options, and the decision to try again.
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::agreement;
 use super::logdir::Logdir;
 use super::outcome::{Finished, TrainOutcome};
+use super::server::{Server, Serving};
+use super::worker::OwnWorker;
 use crate::data::{BatchSource, Cursor};
 use crate::prune::MaskUpdateOp;
+use crate::session::Session;
 use crate::train::guard::guarded;
-use crate::train::options::{Summaries, TrainOptions};
+use crate::train::options::{Summaries, TrainOptions, Way};
 use crate::train::record::event::{Event, StepEvent};
 use crate::train::record::scalars::Scalars;
 use crate::train::record::summary::SummaryWriter;
-use crate::train::replicas::{Group, InStep, Watchdog};
+use crate::train::replicas::{Group, InStep, Watchdog, agree};
 use crate::train::train_op::TrainOp;
 use crate::{Error, Result};
 
@@ -22,7 +26,7 @@ pub(super) struct Supervisor<'a> {
     pub(super) options: TrainOptions<'a>,
     /// Where gradients are exchanged.
     pub(super) group: Option<Group>,
-    pub(super) watchdog: Watchdog,
+    pub(super) watchdog: Arc<Watchdog>,
     pub(super) scalars: Option<Scalars<'a>>,
     /// Dropped after what writes into it.
     pub(super) logdir: Option<Logdir>,
@@ -68,7 +72,8 @@ impl<'a> Supervisor<'a> {
         let name = mask_update_op.spec().map_or("model_pruning", |s| s.name.as_str());
         let own = options.summary_op.take();
         let scalars = writer.map(|writer| Scalars::new(writer, own, name));
-        if let Some(group) = &group {
+        let way = options.way()?;
+        if let (Some(group), Way::InStep) = (&group, way) {
             train_op.batches.shard(group.rank(), group.size(), &[])?;
         }
         let first_batch = train_op.batches.cursor();
@@ -77,7 +82,7 @@ impl<'a> Supervisor<'a> {
             mask_update_op,
             options,
             group,
-            watchdog,
+            watchdog: Arc::new(watchdog),
             scalars,
             logdir,
             first_batch,
@@ -119,9 +124,40 @@ impl<'a> Supervisor<'a> {
 
     /// How this rank meets the others before each update, where they train in step.
     pub(super) fn in_step(&self) -> Result<Option<InStep>> {
-        match (&self.group, &self.options.sync_optimizer) {
-            (Some(group), Some(sync)) => InStep::new(group, sync).map(Some),
+        match (&self.group, &self.options.sync_optimizer, self.options.way()?) {
+            (Some(group), Some(sync), Way::InStep) => InStep::new(group, sync).map(Some),
             _ => Ok(None),
+        }
+    }
+
+    /// The chief's server, where ranks do not go in step, with a worker of its own beside it.
+    pub(super) fn server(
+        &self,
+        session: &Session,
+        step: u64,
+        cursor: Cursor,
+        returned: &[Cursor],
+    ) -> Result<Option<Server>> {
+        let (Some(group), Way::Free { wanted }) = (&self.group, self.options.way()?) else {
+            return Ok(None);
+        };
+        group.enter_exchange();
+        let limit = self.options.number_of_steps.unwrap_or(u64::MAX);
+        let serving = Serving {
+            group: group.clone(),
+            wanted,
+            max_staleness: self.options.max_staleness,
+            delay: self.options.startup_delay_steps.min(limit),
+            own: OwnWorker::new(&self.train_op, &self.mask_update_op, group).start()?,
+        };
+        Server::new(serving, session, step, cursor, returned.to_vec()).map(Some)
+    }
+
+    /// Refuses ranks whose values are not the same before the first step.
+    pub(super) fn begin_alike(&self, session: &Session, step: u64) -> Result<()> {
+        match &self.group {
+            Some(group) => agree::checksums(&**group.comm(), step, &session.checksums()?),
+            None => Ok(()),
         }
     }
 

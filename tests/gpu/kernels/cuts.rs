@@ -118,7 +118,7 @@ fn halves() {
 #[test]
 fn attention() {
     let Some(gpu) = gpu() else { return };
-    let shape = Heads { batch: 2, heads: 3, length: 33, width: 5, causal: true };
+    let shape = Heads::new([2, 3, 33, 5]).causal(true).packed(true);
     let one = 2 * 3 * 33 * 5;
     let mut noise = Noise::new(4);
     let (x, g) = (noise.floats(3 * one, 2.0), noise.floats(one, 1.0));
@@ -126,9 +126,10 @@ fn attention() {
         let (x, gradient) = (rig.slot("x", &x), rig.slot("gradient", &g));
         let (out, rows) = (rig.output("out", one), rig.output("rows", shape.rows() as usize));
         let back = rig.output("back", 3 * one);
-        rig.push(Attention { shape, x, out });
-        rig.push(AttentionQueryGradient { shape, x, gradient, rows, out: back });
-        rig.push(AttentionKeyGradient { shape, x, gradient, rows, out: back });
+        let of = Attended { shape, queries: x, keys: x, values: x, seen: None };
+        rig.push(Attention { of, out });
+        rig.push(AttentionQueryGradient { of, gradient, rows, out: back });
+        rig.push(AttentionKeyGradient { of, gradient, rows, out: back, member: 0 });
         vec![out, back]
     });
 }

@@ -64,6 +64,7 @@ fn activations_are_within_their_roundings() {
         (Activation::Tanh, [-1.0, 1.0]),
         (Activation::Sigmoid, [0.0, 1.0]),
         (Activation::Gelu, [0.0, 200.0]),
+        (Activation::GeluTanh, [0.0, 200.0]),
         (Activation::Silu, [0.0, 200.0]),
     ] {
         let mut rig = Rig::new(gpu);

@@ -1,4 +1,5 @@
 //! Every kernel against its host reference, and the device's own promises.
+mod attention;
 mod changes;
 mod clipping;
 mod conv2d;

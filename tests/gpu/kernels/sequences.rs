@@ -1,8 +1,8 @@
-//! `dropout`, `embedding` and `attention`, with their gradients.
+//! `dropout` and `embedding` with its gradient, `rotary` and `pad`.
 use secateur::kernels::*;
 
 use super::LENGTHS;
-use crate::common::{Noise, Rig, Tol, bounds_of, gpu};
+use crate::common::{Noise, Rig, Tol, gpu};
 
 fn wide(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&x| x.into()).collect()
@@ -100,46 +100,73 @@ fn a_token_past_the_table_stays_inside() {
     assert_eq!(bench.read::<f32>(sums), [0.0, 0.0, 9.0]);
 }
 
+/// Positions turned and turned back, in both layouts; channels that do not turn stay.
 #[test]
-fn attention_and_its_gradients() {
+fn rotary_positions_turn_and_turn_back() {
     let Some(gpu) = gpu() else { return };
-    let sizes = [
-        (1, 1, 1, 1),
-        (2, 3, 5, 4),
-        (1, 2, 65, 33),
-        (3, 1, 129, 65),
-        (1, 1, 1024, 8),
-        // Weights of more positions than a workgroup's memory holds.
-        (1, 1, 1025, 2),
-        (1, 1, 2060, 1),
-    ];
-    for (batch, heads, length, width) in sizes {
-        for causal in [true, false] {
-            let shape = Heads { batch, heads, length, width, causal };
-            let one = (batch * heads * length * width) as usize;
-            let mut noise = Noise::new(u64::from(length));
-            let (x, g) = (noise.floats(3 * one, 2.0), noise.floats(one, 1.0));
+    // The last has more elements than the longest of the awkward lengths.
+    for (rows, length, heads, turned, width, pairs) in [
+        (1, 1, 1, 1, 2, 1),
+        (2, 3, 5, 3, 6, 3),
+        (3, 7, 2, 2, 9, 4),
+        (1, 33, 4, 1, 8, 2),
+        (5, 257, 3, 3, 20, 10),
+    ] {
+        for interleaved in [false, true] {
+            let (channels, turned) = (heads * width, turned * width);
+            let shape = Turned { rows, length, channels, turned, width, pairs, interleaved };
+            let len = (rows * length * channels) as usize;
+            let mut noise = Noise::new(len as u64);
+            let x = noise.floats(len, 2.0);
+            let angles = noise.floats((length * pairs) as usize, 3.0);
+            let table: Vec<f32> = angles.iter().flat_map(|a| [a.cos(), a.sin()]).collect();
+            let mut rig = Rig::new(gpu);
+            let (xs, table_slot) = (rig.slot("x", &x), rig.slot("table", &table));
+            let (there, back) = (rig.output("there", len), rig.output("back", len));
+            let turn = |x, out, back| Rotary { shape, x, table: table_slot, out, back };
+            rig.push(turn(xs, there, false));
+            rig.push(turn(there, back, true));
+            let bench = rig.run();
             let context = |e| panic!("{shape:?}: {e}");
-            let run = || {
-                let mut rig = Rig::new(gpu);
-                let (xs, gradient) = (rig.slot("x", &x), rig.slot("gradient", &g));
-                let (out, rows) =
-                    (rig.output("out", one), rig.output("rows", shape.rows() as usize));
-                let back = rig.output("back", 3 * one);
-                rig.push(Attention { shape, x: xs, out });
-                rig.push(AttentionQueryGradient { shape, x: xs, gradient, rows, out: back });
-                rig.push(AttentionKeyGradient { shape, x: xs, gradient, rows, out: back });
-                let bench = rig.run();
-                (bench.read::<f32>(out), bench.read::<f32>(back))
-            };
-            let (out, back) = run();
-            let terms = 64 + (length * width) as usize;
-            let (want, bounds) = bounds_of(&[&x], terms, |x| attention_reference(&shape, &x[0]));
-            Tol::Within(&bounds).check(&out, &want).unwrap_or_else(context);
-            let (want, bounds) =
-                bounds_of(&[&g, &x], terms, |x| attention_gradient_reference(&shape, &x[0], &x[1]));
-            Tol::Within(&bounds).check(&back, &want).unwrap_or_else(context);
-            assert_eq!((out, back), run(), "two runs differ");
+            let got: Vec<f32> = bench.read(there);
+            let want = rotary_reference(&shape, &wide(&x), &wide(&table), false);
+            // Two products of at most 2, each rounded, and their sum.
+            let bounds = vec![8.0 * crate::common::U; len];
+            Tol::Within(&bounds).check(&got, &want).unwrap_or_else(context);
+            let returned: Vec<f32> = bench.read(back);
+            let want = rotary_reference(&shape, &wide(&got), &wide(&table), true);
+            Tol::Within(&bounds).check(&returned, &want).unwrap_or_else(context);
+            // The lengths of sines and cosines that were rounded are 1 within four units.
+            let bounds = vec![32.0 * crate::common::U; len];
+            Tol::Within(&bounds).check(&returned, &x).unwrap_or_else(context);
+            let moved = got.iter().zip(&x).filter(|(a, b)| a != b).count();
+            let turning = (rows * length * turned / width * pairs * 2) as usize;
+            assert!(moved <= turning && moved * 2 > turning, "{shape:?}: {moved} of {turning}");
         }
+    }
+}
+
+#[test]
+fn zeros_lie_around_what_is_padded() {
+    let Some(gpu) = gpu() else { return };
+    let mut sections: Vec<Section> = LENGTHS
+        .iter()
+        .map(|&len| Section { outer: 1, extent: len as u32, inner: 1, begin: 0, part: len as u32 })
+        .collect();
+    sections.extend([
+        Section { outer: 3, extent: 7, inner: 5, begin: 2, part: 4 },
+        Section { outer: 1, extent: 33, inner: 31, begin: 32, part: 1 },
+        Section { outer: 257, extent: 2, inner: 1, begin: 0, part: 1 },
+    ]);
+    for section in sections {
+        let Section { outer, extent, inner, part, .. } = section;
+        let x = Noise::new(extent.into()).floats((outer * part * inner) as usize, 1.0);
+        let mut rig = Rig::new(gpu);
+        let (xs, out) = (rig.slot("x", &x), rig.output("out", (outer * extent * inner) as usize));
+        rig.push(Pad { section, x: xs, out });
+        let got: Vec<f32> = rig.run().read(out);
+        let want = pad_reference(&section, &wide(&x));
+        Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{section:?}: {e}"));
+        assert_eq!(slice_reference(&section, &want), wide(&x), "{section:?}");
     }
 }

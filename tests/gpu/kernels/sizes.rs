@@ -60,13 +60,13 @@ fn a_vocabulary_over_a_grid() {
 /// The message has the number of iterations, and the bound.
 #[test]
 fn attention_over_too_many_positions_is_refused_with_both_numbers() {
-    let shape = Heads { batch: 1, heads: 1, length: 12_000, width: 64, causal: true };
+    let shape = Heads::new([1, 1, 12_000, 64]).causal(true).packed(true);
     let mut plan = PlanBuilder::default();
     let len = 12_000 * 64;
     let (x, out) = (plan.persistent("x", 3 * len), plan.persistent("out", len));
     plan.phase("test");
-    let error = plan.push(Attention { shape, x, out }).unwrap_err().to_string();
+    let of = |shape| Attended { shape, queries: x, keys: x, values: x, seen: None };
+    let error = plan.push(Attention { of: of(shape), out }).unwrap_err().to_string();
     assert!(error.contains("12000 positions") && error.contains("at most 30000"), "{error}");
-    let shape = Heads { length: 9_000, ..shape };
-    plan.push(Attention { shape, x, out }).unwrap();
+    plan.push(Attention { of: of(shape.length(9_000)), out }).unwrap();
 }

@@ -1,9 +1,10 @@
 //! Stopping and going on is the same run, to the last bit.
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secateur::Error;
-use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
+use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, Retention, newest, save};
+use secateur::data::Cursor;
 use secateur::kernels::Pruned;
 use secateur::nn::Model;
 use secateur::optim::{Clip, Decay, Momentum, Multiplier, Optimizer, Schedule, Training};
@@ -47,6 +48,59 @@ fn everything(optimizer: Optimizer) -> Training {
         .clip(Clip::default().value(Some(0.02)).norm(Some(0.04)).global_norm(Some(0.06)))
         .multipliers(vec![Multiplier { name: "fc2".into(), factor: 0.5 }])
         .average(Some(0.99))
+}
+
+/// As [`newest`] in a logdir of its own, as if all batches before the last one of epoch 1 had been
+/// given out, and those at `returned` not used.
+fn given_back(logdir: &Path, returned: &[u64]) -> PathBuf {
+    let found = newest(logdir).unwrap().unwrap();
+    let returned = returned.iter().map(|&row| Cursor { epoch: 1, row }).collect();
+    let manifest = found.manifest.clone().epoch(1).cursor(48).returned(returned);
+    let other = logdir.with_extension("returned");
+    fs::create_dir(&other).unwrap();
+    save(&other, manifest, &found.model, &found.optimizer, Retention::newest(5)).unwrap();
+    other
+}
+
+/// Step 5 ends behind the first batch of epoch 1; two more were given out.
+#[test]
+fn batches_that_were_given_back_are_the_first_ones() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let [straight, halves] = ["straight", "halves"].map(|name| folder.path().join(name));
+    let adam = || Optimizer::adam(0.01);
+    let (mut all, mut parts) = (Vec::new(), Vec::new());
+    go(gpu, &straight, adam(), pruning(Pruned::Zero), 10, &mut all);
+    go(gpu, &halves, adam(), pruning(Pruned::Zero), 5, &mut parts);
+    let halves = given_back(&halves, &[16, 32]);
+    // Saves hold what is left of them.
+    go(gpu, &halves, adam(), pruning(Pruned::Zero), 6, &mut parts);
+    let manifest = newest(&halves).unwrap().unwrap().manifest;
+    assert_eq!(manifest.returned, [Cursor { epoch: 1, row: 32 }]);
+    assert_eq!((manifest.epoch, manifest.cursor), (1, 48));
+    go(gpu, &halves, adam(), pruning(Pruned::Zero), 10, &mut parts);
+    assert_eq!(newest(&halves).unwrap().unwrap().manifest.returned, []);
+    assert_eq!(all, parts);
+    assert!(files(&straight) == files(&halves));
+}
+
+#[test]
+fn a_batch_given_back_that_is_none_of_the_runs_is_refused() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let logdir = folder.path().join("logdir");
+    go(gpu, &logdir, Optimizer::adam(0.01), pruning(Pruned::Zero), 3, &mut Vec::new());
+    let logdir = given_back(&logdir, &[32, 80]);
+    let resume = |options: TrainOptions<'static>| {
+        train(train_op(gpu, Optimizer::adam(0.01)), Some(&logdir), pruning(Pruned::Zero), options)
+    };
+    let options = || TrainOptions::default().number_of_steps(Some(4));
+    let error = resume(options()).unwrap_err().to_string();
+    assert!(error.contains("row 80 starts no batch of 16 in the 52 rows"), "{error}");
+    // Where that is overridden the next epoch begins.
+    resume(options().override_run(true)).unwrap();
+    let manifest = newest(&logdir).unwrap().unwrap().manifest;
+    assert_eq!((manifest.epoch, manifest.cursor, manifest.returned), (2, 16, vec![]));
 }
 
 /// 52 rows in batches of 16: step 9 ends inside the third epoch; masks change at 3, 6, ... 15, 16.

@@ -30,17 +30,28 @@ pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolu
     let (tokens, table, masked) = (a, b, Some(mask));
     plan.push(Embedding { tokens, table, mask: masked, out: c, positions, rows, columns }).unwrap();
     EmbeddingGradient { tokens, gradient: b, out: c, positions, rows, columns }.push(plan).unwrap();
-    let shape = Heads { batch: 1, heads: 1, length: 1, width: 1, causal: true };
-    plan.push(Attention { shape, x: a, out: c }).unwrap();
+    let shape = Heads::new([1, 2, 1, 1]).kv_heads(1).causal(true).window(Some(1)).masked(true);
+    let of = Attended { shape, queries: a, keys: b, values: b, seen: Some(mask) };
+    plan.push(Attention { of, out: c }).unwrap();
+    let shape = Turned {
+        rows: 1,
+        length: 1,
+        channels: 2,
+        turned: 2,
+        width: 2,
+        pairs: 1,
+        interleaved: true,
+    };
+    plan.push(Rotary { shape, x: a, table: b, out: c, back: true }).unwrap();
     let [batch, classes, repeat] = [1, 2_000, 1];
     let (logits, labels, step, right) = (a, b, mask, c);
     plan.push(TopK { logits, labels, step, right, batch, classes, repeat, k: 1 }).unwrap();
     let correct = c;
     plan.push(Correct { logits, labels, step, correct, batch, classes, repeat }).unwrap();
     super::recurrent::variants(plan, [a, b, mask, c]);
-    let (x, gradient, rows) = (a, b, mask);
-    plan.push(AttentionQueryGradient { shape, x, gradient, rows, out: c }).unwrap();
-    plan.push(AttentionKeyGradient { shape, x, gradient, rows, out: c }).unwrap();
+    let rows = plan.persistent("rows", of.shape.rows());
+    plan.push(AttentionQueryGradient { of, gradient: b, rows, out: c }).unwrap();
+    AttentionKeyGradient { of, gradient: b, rows, out: c, member: 0 }.push(plan).unwrap();
 }
 
 /// Products of halves, of few and of many cooperative matrices.

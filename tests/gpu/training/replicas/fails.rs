@@ -9,7 +9,7 @@ use secateur::kernels::Pruned;
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
 use secateur::session::Session;
-use secateur::train::{SyncReplicas, TrainOptions, TrainOutcome};
+use secateur::train::{Carried, StepContext, SyncReplicas, TrainOptions, TrainOutcome};
 use secateur::{Error, Gpu, Result};
 
 use super::super::rescue::Breaks;
@@ -111,10 +111,10 @@ fn ranks_must_agree() {
         assert!(error.contains("batch") && error.contains("15"), "{error}");
     }
     for error in errors(dense(gpu).with(2, other_rows, |_| synchronous())) {
-        assert!(error.contains("data") || error.contains("rows"), "{error}");
+        assert!(error.contains("`data`"), "{error}");
     }
     for error in errors(dense(gpu).with(2, other_seed, |_| synchronous())) {
-        assert!(error.contains("order") || error.contains("seed"), "{error}");
+        assert!(error.contains("first_rows"), "{error}");
     }
 }
 
@@ -170,5 +170,16 @@ fn options_that_do_not_fit_are_refused() {
     }
     for error in errors(dense(gpu).on(2, |_| synchronous().startup_delay_steps(3))) {
         assert!(error.contains("startup_delay_steps"), "{error}");
+    }
+    let own = |_| {
+        let step = Box::new(|step: &mut StepContext<'_>| step.train().map(|()| Default::default()));
+        TrainOptions::default().number_of_steps(Some(5)).train_step_fn(Some(step))
+    };
+    for error in errors(dense(gpu).on(2, own)) {
+        assert!(error.contains("train_step_fn") && error.contains("in step"), "{error}");
+    }
+    let kept = SyncReplicas::default().replicas_to_aggregate(Some(1)).carried(Carried::Kept);
+    for error in errors(dense(gpu).on(2, |_| synchronous().sync_optimizer(Some(kept.clone())))) {
+        assert!(error.contains("carried"), "{error}");
     }
 }

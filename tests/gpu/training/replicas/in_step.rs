@@ -104,7 +104,7 @@ fn kept_gradients_are_enough() {
 #[test]
 fn regrowth_by_gradients_is_everybodys() {
     let Some(gpu) = gpu() else { return };
-    let rigl = spec(Pruned::Zero).regrow(Regrow::Rigl);
+    let rigl = spec(Pruned::Zero).regrow(Regrow::Rigl).end_pruning_step(14);
     let masks = || Pruning::new(rigl.clone()).unwrap().conditional_mask_update_op();
     let job = Job::new(gpu, Optimizer::adam(0.01), masks());
     let [alone, together] = [1, 2].map(|ranks| all(job.on(ranks, |_| in_step(14, 2))));
