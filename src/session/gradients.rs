@@ -104,13 +104,16 @@ impl Bucket {
     }
 }
 
-/// Bytes that [`Gradients`] of `phase` take on the device.
+/// Bytes that [`Gradients`] of `phase` take: what buckets reach the host through, and what they
+/// come back through; statistics are also kept aside.
 pub(super) fn staged(plan: &PlanBuilder, variables: &[Variable], phase: Phase) -> u64 {
-    let words = |slots: &mut dyn Iterator<Item = Slot>| slots.map(|s| u64::from(s.words)).sum();
-    let means = variables.iter().filter_map(|v| v.mean);
-    let gradients: u64 = words(&mut means.filter(|&slot| plan.written_after(phase, slot) > 0));
-    let statistics: u64 = words(&mut statistics(plan, variables, phase).into_iter().map(|s| s.0));
-    4 * (gradients + 2 * statistics + 2)
+    let buckets = planned(plan, variables, phase, u64::MAX);
+    let pieces = || buckets.iter().flat_map(|(pieces, _)| pieces);
+    let words = |piece: &Piece| u64::from(piece.words.words);
+    let down: u64 = pieces().map(words).sum();
+    let twins: u64 = pieces().filter(|piece| piece.twin.is_some()).map(words).sum();
+    let aside = statistics(plan, variables, phase).into_iter().map(|(s, _)| u64::from(s.words));
+    4 * (2 * down + twins + aside.sum::<u64>() + 2)
 }
 
 /// What `phase` moves besides gradients and each rank's own, with the launches after which it is

@@ -14,7 +14,8 @@ const LENGTHS: [usize; 4] = [1, 7, 70, 1000];
 
 /// A value that depends on all of where it is.
 fn value(step: usize, batch: usize, bucket: usize, i: usize) -> f32 {
-    let mut x = (step * 31 + batch * 7 + bucket) as u64 * 0x9E37_79B9_7F4A_7C15 + i as u64;
+    let mut x = ((step * 31 + batch * 7 + bucket) * 1009 + i) as u64;
+    x = x.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     (x >> 40) as f32 / 1e7 - 0.8
 }

@@ -197,7 +197,7 @@ fn two_ranks_give_the_bits_of_one_with_two_rounds() {
     let momentum = Optimizer::from(Momentum::new(0.1));
     let scored = ["saliency", "movement", "wanda", "first_order_gradient"]
         .map(|score| Case::mlp(momentum, &format!("pruned=freeze,score={score}")));
-    let regrown = Case::mlp(momentum, "pruned=zero,regrow=rigl");
+    let regrown = Case::mlp(momentum, "pruned=zero,regrow=rigl,end_pruning_step=99");
     let images = trainings().map(|training| Case::images(training, "pruned=revive"));
     for case in scored.iter().chain([&regrown]).chain(&images) {
         let name = format!("{} {:?}", case.network.name, case.op.spec().unwrap().to_string());

@@ -122,7 +122,6 @@ fn a_traced_step_has_all_launches_of_all_pieces() {
         let parts = session.traced().unwrap();
         let times = parts[0].iter().map(|span| span.start_ns).collect::<Vec<_>>();
         assert!(times.is_sorted(), "{times:?}");
-        assert!(parts[1][0].start_ns >= *times.last().unwrap());
         let names = |part: &Vec<GpuSpan>| {
             part.iter().map(|span| format!("{}: {}", span.phase, span.kernel)).collect::<Vec<_>>()
         };
@@ -159,7 +158,8 @@ fn buckets_count_as_memory() {
         let gradients = Gradients::new(&exchanges, 0, SMALL).unwrap();
         let values: usize = gradients.lengths().iter().sum();
         let statistics = if case.network.name == "mlp:20-13" { 0 } else { 2 * 2 * 6 };
-        // Loss and metric; statistics are staged, and kept aside.
-        assert_eq!(with - without, 4 * (values + statistics + 2) as u64, "{}", case.network.name);
+        // There and back; loss and metric; statistics are kept aside.
+        let words = 2 * values + statistics + 2;
+        assert_eq!(with - without, 4 * words as u64, "{}", case.network.name);
     }
 }
