@@ -29,8 +29,17 @@ impl Issue {
     /// for batches that are out and may come back.
     ///
     /// # Errors
+    /// [`Error::Argument`] for a source in streams: the next batch is for who has had the last one.
     /// Of `source`.
     pub fn give_out(&mut self, source: &mut (impl BatchSource + ?Sized)) -> Result<Option<Cursor>> {
+        if source.in_streams() {
+            let message = format!(
+                "the rows of {} go on from batch to batch, so batches cannot go to any rank; train \
+                 in step (sync_optimizer, with a gradient of each rank), or without streams",
+                source.name()
+            );
+            return Err(Error::argument("batches", message));
+        }
         if let Some(cursor) = self.returned.pop() {
             self.out.push(cursor);
             return Ok(Some(cursor));

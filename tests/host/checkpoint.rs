@@ -108,6 +108,20 @@ fn returned_batches_come_back_and_where_there_are_none_nothing_is_written() {
     assert_eq!(newest(dir.path()).manifest.returned, returned);
 }
 
+/// One that was written before there were returned batches, the seed of a fuzz target.
+#[test]
+fn an_earlier_checkpoint_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let seeds = crate::paths::project().join("fuzz/seeds/checkpoint");
+    let files = [("model", MODEL_FILE), ("optimizer", OPTIMIZER_FILE), ("manifest", MANIFEST_FILE)];
+    for (seed, file) in files {
+        // The first byte says which file it is.
+        fs::write(dir.path().join(file), &fs::read(seeds.join(seed)).unwrap()[1..]).unwrap();
+    }
+    let manifest = checkpoint::load(dir.path()).unwrap().manifest;
+    assert_eq!((manifest.global_step, manifest.cursor, manifest.returned), (20, 1280, vec![]));
+}
+
 #[test]
 fn round_trip_is_exact() {
     let dir = tempfile::tempdir().unwrap();

@@ -54,6 +54,13 @@ fn the_source_may_be_anywhere() {
 }
 
 #[test]
+fn batches_that_go_on_from_each_other_are_not_given_to_anybody() {
+    let mut streams = source().streams(true);
+    let error = fails(Issue::default().give_out(&mut streams), &["`batches`", "counting"]);
+    assert!(error.to_string().contains("go on from batch to batch"));
+}
+
+#[test]
 fn a_batch_that_is_not_out_is_an_error() {
     let (mut source, mut issue) = (source(), Issue::new(at(0, 2), vec![at(0, 0)]));
     assert_eq!(issue.give_out(&mut source).unwrap(), Some(at(0, 0)));
