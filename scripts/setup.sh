@@ -3,9 +3,57 @@
 #
 # Where a Vulkan, Metal or DirectX 12 driver is present it does nothing. On Debian and Ubuntu
 # without one it installs Mesa's software Vulkan adapter (lavapipe).
+#
+# With --mpi it first makes sure of what the cargo feature `mpi` is built and run with: an MPI
+# library with its headers, mpirun, and libclang. On Debian and Ubuntu it installs Open MPI.
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*"; }
+
+mpi=
+case "$*" in
+'') ;;
+--mpi) mpi=1 ;;
+*) say "unknown: $*; there is --mpi"; exit 2 ;;
+esac
+
+# Without the rights to install, it ends with what to run as root: the packages named.
+as_root=()
+may_install() {
+    [ "$(id -u)" -eq 0 ] && return
+    if ! command -v sudo >/dev/null; then
+        say "as root, run: apt-get install $*"
+        exit 1
+    fi
+    as_root=(sudo)
+}
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@"; }
+
+have_libclang() {
+    [ -n "${LIBCLANG_PATH:-}" ] && return 0
+    compgen -G '/usr/lib*/llvm-*/lib/libclang*.so*' >/dev/null && return 0
+    compgen -G '/usr/lib*/libclang*.so*' >/dev/null && return 0
+    compgen -G '/usr/lib/*/libclang*.so*' >/dev/null
+}
+if [ -n "$mpi" ]; then
+    packages=(libopenmpi-dev openmpi-bin libclang-dev)
+    if command -v mpicc >/dev/null && command -v mpirun >/dev/null &&
+        { [ "$(uname -s)" != Linux ] || have_libclang; }; then
+        say "an MPI library and libclang are present: $(mpirun --version 2>/dev/null | head -n 1)"
+    elif command -v apt-get >/dev/null; then
+        may_install "${packages[@]}"
+        say "installing ${packages[*]}"
+        apt update
+        apt install -y --no-install-recommends "${packages[@]}" >/dev/null
+        say "done: $(mpirun --version | head -n 1)"
+    else
+        say "no mpicc, mpirun or libclang here, and no apt-get; install an MPI library and libclang:"
+        say "  Fedora: openmpi-devel clang-devel     Arch: openmpi clang"
+        say "  openSUSE: openmpi4-devel clang-devel  Alpine: openmpi-dev clang-dev"
+        say "  macOS: brew install open-mpi llvm     clusters: module load openmpi llvm, or the like"
+        exit 1
+    fi
+fi
 
 case "$(uname -s)" in
 Darwin) say "macOS has Metal; nothing to do"; exit 0 ;;
@@ -37,18 +85,9 @@ if ! command -v apt-get >/dev/null; then
     exit 1
 fi
 
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-    if ! command -v sudo >/dev/null; then
-        say "no Vulkan driver here; as root, run: apt-get install mesa-vulkan-drivers libvulkan1"
-        exit 1
-    fi
-    as_root=(sudo)
-fi
-apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@"; }
-
 packages=(mesa-vulkan-drivers libvulkan1)
 have_driver && packages=(libvulkan1)
+may_install "${packages[@]}"
 
 say "reading package lists"
 apt update

@@ -4,6 +4,7 @@
 //! `secateur bench` prints what [`measure`] returns; `cargo bench` runs the same [`Workload`]s
 //! through criterion.
 mod ceilings;
+mod exchange;
 #[cfg(feature = "cli")]
 mod plot;
 mod replay;
@@ -15,6 +16,7 @@ mod train_step;
 mod tune;
 mod workload;
 
+pub use exchange::{Talk, Talks, exchange};
 #[cfg(feature = "cli")]
 pub use plot::plot;
 pub use roofline::{Ceilings, Limit, Work};

@@ -315,6 +315,10 @@ pub struct Bench {
     /// Sizes so small that it takes seconds, to see that everything runs; the figures mean nothing.
     #[arg(long)]
     pub quick: bool,
+    /// What the ranks that a launcher has started pay for the exchange of gradients, instead:
+    /// `mpirun -n 4 secateur bench --exchange`. Needs no GPU.
+    #[arg(long, conflicts_with_all = ["plot", "adapter", "adapter_index", "precision", "memory_budget"])]
+    pub exchange: bool,
     #[command(flatten)]
     pub common: Common,
 }

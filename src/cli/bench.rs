@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::args::Bench;
 use super::progress::Naming;
-use super::{Verdict, adapter, output};
+use super::ranks::Ranks;
+use super::{Verdict, adapter, exchange, output};
 
 #[derive(Debug, Serialize)]
 struct Report<'a> {
@@ -28,7 +29,10 @@ struct Report<'a> {
     measured: Measured,
 }
 
-pub fn run(args: &Bench) -> Result<Verdict> {
+pub fn run(args: &Bench, ranks: &Ranks) -> Result<Verdict> {
+    if args.exchange {
+        return exchange::run(args, ranks);
+    }
     if let Some(path) = &args.plot {
         let svg = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg"));
         ensure!(svg, "--plot {}: the picture is an SVG; name a file *.svg", path.display());
@@ -65,7 +69,7 @@ pub fn run(args: &Bench) -> Result<Verdict> {
 }
 
 /// What was called, without the folder that the program lies in.
-fn command() -> String {
+pub fn command() -> String {
     let arguments = std::env::args().skip(1);
     [env!("CARGO_PKG_NAME").to_owned()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ")
 }
@@ -111,14 +115,14 @@ fn print(report: &Report<'_>) -> Result<()> {
 }
 
 /// A time in the unit that suits it.
-fn seconds(value: f64) -> String {
+pub fn seconds(value: f64) -> String {
     let units = [(1.0, "s"), (1e-3, "ms"), (1e-6, "us")];
     let (scale, unit) = units.into_iter().find(|(s, _)| value >= *s).unwrap_or((1e-9, "ns"));
     format!("{} {unit}", digits(value / scale))
 }
 
 /// Three digits.
-fn digits(value: f64) -> String {
+pub fn digits(value: f64) -> String {
     let places = 2 - value.abs().max(1e-9).log10().floor() as i32;
     format!("{value:.*}", places.clamp(0, 6) as usize)
 }

@@ -6,6 +6,7 @@ mod calibrated;
 mod data;
 mod devices;
 mod eval;
+mod exchange;
 mod export;
 mod figures;
 mod given;
@@ -85,9 +86,14 @@ pub fn main() -> ExitCode {
     log::set_max_level(if quiet { log::LevelFilter::Warn } else { log::LevelFilter::Info });
     let command = args.command.unwrap_or_default();
     let trains = matches!(command, Command::Train(_));
+    let several = match &command {
+        Command::Train(_) => true,
+        Command::Bench(bench) => bench.exchange,
+        _ => false,
+    };
     let mut ranks = Ranks::default();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        if trains {
+        if several {
             ranks = Ranks::connect()?;
         }
         run(command, &ranks)
@@ -129,7 +135,7 @@ fn run(command: Command, ranks: &Ranks) -> anyhow::Result<Verdict> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Prune(args) => prune::run(&args),
         Command::Devices(args) => devices::run(&args),
-        Command::Bench(args) => bench::run(&args),
+        Command::Bench(args) => bench::run(&args, ranks),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use secateur::Error;
-use secateur::comm::{Comm, connect};
+use secateur::comm::{Comm, LocalComm, connect};
 use secateur::train::TrainOptions;
 use secateur::train::replicas::agree::{Item, compare};
 use secateur::train::replicas::{SyncReplicas, Watchdog};
@@ -45,6 +45,11 @@ impl Ranks {
             std::panic::set_hook(Box::new(|panic| output::error(panic)));
         }
         Ok(Self { comm, ..Self::default() })
+    }
+
+    /// How the ranks talk, one alone to itself.
+    pub fn comm(&self) -> Arc<dyn Comm> {
+        self.comm.clone().unwrap_or_else(|| Arc::new(LocalComm::default()))
     }
 
     pub fn size(&self) -> usize {

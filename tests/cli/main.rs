@@ -8,6 +8,7 @@ mod export;
 mod files;
 mod folder;
 mod inspect;
+mod launchers;
 #[cfg(unix)]
 mod leftovers;
 mod models;

@@ -59,7 +59,6 @@ impl Job {
     }
 
     /// Each rank is `program`.
-    #[allow(dead_code, reason = "for jobs of the command line")]
     pub fn program<A: AsRef<OsStr>>(mut self, program: &Path, arguments: &[A]) -> Self {
         self.command.arg(program).args(arguments);
         self

@@ -2,11 +2,14 @@
 //!
 //! Where `mpirun` is missing a line on stderr says so, or the tests fail, where
 //! `SECATEUR_REQUIRE_TOOLS=1`. `SECATEUR_MPIRUN` names another `mpirun`, of the library that these
-//! tests were built with: `scripts/check_mpich.sh` does so.
+//! tests were built with: `scripts/judge_mpich.sh` does so.
+mod command;
 mod command_line;
 mod launch;
 #[path = "../common/needs.rs"]
 mod needs;
+#[path = "../common/paths.rs"]
+mod paths;
 #[path = "../common/ranks.rs"]
 mod ranks;
 mod scenarios;

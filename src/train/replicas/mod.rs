@@ -13,7 +13,7 @@ pub mod token;
 mod watchdog;
 
 /// Bytes of a bucket: one large message is slower than several, and nothing overlaps with it.
-pub(in crate::train) const BUCKET: u64 = 4 << 20;
+pub(crate) const BUCKET: u64 = 4 << 20;
 
 pub use exchange::Exchange;
 pub(in crate::train) use fold::{fold, share};
