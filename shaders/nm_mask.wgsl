@@ -1,4 +1,4 @@
-// In each column, of every m rows the n values that score highest stay; of equal ones the first. One
+// In each unit, of every m inputs the n values that score highest stay; of equal ones the first. One
 // invocation a word: it ranks each of its 32 values in the group of that value.
 
 @group(0) @binding(0) var<storage, read> values: array<f32>;
@@ -8,8 +8,8 @@
 @group(0) @binding(4) var<uniform> params: Params;
 
 struct Params {
-    rows: u32,
-    columns: u32,
+    inputs: u32,
+    units: u32,
     m: u32,
     selection: u32,
 }
@@ -19,7 +19,7 @@ fn main(
     @builtin(global_invocation_id) id: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
-    let len = params.rows * params.columns;
+    let len = params.inputs * params.units;
     let word = flat_index(id, groups);
     if word * 32u >= len {
         return;
@@ -34,14 +34,14 @@ fn main(
             break;
         }
         let own = score(values[i]);
-        let row = i / params.columns;
-        let column = i - row * params.columns;
-        let first = row / params.m * params.m;
-        let end = min(first + params.m, params.rows);
+        let input = input_of(i);
+        let unit = unit_of(i);
+        let first = input / params.m * params.m;
+        let end = min(first + params.m, params.inputs);
         var before = 0u;
         for (var r = first; r < end; r += 1u) {
-            let other = score(values[r * params.columns + column]);
-            before += u32(other > own || (other == own && r < row));
+            let other = score(values[weight_at(r, unit)]);
+            before += u32(other > own || (other == own && r < input));
         }
         not_a_number += u32(own > INFINITE);
         if before < n {

@@ -1,7 +1,7 @@
-// In each column the n values that score highest stay; of equal ones the first.
+// In each unit the n values that score highest stay; of equal ones the first.
 //
-// A workgroup takes 8 columns, 32 invocations for each. Four rounds of counting and picking find the
-// score of the last value to prune, digit by digit; then each invocation masks a run of rows, the
+// A workgroup takes 8 units, 32 invocations for each. Four rounds of counting and picking find the
+// score of the last value to prune, digit by digit; then each invocation masks a run of inputs, the
 // ties before it counted.
 
 @group(0) @binding(0) var<storage, read> values: array<f32>;
@@ -11,12 +11,12 @@
 @group(0) @binding(4) var<uniform> params: Params;
 
 struct Params {
-    rows: u32,
-    columns: u32,
+    inputs: u32,
+    units: u32,
     selection: u32,
 }
 
-var<workgroup> bins: array<atomic<u32>, 2048>; // 256 for each column
+var<workgroup> bins: array<atomic<u32>, 2048>; // 256 for each unit
 var<workgroup> found: array<u32, 8>; // score of the last value to prune
 var<workgroup> prune: array<u32, 8>; // values still to prune among those with that score
 var<workgroup> ties_kept: array<u32, 8>;
@@ -29,11 +29,11 @@ fn main(
 ) {
     let own = local.x;
     let lane = local.y;
-    let column = group.x * 8u + own;
-    let rows = select(0u, params.rows, column < params.columns);
+    let unit = group.x * 8u + own;
+    let inputs = select(0u, params.inputs, unit < params.units);
     if lane == 0u {
         found[own] = 0u;
-        prune[own] = rows - min(counts[params.selection], rows);
+        prune[own] = inputs - min(counts[params.selection], inputs);
     }
     // Digits of 8, 8, 8 and 7 bits.
     for (var round = 0u; round < 4u; round += 1u) {
@@ -44,8 +44,8 @@ fn main(
         }
         workgroupBarrier();
         let prefix = found[own] >> above;
-        for (var r = lane; r < rows; r += 32u) {
-            let x = score(values[r * params.columns + column]);
+        for (var r = lane; r < inputs; r += 32u) {
+            let x = score(values[weight_at(r, unit)]);
             if x >> above == prefix {
                 let digit = (x >> shift) & ((1u << (above - shift)) - 1u);
                 atomicAdd(&bins[own * 256u + digit], 1u);
@@ -69,12 +69,12 @@ fn main(
     }
 
     let last = found[own];
-    let run = (rows + 31u) / 32u;
-    let first = min(lane * run, rows);
-    let end = min(first + run, rows);
+    let run = (inputs + 31u) / 32u;
+    let first = min(lane * run, inputs);
+    let end = min(first + run, inputs);
     var tied = 0u;
     for (var r = first; r < end; r += 1u) {
-        tied += u32(score(values[r * params.columns + column]) == last);
+        tied += u32(score(values[weight_at(r, unit)]) == last);
     }
     ties[own * 32u + lane] = tied;
     workgroupBarrier();
@@ -87,7 +87,7 @@ fn main(
     var not_a_number = 0u;
     var highest = 0u;
     for (var r = first; r < end; r += 1u) {
-        let i = r * params.columns + column;
+        let i = weight_at(r, unit);
         let x = score(values[i]);
         let bit = 1u << (i & 31u);
         not_a_number += u32(x > INFINITE);

@@ -1,14 +1,14 @@
-// peaks[c] = row of the value of column c that scores highest; of equal ones the first.
+// peaks[u] = input of the value of unit u that scores highest; of equal ones the first.
 //
-// A workgroup has 16 columns, and 16 invocations for each, which take every 16th row.
+// A workgroup has 16 units, and 16 invocations for each, which take every 16th input.
 
 @group(0) @binding(0) var<storage, read> values: array<f32>;
 @group(0) @binding(1) var<storage, read_write> peaks: array<u32>;
 @group(0) @binding(2) var<uniform> params: Params;
 
 struct Params {
-    rows: u32,
-    columns: u32,
+    inputs: u32,
+    units: u32,
 }
 
 var<workgroup> scores: array<u32, 256>;
@@ -20,20 +20,20 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let column = (group.y * groups.x + group.x) * 16u + local % 16u;
+    let unit = (group.y * groups.x + group.x) * 16u + local % 16u;
     var best = 0u;
-    var row = 0xffffffffu;
-    if column < params.columns {
-        for (var r = local / 16u; r < params.rows; r += 16u) {
-            let s = score(values[r * params.columns + column]);
-            if s > best || row == 0xffffffffu {
+    var input = 0xffffffffu;
+    if unit < params.units {
+        for (var r = local / 16u; r < params.inputs; r += 16u) {
+            let s = score(values[weight_at(r, unit)]);
+            if s > best || input == 0xffffffffu {
                 best = s;
-                row = r;
+                input = r;
             }
         }
     }
     scores[local] = best;
-    found[local] = row;
+    found[local] = input;
     workgroupBarrier();
     for (var half = 128u; half >= 16u; half /= 2u) {
         if local < half {
@@ -46,7 +46,7 @@ fn main(
         }
         workgroupBarrier();
     }
-    if local < 16u && column < params.columns {
-        peaks[column] = found[local];
+    if local < 16u && unit < params.units {
+        peaks[unit] = found[local];
     }
 }

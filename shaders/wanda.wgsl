@@ -1,4 +1,4 @@
-// score[i, j] = |weights[i, j]| * sqrt(norm[i]), for row-major weights [rows, columns].
+// score[i, u] = |weights[i, u]| * sqrt(norm[i]), of input i and unit u.
 
 @group(0) @binding(0) var<storage, read> weights: array<f32>;
 @group(0) @binding(1) var<storage, read> norm: array<f32>;
@@ -6,8 +6,8 @@
 @group(0) @binding(3) var<uniform> params: Params;
 
 struct Params {
-    len: u32,
-    columns: u32,
+    inputs: u32,
+    units: u32,
 }
 
 @compute @workgroup_size(256)
@@ -16,8 +16,8 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
     let i = flat_index(id, groups);
-    if i >= params.len {
+    if i >= params.inputs * params.units {
         return;
     }
-    score[i] = abs(weights[i]) * sqrt(norm[i / params.columns]);
+    score[i] = abs(weights[i]) * sqrt(norm[input_of(i)]);
 }

@@ -5,7 +5,7 @@ use super::recurrent::Tape;
 use super::stored::Stored;
 use super::{Graph, Node, Op, Tensor};
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::RunningMean;
+use crate::kernels::{Rearrange, RunningMean, Strides};
 use crate::{Error, Result};
 
 /// What a lowering is for: some operations are others in evaluation.
@@ -131,16 +131,19 @@ impl Lowering<'_> {
             .map(|(i, _)| Tensor(i))
     }
 
-    /// Shares the memory of `x`, unless both have bindings of their own.
+    /// Shares the memory of `x`; where `tensor` has a home of its own, `x` is copied there.
     pub(super) fn share(&mut self, tensor: Tensor, x: Tensor) -> Result<()> {
-        let slot = self.slot(x)?;
-        if self.slots[tensor.0].is_some() {
-            let node = &self.graph.nodes[tensor.0];
-            let message = format!("{} has a home; give it to its input", node.name);
-            return Err(Error::shape(node.op.name(), message));
+        let (slot, len) = (self.slot(x)?, self.elements(x)?);
+        match self.slots[tensor.0] {
+            Some(home) => {
+                let all = Strides { begin: 0, outer: len, inner: len };
+                self.plan.push(Rearrange::new([slot, home], [1, 1, len], [all; 2]))
+            }
+            None => {
+                self.slots[tensor.0] = Some(slot);
+                Ok(())
+            }
         }
-        self.slots[tensor.0] = Some(slot);
-        Ok(())
     }
 
     pub(super) fn lacks(&self, tensor: Tensor) -> Error {

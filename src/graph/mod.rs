@@ -17,7 +17,7 @@ pub use attention::AttentionOptions;
 pub use autodiff::gradients;
 pub use conv2d::{Conv2dOptions, Padding};
 pub use lower::{Bindings, Mode, lower};
-pub use node::{Init, Layout, Node, Parameter};
+pub use node::{Init, Node, Parameter};
 pub use pool::PoolOptions;
 pub use recurrent::{Gru, GruWeights, Lstm, LstmOptions, LstmWeights};
 pub use rotary::{RotaryOptions, RotaryScaling, rotary_frequencies};
@@ -27,6 +27,7 @@ pub(crate) use stored::{Saved, effective_in_file};
 
 use std::sync::Arc;
 
+pub use crate::kernels::Layout;
 use crate::{Error, Result};
 
 op::ops! {

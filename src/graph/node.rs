@@ -2,6 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Op, Shape, Tensor};
+use crate::kernels::{Layout, Units};
 
 /// An operation, what it reads and what it makes.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,17 +38,6 @@ pub enum Init {
     TruncatedNormal(f32),
 }
 
-/// Which axis of a matrix of weights are the output units.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Layout {
-    /// The last: `[inputs, outputs]`, `[height, width, inputs, outputs]`.
-    #[default]
-    InOut,
-    /// The first: `[outputs, inputs]`, as torch has linear layers. The table of an embedding is
-    /// one, whose outputs are the tokens.
-    OutIn,
-}
-
 /// A tensor that outlives a step.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -70,4 +60,23 @@ pub struct Parameter {
     pub carried: bool,
     /// Weight decay of its own, added to its gradient as `decay * weight`.
     pub decay: f32,
+}
+
+impl Parameter {
+    /// It as a matrix by its output units.
+    pub fn units(&self) -> Units {
+        units(&self.shape, self.layout)
+    }
+}
+
+/// A tensor as a matrix by its output units: one of its ends, as `layout` says.
+pub(super) fn units(shape: &Shape, layout: Layout) -> Units {
+    let of = match layout {
+        Layout::InOut => shape.dims().last(),
+        Layout::OutIn => shape.dims().first(),
+    };
+    let units = of.copied().unwrap_or(1).max(1);
+    // Parameters of 2^32 elements are refused where they are declared.
+    let inputs = shape.elements().unwrap_or(u32::MAX) / units;
+    Units { inputs, units, layout }
 }

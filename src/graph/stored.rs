@@ -6,10 +6,10 @@
 use std::borrow::Cow;
 
 use super::lower::Lowering;
-use super::{Shape, Tensor};
+use super::{Shape, Tensor, node};
 use crate::Result;
 use crate::gpu::Slot;
-use crate::kernels::{F16Operand, Pruned, apply_mask_reference, ones};
+use crate::kernels::{F16Operand, Layout, Pruned, Units, apply_mask_reference, ones};
 use crate::storage::TensorData;
 
 /// A checkpoint has the mask of `NAME` under `NAME/mask`, one bit a weight.
@@ -240,8 +240,10 @@ pub(crate) fn effective_in_file(values: &[f32], mask: Option<&TensorData>) -> Ve
 pub struct Weight {
     /// Dotted and unique: `fc1.weight`.
     pub name: String,
-    /// Extents; the last are its output units.
+    /// Extents.
     pub shape: Shape,
+    /// Which axis its output units are.
+    pub layout: Layout,
     /// Elements.
     pub len: u32,
     /// Where it is.
@@ -258,7 +260,8 @@ impl Weight {
     pub fn new(name: impl Into<String>, shape: Shape, stored: impl Into<Stored>) -> Self {
         let (name, stored) = (name.into(), stored.into());
         let len = shape.elements().unwrap_or(0);
-        Self { name, shape, len, stored, slots: Vec::new(), decay: 0.0 }
+        let layout = Layout::InOut;
+        Self { name, shape, layout, len, stored, slots: Vec::new(), decay: 0.0 }
     }
 
     /// The same with `slots` beside it.
@@ -266,9 +269,9 @@ impl Weight {
         Self { slots, ..self }
     }
 
-    /// Output units: the last extent.
-    pub fn units(&self) -> u32 {
-        self.shape.dims().last().copied().unwrap_or(1)
+    /// It as a matrix by its output units.
+    pub fn units(&self) -> Units {
+        node::units(&self.shape, self.layout)
     }
 }
 

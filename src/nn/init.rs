@@ -2,7 +2,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::graph::{Init, Parameter};
+use crate::graph::{Init, Layout, Parameter};
 
 /// Streams from here up belong to parameters; lower ones to the shuffles of epochs.
 const FIRST_STREAM: u64 = 1 << 63;
@@ -13,7 +13,13 @@ pub fn initial_values(parameter: &Parameter, seed: u64, index: u64) -> Vec<f32> 
     let len = parameter.shape.elements().unwrap_or(0) as usize;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(FIRST_STREAM + index);
-    let [inputs, outputs] = fans(parameter.shape.dims());
+    let [inputs, outputs] = match parameter.layout {
+        Layout::InOut => fans(parameter.shape.dims()),
+        Layout::OutIn => {
+            let [outputs, inputs] = fans(parameter.shape.dims());
+            [inputs, outputs]
+        }
+    };
     let mut uniform = |bound: f64| (0..len).map(|_| (unit(&mut rng) * bound) as f32).collect();
     match parameter.init {
         Init::Constant(value) => vec![value; len],

@@ -2,7 +2,7 @@
 use crate::gpu::{Encoder, Gpu, Phase, PlanBuilder, Program, Slot};
 use crate::kernels::{
     MASK_STATE_WORDS, MaskBegin, MaskState, NmMask, Ranked, Selection, TOPK_STATE_WORDS,
-    TopkHistogram, TopkMask, TopkScan, TopkSettle, TopkState, TopkTies, bit, mask_words,
+    TopkHistogram, TopkMask, TopkScan, TopkSettle, TopkState, TopkTies, Units, bit, mask_words,
     nm_mask_reference, topk_reference,
 };
 use crate::{Error, Result};
@@ -118,8 +118,8 @@ impl Ranker {
         let nm_phase = m.map(|m| {
             let phase = plan.phase("n:m");
             plan.push(MaskBegin { mask_state, keep_nan: false })?;
-            let (rows, columns, selection) = (len, 1, 0);
-            plan.push(NmMask { values, counts, selection, mask_state, mask, rows, columns, m })?;
+            let (of, selection) = (Units::new([len, 1]), 0);
+            plan.push(NmMask { values, counts, selection, mask_state, mask, of, m })?;
             Ok::<_, Error>(phase)
         });
         let nm = nm_phase.transpose()?;

@@ -2,7 +2,7 @@
 use super::choice::{Regrow, Threshold};
 use super::score::Ranking;
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{MaskBegin, RandomScore, Ranked, UnitFloor, UnitPeak, mask_words};
+use crate::kernels::{MaskBegin, RandomScore, Ranked, UnitFloor, UnitPeak, Units, mask_words};
 use crate::{Error, Result};
 
 /// Appends what comes before the selection of a tensor: its scores, and what is protected among
@@ -11,8 +11,8 @@ pub(super) fn begin(plan: &mut PlanBuilder, ranking: &Ranking<'_>) -> Result<Ran
     let (t, mask_state) = (ranking.tensor, ranking.tensor.state);
     plan.push(MaskBegin { mask_state, keep_nan: false })?;
     let (values, len) = (score(plan, ranking)?, ranking.len());
-    let (columns, mask) = ranking.structure.select(plan, t);
-    let protect = floor(plan, ranking, values, [len / columns, columns])?;
+    let (units, mask) = ranking.structure.select(plan, t);
+    let protect = floor(plan, ranking, values, units)?;
     Ok(Ranked { values, protect, scores: true, mask_state, mask, len })
 }
 
@@ -52,22 +52,22 @@ pub(super) fn growth(
     }
 }
 
-/// Appends what protects the highest value of each column of `values [rows, columns]`.
+/// Appends what protects the highest value of each unit of `values`.
 fn floor(
     plan: &mut PlanBuilder,
     ranking: &Ranking<'_>,
     values: Slot,
-    [rows, columns]: [u32; 2],
+    of: Units,
 ) -> Result<Option<Slot>> {
     let (spec, name) = (ranking.spec, ranking.tensor.name());
     // A unit of more inputs than the kernel takes has more than one weight at any sparsity in use.
     let exact = spec.threshold == Threshold::Exact;
-    if !(spec.keep_units && exact) || rows > UnitPeak::MAX_ROWS {
+    if !(spec.keep_units && exact) || of.inputs > UnitPeak::MAX_ROWS {
         return Ok(None);
     }
-    let (peaks, len) = (plan.scratch(format!("{name}.peaks"), columns), rows * columns);
-    plan.push(UnitPeak { values, peaks, rows, columns })?;
-    let protect = plan.scratch(format!("{name}.protect"), mask_words(len));
-    plan.push(UnitFloor { peaks, protect, len, columns })?;
+    let peaks = plan.scratch(format!("{name}.peaks"), of.units);
+    plan.push(UnitPeak { values, peaks, of })?;
+    let protect = plan.scratch(format!("{name}.protect"), mask_words(of.inputs * of.units));
+    plan.push(UnitFloor { peaks, protect, of })?;
     Ok(Some(protect))
 }

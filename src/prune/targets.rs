@@ -291,10 +291,7 @@ fn block_dims(spec: &PruningSpec, names: &[&str]) -> Result<Vec<[i64; 2]>> {
     Ok(matches(&spec.block_dims_map, names)?.into_iter().map(dims).collect())
 }
 
-/// The pattern on `parameter`, taken as a matrix: its last extent are the columns.
+/// The pattern on `parameter`, taken as a matrix.
 fn structure(spec: &PruningSpec, blocks: [i64; 2], parameter: &Parameter) -> Structure {
-    let columns = parameter.shape.dims().last().copied().unwrap_or(1).max(1);
-    // Parameters of 2^32 elements are refused where they are declared.
-    let rows = (elements(parameter) / u64::from(columns)).try_into().unwrap_or(u32::MAX);
-    spec.pattern.on(spec.scope, blocks, [rows, columns])
+    spec.pattern.on(spec.scope, blocks, parameter.units())
 }

@@ -1,9 +1,10 @@
 //! A tensor that is pruned, as a plan has it.
 use crate::gpu::Slot;
 use crate::graph::Weight;
+use crate::kernels::Units;
 use crate::{Error, Result};
 
-/// One tensor that mask updates prune: a matrix of [`units`](Self::units) columns.
+/// One tensor that mask updates prune: a matrix of [`units`](Self::units) output units.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PrunedTensor {
@@ -56,8 +57,13 @@ impl PrunedTensor {
         self.weight.len
     }
 
-    /// Output units: the last extent.
+    /// Output units: the last extent, or the first of a weight that has them there.
     pub fn units(&self) -> u32 {
+        self.matrix().units
+    }
+
+    /// It as a matrix by its output units.
+    pub fn matrix(&self) -> Units {
         self.weight.units()
     }
 

@@ -70,7 +70,7 @@ impl Variable {
             of_magnitudes: spec.score.scoring().is_magnitude() && spec.ranks_weights(),
         });
         let score = spec.map(|spec| spec.score.clone()).unwrap_or_default();
-        let units = shape.dims().last().copied().unwrap_or(1);
+        let units = parameter.units().units;
         let mut score_slots: Vec<(&'static str, Slot)> = Vec::new();
         for (slot, words) in score.scoring().slots(len, units) {
             let of_all = [MASK, RAW, "threshold", "energy", "gradient", "last_gradient"];
@@ -82,7 +82,7 @@ impl Variable {
             score_slots.push((slot, plan.persistent(format!("{name}/{slot}"), words)));
         }
         let mut weight = Weight::new(name, shape, stored).with_slots(slots);
-        weight.decay = parameter.decay;
+        (weight.decay, weight.layout) = (parameter.decay, parameter.layout);
         Ok(Self {
             weight,
             mask,

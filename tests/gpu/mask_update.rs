@@ -7,6 +7,7 @@ use secateur::prune::{
 };
 
 use crate::common::{Bench, Noise, Rig, Tol, gpu};
+use crate::kernels::mask_of;
 
 const SHAPES: [[u32; 2]; 3] = [[33, 7], [300, 100], [31, 1]];
 
@@ -15,6 +16,7 @@ struct Host {
     gradient: Vec<f32>,
     mask: Vec<u32>,
     units: usize,
+    layout: Layout,
 }
 
 impl Host {
@@ -25,7 +27,19 @@ impl Host {
         let (weights, gradient) = (noise.floats(len, 1.0), noise.floats(len, 1.0));
         let mask = topk_reference(&weights, None, pruned_count(len as u64, sparsity) as usize);
         let weights = apply_mask_reference(&mask, &weights);
-        Self { weights, gradient, mask, units: columns as usize }
+        let (units, layout) = (columns as usize, Layout::InOut);
+        Self { weights, gradient, mask, units, layout }
+    }
+
+    /// The same weights `[units, inputs]`.
+    fn turned(&self) -> Self {
+        Self {
+            weights: outputs_first(&self.weights, self.units),
+            gradient: outputs_first(&self.gradient, self.units),
+            mask: mask_of(&self.mask, self.weights.len(), self.units),
+            units: self.units,
+            layout: Layout::OutIn,
+        }
     }
 
     fn score_slots(&self, score: &Score) -> Vec<(&'static str, Vec<f32>)> {
@@ -78,11 +92,15 @@ fn update<'a>(gpu: &'a Gpu, text: &str, hosts: &[Host], total: f64) -> Done<'a> 
         let columns = host.units as u32;
         let rows = host.weights.len() as u32 / columns;
         // To a pruning a convolution's kernel is a matrix.
-        let shape = match rows % 4 {
-            0 => Shape::new([2, 2, rows / 4, columns]),
-            _ => Shape::new([rows, columns]),
+        let shape = match (host.layout, rows % 4) {
+            (Layout::OutIn, _) => Shape::new([columns, rows]),
+            (Layout::InOut, 0) => Shape::new([2, 2, rows / 4, columns]),
+            (Layout::InOut, _) => Shape::new([rows, columns]),
         };
         let weight = graph.parameter(format!("fc{i}.weight"), shape).unwrap();
+        if host.layout == Layout::OutIn {
+            graph.outputs_first(weight).unwrap();
+        }
         graph.apply_mask(weight).unwrap();
     }
     let targets = Targets::new(&spec, graph.parameters()).unwrap();
@@ -98,8 +116,13 @@ fn update<'a>(gpu: &'a Gpu, text: &str, hosts: &[Host], total: f64) -> Done<'a> 
         let state = rig.slot("state", &[MaskState::default()]);
         let energy = rig.slot("energy", &[f32::NAN; 2]);
         let slots = vec![("velocity", rig.slot("velocity", &velocity))];
-        let shape = Shape::new([len / host.units as u32, host.units as u32]);
-        let weight = Weight::new(format!("fc{i}.weight"), shape, stored).with_slots(slots);
+        let (inputs, units) = (len / host.units as u32, host.units as u32);
+        let shape = match host.layout {
+            Layout::InOut => Shape::new([inputs, units]),
+            Layout::OutIn => Shape::new([units, inputs]),
+        };
+        let mut weight = Weight::new(format!("fc{i}.weight"), shape, stored).with_slots(slots);
+        weight.layout = host.layout;
         let mut tensor = PrunedTensor::new(weight, state, energy).unwrap();
         (tensor.gradient, tensor.score_slots) = (Some(gradient), score_slots);
         tensors.push(tensor);
@@ -216,6 +239,35 @@ fn ranking(host: &Host, spec: &PruningSpec, blocks: Blocks) -> Vec<f64> {
         }
         Score::Wanda => pool(&wanda_reference(&host.weights, &slots[0])),
         other => panic!("{other:?} is above"),
+    }
+}
+
+/// A weight that has its outputs first loses the same weights, whatever the pattern.
+#[test]
+fn outputs_first_lose_the_same_weights() {
+    let Some(gpu) = gpu() else { return };
+    for (text, sparsity) in [
+        ("score=wanda,pattern=2:4,target_sparsity=0.5", 0.5),
+        ("score=wanda,scope=unit", 0.6),
+        ("score=wanda,scope=global", 0.8),
+        ("score=magnitude,keep_units=true", 0.95),
+        ("score=saliency,pattern=channel", 0.4),
+    ] {
+        let hosts = [Host::new([33, 7], 0.0, 5), Host::new([90, 13], 0.0, 6)];
+        let turned = hosts.each_ref().map(Host::turned);
+        let masks = |hosts: &[Host]| {
+            let done = update(gpu, text, hosts, sparsity);
+            done.tensors.iter().map(|t| done.bench.read::<u32>(t.mask())).collect::<Vec<_>>()
+        };
+        let (stand, turned) = (masks(&hosts), masks(&turned));
+        for ((host, stand), turned) in hosts.iter().zip(stand).zip(turned) {
+            let len = host.weights.len();
+            assert_eq!(mask_of(&stand, len, host.units), turned, "{text}");
+            let kept = |mask: &[u32]| mask.iter().map(|w| w.count_ones() as usize).sum::<usize>();
+            // The last layer of channels stays dense.
+            let whole = text.contains("channel") && host.units == 13;
+            assert!(kept(&turned) > 0 && (kept(&turned) < len) != whole, "{text}");
+        }
     }
 }
 

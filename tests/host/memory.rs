@@ -1,10 +1,10 @@
 //! What runs take on a device, from their plans: recomputed activations, and masks.
 use secateur::data::Task;
 use secateur::gpu::{PlanBuilder, Target};
-use secateur::graph::{Bindings, Graph, Mode, gradients, lower};
-use secateur::kernels::{Pruned, RunningMean, STEP_WORDS, mask_words};
+use secateur::graph::{AttentionOptions, Bindings, Graph, Mode, gradients, lower};
+use secateur::kernels::{Activation, Pruned, RunningMean, STEP_WORDS, mask_words};
 use secateur::nn::layers::{BatchNorm, Conv, Dropout, Flatten, GlobalMeanPool, Linear};
-use secateur::nn::{Input, Model, Network};
+use secateur::nn::{Ends, Input, Model, Network};
 use secateur::optim::Optimizer;
 use secateur::prune::{MaskUpdateOp, Pruning};
 
@@ -223,4 +223,41 @@ fn gradients_of_which_means_are_kept_leave_at_once() {
     println!("{late} B of scratch with means at the end, {early} B with means at once");
     let weight = u64::from(4 * width * width);
     assert!(late >= 8 * weight && early < 3 * weight, "{late}, {early}");
+}
+
+/// A layer of attention over `length` tokens of a vocabulary, whose table makes the logits.
+fn language(length: u32, words: u32) -> Network {
+    let mut graph = Graph::default();
+    let (features, labels) = (graph.features(1, length), graph.position_labels(1, length));
+    let table = graph.parameter("embed.weight", [words, 64]).unwrap();
+    let table = graph.outputs_first(table).unwrap();
+    let x = graph.embedding(features, table).unwrap();
+    let [q, k, v] = [("q", 64), ("k", 16), ("v", 16)].map(|(name, outputs)| {
+        let w = graph.parameter(name, [outputs, 64]).unwrap();
+        let w = graph.outputs_first(w).unwrap();
+        graph.linear(x, w, None, Activation::Identity).unwrap()
+    });
+    let options = AttentionOptions::new(4).kv_heads(Some(1)).causal(true);
+    let y = graph.attend(&[q, k, v], &options).unwrap();
+    let x = graph.add(x, y).unwrap();
+    let logits = graph.linear(x, table, None, Activation::Identity).unwrap();
+    let loss = graph.softmax_cross_entropy(logits, labels).unwrap();
+    let task = Task::Classification { classes: words, positions: length as usize };
+    Network::new("test", graph, task, Ends { features, answers: labels, output: logits, loss })
+}
+
+/// Attention takes less than one head's matrix of weights would, with its gradients; and the
+/// largest vocabularies of the field fit every kernel on their way.
+#[test]
+fn long_texts_and_large_vocabularies_are_planned() {
+    let length = 8_192;
+    let memory = planned(&language(length, 32), "").memory();
+    let matrix = u64::from(length) * u64::from(length) * 4;
+    assert!(memory.scratch < matrix / 8, "{memory:?}, a matrix is {matrix}");
+    let plan = planned(&language(16, 151_936), "");
+    let table = 151_936 * 64 * 4;
+    // The table, Adam's two and the gradients of both its uses.
+    assert!((3 * table..4 * table).contains(&plan.memory().persistent), "{:?}", plan.memory());
+    let sums = launches(&plan, "train").iter().filter(|l| l.contains("embed.weight")).count();
+    assert!(sums >= 3, "{plan}");
 }

@@ -113,7 +113,7 @@ fn what_does_not_fit_is_named() {
     refused(Model::Lenet5.network(2, &text(20)), &["conv1", "rank 2"]);
     refused(Model::Cifar10.network(0, &image([24, 24, 3])), &["batch", "0 must be 1"]);
     let gpt: Model = "chargpt:10x1x4".parse().unwrap();
-    refused(gpt.network(2, &text(5)), &["attention", "30 channels", "4 heads"]);
+    refused(gpt.network(2, &text(5)), &["attention", "10 channels", "4 heads"]);
     refused(Model::mlp(&[4]).network(2, &text(5)), &["mlp:4", "1 answers a row", "5 labels a row"]);
     let twice = Linear::new(10).name(Some("a".into()));
     let stack = Model::Layers(vec![twice.clone().into(), twice.into()]);

@@ -17,4 +17,5 @@ kernels! {
     unit_floor: UnitFloor(UnitFloorParams);
     unit_mask: UnitMask(UnitMaskParams);
     unit_peak: UnitPeak(UnitPeakParams);
+    units;
 }

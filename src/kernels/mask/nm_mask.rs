@@ -1,13 +1,13 @@
 //! `nm_mask`: n of every m weights of an output unit stay.
-use crate::kernels::{MASK_STATE_WORDS, mask_words};
+use crate::kernels::{MASK_STATE_WORDS, Units};
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// N:M sparsity along the rows, the axis that a product sums over: of the rows `m * g .. m * (g +
-/// 1)` of each column the `n` of highest |x| stay, the first of equal ones; of a shorter last group
+/// N:M sparsity along the inputs, the axis that a product sums over: of the inputs `m * g .. m * (g
+/// + 1)` of each unit the `n` of highest |x| stay, the first of equal ones; of a shorter last group
 /// also `n`.
 #[derive(Debug, Clone, Copy)]
 pub struct NmMask {
-    /// `[rows, columns]`
+    /// One a weight.
     pub values: Slot,
     /// `n`, for each selection of the model.
     pub counts: Slot,
@@ -17,10 +17,8 @@ pub struct NmMask {
     pub mask_state: Slot,
     /// One bit per value.
     pub mask: Slot,
-    /// Inputs of a unit.
-    pub rows: u32,
-    /// Units.
-    pub columns: u32,
+    /// How they lie.
+    pub of: Units,
     /// Size of a group, 1 to 32.
     pub m: u32,
 }
@@ -34,9 +32,9 @@ crate::uniform! {
     /// Uniform of [`NmMask`].
     pub struct NmMaskParams {
         /// Inputs of a unit.
-        rows: u32,
+        inputs: u32,
         /// Units.
-        columns: u32,
+        units: u32,
         /// Size of a group.
         m: u32,
         /// Which of the counts.
@@ -50,6 +48,7 @@ impl Kernel for NmMask {
         "common/grid.wgsl",
         "common/score.wgsl",
         "common/mask_state.wgsl",
+        "common/units.wgsl",
         "nm_mask.wgsl"
     );
     const OPERANDS: &'static [Operand] =
@@ -57,7 +56,7 @@ impl Kernel for NmMask {
     type Params = NmMaskParams;
 
     fn bind(&self) -> Vec<Bound> {
-        let len = u64::from(self.rows) * u64::from(self.columns);
+        let len = self.of.len();
         vec![
             self.values.needs(len),
             self.counts.needs(u64::from(self.selection) + 1),
@@ -67,19 +66,23 @@ impl Kernel for NmMask {
     }
 
     fn params(&self) -> NmMaskParams {
-        let Self { rows, columns, m, selection, .. } = *self;
-        NmMaskParams { rows, columns, m, selection }
+        let Self { of: Units { inputs, units, .. }, m, selection, .. } = *self;
+        NmMaskParams { inputs, units, m, selection }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        self.of.constants()
     }
 
     fn check(&self) -> Result<(), String> {
         match self.m {
-            1..=Self::MAX_M => Ok(()),
+            1..=Self::MAX_M => self.of.check(),
             m => Err(format!("groups of {m}, it takes 1 to {}", Self::MAX_M)),
         }
     }
 
     fn grid(&self) -> [u32; 3] {
-        grid_1d(mask_words(self.rows * self.columns))
+        grid_1d(u32::try_from(self.of.len().div_ceil(32)).unwrap_or(u32::MAX))
     }
 }
 

@@ -1,12 +1,12 @@
 //! `unit_mask`: n weights of each output unit stay.
-use crate::kernels::MASK_STATE_WORDS;
+use crate::kernels::{MASK_STATE_WORDS, Units};
 use crate::gpu::{Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, read, write};
 
-/// Of each column the `n` values of highest |x| stay, the first of equal ones:
-/// [`NmMask`](crate::kernels::NmMask) where the group is the whole column.
+/// Of each unit the `n` values of highest |x| stay, the first of equal ones:
+/// [`NmMask`](crate::kernels::NmMask) where the group is the whole unit.
 #[derive(Debug, Clone, Copy)]
 pub struct UnitMask {
-    /// `[rows, columns]`
+    /// One a weight.
     pub values: Slot,
     /// `n`, for each selection of the model.
     pub counts: Slot,
@@ -16,19 +16,17 @@ pub struct UnitMask {
     pub mask_state: Slot,
     /// One bit per value, updated in place.
     pub mask: Slot,
-    /// Inputs of a unit.
-    pub rows: u32,
-    /// Units.
-    pub columns: u32,
+    /// How they lie.
+    pub of: Units,
 }
 
 crate::uniform! {
     /// Uniform of [`UnitMask`].
     pub struct UnitMaskParams {
         /// Inputs of a unit.
-        rows: u32,
+        inputs: u32,
         /// Units.
-        columns: u32,
+        units: u32,
         /// Which of the counts.
         selection: u32,
     }
@@ -42,13 +40,18 @@ impl UnitMask {
 impl Kernel for UnitMask {
     const NAME: &'static str = "unit_mask";
     const WGSL: &'static str =
-        crate::wgsl!("common/score.wgsl", "common/mask_state.wgsl", "unit_mask.wgsl");
+        crate::wgsl!(
+            "common/score.wgsl",
+            "common/mask_state.wgsl",
+            "common/units.wgsl",
+            "unit_mask.wgsl"
+        );
     const OPERANDS: &'static [Operand] =
         &[read("values"), read("counts"), write("mask_state"), write("mask")];
     type Params = UnitMaskParams;
 
     fn bind(&self) -> Vec<Bound> {
-        let len = u64::from(self.rows) * u64::from(self.columns);
+        let len = self.of.len();
         vec![
             self.values.needs(len),
             self.counts.needs(u64::from(self.selection) + 1),
@@ -58,19 +61,23 @@ impl Kernel for UnitMask {
     }
 
     fn params(&self) -> UnitMaskParams {
-        let Self { rows, columns, selection, .. } = *self;
-        UnitMaskParams { rows, columns, selection }
+        let Self { of: Units { inputs, units, .. }, selection, .. } = *self;
+        UnitMaskParams { inputs, units, selection }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        self.of.constants()
     }
 
     fn check(&self) -> Result<(), String> {
-        let (rows, most) = (self.rows, Self::MAX_ROWS);
-        if rows > most {
-            return Err(format!("{rows} inputs of a unit, at most {most}"));
+        let (inputs, most) = (self.of.inputs, Self::MAX_ROWS);
+        if inputs > most {
+            return Err(format!("{inputs} inputs of a unit, at most {most}"));
         }
-        Ok(())
+        self.of.check()
     }
 
     fn grid(&self) -> [u32; 3] {
-        [self.columns.div_ceil(8), 1, 1]
+        [self.of.units.div_ceil(8), 1, 1]
     }
 }

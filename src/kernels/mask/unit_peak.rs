@@ -1,58 +1,60 @@
 //! `unit_peak`: where each output unit has its highest weight.
+use crate::kernels::Units;
 use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
 
-/// `peaks[c]` = row of the value of column `c` with the highest magnitude, the first of equal ones.
+/// `peaks[u]` = input of the value of unit `u` with the highest magnitude, the first of equal ones.
 #[derive(Debug, Clone, Copy)]
 pub struct UnitPeak {
-    /// `[rows, columns]`
+    /// One a weight.
     pub values: Slot,
-    /// `[columns]` row numbers.
+    /// `[units]` numbers of inputs.
     pub peaks: Slot,
-    /// Inputs of a unit, at most [`UnitPeak::MAX_ROWS`].
-    pub rows: u32,
-    /// Units.
-    pub columns: u32,
+    /// How they lie, with at most [`UnitPeak::MAX_ROWS`] inputs of a unit.
+    pub of: Units,
 }
 
 crate::uniform! {
     /// Uniform of [`UnitPeak`].
     pub struct UnitPeakParams {
         /// Inputs of a unit.
-        rows: u32,
+        inputs: u32,
         /// Units.
-        columns: u32,
+        units: u32,
     }
 }
 
 impl UnitPeak {
-    /// 16 invocations share a column, and none may loop more than 30,000 times.
+    /// 16 invocations share a unit, and none may loop more than 30,000 times.
     pub const MAX_ROWS: u32 = 16 * 30_000;
 }
 
 impl Kernel for UnitPeak {
     const NAME: &'static str = "unit_peak";
-    const WGSL: &'static str = crate::wgsl!("common/score.wgsl", "unit_peak.wgsl");
+    const WGSL: &'static str = crate::wgsl!("common/score.wgsl", "common/units.wgsl", "unit_peak.wgsl");
     const OPERANDS: &'static [Operand] = &[read("values"), write("peaks")];
     type Params = UnitPeakParams;
 
     fn bind(&self) -> Vec<Bound> {
-        let len = u64::from(self.rows) * u64::from(self.columns);
-        vec![self.values.needs(len), self.peaks.needs(self.columns.into())]
+        vec![self.values.needs(self.of.len()), self.peaks.needs(self.of.units.into())]
     }
 
     fn params(&self) -> UnitPeakParams {
-        UnitPeakParams { rows: self.rows, columns: self.columns }
+        UnitPeakParams { inputs: self.of.inputs, units: self.of.units }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        self.of.constants()
     }
 
     fn check(&self) -> Result<(), String> {
-        match self.rows {
-            0..=Self::MAX_ROWS => Ok(()),
-            rows => Err(format!("{rows} rows, it takes at most {}", Self::MAX_ROWS)),
+        match self.of.inputs {
+            0..=Self::MAX_ROWS => self.of.check(),
+            inputs => Err(format!("{inputs} inputs, it takes at most {}", Self::MAX_ROWS)),
         }
     }
 
     fn grid(&self) -> [u32; 3] {
-        let groups = self.columns.div_ceil(16);
+        let groups = self.of.units.div_ceil(16);
         [groups.min(65_535), groups.div_ceil(65_535), 1]
     }
 }

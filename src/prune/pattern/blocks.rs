@@ -6,11 +6,15 @@ use super::element::Element;
 use super::{Among, Form, Structure, mask_words};
 use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{BlockMask, BlockPool, BlockPooling, Blocks, MaskBegin};
+use crate::kernels::{BlockMask, BlockPool, BlockPooling, Blocks, Layout, MaskBegin, Units};
 use crate::prune::PrunedTensor;
 
 /// `[height, width]` blocks, -1 for the whole extent, on a matrix.
-pub(super) fn on([rows, columns]: [u32; 2], [height, width]: [i64; 2]) -> Structure {
+pub(super) fn on(matrix: Units, [height, width]: [i64; 2]) -> Structure {
+    let [rows, columns] = match matrix.layout {
+        Layout::InOut => [matrix.inputs, matrix.units],
+        Layout::OutIn => [matrix.units, matrix.inputs],
+    };
     let extent = |wanted: i64, whole: u32| {
         u32::try_from(wanted).map_or(whole, |wanted| wanted.min(whole)).max(1)
     };
@@ -43,9 +47,10 @@ impl Form for Blocks {
         Ok(scores)
     }
 
-    fn select(&self, plan: &mut PlanBuilder, t: &PrunedTensor) -> (u32, Slot) {
+    fn select(&self, plan: &mut PlanBuilder, t: &PrunedTensor) -> (Units, Slot) {
         // Of blocks the highest of the tensor stays, not of each unit.
-        (1, plan.scratch(format!("{}.block_mask", t.name()), mask_words(self.count())))
+        let one = Units::new([self.count(), 1]);
+        (one, plan.scratch(format!("{}.block_mask", t.name()), mask_words(self.count())))
     }
 
     fn spread(&self, plan: &mut PlanBuilder, t: &PrunedTensor, selected: Slot) -> Result<()> {

@@ -2,6 +2,7 @@
 use std::fmt;
 
 use super::{Kind, Pattern, Structure, Written, blocks};
+use crate::kernels::{Layout, Units};
 use crate::prune::PruningSpec;
 use crate::{Error, Result};
 
@@ -48,7 +49,11 @@ impl Kind for Channel {
         Some(0.0)
     }
 
-    fn on(&self, _: [i64; 2], matrix: [u32; 2]) -> Structure {
-        blocks::on(matrix, [-1, 1])
+    fn on(&self, _: [i64; 2], matrix: Units) -> Structure {
+        let unit = match matrix.layout {
+            Layout::InOut => [-1, 1],
+            Layout::OutIn => [1, -1],
+        };
+        blocks::on(matrix, unit)
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Among, Form, Kind, Pattern, Structure, Written, blocks};
 use crate::Result;
+use crate::kernels::Units;
 use crate::prune::PruningSpec;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl Kind for Element {
         None
     }
 
-    fn on(&self, blocks: [i64; 2], matrix: [u32; 2]) -> Structure {
+    fn on(&self, blocks: [i64; 2], matrix: Units) -> Structure {
         blocks::on(matrix, blocks)
     }
 }

@@ -13,7 +13,7 @@ use super::choice::Scope;
 use super::spec::PruningSpec;
 use super::tensor::PrunedTensor;
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{BlockPooling, mask_words};
+use crate::kernels::{BlockPooling, Units, mask_words};
 use crate::{Error, Result};
 use unit::Unit;
 
@@ -101,8 +101,8 @@ trait Kind: fmt::Display {
     /// [`Pattern::last_target`]
     fn last_target(&self) -> Option<f64>;
 
-    /// It on a matrix `[rows, columns]`, with `[height, width]` of the blocks that are asked for.
-    fn on(&self, blocks: [i64; 2], matrix: [u32; 2]) -> Structure;
+    /// It on a matrix, with `[height, width]` of the blocks that are asked for.
+    fn on(&self, blocks: [i64; 2], matrix: Units) -> Structure;
 }
 
 impl Pattern {
@@ -149,11 +149,12 @@ impl Pattern {
         self.kind().last_target()
     }
 
-    /// The pattern on a matrix `[rows, columns]`, with `[height, width]` of its blocks.
-    pub(super) fn on(self, scope: Scope, blocks: [i64; 2], matrix: [u32; 2]) -> Structure {
+    /// The pattern on a matrix, with `[height, width]` of its blocks, which are rows and columns as
+    /// it is stored.
+    pub(super) fn on(self, scope: Scope, blocks: [i64; 2], matrix: Units) -> Structure {
         match scope {
             // Checked to be of single weights.
-            Scope::Unit => Arc::new(Unit { rows: matrix[0] }),
+            Scope::Unit => Arc::new(Unit { rows: matrix.inputs }),
             Scope::Layer | Scope::Global => self.kind().on(blocks, matrix),
         }
     }
@@ -206,11 +207,11 @@ pub(super) trait Form: fmt::Debug + Send + Sync {
         Ok(values)
     }
 
-    /// How many columns the units of `t` have, of each of which the highest can stay, and the mask
-    /// that the selection writes.
-    fn select(&self, plan: &mut PlanBuilder, t: &PrunedTensor) -> (u32, Slot) {
+    /// The units of what is ranked of `t`, of each of which the highest can stay, and the mask that
+    /// the selection writes.
+    fn select(&self, plan: &mut PlanBuilder, t: &PrunedTensor) -> (Units, Slot) {
         let _ = plan;
-        (t.units(), t.mask())
+        (t.matrix(), t.mask())
     }
 
     /// Appends what makes the mask of `t` of `selected`, that of the selection.

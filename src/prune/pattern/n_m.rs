@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Among, Form, Grouped, Kind, Pattern, Structure, Written};
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::NmMask;
+use crate::kernels::{NmMask, Units};
 use crate::prune::{PrunedTensor, PruningSpec, Scope, Threshold};
 use crate::{Error, Result};
 
@@ -86,7 +86,7 @@ impl Kind for Nm {
         None
     }
 
-    fn on(&self, _: [i64; 2], _: [u32; 2]) -> Structure {
+    fn on(&self, _: [i64; 2], _: Units) -> Structure {
         Arc::new(Groups { m: self.m })
     }
 }
@@ -116,7 +116,7 @@ impl Grouped for Groups {
         selection: u32,
     ) -> Result<()> {
         let (mask_state, mask) = (t.state, t.mask());
-        let (rows, columns, m) = (t.len() / t.units(), t.units(), self.m);
-        plan.push(NmMask { values, counts, selection, mask_state, mask, rows, columns, m })
+        let (of, m) = (t.matrix(), self.m);
+        plan.push(NmMask { values, counts, selection, mask_state, mask, of, m })
     }
 }

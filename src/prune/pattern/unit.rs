@@ -46,7 +46,7 @@ impl Grouped for Unit {
         if self.rows <= NmMask::MAX_M {
             return Groups { m: self.rows }.push(plan, t, values, counts, selection);
         }
-        let (mask_state, mask, rows, columns) = (t.state, t.mask(), self.rows, t.units());
-        plan.push(UnitMask { values, counts, selection, mask_state, mask, rows, columns })
+        let (mask_state, mask, of) = (t.state, t.mask(), t.matrix());
+        plan.push(UnitMask { values, counts, selection, mask_state, mask, of })
     }
 }

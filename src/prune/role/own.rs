@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use super::layout::{OUT_IN, in_out};
 use super::{Role, Taken};
 use crate::data::{Schema, Task};
-use crate::graph::Parameter;
+use crate::graph::{Layout, Parameter};
 use crate::nn::{Input, Model};
 use crate::storage::TensorInfo;
 
@@ -54,7 +54,11 @@ impl OwnModel {
     }
 
     fn of_parameter(&self, parameter: &Parameter, tensor: &TensorInfo) -> Taken {
-        let (axis, name) = (in_out(tensor), short(&self.name));
+        let axis = match parameter.layout {
+            Layout::InOut => in_out(tensor),
+            Layout::OutIn => OUT_IN,
+        };
+        let name = short(&self.name);
         match (parameter.masked, parameter.trainable) {
             (true, _) => {
                 let reason = format!("{name} masks it in training, [..., in, out]");

@@ -46,7 +46,7 @@ pub trait Scoring: fmt::Debug + Send + Sync {
     /// same.
     fn name(&self) -> &str;
 
-    /// The tensors that it keeps for a tensor of `len` weights in `units` output units (columns),
+    /// The tensors that it keeps for a tensor of `len` weights in `units` output units,
     /// by name, with their numbers of f32 values. All are 0 at first and part of checkpoints, as
     /// `<weight>/<name>`; a run finds them in [`PrunedTensor::score_slots`], in this order. A name
     /// must not be one of `mask`, `threshold`, `raw`, or of the optimizer's tensors.
@@ -143,7 +143,8 @@ pub trait Scoring: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct LayerInput {
-    /// `[rows, inputs]`, where the weights are `[inputs, units]`.
+    /// `[rows, inputs]`, where the weights are `[inputs, units]`, or `[units, inputs]`:
+    /// [`PrunedTensor::matrix`].
     pub x: Slot,
     /// [`Step`](crate::kernels::Step): says how many rows of the batch are valid.
     pub step: Slot,

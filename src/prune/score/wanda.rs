@@ -28,7 +28,7 @@ impl Scoring for Wanda {
         input: &LayerInput,
     ) -> Result<()> {
         let &LayerInput { x, step, rows, repeat } = input;
-        let ([norm], columns) = (t.kept()?, t.len() / t.units());
+        let ([norm], columns) = (t.kept()?, t.matrix().inputs);
         plan.push(InputNorm { x, step, norm, rows, columns, repeat })
     }
 
@@ -36,8 +36,7 @@ impl Scoring for Wanda {
         let t = ranking.tensor;
         let (weights, [norm]) = (t.weights(), t.kept()?);
         let score = plan.scratch(format!("{}.score", t.name()), t.len());
-        let (rows, columns) = (t.len() / t.units(), t.units());
-        plan.push(kernels::Wanda { weights, norm, score, rows, columns })?;
+        plan.push(kernels::Wanda { weights, norm, score, of: t.matrix() })?;
         ranking.pool(plan, "blocks", score, false)
     }
 }

@@ -25,5 +25,7 @@ mod topk;
 mod topk_ranges;
 mod unit_floor;
 
+pub(crate) use patterns::mask_of;
+
 /// Awkward lengths: around a mask word, around a workgroup, and many workgroups.
 const LENGTHS: [usize; 9] = [1, 31, 32, 33, 255, 256, 257, 1000, 70_001];

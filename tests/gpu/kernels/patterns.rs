@@ -141,34 +141,51 @@ fn half_of_the_blocks_stay() {
     }
 }
 
+/// Values `[rows, columns]` and their mask as they lie in `layout`.
+fn stored(
+    layout: Layout,
+    values: Vec<f32>,
+    mask: Vec<u32>,
+    columns: usize,
+) -> (Vec<f32>, Vec<u32>) {
+    match layout {
+        Layout::InOut => (values, mask),
+        Layout::OutIn => (outputs_first(&values, columns), mask_of(&mask, values.len(), columns)),
+    }
+}
+
+/// The mask of a matrix `[rows, columns]` as it lies with its columns first.
+pub(crate) fn mask_of(mask: &[u32], len: usize, columns: usize) -> Vec<u32> {
+    let bits: Vec<bool> = (0..len).map(|i| bit(mask, i)).collect();
+    let mut words = vec![0; len.div_ceil(32)];
+    let bits = outputs_first(&bits, columns).into_iter().enumerate();
+    bits.filter(|&(_, kept)| kept).for_each(|(i, _)| words[i / 32] |= 1 << (i % 32));
+    words
+}
+
 #[test]
 fn n_of_m_stay() {
     let Some(gpu) = gpu() else { return };
     for [rows, columns] in [[1, 1], [3, 33], [33, 3], [257, 31], [1000, 70], [5, 7001]] {
-        for (n, m) in [(1, 4), (2, 4), (4, 8), (31, 32), (32, 32), (0, 3), (1, 1)] {
+        for ((n, m), layout) in [(1, 4), (2, 4), (4, 8), (31, 32), (32, 32), (0, 3), (1, 1)]
+            .into_iter()
+            .flat_map(|of| [(of, Layout::InOut), (of, Layout::OutIn)])
+        {
             let len = rows * columns;
             let choice = Noise::new(len as u64).below(len, 6);
             let few = [0.5, -0.5, 0.0, f32::INFINITY, -2.0, f32::NAN];
             let values: Vec<f32> = choice.iter().map(|&c| few[c as usize]).collect();
             for values in [values, Noise::new(9).floats(len, 1.0)] {
                 let mut rig = Rig::new(gpu);
+                let want = nm_mask_reference(&values, columns, n as usize, m as usize);
+                let (values, want) = stored(layout, values, want, columns);
                 let (slot, counts) = (rig.slot("values", &values), rig.slot("counts", &[7, n]));
                 let mask_state = rig.slot("mask_state", &[MaskState::default()]);
                 let mask = rig.slot("mask", &ones(len as u32));
-                let (rows, columns) = (rows as u32, columns as u32);
-                rig.push(NmMask {
-                    values: slot,
-                    counts,
-                    selection: 1,
-                    mask_state,
-                    mask,
-                    rows,
-                    columns,
-                    m,
-                });
+                let of = Units::new([rows as u32, columns as u32]).layout(layout);
+                rig.push(NmMask { values: slot, counts, selection: 1, mask_state, mask, of, m });
                 let bench = rig.run();
-                let want = nm_mask_reference(&values, columns as usize, n as usize, m as usize);
-                let context = |e| panic!("{rows}x{columns} {n}:{m}: {e}");
+                let context = |e| panic!("{of:?} {n}:{m}: {e}");
                 Tol::Exact.check(&bench.read::<u32>(mask), &want).unwrap_or_else(context);
                 let kept: u32 = want.iter().map(|w| w.count_ones()).sum();
                 let pruned =
@@ -179,11 +196,7 @@ fn n_of_m_stay() {
                     changed: len as u32 - kept,
                     threshold: pruned.max().unwrap_or(0),
                 };
-                assert_eq!(
-                    bench.read::<MaskState>(mask_state),
-                    [state],
-                    "{rows}x{columns} {n}:{m}"
-                );
+                assert_eq!(bench.read::<MaskState>(mask_state), [state], "{of:?} {n}:{m}");
             }
         }
     }
@@ -206,28 +219,26 @@ fn n_of_each_unit_stay() {
                 _ => {}
             }
         }
-        for values in [noise.floats(len, 1.0), few, odd] {
+        let values = [noise.floats(len, 1.0), few, odd];
+        for (layout, values) in [Layout::InOut, Layout::OutIn]
+            .into_iter()
+            .flat_map(|layout| values.iter().map(move |values| (layout, values.clone())))
+        {
             for n in [0, 1, rows / 10, rows - 1, rows, rows + 7] {
+                let keeps = n.min(rows) as usize;
+                let want = nm_mask_reference(&values, columns as usize, keeps, rows as usize);
+                let (values, want) = stored(layout, values.clone(), want, columns as usize);
                 let before = noise.words(len.div_ceil(32));
                 let mut rig = Rig::new(gpu);
                 let (slot, counts) = (rig.slot("values", &values), rig.slot("counts", &[9, n]));
                 let mask_state = rig.slot("state", &[MaskState::default()]);
                 let mask = rig.slot("mask", &before);
-                rig.push(UnitMask {
-                    values: slot,
-                    counts,
-                    selection: 1,
-                    mask_state,
-                    mask,
-                    rows,
-                    columns,
-                });
+                let of = Units::new([rows, columns]).layout(layout);
+                rig.push(UnitMask { values: slot, counts, selection: 1, mask_state, mask, of });
                 let bench = rig.run();
-                let keeps = n.min(rows) as usize;
-                let want = nm_mask_reference(&values, columns as usize, keeps, rows as usize);
                 let got: Vec<u32> = bench.read(mask);
                 let same = |i: &usize| bit(&got, *i) == bit(&want, *i);
-                assert_eq!((0..len).find(|i| !same(i)), None, "{n} of {rows} x {columns}");
+                assert_eq!((0..len).find(|i| !same(i)), None, "{n} of {of:?}");
                 let state = bench.read::<MaskState>(mask_state)[0];
                 let changed = (0..len).filter(|&i| bit(&before, i) != bit(&want, i)).count();
                 assert_eq!((state.kept, state.nan), (keeps as u32 * columns, 0));
@@ -241,7 +252,7 @@ fn n_of_each_unit_stay() {
     let values = rig.slot("values", &[1.0, f32::NAN, f32::NAN, 2.0]);
     let (counts, mask) = (rig.slot("counts", &[1u32]), rig.slot("mask", &[0u32]));
     let mask_state = rig.slot("state", &[MaskState::default()]);
-    let (selection, rows, columns) = (0, 2, 2);
-    rig.push(UnitMask { values, counts, selection, mask_state, mask, rows, columns });
+    let (selection, of) = (0, Units::new([2, 2]));
+    rig.push(UnitMask { values, counts, selection, mask_state, mask, of });
     assert_eq!(rig.run().read::<MaskState>(mask_state)[0].nan, 2);
 }

@@ -214,12 +214,12 @@ fn input_norms_add_the_valid_rows() {
     Tol::Exact.check(&got, &[8.0, INF, f32::NAN]).unwrap();
 }
 
-fn wanda(gpu: &Gpu, w: &[f32], norm: &[f32]) -> Vec<f32> {
-    let (rows, columns) = (norm.len() as u32, (w.len() / norm.len()) as u32);
+fn wanda(gpu: &Gpu, w: &[f32], norm: &[f32], layout: Layout) -> Vec<f32> {
+    let of = Units::new([norm.len() as u32, (w.len() / norm.len()) as u32]).layout(layout);
     let mut rig = Rig::new(gpu);
     let (weights, norm) = (rig.slot("weights", w), rig.slot("norm", norm));
     let score = rig.output("score", w.len());
-    rig.push(Wanda { weights, norm, score, rows, columns });
+    rig.push(Wanda { weights, norm, score, of });
     rig.run().read(score)
 }
 
@@ -235,15 +235,17 @@ fn wanda_is_within_its_roundings() {
         let want = wanda_reference(&w, &norm);
         // A root is the inverse of an inverse root: 2 + 2.5 units of 2 u; and the product.
         let bounds: Vec<f64> = want.iter().map(|s| 10.0 * U * s).collect();
-        let got = wanda(gpu, &w, &norm);
+        let got = wanda(gpu, &w, &norm, Layout::InOut);
         let context = |e| panic!("{rows} x {columns}: {e}");
         Tol::Within(&bounds).check(&got, &want).unwrap_or_else(context);
-        assert_eq!(bits(&got), bits(&wanda(gpu, &w, &norm)), "{rows} x {columns}");
+        assert_eq!(bits(&got), bits(&wanda(gpu, &w, &norm, Layout::InOut)), "{rows} x {columns}");
+        let turned = wanda(gpu, &outputs_first(&w, columns), &norm, Layout::OutIn);
+        assert_eq!(bits(&turned), bits(&outputs_first(&got, columns)), "{rows} x {columns}");
     }
     let w = [-1.0, 0.0, f32::NAN, -INF, -3.0, 2.0];
-    let got = wanda(gpu, &w, &[INF, 0.0, f32::NAN]);
+    let got = wanda(gpu, &w, &[INF, 0.0, f32::NAN], Layout::InOut);
     Tol::Exact.check(&got, &[INF, f32::NAN, f32::NAN, f32::NAN, f32::NAN, f32::NAN]).unwrap();
-    Tol::Exact.check(&wanda(gpu, &w, &[0.0; 6])[..2], &[0.0, 0.0]).unwrap();
+    Tol::Exact.check(&wanda(gpu, &w, &[0.0; 6], Layout::InOut)[..2], &[0.0, 0.0]).unwrap();
 }
 
 fn kept_energy(gpu: &Gpu, v: &[f32], bits: &[u32]) -> Vec<f32> {

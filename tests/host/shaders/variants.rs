@@ -49,9 +49,21 @@ pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolu
     let correct = c;
     plan.push(Correct { logits, labels, step, correct, batch, classes, repeat }).unwrap();
     super::recurrent::variants(plan, [a, b, mask, c]);
+    outputs_first(plan, [a, b, mask, c]);
     let rows = plan.persistent("rows", of.shape.rows());
     plan.push(AttentionQueryGradient { of, gradient: b, rows, out: c }).unwrap();
     AttentionKeyGradient { of, gradient: b, rows, out: c, member: 0 }.push(plan).unwrap();
+}
+
+/// What looks at the output units of a matrix, which may be its first axis.
+fn outputs_first(plan: &mut PlanBuilder, [values, counts, mask_state, mask]: [Slot; 4]) {
+    let (of, selection) = (Units::new([1, 1]).layout(Layout::OutIn), 0);
+    plan.push(NmMask { values, counts, selection, mask_state, mask, of, m: 4 }).unwrap();
+    plan.push(UnitMask { values, counts, selection, mask_state, mask, of }).unwrap();
+    let (peaks, protect) = (mask_state, mask);
+    plan.push(UnitPeak { values, peaks, of }).unwrap();
+    plan.push(UnitFloor { peaks, protect, of }).unwrap();
+    plan.push(Wanda { weights: values, norm: counts, score: mask, of }).unwrap();
 }
 
 /// Products of halves, of few and of many cooperative matrices.
