@@ -66,7 +66,7 @@ impl Card {
 /// card and the way out.
 pub fn judge(cards: &[Card], share_adapter: bool) -> Result<Vec<String>> {
     let mut notes = Vec::new();
-    for (first, users) in grouped(cards, |a, b| a.is(b)) {
+    for (first, users) in grouped(cards, Card::is) {
         if users.len() == 1 {
             continue;
         }

@@ -60,7 +60,7 @@ impl Group {
     ///
     /// # Errors
     /// As [`gather`](Self::gather).
-    pub(in crate::train) fn from_chief(&self, mine: &[u8]) -> Result<Vec<u8>> {
+    pub(in crate::train) fn of_chief(&self, mine: &[u8]) -> Result<Vec<u8>> {
         let all = self.gather(if self.is_chief() { mine } else { &[] })?;
         Ok(all.into_iter().nth(CHIEF).unwrap_or_default())
     }

@@ -59,7 +59,7 @@ impl Supervisor<'_> {
             return Ok(newest);
         };
         let own = newest.as_ref().map(Checkpoint::to_bytes).transpose()?;
-        let bytes = group.from_chief(&own.unwrap_or_default())?;
+        let bytes = group.of_chief(&own.unwrap_or_default())?;
         match newest {
             None if !bytes.is_empty() => Checkpoint::from_bytes(&bytes).map(Some),
             newest => Ok(newest),

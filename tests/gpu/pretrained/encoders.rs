@@ -19,7 +19,7 @@ impl Pretrained {
         let (length, epsilon) = (columns / 3, "layer_norm_eps");
         let [tokens, seen, types] =
             [0, 1, 2].map(|i| self.graph.slice(features, 1, i * length..(i + 1) * length).unwrap());
-        let mut embedded = |model: &mut Self, name: &str, tokens| {
+        let embedded = |model: &mut Self, name: &str, tokens| {
             let table = model.parameter(&format!("embeddings.{name}_embeddings.weight"));
             model.graph.embedding(tokens, table).unwrap()
         };

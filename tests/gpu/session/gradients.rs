@@ -76,7 +76,7 @@ impl Case {
 
 /// Of the step, counted from 0: masks are updated after some.
 fn asked(step: usize) -> Option<f64> {
-    (step % 2 == 1).then(|| 0.3 + 0.1 * step as f64)
+    (step % 2 == 1).then_some(0.3 + 0.1 * step as f64)
 }
 
 /// One rank of several that train together.
