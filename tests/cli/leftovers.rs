@@ -1,6 +1,8 @@
 //! What an interrupted command leaves: nothing.
 use std::fs::{File, OpenOptions};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
@@ -133,14 +135,20 @@ fn an_input_that_is_no_plain_file_is_refused() {
     for name in ["p.safetensors", "p.json"] {
         let path = folder.path(name);
         assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo runs").success());
-        let writer = path.clone();
-        let writer = thread::spawn(move || OpenOptions::new().write(true).open(writer));
+        let done = Arc::new(AtomicBool::new(false));
+        let (writer, seen) = (path.clone(), Arc::clone(&done));
+        let writer = thread::spawn(move || {
+            while !seen.load(Relaxed) {
+                OpenOptions::new().write(true).open(&writer).expect("the pipe");
+            }
+        });
         for args in ["prune IT -o out --sparsity 0.5", "prune IT --dry-run", "inspect IT"] {
             let parts = [name, "is a pipe; copy what it gives into a plain file"];
             folder.run(&args.replace("IT", name)).fails(2, &parts);
         }
+        done.store(true, Relaxed);
         File::open(&path).expect("the pipe");
-        writer.join().expect("no panic").expect("the pipe");
+        writer.join().expect("no panic");
     }
     folder.run("inspect /dev/zero").fails(2, &["/dev/zero: is a device"]);
 }

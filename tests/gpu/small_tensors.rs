@@ -2,7 +2,7 @@
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize_to_file};
 use secateur::gpu::{Gpu, GpuOptions};
-use secateur::kernels::{bit, topk_reference};
+use secateur::kernels::{bit, nm_mask_reference, topk_reference};
 use secateur::oneshot::{Options, prune_file};
 use secateur::prune::{Pattern, pruned_count};
 
@@ -36,18 +36,20 @@ fn the_smallest_tensors_take_no_submission_each() {
         let submissions = gpu.submissions() - before;
         let after = std::fs::read(&output).unwrap();
         let read = SafeTensors::deserialize(&after).unwrap();
-        if options.pattern == Pattern::Element {
-            for (name, values) in names.iter().zip(data.chunks(len)) {
-                let count = pruned_count(len as u64, options.sparsity) as usize;
-                let mask = topk_reference(values, None, count);
-                let kept = |(i, v): (usize, &f32)| if bit(&mask, i) { *v } else { 0.0 };
-                let want = values.iter().enumerate().map(kept).flat_map(f32::to_le_bytes);
-                assert!(read.tensor(name).unwrap().data().iter().copied().eq(want), "{name}");
-            }
+        for (name, values) in names.iter().zip(data.chunks(len)) {
+            let count = pruned_count(len as u64, options.sparsity) as usize;
+            let mask = match options.pattern {
+                Pattern::Nm { n, m } => nm_mask_reference(values, 1, n as usize, m as usize),
+                _ => topk_reference(values, None, count),
+            };
+            let kept = |(i, v): (usize, &f32)| if bit(&mask, i) { *v } else { 0.0 };
+            let want = values.iter().enumerate().map(kept).flat_map(f32::to_le_bytes);
+            assert!(read.tensor(name).unwrap().data().iter().copied().eq(want), "{name}");
         }
         submissions
     };
-    let nm = Options { pattern: Pattern::Nm { n: 2, m: 4 }, ..Options::default() };
+    let pattern = Pattern::Nm { n: 1, m: 4 };
+    let nm = Options { sparsity: 0.75, pattern, ..Options::default() };
     for options in [Options { sparsity: 0.37, ..Options::default() }, nm] {
         let [host, device] = [4_096, 4_100].map(|len| submissions(len, &options));
         assert_eq!(host, 0, "{:?}", options.pattern);
