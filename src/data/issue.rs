@@ -113,8 +113,8 @@ impl Issue {
         &self.out
     }
 
-    /// Batches before the cursor that nobody has used, in their order: those that are out, and those
-    /// that came back. With the cursor it is where a run goes on from.
+    /// Batches before the cursor that nobody has used, in their order: those that are out, and
+    /// those that came back. With the cursor it is where a run goes on from.
     pub fn unused(&self) -> Vec<Cursor> {
         let mut unused = [&self.returned[..], &self.out].concat();
         unused.sort_unstable();

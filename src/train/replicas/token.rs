@@ -1,8 +1,8 @@
 //! What a server tells ranks to compute, and what they answer, as bytes.
 //!
 //! A message is a header of whole words and then values as they lie in memory, which a reader takes
-//! from it without a copy. Ranks are of one build on machines of one byte order; anything else shows
-//! in the first word.
+//! from it without a copy. Ranks are of one build on machines of one byte order; anything else
+//! shows in the first word.
 use std::borrow::Cow;
 
 use bytemuck::{Pod, Zeroable, cast_slice, try_cast_slice};

@@ -189,7 +189,7 @@ proptest! {
         let (one, _) = run.sequence(6);
         let first: Vec<Cursor> = one.iter().take(returned).map(|(at, _)| *at).collect();
         for rank in 0..ranks {
-            let [mut reads, mut skips] = [way, way + 1].map(|way| {
+            let [mut reads, mut passes] = [way, way + 1].map(|way| {
                 let mut source = Shard::new(through(way, run.batches()));
                 if let Some((cursor, _)) = one.last() {
                     source.seek(*cursor).unwrap();
@@ -205,14 +205,14 @@ proptest! {
                 while there < count && reads.next_batch(&mut batch).unwrap() {
                     there += 1;
                 }
-                prop_assert_eq!(skips.skip(count).unwrap(), there);
+                prop_assert_eq!(passes.skip(count).unwrap(), there);
                 if there == count {
-                    prop_assert_eq!((skips.cursor(), skips.first()), (reads.cursor(), reads.first()));
+                    prop_assert_eq!((passes.cursor(), passes.first()), (reads.cursor(), reads.first()));
                 }
             }
             let (mut want, mut found) = (Batch::default(), Batch::default());
             let given = reads.next_batch(&mut want).unwrap();
-            prop_assert_eq!(skips.next_batch(&mut found).unwrap(), given);
+            prop_assert_eq!(passes.next_batch(&mut found).unwrap(), given);
             prop_assert!(!given || want == found);
         }
     }
