@@ -32,6 +32,19 @@ impl Session {
         Ok(())
     }
 
+    /// Begins the states that are carried from batch to batch at 0; says whether there are any.
+    pub(crate) fn forget_states(&self) -> bool {
+        let states = self.variables.iter().filter(|v| v.carried);
+        let zeros = |v: &super::variable::Variable| {
+            self.program.upload(
+                &self.gpu,
+                v.weight.stored.values(),
+                &vec![0.0; v.weight.len as usize],
+            );
+        };
+        states.map(zeros).count() > 0
+    }
+
     /// The masks of all pruned weights, one after the other: bit `i % 32` of word `i / 32` is
     /// weight `i`, and each begins with a word. Waits for the device.
     ///

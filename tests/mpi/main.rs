@@ -3,8 +3,8 @@
 //! Where `mpirun` is missing a line on stderr says so, or the tests fail, where
 //! `SECATEUR_REQUIRE_TOOLS=1`. `SECATEUR_MPIRUN` names another `mpirun`, of the library that these
 //! tests were built with: `scripts/judge_mpich.sh` does so.
-mod exchange;
 mod command_line;
+mod exchange;
 mod launch;
 #[path = "../common/needs.rs"]
 mod needs;

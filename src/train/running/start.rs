@@ -95,6 +95,11 @@ impl Supervisor<'_> {
         let manifest = &found.manifest;
         self.check_same_run(manifest).map_err(|message| Error::file(&found.path, message))?;
         session.restore_as(found, self.options.override_run)?;
+        // The checkpoint has the chief's.
+        let others = self.group.as_ref().is_some_and(|group| group.size() > 1);
+        if others && session.forget_states() {
+            log::warn!("states that are carried from batch to batch begin at 0 on every rank");
+        }
         let cursor = Cursor { epoch: manifest.epoch, row: manifest.cursor };
         match self.go_on(cursor, &manifest.returned) {
             // Other rows or batches: the next epoch begins.
