@@ -60,8 +60,9 @@ fn values<'a>(all: &'a [Vec<Item>], name: &str) -> Vec<(Option<&'a str>, Vec<usi
 fn shortened(values: &[Option<&str>]) -> Vec<String> {
     let texts: Vec<Vec<char>> =
         values.iter().map(|value| value.unwrap_or("nothing").chars().collect()).collect();
-    let at = (0..).find(|&i| texts.iter().any(|text| text.get(i) != texts[0].get(i)));
-    let long = texts.iter().any(|text| text.len() > SHOWN);
+    let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
+    let at = (0..longest).find(|&i| texts.iter().any(|text| text.get(i) != texts[0].get(i)));
+    let long = longest > SHOWN;
     let start = at.filter(|_| long).unwrap_or(0).saturating_sub(SHOWN / 2);
     let shown = |text: &Vec<char>| {
         let middle: String = text.iter().skip(start).take(SHOWN).collect();
