@@ -5,7 +5,7 @@ use super::pattern::{Form, Structure};
 use super::role::is_ragged;
 use super::schedule::pruned_count;
 use super::spec::PruningSpec;
-use crate::graph::{Graph, Parameter};
+use crate::graph::{Graph, Layout, Parameter};
 use crate::{Error, Result};
 
 /// What a specification means for the parameters of one network.
@@ -248,7 +248,11 @@ impl Targets {
 /// channels, since a group is of one pixel of a kernel.
 fn ragged_inputs(spec: &PruningSpec, parameter: &Parameter) -> Option<u32> {
     let [_, m] = spec.pattern.groups()?;
-    let inputs = parameter.shape.dims().iter().rev().nth(1).copied().unwrap_or(1);
+    let from_last = match parameter.layout {
+        Layout::InOut => 1,
+        Layout::OutIn => 0,
+    };
+    let inputs = parameter.shape.dims().iter().rev().nth(from_last).copied().unwrap_or(1);
     is_ragged(inputs as usize, m).then_some(inputs)
 }
 

@@ -253,7 +253,7 @@ fn outputs_first_lose_the_same_weights() {
         ("score=magnitude,keep_units=true", 0.95),
         ("score=saliency,pattern=channel", 0.4),
     ] {
-        let hosts = [Host::new([33, 7], 0.0, 5), Host::new([90, 13], 0.0, 6)];
+        let hosts = [Host::new([48, 7], 0.0, 5), Host::new([96, 13], 0.0, 6)];
         let turned = hosts.each_ref().map(Host::turned);
         let masks = |hosts: &[Host]| {
             let done = update(gpu, text, hosts, sparsity);
