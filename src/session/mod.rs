@@ -258,13 +258,6 @@ impl Session {
         }
     }
 
-    /// Writes the scalars of the step that makes `global_step`, for an update by gradients that are
-    /// not of a batch fed here.
-    pub(crate) fn set_scalars(&self, global_step: u64) {
-        let scalars = self.scalars(global_step, self.batch());
-        self.program.upload(&self.gpu, self.inputs.step, &[scalars]);
-    }
-
     fn upload_features(&self, features: &[f32], scalars: Step) {
         self.program.upload(&self.gpu, self.inputs.features, features);
         self.program.upload(&self.gpu, self.inputs.step, &[scalars]);

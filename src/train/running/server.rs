@@ -273,8 +273,7 @@ impl Server {
             session.put_bucket(&mut self.gradients, bucket, mean)?;
             begin += len;
         }
-        session.set_scalars(update.step);
-        session.record_apply(0)?;
+        session.record_mean(0, update.step)?;
         self.parameters = None;
         let held = self.ranks.iter_mut().filter(|rank| rank.state == State::Held);
         held.for_each(|rank| rank.state = State::Idle);
