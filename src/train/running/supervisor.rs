@@ -127,7 +127,7 @@ impl<'a> Supervisor<'a> {
         match (&self.group, &self.options.sync_optimizer, self.options.way()?) {
             (Some(group), Some(sync), Way::InStep) => {
                 InStep::new(group, sync, &self.watchdog).map(Some)
-            },
+            }
             _ => Ok(None),
         }
     }
