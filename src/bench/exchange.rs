@@ -46,8 +46,8 @@ pub struct Talks {
     pub rows: Vec<Talk>,
 }
 
-/// Measures a small collective, the sum of gradients in the order of ranks, in buckets of 4 MiB, and
-/// a message from the first rank to the last and back. Every rank calls it.
+/// Measures a small collective, the sum of gradients in the order of ranks, in buckets of 4 MiB,
+/// and a message from the first rank to the last and back. Every rank calls it.
 ///
 /// # Errors
 /// Those of the comm.

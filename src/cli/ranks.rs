@@ -1,5 +1,5 @@
-//! The ranks that a launcher has started, of which this process is one. The chief decides, says what
-//! there is to say, and writes files.
+//! The ranks that a launcher has started, of which this process is one. The chief decides, says
+//! what there is to say, and writes files.
 use std::cell::Cell;
 use std::fmt::Debug;
 use std::sync::Arc;

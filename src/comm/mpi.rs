@@ -25,8 +25,8 @@ const LONGEST_SLEEP: Duration = Duration::from_micros(200);
 /// where there are any.
 ///
 /// Dropping it ends this rank's part of the job in order, which waits for every rank to do so.
-/// While its thread panics it ends every rank instead, with the exit code [`EXIT_PANIC`]: the others
-/// would wait for ever.
+/// While its thread panics it ends every rank instead, with the exit code [`EXIT_PANIC`]: the
+/// others would wait for ever.
 pub struct MpiComm {
     rank: usize,
     size: usize,

@@ -120,8 +120,8 @@ steps! {
         /// Without `sync_optimizer`, ranks besides the chief wait for this global step before their
         /// first gradient.
         pub startup_delay_steps: u64,
-        /// Without `sync_optimizer`, updates that a gradient may be behind; what is further behind is
-        /// dropped, and its batch given out again. `None` takes all.
+        /// Without `sync_optimizer`, updates that a gradient may be behind; what is further behind
+        /// is dropped, and its batch given out again. `None` takes all.
         pub max_staleness: Option<u64>,
         /// With several ranks, whether those of one machine may compute on the same GPU. Software
         /// adapters are shared without that.

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -58,6 +58,15 @@ impl Job {
         self
     }
 
+    /// Each rank is this test program again, with `trainees::trainee` alone, as `name`.
+    #[cfg(target_os = "linux")]
+    pub fn trainee(mut self, name: &str) -> Self {
+        self.command.arg(std::env::current_exe().expect("a test is a program"));
+        self.command.args(["trainees::trainee", "--exact", "--ignored", "--nocapture"]);
+        self.command.env(SCENARIO, name);
+        self
+    }
+
     /// Each rank is `program`.
     pub fn program<A: AsRef<OsStr>>(mut self, program: &Path, arguments: &[A]) -> Self {
         self.command.arg(program).args(arguments);
@@ -75,6 +84,17 @@ impl Job {
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// `ranks` more of another program.
+    pub fn also<A: AsRef<OsStr>>(mut self, ranks: usize, program: &Path, arguments: &[A]) -> Self {
+        self.command.args([":", "-n", &ranks.to_string()]);
+        self.program(program, arguments)
+    }
+
+    /// Its command, for who looks after it, and the turn that it takes.
+    pub fn into_command(self) -> (Command, MutexGuard<'static, ()>) {
+        (self.command, TURN.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits until it has ended.

@@ -3,9 +3,17 @@
 //! Where `mpirun` is missing a line on stderr says so, or the tests fail, where
 //! `SECATEUR_REQUIRE_TOOLS=1`. `SECATEUR_MPIRUN` names another `mpirun`, of the library that these
 //! tests were built with: `scripts/judge_mpich.sh` does so.
+#[cfg(target_os = "linux")]
+mod bad_days;
 mod command_line;
 mod exchange;
+#[cfg(target_os = "linux")]
+mod jobs;
 mod launch;
+#[cfg(target_os = "linux")]
+#[path = "../faults/mount.rs"]
+#[allow(dead_code, reason = "disks here do not turn read-only")]
+mod mount;
 #[path = "../common/needs.rs"]
 mod needs;
 #[path = "../common/paths.rs"]
@@ -13,6 +21,8 @@ mod paths;
 #[path = "../common/ranks.rs"]
 mod ranks;
 mod scenarios;
+#[cfg(target_os = "linux")]
+mod trainees;
 
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -2,9 +2,9 @@
 use crate::kernels::Units;
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
-/// `score[i, u] = |weights[i, u]| * sqrt(norm[i])` of input `i` and unit `u` (Sun et al. 2023, "A Simple and Effective
-/// Pruning Approach for Large Language Models"), which compares the weights of one output with each
-/// other; what is compared here is up to the selection.
+/// `score[i, u] = |weights[i, u]| * sqrt(norm[i])` of input `i` and unit `u` (Sun et al. 2023, "A
+/// Simple and Effective Pruning Approach for Large Language Models"), which compares the weights of
+/// one output with each other; what is compared here is up to the selection.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanda {
     /// The weights.

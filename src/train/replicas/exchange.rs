@@ -15,10 +15,10 @@ use crate::{Error, Result};
 /// Folds the gradients of all ranks into one mean, the same bits on each.
 ///
 /// A step has rounds, and in each a rank gives one gradient at most: [`begin`](Self::begin), then
-/// [`give`](Self::give) for each bucket in order, unless its batch has no rows. After the last round
-/// [`take`](Self::take) has the mean of each bucket in order. The mean is folded in the order of
-/// rounds and, in each, of ranks, weighted by rows: `n` ranks give the bits of one that folds `n`
-/// times as many rounds. Each rank folds a slice of every bucket; slices travel by
+/// [`give`](Self::give) for each bucket in order, unless its batch has no rows. After the last
+/// round [`take`](Self::take) has the mean of each bucket in order. The mean is folded in the order
+/// of rounds and, in each, of ranks, weighted by rows: `n` ranks give the bits of one that folds
+/// `n` times as many rounds. Each rank folds a slice of every bucket; slices travel by
 /// [`Comm::all_to_all`], means by [`Comm::all_gather`].
 ///
 /// Every rank makes the same calls. An error ends it, at the next call that has an answer.

@@ -1,4 +1,5 @@
 //! A rank that trains in step with the others: gradients meet before each update.
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::BUCKET;
@@ -6,6 +7,7 @@ use super::exchange::Exchange;
 use super::group::Group;
 use super::header::Header;
 use super::options::{Carried, SyncReplicas};
+use super::watchdog::Watchdog;
 use crate::session::{Gradients, Measured, Session};
 use crate::train::record::stats::RankStats;
 use crate::{Error, Result};
@@ -14,6 +16,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(in crate::train) struct InStep {
     group: Group,
+    watchdog: Arc<Watchdog>,
     /// Batches of a rank in a step.
     rounds: usize,
     carried: Carried,
@@ -86,9 +89,14 @@ pub(in crate::train) struct Met {
 impl InStep {
     /// # Errors
     /// [`Error::Argument`] for a number of gradients that does not fit the ranks.
-    pub(in crate::train) fn new(group: &Group, sync: &SyncReplicas) -> Result<Self> {
+    pub(in crate::train) fn new(
+        group: &Group,
+        sync: &SyncReplicas,
+        watchdog: &Arc<Watchdog>,
+    ) -> Result<Self> {
         Ok(Self {
             group: group.clone(),
+            watchdog: Arc::clone(watchdog),
             rounds: sync.aggregate(group.size())? / group.size(),
             carried: sync.carried,
             lines: Vec::new(),
@@ -109,6 +117,7 @@ impl InStep {
     pub(in crate::train) fn begin(&mut self, wants_stop: bool) {
         self.wants_stop = wants_stop;
         self.step = Step::default();
+        self.watchdog.doing("a batch or the device");
     }
 
     /// Masks have moved.
@@ -173,6 +182,7 @@ impl InStep {
         }
         self.step.waited += waits.elapsed().as_secs_f64();
         self.group.leave_exchange();
+        self.watchdog.doing("the device");
         if !(self.step.loss / self.step.rows as f64).is_finite() {
             let tensor = session.first_non_finite()?;
             return Err(Error::NonFinite { step: global_step, tensor });
@@ -213,6 +223,7 @@ impl InStep {
         self.group.enter_exchange();
         let Some(Some(line)) = self.lines.get_mut(objective) else { return Ok(()) };
         line.exchange.begin(header);
+        self.watchdog.doing("gradients of other ranks");
         if batch.rows > 0 {
             for bucket in 0..line.buckets {
                 let values = session.take_bucket(&mut line.gradients, bucket)?;

@@ -116,6 +116,7 @@ impl Run<'_, '_> {
         let stop = || stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
         let source = &mut self.supervisor.train_op.batches;
         let Some(server) = &mut self.server else { return Ok(Turn::NoData) };
+        self.supervisor.watchdog.doing("gradients of ranks");
         let served = server.turn(&mut self.session, source, stop)?;
         (self.cursor, self.returned) = (server.cursor(), server.unused());
         match served {
@@ -135,6 +136,7 @@ impl Run<'_, '_> {
         let step = self.global_step;
         let patience = Some(PARTING);
         let mut told = true;
+        self.supervisor.watchdog.doing("ranks that are to end");
         if let Some(server) = &mut self.server {
             told = server.part(step, Ok(end), patience)?;
         }

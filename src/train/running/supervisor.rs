@@ -125,7 +125,9 @@ impl<'a> Supervisor<'a> {
     /// How this rank meets the others before each update, where they train in step.
     pub(super) fn in_step(&self) -> Result<Option<InStep>> {
         match (&self.group, &self.options.sync_optimizer, self.options.way()?) {
-            (Some(group), Some(sync), Way::InStep) => InStep::new(group, sync).map(Some),
+            (Some(group), Some(sync), Way::InStep) => {
+                InStep::new(group, sync, &self.watchdog).map(Some)
+            }
             _ => Ok(None),
         }
     }
