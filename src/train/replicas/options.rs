@@ -29,8 +29,8 @@ steps! {
         pub total_num_replicas: Option<usize>,
         /// Which gradients travel.
         pub carried: Carried,
-        /// Compares a checksum of every tensor among the ranks after so many steps, and at the end;
-        /// 0 never does.
+        /// Compares a checksum of every tensor among the ranks after so many steps, besides the
+        /// start and the end; `None` is 1,000, and 0 never.
         pub check_every_n_steps: Option<u64>,
     }
 }

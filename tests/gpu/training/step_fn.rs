@@ -121,7 +121,7 @@ fn two_heads() -> Network {
     network.with_loss("side", side_loss).with_metric(Metric::Accuracy, correct)
 }
 
-fn two_heads_op(gpu: &Gpu) -> TrainOp<'static> {
+pub fn two_heads_op(gpu: &Gpu) -> TrainOp<'static> {
     let batches = Batches::new(blobs(), 16, Some(SEED)).unwrap();
     TrainOp::from_network(gpu, two_heads(), SGD, batches, SEED).unwrap()
 }

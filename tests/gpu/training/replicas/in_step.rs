@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use secateur::checkpoint::{MODEL_FILE, OPTIMIZER_FILE, newest};
-use secateur::data::Batches;
+use secateur::data::{Batches, Dataset};
 use secateur::kernels::Pruned;
 use secateur::optim::{Clip, Momentum, Optimizer, Training};
 use secateur::prune::{MaskUpdateOp, Pruning, Regrow};
 use secateur::train::{
-    Carried, End, Event, StepReturn, Summaries, SyncReplicas, TrainOptions, train,
+    Carried, End, Event, StepReturn, Summaries, SyncReplicas, TrainOp, TrainOptions, train,
 };
 
+use super::super::step_fn::two_heads_op;
 use super::super::summaries::{Notes, Seen};
 use super::super::{SEED, blobs, pruning, spec, steps, train_op, weights};
 use super::{Job, all, in_step};
@@ -81,6 +82,48 @@ fn steps_of_ones_own_are_shared_too() {
         })))
     }));
     assert_eq!(weights(&own[1]), weights(&by_default[0]));
+}
+
+/// Updates by two losses in turn: the ranks meet at each of them.
+#[test]
+fn every_update_of_a_step_is_shared() {
+    let Some(gpu) = gpu() else { return };
+    let job = Job::new(gpu, Optimizer::sgd(0.1), MaskUpdateOp::none());
+    let weights = |ranks: usize| {
+        let step = |_| {
+            in_step(6, 2).train_step_fn(Some(Box::new(|step| {
+                step.train_on("side")?;
+                step.train().map(|()| StepReturn::default())
+            })))
+        };
+        let outcomes = all(job.of(ranks, |_| Ok(two_heads_op(gpu)), step));
+        let session = &outcomes[ranks - 1].session;
+        let names = ["below", "above", "head", "side"];
+        names.map(|name| {
+            session.weights(name).unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(weights(1), weights(2));
+}
+
+/// States that go on from batch to batch need every rank in every step.
+#[test]
+fn carried_states_are_for_ranks_in_step() {
+    let Some(gpu) = gpu() else { return };
+    let tokens: Vec<u8> = (0..400).map(|i| (i * i % 7) as u8).collect();
+    let op = |_| {
+        let data = Dataset::text("text", &tokens, ['a', 'b', 'c', 'd', 'e', 'f', 'g'], 8)?;
+        let batches = Batches::new(data, 4, None)?.streams(true);
+        TrainOp::new(gpu, &"charlstm:5x1".parse()?, Optimizer::adam(0.01), batches, SEED)
+    };
+    let job = Job::new(gpu, Optimizer::adam(0.01), MaskUpdateOp::none());
+    for outcome in job.of(2, op, |_| steps(4)) {
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains("sync_optimizer") && error.contains("batch to batch"), "{error}");
+    }
+    for outcome in all(job.of(2, op, |_| in_step(4, 2))) {
+        assert_eq!((outcome.global_step, outcome.end), (4, End::StepLimit));
+    }
 }
 
 /// Only the gradients of kept weights travel, and no bit changes.

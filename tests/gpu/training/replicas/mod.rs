@@ -46,10 +46,23 @@ impl<'a> Job<'a> {
         batches: impl Fn(usize) -> S + Sync,
         options: impl Fn(usize) -> TrainOptions<'static> + Sync,
     ) -> Vec<Result<TrainOutcome>> {
+        let op = |rank| {
+            let (model, training) = (Model::mlp(&MODEL), self.training.clone());
+            TrainOp::new(self.gpu, &model, training, batches(rank), SEED)
+        };
+        self.of(ranks, op, options)
+    }
+
+    /// The same of networks of one's own.
+    pub fn of(
+        &self,
+        ranks: usize,
+        op: impl Fn(usize) -> Result<TrainOp<'static>> + Sync,
+        options: impl Fn(usize) -> TrainOptions<'static> + Sync,
+    ) -> Vec<Result<TrainOutcome>> {
         let rank = |comm: LocalComm| {
             let (rank, comm): (usize, Arc<dyn Comm>) = (comm.rank(), Arc::new(comm));
-            let (model, training) = (Model::mlp(&MODEL), self.training.clone());
-            let op = TrainOp::new(self.gpu, &model, training, batches(rank), SEED)?;
+            let op = op(rank)?;
             let options = options(rank).comm(Some(comm));
             train(op, self.logdir, self.mask_update_op.clone(), options)
         };
