@@ -134,3 +134,29 @@ fn what_does_not_fit_is_named() {
     wrong(r#"layers:[{"kind":"linear","outputz":3}]"#, "outputz");
     wrong(r#"layers:[{"kind":"liner"}]"#, "liner");
 }
+
+/// Layers that turn alike share one table; those of another base or of other heads have their own.
+#[test]
+fn rotary_layers_share_their_table() {
+    let attention =
+        |heads, base| -> Layer { Attention::new(heads).rotary(true).rotary_base(base).into() };
+    let layers = vec![
+        Embedding::new(8, false).into(),
+        attention(2, 10_000.0),
+        attention(2, 10_000.0),
+        attention(2, 100.0),
+        attention(1, 100.0),
+        Linear::logits().into(),
+    ];
+    let network = Model::Layers(layers).network(2, &text(5)).unwrap();
+    let tables: Vec<usize> = network.graph.constants().iter().map(|table| table.len()).collect();
+    let turns = |pairs| network.graph.shape(network.features).dims()[1] as usize * pairs * 2;
+    assert_eq!(tables, [turns(2), turns(2), turns(4)]);
+    let odd = vec![
+        Embedding::new(6, false).into(),
+        Attention::new(2).rotary(true).into(),
+        Linear::logits().into(),
+    ];
+    let error = Model::Layers(odd).network(2, &text(5)).unwrap_err().to_string();
+    assert!(error.contains("heads of 3 channels have no pairs to turn"), "{error}");
+}
