@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How long processes may stay after `mpirun`.
 const GONE: Duration = Duration::from_secs(10);
 /// Global steps of a run, unless a test says otherwise.
-pub const STEPS: u64 = 60;
+pub const STEPS: u64 = 200;
 
 /// How ranks train together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Training {
         let defaults = [
             ("--model", "mlp:16"),
             ("--batch", "16"),
-            ("--steps", "60"),
+            ("--steps", "200"),
             ("--save-steps", "5"),
             ("--pruning", "pruning_frequency=5,sparsity_function_end_step=50"),
             ("--logdir", "run"),

@@ -30,11 +30,21 @@ fn a_killed_asynchronous_job_is_taken_up() {
 }
 
 #[test]
-#[ignore = "slow: 180 jobs, and each again"]
-fn twenty_kills_of_each_process_in_each_way() {
-    for way in Way::ALL {
-        ALL.into_iter().for_each(|who| kills(way, who, 20));
-    }
+#[ignore = "slow: 60 jobs, and each again"]
+fn twenty_kills_of_each_process_in_step() {
+    ALL.into_iter().for_each(|who| kills(Way::InStep, who, 20));
+}
+
+#[test]
+#[ignore = "slow: 60 jobs, and each again"]
+fn twenty_kills_of_each_process_with_backup_workers() {
+    ALL.into_iter().for_each(|who| kills(Way::Backup, who, 20));
+}
+
+#[test]
+#[ignore = "slow: 60 jobs, and each again"]
+fn twenty_kills_of_each_process_of_asynchronous_jobs() {
+    ALL.into_iter().for_each(|who| kills(Way::Async, who, 20));
 }
 
 /// Seconds to the job's end, and to the first save of the next one, 5 steps on at most.

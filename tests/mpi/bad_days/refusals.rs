@@ -1,11 +1,12 @@
 //! Jobs that cannot begin say why, and leave nothing.
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::Command;
 
 use crate::jobs::{Over, STEPS, Training, Way, straight};
 use crate::launch::mpirun;
-use crate::paths;
+use crate::{mount, paths};
 
 /// Ends a job of two ranks, of which the second is `program` with `arguments`; it must leave
 /// nothing.
@@ -37,31 +38,30 @@ fn ranks_with_different_recipes_are_refused_by_name() {
     }
 }
 
-/// Files of the same name and shape, in folders of their own.
+/// Files of one path and shape, as on two machines: the second rank has its own in that place.
 #[test]
 fn ranks_with_different_rows_are_refused() {
     let Some(training) = Training::new(Way::InStep) else { return };
-    let own = |rank: usize, more: &str| -> PathBuf {
-        let folder = training.folder().join(rank.to_string());
-        fs::create_dir(&folder).unwrap();
-        let rows: String = (0..200).map(|i| format!("{},{},{}\n", i % 7, i % 11, i % 3)).collect();
-        fs::write(folder.join("rows.csv"), format!("a,b,label\n{rows}{more}\n")).unwrap();
-        folder
+    if !mount::run(Command::new("unshare").args(["--mount", "true"])) {
+        return;
+    }
+    let rows = |name: &str, b: usize| {
+        let rows: String = (0..200).map(|i| format!("{},{},{}\n", i % 7, i % b, i % 3)).collect();
+        fs::write(training.folder().join(name), format!("a,b,label\n{rows}")).unwrap();
     };
-    let (first, second) = (own(0, "1,2,0"), own(1, "1,3,0"));
+    rows("rows.csv", 11);
+    rows("others.csv", 13);
     let mut arguments = training.arguments();
-    arguments.extend(["--data".to_owned(), "csv:rows.csv".to_owned()]);
-    let at = |folder: &Path| -> Vec<String> {
-        let line = format!("cd {} && exec \"$0\" \"$@\"", folder.display());
-        let shell = ["-c".to_owned(), line, paths::program().display().to_string()];
-        shell.into_iter().chain(arguments.clone()).collect()
-    };
+    arguments.extend("--data csv:rows.csv --label label".split(' ').map(str::to_owned));
+    let line = "mount --bind others.csv rows.csv && exec \"$0\" \"$@\"";
+    let mut apart = ["--mount", "sh", "-c", line].map(str::to_owned).to_vec();
+    apart.extend([paths::program().display().to_string()]);
+    apart.extend(arguments.clone());
     let Some(job) = mpirun(1) else { return };
-    let shell = Path::new("sh");
-    let job = job.program(shell, &at(&first)).also(1, shell, &at(&second));
-    let over = training.launch(job).end().expect(2);
+    let job = job.program(&paths::program(), &arguments);
+    let over = training.launch(job.also(1, Path::new("unshare"), &apart)).end().expect(2);
     over.says(&["`data`", "the ranks do not agree", "on rank 1"]);
-    assert!(!first.join("run").exists() && !second.join("run").exists());
+    assert!(!training.logdir().exists());
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn damaged_checkpoints_are_the_jobs_error() {
         }
     }
     for way in Way::ALL {
-        (training.way, training.more) = (way, "--steps 80".to_owned());
+        (training.way, training.more) = (way, "--steps 300".to_owned());
         let Some(job) = training.start(way.ranks()) else { return };
         job.end().expect(73).says(&["secateur: ", "ckpt-"]);
     }
