@@ -5,7 +5,7 @@
 # without one it installs Mesa's software Vulkan adapter (lavapipe).
 #
 # With --mpi it first makes sure of what the cargo feature `mpi` is built and run with: an MPI
-# library with its headers, mpirun, and libclang. On Debian and Ubuntu it installs Open MPI.
+# library with its headers, mpirun, ssh, and libclang. On Debian and Ubuntu it installs Open MPI.
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -36,9 +36,10 @@ have_libclang() {
     compgen -G '/usr/lib/*/libclang*.so*' >/dev/null
 }
 if [ -n "$mpi" ]; then
-    packages=(libopenmpi-dev openmpi-bin libclang-dev)
+    # Open MPI's mpirun looks for ssh, even where it starts nothing by it.
+    packages=(libopenmpi-dev openmpi-bin libclang-dev openssh-client)
     if command -v mpicc >/dev/null && command -v mpirun >/dev/null &&
-        { [ "$(uname -s)" != Linux ] || have_libclang; }; then
+        command -v ssh >/dev/null && { [ "$(uname -s)" != Linux ] || have_libclang; }; then
         say "an MPI library and libclang are present: $(mpirun --version 2>/dev/null | head -n 1)"
     elif command -v apt-get >/dev/null; then
         may_install "${packages[@]}"
