@@ -1,6 +1,7 @@
 //! The chief where ranks do not go in step: takes gradients as they come, moves the weights by
 //! them, and says who computes what next.
 use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::outcome::End;
@@ -67,6 +68,8 @@ pub(super) struct Server {
     aggregate: Aggregate<(Report, Values)>,
     ranks: Vec<Rank>,
     own: Sender<Own>,
+    /// Waited for at the end: it keeps the engine, which ends in order only without it.
+    own_thread: Option<JoinHandle<()>>,
     /// Batches that its own worker has had.
     taken: u64,
     /// The weights as they are, once somebody wants them.
@@ -87,7 +90,7 @@ pub(super) struct Serving {
     pub(super) wanted: Option<usize>,
     pub(super) max_staleness: Option<u64>,
     pub(super) delay: u64,
-    pub(super) own: Sender<Own>,
+    pub(super) own: (Sender<Own>, JoinHandle<()>),
 }
 
 impl Server {
@@ -103,7 +106,7 @@ impl Server {
         cursor: Cursor,
         returned: Vec<Cursor>,
     ) -> Result<Self> {
-        let Serving { group, wanted, max_staleness, delay, own } = serving;
+        let Serving { group, wanted, max_staleness, delay, own: (own, thread) } = serving;
         let gradients = Gradients::new(session, 0, BUCKET)?;
         let issue = Issue::new(cursor, returned);
         let aggregate = match wanted {
@@ -116,6 +119,7 @@ impl Server {
             aggregate,
             ranks: vec![Rank::default(); group.size()],
             own,
+            own_thread: Some(thread),
             taken: 0,
             parameters: None,
             masks: session.masks()?,
@@ -321,6 +325,10 @@ impl Server {
                 }
             }
             let all = self.ranks.iter().all(|rank| rank.state == State::Parted);
+            if let Some(thread) = self.own_thread.take_if(|_| all) {
+                // A panic in it is an error that it has sent.
+                thread.join().ok();
+            }
             if all || until.is_some_and(|until| Instant::now() >= until) {
                 return failed.map_or(Ok(all), Err);
             }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::Builder;
+use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -247,7 +247,7 @@ impl OwnWorker {
     ///
     /// # Errors
     /// [`Error::Device`] where the system gives no thread.
-    pub(super) fn start(self) -> Result<Sender<Own>> {
+    pub(super) fn start(self) -> Result<(Sender<Own>, JoinHandle<()>)> {
         let (own, messages) = channel();
         let work = move || {
             let comm = self.group.comm().clone();
@@ -259,8 +259,8 @@ impl OwnWorker {
             }
         };
         let thread = Builder::new().name("worker".to_owned()).spawn(work);
-        thread.map_err(|e| Error::Device(format!("no thread for a worker: {e}")))?;
-        Ok(own)
+        let thread = thread.map_err(|e| Error::Device(format!("no thread for a worker: {e}")))?;
+        Ok((own, thread))
     }
 
     fn run(self, messages: Receiver<Own>) -> Result<()> {
