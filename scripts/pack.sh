@@ -33,7 +33,7 @@ take() {
 build() { cargo "$@" --no-run --color never 2>&1 | tee /dev/stderr; }
 
 cargo build $release
-build test $release --lib --test '*' | take "$out/tests"
+build test $release --tests | take "$out/tests"
 case $profile in
     release) build bench --bench main ;;
     dev) build test --bench main ;;
