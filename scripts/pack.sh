@@ -43,7 +43,7 @@ cp "$target/${profile/dev/debug}/secateur" "$out/bin/"
 if command -v strip >/dev/null; then strip "$out"/bin/* "$out"/tests/*; fi
 
 # What tests read, their goldens among it.
-cp -r Cargo.toml src tests shaders recipes "$out/project/"
+cp -r --parents Cargo.toml src tests shaders recipes fuzz/seeds "$out/project/"
 # The failing driver, which its tests would compile.
 cc -shared -fPIC -fvisibility=hidden -pthread tests/device_faults/vkfault.c \
     -o "$out/project/tests/device_faults/vkfault.so" 2>/dev/null ||
