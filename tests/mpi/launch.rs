@@ -51,19 +51,10 @@ pub fn mpirun(ranks: usize) -> Option<Job> {
 }
 
 impl Job {
-    /// Each rank is this test program again, with the ignored test `scenarios::NAME` alone.
+    /// Each rank is this test program again, as `scenarios` has it by `name`.
     pub fn scenario(mut self, name: &str) -> Self {
         self.command.arg(std::env::current_exe().expect("a test is a program"));
         dress(&mut self.command, name);
-        self
-    }
-
-    /// Each rank is this test program again, with `trainees::trainee` alone, as `name`.
-    #[cfg(target_os = "linux")]
-    pub fn trainee(mut self, name: &str) -> Self {
-        self.command.arg(std::env::current_exe().expect("a test is a program"));
-        self.command.args(["trainees::trainee", "--exact", "--ignored", "--nocapture"]);
-        self.command.env(SCENARIO, name);
         self
     }
 
@@ -142,7 +133,7 @@ impl Ended {
 
 /// Makes `command`, which ends with this test program, the scenario `name`.
 pub fn dress(command: &mut Command, name: &str) {
-    command.args([&format!("scenarios::{name}"), "--exact", "--ignored", "--nocapture"]);
+    command.args(["scenarios::a_process_without_mpirun_is_alone", "--exact", "--nocapture"]);
     command.env(SCENARIO, name);
 }
 

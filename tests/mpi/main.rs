@@ -84,17 +84,6 @@ fn a_rank_ends_the_job_with_its_code() {
     one_rank_ends_all("aborts", 71);
 }
 
-#[test]
-fn a_process_without_mpirun_is_alone() {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    dress(&mut command, "promises");
-    let output = command.output().unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success(), "{stdout}");
-    assert!(stderr.contains("mpirun has started ranks"), "{stdout}{stderr}");
-}
-
 /// A job of one rank, and one whose launcher is another library's.
 #[test]
 fn ranks_that_do_not_find_each_other_are_no_run() {

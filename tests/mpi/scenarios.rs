@@ -1,60 +1,84 @@
-//! What each rank does; the ignored tests here are run by `mpirun` (`launch::Job::scenario`).
+//! What each rank does: this program again, which `mpirun` starts (`launch::Job::scenario`).
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, thread};
 
 use secateur::comm::{Comm, EndsOnPanic, Lane, MpiComm, connect};
 
-use crate::launch::SCENARIO;
+use crate::launch::{SCENARIO, dress};
 use crate::ranks;
+#[cfg(target_os = "linux")]
+use crate::trainees;
 
-/// The ranks, where `mpirun` has started this process for the scenario `name`.
-fn ranks_of(name: &str) -> Option<Arc<dyn Comm>> {
-    let here = env::var(SCENARIO).is_ok_and(|scenario| scenario == name);
-    here.then(|| connect().unwrap().expect("mpirun has started ranks"))
+/// A rank does what its scenario says; by itself this test asks whether a process is alone.
+#[test]
+fn a_process_without_mpirun_is_alone() {
+    if let Ok(name) = env::var(SCENARIO) {
+        return scenario(&name);
+    }
+    let mut command = Command::new(env::current_exe().unwrap());
+    dress(&mut command, "promises");
+    let output = command.output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{stdout}");
+    assert!(stderr.contains("mpirun has started ranks"), "{stdout}{stderr}");
 }
 
-#[test]
-#[ignore = "runs under mpirun"]
+fn scenario(name: &str) {
+    match name {
+        "promises" => promises(),
+        "pieces" => pieces(),
+        "panics" => panics(),
+        "panics_in_a_thread" => panics_in_a_thread(),
+        "aborts" => aborts(),
+        "connects_twice" => connects_twice(),
+        "waits" => waits(),
+        "sums" => sums(),
+        #[cfg(target_os = "linux")]
+        other => trainees::trains(other),
+        #[cfg(not(target_os = "linux"))]
+        other => panic!("no scenario {other}"),
+    }
+}
+
+/// The ranks that `mpirun` has started this process among.
+pub fn connected() -> Arc<dyn Comm> {
+    connect().unwrap().expect("mpirun has started ranks")
+}
+
 fn promises() {
-    let Some(comm) = ranks_of("promises") else { return };
+    let comm = connected();
     ranks::all(&*comm);
     println!("rank {} of {} kept them, {}", comm.rank(), comm.size(), comm.engine());
 }
 
 /// The same in transfers of 1,000 bytes, so that all but the shortest goes in pieces.
-#[test]
-#[ignore = "runs under mpirun"]
 fn pieces() {
-    if env::var(SCENARIO).is_ok_and(|scenario| scenario == "pieces") {
-        let comm = MpiComm::init().unwrap().transfer_bytes(1000);
-        ranks::all(&comm);
-        // A message of just one full piece, and of two.
-        for length in [999, 1000, 2000] {
-            // A rank that sends to itself may wait until it receives.
-            let got = thread::scope(|scope| {
-                scope.spawn(|| comm.send(comm.rank(), Lane::Worker, &vec![7; length]).unwrap());
-                comm.receive(Lane::Worker, Duration::MAX).unwrap()
-            });
-            assert_eq!(got, Some((comm.rank(), vec![7; length])));
-        }
-        println!("rank {} kept them", comm.rank());
+    let comm = MpiComm::init().unwrap().transfer_bytes(1000);
+    ranks::all(&comm);
+    // A message of just one full piece, and of two.
+    for length in [999, 1000, 2000] {
+        // A rank that sends to itself may wait until it receives.
+        let got = thread::scope(|scope| {
+            scope.spawn(|| comm.send(comm.rank(), Lane::Worker, &vec![7; length]).unwrap());
+            comm.receive(Lane::Worker, Duration::MAX).unwrap()
+        });
+        assert_eq!(got, Some((comm.rank(), vec![7; length])));
     }
+    println!("rank {} kept them", comm.rank());
 }
 
-#[test]
-#[ignore = "runs under mpirun"]
 fn panics() {
-    let Some(comm) = ranks_of("panics") else { return };
+    let comm = connected();
     wait_unless(comm, 1, || panic!("planted"));
 }
 
 /// A panic in a thread that does not hold the last handle.
-#[test]
-#[ignore = "runs under mpirun"]
 fn panics_in_a_thread() {
-    let Some(comm) = ranks_of("panics_in_a_thread") else { return };
+    let comm = connected();
     let theirs = Arc::clone(&comm);
     wait_unless(comm, 1, move || {
         let thread = thread::spawn(move || {
@@ -65,10 +89,8 @@ fn panics_in_a_thread() {
     });
 }
 
-#[test]
-#[ignore = "runs under mpirun"]
 fn aborts() {
-    let Some(comm) = ranks_of("aborts") else { return };
+    let comm = connected();
     let theirs = Arc::clone(&comm);
     wait_unless(comm, 0, move || theirs.abort(71, "planted"));
 }
@@ -83,20 +105,16 @@ fn wait_unless(comm: Arc<dyn Comm>, rank: usize, it: impl FnOnce()) {
     println!("rank {} goes on", comm.rank());
 }
 
-#[test]
-#[ignore = "runs under mpirun"]
 fn connects_twice() {
-    let Some(comm) = ranks_of("connects_twice") else { return };
+    let comm = connected();
     let error = connect().unwrap_err().to_string();
     assert!(error.contains("connected already"), "{error}");
     println!("rank {} heard of it", comm.rank());
 }
 
 /// How much of the processor waiting takes: rank 0 lets the others wait.
-#[test]
-#[ignore = "runs under mpirun"]
 fn waits() {
-    let Some(comm) = ranks_of("waits") else { return };
+    let comm = connected();
     let nap = Duration::from_secs(1);
     let before = processor_time();
     if comm.rank() == 0 {
@@ -121,10 +139,8 @@ fn processor_time() -> Duration {
 }
 
 /// Prints one line for each distinct result of a hundred sums of the same terms.
-#[test]
-#[ignore = "runs under mpirun"]
 fn sums() {
-    let Some(comm) = ranks_of("sums") else { return };
+    let comm = connected();
     let length = 100_000;
     let serial = ranks::serial_sum(comm.size(), length, 0);
     let mut seen = Vec::new();

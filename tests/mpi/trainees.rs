@@ -1,25 +1,22 @@
-//! What each rank does that trains through the library; `launch::Job::trainee` runs it.
-use std::env;
+//! What each rank does that trains through the library.
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use secateur::comm::{Comm, connect};
+use secateur::comm::Comm;
 use secateur::data::{Batch, BatchSource, Batches, Cursor, Task, digits};
 use secateur::train::replicas::SyncReplicas;
 use secateur::train::{TrainOptions, TrainOutcome, train};
 use secateur::{Gpu, GpuOptions, Model, Optimizer, Pruning, Result, TrainOp};
 
-use crate::launch::SCENARIO;
 use crate::paths;
+use crate::scenarios::connected;
 
-#[test]
-#[ignore = "runs under mpirun"]
-fn trainee() {
-    let Ok(name) = env::var(SCENARIO) else { return };
-    let comm = connect().unwrap().expect("mpirun has started ranks");
+/// As the scenario `name` says.
+pub fn trains(name: &str) {
+    let comm = connected();
     let sync = |gradients| Some(SyncReplicas::default().replicas_to_aggregate(gradients));
-    let (sync, calls) = match name.as_str() {
+    let (sync, calls) = match name {
         "trains_and_panics_in_step" => (sync(None), 40),
         "trains_and_panics_async" => (None, 10),
         "masks_in_step" => (sync(None), u64::MAX),

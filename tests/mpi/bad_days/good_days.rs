@@ -18,7 +18,7 @@ fn masks_are_the_same_on_all_ranks() {
     for scenario in ["masks_in_step", "masks_with_backup", "masks_async"] {
         let Some(training) = Training::new(Way::InStep) else { return };
         let Some(job) = mpirun(3) else { return };
-        let over = training.launch(job.trainee(scenario)).end().expect(0);
+        let over = training.launch(job.scenario(scenario)).end().expect(0);
         let masks: Vec<&String> = over.said.iter().filter(|l| l.contains("masks ")).collect();
         let sum = |line: &String| line.split("masks ").nth(1).map(str::to_owned);
         assert_eq!(masks.len(), 3, "{over:?}");

@@ -12,39 +12,27 @@ use crate::needs::say;
 const SOON: Duration = Duration::from_secs(20);
 const ALL: [Who; 3] = [Who::Rank(1), Who::Rank(0), Who::Mpirun];
 
+/// How many jobs of each process are killed; 1 without this.
+const KILLS: &str = "SECATEUR_KILLS";
+
 #[test]
 fn a_killed_job_in_step_ends_as_one_that_was_not() {
-    ALL.into_iter().for_each(|who| kills(Way::InStep, who, 1));
+    each(Way::InStep);
 }
 
 #[test]
 fn a_killed_job_with_backup_workers_is_taken_up() {
-    kills(Way::Backup, Who::Rank(1), 1);
-    kills(Way::Backup, Who::Rank(0), 1);
+    each(Way::Backup);
 }
 
 #[test]
 fn a_killed_asynchronous_job_is_taken_up() {
-    kills(Way::Async, Who::Rank(1), 1);
-    kills(Way::Async, Who::Mpirun, 1);
+    each(Way::Async);
 }
 
-#[test]
-#[ignore = "slow: 60 jobs, and each again"]
-fn twenty_kills_of_each_process_in_step() {
-    ALL.into_iter().for_each(|who| kills(Way::InStep, who, 20));
-}
-
-#[test]
-#[ignore = "slow: 60 jobs, and each again"]
-fn twenty_kills_of_each_process_with_backup_workers() {
-    ALL.into_iter().for_each(|who| kills(Way::Backup, who, 20));
-}
-
-#[test]
-#[ignore = "slow: 60 jobs, and each again"]
-fn twenty_kills_of_each_process_of_asynchronous_jobs() {
-    ALL.into_iter().for_each(|who| kills(Way::Async, who, 20));
+fn each(way: Way) {
+    let jobs = std::env::var(KILLS).map_or(1, |n| n.parse().expect("SECATEUR_KILLS is a number"));
+    ALL.into_iter().for_each(|who| kills(way, who, jobs));
 }
 
 /// Seconds to the job's end, and to the first save of the next one, 5 steps on at most.
