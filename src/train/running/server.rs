@@ -13,7 +13,7 @@ use crate::train::guard::guarded;
 use crate::train::record::stats::RankStats;
 use crate::train::replicas::aggregate::{Aggregate, Gradient, Offer, Update};
 use crate::train::replicas::token::{Report, ToServer, ToWorker, Token, Values};
-use crate::train::replicas::{BUCKET, CHIEF, Group, fold};
+use crate::train::replicas::{BUCKET, CHIEF, Group, WATCHDOG_CODE, fold};
 use crate::{Error, Result};
 
 /// How long it waits for a message before it looks at what else there is.
@@ -30,6 +30,10 @@ struct Rank {
     state: State,
     /// Version of the masks that it has.
     masks: u64,
+    /// When it was given its work.
+    since: Option<Instant>,
+    /// It has answered before, so its pipelines are there.
+    warm: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,6 +83,8 @@ pub(super) struct Server {
     version: u64,
     /// Ranks besides the chief begin at this step.
     delay: u64,
+    /// How long a rank may have its work.
+    limit: Option<Duration>,
     pub(super) stats: RankStats,
     beat: Instant,
 }
@@ -90,6 +96,7 @@ pub(super) struct Serving {
     pub(super) wanted: Option<usize>,
     pub(super) max_staleness: Option<u64>,
     pub(super) delay: u64,
+    pub(super) limit: Option<Duration>,
     pub(super) own: (Sender<Own>, JoinHandle<()>),
 }
 
@@ -106,7 +113,8 @@ impl Server {
         cursor: Cursor,
         returned: Vec<Cursor>,
     ) -> Result<Self> {
-        let Serving { group, wanted, max_staleness, delay, own: (own, thread) } = serving;
+        let Serving { group, wanted, max_staleness, delay, limit, own } = serving;
+        let (own, thread) = own;
         let gradients = Gradients::new(session, 0, BUCKET)?;
         let issue = Issue::new(cursor, returned);
         let aggregate = match wanted {
@@ -125,6 +133,7 @@ impl Server {
             masks: session.masks()?,
             version: 1,
             delay,
+            limit,
             stats: RankStats::new(group.size()),
             beat: Instant::now(),
             group,
@@ -162,6 +171,7 @@ impl Server {
                 return Ok(Served::Stopped);
             }
             self.give_out(session, source)?;
+            self.end_if_hung()?;
             let update = match self.next_message()? {
                 Some(update) => Some(update),
                 None => self.aggregate.rest()?,
@@ -174,6 +184,33 @@ impl Server {
                 return Ok(Served::NoData);
             }
         }
+    }
+
+    /// Ends the job where a rank does not answer: the others go on without it, and would wait for it
+    /// at the end. As a watchdog, by the limit or 20 times what it took before, and ten times the
+    /// limit for its first batch.
+    fn end_if_hung(&self) -> Result<()> {
+        let Some(limit) = self.limit else { return Ok(()) };
+        for (number, rank) in self.ranks.iter().enumerate() {
+            let (State::Busy, Some(since)) = (rank.state, rank.since) else { continue };
+            let usual = Duration::try_from_secs_f64(20.0 * self.stats.seconds[number][0]);
+            let allowed = match rank.warm {
+                true => limit.max(usual.unwrap_or_default()),
+                false => limit.saturating_mul(10),
+            };
+            let (waited, step) = (since.elapsed(), self.aggregate.step());
+            if waited > allowed {
+                let (seconds, most) = (waited.as_secs_f64(), allowed.as_secs_f64());
+                let message = format!(
+                    "no step for {seconds:.1} s of rank {number}, at global step {step}, \
+                     {most:.1} s are allowed; waits for its gradient"
+                );
+                log::error!("rank {}: {message}", self.group.rank());
+                self.group.comm().abort(WATCHDOG_CODE, &message);
+                return Err(Error::Peer { rank: number, message });
+            }
+        }
+        Ok(())
     }
 
     fn is_busy(&self) -> bool {
@@ -198,6 +235,7 @@ impl Server {
             ToServer::Gradient(report, values) => (report, values),
         };
         self.ranks[from].state = State::Idle;
+        self.ranks[from].warm = true;
         self.stats.seconds[from] = [report.seconds, report.waited];
         let (floats, total) = (values.floats().len(), self.lengths.iter().sum::<usize>());
         if floats != total {
@@ -236,6 +274,7 @@ impl Server {
                 self.group.comm().send(rank, Lane::Worker, &message)?;
             }
             self.ranks[rank].state = State::Busy;
+            self.ranks[rank].since = Some(Instant::now());
         }
         Ok(())
     }

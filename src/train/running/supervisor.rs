@@ -150,6 +150,7 @@ impl<'a> Supervisor<'a> {
             wanted,
             max_staleness: self.options.max_staleness,
             delay: self.options.startup_delay_steps.min(limit),
+            limit: self.options.watchdog,
             own: OwnWorker::new(&self.train_op, &self.mask_update_op, group).start()?,
         };
         Server::new(serving, session, step, cursor, returned.to_vec()).map(Some)
