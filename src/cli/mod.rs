@@ -29,6 +29,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use secateur::Error;
+use secateur::comm::EXIT_PANIC;
 
 use args::{Args, Command};
 use ranks::Ranks;
@@ -38,7 +39,7 @@ const MISSED: u8 = 1;
 /// Wrong usage, or an error.
 const FAILED: u8 = 2;
 /// A defect: the program panicked.
-const PANICKED: u8 = 70;
+const PANICKED: u8 = EXIT_PANIC as u8;
 /// The device was lost, and again when it was opened afresh.
 const DEVICE_LOST: u8 = 72;
 /// Checkpoints are there, but none is valid.
