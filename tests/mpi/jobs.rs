@@ -211,8 +211,10 @@ impl Running {
     /// # Panics
     /// Where none comes.
     pub fn says(&mut self, text: &str) -> String {
+        let begun = Instant::now();
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            // Other lines are no sign of this one.
+            match self.lines.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())) {
                 Ok(line) => self.said.push(line),
                 Err(e) => panic!("it never said `{text}` ({e}): {:#?}", self.said),
             }

@@ -9,8 +9,8 @@ use crate::jobs::{Training, Way, Who};
 fn the_launcher_passes_signals_on() {
     for way in Way::ALL {
         let Some(mut training) = Training::new(way) else { return };
-        // One save at the start, and then none by itself.
-        training.more = "--steps 100000 --save-steps 1000000".to_owned();
+        // None is saved by itself.
+        training.more = "--steps 100000 --save-steps 1000000 --save-secs 0".to_owned();
         let Some(mut job) = training.start(way.ranks()) else { return };
         job.says("from step");
         sleep(Duration::from_millis(500));
@@ -24,7 +24,7 @@ fn the_launcher_passes_signals_on() {
         assert!(stopped > 0 && stopped >= over.acknowledged(), "{over:?}");
         if way == Way::InStep {
             let steps = stopped + 7;
-            training.more = format!("--steps {steps} --save-steps 1000000");
+            training.more = format!("--steps {steps} --save-steps 1000000 --save-secs 0");
             let Some(other) = Training::new(way) else { return };
             let other = other.with(&training.more);
             other.complete(1);
