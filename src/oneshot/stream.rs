@@ -6,7 +6,7 @@ use super::files::Files;
 use super::ranker::{Masked, Ranker};
 use super::units::{Cut, Units};
 use crate::kernels::bit;
-use crate::storage::Dtype;
+use crate::storage::widen;
 use crate::{Error, Result};
 
 /// Elements that are held at once, but for a row of blocks of more.
@@ -147,23 +147,4 @@ pub(super) fn is_mask(files: &mut Files, at: Place) -> Result<bool> {
         (from, piece) = (end, PIECE);
     }
     Ok(ones > 0)
-}
-
-/// Little-endian floats as f32, exactly.
-fn widen(dtype: &Dtype, bytes: &[u8], values: &mut [f32]) {
-    let two = |b: &[u8]| [b[0], b[1]];
-    match dtype {
-        Dtype::F16 => {
-            let pairs = bytes.chunks_exact(2).map(two);
-            pairs.zip(values).for_each(|(b, v)| *v = half::f16::from_le_bytes(b).to_f32());
-        }
-        Dtype::BF16 => {
-            let pairs = bytes.chunks_exact(2).map(two);
-            pairs.zip(values).for_each(|(b, v)| *v = half::bf16::from_le_bytes(b).to_f32());
-        }
-        _ => {
-            let fours = bytes.chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);
-            fours.zip(values).for_each(|(b, v)| *v = f32::from_le_bytes(b));
-        }
-    }
 }

@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use super::Dtype;
 use super::foreign::{FIRST, looks_like};
 use super::input::open_plain;
+use super::positioned::read_at;
 use crate::{Error, Result};
 
 /// Largest header that readers of the format take, in bytes.
@@ -135,10 +136,16 @@ impl Header {
     ///
     /// # Errors
     /// [`Error::Io`]
-    pub fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        let Self { source, path, .. } = self;
-        source.seek(SeekFrom::Start(offset)).map_err(Error::io("read", &*path))?;
-        source.read_exact(buffer).map_err(Error::io("read", &*path))
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        let read = match &self.source {
+            Source::File(file) => read_at(file, buffer, offset),
+            Source::Bytes(bytes) => {
+                let mut bytes = Cursor::new(bytes.get_ref());
+                bytes.set_position(offset);
+                bytes.read_exact(buffer)
+            }
+        };
+        read.map_err(Error::io("read", &self.path))
     }
 }
 

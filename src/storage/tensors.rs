@@ -3,10 +3,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
-use half::{bf16, f16};
 use safetensors::Dtype as Written;
 use safetensors::tensor::{Metadata, TensorInfo as Entry};
 
+use super::floats::{is_float, widen};
 use super::header::RESERVED;
 use super::{Dtype, Header, MAX_HEADER, PREFIX, TensorInfo};
 use crate::{Error, Result};
@@ -157,32 +157,18 @@ pub struct Floats {
 pub fn read_floats(path: &Path) -> Result<Floats> {
     let mut header = Header::open(path)?;
     let metadata = std::mem::take(&mut header.metadata);
-    let is_float =
-        |dtype: &Dtype| matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64);
     let (tensors, others): (Vec<_>, Vec<_>) =
         header.tensors.clone().into_iter().partition(|t| is_float(&t.dtype));
     let mut floats = Vec::with_capacity(tensors.len());
     for TensorInfo { name, dtype, shape, offset, bytes } in tensors {
         let mut raw = vec![0; bytes as usize];
         header.read(offset, &mut raw)?;
-        let data = TensorData::F32(floats_of(&dtype, &raw));
-        floats.push(Tensor { name, shape, data });
+        let mut values = vec![0.0; shape.iter().product()];
+        widen(&dtype, &raw, &mut values);
+        floats.push(Tensor { name, shape, data: TensorData::F32(values) });
     }
     let others = others.into_iter().map(|t| t.name).collect();
     Ok(Floats { tensors: floats, metadata, others })
-}
-
-/// The values of one of the four dtypes of [`read_floats`].
-fn floats_of(dtype: &Dtype, bytes: &[u8]) -> Vec<f32> {
-    fn all<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-        bytes.as_chunks::<N>().0.iter().map(|&b| value(b)).collect()
-    }
-    match dtype {
-        Dtype::F16 => all(bytes, |b| f16::from_le_bytes(b).to_f32()),
-        Dtype::BF16 => all(bytes, |b| bf16::from_le_bytes(b).to_f32()),
-        Dtype::F64 => all(bytes, |b| f64::from_le_bytes(b) as f32),
-        _ => all(bytes, f32::from_le_bytes),
-    }
 }
 
 /// The JSON header, padded so that the data starts at a multiple of 8 bytes.

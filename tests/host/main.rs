@@ -24,6 +24,7 @@ mod server;
 mod settings;
 mod shaders;
 mod shrink;
+mod storage;
 mod stored;
 mod summary;
 mod timeline;

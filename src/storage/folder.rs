@@ -1,0 +1,176 @@
+//! Tensors by their names, wherever among a model's files they lie.
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::floats::{is_float, widen};
+use super::{Header, Index, TensorInfo, Weights};
+use crate::{Error, Result};
+
+/// Most bytes that are read at once.
+const PIECE: usize = 1 << 20;
+
+/// A model's weights by name. Values are read where they lie: nothing is held but the headers.
+#[derive(Debug)]
+pub struct Folder {
+    index: Option<Index>,
+    files: Vec<Header>,
+    /// File, and tensor in it.
+    places: HashMap<String, (usize, usize)>,
+}
+
+impl Folder {
+    /// Opens what [`Weights::open`] does: a folder, an index, or a safetensors file.
+    ///
+    /// # Errors
+    /// Those of [`Weights::open`], which names shards and tensors that are missing or there twice.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::of(Weights::open(path)?)
+    }
+
+    /// The tensors of these `weights`.
+    ///
+    /// # Errors
+    /// [`Error::File`] names a tensor that is in two files.
+    pub fn of(weights: Weights) -> Result<Self> {
+        let Weights { index, files } = weights;
+        let mut places: HashMap<String, (usize, usize)> = HashMap::new();
+        for (file, header) in files.iter().enumerate() {
+            for (i, tensor) in header.tensors.iter().enumerate() {
+                if let Some((other, _)) = places.insert(tensor.name.clone(), (file, i)) {
+                    let (name, other) = (&tensor.name, files[other].path.display());
+                    let message = format!("{name} is also in {other}; leave it in one of them");
+                    return Err(Error::file(&header.path, message));
+                }
+            }
+        }
+        Ok(Self { index, files, places })
+    }
+
+    /// The folder that the files lie in, and with them the model's configuration.
+    pub fn path(&self) -> PathBuf {
+        let beside = self.index.as_ref().map(|index| &index.path);
+        let file = beside.or_else(|| self.files.first().map(|file| &file.path));
+        let folder = file.and_then(|file| file.parent()).unwrap_or(Path::new(""));
+        if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() }
+    }
+
+    /// What says which tensor is in which file, where there are several.
+    pub fn index(&self) -> Option<&Index> {
+        self.index.as_ref()
+    }
+
+    /// The files, in the order of their names.
+    pub fn files(&self) -> &[Header] {
+        &self.files
+    }
+
+    /// All tensors, in the order of files and bytes.
+    pub fn tensors(&self) -> impl Iterator<Item = &TensorInfo> {
+        self.files.iter().flat_map(|file| &file.tensors)
+    }
+
+    /// The tensor `name`, where it is there.
+    pub fn get(&self, name: &str) -> Option<&TensorInfo> {
+        self.places.get(name).map(|&(file, i)| &self.files[file].tensors[i])
+    }
+
+    /// The tensor `name`.
+    ///
+    /// # Errors
+    /// [`Error::File`] where there is none: the nearest name is named.
+    pub fn info(&self, name: &str) -> Result<&TensorInfo> {
+        self.place(name).map(|(file, i)| &self.files[file].tensors[i])
+    }
+
+    /// All values of a tensor of f32, f16, bf16 or f64, in row-major order.
+    ///
+    /// # Errors
+    /// Of [`info`](Self::info); [`Error::File`] for another dtype, [`Error::Io`] where the file
+    /// cannot be read.
+    pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
+        let len = self.info(name)?.len();
+        self.read_range(name, 0..len)
+    }
+
+    /// The elements `range` of a tensor.
+    ///
+    /// # Errors
+    /// As [`read_f32`](Self::read_f32); [`Error::Shape`] for a range that leaves the tensor.
+    pub fn read_range(&self, name: &str, range: Range<u64>) -> Result<Vec<f32>> {
+        let (header, info) = self.floats(name)?;
+        if range.start > range.end || range.end > info.len() {
+            let message = format!("elements {range:?} of a tensor that has {}", info.len());
+            return Err(Error::shape(name, message));
+        }
+        let mut values = vec![0.0; (range.end - range.start) as usize];
+        fill(header, info, range.start, &mut values)?;
+        Ok(values)
+    }
+
+    /// Rows of a matrix `[rows, width]` one after the other, as for the tokens of a text: the rest
+    /// of the table is not read.
+    ///
+    /// # Errors
+    /// As [`read_f32`](Self::read_f32); [`Error::Shape`] for a tensor that is no matrix, and for a
+    /// row that it does not have.
+    pub fn read_rows(&self, name: &str, rows: impl IntoIterator<Item = u32>) -> Result<Vec<f32>> {
+        let (header, info) = self.floats(name)?;
+        let &[count, width] = &info.shape[..] else {
+            let message = format!("{:?} has no rows; a table is [rows, width]", info.shape);
+            return Err(Error::shape(name, message));
+        };
+        let mut values = Vec::new();
+        for row in rows {
+            if row as usize >= count {
+                let message =
+                    format!("row {row} of a table of {count}; take ids of its vocabulary");
+                return Err(Error::shape(name, message));
+            }
+            let from = values.len();
+            values.resize(from + width, 0.0);
+            fill(header, info, u64::from(row) * width as u64, &mut values[from..])?;
+        }
+        Ok(values)
+    }
+
+    fn place(&self, name: &str) -> Result<(usize, usize)> {
+        self.places.get(name).copied().ok_or_else(|| {
+            let of = |other: &&String| (strsim::levenshtein(name, other), (*other).clone());
+            let nearest = self.places.keys().min_by_key(of);
+            let message = match nearest {
+                Some(nearest) => format!("holds no tensor {name}; the nearest is {nearest}"),
+                None => format!("holds no tensor {name}, nor any other"),
+            };
+            Error::file(self.path(), message)
+        })
+    }
+
+    /// A tensor that has values for [`widen`].
+    fn floats(&self, name: &str) -> Result<(&Header, &TensorInfo)> {
+        let (file, i) = self.place(name)?;
+        let header = &self.files[file];
+        let info = &header.tensors[i];
+        if !is_float(&info.dtype) {
+            let message = format!("{name} is {}, no F32, F16, BF16 or F64", info.dtype);
+            let way = "take the model as it was before it was quantised";
+            return Err(Error::file(&header.path, format!("{message}; {way}")));
+        }
+        Ok((header, info))
+    }
+}
+
+/// Reads elements from `first` on.
+fn fill(header: &Header, info: &TensorInfo, first: u64, values: &mut [f32]) -> Result<()> {
+    // No element has more than 8 bytes; a tensor without any has no place to read.
+    let size = info.element_bytes().max(1);
+    let mut bytes = vec![0; (values.len() * size).min(PIECE)];
+    let mut offset = info.offset + first * size as u64;
+    for piece in values.chunks_mut(PIECE / size) {
+        let bytes = &mut bytes[..piece.len() * size];
+        header.read(offset, bytes)?;
+        widen(&info.dtype, bytes, piece);
+        offset += bytes.len() as u64;
+    }
+    Ok(())
+}
