@@ -15,6 +15,7 @@ pub mod kernels;
 pub mod nn;
 pub mod oneshot;
 pub mod optim;
+pub mod pretrained;
 pub mod prune;
 pub mod raw;
 pub mod session;

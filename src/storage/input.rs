@@ -10,7 +10,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::File`] says what else is there.
-pub(super) fn open_plain(path: &Path) -> Result<File> {
+pub(crate) fn open_plain(path: &Path) -> Result<File> {
     let found = fs::metadata(path).map_err(Error::io("open", path))?;
     if found.is_dir() {
         return Err(Error::file(path, "is a folder; name a safetensors file in it"));

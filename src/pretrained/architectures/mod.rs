@@ -1,0 +1,167 @@
+//! The architectures that are known: one file each, with its layers and the names of its tensors.
+mod llama;
+
+use std::fmt;
+
+use super::config::Config;
+use super::layers::Layers;
+use crate::graph::Tensor;
+use crate::{Error, Result};
+
+/// What the rows of an architecture are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Input {
+    /// Tokens of a text.
+    Tokens {
+        /// Tokens that there are: rows of the table.
+        vocabulary: u32,
+        /// Most positions of a row.
+        positions: u32,
+        /// Channels of a token in the table.
+        width: u32,
+        /// Whether a row also says which positions are padding, and the type of each token: its
+        /// features are then `[tokens | seen | types]`.
+        padded: bool,
+    },
+    /// Images `[side, side, channels]`.
+    Images {
+        /// Height and width.
+        side: u32,
+        /// Channels.
+        channels: u32,
+    },
+}
+
+impl Input {
+    /// As errors say it.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Tokens { padded: false, .. } => "windows of tokens".to_owned(),
+            Self::Tokens { padded: true, .. } => "tokens with padding and types".to_owned(),
+            Self::Images { side, channels } => {
+                format!("images of {side} x {side} pixels with {channels} channels")
+            }
+        }
+    }
+}
+
+/// What the last layer gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// Logits `[batch, length, vocabulary]` of the token that follows each position.
+    NextToken,
+    /// Logits `[batch, classes]`.
+    Class {
+        /// Number of classes.
+        classes: u32,
+    },
+    /// Hidden states `[batch, length, width]`: the network has no head.
+    Hidden,
+}
+
+/// A network of the field as its layers. Each function appends to a graph; the names that it asks
+/// [`Layers`] for are those of the file.
+///
+/// The network is cut where one tensor goes from layer to layer: what tokens or images become, its
+/// blocks, and the head. A block is cut once more into parts, each of which ends in a sum with what
+/// went into it.
+pub trait Architecture: fmt::Debug + Send + Sync {
+    /// What its rows are.
+    fn input(&self) -> Input;
+
+    /// What its head gives.
+    fn answer(&self) -> Answer;
+
+    /// The table that tokens are looked up in, where the rows are tokens.
+    fn table(&self) -> Option<String> {
+        None
+    }
+
+    /// Number of blocks.
+    fn blocks(&self) -> u32;
+
+    /// What the names of all tensors of a block begin with.
+    fn prefix(&self, block: u32) -> String;
+
+    /// Parts of a block.
+    fn parts(&self, block: u32) -> u32;
+
+    /// What goes into the first block: `x` are images, or tokens as the table has them `[batch,
+    /// length, width]`, and `types [batch, length]` of padded rows.
+    ///
+    /// # Errors
+    /// Of the graph.
+    fn embed(&self, layers: &mut Layers, x: Tensor, types: Option<Tensor>) -> Result<Tensor>;
+
+    /// The part `part` of a block.
+    ///
+    /// # Errors
+    /// Of the graph.
+    fn part(&self, layers: &mut Layers, block: u32, part: u32, x: Tensor) -> Result<Tensor>;
+
+    /// What the head makes of the last block's output.
+    ///
+    /// # Errors
+    /// Of the graph.
+    fn head(&self, layers: &mut Layers, x: Tensor) -> Result<Tensor>;
+
+    /// Whether a tensor that is left over in the file says nothing: buffers, and copies of others.
+    fn is_idle(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
+}
+
+/// Which tensors a file has.
+pub trait Names {
+    /// Whether `name` is one of them.
+    fn has(&self, name: &str) -> bool;
+}
+
+impl<F: Fn(&str) -> bool> Names for F {
+    fn has(&self, name: &str) -> bool {
+        self(name)
+    }
+}
+
+/// What reads the settings of an architecture.
+type Reader = fn(&Config, &dyn Names) -> Result<Box<dyn Architecture>>;
+
+/// Each `model_type`, and who reads its settings.
+const KNOWN: &[(&str, Reader)] = &[
+    ("llama", llama::read),
+    ("mistral", llama::read),
+    ("qwen2", llama::read),
+    ("qwen3", llama::read),
+];
+
+/// The architecture that `config` names, for a file with such names.
+///
+/// # Errors
+/// [`Error::File`] names an architecture or a setting that is not known.
+pub fn read(config: &Config, names: &dyn Names) -> Result<Box<dyn Architecture>> {
+    let kind = config.text("model_type")?.ok_or_else(|| {
+        let message = "it says which architecture the model is of";
+        config.wrong("model_type", message)
+    })?;
+    let Some((_, reader)) = KNOWN.iter().find(|(name, _)| *name == kind) else {
+        let known: Vec<&str> = KNOWN.iter().map(|&(name, _)| name).collect();
+        return Err(config.wrong("model_type", format_args!("known are {}", known.join(", "))));
+    };
+    let architecture = reader(config, names)?;
+    config.check_all_read()?;
+    Ok(architecture)
+}
+
+/// What all names of the file begin with: the first of `prefixes` with which `name` is there.
+fn prefix(config: &Config, names: &dyn Names, prefixes: &[&str], name: &str) -> Result<String> {
+    let found = prefixes.iter().find(|prefix| names.has(&format!("{prefix}{name}")));
+    found.map(|&prefix| prefix.to_owned()).ok_or_else(|| {
+        let tried: Vec<String> = prefixes.iter().map(|p| format!("{p}{name}")).collect();
+        let message =
+            format!("a model of this config has {}, the file has not", tried.join(" or "));
+        Error::file(config.path(), message)
+    })
+}

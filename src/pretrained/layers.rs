@@ -1,0 +1,241 @@
+//! Layers of a pretrained network: nodes of a graph, and the tensors of the file behind them.
+use std::collections::HashMap;
+
+use crate::graph::{Conv2dOptions, Graph, Shape, Tensor};
+use crate::kernels::Activation;
+use crate::{Error, Result};
+
+/// How a parameter of the graph lies in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arranged {
+    /// The same elements in the same order; extents of 1 may be more or fewer.
+    Same,
+    /// A kernel `[outputs, inputs, height, width]`, which the graph has as `[height, width, inputs,
+    /// outputs]`.
+    Kernel,
+    /// Running means, and variances behind them: two tensors of the file, `[channels]` each.
+    Moments,
+}
+
+/// A parameter and where its values come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// Its name in the graph: that of the file without what [`Layers`] has in front.
+    pub name: String,
+    /// The tensors of the file, by name without the same, with their extents.
+    pub tensors: Vec<(String, Vec<usize>)>,
+    /// How they become the parameter.
+    pub arranged: Arranged,
+}
+
+/// A graph that is made layer by layer from the tensors of a file.
+#[derive(Debug, Default)]
+pub struct Layers {
+    /// The graph so far.
+    pub graph: Graph,
+    /// Of each parameter of the graph where it comes from.
+    pub sources: Vec<Source>,
+    /// What is 0 where a position of a row is padding `[batch, length]`, where rows have any.
+    pub seen: Option<Tensor>,
+    /// Taken off the names of tensors: what is the same in all names of a block.
+    prefix: String,
+    /// Whether products inside of blocks may be pruned.
+    masks: bool,
+    declared: HashMap<String, Tensor>,
+}
+
+impl Layers {
+    /// An empty graph, whose parameters are named as in the file but for `prefix`.
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), ..Self::default() }
+    }
+
+    /// From here on weights of products can be pruned, or not.
+    pub fn can_prune(&mut self, masks: bool) {
+        self.masks = masks;
+    }
+
+    fn source(
+        &mut self,
+        name: &str,
+        tensors: Vec<(String, Vec<usize>)>,
+        arranged: Arranged,
+    ) -> String {
+        let strip = |name: &str| name.strip_prefix(&self.prefix).unwrap_or(name).to_owned();
+        let tensors = tensors.into_iter().map(|(name, shape)| (strip(&name), shape)).collect();
+        let name = strip(name);
+        self.sources.push(Source { name: name.clone(), tensors, arranged });
+        name
+    }
+
+    /// The tensor `name` of the file as a parameter of `shape`; `file` are the file's extents, of
+    /// as many elements.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the same name has had another shape.
+    pub fn parameter_as(
+        &mut self,
+        name: &str,
+        shape: impl Into<Shape>,
+        file: &[u32],
+    ) -> Result<Tensor> {
+        let shape = shape.into();
+        if let Some(&known) = self.declared.get(name) {
+            if *self.graph.shape(known) != shape {
+                let message = format!("it is {} and {shape}", self.graph.shape(known));
+                return Err(Error::shape(name, message));
+            }
+            return Ok(known);
+        }
+        let extents = file.iter().map(|&d| d as usize).collect();
+        let local = self.source(name, vec![(name.to_owned(), extents)], Arranged::Same);
+        let tensor = self.graph.parameter(local, shape)?;
+        self.declared.insert(name.to_owned(), tensor);
+        Ok(tensor)
+    }
+
+    /// The tensor `name` of the file, of `shape`, as a parameter.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the same name has had another shape.
+    pub fn parameter(&mut self, name: &str, shape: &[u32]) -> Result<Tensor> {
+        self.parameter_as(name, Shape::new(shape.to_vec()), shape)
+    }
+
+    /// Columns of `x`.
+    pub fn width(&self, x: Tensor) -> u32 {
+        self.graph.shape(x).dims().last().copied().unwrap_or(1)
+    }
+
+    /// `activation(x weight^T + bias)` by `name.weight [outputs, inputs]` and, where `bias`,
+    /// `name.bias [outputs]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an `x` without axes.
+    pub fn linear(
+        &mut self,
+        x: Tensor,
+        name: &str,
+        outputs: u32,
+        bias: bool,
+        activation: Activation,
+    ) -> Result<Tensor> {
+        let weight = self.parameter(&format!("{name}.weight"), &[outputs, self.width(x)])?;
+        self.graph.outputs_first(weight)?;
+        self.product(x, weight, name, outputs, bias, activation)
+    }
+
+    /// The same by a weight `[inputs, outputs]`, as GPT-2 has them.
+    ///
+    /// # Errors
+    /// As [`linear`](Self::linear).
+    pub fn conv1d(
+        &mut self,
+        x: Tensor,
+        name: &str,
+        outputs: u32,
+        activation: Activation,
+    ) -> Result<Tensor> {
+        let weight = self.parameter(&format!("{name}.weight"), &[self.width(x), outputs])?;
+        self.product(x, weight, name, outputs, true, activation)
+    }
+
+    fn product(
+        &mut self,
+        x: Tensor,
+        weight: Tensor,
+        name: &str,
+        outputs: u32,
+        bias: bool,
+        activation: Activation,
+    ) -> Result<Tensor> {
+        if self.masks {
+            self.graph.apply_mask(weight)?;
+        }
+        let bias = match bias {
+            true => Some(self.parameter(&format!("{name}.bias"), &[outputs])?),
+            false => None,
+        };
+        self.graph.linear(x, weight, bias, activation)
+    }
+
+    /// The logits of `x` by the rows of `table [classes, columns]`, a table of tokens or a head.
+    ///
+    /// # Errors
+    /// As [`linear`](Self::linear).
+    pub fn logits(&mut self, x: Tensor, table: &str, classes: u32) -> Result<Tensor> {
+        let table = self.parameter(table, &[classes, self.width(x)])?;
+        self.graph.outputs_first(table)?;
+        self.graph.linear(x, table, None, Activation::Identity)
+    }
+
+    /// RMS norm of the last axis with the scale `name.weight`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an epsilon that is not above 0.
+    pub fn rms_norm(&mut self, x: Tensor, name: &str, epsilon: f64) -> Result<Tensor> {
+        let x = self.graph.normalise(x, epsilon as f32, false)?;
+        let scale = self.parameter(&format!("{name}.weight"), &[self.width(x)])?;
+        self.graph.mul(x, scale)
+    }
+
+    /// Layer norm of the last axis with the scale `name.weight` and the shift `name.bias`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an epsilon that is not above 0.
+    pub fn layer_norm(&mut self, x: Tensor, name: &str, epsilon: f64) -> Result<Tensor> {
+        let width = self.width(x);
+        let x = self.graph.normalise(x, epsilon as f32, true)?;
+        let scale = self.parameter(&format!("{name}.weight"), &[width])?;
+        let x = self.graph.mul(x, scale)?;
+        let shift = self.parameter(&format!("{name}.bias"), &[width])?;
+        self.graph.add(x, shift)
+    }
+
+    /// Convolution of `x [batch, height, width, channels]` by `name.weight`, in the file `[outputs,
+    /// channels, rows, columns]`, and where `bias` `name.bias [outputs]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when they do not fit.
+    pub fn convolution(
+        &mut self,
+        x: Tensor,
+        name: &str,
+        [outputs, rows, columns]: [u32; 3],
+        bias: bool,
+        options: Conv2dOptions,
+    ) -> Result<Tensor> {
+        let inputs = self.width(x) / options.groups.max(1);
+        let full = format!("{name}.weight");
+        let file = [outputs, inputs, rows, columns].map(|d| d as usize).to_vec();
+        let local = self.source(&full, vec![(full.clone(), file)], Arranged::Kernel);
+        let weight = self.graph.parameter(local, [rows, columns, inputs, outputs])?;
+        if self.masks {
+            self.graph.apply_mask(weight)?;
+        }
+        let bias = match bias {
+            true => Some(self.parameter(&format!("{name}.bias"), &[outputs])?),
+            false => None,
+        };
+        self.graph.conv2d(x, weight, bias, Activation::Identity, options)
+    }
+
+    /// Batch norm by the running statistics `name.running_mean` and `name.running_var`, with
+    /// `name.weight` and `name.bias`. In training the batch's own statistics count, and the running
+    /// ones move by a tenth.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an epsilon that is not above 0.
+    pub fn batch_norm(&mut self, x: Tensor, name: &str, epsilon: f64) -> Result<Tensor> {
+        let channels = self.width(x);
+        let moment = |part: &str| (format!("{name}.running_{part}"), vec![channels as usize]);
+        let tensors = vec![moment("mean"), moment("var")];
+        let local = self.source(&format!("{name}.running"), tensors, Arranged::Moments);
+        let running = self.graph.statistic(local, [2, channels], crate::graph::Init::Moments)?;
+        let x = self.graph.batch_normalise(x, running, epsilon as f32, 0.9)?;
+        let scale = self.parameter(&format!("{name}.weight"), &[channels])?;
+        let x = self.graph.mul(x, scale)?;
+        let shift = self.parameter(&format!("{name}.bias"), &[channels])?;
+        self.graph.add(x, shift)
+    }
+}

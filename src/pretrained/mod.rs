@@ -1,0 +1,28 @@
+//! Floor 9: networks that others have trained, as the field's folders have them: `config.json`,
+//! safetensors and a tokenizer become a network by its `model_type`, and a pruned one becomes such
+//! a folder again.
+//!
+//! A model is never on the device as a whole unless it is trained: what goes through it is taken
+//! block after block, and each block's weights are read from the file when their turn comes.
+pub mod architectures;
+mod config;
+mod cut;
+mod evaluate;
+mod head;
+mod layers;
+mod model;
+mod prune;
+mod rows;
+mod stage;
+mod stream;
+mod window;
+
+pub use architectures::{Answer, Architecture, Input};
+pub use config::Config;
+pub use cut::Cut;
+pub use evaluate::{Evaluated, Progress};
+pub use layers::{Arranged, Layers, Source};
+pub use model::Pretrained;
+pub use prune::{BlockReport, Method, PruneOptions, PruneReport, Sink, Told, WeightReport};
+pub use rows::Rows;
+pub use window::{PaddedText, Window};

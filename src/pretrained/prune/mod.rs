@@ -1,0 +1,184 @@
+//! Pruning of a pretrained model by its data: block after block, each calibrated on the outputs of
+//! the pruned blocks before it.
+mod block;
+mod options;
+mod report;
+
+pub use options::{Method, PruneOptions};
+pub use report::{BlockReport, PruneReport, WeightReport};
+
+use std::time::Instant;
+
+use self::block::{Block, BlockPlan, Statistics};
+use super::cut::Cut;
+use super::model::{Pretrained, Read};
+use super::rows::Rows;
+use super::stage::StagePlan;
+use super::stream::Stream;
+use super::window::Window;
+use crate::gpu::{Gpu, Memory, Target};
+use crate::{Error, Result};
+
+/// Where pruned weights go, block after block.
+pub trait Sink {
+    /// Names of the blocks that an interrupted work has left complete.
+    fn done(&self) -> &[String];
+
+    /// The values of a tensor as they are now.
+    ///
+    /// # Errors
+    /// Of the files.
+    fn read(&self, name: &str) -> Result<Vec<f32>>;
+
+    /// Puts values in the place of a tensor's, and returns what they are in its dtype.
+    ///
+    /// # Errors
+    /// Of the files.
+    fn put(&mut self, name: &str, values: &[f32]) -> Result<Vec<f32>>;
+
+    /// Says that all of a block is there.
+    ///
+    /// # Errors
+    /// Of the files.
+    fn mark_done(&mut self, block: &str) -> Result<()>;
+}
+
+/// What is told of a block that is done.
+pub type Told<'a> = &'a mut dyn FnMut(&BlockReport);
+
+impl Pretrained {
+    /// Prunes the weights of the blocks into `sink`, by what `windows` come to on their way through
+    /// them; `told` hears of each block.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for settings or windows that do not fit; of the device and the files.
+    pub fn prune(
+        &self,
+        gpu: &Gpu,
+        windows: &[Window],
+        options: &PruneOptions,
+        sink: &mut dyn Sink,
+        told: Told<'_>,
+    ) -> Result<PruneReport> {
+        options.validate()?;
+        self.check_windows(windows)?;
+        let mut stream = self.embedded(gpu, Rows::Tokens(windows))?;
+        let blocks = self.architecture().blocks();
+        let mut report = PruneReport::default();
+        for i in 0..blocks {
+            let name = self.architecture().prefix(i).trim_end_matches('.').to_owned();
+            let at = (1, &*stream.shape().to_vec());
+            if sink.done().contains(&name) {
+                let read: Read<'_> = &|name| sink.read(name);
+                self.stage(gpu, Cut::Block(i), at, read)?.advance(&mut stream)?;
+                continue;
+            }
+            let begun = Instant::now();
+            let Some(plan) = self.block_plan(i, at, options, gpu.target())? else {
+                let read: Read<'_> = &|name| self.files().read_f32(name);
+                self.stage(gpu, Cut::Block(i), at, read)?.advance(&mut stream)?;
+                sink.mark_done(&name)?;
+                continue;
+            };
+            let device_bytes = plan.memory().peak();
+            let read: Read<'_> = &|name| self.files().read_f32(name);
+            let block = plan.build(gpu, self, read)?;
+            let (weights, error) = self.prune_block(&block, &mut stream, options, sink)?;
+            sink.mark_done(&name)?;
+            let seconds = begun.elapsed().as_secs_f64();
+            let of = BlockReport { block: i, blocks, name, weights, error, seconds, device_bytes };
+            told(&of);
+            report.blocks.push(of);
+        }
+        let read: Read<'_> = &|name| self.files().read_f32(name);
+        let (evaluated, bytes) = self.scored(gpu, &stream, windows, read)?;
+        report.calibration_perplexity = evaluated.perplexity;
+        let of_blocks = report.blocks.iter().map(|b| b.device_bytes).max();
+        report.device_bytes = of_blocks.unwrap_or(0).max(bytes);
+        Ok(report)
+    }
+
+    /// Prunes one block, sends `stream` through it, and says how far its output on the first window
+    /// is from what it was.
+    fn prune_block(
+        &self,
+        block: &Block,
+        stream: &mut Stream,
+        options: &PruneOptions,
+        sink: &mut dyn Sink,
+    ) -> Result<(Vec<WeightReport>, f64)> {
+        let before = block.output(stream, 0)?;
+        block.look(stream)?;
+        block.update_masks(options.sparsity)?;
+        let mut reports = Vec::new();
+        for weight in block.weights(self)? {
+            let stored = sink.put(&weight.name, &weight.values)?;
+            reports.push(WeightReport::new(&weight.name, &stored, weight.threshold));
+            if stored != weight.values {
+                block.set(self, &weight.name, stored);
+            }
+        }
+        block.advance(stream)?;
+        Ok((reports, apart(&before, stream.row(0))))
+    }
+
+    /// What block `i` needs on the device; none where nothing of it is pruned.
+    fn block_plan(
+        &self,
+        i: u32,
+        (batch, shape): (u32, &[u32]),
+        options: &PruneOptions,
+        target: Target,
+    ) -> Result<Option<BlockPlan>> {
+        let of = self.cut(Cut::Block(i), batch, shape)?;
+        let masked = || of.graph.parameters().iter().filter(|p| p.masked);
+        let is_dense = |name: &str| !options.prunes(&self.name(&of.prefix, name));
+        let dense = masked().filter(|p| is_dense(&p.name)).map(|p| p.name.clone());
+        let dense: Vec<String> = dense.collect();
+        if dense.len() == masked().count() {
+            return Ok(None);
+        }
+        let statistics = match options.method {
+            Method::Magnitude => Statistics::None,
+            Method::Wanda => Statistics::Norms,
+        };
+        let spec = options.spec(&dense);
+        BlockPlan::new(of, &spec, statistics, target).map(Some)
+    }
+
+    /// Bytes on the device that pruning by windows of `length` takes at most, without a device.
+    ///
+    /// # Errors
+    /// As [`prune`](Self::prune), as far as no values are read.
+    pub fn prune_memory(
+        &self,
+        length: u32,
+        options: &PruneOptions,
+        target: Target,
+    ) -> Result<Memory> {
+        options.validate()?;
+        let super::Input::Tokens { width, .. } = self.architecture().input() else {
+            return Err(Error::argument("model", "is no language model"));
+        };
+        let shape = [length, width];
+        let mut most = super::head::Head::memory(self, width, target)?;
+        for i in 0..self.architecture().blocks() {
+            let memory = match self.block_plan(i, (1, &shape), options, target)? {
+                Some(plan) => plan.memory(),
+                None => StagePlan::new(self.cut(Cut::Block(i), 1, &shape)?, target)?.memory(),
+            };
+            if memory.peak() > most.peak() {
+                most = memory;
+            }
+        }
+        Ok(most)
+    }
+}
+
+/// The squared length of the difference over that of `before`.
+fn apart(before: &[f32], after: &[f32]) -> f64 {
+    let square = |x: f64| x * x;
+    let difference = before.iter().zip(after).map(|(a, b)| square(f64::from(a - b)));
+    let all: f64 = before.iter().map(|&a| square(f64::from(a))).sum();
+    difference.sum::<f64>() / all.max(f64::MIN_POSITIVE)
+}

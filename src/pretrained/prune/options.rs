@@ -1,0 +1,90 @@
+//! How a pretrained model is pruned.
+use serde::{Deserialize, Serialize};
+
+use crate::prune::{Pattern, PruningSpec, Scope, Score, TensorPattern, TensorTarget};
+use crate::{Error, Result};
+
+/// What chooses the weights of a matrix that go, and what becomes of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Method {
+    /// Those of lowest |w|; no data is looked at.
+    Magnitude,
+    /// Those of lowest |w| times the length of the input (Sun et al. 2024).
+    Wanda,
+}
+
+crate::settings::steps! {
+    /// Settings of [`Pretrained::prune`](crate::pretrained::Pretrained::prune).
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    pub struct PruneOptions {
+        /// What chooses the weights.
+        pub method: Method,
+        /// Share of the weights of each matrix to prune; an N:M pattern says it itself.
+        pub sparsity: f64,
+        /// What is ranked together: [`Scope::Unit`] or [`Scope::Layer`].
+        pub scope: Scope,
+        /// [`Pattern::Element`], or N of M inputs.
+        pub pattern: Pattern,
+        /// Prune only the weights whose name this is found in.
+        pub only: Option<TensorPattern>,
+        /// Leave the weights whose name this is found in.
+        pub exclude: Option<TensorPattern>,
+    }
+}
+
+impl Method {
+    /// What errors and files call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Magnitude => "magnitude",
+            Self::Wanda => "wanda",
+        }
+    }
+
+    /// Whether it looks at what goes into a matrix.
+    pub fn needs_data(self) -> bool {
+        self != Self::Magnitude
+    }
+}
+
+impl PruneOptions {
+    /// By `method` to `sparsity`, as the method's paper does it: Wanda ranks the weights of each
+    /// output unit.
+    pub fn new(method: Method, sparsity: f64) -> Self {
+        let scope = if method == Method::Wanda { Scope::Unit } else { Scope::Layer };
+        Self { method, sparsity, scope, pattern: Pattern::Element, only: None, exclude: None }
+    }
+
+    /// # Errors
+    /// [`Error::Argument`] for a sparsity out of range, or a scope that one block cannot have.
+    pub(crate) fn validate(&self) -> Result<()> {
+        if self.scope == Scope::Global {
+            let message = "blocks are pruned one after the other, so no ranking goes over all of \
+                           them; take unit or layer";
+            return Err(Error::argument("scope", message));
+        }
+        self.spec(&[]).validate()
+    }
+
+    /// Whether the weight `name` of the file is pruned.
+    pub(crate) fn prunes(&self, name: &str) -> bool {
+        let found = |pattern: &Option<TensorPattern>| pattern.as_ref().map(|p| p.is_match(name));
+        found(&self.only) != Some(false) && found(&self.exclude) != Some(true)
+    }
+
+    /// The specification of a block, whose weights of these names are left.
+    pub(crate) fn spec(&self, dense: &[String]) -> PruningSpec {
+        let score = match self.method {
+            Method::Magnitude => Score::Magnitude,
+            Method::Wanda => Score::Wanda,
+        };
+        let whole = |name: &String| TensorTarget::new(format!("^{}$", regex::escape(name)), 0.0);
+        let spec = PruningSpec::to(self.pattern.sparsity().ok().flatten().unwrap_or(self.sparsity));
+        spec.score(score)
+            .scope(self.scope)
+            .pattern(self.pattern)
+            .weight_sparsity_map(dense.iter().map(whole).collect())
+    }
+}

@@ -1,0 +1,64 @@
+//! What a pruning did.
+use serde::Serialize;
+
+/// A pruning of a whole model.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PruneReport {
+    /// Each block that was pruned now, in order.
+    pub blocks: Vec<BlockReport>,
+    /// Perplexity of the pruned model on the windows that it was calibrated on.
+    pub calibration_perplexity: f64,
+    /// Most bytes that were taken on the device at once.
+    pub device_bytes: u64,
+}
+
+/// A block.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct BlockReport {
+    /// Its number, from 0 on.
+    pub block: u32,
+    /// Number of blocks.
+    pub blocks: u32,
+    /// What the names of its tensors begin with.
+    pub name: String,
+    /// Its weights that were pruned.
+    pub weights: Vec<WeightReport>,
+    /// How far its output on the first window is from that of the dense block on the same input:
+    /// the squared length of the difference over that of the dense one.
+    pub error: f64,
+    /// Seconds that it took.
+    pub seconds: f64,
+    /// Bytes that it took on the device.
+    pub device_bytes: u64,
+}
+
+impl BlockReport {
+    /// Share of the zeros of its pruned weights.
+    pub fn sparsity(&self) -> f64 {
+        let sum = |of: fn(&WeightReport) -> u64| self.weights.iter().map(of).sum::<u64>() as f64;
+        1.0 - sum(|w| w.nonzero) / sum(|w| w.len).max(1.0)
+    }
+}
+
+/// A weight.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct WeightReport {
+    /// Its name in the file.
+    pub name: String,
+    /// Elements.
+    pub len: u64,
+    /// Elements that are not zero.
+    pub nonzero: u64,
+    /// Highest score that was pruned.
+    pub threshold: f32,
+}
+
+impl WeightReport {
+    pub(super) fn new(name: &str, values: &[f32], threshold: f32) -> Self {
+        let nonzero = values.iter().filter(|&&x| x != 0.0).count() as u64;
+        Self { name: name.to_owned(), len: values.len() as u64, nonzero, threshold }
+    }
+}

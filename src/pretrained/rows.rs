@@ -1,0 +1,147 @@
+//! What goes into a model, and what comes out of it.
+use super::architectures::{Answer, Input};
+use super::cut::Cut;
+use super::model::{Pretrained, Read};
+use super::stream::Stream;
+use super::window::{PaddedText, Window};
+use crate::gpu::Gpu;
+use crate::{Error, Result};
+
+/// Rows for a model.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Rows<'a> {
+    /// Windows of a text, all of one length.
+    Tokens(&'a [Window]),
+    /// Texts with padding, all of one length.
+    Padded(&'a [PaddedText]),
+    /// Images `[height, width, channels]`, one after the other.
+    Images(&'a [f32]),
+}
+
+impl Pretrained {
+    /// What the model makes of `rows`: of each its logits, `[length, vocabulary]` or `[classes]`,
+    /// or the last hidden states `[length, width]` of a model without a head. For language models
+    /// and their losses see [`perplexity`](Self::perplexity), which needs less memory.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for rows that the model does not take; of the device and the files.
+    pub fn outputs(&self, gpu: &Gpu, rows: Rows<'_>) -> Result<Vec<Vec<f32>>> {
+        let read: Read<'_> = &|name| self.files().read_f32(name);
+        let mut stream = self.embedded(gpu, rows)?;
+        for cut in self.cuts().into_iter().skip(1) {
+            let shape = stream.shape().to_vec();
+            self.stage(gpu, cut, (1, &shape), read)?.advance(&mut stream)?;
+        }
+        Ok((0..stream.rows()).map(|row| stream.row(row).to_vec()).collect())
+    }
+
+    /// What goes into the first block for `rows`. Of the table of tokens only their rows are read.
+    pub(crate) fn embedded(&self, gpu: &Gpu, rows: Rows<'_>) -> Result<Stream> {
+        let mut stream = self.entering(rows)?;
+        let shape = stream.shape().to_vec();
+        // Where the first block takes the tokens as the table has them there is nothing to do.
+        if !self.cut(Cut::Embed, 1, &shape)?.sources.is_empty() {
+            let read: Read<'_> = &|name| self.files().read_f32(name);
+            self.stage(gpu, Cut::Embed, (1, &shape), read)?.advance(&mut stream)?;
+        }
+        if self.is_padded() {
+            stream.halve_beside();
+        }
+        Ok(stream)
+    }
+
+    /// `rows` as the model's first layer takes them.
+    fn entering(&self, rows: Rows<'_>) -> Result<Stream> {
+        let ids: Vec<&[u32]> = match (rows, self.architecture().input()) {
+            (Rows::Tokens(windows), Input::Tokens { padded: false, .. }) => {
+                windows.iter().map(|w| &*w.ids).collect()
+            }
+            (Rows::Padded(texts), Input::Tokens { padded: true, .. }) => {
+                texts.iter().map(|t| &*t.ids).collect()
+            }
+            (Rows::Images(pixels), Input::Images { side, channels }) => {
+                return images(pixels, side, channels);
+            }
+            (_, input) => {
+                let message = format!("the model takes {}", input.name());
+                return Err(Error::argument("rows", message));
+            }
+        };
+        let (length, width) = self.check_tokens(&ids)?;
+        let table = self.architecture().table().unwrap_or_default();
+        let mut stream = Stream::new(ids.len(), &[length, width]);
+        for (row, ids) in ids.iter().enumerate() {
+            let values = self.files().read_rows(&table, ids.iter().copied())?;
+            stream.write(row, &values);
+        }
+        let Rows::Padded(texts) = rows else { return Ok(stream) };
+        for (i, text) in texts.iter().enumerate() {
+            let (seen, types) = (text.seen.len(), text.types.len());
+            if [seen, types] != [length as usize; 2] {
+                let message = format!("row {i}: {length} tokens, {seen} seen, {types} types");
+                return Err(Error::argument("rows", message));
+            }
+        }
+        let beside = |t: &PaddedText| {
+            let seen = t.seen.iter().map(|&seen| f32::from(u8::from(seen)));
+            seen.chain(t.types.iter().map(|&kind| kind as f32)).collect::<Vec<_>>()
+        };
+        Ok(stream.with_beside(texts.iter().flat_map(beside).collect()))
+    }
+
+    /// Tokens of a row, and channels of a token.
+    fn check_tokens(&self, rows: &[&[u32]]) -> Result<(u32, u32)> {
+        let wrong = |message: String| Err(Error::argument("rows", message));
+        let Input::Tokens { vocabulary, positions, width, .. } = self.architecture().input() else {
+            return wrong("the model takes no tokens".to_owned());
+        };
+        let Some(first) = rows.first() else { return wrong("there are none".to_owned()) };
+        let length = first.len();
+        if !(1..=positions as usize).contains(&length) {
+            return wrong(format!("{length} tokens each, the model knows {positions} positions"));
+        }
+        for (i, ids) in rows.iter().enumerate() {
+            let tokens = ids.len();
+            if tokens != length {
+                return wrong(format!("row {i} has {tokens} tokens, the first has {length}"));
+            }
+            if let Some(id) = ids.iter().find(|&&id| id >= vocabulary) {
+                return wrong(format!(
+                    "token {id} in row {i}, the model's table has {vocabulary}; take the \
+                     tokenizer of this model"
+                ));
+            }
+        }
+        Ok((length as u32, width))
+    }
+
+    /// That the model says which token follows each, and that some of `windows` count.
+    pub(crate) fn check_windows(&self, windows: &[Window]) -> Result<()> {
+        if self.architecture().answer() != Answer::NextToken {
+            let message = format!("{} is no language model", self.path().display());
+            return Err(Error::argument("model", message));
+        }
+        for (i, window) in windows.iter().enumerate() {
+            if window.predictions() == 0 {
+                let (tokens, scored) = (window.ids.len(), window.scored);
+                let message =
+                    format!("window {i} has {tokens} tokens, none from {scored} on to count");
+                return Err(Error::argument("windows", message));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn images(pixels: &[f32], side: u32, channels: u32) -> Result<Stream> {
+    let width = (side * side * channels) as usize;
+    if pixels.is_empty() || !pixels.len().is_multiple_of(width) {
+        let message =
+            format!("{} values are no whole images of {side} x {side} x {channels}", pixels.len());
+        return Err(Error::argument("rows", message));
+    }
+    let mut stream = Stream::new(pixels.len() / width, &[side, side, channels]);
+    pixels.chunks(width).enumerate().for_each(|(i, image)| stream.write(i, image));
+    Ok(stream)
+}

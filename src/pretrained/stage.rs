@@ -1,0 +1,223 @@
+//! A cut of a model on the device, and rows that go through it.
+use super::cut::{Cut, CutGraph};
+use super::layers::Source;
+use super::model::{Pretrained, Read};
+use super::stream::Stream;
+use crate::gpu::{
+    Encoder, Gpu, Memory, Phase, PlanBuilder, Program, ReadbackRing, Slot, Target, Ticket,
+};
+use crate::graph::{Bindings, Mode, lower};
+use crate::kernels::{STEP_WORDS, Step};
+use crate::{Error, Result};
+
+/// Batches that are on their way through the device at once.
+const UNDER_WAY: usize = 2;
+
+/// A parameter's place on the device, and where its values come from.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed {
+    pub(crate) slot: Slot,
+    pub(crate) source: Source,
+}
+
+/// Where rows go in and come out of a program.
+#[derive(Debug, Clone)]
+pub(crate) struct Ends {
+    pub(crate) features: Slot,
+    pub(crate) step: Slot,
+    pub(crate) output: Slot,
+    pub(crate) batch: usize,
+    /// Extents of a row of what comes out.
+    pub(crate) shape: Vec<u32>,
+    /// For errors.
+    pub(crate) name: String,
+}
+
+/// The forward pass of a cut, before it is built.
+pub(crate) struct StagePlan {
+    pub(crate) plan: PlanBuilder,
+    ends: Ends,
+    forward: Phase,
+    parameters: Vec<Placed>,
+    prefix: String,
+}
+
+/// The forward pass of a cut.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    gpu: Gpu,
+    program: Program,
+    ends: Ends,
+    forward: Phase,
+}
+
+impl StagePlan {
+    /// Plans the forward pass of `of`, without a device.
+    pub(crate) fn new(of: CutGraph, target: Target) -> Result<Self> {
+        let CutGraph { graph, sources, prefix, features, output } = of;
+        let mut plan = PlanBuilder::new(target);
+        let step = plan.persistent("step", STEP_WORDS);
+        let mut bindings = Bindings::new(&graph, step);
+        let mut place = |plan: &mut PlanBuilder, name: &str, tensor| {
+            let words = graph.shape(tensor).elements().unwrap_or(0);
+            let slot = plan.persistent(name, words);
+            bindings.set(tensor, slot);
+            slot
+        };
+        let parameters = graph.parameters().iter().zip(sources);
+        let parameters = parameters
+            .map(|(p, source)| Placed { slot: place(&mut plan, &p.name, p.tensor), source })
+            .collect();
+        let input = place(&mut plan, "features", features);
+        let forward = plan.phase("forward");
+        let output_at = lower(&graph, &mut plan, &bindings, &[output], Mode::Evaluate)?[0];
+        let ends = Ends::new([input, step, output_at], graph.shape(output).dims(), &prefix);
+        plan.keep(&[output_at]);
+        plan.stage(ends.staging());
+        Ok(Self { plan, ends, forward, parameters, prefix })
+    }
+
+    pub(crate) fn memory(&self) -> Memory {
+        self.plan.memory()
+    }
+
+    /// The cut on the device, with the weights that `read` has by their names in the file.
+    pub(crate) fn build(self, gpu: &Gpu, model: &Pretrained, read: Read<'_>) -> Result<Stage> {
+        let Self { plan, ends, forward, parameters, prefix } = self;
+        let program = plan.build(gpu)?;
+        for Placed { slot, source } in &parameters {
+            program.upload(gpu, *slot, &model.values(source, &prefix, read)?);
+        }
+        Ok(Stage { gpu: gpu.clone(), program, ends, forward })
+    }
+}
+
+impl Ends {
+    /// Of slots for features, step and output, whose extents are `dims`.
+    pub(crate) fn new([features, step, output]: [Slot; 3], dims: &[u32], name: &str) -> Self {
+        let (batch, shape) = (dims[0] as usize, dims[1..].to_vec());
+        Self { features, step, output, batch, shape, name: name.to_owned() }
+    }
+
+    /// Bytes of the copies that rows go in and come out through.
+    pub(crate) fn staging(&self) -> u64 {
+        UNDER_WAY as u64 * 4 * (u64::from(self.output.words) + u64::from(self.features.words))
+    }
+
+    /// Sends the rows of `stream` through `phase`, each with what is
+    /// beside it, and gives what comes out to `take`, row by row; the stream may take it up in its place.
+    pub(crate) fn pass(
+        &self,
+        (gpu, program): (&Gpu, &Program),
+        phase: Phase,
+        stream: &mut Stream,
+        take: &mut dyn FnMut(&mut Stream, usize, &[f32]),
+    ) -> Result<()> {
+        let mut ring = ReadbackRing::new(gpu, u64::from(self.output.words) * 4, UNDER_WAY)?;
+        let rows = stream.rows();
+        let mut arrived = |stream: &mut Stream, tickets: Vec<(Ticket, Vec<u8>)>| {
+            for (Ticket(number), bytes) in tickets {
+                let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
+                let first = number as usize * self.batch;
+                let each = values.chunks(values.len() / self.batch);
+                for (row, values) in (first..rows).zip(each) {
+                    if let Some(x) = values.iter().find(|x| !x.is_finite()) {
+                        let message = format!("{x} comes out of it for row {row}");
+                        return Err(Error::argument(&self.name, message));
+                    }
+                    take(stream, row, values);
+                }
+            }
+            Ok(())
+        };
+        for first in (0..rows).step_by(self.batch) {
+            let mut encoder = self.begin((gpu, program), phase, stream, first);
+            ring.copy(gpu, &mut encoder, program, &[self.output])?;
+            encoder.submit()?;
+            let tickets = ring.ready(gpu)?;
+            arrived(stream, tickets)?;
+        }
+        let tickets = ring.wait(gpu)?;
+        arrived(stream, tickets)
+    }
+
+    /// Sends the rows of `stream` through `phase`, which leaves what it finds on the device.
+    pub(crate) fn send(
+        &self,
+        (gpu, program): (&Gpu, &Program),
+        phase: Phase,
+        stream: &Stream,
+    ) -> Result<()> {
+        for first in (0..stream.rows()).step_by(self.batch) {
+            self.begin((gpu, program), phase, stream, first).submit()?;
+            // The host is not to run ahead: what it uploads is kept until it is copied.
+            gpu.wait()?;
+        }
+        Ok(())
+    }
+
+    /// A step of `phase` on the batch of `stream` that begins with row `first`.
+    fn begin(
+        &self,
+        (gpu, program): (&Gpu, &Program),
+        phase: Phase,
+        stream: &Stream,
+        first: usize,
+    ) -> Encoder {
+        let last = stream.rows().min(first + self.batch);
+        let mut features = Vec::with_capacity(self.features.words as usize);
+        for row in first..last {
+            features.extend_from_slice(stream.row(row));
+            features.extend_from_slice(stream.beside(row));
+        }
+        features.resize(self.features.words as usize, 0.0);
+        let rows = (last - first) as u32;
+        program.upload(gpu, self.step, &[Step { rows, share: 1.0, ..Step::default() }]);
+        program.upload(gpu, self.features, &features);
+        let mut encoder = Encoder::new(gpu);
+        program.encode(phase, &mut encoder);
+        encoder
+    }
+
+    /// As [`pass`](Self::pass): what comes out takes the place of what goes in.
+    pub(crate) fn advance(
+        &self,
+        on: (&Gpu, &Program),
+        phase: Phase,
+        stream: &mut Stream,
+    ) -> Result<()> {
+        if stream.shape() == self.shape {
+            let mut take = |stream: &mut Stream, row: usize, x: &[f32]| stream.write(row, x);
+            return self.pass(on, phase, stream, &mut take);
+        }
+        let mut out = Stream::new(stream.rows(), &self.shape);
+        let mut take = |_: &mut Stream, row: usize, x: &[f32]| out.write(row, x);
+        self.pass(on, phase, stream, &mut take)?;
+        stream.replace(out);
+        Ok(())
+    }
+}
+
+impl Stage {
+    /// Sends the rows of `stream` through the cut: what comes out takes their place.
+    pub(crate) fn advance(&self, stream: &mut Stream) -> Result<()> {
+        self.ends.advance((&self.gpu, &self.program), self.forward, stream)
+    }
+
+    pub(crate) fn memory(&self) -> Memory {
+        self.program.memory()
+    }
+}
+
+impl Pretrained {
+    /// The forward pass of `cut` on the device, for rows of `shape`.
+    pub(crate) fn stage(
+        &self,
+        gpu: &Gpu,
+        cut: Cut,
+        (batch, shape): (u32, &[u32]),
+        read: Read<'_>,
+    ) -> Result<Stage> {
+        StagePlan::new(self.cut(cut, batch, shape)?, gpu.target())?.build(gpu, self, read)
+    }
+}
