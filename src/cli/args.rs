@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use secateur::error::Bytes;
 use secateur::gpu::Precision;
+use secateur::pretrained::Method;
 use secateur::prune::Score;
 use secateur::settings::{Share, Value};
 use secateur::train::Recipe;
@@ -89,7 +90,8 @@ Examples:
   secateur prune model.safetensors -o pruned.safetensors --pattern 2:4 --include 'lm_head'
   secateur prune model.safetensors.index.json -o pruned/ --sparsity 0.7 --scope global
   secateur prune llama/ -o llama-pruned/ --sparsity 0.5
-  secateur prune logs/digits-001/dense -o pruned.safetensors --sparsity 0.6 --score wanda";
+  secateur prune logs/digits-001/dense -o pruned.safetensors --sparsity 0.6 --score wanda
+  secateur prune smollm2/ -o pruned/ --sparsity 0.5 --score sparsegpt --data text:FILE";
 
 const TRAIN_EXAMPLES: &str = "\
 Examples:
@@ -151,10 +153,19 @@ pub struct Train {
 
 #[derive(Debug, ClapArgs)]
 pub struct Eval {
-    /// A checkpoint, a logdir (its newest valid checkpoint), or a file that `export` wrote.
+    /// A checkpoint, a logdir (its newest valid checkpoint), a file that `export` wrote, or the
+    /// folder of a pretrained language model, which takes --data text:FILE.
     pub checkpoint: PathBuf,
     #[command(flatten)]
     pub data: Data,
+    /// Of a language model, how many windows of the text; all by default. --length says how many
+    /// tokens each has, 2048 by default.
+    #[arg(long)]
+    pub samples: Option<usize>,
+    /// Of a language model, tokens from one window to the next: fewer than its length give each
+    /// token the context of the windows before it. The length by default.
+    #[arg(long)]
+    pub stride: Option<usize>,
     /// Rows in a batch. Of a text they are streams side by side, and states go on along each: the
     /// recipe's number by default, else 256.
     #[arg(long)]
@@ -224,7 +235,7 @@ pub struct Prune {
     /// secateur has trained.
     pub input: PathBuf,
     /// File to write; for an index or a folder with weights, the folder. Never the input.
-    #[arg(short, long, required_unless_present = "dry_run")]
+    #[arg(short, long, required_unless_present_any = ["dry_run", "plan"])]
     pub output: Option<PathBuf>,
     /// Say what each tensor is taken for, why, and what would become of it; write nothing.
     #[arg(long)]
@@ -235,9 +246,10 @@ pub struct Prune {
     #[arg(long, value_parser = share, allow_hyphen_values = true)]
     pub sparsity: Option<f64>,
     /// Rank the weights of each tensor, of all of them together, or, with a score that needs data,
-    /// of each output unit, as Wanda's paper does.
-    #[arg(long, value_enum, default_value_t)]
-    pub scope: Scope,
+    /// of each output unit, as Wanda's paper does: `layer` unless a pretrained model is pruned by
+    /// `wanda`.
+    #[arg(long, value_enum)]
+    pub scope: Option<Scope>,
     /// `unstructured`; `N:M` like 2:4: of every M along the inputs of a sum N are left, and weights
     /// whose inputs M does not divide stay dense; or `block:HxW` like block:4x4: by the mean of |w|
     /// over blocks of a matrix, the last axis being its columns.
@@ -246,14 +258,23 @@ pub struct Prune {
     /// What ranks the weights: `magnitude`; or by running data through a network that secateur has
     /// trained (a checkpoint, a logdir, or what `export` wrote): `wanda`, |w| times the length of
     /// its input; `saliency`, |w * gradient| of the last batch; `movement`, what a step of descent
-    /// would do to |w|. There each output unit keeps its highest weight.
-    #[arg(long, default_value = "magnitude", value_parser = score)]
-    pub score: Score,
+    /// would do to |w|. There each output unit keeps its highest weight. Of a pretrained model's
+    /// folder with --data text:FILE: `magnitude`, `wanda`, or `sparsegpt`, which also moves the
+    /// weights that stay.
+    #[arg(long, default_value = "magnitude", value_parser = ranking)]
+    pub score: Ranking,
     #[command(flatten)]
     pub data: Data,
     /// With such a score, how many training rows are run through the network.
     #[arg(long, default_value_t = 1024)]
     pub rows: usize,
+    /// Of a pretrained model, how many windows of the text it is calibrated on; --length says how
+    /// many tokens each has, 2048 by default.
+    #[arg(long, default_value_t = 128)]
+    pub samples: usize,
+    /// Say what pruning a pretrained model takes on the device and on the host; write nothing.
+    #[arg(long)]
+    pub plan: bool,
     /// The axis of the inputs, along which groups of N:M run, of all weights: 0 is the first, -1
     /// the last. By default each tensor's name and shape say it.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -348,6 +369,31 @@ fn share(text: &str) -> Result<f64, String> {
     share.set(text).map(|()| share.0)
 }
 
+/// What `--score` takes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ranking {
+    /// A score of the library.
+    Score(Score),
+    /// What only pretrained models are pruned by.
+    Method(Method),
+}
+
+impl std::fmt::Display for Ranking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Score(score) => score.fmt(f),
+            Self::Method(method) => f.write_str(method.name()),
+        }
+    }
+}
+
+fn ranking(text: &str) -> Result<Ranking, String> {
+    match text {
+        "sparsegpt" => Ok(Ranking::Method(Method::SparseGpt)),
+        _ => score(text).map(Ranking::Score),
+    }
+}
+
 /// The scores that rank without training: by the weights, or by what batches leave.
 fn score(text: &str) -> Result<Score, String> {
     let in_one_shot = |s: &Score| s.scoring().is_magnitude() || s.scoring().needs_batches();
@@ -355,6 +401,6 @@ fn score(text: &str) -> Result<Score, String> {
     fits.ok_or_else(|| {
         let known: Vec<Score> = Score::built_in().filter(in_one_shot).collect();
         let names: Vec<&str> = known.iter().map(Score::name).collect();
-        format!("must be one of {}", names.join(", "))
+        format!("must be one of {}, sparsegpt", names.join(", "))
     })
 }

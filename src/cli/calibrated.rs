@@ -2,23 +2,30 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use secateur::data::Batches;
 use secateur::gpu::Gpu;
 use secateur::oneshot::{self, Fate, Options, Report, Survey};
-use secateur::prune::{Pruning, PruningSpec, Role, TensorTarget};
+use secateur::prune::{Pruning, PruningSpec, Role, Score, TensorTarget};
 use secateur::storage::check_output;
 
-use super::args::Prune;
+use super::args::{Prune, Ranking};
 use super::model::Trained;
 
 /// What would become of the tensors of the network at the input.
-pub fn survey(args: &Prune, options: &Options) -> Result<Survey> {
+pub fn survey((args, score): (&Prune, &Ranking), options: &Options) -> Result<Survey> {
+    score_of(score)?;
     planned(&open(args)?, args, options)
 }
 
 /// Prunes the network at the input into an exported file.
-pub fn prune(gpu: &Gpu, args: &Prune, output: &Path, options: &Options) -> Result<Report> {
+pub fn prune(
+    gpu: &Gpu,
+    (args, score): (&Prune, &Ranking),
+    output: &Path,
+    options: &Options,
+) -> Result<Report> {
+    let score = score_of(score)?;
     let name = output.display();
     ensure!(
         output.extension().is_some_and(|e| e == "safetensors"),
@@ -32,7 +39,7 @@ pub fn prune(gpu: &Gpu, args: &Prune, output: &Path, options: &Options) -> Resul
     let trained = open(args)?;
     let survey = planned(&trained, args, options)?;
     let train = trained.train_rows(&args.data)?;
-    let op = Pruning::new(spec(args, options, &survey))?.mask_update_op();
+    let op = Pruning::new(spec(score, options, &survey))?.mask_update_op();
     let (batch, input) = (trained.batch(None, &train), trained.input(&train));
     let mut session = trained.file.session_for(gpu, batch, &input, &op)?;
     let rows = Arc::new(train.head(args.rows)?);
@@ -51,6 +58,17 @@ pub fn prune(gpu: &Gpu, args: &Prune, output: &Path, options: &Options) -> Resul
     });
     let after: Vec<_> = after.collect();
     Ok(Report::new(survey, &after, Default::default()))
+}
+
+/// The score of a network that was trained here.
+fn score_of(ranking: &Ranking) -> Result<&Score> {
+    match ranking {
+        Ranking::Score(score) => Ok(score),
+        Ranking::Method(method) => bail!(
+            "--score {} needs the folder of a pretrained model, with its config.json",
+            method.name()
+        ),
+    }
 }
 
 fn open(args: &Prune) -> Result<Trained> {
@@ -73,13 +91,13 @@ fn planned(trained: &Trained, args: &Prune, options: &Options) -> Result<Survey>
     Ok(survey)
 }
 
-fn spec(args: &Prune, options: &Options, survey: &Survey) -> PruningSpec {
+fn spec(score: &Score, options: &Options, survey: &Survey) -> PruningSpec {
     let [block_height, block_width] = options.block.unwrap_or([1, 1]).map(i64::from);
     // The whole name: as part of another's it would leave that one dense too.
     let whole = |name: &str| TensorTarget::new(format!("^{}$", regex::escape(name)), 0.0);
     let dense = survey.tensors.iter().filter(|t| t.fate == Fate::Dense && t.role == Role::Weight);
     PruningSpec::to(options.sparsity)
-        .score(args.score.clone())
+        .score(score.clone())
         .scope(options.scope)
         .pattern(options.pattern)
         .block_height(block_height)

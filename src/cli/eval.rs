@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::Eval;
 use super::figures::{Figured, line_of};
 use super::model::Trained;
-use super::{Verdict, adapter, output};
+use super::{Verdict, adapter, output, pretrained};
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -26,6 +26,13 @@ struct Report {
 }
 
 pub fn run(args: &Eval) -> Result<Verdict> {
+    if pretrained::is_folder(&args.checkpoint) {
+        return pretrained::eval(args);
+    }
+    ensure!(
+        args.samples.is_none() && args.stride.is_none(),
+        "--samples and --stride are for the folder of a pretrained language model"
+    );
     let trained = Trained::open(&args.checkpoint)?;
     let (name, rows) = trained.rows(&args.data)?;
     ensure!(

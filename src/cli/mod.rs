@@ -15,6 +15,7 @@ mod model;
 mod output;
 mod plan;
 mod predict;
+mod pretrained;
 mod progress;
 mod prune;
 mod ranks;

@@ -61,6 +61,24 @@ pub fn of(recipe: &Recipe, data: &Split, op: &MaskUpdateOp, target: Target) -> R
 /// What does not fit, the memory budget among it.
 pub fn print(common: &Common, recipe: &Recipe, data: &Split, op: &MaskUpdateOp) -> Result<Verdict> {
     recipe.training().validate()?;
+    let (adapter, target) = target(common)?;
+    let plan = of(recipe, data, op, target)?;
+    plan.check_budget(adapter::options(common)?.memory_budget)?;
+    let memory = plan.memory();
+    if common.json {
+        output::json(&Report { adapter, memory: memory.into(), plan: plan.to_string() })?;
+    } else {
+        output::lines(plan.to_string().trim_end())?;
+        output::line(&said(&memory))?;
+    }
+    Ok(Verdict::Done)
+}
+
+/// The adapter that is asked for by name or number, and what is planned for: that, or any.
+///
+/// # Errors
+/// Where there is none of that name or number.
+pub fn target(common: &Common) -> Result<(Option<String>, Target)> {
     let options = adapter::options(common)?;
     let named = match (&options.adapter, options.which) {
         (None, Which::Best) => None,
@@ -81,15 +99,5 @@ pub fn print(common: &Common, recipe: &Recipe, data: &Split, op: &MaskUpdateOp) 
     let precision = options.precision;
     let any = Target { precision, ..Target::default() };
     let target = named.as_ref().map_or(any, |adapter| adapter.target(precision));
-    let plan = of(recipe, data, op, target)?;
-    plan.check_budget(options.memory_budget)?;
-    let memory = plan.memory();
-    if common.json {
-        let adapter = named.map(|a| a.name);
-        output::json(&Report { adapter, memory: memory.into(), plan: plan.to_string() })?;
-    } else {
-        output::lines(plan.to_string().trim_end())?;
-        output::line(&said(&memory))?;
-    }
-    Ok(Verdict::Done)
+    Ok((named.map(|a| a.name), target))
 }

@@ -8,8 +8,8 @@ use secateur::oneshot::{self, Fate, Options, Survey, TensorPlan, TensorReport};
 use secateur::prune::{Pattern, Role, Scope, Score, TensorPattern};
 use serde::Serialize;
 
-use super::args::Prune;
-use super::{Verdict, adapter, calibrated, output};
+use super::args::{Prune, Ranking};
+use super::{Verdict, adapter, calibrated, output, pretrained};
 
 /// What `--json` prints. Sparsities are fractions of 1.
 #[derive(Debug, Serialize)]
@@ -20,7 +20,7 @@ struct Report {
     output: String,
     scope: Scope,
     pattern: String,
-    score: Score,
+    score: String,
     #[serde(flatten)]
     report: oneshot::Report,
     seconds: f64,
@@ -38,6 +38,10 @@ struct DryRun {
 
 pub fn run(args: &Prune) -> Result<Verdict> {
     let options = options(args)?;
+    let by_data = args.score != Ranking::Score(Score::Magnitude) || args.data.data.is_some();
+    if args.plan || (by_data && pretrained::is_folder(&args.input)) {
+        return pretrained::prune(args, &options);
+    }
     if args.dry_run {
         return dry_run(args, &options);
     }
@@ -55,10 +59,12 @@ pub fn run(args: &Prune) -> Result<Verdict> {
         bar.set_position(done);
     };
     let begun = Instant::now();
-    let report = match args.score {
-        Score::Magnitude => oneshot::prune_file(&gpu, &args.input, output, &options, &mut progress)
-            .map_err(Into::into),
-        _ => calibrated::prune(&gpu, args, output, &options),
+    let report = match &args.score {
+        Ranking::Score(Score::Magnitude) => {
+            oneshot::prune_file(&gpu, &args.input, output, &options, &mut progress)
+                .map_err(Into::into)
+        }
+        score => calibrated::prune(&gpu, (args, score), output, &options),
     };
     bar.finish_and_clear();
     let report = Report {
@@ -68,7 +74,7 @@ pub fn run(args: &Prune) -> Result<Verdict> {
         output: output.display().to_string(),
         scope: options.scope,
         pattern: args.pattern.clone(),
-        score: args.score.clone(),
+        score: args.score.to_string(),
         report: report?,
         seconds: begun.elapsed().as_secs_f64(),
     };
@@ -108,7 +114,7 @@ fn options(args: &Prune) -> Result<Options> {
     };
     Ok(Options {
         sparsity,
-        scope: args.scope.into(),
+        scope: args.scope.unwrap_or_default().into(),
         pattern,
         block,
         include: regex("include", &args.include)?,
@@ -121,9 +127,9 @@ fn options(args: &Prune) -> Result<Options> {
 }
 
 fn dry_run(args: &Prune, options: &Options) -> Result<Verdict> {
-    let survey = match args.score {
-        Score::Magnitude => oneshot::survey_file(&args.input, options)?,
-        _ => calibrated::survey(args, options)?,
+    let survey = match &args.score {
+        Ranking::Score(Score::Magnitude) => oneshot::survey_file(&args.input, options)?,
+        score => calibrated::survey((args, score), options)?,
     };
     warn(&survey.warnings);
     if args.common.json {

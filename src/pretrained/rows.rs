@@ -51,6 +51,16 @@ impl Pretrained {
         Ok(stream)
     }
 
+    /// Bytes of host memory that `rows` windows of `length` tokens take between two blocks.
+    pub fn stream_bytes(&self, rows: usize, length: u32) -> u64 {
+        match self.architecture().input() {
+            Input::Tokens { width, .. } => 4 * rows as u64 * u64::from(length) * u64::from(width),
+            Input::Images { side, channels } => {
+                4 * rows as u64 * u64::from(side * side) * u64::from(channels)
+            }
+        }
+    }
+
     /// `rows` as the model's first layer takes them.
     fn entering(&self, rows: Rows<'_>) -> Result<Stream> {
         let ids: Vec<&[u32]> = match (rows, self.architecture().input()) {

@@ -1,4 +1,5 @@
 //! Windows of a text.
+use crate::{Error, Result};
 
 /// Tokens that go through a language model as one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,4 +38,45 @@ pub struct PaddedText {
     pub seen: Vec<bool>,
     /// Of each token its type: 0, or 1 in the second of two texts.
     pub types: Vec<u32>,
+}
+
+impl Window {
+    /// The tokens of a text cut into windows of `length`, each `stride` tokens behind the one
+    /// before, as many as `samples` says. Where windows overlap each token counts in the first
+    /// window that has it: what is before it there is its context. What is left behind the last
+    /// whole window is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a length below 2, a stride of 0 or above the length, and a text of
+    /// fewer tokens than one window; `name` is what the text is called.
+    pub fn cut(
+        ids: &[u32],
+        length: usize,
+        stride: usize,
+        samples: Option<usize>,
+        name: &str,
+    ) -> Result<Vec<Self>> {
+        if length < 2 {
+            return Err(Error::argument("length", format!("{length} must be at least 2")));
+        }
+        if !(1..=length).contains(&stride) {
+            let message = format!("{stride} must be in 1 to the length, {length}");
+            return Err(Error::argument("stride", message));
+        }
+        if ids.len() < length {
+            let message = format!(
+                "{name} has {} tokens, a window takes {length}; take a longer text or a shorter \
+                 length",
+                ids.len()
+            );
+            return Err(Error::argument("length", message));
+        }
+        let whole = (ids.len() - length) / stride + 1;
+        let windows = (0..samples.unwrap_or(whole).min(whole)).map(|i| {
+            let window = Self::new(ids[i * stride..i * stride + length].to_vec());
+            let known = if i == 0 { 0 } else { length - stride };
+            window.scored_from(known.max(1))
+        });
+        Ok(windows.collect())
+    }
 }

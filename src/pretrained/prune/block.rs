@@ -1,38 +1,23 @@
 //! A block on the device with what its pruning needs: its forward pass, statistics of what its
-//! weights are multiplied with, and the update of its masks.
+//! weights are multiplied with, and what chooses its masks.
 use std::collections::BTreeMap;
 
+use super::options::{Method, PruneOptions};
 use crate::gpu::{Encoder, Gpu, Memory, Phase, PlanBuilder, Program, Slot, Target};
-use crate::graph::{Bindings, Mode, Stored, Tensor, Weight, lower};
+use crate::graph::{Bindings, Graph, Mode, Stored, Tensor, Weight, lower};
 use crate::kernels::{InputNorm, MASK_STATE_WORDS, MaskState, STEP_WORDS, mask_words, ones};
 use crate::pretrained::cut::CutGraph;
 use crate::pretrained::model::{Pretrained, Read};
 use crate::pretrained::stage::{Ends, Placed};
 use crate::pretrained::stream::Stream;
-use crate::prune::{MaskUpdate, PrunedTensor, PruningSpec, Targets};
+use crate::prune::layerwise::{Chosen, Factor, FactorLayout, Gram, SparseGpt};
+use crate::prune::{MaskUpdate, PrunedTensor, Targets, pruned_count};
 use crate::{Error, Result};
-
-/// What is kept of the inputs of the weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Statistics {
-    /// Nothing.
-    None,
-    /// The squared length of each.
-    Norms,
-}
 
 /// A block before it is built.
 pub(super) struct BlockPlan {
-    pub(super) plan: PlanBuilder,
-    ends: Ends,
-    parameters: Vec<Placed>,
-    prefix: String,
-    /// Of the pruned ones, their place among the parameters.
-    pruned: Vec<(usize, PrunedTensor)>,
-    norms: Vec<Slot>,
-    look: Option<Phase>,
-    mask_update: (Phase, MaskUpdate),
-    forward: Phase,
+    plan: PlanBuilder,
+    of: Planned,
 }
 
 /// A block on the device.
@@ -42,15 +27,35 @@ pub(super) struct Block {
     of: Planned,
 }
 
-/// What is left of the plan when it is built.
+/// Where everything of a block is.
 struct Planned {
     ends: Ends,
     parameters: Vec<Placed>,
     prefix: String,
+    /// Of the pruned ones, their place among the parameters.
     pruned: Vec<(usize, PrunedTensor)>,
+    taps: Vec<Tap>,
     look: Option<Phase>,
-    mask_update: (Phase, MaskUpdate),
+    choice: Choice,
     forward: Phase,
+}
+
+/// A tensor that weights are multiplied with, and what is kept of it. Weights that share it share
+/// this.
+struct Tap {
+    /// The first of these weights.
+    name: String,
+    /// The squared length of each input, or the moments of each pair of them.
+    statistics: Slot,
+    /// What the host makes of the moments.
+    factor: Option<(Slot, FactorLayout)>,
+}
+
+/// What chooses the masks, and what the host says before it.
+enum Choice {
+    Masks(Phase, Box<MaskUpdate>),
+    /// How many of each block of inputs go, of each weight; none for N:M.
+    SparseGpt(Phase, Vec<Option<Slot>>),
 }
 
 /// A weight of a block that has been pruned.
@@ -65,21 +70,22 @@ pub(super) struct PrunedWeight {
 }
 
 impl BlockPlan {
-    /// Plans a block that is pruned by `spec`, whose names are those of the block.
+    /// Plans a block, of whose weights those called `dense` are left.
     pub(super) fn new(
-        of: CutGraph,
-        spec: &PruningSpec,
-        statistics: Statistics,
+        cut: CutGraph,
+        options: &PruneOptions,
+        dense: &[String],
         target: Target,
     ) -> Result<Self> {
-        let CutGraph { graph, sources, prefix, features, output } = of;
+        let CutGraph { graph, sources, prefix, features, output } = cut;
         let mut plan = PlanBuilder::new(target);
         let step = plan.persistent("step", STEP_WORDS);
         let mut bindings = Bindings::new(&graph, step);
         let batch = graph.shape(output).dims()[0];
-        let targets = Targets::of(spec, &graph, batch)?;
-        let mut norms: BTreeMap<Tensor, Slot> = BTreeMap::new();
+        let spec = options.spec(dense);
+        let targets = Targets::of(&spec, &graph, batch)?;
         let (mut parameters, mut pruned) = (Vec::new(), Vec::new());
+        let mut taps: BTreeMap<Tensor, Tap> = BTreeMap::new();
         for (p, source) in graph.parameters().iter().zip(sources) {
             let len = p.shape.elements().unwrap_or(0);
             let slot = plan.persistent(&p.name, len);
@@ -96,42 +102,41 @@ impl BlockPlan {
             let state = plan.persistent(format!("{}/threshold", p.name), MASK_STATE_WORDS);
             let energy = plan.persistent(format!("{}/energy", p.name), 2);
             let mut tensor = PrunedTensor::new(weight, state, energy)?;
-            if statistics == Statistics::Norms {
+            if options.method.needs_data() {
                 let [input] = graph.inputs_of(p.tensor)[..] else {
                     let message = "its inputs are not known; leave it out with --exclude";
                     return Err(Error::argument(&p.name, message));
                 };
-                // Weights that are multiplied with the same tensor share what is known of it.
-                let inputs = p.units().inputs;
-                let norm = *norms
-                    .entry(input)
-                    .or_insert_with(|| plan.persistent(format!("{}/inputs", p.name), inputs));
-                tensor.score_slots = vec![norm];
+                let tap = taps.entry(input);
+                let tap =
+                    tap.or_insert_with(|| Tap::new(&mut plan, &p.name, p.units().inputs, options));
+                tensor.score_slots = vec![tap.factor.map_or(tap.statistics, |(slot, _)| slot)];
             }
             pruned.push((parameters.len() - 1, tensor));
         }
         let input = plan.persistent("features", graph.shape(features).elements().unwrap_or(0));
         bindings.set(features, input);
-        let look = (!norms.is_empty()).then(|| plan.phase("look"));
-        if look.is_some() {
-            let wanted: Vec<Tensor> = norms.keys().copied().collect();
-            let slots = lower(&graph, &mut plan, &bindings, &wanted, Mode::Evaluate)?;
-            for ((tensor, &norm), x) in norms.iter().zip(slots) {
-                let columns = graph.shape(*tensor).dims().last().copied().unwrap_or(1);
-                let rows = x.words / columns.max(1);
-                plan.push(InputNorm { x, step, norm, rows, columns, repeat: rows / batch })?;
-            }
-        }
-        let phase = plan.phase("mask_update");
+        let look = push_look(&mut plan, &graph, &bindings, &taps, (step, batch))?;
         let tensors: Vec<PrunedTensor> = pruned.iter().map(|(_, t)| t.clone()).collect();
-        let mask_update = (phase, MaskUpdate::push(&mut plan, spec, targets, &tensors)?);
+        let phase = plan.phase("choose");
+        let choice = match options.method {
+            Method::Magnitude | Method::Wanda => {
+                let update = MaskUpdate::push(&mut plan, &spec, targets, &tensors)?;
+                Choice::Masks(phase, Box::new(update))
+            }
+            Method::SparseGpt => {
+                let counts = tensors.iter().map(|t| push_sparse_gpt(&mut plan, t, options));
+                Choice::SparseGpt(phase, counts.collect::<Result<_>>()?)
+            }
+        };
         let forward = plan.phase("forward");
         let output_at = lower(&graph, &mut plan, &bindings, &[output], Mode::Evaluate)?[0];
         plan.keep(&[output_at]);
         let ends = Ends::new([input, step, output_at], graph.shape(output).dims(), &prefix);
         plan.stage(ends.staging());
-        let norms = norms.into_values().collect();
-        Ok(Self { plan, ends, parameters, prefix, pruned, norms, look, mask_update, forward })
+        let taps = taps.into_values().collect();
+        let of = Planned { ends, parameters, prefix, pruned, taps, look, choice, forward };
+        Ok(Self { plan, of })
     }
 
     pub(super) fn memory(&self) -> Memory {
@@ -140,21 +145,84 @@ impl BlockPlan {
 
     /// The block on the device, with the weights that `read` has by their names in the file.
     pub(super) fn build(self, gpu: &Gpu, model: &Pretrained, read: Read<'_>) -> Result<Block> {
-        let Self { plan, ends, parameters, prefix, pruned, norms, look, mask_update, forward } =
-            self;
+        let Self { plan, of } = self;
         let program = plan.build(gpu)?;
-        for Placed { slot, source } in &parameters {
-            program.upload(gpu, *slot, &model.values(source, &prefix, read)?);
+        for Placed { slot, source } in &of.parameters {
+            program.upload(gpu, *slot, &model.values(source, &of.prefix, read)?);
         }
-        for (_, tensor) in &pruned {
+        for (_, tensor) in &of.pruned {
             program.upload(gpu, tensor.mask(), &ones(tensor.len()));
         }
-        for norm in norms {
-            program.upload(gpu, norm, &vec![0.0_f32; norm.words as usize]);
+        for tap in &of.taps {
+            program.upload(gpu, tap.statistics, &vec![0.0_f32; tap.statistics.words as usize]);
         }
-        let of = Planned { ends, parameters, prefix, pruned, look, mask_update, forward };
         Ok(Block { gpu: gpu.clone(), program, of })
     }
+}
+
+impl Tap {
+    fn new(plan: &mut PlanBuilder, name: &str, inputs: u32, options: &PruneOptions) -> Self {
+        let of = |what: &str| format!("{name}/{what}");
+        let name = name.to_owned();
+        if options.method != Method::SparseGpt {
+            let statistics = plan.persistent(of("input_norm"), inputs);
+            return Self { name, statistics, factor: None };
+        }
+        let layout = FactorLayout::new(inputs, options.pattern.groups().map(|[_, m]| m));
+        // What is too large for a slot is refused where it is bound.
+        let words = |words: u64| u32::try_from(words).unwrap_or(u32::MAX);
+        let statistics = plan.persistent(of("moments"), words(u64::from(inputs).pow(2)));
+        let factor = plan.persistent(of("factor"), words(layout.words()));
+        Self { name, statistics, factor: Some((factor, layout)) }
+    }
+}
+
+/// Appends the phase that takes the statistics of all taps, if there are any.
+fn push_look(
+    plan: &mut PlanBuilder,
+    graph: &Graph,
+    bindings: &Bindings,
+    taps: &BTreeMap<Tensor, Tap>,
+    (step, batch): (Slot, u32),
+) -> Result<Option<Phase>> {
+    if taps.is_empty() {
+        return Ok(None);
+    }
+    let phase = plan.phase("look");
+    let wanted: Vec<Tensor> = taps.keys().copied().collect();
+    let slots = lower(graph, plan, bindings, &wanted, Mode::Evaluate)?;
+    for ((tensor, tap), x) in taps.iter().zip(slots) {
+        let columns = graph.shape(*tensor).dims().last().copied().unwrap_or(1);
+        let rows = x.words / columns.max(1);
+        match tap.factor {
+            None => {
+                let (norm, repeat) = (tap.statistics, rows / batch);
+                plan.push(InputNorm { x, step, norm, rows, columns, repeat })?;
+            }
+            Some(_) => Gram { x, gram: tap.statistics, rows, columns }.push(plan)?,
+        }
+    }
+    Ok(Some(phase))
+}
+
+/// Appends SparseGPT of one weight, and says where its counts are written.
+fn push_sparse_gpt(
+    plan: &mut PlanBuilder,
+    tensor: &PrunedTensor,
+    options: &PruneOptions,
+) -> Result<Option<Slot>> {
+    let ([factor], of, name) = (tensor.kept()?, tensor.matrix(), tensor.name());
+    let (counts, chosen) = match options.pattern.groups() {
+        Some([n, m]) => (None, Chosen::Groups { n, m }),
+        None => {
+            let words = SparseGpt::counts(of, 0).len() as u32;
+            let counts = plan.persistent(format!("{name}/counts"), words);
+            (Some(counts), Chosen::Share { counts })
+        }
+    };
+    let (weights, mask, mask_state) = (tensor.weights(), tensor.mask(), tensor.state);
+    SparseGpt { weights, of, factor, mask, mask_state, chosen }.push(plan, name)?;
+    Ok(counts)
 }
 
 impl Block {
@@ -164,19 +232,42 @@ impl Block {
         self.of.ends.send((&self.gpu, &self.program), phase, stream)
     }
 
-    /// Updates the masks to `sparsity`.
+    /// Chooses the masks for `sparsity`, and moves the weights that stay where the method does.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] names a weight with a score that is NaN.
-    pub(super) fn update_masks(&self, sparsity: f64) -> Result<()> {
-        let (phase, update) = &self.of.mask_update;
-        self.program.upload(&self.gpu, update.counts(), &update.words(0, sparsity));
+    /// [`Error::Argument`] names a weight whose inputs have moments that cannot be factorised.
+    pub(super) fn choose(&self, sparsity: f64) -> Result<()> {
+        let phase = match &self.of.choice {
+            Choice::Masks(phase, update) => {
+                self.program.upload(&self.gpu, update.counts(), &update.words(0, sparsity));
+                phase
+            }
+            Choice::SparseGpt(phase, counts) => {
+                for ((_, tensor), counts) in self.of.pruned.iter().zip(counts) {
+                    let Some(counts) = counts else { continue };
+                    let pruned = pruned_count(tensor.len().into(), sparsity);
+                    let words = SparseGpt::counts(tensor.matrix(), pruned);
+                    self.program.upload(&self.gpu, *counts, &words);
+                }
+                for tap in &self.of.taps {
+                    let Some((slot, layout)) = tap.factor else { continue };
+                    let moments: Vec<f32> = self.program.download(&self.gpu, tap.statistics)?;
+                    let name = format!("{}{}", self.of.prefix, tap.name);
+                    let factor = Factor::new(&name, &moments, layout)?;
+                    self.program.upload(&self.gpu, slot, &factor.words);
+                }
+                phase
+            }
+        };
         let mut encoder = Encoder::new(&self.gpu);
         self.program.encode(*phase, &mut encoder);
         encoder.submit()
     }
 
     /// The pruned weights as they are now.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] names a weight with a score that is NaN.
     pub(super) fn weights(&self, model: &Pretrained) -> Result<Vec<PrunedWeight>> {
         let weight = |(at, tensor): &(usize, PrunedTensor)| {
             let state: Vec<MaskState> = self.program.download(&self.gpu, tensor.state)?;
@@ -196,31 +287,24 @@ impl Block {
     /// Gives the pruned weight `name` other values, in the order of the file.
     pub(super) fn set(&self, model: &Pretrained, name: &str, values: Vec<f32>) {
         let placed = self.of.pruned.iter().map(|(at, _)| &self.of.parameters[*at]);
-        for Placed { slot, source } in placed {
-            let (file, extents) = &source.tensors[0];
-            if model.name(&self.of.prefix, file) == name {
-                self.program.upload(&self.gpu, *slot, &source.arranged.to_graph(values, extents));
-                return;
-            }
+        let is = |p: &&Placed| model.name(&self.of.prefix, &p.source.tensors[0].0) == name;
+        if let Some(Placed { slot, source }) = placed.into_iter().find(is) {
+            let values = source.arranged.to_graph(values, &source.tensors[0].1);
+            self.program.upload(&self.gpu, *slot, &values);
         }
     }
 
     /// What comes out of the block for a row of `stream`.
     pub(super) fn output(&self, stream: &Stream, row: usize) -> Result<Vec<f32>> {
-        let mut one = stream.only(row);
-        let mut out = Vec::new();
-        self.of.ends.pass(
-            (&self.gpu, &self.program),
-            self.of.forward,
-            &mut one,
-            &mut |_, _, values| out = values.to_vec(),
-        )?;
+        let (mut one, mut out) = (stream.only(row), Vec::new());
+        let on = (&self.gpu, &self.program);
+        let mut take = |_: &mut Stream, _, values: &[f32]| out = values.to_vec();
+        self.of.ends.pass(on, self.of.forward, &mut one, &mut take)?;
         Ok(out)
     }
 
     /// Sends the rows of `stream` through the block: what comes out takes their place.
     pub(super) fn advance(&self, stream: &mut Stream) -> Result<()> {
-        let on = (&self.gpu, &self.program);
-        self.of.ends.advance(on, self.of.forward, stream)
+        self.of.ends.advance((&self.gpu, &self.program), self.of.forward, stream)
     }
 }

@@ -3,13 +3,15 @@
 mod block;
 mod options;
 mod report;
+mod sink;
 
 pub use options::{Method, PruneOptions};
 pub use report::{BlockReport, PruneReport, WeightReport};
+pub use sink::Sink;
 
 use std::time::Instant;
 
-use self::block::{Block, BlockPlan, Statistics};
+use self::block::{Block, BlockPlan};
 use super::cut::Cut;
 use super::model::{Pretrained, Read};
 use super::rows::Rows;
@@ -18,30 +20,6 @@ use super::stream::Stream;
 use super::window::Window;
 use crate::gpu::{Gpu, Memory, Target};
 use crate::{Error, Result};
-
-/// Where pruned weights go, block after block.
-pub trait Sink {
-    /// Names of the blocks that an interrupted work has left complete.
-    fn done(&self) -> &[String];
-
-    /// The values of a tensor as they are now.
-    ///
-    /// # Errors
-    /// Of the files.
-    fn read(&self, name: &str) -> Result<Vec<f32>>;
-
-    /// Puts values in the place of a tensor's, and returns what they are in its dtype.
-    ///
-    /// # Errors
-    /// Of the files.
-    fn put(&mut self, name: &str, values: &[f32]) -> Result<Vec<f32>>;
-
-    /// Says that all of a block is there.
-    ///
-    /// # Errors
-    /// Of the files.
-    fn mark_done(&mut self, block: &str) -> Result<()>;
-}
 
 /// What is told of a block that is done.
 pub type Told<'a> = &'a mut dyn FnMut(&BlockReport);
@@ -71,22 +49,26 @@ impl Pretrained {
             if sink.done().contains(&name) {
                 let read: Read<'_> = &|name| sink.read(name);
                 self.stage(gpu, Cut::Block(i), at, read)?.advance(&mut stream)?;
+                let remark = sink.remark(&name).and_then(|text| serde_json::from_str(text).ok());
+                report.blocks.extend(remark);
                 continue;
             }
             let begun = Instant::now();
             let Some(plan) = self.block_plan(i, at, options, gpu.target())? else {
                 let read: Read<'_> = &|name| self.files().read_f32(name);
                 self.stage(gpu, Cut::Block(i), at, read)?.advance(&mut stream)?;
-                sink.mark_done(&name)?;
+                sink.mark_done(&name, "")?;
                 continue;
             };
             let device_bytes = plan.memory().peak();
             let read: Read<'_> = &|name| self.files().read_f32(name);
             let block = plan.build(gpu, self, read)?;
             let (weights, error) = self.prune_block(&block, &mut stream, options, sink)?;
-            sink.mark_done(&name)?;
             let seconds = begun.elapsed().as_secs_f64();
             let of = BlockReport { block: i, blocks, name, weights, error, seconds, device_bytes };
+            // Numbers and names have a form in JSON.
+            let remark = serde_json::to_string(&of).unwrap_or_default();
+            sink.mark_done(&of.name, &remark)?;
             told(&of);
             report.blocks.push(of);
         }
@@ -109,7 +91,7 @@ impl Pretrained {
     ) -> Result<(Vec<WeightReport>, f64)> {
         let before = block.output(stream, 0)?;
         block.look(stream)?;
-        block.update_masks(options.sparsity)?;
+        block.choose(options.sparsity)?;
         let mut reports = Vec::new();
         for weight in block.weights(self)? {
             let stored = sink.put(&weight.name, &weight.values)?;
@@ -138,12 +120,7 @@ impl Pretrained {
         if dense.len() == masked().count() {
             return Ok(None);
         }
-        let statistics = match options.method {
-            Method::Magnitude => Statistics::None,
-            Method::Wanda => Statistics::Norms,
-        };
-        let spec = options.spec(&dense);
-        BlockPlan::new(of, &spec, statistics, target).map(Some)
+        BlockPlan::new(of, options, &dense, target).map(Some)
     }
 
     /// Bytes on the device that pruning by windows of `length` takes at most, without a device.

@@ -6,13 +6,16 @@ use crate::{Error, Result};
 
 /// What chooses the weights of a matrix that go, and what becomes of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Method {
     /// Those of lowest |w|; no data is looked at.
     Magnitude,
     /// Those of lowest |w| times the length of the input (Sun et al. 2024).
     Wanda,
+    /// Input by input, those that cost least once the inputs behind have made up for it (Frantar
+    /// and Alistarh 2023).
+    SparseGpt,
 }
 
 crate::settings::steps! {
@@ -40,6 +43,7 @@ impl Method {
         match self {
             Self::Magnitude => "magnitude",
             Self::Wanda => "wanda",
+            Self::SparseGpt => "sparsegpt",
         }
     }
 
@@ -65,6 +69,10 @@ impl PruneOptions {
                            them; take unit or layer";
             return Err(Error::argument("scope", message));
         }
+        if self.method == Method::SparseGpt && self.scope == Scope::Unit {
+            let message = "SparseGPT ranks the weights of all units together; take layer";
+            return Err(Error::argument("scope", message));
+        }
         self.spec(&[]).validate()
     }
 
@@ -79,6 +87,8 @@ impl PruneOptions {
         let score = match self.method {
             Method::Magnitude => Score::Magnitude,
             Method::Wanda => Score::Wanda,
+            // Nothing is ranked by it: the specification says which weights are pruned.
+            Method::SparseGpt => Score::Magnitude,
         };
         let whole = |name: &String| TensorTarget::new(format!("^{}$", regex::escape(name)), 0.0);
         let spec = PruningSpec::to(self.pattern.sparsity().ok().flatten().unwrap_or(self.sparsity));

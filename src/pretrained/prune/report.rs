@@ -1,11 +1,11 @@
 //! What a pruning did.
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A pruning of a whole model.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PruneReport {
-    /// Each block that was pruned now, in order.
+    /// Each block of which anything was pruned, in order.
     pub blocks: Vec<BlockReport>,
     /// Perplexity of the pruned model on the windows that it was calibrated on.
     pub calibration_perplexity: f64,
@@ -14,7 +14,7 @@ pub struct PruneReport {
 }
 
 /// A block.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BlockReport {
     /// Its number, from 0 on.
@@ -43,7 +43,7 @@ impl BlockReport {
 }
 
 /// A weight.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WeightReport {
     /// Its name in the file.

@@ -1,0 +1,77 @@
+//! `secateur eval FOLDER`
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use secateur::error::Bytes;
+use secateur::pretrained::Pretrained;
+use serde::Serialize;
+
+use super::{bar, windows};
+use crate::cli::args::Eval;
+use crate::cli::{Verdict, adapter, output};
+
+#[derive(Debug, Serialize)]
+struct Report {
+    adapter: String,
+    backend: String,
+    model: String,
+    data: String,
+    windows: usize,
+    length: usize,
+    /// Tokens whose losses count.
+    tokens: usize,
+    loss: f64,
+    perplexity: f64,
+    window_losses: Vec<f64>,
+    seconds: f64,
+    tokens_per_second: f64,
+    device_bytes: u64,
+}
+
+pub fn run(args: &Eval) -> Result<Verdict> {
+    ensure!(args.min_test_accuracy.is_none(), "--min-test-accuracy is for classes");
+    ensure!(args.batch.is_none(), "--batch is for networks of secateur's own; windows go singly");
+    let model = Pretrained::open(&args.checkpoint)?;
+    let (data, windows) = windows(&model, &args.data, args.samples, args.stride)?;
+    let gpu = adapter::gpu(&args.common)?;
+    let (bar, begun) = (bar("blocks"), Instant::now());
+    let evaluated = model.perplexity(&gpu, &windows, &mut |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let (evaluated, seconds) = (evaluated?, begun.elapsed().as_secs_f64());
+    let tokens: usize = windows.iter().map(|w| w.ids.len()).sum();
+    let report = Report {
+        adapter: gpu.report().name.clone(),
+        backend: gpu.report().backend.clone(),
+        model: model.path().display().to_string(),
+        data,
+        windows: windows.len(),
+        length: windows[0].ids.len(),
+        tokens: evaluated.predictions,
+        loss: evaluated.perplexity.ln(),
+        perplexity: evaluated.perplexity,
+        window_losses: evaluated.losses,
+        seconds,
+        tokens_per_second: tokens as f64 / seconds,
+        device_bytes: evaluated.device_bytes,
+    };
+    if args.common.json {
+        output::json(&report)?;
+        return Ok(Verdict::Done);
+    }
+    let windows = format!("{} windows of {} tokens", report.windows, report.length);
+    for (name, value) in [
+        ("model", report.model.clone()),
+        ("data", format!("{}, {windows}", report.data)),
+        ("perplexity", format!("{:.4}", report.perplexity)),
+        ("loss", format!("{:.4} over {} tokens", report.loss, report.tokens)),
+        ("speed", format!("{:.1} tokens/s, {seconds:.1} s", report.tokens_per_second)),
+        ("device memory", Bytes(report.device_bytes).to_string()),
+        ("adapter", format!("{} ({})", report.adapter, report.backend)),
+    ] {
+        output::line(&format!("{name:<14} {value}"))?;
+    }
+    Ok(Verdict::Done)
+}

@@ -1,0 +1,66 @@
+//! Models that others have trained, in the field's folders.
+mod eval;
+mod prune;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use secateur::data::{OpenOptions, Tokenizer};
+use secateur::pretrained::{Input, Pretrained, Window};
+
+use super::data::Data;
+
+pub use eval::run as eval;
+pub use prune::run as prune;
+
+/// Whether `path` is such a folder.
+pub fn is_folder(path: &Path) -> bool {
+    path.is_dir() && path.join("config.json").is_file()
+}
+
+/// Most tokens of a window where nobody says how many.
+const LENGTH: usize = 2048;
+
+/// The windows of the text that `data` names, by the model's own tokenizer: `samples` of them, each
+/// `stride` tokens behind the one before.
+fn windows(
+    model: &Pretrained,
+    data: &Data,
+    samples: Option<usize>,
+    stride: Option<usize>,
+) -> Result<(String, Vec<Window>)> {
+    let other = data.options.all().iter().find(|(name, _)| *name != "length");
+    if let Some((name, _)) = other {
+        bail!("--{}: a text of tokens takes --length only", name.replace('_', "-"));
+    }
+    let mut options = OpenOptions::default();
+    data.options.change(&mut options)?;
+    let Some(name) = &data.data else { bail!("--data is missing: a text, like text:FILE") };
+    let Some(file) = name.strip_prefix("text:") else {
+        bail!("--data {name}: a language model takes text:FILE")
+    };
+    let Input::Tokens { vocabulary, positions, .. } = model.architecture().input() else {
+        bail!("{} takes no text", model.path().display())
+    };
+    let tokenizer = Tokenizer::open(model.path())?;
+    tokenizer.check(vocabulary as usize)?;
+    let ids = tokenizer.encode_file(Path::new(file))?;
+    let length = match options.length {
+        Some(length) if length > positions as usize => {
+            bail!("--length {length}: the model knows {positions} positions")
+        }
+        Some(length) => length,
+        None => LENGTH.min(positions as usize),
+    };
+    let windows = Window::cut(&ids, length, stride.unwrap_or(length), samples, name);
+    Ok((name.clone(), windows.with_context(|| format!("{name} by {}", model.path().display()))?))
+}
+
+/// A bar over the cuts of a model, on a terminal.
+fn bar(what: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let template = format!("[{{bar:30}}] {what} {{pos}}/{{len}} {{elapsed}}, {{eta}} left");
+    bar.set_style(ProgressStyle::with_template(&template).expect("a valid template"));
+    bar
+}
