@@ -259,8 +259,8 @@ pub struct Prune {
     /// trained (a checkpoint, a logdir, or what `export` wrote): `wanda`, |w| times the length of
     /// its input; `saliency`, |w * gradient| of the last batch; `movement`, what a step of descent
     /// would do to |w|. There each output unit keeps its highest weight. Of a pretrained model's
-    /// folder with --data text:FILE: `magnitude`, `wanda`, or `sparsegpt`, which also moves the
-    /// weights that stay.
+    /// folder with --data text:FILE: `magnitude`, `wanda`, `sparsegpt`, which also moves the
+    /// weights that stay, or `admm`, which moves them to where the dense model's outputs are.
     #[arg(long, default_value = "magnitude", value_parser = ranking)]
     pub score: Ranking,
     #[command(flatten)]
@@ -390,6 +390,7 @@ impl std::fmt::Display for Ranking {
 fn ranking(text: &str) -> Result<Ranking, String> {
     match text {
         "sparsegpt" => Ok(Ranking::Method(Method::SparseGpt)),
+        "admm" => Ok(Ranking::Method(Method::Admm)),
         _ => score(text).map(Ranking::Score),
     }
 }
@@ -401,6 +402,6 @@ fn score(text: &str) -> Result<Score, String> {
     fits.ok_or_else(|| {
         let known: Vec<Score> = Score::built_in().filter(in_one_shot).collect();
         let names: Vec<&str> = known.iter().map(Score::name).collect();
-        format!("must be one of {}, sparsegpt", names.join(", "))
+        format!("must be one of {}, sparsegpt, admm", names.join(", "))
     })
 }

@@ -68,6 +68,22 @@ impl Graph {
         self.nodes.iter().filter(reads).map(|n| n.inputs[0]).collect()
     }
 
+    /// What the product with `weight` is added to, where it is: what goes around a layer.
+    pub fn added_to(&self, weight: Tensor) -> Option<Tensor> {
+        let multiplies = |n: &Node| {
+            matches!(n.op, Op::Matmul(Matmul { forward: true, .. }))
+                && n.inputs.get(1) == Some(&weight)
+        };
+        let product = Tensor(self.nodes.iter().position(multiplies)?);
+        let adds = |n: &Node| match (n.op, &n.inputs[..]) {
+            (Op::Add(_), &[x, y]) if y == product => Some(x),
+            (Op::Add(_), &[x, y]) if x == product => Some(y),
+            _ => None,
+        };
+        let other = self.nodes.iter().find_map(adds)?;
+        (self.shape(other) == self.shape(product)).then_some(other)
+    }
+
     /// How often the forward pass multiplies with each weight of `weight` for one row of a batch of
     /// `rows`.
     pub fn uses_of(&self, weight: Tensor, rows: u32) -> u64 {

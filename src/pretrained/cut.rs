@@ -32,30 +32,60 @@ pub(crate) struct CutGraph {
     pub(crate) output: Tensor,
 }
 
+/// In front of the names of the dense copy of a block.
+pub(crate) const DENSE: &str = "dense/";
+
+/// Two copies of a block, each with its features and its output.
+#[derive(Debug)]
+pub(crate) struct PairGraph {
+    pub(crate) graph: Graph,
+    /// Of the parameters of both, of the pruned one first.
+    pub(crate) sources: Vec<Source>,
+    pub(crate) prefix: String,
+    pub(crate) pruned: [Tensor; 2],
+    pub(crate) dense: [Tensor; 2],
+}
+
 impl Pretrained {
     /// The graph of `cut` for rows of `shape`, the extents of a row of what goes in: `[length,
     /// width]` of tokens, `[height, width, channels]` of images. In a batch's rows of features,
     /// [`seen`](Layers::seen) follows them, and for [`Cut::Embed`] the types of the tokens, where
     /// rows have padding.
     pub(crate) fn cut(&self, cut: Cut, batch: u32, shape: &[u32]) -> Result<CutGraph> {
-        let architecture = self.architecture();
-        let prefix = match cut {
-            Cut::Block(i) | Cut::Part(i, _) => architecture.prefix(i),
-            Cut::Embed | Cut::Head => String::new(),
-        };
+        let prefix = self.prefix(cut);
         let mut layers = Layers::new(prefix.clone());
+        let [features, output] = self.append(&mut layers, cut, batch, shape)?;
+        let Layers { graph, sources, .. } = layers;
+        Ok(CutGraph { graph, sources, prefix, features, output })
+    }
+
+    /// What all names of a cut begin with.
+    pub(crate) fn prefix(&self, cut: Cut) -> String {
+        match cut {
+            Cut::Block(i) | Cut::Part(i, _) => self.architecture().prefix(i),
+            Cut::Embed | Cut::Head => String::new(),
+        }
+    }
+
+    /// Appends `cut` to `layers`, and says where its features go in and its output comes out.
+    pub(crate) fn append(
+        &self,
+        layers: &mut Layers,
+        cut: Cut,
+        batch: u32,
+        shape: &[u32],
+    ) -> Result<[Tensor; 2]> {
+        let architecture = self.architecture();
         let elements: u32 = shape.iter().product();
-        let padded = self.is_padded();
         let more = match cut {
-            _ if !padded => 0,
+            _ if !self.is_padded() => 0,
             Cut::Embed => 2,
             Cut::Block(_) | Cut::Part(..) => 1,
             Cut::Head => 0,
         };
         let length = shape[0];
         let features = layers.graph.features(batch, elements + more * length);
-        let mut x = features;
-        let mut types = None;
+        let (mut x, mut types) = (features, None);
         if more > 0 {
             let mut part = |i| {
                 let from = elements + i * length;
@@ -67,21 +97,30 @@ impl Pretrained {
             x = layers.graph.slice(features, 1, 0..elements)?;
         }
         let x = layers.graph.reshape(x, Shape::new([&[batch], shape].concat()))?;
+        layers.can_prune(matches!(cut, Cut::Block(_) | Cut::Part(..)));
         let output = match cut {
-            Cut::Embed => architecture.embed(&mut layers, x, types)?,
+            Cut::Embed => architecture.embed(layers, x, types)?,
             Cut::Block(block) => {
-                layers.can_prune(true);
                 let mut parts = 0..architecture.parts(block);
-                parts.try_fold(x, |x, part| architecture.part(&mut layers, block, part, x))?
+                parts.try_fold(x, |x, part| architecture.part(layers, block, part, x))?
             }
-            Cut::Part(block, part) => {
-                layers.can_prune(true);
-                architecture.part(&mut layers, block, part, x)?
-            }
-            Cut::Head => architecture.head(&mut layers, x)?,
+            Cut::Part(block, part) => architecture.part(layers, block, part, x)?,
+            Cut::Head => architecture.head(layers, x)?,
         };
+        Ok([features, output])
+    }
+
+    /// Two copies of a block in one graph: the one that is pruned, and behind it the dense one,
+    /// whose parameters are called [`DENSE`] and their name.
+    pub(crate) fn pair(&self, block: u32, batch: u32, shape: &[u32]) -> Result<PairGraph> {
+        let cut = Cut::Block(block);
+        let prefix = self.prefix(cut);
+        let mut layers = Layers::new(prefix.clone());
+        let pruned = self.append(&mut layers, cut, batch, shape)?;
+        layers.again(DENSE);
+        let dense = self.append(&mut layers, cut, batch, shape)?;
         let Layers { graph, sources, .. } = layers;
-        Ok(CutGraph { graph, sources, prefix, features, output })
+        Ok(PairGraph { graph, sources, prefix, pruned, dense })
     }
 
     /// The graph of the whole model, with the names of the file: its features are `[batch, length]`

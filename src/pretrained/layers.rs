@@ -37,6 +37,8 @@ pub struct Layers {
     pub sources: Vec<Source>,
     /// What is 0 where a position of a row is padding `[batch, length]`, where rows have any.
     pub seen: Option<Tensor>,
+    /// In front of the names of parameters in the graph.
+    copy: &'static str,
     /// Taken off the names of tensors: what is the same in all names of a block.
     prefix: String,
     /// Whether products inside of blocks may be pruned.
@@ -48,6 +50,13 @@ impl Layers {
     /// An empty graph, whose parameters are named as in the file but for `prefix`.
     pub fn new(prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into(), ..Self::default() }
+    }
+
+    /// From here on the same tensors of the file are other parameters, with `copy` in front of their
+    /// names.
+    pub(crate) fn again(&mut self, copy: &'static str) {
+        self.copy = copy;
+        self.declared.clear();
     }
 
     /// From here on weights of products can be pruned, or not.
@@ -63,7 +72,7 @@ impl Layers {
     ) -> String {
         let strip = |name: &str| name.strip_prefix(&self.prefix).unwrap_or(name).to_owned();
         let tensors = tensors.into_iter().map(|(name, shape)| (strip(&name), shape)).collect();
-        let name = strip(name);
+        let name = format!("{}{}", self.copy, strip(name));
         self.sources.push(Source { name: name.clone(), tensors, arranged });
         name
     }

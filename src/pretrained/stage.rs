@@ -156,6 +156,17 @@ impl Ends {
         Ok(())
     }
 
+    /// What the host writes of the batch of `stream` that begins with row `first`.
+    pub(crate) fn features_of(&self, stream: &Stream, first: usize) -> Vec<f32> {
+        let mut features = Vec::with_capacity(self.features.words as usize);
+        for row in first..stream.rows().min(first + self.batch) {
+            features.extend_from_slice(stream.row(row));
+            features.extend_from_slice(stream.beside(row));
+        }
+        features.resize(self.features.words as usize, 0.0);
+        features
+    }
+
     /// A step of `phase` on the batch of `stream` that begins with row `first`.
     fn begin(
         &self,
@@ -164,14 +175,8 @@ impl Ends {
         stream: &Stream,
         first: usize,
     ) -> Encoder {
-        let last = stream.rows().min(first + self.batch);
-        let mut features = Vec::with_capacity(self.features.words as usize);
-        for row in first..last {
-            features.extend_from_slice(stream.row(row));
-            features.extend_from_slice(stream.beside(row));
-        }
-        features.resize(self.features.words as usize, 0.0);
-        let rows = (last - first) as u32;
+        let features = self.features_of(stream, first);
+        let rows = (stream.rows() - first).min(self.batch) as u32;
         program.upload(gpu, self.step, &[Step { rows, share: 1.0, ..Step::default() }]);
         program.upload(gpu, self.features, &features);
         let mut encoder = Encoder::new(gpu);

@@ -2,6 +2,7 @@
 //! the pruned blocks before it.
 mod block;
 mod options;
+mod pair;
 mod report;
 mod sink;
 
@@ -12,6 +13,7 @@ pub use sink::Sink;
 use std::time::Instant;
 
 use self::block::{Block, BlockPlan};
+use self::pair::{Pair, PairPlan};
 use super::cut::Cut;
 use super::model::{Pretrained, Read};
 use super::rows::Rows;
@@ -41,29 +43,49 @@ impl Pretrained {
         options.validate()?;
         self.check_windows(windows)?;
         let mut stream = self.embedded(gpu, Rows::Tokens(windows))?;
+        // What the dense model makes of the same windows, where weights are brought back to that.
+        let mut dense = (options.method == Method::Admm).then(|| stream.clone());
         let blocks = self.architecture().blocks();
         let mut report = PruneReport::default();
         for i in 0..blocks {
             let name = self.architecture().prefix(i).trim_end_matches('.').to_owned();
             let at = (1, &*stream.shape().to_vec());
-            if sink.done().contains(&name) {
-                let read: Read<'_> = &|name| sink.read(name);
-                self.stage(gpu, Cut::Block(i), at, read)?.advance(&mut stream)?;
-                let remark = sink.remark(&name).and_then(|text| serde_json::from_str(text).ok());
-                report.blocks.extend(remark);
-                continue;
-            }
-            let begun = Instant::now();
-            let Some(plan) = self.block_plan(i, at, options, gpu.target())? else {
-                let read: Read<'_> = &|name| self.files().read_f32(name);
-                self.stage(gpu, Cut::Block(i), at, read)?.advance(&mut stream)?;
-                sink.mark_done(&name, "")?;
+            let input: Read<'_> = &|name| self.files().read_f32(name);
+            let plan = match sink.done().contains(&name) {
+                true => None,
+                false => self.block_plan(i, at, options, gpu.target())?,
+            };
+            let Some(plan) = plan else {
+                if let Some(dense) = &mut dense {
+                    self.stage(gpu, Cut::Block(i), at, input)?.advance(dense)?;
+                }
+                match sink.done().contains(&name) {
+                    true => {
+                        let read: Read<'_> = &|name| sink.read(name);
+                        self.stage(gpu, Cut::Block(i), at, read)?.advance(&mut stream)?;
+                        let remark = sink.remark(&name);
+                        report.blocks.extend(remark.and_then(|r| serde_json::from_str(r).ok()));
+                    }
+                    false => {
+                        self.stage(gpu, Cut::Block(i), at, input)?.advance(&mut stream)?;
+                        sink.mark_done(&name, "")?;
+                    }
+                }
                 continue;
             };
+            let begun = Instant::now();
             let device_bytes = plan.memory().peak();
-            let read: Read<'_> = &|name| self.files().read_f32(name);
-            let block = plan.build(gpu, self, read)?;
-            let (weights, error) = self.prune_block(&block, &mut stream, options, sink)?;
+            let (weights, error) = match (plan, &mut dense) {
+                (Planned::Pair(plan), Some(dense)) => {
+                    let pair = plan.build(gpu, self, input)?;
+                    self.prune_pair(&pair, [&mut stream, dense], options, sink)?
+                }
+                (Planned::Block(plan), _) => {
+                    let block = plan.build(gpu, self, input)?;
+                    self.prune_block(&block, &mut stream, options, sink)?
+                }
+                (Planned::Pair(_), None) => unreachable!("pairs are planned for two streams"),
+            };
             let seconds = begun.elapsed().as_secs_f64();
             let of = BlockReport { block: i, blocks, name, weights, error, seconds, device_bytes };
             // Numbers and names have a form in JSON.
@@ -104,6 +126,29 @@ impl Pretrained {
         Ok((reports, apart(&before, stream.row(0))))
     }
 
+    /// Prunes one block, matrix after matrix, sends both streams through their block, and says how
+    /// far the first window is from what the dense model makes of it.
+    fn prune_pair(
+        &self,
+        pair: &Pair,
+        [stream, dense]: [&mut Stream; 2],
+        options: &PruneOptions,
+        sink: &mut dyn Sink,
+    ) -> Result<(Vec<WeightReport>, f64)> {
+        let mut reports = Vec::new();
+        for group in 0..pair.groups() {
+            for (at, weight) in pair.solve(group, [stream, dense], options.sparsity, self)? {
+                let stored = sink.put(&weight.name, &weight.values)?;
+                reports.push(WeightReport::new(&weight.name, &stored, weight.threshold));
+                if stored != weight.values {
+                    pair.set(at, stored);
+                }
+            }
+        }
+        pair.advance([stream, dense])?;
+        Ok((reports, apart(dense.row(0), stream.row(0))))
+    }
+
     /// What block `i` needs on the device; none where nothing of it is pruned.
     fn block_plan(
         &self,
@@ -111,7 +156,7 @@ impl Pretrained {
         (batch, shape): (u32, &[u32]),
         options: &PruneOptions,
         target: Target,
-    ) -> Result<Option<BlockPlan>> {
+    ) -> Result<Option<Planned>> {
         let of = self.cut(Cut::Block(i), batch, shape)?;
         let masked = || of.graph.parameters().iter().filter(|p| p.masked);
         let is_dense = |name: &str| !options.prunes(&self.name(&of.prefix, name));
@@ -120,7 +165,13 @@ impl Pretrained {
         if dense.len() == masked().count() {
             return Ok(None);
         }
-        BlockPlan::new(of, options, &dense, target).map(Some)
+        Ok(Some(match options.method {
+            Method::Admm => {
+                let pair = self.pair(i, batch, shape)?;
+                Planned::Pair(PairPlan::new(pair, options, &dense, target)?)
+            }
+            _ => Planned::Block(BlockPlan::new(of, options, &dense, target)?),
+        }))
     }
 
     /// Bytes on the device that pruning by windows of `length` takes at most, without a device.
@@ -149,6 +200,21 @@ impl Pretrained {
             }
         }
         Ok(most)
+    }
+}
+
+/// A block with what its method needs.
+enum Planned {
+    Block(BlockPlan),
+    Pair(PairPlan),
+}
+
+impl Planned {
+    fn memory(&self) -> Memory {
+        match self {
+            Self::Block(plan) => plan.memory(),
+            Self::Pair(plan) => plan.memory(),
+        }
     }
 }
 

@@ -16,6 +16,10 @@ pub enum Method {
     /// Input by input, those that cost least once the inputs behind have made up for it (Frantar
     /// and Alistarh 2023).
     SparseGpt,
+    /// Those that count least while the outputs of each layer are brought to those of the dense
+    /// model, step by step (Boža 2024), on the inputs that the pruned one gives it. Of each output
+    /// unit as many.
+    Admm,
 }
 
 crate::settings::steps! {
@@ -44,6 +48,7 @@ impl Method {
             Self::Magnitude => "magnitude",
             Self::Wanda => "wanda",
             Self::SparseGpt => "sparsegpt",
+            Self::Admm => "admm",
         }
     }
 
@@ -57,7 +62,10 @@ impl PruneOptions {
     /// By `method` to `sparsity`, as the method's paper does it: Wanda ranks the weights of each
     /// output unit.
     pub fn new(method: Method, sparsity: f64) -> Self {
-        let scope = if method == Method::Wanda { Scope::Unit } else { Scope::Layer };
+        let scope = match method {
+            Method::Wanda | Method::Admm => Scope::Unit,
+            Method::Magnitude | Method::SparseGpt => Scope::Layer,
+        };
         Self { method, sparsity, scope, pattern: Pattern::Element, only: None, exclude: None }
     }
 
@@ -71,6 +79,10 @@ impl PruneOptions {
         }
         if self.method == Method::SparseGpt && self.scope == Scope::Unit {
             let message = "SparseGPT ranks the weights of all units together; take layer";
+            return Err(Error::argument("scope", message));
+        }
+        if self.method == Method::Admm && self.scope == Scope::Layer {
+            let message = "ADMM ranks the weights of each unit; take unit";
             return Err(Error::argument("scope", message));
         }
         self.spec(&[]).validate()
@@ -88,7 +100,7 @@ impl PruneOptions {
             Method::Magnitude => Score::Magnitude,
             Method::Wanda => Score::Wanda,
             // Nothing is ranked by it: the specification says which weights are pruned.
-            Method::SparseGpt => Score::Magnitude,
+            Method::SparseGpt | Method::Admm => Score::Magnitude,
         };
         let whole = |name: &String| TensorTarget::new(format!("^{}$", regex::escape(name)), 0.0);
         let spec = PruningSpec::to(self.pattern.sparsity().ok().flatten().unwrap_or(self.sparsity));

@@ -26,7 +26,10 @@ pub struct BlockReport {
     /// Its weights that were pruned.
     pub weights: Vec<WeightReport>,
     /// How far its output on the first window is from that of the dense block on the same input:
-    /// the squared length of the difference over that of the dense one.
+    /// the squared length of the difference over that of the dense one. With [`Method::Admm`] from
+    /// what the dense model makes of that window.
+    ///
+    /// [`Method::Admm`]: super::Method::Admm
     pub error: f64,
     /// Seconds that it took.
     pub seconds: f64,

@@ -1,0 +1,389 @@
+//! A block beside its dense self: what goes into both, and weights that bring the outputs of the
+//! pruned one back to those of the dense one.
+use std::collections::BTreeMap;
+
+use super::block::PrunedWeight;
+use super::options::PruneOptions;
+use crate::gpu::{Encoder, Gpu, Memory, Phase, PlanBuilder, Program, Slot, Target};
+use crate::graph::{Bindings, Graph, Mode, Parameter, Tensor, lower};
+use crate::kernels::{
+    Add, Form, Layout, MASK_STATE_WORDS, MaskState, Matmul, STEP_WORDS, Step, Units, mask_words, ones,
+};
+use crate::pretrained::cut::{DENSE, PairGraph};
+use crate::pretrained::model::{Pretrained, Read};
+use crate::pretrained::stage::{Ends, Placed};
+use crate::pretrained::stream::Stream;
+use crate::prune::layerwise::{Admm, Gram, Kept, Multipliers};
+use crate::prune::pruned_count;
+use crate::{Error, Result};
+
+/// How much the weights are held to the dense ones, where inputs have a length of one each: few
+/// windows say little of texts to come.
+const DAMPING: f64 = 1.0;
+
+/// A pair of blocks before it is built.
+pub(super) struct PairPlan {
+    plan: PlanBuilder,
+    of: Planned,
+}
+
+/// A pair of blocks on the device.
+pub(super) struct Pair {
+    gpu: Gpu,
+    program: Program,
+    of: Planned,
+}
+
+/// Where everything of the pair is.
+struct Planned {
+    /// Of the pruned block, and of the dense one.
+    ends: [Ends; 2],
+    forward: [Phase; 2],
+    parameters: Vec<Placed>,
+    prefix: String,
+    groups: Vec<Group>,
+    /// Shared by all groups, one after the other.
+    moments: Moments,
+}
+
+/// Weights that are multiplied with the same tensor.
+struct Group {
+    /// What adds to the moments.
+    look: Phase,
+    /// What chooses and moves the weights.
+    solve: Phase,
+    inputs: u32,
+    weights: Vec<Matched>,
+}
+
+/// A weight that is pruned.
+struct Matched {
+    /// Its place among the parameters.
+    at: usize,
+    of: Units,
+    mask: Slot,
+    state: Slot,
+    /// How many go before each step; none for N:M.
+    counts: Option<Slot>,
+}
+
+/// What is known of a group's inputs: `x` in the pruned block, `y` in the dense one.
+#[derive(Clone, Copy)]
+struct Moments {
+    /// `x^T x`
+    gram: Slot,
+    /// `x^T (y - x)`
+    cross: Slot,
+    /// `x^T r`, for what the outputs of the group are to make up for beside.
+    rest: Option<Slot>,
+    /// What the host makes of the first.
+    inverse: Slot,
+    multipliers: Slot,
+    scale: Slot,
+}
+
+impl PairPlan {
+    /// Plans the pair, of whose weights those called `dense` are left.
+    pub(super) fn new(
+        pair: PairGraph,
+        options: &PruneOptions,
+        dense: &[String],
+        target: Target,
+    ) -> Result<Self> {
+        let PairGraph { mut graph, sources, prefix, pruned, dense: whole } = pair;
+        let grouped = groups(&mut graph, dense)?;
+        let mut plan = PlanBuilder::new(target);
+        let step = plan.persistent("step", STEP_WORDS);
+        let mut bindings = Bindings::new(&graph, step);
+        let mut place = |plan: &mut PlanBuilder, name: &str, tensor| {
+            let slot = plan.persistent(name, graph.shape(tensor).elements().unwrap_or(0));
+            bindings.set(tensor, slot);
+            slot
+        };
+        let all = graph.parameters().iter().zip(sources);
+        let parameters: Vec<Placed> = all
+            .map(|(p, source)| Placed { slot: place(&mut plan, &p.name, p.tensor), source })
+            .collect();
+        let features = [pruned[0], whole[0]].map(|t| place(&mut plan, "features", t));
+        let moments = Moments::new(&mut plan, &graph, &grouped);
+        let mut planned = Vec::new();
+        for (inputs, group) in &grouped {
+            let look = plan.phase("look");
+            push_look(&mut plan, &graph, &bindings, group, &moments)?;
+            let solve = plan.phase("solve");
+            let weights = group.weights.iter().map(|&(own, other)| {
+                let p = &graph.parameters()[own];
+                let slots = [parameters[own].slot, parameters[other].slot];
+                push_solve(&mut plan, p, slots, (own, group.rest.is_some()), &moments, options)
+            });
+            let weights = weights.collect::<Result<_>>()?;
+            planned.push(Group { look, solve, inputs: *inputs, weights });
+        }
+        let mut forward = |plan: &mut PlanBuilder, features, output: Tensor| {
+            let phase = plan.phase("forward");
+            let at = lower(&graph, plan, &bindings, &[output], Mode::Evaluate)?[0];
+            plan.keep(&[at]);
+            let ends = Ends::new([features, step, at], graph.shape(output).dims(), &prefix);
+            plan.stage(ends.staging());
+            Ok::<_, Error>((phase, ends))
+        };
+        let (own, own_ends) = forward(&mut plan, features[0], pruned[1])?;
+        let (other, other_ends) = forward(&mut plan, features[1], whole[1])?;
+        let (ends, forward) = ([own_ends, other_ends], [own, other]);
+        let groups = planned;
+        let of = Planned { ends, forward, parameters, prefix, groups, moments };
+        Ok(Self { plan, of })
+    }
+
+    pub(super) fn memory(&self) -> Memory {
+        self.plan.memory()
+    }
+
+    /// The pair on the device, with the weights that `read` has by their names in the file.
+    pub(super) fn build(self, gpu: &Gpu, model: &Pretrained, read: Read<'_>) -> Result<Pair> {
+        let Self { plan, of } = self;
+        let program = plan.build(gpu)?;
+        for Placed { slot, source } in &of.parameters {
+            program.upload(gpu, *slot, &model.values(source, &of.prefix, read)?);
+        }
+        Ok(Pair { gpu: gpu.clone(), program, of })
+    }
+}
+
+/// Weights by what they are multiplied with in the pruned block.
+struct Grouped {
+    /// That.
+    input: Tensor,
+    /// How far the same in the dense block is from it.
+    apart: Tensor,
+    /// How far what the products are added to is from that in the dense block, where it is.
+    rest: Option<Tensor>,
+    /// Places of the parameters in both blocks.
+    weights: Vec<(usize, usize)>,
+}
+
+/// The groups in the order in which rows meet them, each with its number of inputs.
+fn groups(graph: &mut Graph, dense: &[String]) -> Result<Vec<(u32, Grouped)>> {
+    let parameters = graph.parameters().to_vec();
+    let mut groups: BTreeMap<Tensor, (u32, Grouped)> = BTreeMap::new();
+    for (own, p) in parameters.iter().enumerate() {
+        if !p.masked || p.name.starts_with(DENSE) || dense.contains(&p.name) {
+            continue;
+        }
+        let other = parameters.iter().position(|q| q.name == format!("{DENSE}{}", p.name));
+        let Some(other) = other else {
+            return Err(Error::argument(&p.name, "it has no dense copy"));
+        };
+        let pair = [p, &parameters[other]].map(|p| p.tensor);
+        let inputs = pair.map(|weight| graph.inputs_of(weight));
+        let [[input], [whole]] = inputs.each_ref().map(|inputs| &inputs[..]) else {
+            let message = "its inputs are not known; leave it out with --exclude";
+            return Err(Error::argument(&p.name, message));
+        };
+        let (input, whole) = (*input, *whole);
+        if let Some((_, group)) = groups.get_mut(&input) {
+            group.weights.push((own, other));
+            continue;
+        }
+        let rest = match pair.map(|weight| graph.added_to(weight)) {
+            [Some(own), Some(other)] => Some(difference(graph, other, own)?),
+            _ => None,
+        };
+        let apart = difference(graph, whole, input)?;
+        let group = Grouped { input, apart, rest, weights: vec![(own, other)] };
+        groups.insert(input, (p.units().inputs, group));
+    }
+    Ok(groups.into_values().collect())
+}
+
+/// `x - y`
+fn difference(graph: &mut Graph, x: Tensor, y: Tensor) -> Result<Tensor> {
+    let width = graph.shape(y).dims().last().copied().unwrap_or(1);
+    let minus = graph.constant("minus", [width], vec![-1.0; width as usize])?;
+    let minus = graph.mul(y, minus)?;
+    graph.add(x, minus)
+}
+
+impl Moments {
+    /// Slots for the largest group.
+    fn new(plan: &mut PlanBuilder, graph: &Graph, groups: &[(u32, Grouped)]) -> Self {
+        let inputs = groups.iter().map(|(inputs, _)| *inputs).max().unwrap_or(1);
+        let square = inputs.saturating_mul(inputs);
+        let rest = groups.iter().filter_map(|(inputs, group)| {
+            let width = graph.shape(group.rest?).dims().last().copied()?;
+            Some(inputs.saturating_mul(width))
+        });
+        let rest = rest.max();
+        let mut slot = |name: &str, words| plan.persistent(format!("moments.{name}"), words);
+        Self {
+            gram: slot("gram", square),
+            cross: slot("cross", square),
+            rest: rest.map(|words| slot("rest", words)),
+            inverse: slot("inverse", square),
+            multipliers: slot("multipliers", square),
+            scale: slot("scale", inputs),
+        }
+    }
+}
+
+/// Appends what adds a window to the moments.
+fn push_look(
+    plan: &mut PlanBuilder,
+    graph: &Graph,
+    bindings: &Bindings,
+    group: &Grouped,
+    moments: &Moments,
+) -> Result<()> {
+    let wanted: Vec<Tensor> =
+        [Some(group.input), Some(group.apart), group.rest].into_iter().flatten().collect();
+    let slots = lower(graph, plan, bindings, &wanted, Mode::Evaluate)?;
+    let columns = |t: Tensor| graph.shape(t).dims().last().copied().unwrap_or(1);
+    let (x, inputs) = (slots[0], columns(group.input));
+    let rows = x.words / inputs.max(1);
+    Gram { x, gram: moments.gram, rows, columns: inputs }.push(plan)?;
+    let cross = Matmul::new(Form::TN, [x, slots[1], moments.cross], [inputs, inputs, rows]);
+    cross.push_onto(plan)?;
+    if let (Some(rest), Some(sum)) = (group.rest, moments.rest) {
+        let width = columns(rest);
+        Matmul::new(Form::TN, [x, slots[2], sum], [inputs, width, rows]).push_onto(plan)?;
+    }
+    Ok(())
+}
+
+/// Appends what brings one weight to where the outputs are nearest to the dense ones, and from
+/// there to its mask.
+fn push_solve(
+    plan: &mut PlanBuilder,
+    p: &Parameter,
+    [weights, dense]: [Slot; 2],
+    (at, has_rest): (usize, bool),
+    moments: &Moments,
+    options: &PruneOptions,
+) -> Result<Matched> {
+    let (of, name) = (p.units(), &p.name);
+    let Units { inputs, units, layout } = of;
+    let sizes = [inputs, units, inputs];
+    // `[inputs, units]`: what the outputs lack, as the inputs see it.
+    let lack = plan.scratch(format!("{name}.lack"), inputs * units);
+    let form = if layout == Layout::OutIn { Form::NT } else { Form::NN };
+    Matmul::new(form, [moments.cross, dense, lack], sizes).push(plan)?;
+    let lack = match moments.rest.filter(|_| has_rest) {
+        Some(rest) => {
+            let (out, len) = (plan.scratch(format!("{name}.lack_in_all"), lack.words), lack.words);
+            plan.push(Add { x: lack, y: rest, out, len, period: len })?;
+            out
+        }
+        None => lack,
+    };
+    push_moved(plan, [moments.inverse, lack, weights], of)?;
+    let mask = plan.persistent(format!("{name}/mask"), mask_words(inputs * units));
+    let state = plan.persistent(format!("{name}/threshold"), MASK_STATE_WORDS);
+    let (counts, kept) = match options.pattern.groups() {
+        Some([n, m]) => (None, Kept::Groups { n, m, steps: Admm::GROWING, mask_state: state }),
+        None => {
+            let counts = plan.persistent(format!("{name}/counts"), Admm::GROWING);
+            (Some(counts), Kept::Units { counts, steps: Admm::GROWING, mask_state: state })
+        }
+    };
+    let (inverse, scale, steps) = (moments.multipliers, moments.scale, Admm::STEPS);
+    Admm { weights, of, inverse, scale, mask, kept, steps }.push(plan, name)?;
+    Ok(Matched { at, of, mask, state, counts })
+}
+
+/// `weights += inverse lack`, whichever way the weights lie.
+fn push_moved(plan: &mut PlanBuilder, [inverse, lack, weights]: [Slot; 3], of: Units) -> Result<()> {
+    let Units { inputs, units, layout } = of;
+    match layout {
+        Layout::InOut => Matmul::new(Form::NN, [inverse, lack, weights], [inputs, units, inputs]),
+        // The inverse is symmetric.
+        Layout::OutIn => Matmul::new(Form::TN, [lack, inverse, weights], [units, inputs, inputs]),
+    }
+    .push_onto(plan)
+}
+
+impl Pair {
+    /// Number of groups.
+    pub(super) fn groups(&self) -> usize {
+        self.of.groups.len()
+    }
+
+    /// Prunes the weights of a group to `sparsity`, by the rows of the pruned and the dense stream,
+    /// and gives them; [`set`](Self::set) puts them in their place.
+    pub(super) fn solve(
+        &self,
+        group: usize,
+        streams: [&Stream; 2],
+        sparsity: f64,
+        model: &Pretrained,
+    ) -> Result<Vec<(usize, PrunedWeight)>> {
+        let Planned { groups, moments, ends, .. } = &self.of;
+        let group = &groups[group];
+        let (gpu, program) = (&self.gpu, &self.program);
+        for slot in [Some(moments.gram), Some(moments.cross), moments.rest].into_iter().flatten() {
+            program.upload(gpu, slot, &vec![0.0_f32; slot.words as usize]);
+        }
+        for first in (0..streams[0].rows()).step_by(ends[0].batch) {
+            for (ends, stream) in ends.iter().zip(streams) {
+                program.upload(gpu, ends.features, &ends.features_of(stream, first));
+            }
+            let rows = (streams[0].rows() - first).min(ends[0].batch) as u32;
+            program.upload(gpu, ends[0].step, &[Step { rows, share: 1.0, ..Step::default() }]);
+            let mut encoder = Encoder::new(gpu);
+            program.encode(group.look, &mut encoder);
+            encoder.submit()?;
+            // The host is not to run ahead: what it uploads is kept until it is copied.
+            gpu.wait()?;
+        }
+        let inputs = group.inputs as usize;
+        let mut gram: Vec<f32> = program.download(gpu, moments.gram)?;
+        gram.truncate(inputs * inputs);
+        let name = self.name(model, group.weights[0].at);
+        let of = Multipliers::new(&name, &gram, group.inputs, DAMPING)?;
+        program.upload(gpu, moments.multipliers, &of.inverse);
+        program.upload(gpu, moments.scale, &of.scale);
+        program.upload(gpu, moments.inverse, &Multipliers::solver(&name, &gram, group.inputs, DAMPING)?);
+        for weight in &group.weights {
+            program.upload(gpu, weight.mask, &ones(weight.of.len() as u32));
+            if let Some(counts) = weight.counts {
+                let pruned = pruned_count(weight.of.inputs.into(), sparsity) as u32;
+                program.upload(gpu, counts, &Admm::counts(pruned, Admm::GROWING));
+            }
+        }
+        let mut encoder = Encoder::new(gpu);
+        program.encode(group.solve, &mut encoder);
+        encoder.submit()?;
+        group.weights.iter().map(|w| Ok((w.at, self.weight(model, w)?))).collect()
+    }
+
+    fn name(&self, model: &Pretrained, at: usize) -> String {
+        model.name(&self.of.prefix, &self.of.parameters[at].source.tensors[0].0)
+    }
+
+    fn weight(&self, model: &Pretrained, weight: &Matched) -> Result<PrunedWeight> {
+        let Placed { slot, source } = &self.of.parameters[weight.at];
+        let name = self.name(model, weight.at);
+        let state: Vec<MaskState> = self.program.download(&self.gpu, weight.state)?;
+        let values: Vec<f32> = self.program.download(&self.gpu, *slot)?;
+        if state[0].nan > 0 || values.iter().any(|x| !x.is_finite()) {
+            return Err(Error::NonFinite { step: 0, tensor: name });
+        }
+        let values = source.arranged.to_file(values, &source.tensors[0].1);
+        Ok(PrunedWeight { name, values, threshold: f32::from_bits(state[0].threshold) })
+    }
+
+    /// Gives the pruned block's parameter `at` other values, in the order of the file.
+    pub(super) fn set(&self, at: usize, values: Vec<f32>) {
+        let Placed { slot, source } = &self.of.parameters[at];
+        let values = source.arranged.to_graph(values, &source.tensors[0].1);
+        self.program.upload(&self.gpu, *slot, &values);
+    }
+
+    /// Sends the rows of each stream through its block.
+    pub(super) fn advance(&self, streams: [&mut Stream; 2]) -> Result<()> {
+        let on = (&self.gpu, &self.program);
+        for ((ends, forward), stream) in self.of.ends.iter().zip(self.of.forward).zip(streams) {
+            ends.advance(on, forward, stream)?;
+        }
+        Ok(())
+    }
+}
