@@ -8,6 +8,9 @@ Each FORM.json is a tokenizer.json: byte-level BPE as GPT-2 and SmolLM have it (
 first token as Llama 3 has them (`llama3`), WordPiece as BERT (`wordpiece`), Unigram as models of sentencepiece
 (`unigram`). They say that ids are to be cut and padded, which a reader of whole texts must not do. ids.json has the
 texts, their ids with and without the tokens that a tokenizer adds, and rows padded and cut as for embeddings.
+
+The library's training breaks ties in another order each time, so tokenizers that are there already are kept: delete one
+to have another.
 """
 import json
 import pathlib
@@ -130,7 +133,10 @@ def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
     forms, ids = {"bpe": bpe, "llama3": llama3, "wordpiece": wordpiece, "unigram": unigram}, {}
     for form, make in forms.items():
-        tokenizer = make()
+        path = folder / f"{form}.json"
+        tokenizer = Tokenizer.from_file(str(path)) if path.exists() else make()
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
         ids[form] = {
             "vocabulary": tokenizer.get_vocab_size(),
             "ids": [tokenizer.encode(text).ids for text in TEXTS],
@@ -140,10 +146,10 @@ def main(folder):
         tokenizer.enable_padding(pad_id=0, length=7)
         text = tokenizer.to_str(pretty=False)
         assert len(text) < 30_000, (form, len(text))
-        (folder / f"{form}.json").write_text(text + "\n")
+        path.write_text(text + "\n")
     lines = [text for text in TEXTS if len(text.splitlines()) <= 1 and text == text.rstrip("\n")]
     lines = [line for line in lines if "\u2028" not in line]
-    tokenizer = wordpiece()
+    tokenizer = Tokenizer.from_file(str(folder / "wordpiece.json"))
     rows = {"lines": lines, "longest": rows_of(tokenizer, lines, None), "eight": rows_of(tokenizer, lines, 8)}
     answers = {"texts": TEXTS, "forms": ids, "rows": rows}
     (folder / "ids.json").write_text(json.dumps(answers, separators=(",", ":")) + "\n")

@@ -28,7 +28,8 @@ pub struct TokenRows {
 impl Tokenizer {
     /// The lines of a UTF-8 file, an empty one too, as rows of `length` tokens, or of as many as
     /// the longest has. Each has what the tokenizer adds around a text, the last token also where
-    /// the text is cut. Padding comes last, but where the tokenizer's file says that it comes first.
+    /// the text is cut. Padding comes last, but where the tokenizer's file says that it comes
+    /// first.
     ///
     /// # Errors
     /// [`Error::File`] for a file without a line, and as [`encode_file`](Self::encode_file);

@@ -79,7 +79,8 @@ fn batches_of_tokens_are_shuffled_and_go_on_at_a_cursor() {
     assert_ne!(one, two, "another order in each epoch");
     let begin: BTreeSet<u32> = (0..rows as u32).map(|i| 100 + 3 * i).collect();
     for epoch in [one, two] {
-        assert_eq!((epoch.len(), epoch.into_iter().collect::<BTreeSet<_>>()), (rows, begin.clone()));
+        assert_eq!(epoch.len(), rows);
+        assert_eq!(epoch.into_iter().collect::<BTreeSet<_>>(), begin);
     }
     for (cursor, wanted) in cursors.into_iter().zip(&all) {
         let mut again = new();

@@ -99,7 +99,10 @@ fn name(form: &str, id: usize) -> Option<String> {
     let model = &file["model"]["vocab"];
     match model.as_array() {
         Some(list) => Some(list.get(id)?[0].as_str()?.to_owned()),
-        None => model.as_object()?.iter().find(|(_, at)| **at == id).map(|(token, _)| token.clone()),
+        None => {
+            let mut tokens = model.as_object()?.iter();
+            tokens.find(|(_, at)| **at == id).map(|(token, _)| token.clone())
+        }
     }
 }
 

@@ -54,7 +54,8 @@ fn padding_comes_first_where_the_file_says_so() {
     let left = text.replace("\"direction\":\"Right\",\"pad_to", "\"direction\":\"Left\",\"pad_to");
     assert_ne!(text, left);
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("tokenizer.json"), left.replace("\"pad_id\":0", "\"pad_id\":4")).unwrap();
+    let left = left.replace("\"pad_id\":0", "\"pad_id\":4");
+    fs::write(dir.path().join("tokenizer.json"), left).unwrap();
     let path = dir.path().join("lines.txt");
     fs::write(&path, "a\n\na network").unwrap();
     let tokenizer = secateur::data::Tokenizer::open(dir.path()).unwrap();
