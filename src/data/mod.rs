@@ -31,6 +31,7 @@ mod source;
 mod split;
 mod task;
 mod text;
+mod tokens;
 
 pub use answers::Answers;
 pub use batches::Batches;
@@ -52,3 +53,6 @@ pub use source::{Batch, BatchSource, Cursor};
 pub use split::Split;
 pub use task::Task;
 pub use text::text;
+pub use tokens::TokenWindows;
+#[cfg(feature = "text")]
+pub use tokens::{TokenRows, Tokenizer};

@@ -23,6 +23,9 @@ mod prefetch;
 mod scaling;
 mod shard;
 mod text;
+mod token_windows;
+#[cfg(feature = "text")]
+mod tokens;
 
 /// Row `i` as bytes and its label, as the file had them.
 fn row(dataset: &Dataset, i: usize, scale: f32) -> (Vec<u8>, u32) {
