@@ -97,7 +97,9 @@ fn planned(args: &Prune, options: &Options) -> Result<PruneOptions> {
         Ranking::Score(score) => match score.to_string().as_str() {
             "magnitude" => secateur::pretrained::Method::Magnitude,
             "wanda" => secateur::pretrained::Method::Wanda,
-            other => bail!("--score {other}: a pretrained model takes magnitude, wanda, sparsegpt, admm"),
+            other => {
+                bail!("--score {other}: a pretrained model takes magnitude, wanda, sparsegpt, admm")
+            }
         },
     };
     ensure!(options.block.is_none(), "--pattern: a pretrained model takes unstructured and N:M");

@@ -137,7 +137,7 @@ impl Pretrained {
     ) -> Result<(Vec<WeightReport>, f64)> {
         let mut reports = Vec::new();
         for group in 0..pair.groups() {
-            for (at, weight) in pair.solve(group, [stream, dense], options.sparsity, self)? {
+            for (at, weight) in pair.solve(group, [stream, dense], options, self)? {
                 let stored = sink.put(&weight.name, &weight.values)?;
                 reports.push(WeightReport::new(&weight.name, &stored, weight.threshold));
                 if stored != weight.values {

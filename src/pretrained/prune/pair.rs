@@ -7,7 +7,8 @@ use super::options::PruneOptions;
 use crate::gpu::{Encoder, Gpu, Memory, Phase, PlanBuilder, Program, Slot, Target};
 use crate::graph::{Bindings, Graph, Mode, Parameter, Tensor, lower};
 use crate::kernels::{
-    Add, Form, Layout, MASK_STATE_WORDS, MaskState, Matmul, STEP_WORDS, Step, Units, mask_words, ones,
+    Add, Form, Layout, MASK_STATE_WORDS, MaskState, Matmul, STEP_WORDS, Step, Units, mask_words,
+    ones,
 };
 use crate::pretrained::cut::{DENSE, PairGraph};
 use crate::pretrained::model::{Pretrained, Read};
@@ -63,8 +64,8 @@ struct Matched {
     of: Units,
     mask: Slot,
     state: Slot,
-    /// How many go before each step; none for N:M.
-    counts: Option<Slot>,
+    /// How many stay of a unit, or of a group of its inputs, before each step.
+    counts: Slot,
 }
 
 /// What is known of a group's inputs: `x` in the pruned block, `y` in the dense one.
@@ -278,20 +279,20 @@ fn push_solve(
     push_moved(plan, [moments.inverse, lack, weights], of)?;
     let mask = plan.persistent(format!("{name}/mask"), mask_words(inputs * units));
     let state = plan.persistent(format!("{name}/threshold"), MASK_STATE_WORDS);
-    let (counts, kept) = match options.pattern.groups() {
-        Some([n, m]) => (None, Kept::Groups { n, m, steps: Admm::GROWING, mask_state: state }),
-        None => {
-            let counts = plan.persistent(format!("{name}/counts"), Admm::GROWING);
-            (Some(counts), Kept::Units { counts, steps: Admm::GROWING, mask_state: state })
-        }
-    };
+    let counts = plan.persistent(format!("{name}/counts"), Admm::GROWING);
+    let m = options.pattern.groups().map(|[_, m]| m);
+    let kept = Kept::GrownInUnits { counts, m, steps: Admm::GROWING, mask_state: state };
     let (inverse, scale, steps) = (moments.multipliers, moments.scale, Admm::STEPS);
     Admm { weights, of, inverse, scale, mask, kept, steps }.push(plan, name)?;
     Ok(Matched { at, of, mask, state, counts })
 }
 
 /// `weights += inverse lack`, whichever way the weights lie.
-fn push_moved(plan: &mut PlanBuilder, [inverse, lack, weights]: [Slot; 3], of: Units) -> Result<()> {
+fn push_moved(
+    plan: &mut PlanBuilder,
+    [inverse, lack, weights]: [Slot; 3],
+    of: Units,
+) -> Result<()> {
     let Units { inputs, units, layout } = of;
     match layout {
         Layout::InOut => Matmul::new(Form::NN, [inverse, lack, weights], [inputs, units, inputs]),
@@ -307,13 +308,13 @@ impl Pair {
         self.of.groups.len()
     }
 
-    /// Prunes the weights of a group to `sparsity`, by the rows of the pruned and the dense stream,
+    /// Prunes the weights of a group, by the rows of the pruned and the dense stream,
     /// and gives them; [`set`](Self::set) puts them in their place.
     pub(super) fn solve(
         &self,
         group: usize,
         streams: [&Stream; 2],
-        sparsity: f64,
+        options: &PruneOptions,
         model: &Pretrained,
     ) -> Result<Vec<(usize, PrunedWeight)>> {
         let Planned { groups, moments, ends, .. } = &self.of;
@@ -338,16 +339,23 @@ impl Pair {
         let mut gram: Vec<f32> = program.download(gpu, moments.gram)?;
         gram.truncate(inputs * inputs);
         let name = self.name(model, group.weights[0].at);
-        let of = Multipliers::new(&name, &gram, group.inputs, DAMPING)?;
+        let inputs = group.inputs;
+        let of = Multipliers::new(&name, &gram, inputs, DAMPING)?;
         program.upload(gpu, moments.multipliers, &of.inverse);
         program.upload(gpu, moments.scale, &of.scale);
-        program.upload(gpu, moments.inverse, &Multipliers::solver(&name, &gram, group.inputs, DAMPING)?);
+        program.upload(gpu, moments.inverse, &Multipliers::solver(&name, &gram, inputs, DAMPING)?);
         for weight in &group.weights {
             program.upload(gpu, weight.mask, &ones(weight.of.len() as u32));
-            if let Some(counts) = weight.counts {
-                let pruned = pruned_count(weight.of.inputs.into(), sparsity) as u32;
-                program.upload(gpu, counts, &Admm::counts(pruned, Admm::GROWING));
-            }
+            let kept = match options.pattern.groups() {
+                // From the first step on: fewer of a group are no way to fewer still.
+                Some([n, _]) => vec![n; Admm::GROWING as usize],
+                None => {
+                    let inputs = weight.of.inputs;
+                    let pruned = pruned_count(inputs.into(), options.sparsity) as u32;
+                    Admm::kept(inputs, pruned, Admm::GROWING)
+                }
+            };
+            program.upload(gpu, weight.counts, &kept);
         }
         let mut encoder = Encoder::new(gpu);
         program.encode(group.solve, &mut encoder);

@@ -2,8 +2,8 @@
 use super::turn::Turn;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
-    AdmmEnd, AdmmOperands, AdmmScore, AdmmStep, Form, MaskBegin, Matmul, Ranked, Selection,
-    TOPK_STATE_WORDS, Units,
+    AdmmEnd, AdmmOperands, AdmmScore, AdmmStep, Form, MaskBegin, Matmul, NmMask, Ranked, Selection,
+    TOPK_STATE_WORDS, UnitMask, Units,
 };
 use crate::{Error, Result};
 
@@ -18,6 +18,18 @@ pub enum Kept {
     Grown {
         /// `[steps]`
         counts: Slot,
+        /// Steps, at most those of the whole.
+        steps: u32,
+        /// [`MaskState`](crate::kernels::MaskState)
+        mask_state: Slot,
+    },
+    /// The same in each output unit: so many of its weights stay as `counts` says of the step
+    /// ([`Admm::kept`]), or in each group of `m` inputs of it, where there is one.
+    GrownInUnits {
+        /// `[steps]`
+        counts: Slot,
+        /// Inputs of a group.
+        m: Option<u32>,
         /// Steps, at most those of the whole.
         steps: u32,
         /// [`MaskState`](crate::kernels::MaskState)
@@ -62,6 +74,12 @@ impl Admm {
         (0..steps).map(at).collect()
     }
 
+    /// What [`Kept::GrownInUnits`] is given where all but `pruned` weights of `size`, a unit's or a
+    /// group's, stay in the end: how many do at each step.
+    pub fn kept(size: u32, pruned: u32, steps: u32) -> Vec<u32> {
+        Self::counts(pruned, steps).into_iter().map(|gone| size - gone.min(size)).collect()
+    }
+
     /// Appends the launches to the phase in hand; `name` names what they allocate besides: three
     /// matrices of scratch, one more where the outputs are first, and one where the mask grows.
     ///
@@ -72,7 +90,7 @@ impl Admm {
         let &Self { weights: stored, of, inverse, scale, mask, kept, steps } = self;
         let growing = match kept {
             Kept::Held => 0,
-            Kept::Grown { steps, .. } => steps,
+            Kept::Grown { steps, .. } | Kept::GrownInUnits { steps, .. } => steps,
         };
         if steps == 0 || growing > steps {
             let message = format!("{steps} steps, the mask grows in {growing}: it takes 1 or more");
@@ -100,6 +118,22 @@ impl Admm {
                 let ranked = Ranked { values, protect, scores, mask_state, mask, len: words };
                 let selection = Selection { counts, selection: step, histogram, state };
                 selection.push(plan, &format!("{name}.mask"), &[ranked])?;
+            }
+            if let Kept::GrownInUnits { counts, m, mask_state, .. } = kept
+                && step < growing
+            {
+                let values = plan.scratch(format!("{name}.score"), words);
+                plan.push(AdmmScore { on, score: values })?;
+                plan.push(MaskBegin { mask_state, keep_nan: false })?;
+                let selection = step;
+                match m {
+                    Some(m) => {
+                        plan.push(NmMask { values, counts, selection, mask_state, mask, of, m })?;
+                    }
+                    None => {
+                        plan.push(UnitMask { values, counts, selection, mask_state, mask, of })?
+                    }
+                }
             }
             plan.push(AdmmStep { on, mask, difference })?;
             let sizes = [of.inputs, of.units, of.inputs];

@@ -86,6 +86,11 @@ impl Diagonal {
         Ok(Self { squares, mean })
     }
 
+    /// The length of each input; that of the mean for one that was never seen.
+    pub(super) fn lengths(&self) -> Vec<f64> {
+        (0..self.squares.len()).map(|i| self.square(i).sqrt()).collect()
+    }
+
     /// Whether input `i` was other than 0 anywhere.
     pub(super) fn seen(&self, i: usize) -> bool {
         self.squares[i] != 0.0
