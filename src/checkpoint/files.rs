@@ -1,10 +1,10 @@
 //! A checkpoint's file of tensors: checksummed while it is written, and durable.
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::BufWriter;
 use std::path::Path;
 
 use super::manifest::{FileEntry, Hashing};
-use crate::storage::{Encoding, Tensor};
+use crate::storage::{Encoding, Tensor, reserve};
 use crate::{Error, Result};
 
 const BUFFER: usize = 1 << 16;
@@ -20,20 +20,4 @@ pub(super) fn write(folder: &Path, name: &str, tensors: &[Tensor]) -> Result<Fil
     let sink = out.into_inner().map_err(|error| Error::io("write", &path)(error.into_error()))?;
     sink.out.sync_all().map_err(Error::io("sync", &path))?;
     Ok(sink.entry(name))
-}
-
-/// Makes a full disk show before the first byte is written, where the file system can.
-#[cfg(target_os = "linux")]
-fn reserve(file: &File, bytes: u64) -> io::Result<()> {
-    use rustix::fs::{FallocateFlags, fallocate};
-    use rustix::io::{Errno, retry_on_intr};
-    match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), 0, bytes)) {
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
-        reserved => Ok(reserved?),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn reserve(_: &File, _: u64) -> io::Result<()> {
-    Ok(())
 }

@@ -2,13 +2,15 @@
 use std::path::{Path, PathBuf};
 
 use super::Place;
-use super::companions::Companions;
 use super::options::Options;
+use crate::Result;
 use crate::checkpoint::{self, MANIFEST_FILE, Manifest, is_in};
 use crate::prune::OwnModel;
 use crate::session::{MODEL, ModelFile, SCHEMA};
-use crate::storage::{Header, MadeFolder, Replace, TensorInfo, Weights, check_output};
-use crate::{Error, Result};
+use crate::storage::{
+    Companions, Header, MadeFolder, Replace, TensorInfo, Weights, check_apart, check_is_folder,
+    check_output,
+};
 
 /// Inputs in the order of their names, and an output for each.
 pub(super) struct Files {
@@ -47,18 +49,11 @@ impl Files {
         }
         let Weights { index, files: inputs, .. } = Weights::open(input)?;
         if index.is_none() && !input.is_dir() {
-            output.map_or(Ok(()), |output| {
-                refuse_overwriting(&inputs[0].path, output, options.force)
-            })?;
+            output.map_or(Ok(()), |output| check_apart(&inputs[0].path, output, options.force))?;
             return Ok(one(inputs));
         }
         let Some(output) = output else { return Ok(one(inputs)) };
-        if output.extension().is_some_and(|e| e == "safetensors") {
-            let input = if index.is_some() { "an index" } else { "a folder" };
-            let message =
-                format!("{} would be a folder, since the input is {input}", output.display());
-            return Err(Error::argument("output", format!("{message}; name one, like pruned/")));
-        }
+        check_is_folder(output, if index.is_some() { "an index" } else { "a folder" })?;
         let source = if input.is_dir() { Some(input) } else { input.parent() };
         let source = source.unwrap_or(Path::new("")).to_owned();
         let target = |path: &Path| output.join(path.file_name().unwrap_or_default());
@@ -66,7 +61,7 @@ impl Files {
         let mut taken: Vec<PathBuf> = inputs.iter().map(|h| h.path.clone()).collect();
         taken.extend(index.as_ref().map(|index| index.path.clone()));
         for path in &taken {
-            refuse_overwriting(path, &target(path), options.force)?;
+            check_apart(path, &target(path), options.force)?;
         }
         let companions = Companions::find(&source, &taken, output, options.force)?;
         let index = index.map(|index| (index.bytes, target(&index.path)));
@@ -148,13 +143,4 @@ impl Files {
         Replace::finish_all(self.outputs)?;
         Ok(std::mem::take(&mut folder.companions))
     }
-}
-
-fn refuse_overwriting(source: &Path, target: &Path, force: bool) -> Result<()> {
-    let real = |path: &Path| std::fs::canonicalize(path).ok();
-    if real(target).is_some_and(|target| Some(target) == real(source)) {
-        let message = format!("{} is the input; write to another file", target.display());
-        return Err(Error::argument("output", message));
-    }
-    check_output(target, force)
 }

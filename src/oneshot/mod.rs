@@ -2,7 +2,6 @@
 //!
 //! A file is read in chunks and written in one pass: header and layout stay byte for byte, pruned
 //! elements become zero. The host holds one chunk at a time.
-mod companions;
 mod files;
 mod options;
 mod ranker;
@@ -14,10 +13,11 @@ mod units;
 use std::collections::HashMap;
 use std::path::Path;
 
-pub use companions::Companions;
 pub use options::Options;
 pub use report::{Report, TensorReport};
 pub use survey::{Fate, Survey, TensorPlan};
+
+pub use crate::storage::Companions;
 
 use crate::gpu::Gpu;
 use crate::prune::{OwnModel, Scope, pruned_count, roles};

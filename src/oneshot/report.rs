@@ -3,9 +3,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::companions::Companions;
 use super::survey::{Fate, Survey, TensorPlan};
 use crate::prune::Role;
+use crate::storage::Companions;
 
 /// What became of the tensors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -21,3 +21,42 @@ pub(crate) fn widen(dtype: &Dtype, bytes: &[u8], values: &mut [f32]) {
         _ => all(bytes, values, f32::from_le_bytes),
     }
 }
+
+/// f32 as little-endian floats of one of the four types, rounded to the nearest, of two to the even
+/// one. What becomes zero is +0.
+pub(super) fn narrow(dtype: &Dtype, values: &[f32], bytes: &mut [u8]) {
+    fn all<const N: usize>(values: &[f32], bytes: &mut [u8], element: impl Fn(f32) -> [u8; N]) {
+        values.iter().zip(bytes.as_chunks_mut::<N>().0).for_each(|(&v, b)| *b = element(v));
+    }
+    // The sum with +0 changes no value but -0.
+    match dtype {
+        Dtype::F16 => all(values, bytes, |v| match f16::from_f32(v) {
+            zero if zero == f16::ZERO => [0; 2],
+            rounded => rounded.to_le_bytes(),
+        }),
+        Dtype::BF16 => all(values, bytes, |v| match bf16::from_f32(v) {
+            zero if zero == bf16::ZERO => [0; 2],
+            rounded => rounded.to_le_bytes(),
+        }),
+        Dtype::F64 => all(values, bytes, |v| (f64::from(v) + 0.0).to_le_bytes()),
+        _ => all(values, bytes, |v| (v + 0.0).to_le_bytes()),
+    }
+}
+
+/// The first of `values` that has no finite element of the type near it: its place, and what is
+/// wrong with it.
+pub(super) fn misfit(dtype: &Dtype, values: &[f32]) -> Option<(usize, String)> {
+    // Half a step over the largest element, from where on rounding leads to infinity.
+    let (largest, bound) = match dtype {
+        Dtype::F16 => (f16::MAX.to_f32(), 65520.0),
+        Dtype::BF16 => (bf16::MAX.to_f32(), f32::from_bits(0x7f7f_8000)),
+        _ => (f32::MAX, f32::INFINITY),
+    };
+    let place = values.iter().position(|v| v.is_nan() || v.abs() >= bound)?;
+    let value = values[place];
+    let message = match value.is_finite() {
+        true => format!("{value:e} is over {largest:e}, the largest {dtype}"),
+        false => format!("{value} is not finite"),
+    };
+    Some((place, message))
+}

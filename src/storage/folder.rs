@@ -98,13 +98,13 @@ impl Folder {
     /// # Errors
     /// As [`read_f32`](Self::read_f32); [`Error::Shape`] for a range that leaves the tensor.
     pub fn read_range(&self, name: &str, range: Range<u64>) -> Result<Vec<f32>> {
-        let (header, info) = self.floats(name)?;
+        let (file, info) = self.floats(name)?;
         if range.start > range.end || range.end > info.len() {
             let message = format!("elements {range:?} of a tensor that has {}", info.len());
             return Err(Error::shape(name, message));
         }
         let mut values = vec![0.0; (range.end - range.start) as usize];
-        fill(header, info, range.start, &mut values)?;
+        fill(&self.files[file], info, range.start, &mut values)?;
         Ok(values)
     }
 
@@ -115,7 +115,7 @@ impl Folder {
     /// As [`read_f32`](Self::read_f32); [`Error::Shape`] for a tensor that is no matrix, and for a
     /// row that it does not have.
     pub fn read_rows(&self, name: &str, rows: impl IntoIterator<Item = u32>) -> Result<Vec<f32>> {
-        let (header, info) = self.floats(name)?;
+        let (file, info) = self.floats(name)?;
         let &[count, width] = &info.shape[..] else {
             let message = format!("{:?} has no rows; a table is [rows, width]", info.shape);
             return Err(Error::shape(name, message));
@@ -129,7 +129,7 @@ impl Folder {
             }
             let from = values.len();
             values.resize(from + width, 0.0);
-            fill(header, info, u64::from(row) * width as u64, &mut values[from..])?;
+            fill(&self.files[file], info, u64::from(row) * width as u64, &mut values[from..])?;
         }
         Ok(values)
     }
@@ -146,8 +146,8 @@ impl Folder {
         })
     }
 
-    /// A tensor that has values for [`widen`].
-    fn floats(&self, name: &str) -> Result<(&Header, &TensorInfo)> {
+    /// The file of a tensor that has values for [`widen`], and what it is.
+    pub(super) fn floats(&self, name: &str) -> Result<(usize, &TensorInfo)> {
         let (file, i) = self.place(name)?;
         let header = &self.files[file];
         let info = &header.tensors[i];
@@ -156,7 +156,7 @@ impl Folder {
             let way = "take the model as it was before it was quantised";
             return Err(Error::file(&header.path, format!("{message}; {way}")));
         }
-        Ok((header, info))
+        Ok((file, info))
     }
 }
 

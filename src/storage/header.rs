@@ -125,6 +125,11 @@ impl Header {
         Ok(Self { path: path.to_owned(), bytes, metadata, tensors, source })
     }
 
+    /// Bytes of the file.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.tensors.last().map_or(self.bytes.len() as u64, |last| last.offset + last.bytes)
+    }
+
     /// The file, where the tensors begin: they follow each other in their order.
     pub(crate) fn into_source(self) -> Result<impl Read> {
         let Self { mut source, path, bytes, .. } = self;

@@ -1,5 +1,6 @@
 //! Floor 1: files: safetensors as checkpoints, exports and one-shot pruning share them, and the one
 //! way to replace a file.
+mod companions;
 mod dtype;
 mod floats;
 mod folder;
@@ -7,24 +8,38 @@ mod foreign;
 mod header;
 mod index;
 mod input;
+mod job;
+mod journal;
 mod output;
+mod patch;
+mod place;
 mod positioned;
 mod replace;
+mod reserve;
+mod rewrite;
 mod tensors;
 mod unfinished;
 mod weights;
 
+pub use companions::Companions;
 pub use dtype::Dtype;
 pub use folder::Folder;
 pub use foreign::{FIRST, looks_like};
 pub use header::{Header, MAX_HEADER, PREFIX, TensorInfo};
 pub use index::Index;
 pub use output::{check_folder, check_output};
+pub use patch::Patch;
 pub use replace::{Replace, replace};
+pub use rewrite::Rewrite;
 pub use tensors::{Encoding, Floats, Tensor, TensorData, read_floats, read_tensors};
 
 pub(crate) use floats::widen;
+<<<<<<< HEAD
 pub(crate) use input::open_plain;
+=======
+pub(crate) use output::{check_apart, check_is_folder};
+pub(crate) use reserve::reserve;
+>>>>>>> output
 pub(crate) use tensors::tensors_from;
 pub use unfinished::{Held, MadeFolder, TEMPORARY, discard_unfinished, sweep};
 pub use weights::Weights;

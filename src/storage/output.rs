@@ -28,6 +28,31 @@ pub fn check_output(path: &Path, force: bool) -> Result<()> {
     Ok(())
 }
 
+/// The same of `path` as the output of what is read from `source`: it must not be that file.
+///
+/// # Errors
+/// As [`check_output`]; [`Error::Argument`] where it is.
+pub(crate) fn check_apart(source: &Path, path: &Path, force: bool) -> Result<()> {
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    if real(path).is_some_and(|path| Some(path) == real(source)) {
+        let message = format!("{} is the input; write to another file", path.display());
+        return Err(Error::argument("output", message));
+    }
+    check_output(path, force)
+}
+
+/// That `path` may be a folder's name, which the output of `input` needs.
+///
+/// # Errors
+/// [`Error::Argument`] for one that looks like a file's.
+pub(crate) fn check_is_folder(path: &Path, input: &str) -> Result<()> {
+    if path.extension().is_some_and(|e| e == "safetensors") {
+        let message = format!("{} would be a folder, since the input is {input}", path.display());
+        return Err(Error::argument("output", format!("{message}; name one, like pruned/")));
+    }
+    Ok(())
+}
+
 /// That a folder may be put at `path` in place of what is there: nothing, or a folder.
 ///
 /// # Errors

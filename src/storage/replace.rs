@@ -4,6 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::output::check_output;
+use super::reserve::reserve;
 use super::unfinished::{begin, hold, sweep};
 use crate::{Error, Result};
 
@@ -37,6 +38,13 @@ impl Replace {
         let (temporary, file) = begin(path)?;
         let writer = Some(BufWriter::with_capacity(1 << 20, file));
         Ok(Self { path: path.to_owned(), temporary, writer })
+    }
+
+    /// Takes room for a file of `bytes` bytes, as far as the file system can: no more and no fewer
+    /// are to be written.
+    pub(super) fn reserve(&self, bytes: u64) -> Result<()> {
+        let writer = self.writer.as_ref().expect("open until it is finished");
+        reserve(writer.get_ref(), bytes).map_err(Error::io("reserve room for", &self.path))
     }
 
     /// Appends `bytes`.
@@ -75,13 +83,19 @@ impl Replace {
             std::fs::rename(&file.temporary, &file.path)
                 .map_err(Error::io("rename", &file.path))?;
             held.forget(&file.temporary);
-            // Where folders cannot be synced, as on Windows, the rename is as durable as it gets.
-            if let Ok(folder) = File::open(folder_of(&file.path)) {
-                folder.sync_all().ok();
-            }
+            sync_folder(folder_of(&file.path));
         }
         drop(held);
         Ok(())
+    }
+}
+
+/// Puts on the disk what is called how in the folder. Where folders cannot be synced, as on Windows,
+/// a rename is as durable as it gets.
+pub(super) fn sync_folder(path: &Path) {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    if let Ok(folder) = File::open(path) {
+        folder.sync_all().ok();
     }
 }
 

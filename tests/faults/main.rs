@@ -21,6 +21,8 @@ mod mutations;
 mod needs;
 #[cfg(target_os = "linux")]
 mod order;
+#[cfg(target_os = "linux")]
+mod patch;
 #[path = "../common/paths.rs"]
 mod paths;
 #[cfg(target_os = "linux")]

@@ -20,7 +20,7 @@ use crate::{Error, Result};
 
 /// How much the weights are held to the dense ones, where inputs have a length of one each: few
 /// windows say little of texts to come.
-const DAMPING: f64 = 1.0;
+const DAMPING: f64 = 0.4;
 
 /// A pair of blocks before it is built.
 pub(super) struct PairPlan {

@@ -4,16 +4,11 @@ use std::path::Path;
 
 use secateur::storage::{Folder, Header, Weights};
 
-use super::{Raw, bf16s, f16s, f32s, write, write_index};
-
-fn message<T>(result: secateur::Result<T>) -> String {
-    result.err().expect("it must fail").to_string()
-}
+use super::{Raw, bf16s, f16s, f32s, f64s, message, write, write_index};
 
 fn all(folder: &Path) -> Folder {
-    let doubles = [1.5f64, -0.1, 1e300].iter().flat_map(|v| v.to_le_bytes()).collect();
     let first: [Raw; 3] = [
-        ("wide", "F64", &[3], doubles),
+        ("wide", "F64", &[3], f64s([1.5, -0.1, 1e300])),
         ("table", "F32", &[4, 3], f32s((0..12).map(|i| i as f32))),
         ("codes", "I32", &[2], vec![0; 8]),
     ];

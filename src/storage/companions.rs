@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::storage::{Replace, check_output};
+use super::{Replace, check_output};
 use crate::{Error, Result};
 
 /// Largest file that is copied along, in bytes: tokenizers have up to some 30 MB.
@@ -52,7 +52,7 @@ impl Companions {
     ///
     /// # Errors
     /// [`Error::Io`]; of [`check_output`] for a copy's place.
-    pub(super) fn find(
+    pub(crate) fn find(
         folder: &Path,
         taken: &[PathBuf],
         output: &Path,
@@ -82,7 +82,7 @@ impl Companions {
     }
 
     /// Begins the copies of the files from `folder` to `output`.
-    pub(super) fn copy(&self, folder: &Path, output: &Path) -> Result<Vec<Replace>> {
+    pub(crate) fn copy(&self, folder: &Path, output: &Path) -> Result<Vec<Replace>> {
         let copy = |name: &String| {
             let source = folder.join(name);
             let mut file = File::open(&source).map_err(Error::io("open", &source))?;
