@@ -34,12 +34,9 @@ pub use rewrite::Rewrite;
 pub use tensors::{Encoding, Floats, Tensor, TensorData, read_floats, read_tensors};
 
 pub(crate) use floats::widen;
-<<<<<<< HEAD
 pub(crate) use input::open_plain;
-=======
 pub(crate) use output::{check_apart, check_is_folder};
 pub(crate) use reserve::reserve;
->>>>>>> output
 pub(crate) use tensors::tensors_from;
 pub use unfinished::{Held, MadeFolder, TEMPORARY, discard_unfinished, sweep};
 pub use weights::Weights;

@@ -128,6 +128,10 @@ impl BlockPlan {
                 let counts = tensors.iter().map(|t| push_sparse_gpt(&mut plan, t, options));
                 Choice::SparseGpt(phase, counts.collect::<Result<_>>()?)
             }
+            Method::Admm => {
+                let message = "it moves the weights of a pair of blocks, not of one";
+                return Err(Error::argument("method", message));
+            }
         };
         let forward = plan.phase("forward");
         let output_at = lower(&graph, &mut plan, &bindings, &[output], Mode::Evaluate)?[0];

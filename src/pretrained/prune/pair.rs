@@ -120,7 +120,7 @@ impl PairPlan {
             let weights = weights.collect::<Result<_>>()?;
             planned.push(Group { look, solve, inputs: *inputs, weights });
         }
-        let mut forward = |plan: &mut PlanBuilder, features, output: Tensor| {
+        let forward = |plan: &mut PlanBuilder, features, output: Tensor| {
             let phase = plan.phase("forward");
             let at = lower(&graph, plan, &bindings, &[output], Mode::Evaluate)?[0];
             plan.keep(&[at]);
