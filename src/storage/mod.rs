@@ -23,7 +23,7 @@ pub use output::{check_folder, check_output};
 pub use replace::{Replace, replace};
 pub use tensors::{Encoding, Floats, Tensor, TensorData, read_floats, read_tensors};
 
-pub(crate) use floats::widen;
+pub(crate) use floats::{is_float, widen};
 pub(crate) use input::open_plain;
 pub(crate) use tensors::tensors_from;
 pub use unfinished::{Held, MadeFolder, TEMPORARY, discard_unfinished, sweep};
