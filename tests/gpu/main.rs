@@ -8,6 +8,8 @@ mod gradients;
 mod interpreter;
 mod kernels;
 mod mask_update;
+#[path = "../common/models.rs"]
+mod models;
 #[path = "../common/needs.rs"]
 mod needs;
 mod network;

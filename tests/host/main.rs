@@ -6,6 +6,8 @@ mod comm;
 mod data;
 mod floors;
 mod memory;
+#[path = "../common/models.rs"]
+mod model_folders;
 mod models;
 #[path = "../common/needs.rs"]
 mod needs;
@@ -14,6 +16,7 @@ mod options;
 mod paths;
 mod planner;
 mod plans;
+mod pretrained;
 mod pruning;
 #[path = "../common/ranks.rs"]
 mod rank_checks;
