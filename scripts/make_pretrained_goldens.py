@@ -118,6 +118,21 @@ def models():
         rope_parameters={"rope_type": "linear", "factor": 2.5, "rope_theta": 1000.0},
     )
     yield "llama_biases", drawn(t.LlamaForCausalLM(biases), 3), lambda m: language(m, 13), {}
+    scaled = t.GPT2Config(
+        vocab_size=53,
+        n_positions=24,
+        n_embd=24,
+        n_layer=2,
+        n_head=3,
+        n_inner=40,
+        scale_attn_weights=False,
+        scale_attn_by_inverse_layer_idx=True,
+        reorder_and_upcast_attn=True,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    of_scaled = t.GPT2LMHeadModel._from_config(scaled, attn_implementation="eager")
+    yield "gpt2_scaled", drawn(of_scaled, 7), lambda m: language(m, 15), {}
     classes = t.BertConfig(
         vocab_size=61,
         hidden_size=24,

@@ -19,8 +19,10 @@ struct Gpt2 {
     positions: u32,
     epsilon: f64,
     activation: Activation,
-    /// Of the scores of attention, unless it is that of the heads' size.
-    scale: Option<f32>,
+    /// What the scores of attention are multiplied with, in the first block.
+    scale: f64,
+    /// Whether that is divided by the block's number, from 1 on.
+    scale_by_block: bool,
     /// Whether the table of tokens also makes the logits.
     tied: bool,
 }
@@ -28,8 +30,7 @@ struct Gpt2 {
 pub(super) fn read(config: &Config, names: &dyn Names) -> Result<Box<dyn Architecture>> {
     let prefix = prefix(config, names, &["transformer.", ""], "wte.weight")?;
     let (width, heads) = (config.count("n_embd")?, config.count("n_head")?);
-    shared(config, [("n_embd", width), ("n_head", heads)])?;
-    config.only("scale_attn_by_inverse_layer_idx", false)?;
+    let head_size = shared(config, [("n_embd", width), ("n_head", heads)])?;
     // Of the heads of other tasks, the older name of `n_positions`, and how half floats are kept
     // from overflowing: nothing of the logits.
     let summary = ["type", "use_proj", "activation", "proj_to_labels"];
@@ -46,7 +47,8 @@ pub(super) fn read(config: &Config, names: &dyn Names) -> Result<Box<dyn Archite
         positions: config.count("n_positions")?,
         epsilon: config.positive("layer_norm_epsilon")?,
         activation: config.activation("activation_function", "gelu_new")?,
-        scale: (!scaled).then_some(1.0),
+        scale: if scaled { f64::from(head_size).sqrt().recip() } else { 1.0 },
+        scale_by_block: config.flag("scale_attn_by_inverse_layer_idx", false)?,
         tied: config.flag("tie_word_embeddings", true)?,
     }))
 }
@@ -87,7 +89,9 @@ impl Architecture for Gpt2 {
         let y = if part == 0 {
             let y = layers.layer_norm(x, &name("ln_1"), self.epsilon)?;
             let y = layers.conv1d(y, &name("attn.c_attn"), self.width.saturating_mul(3), plain)?;
-            let options = AttentionOptions::new(self.heads).causal(true).scale(self.scale);
+            let number = if self.scale_by_block { f64::from(block) + 1.0 } else { 1.0 };
+            let scale = Some((self.scale / number) as f32);
+            let options = AttentionOptions::new(self.heads).causal(true).scale(scale);
             let y = layers.graph.attend(&[y], &options)?;
             layers.conv1d(y, &name("attn.c_proj"), self.width, plain)?
         } else {

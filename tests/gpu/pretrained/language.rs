@@ -71,6 +71,11 @@ fn gpt2_with_weights_of_inputs_first() {
     Golden::open("gpt2").check_language();
 }
 
+#[test]
+fn gpt2_with_a_width_and_scales_of_its_own() {
+    Golden::open("gpt2_scaled").check_language();
+}
+
 /// As OpenAI's own files are: no prefix, and triangles among the tensors.
 #[test]
 fn gpt2_without_its_prefix_and_with_its_buffers() {

@@ -70,6 +70,8 @@ fn blocks_can_be_computed_again() {
     let (batch, length) = next_tokens(&golden);
     let of = |layers: usize| {
         let mut network = golden.model.network(2, length as u32).unwrap();
+        // What tokens become, two blocks, the head.
+        assert_eq!(network.graph.layers(), 4);
         network.graph.recompute(layers).unwrap();
         let none = MaskUpdateOp::none();
         let mut session = Session::new(gpu, &network, Optimizer::adam(1e-2), &none, 1).unwrap();
