@@ -67,7 +67,19 @@ impl Config {
     /// # Errors
     /// [`Error::Io`], and [`Error::File`] for what is no object of settings.
     pub fn open(folder: &Path) -> Result<Self> {
-        let path = folder.join("config.json");
+        Self::read(folder.join("config.json"))
+    }
+
+    /// The settings in another file `name` of the same folder, where there is one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn beside(&self, name: &str) -> Result<Option<Self>> {
+        let path = self.path.with_file_name(name);
+        if path.exists() { Self::read(path).map(Some) } else { Ok(None) }
+    }
+
+    fn read(path: PathBuf) -> Result<Self> {
         let mut text = String::new();
         let read = open_plain(&path)?.take(MOST_BYTES).read_to_string(&mut text);
         read.map_err(Error::io("read", &path))?;
@@ -100,6 +112,11 @@ impl Config {
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.read.borrow_mut().insert(name.to_owned());
         self.settings.get(name).filter(|value| !value.is_null())
+    }
+
+    /// Takes note of settings that change nothing of what the architecture computes here.
+    pub fn ignore<S: AsRef<str>>(&self, names: &[S]) {
+        self.read.borrow_mut().extend(names.iter().map(|name| name.as_ref().to_owned()));
     }
 
     /// A whole number from 1 on, unless it is missing.
@@ -151,6 +168,14 @@ impl Config {
         let number = self.number_or(name, f64::NAN)?;
         let wrong = || self.wrong(name, "a number above 0 is needed");
         Some(number).filter(|&n| n > 0.0).ok_or_else(wrong)
+    }
+
+    /// A number above 0, or `default` where it is missing.
+    ///
+    /// # Errors
+    /// [`Error::File`] for anything else.
+    pub fn positive_or(&self, name: &str, default: f64) -> Result<f64> {
+        if self.get(name).is_some() { self.positive(name) } else { Ok(default) }
     }
 
     /// Yes or no, or `default` where it is missing.

@@ -1,9 +1,9 @@
-//! Graphs of a model: of one of its cuts, or of all in a row.
-use super::architectures::{Answer, Input};
+//! The graphs of a model's cuts.
+use super::architectures::Input;
 use super::layers::{Layers, Source};
 use super::model::Pretrained;
+use crate::Result;
 use crate::graph::{Graph, Shape, Tensor};
-use crate::{Error, Result};
 
 /// A piece of a model that rows go through on their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,16 +20,18 @@ pub enum Cut {
 
 /// The graph of a cut, or of a whole model.
 #[derive(Debug)]
-pub(crate) struct CutGraph {
-    pub(crate) graph: Graph,
-    /// Of each parameter where it comes from.
-    pub(crate) sources: Vec<Source>,
+#[non_exhaustive]
+pub struct CutGraph {
+    /// Its layers.
+    pub graph: Graph,
+    /// Of each parameter of the graph, in their order, where it comes from.
+    pub sources: Vec<Source>,
     /// What the names of the file have in front of those of the sources.
-    pub(crate) prefix: String,
+    pub prefix: String,
     /// What the host writes `[batch, columns]`.
-    pub(crate) features: Tensor,
+    pub features: Tensor,
     /// What comes out of it.
-    pub(crate) output: Tensor,
+    pub output: Tensor,
 }
 
 /// In front of the names of the dense copy of a block.
@@ -123,57 +125,8 @@ impl Pretrained {
         Ok(PairGraph { graph, sources, prefix, pruned, dense })
     }
 
-    /// The graph of the whole model, with the names of the file: its features are `[batch, length]`
-    /// tokens, or with padding `[batch, 3 * length]`: tokens, seen and types; or images `[batch,
-    /// side * side * channels]`.
-    pub(crate) fn whole(&self, batch: u32, length: u32) -> Result<CutGraph> {
-        let architecture = self.architecture();
-        let mut layers = Layers::new("");
-        let (features, mut x, types);
-        match architecture.input() {
-            Input::Tokens { vocabulary, positions, width, padded } => {
-                if length > positions {
-                    let message = format!("{length} positions, the model knows {positions}");
-                    return Err(Error::argument("length", message));
-                }
-                let table = architecture
-                    .table()
-                    .ok_or_else(|| Error::argument("table", "an architecture of tokens has one"))?;
-                features = layers.graph.features(batch, if padded { 3 * length } else { length });
-                let mut part =
-                    |i: u32| layers.graph.slice(features, 1, i * length..(i + 1) * length);
-                let (tokens, seen, kinds) = match padded {
-                    true => (part(0)?, Some(part(1)?), Some(part(2)?)),
-                    false => (features, None, None),
-                };
-                layers.seen = seen;
-                types = kinds;
-                let table = layers.parameter(&table, &[vocabulary, width])?;
-                x = layers.graph.embedding(tokens, table)?;
-            }
-            Input::Images { side, channels } => {
-                features = layers.graph.features(batch, side * side * channels);
-                x = layers.graph.reshape(features, [batch, side, side, channels])?;
-                types = None;
-            }
-        }
-        x = architecture.embed(&mut layers, x, types)?;
-        layers.can_prune(true);
-        for block in 0..architecture.blocks() {
-            for part in 0..architecture.parts(block) {
-                x = architecture.part(&mut layers, block, part, x)?;
-            }
-        }
-        layers.can_prune(false);
-        if architecture.answer() != Answer::Hidden {
-            x = architecture.head(&mut layers, x)?;
-        }
-        let Layers { graph, sources, .. } = layers;
-        Ok(CutGraph { graph, sources, prefix: String::new(), features, output: x })
-    }
-
     /// Whether its rows also say which positions are padding.
     pub(crate) fn is_padded(&self) -> bool {
-        matches!(self.architecture().input(), Input::Tokens { padded: true, .. })
+        matches!(self.architecture().input(), Input::Tokens { types: Some(_), .. })
     }
 }

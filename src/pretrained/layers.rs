@@ -1,7 +1,7 @@
 //! Layers of a pretrained network: nodes of a graph, and the tensors of the file behind them.
 use std::collections::HashMap;
 
-use crate::graph::{Conv2dOptions, Graph, Shape, Tensor};
+use crate::graph::{AttentionOptions, Conv2dOptions, Graph, Shape, Tensor};
 use crate::kernels::Activation;
 use crate::{Error, Result};
 
@@ -44,6 +44,8 @@ pub struct Layers {
     /// Whether products inside of blocks may be pruned.
     masks: bool,
     declared: HashMap<String, Tensor>,
+    /// Rotary positions that blocks share: frequencies, length, table.
+    turns: Vec<(Vec<f32>, u32, Tensor)>,
 }
 
 impl Layers {
@@ -176,6 +178,65 @@ impl Layers {
         let table = self.parameter(table, &[classes, self.width(x)])?;
         self.graph.outputs_first(table)?;
         self.graph.linear(x, table, None, Activation::Identity)
+    }
+
+    /// The table of rotary positions, one for all blocks that ask for the same.
+    ///
+    /// # Errors
+    /// Of [`Graph::rotary_table`].
+    pub fn turns(&mut self, frequencies: &[f32], length: u32) -> Result<Tensor> {
+        let known = self.turns.iter().find(|(f, l, _)| f == frequencies && *l == length);
+        if let Some(&(_, _, table)) = known {
+            return Ok(table);
+        }
+        let table = self.graph.rotary_table(frequencies, length)?;
+        self.turns.push((frequencies.to_vec(), length, table));
+        Ok(table)
+    }
+
+    /// `x [batch, length, width]` with the first rows of the table `name [positions, width]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another rank, or more positions than there are.
+    pub fn add_positions(&mut self, x: Tensor, name: &str, positions: u32) -> Result<Tensor> {
+        let &[_, length, width] = self.graph.shape(x).dims() else {
+            return Err(Error::shape(name, format!("x is {}", self.graph.shape(x))));
+        };
+        let table = self.parameter(name, &[positions, width])?;
+        let table = self.graph.slice(table, 0, 0..length)?;
+        self.graph.add(x, table)
+    }
+
+    /// Attention of `x` to itself: linear layers by `names` make queries, keys, values, and what
+    /// follows, the first three and the last with `biases` or without.
+    ///
+    /// # Errors
+    /// Of [`Graph::attend`].
+    pub fn attention(
+        &mut self,
+        x: Tensor,
+        names: [String; 4],
+        [inner, outer]: [bool; 2],
+        options: &AttentionOptions,
+    ) -> Result<Tensor> {
+        let (width, plain) = (self.width(x), Activation::Identity);
+        let [queries, keys, values, out] = names;
+        let mut inputs = Vec::new();
+        for name in [queries, keys, values] {
+            inputs.push(self.linear(x, &name, width, inner, plain)?);
+        }
+        let y = self.graph.attend(&inputs, options)?;
+        self.linear(y, &out, width, outer, plain)
+    }
+
+    /// The first position `[batch, width]` of `x [batch, length, width]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another rank.
+    pub fn first_position(&mut self, x: Tensor) -> Result<Tensor> {
+        let first = self.graph.slice(x, 1, 0..1)?;
+        let shape = [self.graph.shape(x).dims()[0], self.width(x)];
+        self.graph.reshape(first, shape)
     }
 
     /// RMS norm of the last axis with the scale `name.weight`.

@@ -11,6 +11,7 @@ mod evaluate;
 mod head;
 mod layers;
 mod model;
+mod network;
 mod prune;
 mod rows;
 mod stage;
@@ -19,7 +20,7 @@ mod window;
 
 pub use architectures::{Answer, Architecture, Input};
 pub use config::Config;
-pub use cut::Cut;
+pub use cut::{Cut, CutGraph};
 pub use evaluate::{Evaluated, Progress};
 pub use layers::{Arranged, Layers, Source};
 pub use model::Pretrained;

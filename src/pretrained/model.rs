@@ -6,7 +6,7 @@ use super::architectures::{self, Answer, Architecture, Input};
 use super::config::Config;
 use super::cut::Cut;
 use super::layers::{Arranged, Source};
-use crate::storage::Folder;
+use crate::storage::{Folder, is_float};
 use crate::{Error, Result};
 
 /// How many names an error lists.
@@ -38,8 +38,7 @@ impl Pretrained {
             return Err(config.wrong("quantization_config", message));
         }
         let files = Folder::open(path)?;
-        let has = |name: &str| files.get(name).is_some();
-        let architecture = architectures::read(&config, &has)?;
+        let architecture = architectures::read(&config, &files)?;
         let this = Self { path: path.to_owned(), config, architecture, files };
         this.check()?;
         Ok(this)
@@ -112,6 +111,13 @@ impl Pretrained {
                             "{name} is {file:?} in the file and {config:?} by config.json"
                         ));
                     }
+                    Some(info) if !is_float(&info.dtype) => {
+                        let dtype = &info.dtype;
+                        return wrong(format!(
+                            "{name} is {dtype}, no F32, F16, BF16 or F64; take the model as it was \
+                             before it was quantised"
+                        ));
+                    }
                     Some(_) => {}
                 }
                 used.insert(name);
@@ -145,7 +151,7 @@ impl Pretrained {
     }
 
     /// All parameters of the network, by the names of the file.
-    fn sources(&self) -> Result<Vec<Source>> {
+    pub(crate) fn sources(&self) -> Result<Vec<Source>> {
         let length = match self.architecture.input() {
             Input::Tokens { positions, .. } => positions.min(2),
             Input::Images { .. } => 1,

@@ -64,10 +64,10 @@ impl Pretrained {
     /// `rows` as the model's first layer takes them.
     fn entering(&self, rows: Rows<'_>) -> Result<Stream> {
         let ids: Vec<&[u32]> = match (rows, self.architecture().input()) {
-            (Rows::Tokens(windows), Input::Tokens { padded: false, .. }) => {
+            (Rows::Tokens(windows), Input::Tokens { types: None, .. }) => {
                 windows.iter().map(|w| &*w.ids).collect()
             }
-            (Rows::Padded(texts), Input::Tokens { padded: true, .. }) => {
+            (Rows::Padded(texts), Input::Tokens { types: Some(_), .. }) => {
                 texts.iter().map(|t| &*t.ids).collect()
             }
             (Rows::Images(pixels), Input::Images { side, channels }) => {
@@ -83,13 +83,26 @@ impl Pretrained {
         let mut stream = Stream::new(ids.len(), &[length, width]);
         for (row, ids) in ids.iter().enumerate() {
             let values = self.files().read_rows(&table, ids.iter().copied())?;
+            if let Some(at) = values.iter().position(|x| !x.is_finite()) {
+                let (token, value) = (ids[at / width as usize], values[at]);
+                let message = format!("{table} has {value} for token {token}");
+                return Err(Error::file(self.path(), message));
+            }
             stream.write(row, &values);
         }
-        let Rows::Padded(texts) = rows else { return Ok(stream) };
+        let (Rows::Padded(texts), Input::Tokens { types: Some(kinds), .. }) =
+            (rows, self.architecture().input())
+        else {
+            return Ok(stream);
+        };
         for (i, text) in texts.iter().enumerate() {
             let (seen, types) = (text.seen.len(), text.types.len());
             if [seen, types] != [length as usize; 2] {
                 let message = format!("row {i}: {length} tokens, {seen} seen, {types} types");
+                return Err(Error::argument("rows", message));
+            }
+            if let Some(kind) = text.types.iter().find(|&&kind| kind >= kinds) {
+                let message = format!("type {kind} in row {i}, the model knows {kinds} types");
                 return Err(Error::argument("rows", message));
             }
         }

@@ -4,7 +4,7 @@ use half::{bf16, f16};
 use super::Dtype;
 
 /// Whether [`widen`] knows the type.
-pub(super) fn is_float(dtype: &Dtype) -> bool {
+pub(crate) fn is_float(dtype: &Dtype) -> bool {
     matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64)
 }
 

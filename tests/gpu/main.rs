@@ -9,6 +9,8 @@ mod interpreter;
 mod kernels;
 mod layerwise;
 mod mask_update;
+#[path = "../common/models.rs"]
+mod models;
 #[path = "../common/needs.rs"]
 mod needs;
 mod network;

@@ -1,143 +1,99 @@
-//! Tiny networks of the field's architectures, built by hand from their files: the values that
-//! transformers gives for them, which are in `golden.json` beside each.
-mod causal;
-mod encoders;
+//! Tiny networks of the field's architectures: the values that transformers gives for them, which
+//! are in `golden.json` beside each (`scripts/make_pretrained_goldens.py`).
+mod images;
+mod language;
+mod names;
+mod rows;
+mod texts;
+mod training;
 
-use std::collections::BTreeMap;
+use std::path::Path;
 
-use safetensors::SafeTensors;
 use secateur::gpu::{Encoder, PlanBuilder};
-use secateur::graph::{Bindings, Graph, Mode, Shape, Tensor, lower};
-use secateur::kernels::{Activation, STEP_WORDS};
+use secateur::graph::{Bindings, Mode, lower};
+use secateur::kernels::STEP_WORDS;
+use secateur::pretrained::{CutGraph, Pretrained, Rows};
 use serde_json::Value;
 
 use crate::common::gpu;
-use crate::paths::{golden, project};
+use crate::models::model;
 
 /// How far the field's f32 and ours may be apart.
 const APART: f64 = 2e-4;
 
-/// A network on its way from its file.
-struct Pretrained {
-    graph: Graph,
-    config: Value,
+/// A model and what transformers says of it.
+struct Golden {
+    name: String,
+    model: Pretrained,
     golden: Value,
-    /// Shapes and values by name.
-    file: BTreeMap<String, (Vec<u32>, Vec<f32>)>,
-    /// What the parameters of the graph hold, in their order.
-    values: Vec<Vec<f32>>,
 }
 
-impl Pretrained {
+impl Golden {
     fn open(name: &str) -> Self {
-        let json = |file| serde_json::from_str(&golden(&format!("models/{name}/{file}"))).unwrap();
-        let path = project().join("tests/goldens/models").join(name).join("model.safetensors");
-        let bytes = std::fs::read(path).unwrap();
-        let tensors = SafeTensors::deserialize(&bytes).unwrap();
-        let file = tensors.tensors().into_iter().map(|(name, view)| {
-            let shape = view.shape().iter().map(|&d| d as u32).collect();
-            (name, (shape, bytemuck::pod_collect_to_vec(view.data())))
-        });
-        Self {
-            graph: Graph::default(),
-            config: json("config.json"),
-            golden: json("golden.json"),
-            file: file.collect(),
-            values: Vec::new(),
-        }
+        Self::at(&model(name), name)
     }
 
-    fn number(&self, name: &str) -> u32 {
-        self.config[name].as_u64().unwrap_or_else(|| panic!("no {name}")) as u32
+    fn at(path: &Path, name: &str) -> Self {
+        let golden = std::fs::read(path.join("golden.json")).unwrap();
+        let model = Pretrained::open(path).unwrap_or_else(|e| panic!("{e}"));
+        Self { name: name.to_owned(), model, golden: serde_json::from_slice(&golden).unwrap() }
     }
 
     fn floats(&self, name: &str) -> Vec<f64> {
         flat(&self.golden[name])
     }
 
-    /// A tensor of the file as a parameter, with values that `arrange` makes of its own.
-    fn parameter_as(
-        &mut self,
-        name: &str,
-        shape: impl Into<Shape>,
-        arrange: impl Fn(&[f32]) -> Vec<f32>,
-    ) -> Tensor {
-        let (_, values) = &self.file[name];
-        self.values.push(arrange(values));
-        self.graph.parameter(name, shape).unwrap()
+    /// The rows of a matrix.
+    fn rows(&self, name: &str) -> Vec<Vec<u32>> {
+        let rows = self.golden[name].as_array().unwrap_or_else(|| panic!("no {name}"));
+        rows.iter().map(|row| flat(row).into_iter().map(|x| x as u32).collect()).collect()
     }
 
-    fn parameter(&mut self, name: &str) -> Tensor {
-        let shape = Shape::new(self.file[name].0.clone());
-        self.parameter_as(name, shape, <[f32]>::to_vec)
-    }
-
-    /// `activation(x weight^T + bias)`, with the bias that the file has or has not.
-    fn linear(&mut self, x: Tensor, name: &str, activation: Activation) -> Tensor {
-        let weight = self.parameter(&format!("{name}.weight"));
-        let weight = self.graph.outputs_first(weight).unwrap();
-        self.product(x, weight, name, activation)
-    }
-
-    fn product(&mut self, x: Tensor, weight: Tensor, name: &str, activation: Activation) -> Tensor {
-        let bias = format!("{name}.bias");
-        let bias = self.file.contains_key(&bias).then(|| self.parameter(&bias));
-        self.graph.linear(x, weight, bias, activation).unwrap()
-    }
-
-    /// A layer norm with scale and shift, or where there is no shift an RMS norm.
-    fn norm(&mut self, x: Tensor, name: &str, epsilon: &str) -> Tensor {
-        let epsilon = self.config[epsilon].as_f64().unwrap() as f32;
-        let shift = format!("{name}.bias");
-        let shifts = self.file.contains_key(&shift);
-        let x = self.graph.normalise(x, epsilon, shifts).unwrap();
-        let scale = self.parameter(&format!("{name}.weight"));
-        let x = self.graph.mul(x, scale).unwrap();
-        if !shifts {
-            return x;
-        }
-        let shift = self.parameter(&shift);
-        self.graph.add(x, shift).unwrap()
-    }
-
-    /// The values of `wanted` for these features.
-    fn evaluate(&self, features: (Tensor, &[f32]), wanted: &[Tensor]) -> Option<Vec<Vec<f64>>> {
+    /// What comes out for each of `rows`, block after block and of the whole network at once for
+    /// the same rows as `features`, twice over: both must be what is in the golden file.
+    fn outputs(
+        &self,
+        rows: Rows<'_>,
+        features: &[f32],
+        length: usize,
+    ) -> Option<[Vec<Vec<f64>>; 2]> {
         let gpu = gpu()?;
+        let each = self.model.outputs(gpu, rows).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        let whole = self.whole(features, each.len(), length);
+        let width = whole.len() / each.len();
+        let each = each.iter().map(|row| row.iter().copied().map(f64::from).collect());
+        Some([each.collect(), whole.chunks(width).map(<[f64]>::to_vec).collect()])
+    }
+
+    /// What the network makes of `batch` rows of features in one graph.
+    fn whole(&self, features: &[f32], batch: usize, length: usize) -> Vec<f64> {
+        let gpu = gpu().unwrap();
+        let of = self.model.whole(batch as u32, length as u32).unwrap();
+        let CutGraph { graph, sources, features: input, output, .. } = of;
         let mut plan = PlanBuilder::new(gpu.target());
         let step = plan.persistent("step", STEP_WORDS);
-        let mut bindings = Bindings::new(&self.graph, step);
-        let mut place = |tensor: Tensor| {
-            let words = self.graph.shape(tensor).elements().unwrap();
-            let slot = plan.persistent(&self.graph.nodes()[tensor.index()].name, words);
+        let mut bindings = Bindings::new(&graph, step);
+        let mut place = |tensor| {
+            let words = graph.shape(tensor).elements().unwrap();
+            let slot = plan.persistent("tensor", words);
             bindings.set(tensor, slot);
             slot
         };
-        let parameters = self.graph.parameters().iter().map(|p| p.tensor);
-        let parameters: Vec<_> = parameters.map(&mut place).zip(&self.values).collect();
-        let input = place(features.0);
-        let outputs: Vec<_> = wanted.iter().map(|&tensor| place(tensor)).collect();
+        let parameters: Vec<_> = graph.parameters().iter().map(|p| place(p.tensor)).collect();
+        let [input, output_at] = [input, output].map(place);
         let phase = plan.phase("evaluate");
-        lower(&self.graph, &mut plan, &bindings, wanted, Mode::Evaluate).unwrap();
+        lower(&graph, &mut plan, &bindings, &[output], Mode::Evaluate).unwrap();
         let program = plan.build(gpu).unwrap();
         program.poison_scratch(gpu);
-        program.upload(gpu, input, features.1);
-        parameters.into_iter().for_each(|(slot, values)| program.upload(gpu, slot, values));
+        program.upload(gpu, input, features);
+        for (slot, source) in parameters.into_iter().zip(&sources) {
+            program.upload(gpu, slot, &self.model.parameter(source).unwrap());
+        }
         let mut encoder = Encoder::new(gpu);
         program.encode(phase, &mut encoder);
         encoder.submit().unwrap();
-        let read = |slot| {
-            let values: Vec<f32> = program.download(gpu, slot).unwrap();
-            values.into_iter().map(f64::from).collect()
-        };
-        Some(outputs.into_iter().map(read).collect())
-    }
-
-    /// That nothing of the file was left over.
-    fn check_all_taken(&self) {
-        let taken: Vec<&str> = self.graph.parameters().iter().map(|p| p.name.as_str()).collect();
-        let left: Vec<&String> =
-            self.file.keys().filter(|name| !taken.contains(&name.as_str())).collect();
-        assert!(left.is_empty(), "{left:?} are left over");
+        let values: Vec<f32> = program.download(gpu, output_at).unwrap();
+        values.into_iter().map(f64::from).collect()
     }
 }
 
@@ -145,7 +101,7 @@ impl Pretrained {
 fn flat(value: &Value) -> Vec<f64> {
     match value {
         Value::Array(values) => values.iter().flat_map(flat).collect(),
-        value => vec![value.as_f64().unwrap()],
+        value => vec![value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))],
     }
 }
 

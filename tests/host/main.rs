@@ -7,6 +7,8 @@ mod data;
 mod floors;
 mod layerwise;
 mod memory;
+#[path = "../common/models.rs"]
+mod model_folders;
 mod models;
 #[path = "../common/needs.rs"]
 mod needs;
@@ -15,6 +17,7 @@ mod options;
 mod paths;
 mod planner;
 mod plans;
+mod pretrained;
 mod pruning;
 #[path = "../common/ranks.rs"]
 mod rank_checks;

@@ -2,10 +2,14 @@
 //!
 //! A block: RMS norm, attention with rotary positions and shared heads of keys, RMS norm, a gated
 //! feed-forward layer.
-use super::{Answer, Architecture, Config, Input, Layers, Names, prefix};
+use super::settings::{blocks, prefix};
+use super::{Answer, Architecture, Config, Input, Layers, Names};
 use crate::Result;
 use crate::graph::{AttentionOptions, RotaryOptions, RotaryScaling, Tensor, rotary_frequencies};
 use crate::kernels::Activation;
+
+/// Channels of a head, for whose frequencies there is room before any tensor is looked at.
+const MOST_CHANNELS: u32 = 1 << 16;
 
 #[derive(Debug)]
 struct Llama {
@@ -49,10 +53,14 @@ pub(super) fn read(config: &Config, names: &dyn Names) -> Result<Box<dyn Archite
             return Err(config.wrong("hidden_size", message));
         }
     };
-    if head_size % 2 != 0 {
-        return Err(config.wrong("head_dim", "rotary positions need an even one"));
+    if head_size % 2 != 0 || head_size > MOST_CHANNELS {
+        let message = format!(
+            "{head_size} channels of a head: rotary positions need an even number of \
+             {MOST_CHANNELS} at most"
+        );
+        return Err(config.wrong("head_dim", message));
     }
-    let blocks = config.count("num_hidden_layers")?;
+    let blocks = blocks(config, names, "num_hidden_layers")?;
     let attention_bias = config.flag("attention_bias", false)?;
     let mlp_bias = config.flag("mlp_bias", false)?;
     let tied = config.flag("tie_word_embeddings", false)?;
@@ -86,16 +94,15 @@ fn frequencies(config: &Config, head_size: u32) -> Result<Vec<f32>> {
         _ => config.number_or("rope_theta", 10_000.0)?,
     };
     // Newer files may say it in both places.
-    config.get("rope_theta");
+    config.ignore(&["rope_theta"]);
     config.only("partial_rotary_factor", 1.0)?;
     let mut scaling = RotaryScaling::None;
     if let Some(of) = of {
         of.only("partial_rotary_factor", 1.0)?;
-        let kind = match of.text("rope_type")? {
-            Some(kind) => kind,
-            None => of.text("type")?.unwrap_or("default"),
-        };
-        of.get("type");
+        // Older files call it `type`, and some newer ones both.
+        let name = if of.get("rope_type").is_some() { "rope_type" } else { "type" };
+        let kind = of.text(name)?.unwrap_or("default");
+        of.ignore(&["type"]);
         scaling = match kind {
             "default" => RotaryScaling::None,
             "linear" => RotaryScaling::Linear(of.positive("factor")?),
@@ -105,7 +112,7 @@ fn frequencies(config: &Config, head_size: u32) -> Result<Vec<f32>> {
                 high: of.positive("high_freq_factor")?,
                 length: of.positive("original_max_position_embeddings")?,
             },
-            _ => return Err(of.wrong("rope_type", "known are default, linear, llama3")),
+            _ => return Err(of.wrong(name, "known are default, linear, llama3")),
         };
         of.check_all_read()?;
     }
@@ -154,8 +161,9 @@ impl Llama {
         let name = |part: &str| format!("{}{part}", self.prefix(block));
         let y = layers.rms_norm(x, &name("input_layernorm"), self.epsilon)?;
         let length = layers.graph.shape(x).dims()[1];
-        let turns = layers.graph.rotary_table(&self.frequencies, length)?;
-        let [queries, keys] = [self.heads, self.kv_heads].map(|heads| heads * self.head_size);
+        let turns = layers.turns(&self.frequencies, length)?;
+        let [queries, keys] =
+            [self.heads, self.kv_heads].map(|heads| heads.saturating_mul(self.head_size));
         let [inner, outer, _] = self.biases;
         let mut linear = |part: &str, outputs| {
             let name = name(&format!("self_attn.{part}"));
@@ -190,7 +198,7 @@ impl Llama {
 impl Architecture for Llama {
     fn input(&self) -> Input {
         let &Self { vocabulary, positions, width, .. } = self;
-        Input::Tokens { vocabulary, positions, width, padded: false }
+        Input::Tokens { vocabulary, positions, width, types: None }
     }
 
     fn answer(&self) -> Answer {

@@ -1,12 +1,18 @@
 //! The architectures that are known: one file each, with its layers and the names of its tensors.
+mod bert;
+mod gpt2;
 mod llama;
+mod resnet;
+mod settings;
+mod vit;
 
 use std::fmt;
 
 use super::config::Config;
 use super::layers::Layers;
+use crate::Result;
 use crate::graph::Tensor;
-use crate::{Error, Result};
+use crate::storage::Folder;
 
 /// What the rows of an architecture are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +26,9 @@ pub enum Input {
         positions: u32,
         /// Channels of a token in the table.
         width: u32,
-        /// Whether a row also says which positions are padding, and the type of each token: its
-        /// features are then `[tokens | seen | types]`.
-        padded: bool,
+        /// How many types of tokens there are, where a row also says which positions are padding
+        /// and of which type each token is: its features are then `[tokens | seen | types]`.
+        types: Option<u32>,
     },
     /// Images `[side, side, channels]`.
     Images {
@@ -37,8 +43,8 @@ impl Input {
     /// As errors say it.
     pub(crate) fn name(self) -> String {
         match self {
-            Self::Tokens { padded: false, .. } => "windows of tokens".to_owned(),
-            Self::Tokens { padded: true, .. } => "tokens with padding and types".to_owned(),
+            Self::Tokens { types: None, .. } => "windows of tokens".to_owned(),
+            Self::Tokens { types: Some(_), .. } => "tokens with padding and types".to_owned(),
             Self::Images { side, channels } => {
                 format!("images of {side} x {side} pixels with {channels} channels")
             }
@@ -65,8 +71,8 @@ pub enum Answer {
 /// [`Layers`] for are those of the file.
 ///
 /// The network is cut where one tensor goes from layer to layer: what tokens or images become, its
-/// blocks, and the head. A block is cut once more into parts, each of which ends in a sum with what
-/// went into it.
+/// blocks, and the head. A block is cut once more into parts, each of which adds to what went into
+/// it.
 pub trait Architecture: fmt::Debug + Send + Sync {
     /// What its rows are.
     fn input(&self) -> Input;
@@ -116,52 +122,71 @@ pub trait Architecture: fmt::Debug + Send + Sync {
 
 /// Which tensors a file has.
 pub trait Names {
+    /// The extents of the tensor `name`, where it is there.
+    fn extents(&self, name: &str) -> Option<Vec<u32>>;
+
+    /// How many tensors there are.
+    fn count(&self) -> usize;
+
     /// Whether `name` is one of them.
-    fn has(&self, name: &str) -> bool;
+    fn has(&self, name: &str) -> bool {
+        self.extents(name).is_some()
+    }
 }
 
-impl<F: Fn(&str) -> bool> Names for F {
-    fn has(&self, name: &str) -> bool {
-        self(name)
+impl Names for Folder {
+    fn count(&self) -> usize {
+        self.tensors().count()
+    }
+
+    fn extents(&self, name: &str) -> Option<Vec<u32>> {
+        let extent = |&d: &usize| u32::try_from(d).unwrap_or(u32::MAX);
+        self.get(name).map(|tensor| tensor.shape.iter().map(extent).collect())
     }
 }
 
 /// What reads the settings of an architecture.
 type Reader = fn(&Config, &dyn Names) -> Result<Box<dyn Architecture>>;
 
-/// Each `model_type`, and who reads its settings.
+/// Each `model_type` of transformers, and who reads its settings.
 const KNOWN: &[(&str, Reader)] = &[
+    ("bert", bert::read),
+    ("gpt2", gpt2::read),
     ("llama", llama::read),
     ("mistral", llama::read),
     ("qwen2", llama::read),
     ("qwen3", llama::read),
+    ("resnet", resnet::read),
+    ("vit", vit::read),
 ];
+
+/// What timm's `architecture` begins with, where there is no `model_type`.
+const TIMM: &[(&str, Reader)] =
+    &[("resnet", resnet::read_timm), ("wide_resnet", resnet::read_timm), ("vit_", vit::read_timm)];
 
 /// The architecture that `config` names, for a file with such names.
 ///
 /// # Errors
 /// [`Error::File`] names an architecture or a setting that is not known.
 pub fn read(config: &Config, names: &dyn Names) -> Result<Box<dyn Architecture>> {
-    let kind = config.text("model_type")?.ok_or_else(|| {
-        let message = "it says which architecture the model is of";
-        config.wrong("model_type", message)
-    })?;
-    let Some((_, reader)) = KNOWN.iter().find(|(name, _)| *name == kind) else {
-        let known: Vec<&str> = KNOWN.iter().map(|&(name, _)| name).collect();
-        return Err(config.wrong("model_type", format_args!("known are {}", known.join(", "))));
+    let reader = match (config.text("model_type")?, config.text("architecture")?) {
+        (Some(kind), _) => {
+            let known: Vec<&str> = KNOWN.iter().map(|&(name, _)| name).collect();
+            let found = KNOWN.iter().find(|(name, _)| *name == kind);
+            let wrong = || config.wrong("model_type", format!("known are {}", known.join(", ")));
+            found.ok_or_else(wrong)?.1
+        }
+        (None, Some(of)) => {
+            let found = TIMM.iter().find(|(begin, _)| of.starts_with(begin));
+            let wrong = || config.wrong("architecture", "of timm vit_* and resnet* are known");
+            found.ok_or_else(wrong)?.1
+        }
+        (None, None) => {
+            let message = "it says which architecture the model is of";
+            return Err(config.wrong("model_type", message));
+        }
     };
     let architecture = reader(config, names)?;
     config.check_all_read()?;
     Ok(architecture)
-}
-
-/// What all names of the file begin with: the first of `prefixes` with which `name` is there.
-fn prefix(config: &Config, names: &dyn Names, prefixes: &[&str], name: &str) -> Result<String> {
-    let found = prefixes.iter().find(|prefix| names.has(&format!("{prefix}{name}")));
-    found.map(|&prefix| prefix.to_owned()).ok_or_else(|| {
-        let tried: Vec<String> = prefixes.iter().map(|p| format!("{p}{name}")).collect();
-        let message =
-            format!("a model of this config has {}, the file has not", tried.join(" or "));
-        Error::file(config.path(), message)
-    })
 }

@@ -1,0 +1,117 @@
+//! What several architectures read from settings and names in the same way.
+use super::Names;
+use crate::pretrained::config::Config;
+use crate::{Error, Result};
+
+/// What most networks for images were trained on, where the folder does not say it.
+const SIDE: u32 = 224;
+
+/// What all names of the file begin with: the first of `prefixes` with which `name` is there.
+pub(super) fn prefix(
+    config: &Config,
+    names: &dyn Names,
+    prefixes: &[&str],
+    name: &str,
+) -> Result<String> {
+    let found = prefixes.iter().find(|prefix| names.has(&format!("{prefix}{name}")));
+    found.map(|&prefix| prefix.to_owned()).ok_or_else(|| {
+        let tried: Vec<String> = prefixes.iter().map(|p| format!("{p}{name}")).collect();
+        let message =
+            format!("a model of this config has {}, the file has not", tried.join(" or "));
+        Error::file(config.path(), message)
+    })
+}
+
+/// The extents of `name`, which says sizes that the settings do not.
+pub(super) fn extents<const RANK: usize>(
+    config: &Config,
+    names: &dyn Names,
+    name: &str,
+) -> Result<[u32; RANK]> {
+    let found = names.extents(name);
+    let fits = found.as_ref().and_then(|dims| <[u32; RANK]>::try_from(dims.as_slice()).ok());
+    fits.filter(|dims| !dims.contains(&0)).ok_or_else(|| {
+        let found = found.map_or_else(|| "missing".to_owned(), |dims| format!("{dims:?}"));
+        let message =
+            format!("{name} is {found}; a model of this config has one of {RANK} extents");
+        Error::file(config.path(), message)
+    })
+}
+
+/// The classes of a head, of which transformers says only what differs from two.
+pub(super) fn classes(config: &Config) -> Result<u32> {
+    let named = match config.get("id2label") {
+        Some(serde_json::Value::Object(names)) => u32::try_from(names.len()).ok(),
+        _ => None,
+    };
+    let number = config.count_or_none("num_labels")?;
+    Ok(named.or(number).unwrap_or(2))
+}
+
+/// `size` shared among `heads`.
+pub(super) fn shared(config: &Config, [size, heads]: [(&str, u32); 2]) -> Result<u32> {
+    let ((name, size), (of, heads)) = (size, heads);
+    match size % heads {
+        0 => Ok(size / heads),
+        _ => Err(config.wrong(name, format_args!("the {heads} of `{of}` do not divide it"))),
+    }
+}
+
+/// The number of blocks, which is below that of the tensors: so no loop over them is endless.
+pub(super) fn blocks(config: &Config, names: &dyn Names, name: &str) -> Result<u32> {
+    let (blocks, tensors) = (config.count(name)?, names.count());
+    if blocks as usize > tensors {
+        return Err(config.wrong(name, format_args!("the files have {tensors} tensors")));
+    }
+    Ok(blocks)
+}
+
+/// That the file has the classifier `head`.
+pub(super) fn check_head(config: &Config, names: &dyn Names, head: &str) -> Result<()> {
+    if names.has(head) {
+        return Ok(());
+    }
+    let message = format!("{head} is missing: only networks for images with a classifier are read");
+    Err(Error::file(config.path(), message))
+}
+
+/// The classes of a network of timm with the classifier `head`, whose first position or mean is
+/// what `pool` says.
+pub(super) fn timm_classes(
+    config: &Config,
+    names: &dyn Names,
+    [head, pool]: [&str; 2],
+) -> Result<u32> {
+    config.only("global_pool", pool)?;
+    config.ignore(&["num_features", "pretrained_cfg", "label_names", "label_descriptions"]);
+    check_head(config, names, head)?;
+    config.count("num_classes")
+}
+
+/// Height and width of the images: a network of convolutions takes any, so what prepares its
+/// images says it.
+pub(super) fn side(config: &Config) -> Result<u32> {
+    if let Some(side) = config.count_or_none("image_size")? {
+        return Ok(side);
+    }
+    if let Some(of) = config.object("pretrained_cfg")? {
+        let sizes = of.get("input_size").is_some().then(|| of.counts("input_size")).transpose()?;
+        return Ok(sizes.and_then(|sizes| sizes.last().copied()).unwrap_or(SIDE));
+    }
+    let Some(of) = config.beside("preprocessor_config.json")? else { return Ok(SIDE) };
+    for name in ["crop_size", "size"] {
+        match of.get(name) {
+            Some(serde_json::Value::Object(_)) => {
+                let Some(size) = of.object(name)? else { continue };
+                for name in ["shortest_edge", "height"] {
+                    if let Some(side) = size.count_or_none(name)? {
+                        return Ok(side);
+                    }
+                }
+            }
+            Some(_) => return of.count(name),
+            None => {}
+        }
+    }
+    Ok(SIDE)
+}
