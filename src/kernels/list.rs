@@ -82,6 +82,7 @@ pub fn all() -> impl Iterator<Item = &'static KernelInfo> {
         super::update::KERNELS,
         super::mask::KERNELS,
         super::score::KERNELS,
+        super::layerwise::KERNELS,
         super::select::KERNELS,
         super::probe::KERNELS,
     ];

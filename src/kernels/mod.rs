@@ -9,6 +9,7 @@ pub use list::{KernelInfo, all};
 use list::{kernels, parts};
 
 mod elementwise;
+mod layerwise;
 mod loss;
 mod mask;
 mod norm;
@@ -23,6 +24,7 @@ mod sequence;
 mod update;
 
 pub use elementwise::*;
+pub use layerwise::*;
 pub use loss::*;
 pub use mask::*;
 pub use norm::*;

@@ -1,6 +1,7 @@
 //! Floor 6: which weights to prune, how many, and when.
 mod choice;
 mod entries;
+pub mod layerwise;
 mod lists;
 mod mask_update;
 mod op;

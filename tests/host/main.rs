@@ -5,6 +5,7 @@ mod checkpoint;
 mod comm;
 mod data;
 mod floors;
+mod layerwise;
 mod memory;
 mod models;
 #[path = "../common/needs.rs"]

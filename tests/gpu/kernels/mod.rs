@@ -9,6 +9,8 @@ mod elementwise;
 mod f16;
 mod histogram_threshold;
 mod images;
+mod layerwise;
+mod layerwise_admm;
 mod limits;
 mod loss;
 mod matmul;

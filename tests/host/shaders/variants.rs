@@ -64,6 +64,24 @@ fn outputs_first(plan: &mut PlanBuilder, [values, counts, mask_state, mask]: [Sl
     plan.push(UnitPeak { values, peaks, of }).unwrap();
     plan.push(UnitFloor { peaks, protect, of }).unwrap();
     plan.push(Wanda { weights: values, norm: counts, score: mask, of }).unwrap();
+    let on = AdmmOperands {
+        weights: values,
+        scale: counts,
+        product: values,
+        dual: mask_state,
+        of,
+        first: true,
+    };
+    plan.push(AdmmScore { on, score: mask }).unwrap();
+    let difference = plan.persistent("difference", 1);
+    plan.push(AdmmStep { on, mask, difference }).unwrap();
+    let (weights, errors) = (difference, plan.persistent("errors", 2));
+    let on = AdmmOperands { weights, first: false, ..on };
+    plan.push(AdmmEnd { on, mask }).unwrap();
+    let (factor, block) = (values, InputBlock { first: 0, count: 2, diagonal: 0 });
+    let (of, goes) = (Units::new([2, 1]).layout(Layout::OutIn), Goes::Groups { n: 1, m: 2 });
+    let weights = plan.persistent("weights", 2);
+    plan.push(ObsSweep { factor, goes, weights, errors, mask, mask_state, of, block }).unwrap();
 }
 
 /// Products of halves, of few and of many cooperative matrices.
