@@ -74,8 +74,8 @@ fn main(
     var changed = 0u;
     for (var begin = 0u; begin < count; begin += params.panel) {
         let end = min(begin + params.panel, count);
-        // Four inputs at once: those past the panel's end are thrown away. They are within the factor, as a row is
-        // that has no fewer than four behind the panel's first.
+        // Four inputs at once. What is read past the panel's end is thrown away; it is within the factor, as the rows
+        // here end four words or more before the triangle does.
         for (var k = begin; k < end; k += 4u) {
             var sum = vec4<f32>();
             for (var i = 0u; i < begin; i += 1u) {
@@ -146,6 +146,6 @@ fn main(
 // Sets and clears bits that are this invocation's in a word that others write, too: how many were otherwise.
 fn write_bits(word: u32, stays: u32, goes: u32) -> u32 {
     let before = atomicOr(&mask[word], stays);
-    let cleared = atomicAnd(&mask[word], ~goes);
-    return countOneBits(stays & ~before) + countOneBits(goes & cleared);
+    let between = atomicAnd(&mask[word], ~goes);
+    return countOneBits(stays & ~before) + countOneBits(goes & between);
 }
