@@ -1,6 +1,6 @@
 //! Texts and files as ids.
+use super::cuts;
 use super::tokenizer::{Tokenizer, guarded};
-use super::{super::file::foreign, cuts};
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -115,11 +115,9 @@ pub(super) fn text(path: &Path) -> Result<String> {
 }
 
 fn no_utf8(path: &Path, at: u64, byte: u8) -> Error {
-    let but = match foreign(path, " but ") {
-        but if but.is_empty() => {
-            "; convert it, for instance by `iconv -f latin1 -t utf-8`".to_owned()
-        }
-        but => but,
-    };
-    Error::file(path, format!("is no text in UTF-8: byte {at} is {byte:#04x}, which is none{but}"))
+    let message = format!(
+        "is no text in UTF-8: byte {at} is {byte:#04x}, which is none; convert it, for instance by \
+         `iconv -f latin1 -t utf-8`, if it is a text"
+    );
+    Error::file(path, message)
 }

@@ -50,8 +50,9 @@ impl Tokenizer {
             }
             read => read.map_err(Error::io("read", &path))?,
         };
+        let is_json = bytes.trim_ascii_start().starts_with(b"{");
         let no_tokenizer = |error: &dyn std::fmt::Display| match foreign(&path, " but ") {
-            but if but.is_empty() => {
+            but if is_json || but.is_empty() => {
                 let message = format!("is no tokenizer: {error}; download it again");
                 Error::file(&path, message)
             }

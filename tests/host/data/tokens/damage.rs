@@ -13,6 +13,8 @@ fn what_is_no_tokenizer_is_named() {
         fs::write(&path, text).unwrap();
         fails(Tokenizer::open(dir.path()), &["tokenizer.json: is no tokenizer"]);
     }
+    fs::write(&path, "{\"version\":\"2.0\"}").unwrap();
+    fails(Tokenizer::open(dir.path()), &["is no tokenizer: ", "Unknown tokenizer version '2.0'"]);
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n";
     fs::write(&path, pointer).unwrap();
     fails(Tokenizer::open(dir.path()), &["is no tokenizer but a Git LFS pointer"]);
@@ -23,11 +25,10 @@ fn what_is_no_tokenizer_is_named() {
 
 #[test]
 fn a_panic_of_the_library_is_an_error() {
-    // A decoder of no known form, which version 0.23 panics on.
-    let text = fs::read_to_string(folder().join("wordpiece.json")).unwrap();
-    let from = text.find("\"decoder\":{").unwrap() + "\"decoder\":".len();
-    let to = from + text[from..].find('}').unwrap() + 1;
-    let damaged = format!("{}[1]{}", &text[..from], &text[to..]);
+    // A table of characters that is none, which version 0.23 panics on.
+    let text = fs::read_to_string(folder().join("bpe.json")).unwrap();
+    let precompiled = r#""normalizer":{"type":"Precompiled","precompiled_charsmap":"!"}"#;
+    let damaged = text.replace(r#""normalizer":null"#, precompiled);
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("tokenizer.json"), damaged).unwrap();
     fails(Tokenizer::open(dir.path()), &["tokenizer.json: is damaged", "`tokenizers` panicked"]);
