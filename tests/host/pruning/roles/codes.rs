@@ -15,7 +15,7 @@ fn a_folder_of_codes_is_refused_by_name() {
     let name = "model.layers.0.self_attn.q_proj.weight";
     let plain: Raw = (name, "F32", &[2, 2], f32s([1.0; 4]));
     let ids: Raw = ("model.position_ids", "I64", &[1], vec![0; 8]);
-    let model = folder(&[plain.clone(), ids]);
+    let model = folder(&[plain, ids]);
     refuse_quantised(&model, &json!({"model_type": "llama"})).unwrap();
     refuse_quantised(&model, &json!({"quantization_config": null})).unwrap();
     for (key, said) in [("quantization_config", "gptq"), ("compression_config", "int-quantized")] {
