@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::options::Options;
-use crate::prune::{Role, Taken, is_ragged, is_rankable};
+use crate::prune::{Role, Taken, UNQUANTISED, is_ragged, is_rankable};
 use crate::storage::{Dtype, TensorInfo};
 use crate::{Error, Result};
 
@@ -149,10 +149,7 @@ fn refuse_stored(tensor: &TensorInfo, taken: &Taken, options: &Options) -> Resul
         return Ok(());
     }
     let way_out = match (taken.role, &tensor.dtype) {
-        (Role::Quantised, _) => {
-            "zeros among codes prune nothing: take the model in 16 or 32 bits that it was made of, \
-             prune that and quantise it then"
-        }
+        (Role::Quantised, _) => UNQUANTISED,
         (Role::Pair, _) => {
             "make the pruning permanent first, with torch.nn.utils.prune.remove(module, name)"
         }

@@ -3,6 +3,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use xxhash_rust::xxh3::Xxh3;
+
 use super::floats::{is_float, widen};
 use super::{Header, Index, TensorInfo, Weights};
 use crate::{Error, Result};
@@ -68,6 +70,33 @@ impl Folder {
     /// All tensors, in the order of files and bytes.
     pub fn tensors(&self) -> impl Iterator<Item = &TensorInfo> {
         self.files.iter().flat_map(|file| &file.tensors)
+    }
+
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(Header::file_bytes).sum()
+    }
+
+    /// What tells these files from others, whatever they are called: 32 hexadecimal digits. All of
+    /// them is read.
+    ///
+    /// # Errors
+    /// [`Error::Io`]
+    pub fn fingerprint(&self) -> Result<String> {
+        let mut hash = Xxh3::new();
+        let mut bytes = vec![0; PIECE];
+        for file in &self.files {
+            // The header says where the file ends.
+            hash.update(&file.bytes);
+            let (mut at, end) = (file.bytes.len() as u64, file.file_bytes());
+            while at < end {
+                let piece = (end - at).min(PIECE as u64) as usize;
+                file.read(at, &mut bytes[..piece])?;
+                hash.update(&bytes[..piece]);
+                at += piece as u64;
+            }
+        }
+        Ok(format!("{:032x}", hash.digest128()))
     }
 
     /// The tensor `name`, where it is there.

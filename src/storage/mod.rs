@@ -1,5 +1,5 @@
-//! Floor 1: files: safetensors as checkpoints, exports and one-shot pruning share them, and the one
-//! way to replace a file.
+//! Floor 1: files: safetensors as checkpoints, exports and pruning share them, and the one way to
+//! replace a file.
 mod companions;
 mod dtype;
 mod floats;

@@ -174,7 +174,7 @@ fn layout(
         }
         // Readers map elements where they lie.
         let size = new.element_bytes().max(1) as u64;
-        if end % size != 0 && (old.offset - start) % size == 0 {
+        if !end.is_multiple_of(size) && (old.offset - start).is_multiple_of(size) {
             let message = format!("{} would begin at byte {end} of the data", old.name);
             let way = "save the file again with the wider dtypes first";
             return Err(format!("{message}, between elements of {}; {way}", old.dtype));

@@ -5,6 +5,7 @@ mod layout;
 mod names;
 mod own;
 mod quantised;
+mod refuse;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,6 +14,9 @@ use serde::Serialize;
 
 pub use layout::is_ragged;
 pub use own::OwnModel;
+pub use refuse::refuse_quantised;
+
+pub(crate) use refuse::UNQUANTISED;
 
 use crate::storage::{Dtype, TensorInfo};
 

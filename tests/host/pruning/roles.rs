@@ -1,4 +1,5 @@
 //! What tensors are taken for: a row for each layout of the field.
+mod codes;
 mod stored;
 
 use secateur::prune::{Role, Taken, roles};

@@ -62,6 +62,22 @@ fn a_tensor_of_many_pieces_is_whole() {
 }
 
 #[test]
+fn a_fingerprint_is_of_every_byte_and_of_no_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = all(dir.path());
+    let files = [1, 2].map(|i| dir.path().join(format!("model-0000{i}-of-00002.safetensors")));
+    assert_eq!(folder.bytes(), files.iter().map(|f| fs::metadata(f).unwrap().len()).sum::<u64>());
+    let first = folder.fingerprint().unwrap();
+    assert_eq!(first.len(), 32);
+    let elsewhere = tempfile::tempdir().unwrap();
+    assert_eq!(all(elsewhere.path()).fingerprint().unwrap(), first);
+    let mut bytes = fs::read(&files[1]).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&files[1], bytes).unwrap();
+    assert_ne!(Folder::open(dir.path()).unwrap().fingerprint().unwrap(), first);
+}
+
+#[test]
 fn what_is_not_there_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let folder = all(dir.path());
