@@ -125,6 +125,7 @@ def models():
         n_layer=2,
         n_head=3,
         n_inner=40,
+        activation_function="relu",
         scale_attn_weights=False,
         scale_attn_by_inverse_layer_idx=True,
         reorder_and_upcast_attn=True,

@@ -1,4 +1,6 @@
 //! Copies of the golden models' folders, with other settings or tensors.
+#![allow(dead_code, reason = "no test program needs all of them")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

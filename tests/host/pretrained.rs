@@ -1,7 +1,8 @@
 //! Folders of pretrained models that are refused, each by the name of what is wrong, and none of
 //! them by a device.
 use safetensors::Dtype;
-use secateur::pretrained::{Input, Pretrained};
+use secateur::kernels::Activation;
+use secateur::pretrained::{Config, Input, Pretrained};
 use serde_json::{Value, json};
 
 use crate::model_folders::{Copied, Held, model};
@@ -80,6 +81,24 @@ fn settings_that_are_not_known_are_named() {
     for name in ["reorder_and_upcast_attn", "n_ctx"] {
         Pretrained::open(with("gpt2", name, json!(1)).write()).unwrap();
         refused(&with("llama", name, json!(1)), &[name]);
+    }
+}
+
+/// The exact GELU and GPT-2's are nearer to each other than outputs of tiny networks show.
+#[test]
+fn activations_have_the_names_of_transformers() {
+    for (name, wanted) in [
+        ("relu", Activation::Relu),
+        ("gelu", Activation::Gelu),
+        ("gelu_new", Activation::GeluTanh),
+        ("gelu_pytorch_tanh", Activation::GeluTanh),
+        ("silu", Activation::Silu),
+        ("tanh", Activation::Tanh),
+    ] {
+        let copied = Copied::of("bert").set("hidden_act", name);
+        let config = Config::open(copied.write()).unwrap();
+        assert_eq!(config.activation("hidden_act", "relu").unwrap(), wanted, "{name}");
+        assert_eq!(config.activation("activation", name).unwrap(), wanted, "{name}");
     }
 }
 
