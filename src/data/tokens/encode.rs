@@ -19,9 +19,8 @@ impl Tokenizer {
 
     /// The ids of a file, which is UTF-8. Line ends stay as they are in it.
     ///
-    /// Beside the ids it takes memory for [`piece`](Self::piece), some 150 bytes for each of its
-    /// bytes, where the tokenizer encodes [in pieces](Self::in_pieces), and for the whole text
-    /// otherwise. A piece ends before a line that begins with a letter or a digit, behind a line
+    /// Beside the ids it takes memory for [`piece`](Self::piece), several times its size, where the
+    /// tokenizer encodes [in pieces](Self::in_pieces), and for the whole text otherwise. A piece ends before a line that begins with a letter or a digit, behind a line
     /// that ends visibly, so it is longer where there is no such place.
     ///
     /// # Errors
