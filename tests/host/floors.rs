@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["prune"],
     &["checkpoint"],
     &["session"],
-    &["train", "oneshot"],
+    &["train", "oneshot", "pretrained"],
     &["bench"],
     &["cli"],
 ];

@@ -2,7 +2,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use secateur::error::Bytes;
 use secateur::gpu::Gpu;
 use secateur::oneshot::Options;
@@ -48,7 +48,7 @@ pub fn run(args: &Prune, options: &Options) -> Result<Verdict> {
     let adapter = gpu.report();
     let (name, backend) = (adapter.name.clone(), adapter.backend.to_string());
     output::note(format_args!("adapter: {name} ({backend}, {})", adapter.driver));
-    let job = job(args, &options, (&data, windows.len(), length))?;
+    let job = job(&model, &options, &windows)?;
     let mut patch = Patch::begin(model.files(), out, args.force, &job)?;
     if let done @ 1.. = patch.done().len() {
         output::note(format_args!("{}: goes on behind {done} blocks that are done", out.display()));
@@ -95,8 +95,8 @@ fn planned(args: &Prune, options: &Options) -> Result<PruneOptions> {
     let method = match &args.score {
         Ranking::Method(method) => *method,
         Ranking::Score(score) => match score.to_string().as_str() {
-            "magnitude" => secateur::pretrained::Method::Magnitude,
-            "wanda" => secateur::pretrained::Method::Wanda,
+            "magnitude" => Method::Magnitude,
+            "wanda" => Method::Wanda,
             other => {
                 bail!("--score {other}: a pretrained model takes magnitude, wanda, sparsegpt, admm")
             }
@@ -118,10 +118,16 @@ fn planned(args: &Prune, options: &Options) -> Result<PruneOptions> {
     Ok(planned)
 }
 
-/// What tells this work from another one in the same place.
-fn job(args: &Prune, options: &PruneOptions, data: (&str, usize, usize)) -> Result<String> {
-    let input = args.input.canonicalize().with_context(|| args.input.display().to_string())?;
-    Ok(serde_json::to_string(&(input, options, data))?)
+/// What tells this work from another one in the same place: the model, the windows, and what is to
+/// become of them.
+fn job(model: &Pretrained, options: &PruneOptions, windows: &[Window]) -> Result<String> {
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    for id in windows.iter().flat_map(|w| &w.ids) {
+        hash.update(&id.to_le_bytes());
+    }
+    let (weights, text) = (model.files().fingerprint()?, hash.digest());
+    let settings = model.config().settings();
+    Ok(serde_json::to_string(&(weights, settings, text, windows.len(), options))?)
 }
 
 fn check_budget(
