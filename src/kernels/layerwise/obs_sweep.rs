@@ -80,7 +80,9 @@ impl ObsSweep {
 
     /// Inputs of a block: as many whole groups as [`MOST`](Self::MOST) takes.
     pub fn width(m: Option<u32>) -> u32 {
-        m.map_or(Self::MOST, |m| Self::MOST / m.max(1) * m.max(1))
+        // What is no size of a group is refused by the launch.
+        let m = m.unwrap_or(1).clamp(1, Self::MOST);
+        Self::MOST / m * m
     }
 }
 
@@ -177,7 +179,7 @@ impl Kernel for ObsSweep {
             let most = NmMask::MAX_M;
             return Err(format!("{n} of {m} stay: it takes 1 to M - 1 of 2 to {most}"));
         }
-        if self.block.first % m != 0 {
+        if !self.block.first.is_multiple_of(m) {
             let first = self.block.first;
             return Err(format!("a block from input {first} on begins within a group of {m}"));
         }

@@ -81,11 +81,16 @@ impl SparseGpt {
     /// selection.
     ///
     /// # Errors
-    /// [`Error::Plan`] of the kernels; [`Error::Argument`] by `name` for a factor that is too short
-    /// or has 2^32 words or more.
+    /// [`Error::Plan`] of the kernels; [`Error::Argument`] by `name` for 2^32 weights or more, and
+    /// for a factor that is too short.
     pub fn push(&self, plan: &mut PlanBuilder, name: &str) -> Result<()> {
         let &Self { weights: stored, of, factor, mask, mask_state, chosen } = self;
         let layout = self.factor_layout();
+        if of.len() > u32::MAX.into() {
+            let (Units { inputs, units, .. }, most) = (of, u32::MAX);
+            let message = format!("{inputs} x {units} weights, it takes {most}");
+            return Err(Error::argument(name, message));
+        }
         if u64::from(factor.words) < layout.words() {
             let (have, need, n) = (factor.words, layout.words(), of.inputs);
             let message = format!("the factor of {n} inputs takes {need} words, it has {have}");

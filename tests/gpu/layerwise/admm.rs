@@ -68,11 +68,11 @@ fn error(gram: &[f32], before: &[f32], after: &[f32], inputs: usize) -> f64 {
 fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
     let n = b.len();
     for i in 0..n {
-        for k in i + 1..n {
-            let by = a[k][i] / a[i][i];
-            for j in i..n {
-                a[k][j] -= by * a[i][j];
-            }
+        let (done, below) = a.split_at_mut(i + 1);
+        let pivot = &done[i];
+        for (k, row) in (i + 1..).zip(below) {
+            let by = row[i] / pivot[i];
+            row.iter_mut().zip(pivot).for_each(|(x, p)| *x -= by * p);
             b[k] -= by * b[i];
         }
     }

@@ -247,3 +247,22 @@ fn a_short_factor_is_refused_by_name() {
         assert_eq!(e.to_string(), want);
     }
 }
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let mut plan = secateur::gpu::PlanBuilder::default();
+    plan.phase("test");
+    let slot = plan.persistent("slot", 1 << 16);
+    let [weights, factor, mask, mask_state] = [slot; 4];
+    let mut refused = |sizes, m: u32| {
+        let (of, chosen) = (Units::new(sizes), Chosen::Groups { n: 2, m });
+        let it = SparseGpt { weights, of, factor, mask, mask_state, chosen };
+        it.push(&mut plan, "fc1.weight").unwrap_err().to_string()
+    };
+    for m in [0, 1, 2, 33, 200] {
+        let message = refused([129, 2], m);
+        assert!(message.starts_with(&format!("obs_sweep: 2 of {m} stay")), "{message}");
+    }
+    let want = "`fc1.weight`: 65536 x 65536 weights, it takes 4294967295";
+    assert_eq!(refused([1 << 16; 2], 4), want);
+}
