@@ -20,6 +20,7 @@ mod papercuts;
 mod past;
 #[path = "../common/paths.rs"]
 mod paths;
+mod pretrained;
 mod prune;
 mod roles;
 #[cfg(unix)]

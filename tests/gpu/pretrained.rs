@@ -3,6 +3,7 @@
 mod images;
 mod language;
 mod names;
+mod prune;
 mod rows;
 mod texts;
 mod training;

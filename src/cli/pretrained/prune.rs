@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use secateur::error::Bytes;
 use secateur::gpu::Gpu;
 use secateur::oneshot::Options;
-use secateur::pretrained::{BlockReport, Pretrained, PruneOptions, PruneReport};
+use secateur::pretrained::{BlockReport, Method, Pretrained, PruneOptions, PruneReport, Window};
 use secateur::storage::Patch;
 use serde::Serialize;
 
