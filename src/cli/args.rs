@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use secateur::error::Bytes;
 use secateur::gpu::Precision;
-use secateur::pretrained::Method;
-use secateur::prune::Score;
 use secateur::settings::{Share, Value};
 use secateur::train::Recipe;
 
 use super::data::Data;
 use super::given::Given;
+use super::ranking::{Ranking, ranking};
 use super::replicas::Replicas;
 
 const EXIT_CODES: &str = "\
@@ -367,41 +366,4 @@ pub struct Common {
 fn share(text: &str) -> Result<f64, String> {
     let mut share = Share(0.0);
     share.set(text).map(|()| share.0)
-}
-
-/// What `--score` takes.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Ranking {
-    /// A score of the library.
-    Score(Score),
-    /// What only pretrained models are pruned by.
-    Method(Method),
-}
-
-impl std::fmt::Display for Ranking {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Score(score) => score.fmt(f),
-            Self::Method(method) => f.write_str(method.name()),
-        }
-    }
-}
-
-fn ranking(text: &str) -> Result<Ranking, String> {
-    match text {
-        "sparsegpt" => Ok(Ranking::Method(Method::SparseGpt)),
-        "admm" => Ok(Ranking::Method(Method::Admm)),
-        _ => score(text).map(Ranking::Score),
-    }
-}
-
-/// The scores that rank without training: by the weights, or by what batches leave.
-fn score(text: &str) -> Result<Score, String> {
-    let in_one_shot = |s: &Score| s.scoring().is_magnitude() || s.scoring().needs_batches();
-    let fits = text.parse().ok().filter(in_one_shot);
-    fits.ok_or_else(|| {
-        let known: Vec<Score> = Score::built_in().filter(in_one_shot).collect();
-        let names: Vec<&str> = known.iter().map(Score::name).collect();
-        format!("must be one of {}, sparsegpt, admm", names.join(", "))
-    })
 }

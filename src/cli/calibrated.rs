@@ -9,8 +9,9 @@ use secateur::oneshot::{self, Fate, Options, Report, Survey};
 use secateur::prune::{Pruning, PruningSpec, Role, Score, TensorTarget};
 use secateur::storage::check_output;
 
-use super::args::{Prune, Ranking};
+use super::args::Prune;
 use super::model::Trained;
+use super::ranking::Ranking;
 
 /// What would become of the tensors of the network at the input.
 pub fn survey((args, score): (&Prune, &Ranking), options: &Options) -> Result<Survey> {

@@ -18,6 +18,7 @@ mod predict;
 mod pretrained;
 mod progress;
 mod prune;
+mod ranking;
 mod ranks;
 mod recipe;
 mod replicas;

@@ -8,7 +8,8 @@ use secateur::oneshot::{self, Fate, Options, Survey, TensorPlan, TensorReport};
 use secateur::prune::{Pattern, Role, Scope, Score, TensorPattern};
 use serde::Serialize;
 
-use super::args::{Prune, Ranking};
+use super::args::Prune;
+use super::ranking::Ranking;
 use super::{Verdict, adapter, calibrated, output, pretrained};
 
 /// What `--json` prints. Sparsities are fractions of 1.

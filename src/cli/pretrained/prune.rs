@@ -11,8 +11,9 @@ use secateur::storage::Patch;
 use serde::Serialize;
 
 use super::{bar, windows};
-use crate::cli::args::{Prune, Ranking};
+use crate::cli::args::Prune;
 use crate::cli::plan::target;
+use crate::cli::ranking::Ranking;
 use crate::cli::{Verdict, adapter, output};
 
 /// What `--json` prints. Sparsities are fractions of 1.

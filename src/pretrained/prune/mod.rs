@@ -113,7 +113,7 @@ impl Pretrained {
     ) -> Result<(Vec<WeightReport>, f64)> {
         let before = block.output(stream, 0)?;
         block.look(stream)?;
-        block.choose(options.sparsity)?;
+        block.choose(options.share())?;
         let mut reports = Vec::new();
         for weight in block.weights(self)? {
             let stored = sink.put(&weight.name, &weight.values)?;

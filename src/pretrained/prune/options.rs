@@ -88,6 +88,11 @@ impl PruneOptions {
         self.spec(&[]).validate()
     }
 
+    /// Share of the weights that go: the pattern's, where it says one.
+    pub(crate) fn share(&self) -> f64 {
+        self.pattern.sparsity().ok().flatten().unwrap_or(self.sparsity)
+    }
+
     /// Whether the weight `name` of the file is pruned.
     pub(crate) fn prunes(&self, name: &str) -> bool {
         let found = |pattern: &Option<TensorPattern>| pattern.as_ref().map(|p| p.is_match(name));
@@ -102,10 +107,13 @@ impl PruneOptions {
             // Nothing is ranked by it: the specification says which weights are pruned.
             Method::SparseGpt | Method::Admm => Score::Magnitude,
         };
+        // Groups are within a unit anyway.
+        let in_groups = self.pattern.groups().is_some();
+        let scope = if in_groups { Scope::Layer } else { self.scope };
         let whole = |name: &String| TensorTarget::new(format!("^{}$", regex::escape(name)), 0.0);
-        let spec = PruningSpec::to(self.pattern.sparsity().ok().flatten().unwrap_or(self.sparsity));
+        let spec = PruningSpec::to(self.share());
         spec.score(score)
-            .scope(self.scope)
+            .scope(scope)
             .pattern(self.pattern)
             .weight_sparsity_map(dense.iter().map(whole).collect())
     }
