@@ -16,7 +16,8 @@ pub struct Cut {
     /// Multiply-adds of the whole launch, as products make them; what takes longer counts more.
     pub operations: u64,
     /// Place in bytes of three neighbouring words of the uniform, the workgroup that the launch
-    /// begins with: x, y and z. A plan fills them in.
+    /// begins with: x, y and z. A plan fills them in, on top of what the kernel has there: 0, but
+    /// where it launches a part of a grid itself.
     pub first: usize,
 }
 

@@ -201,7 +201,10 @@ impl PlanBuilder {
         for Piece { first, grid } in pieces {
             let mut params = whole.clone();
             if let Some(cut) = cut {
-                params[cut.first..cut.first + 12].copy_from_slice(bytemuck::bytes_of(&first));
+                let place = &mut params[cut.first..cut.first + 12];
+                let own: [u32; 3] = bytemuck::pod_read_unaligned(place);
+                let first: [u32; 3] = std::array::from_fn(|axis| own[axis] + first[axis]);
+                place.copy_from_slice(bytemuck::bytes_of(&first));
             }
             self.launches.push(Launch {
                 name: K::NAME,

@@ -2,11 +2,11 @@
 mod admm;
 mod sparse_gpt;
 
-use secateur::gpu::Gpu;
+use secateur::gpu::{Gpu, Target};
 use secateur::kernels::{Form, Layout, matmul_reference, outputs_first};
 use secateur::prune::layerwise::{FactorLayout, Gram};
 
-use crate::common::{Noise, Rig, Tol, gpu};
+use crate::common::{Noise, Rig, Tol, every_target, gpu};
 
 /// Inputs that are correlated, as small whole numbers: their second moments are exact.
 fn inputs(rows: usize, columns: usize) -> Vec<f32> {
@@ -18,7 +18,11 @@ fn inputs(rows: usize, columns: usize) -> Vec<f32> {
 
 /// `X^T X` by `Gram`, of windows of `window` rows.
 fn gram_of(gpu: &Gpu, x: &[f32], columns: usize, window: usize) -> Vec<f32> {
-    let mut rig = Rig::new(gpu);
+    gram_for(gpu, gpu.target(), x, columns, window)
+}
+
+fn gram_for(gpu: &Gpu, target: Target, x: &[f32], columns: usize, window: usize) -> Vec<f32> {
+    let mut rig = Rig::for_target(gpu, target);
     let slot = rig.slot("x", &vec![0.0f32; window * columns]);
     let gram = rig.slot("gram", &vec![0.0f32; columns * columns]);
     let (rows, columns) = (window as u32, columns as u32);
@@ -30,15 +34,18 @@ fn gram_of(gpu: &Gpu, x: &[f32], columns: usize, window: usize) -> Vec<f32> {
         bench.upload(slot, &padded);
         bench.run();
     }
-    bench.read(gram)
+    let gram: Vec<f32> = bench.read(gram);
+    let n = columns as usize;
+    (0..n * n).map(|i| gram[(i / n).min(i % n) * n + (i / n).max(i % n)]).collect()
 }
 
 #[test]
 fn moments_are_summed_over_windows() {
     let Some(gpu) = gpu() else { return };
-    for (rows, columns, window) in [(1, 1, 1), (300, 147, 128), (70, 257, 70), (31, 33, 7)] {
+    let sizes = [(1, 1, 1), (300, 147, 128), (70, 257, 70), (31, 33, 7), (5, 700, 5)];
+    for (rows, columns, window) in sizes {
         let x = inputs(rows, columns);
-        let got = gram_of(gpu, &x, columns, window);
+        let got = every_target(gpu, |target| gram_for(gpu, target, &x, columns, window));
         let want = matmul_reference(Form::TN, (&x, &x), None, [columns, columns, rows]);
         let want: Vec<f64> = want.into_iter().map(|(sum, _)| sum).collect();
         Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{rows} x {columns}: {e}"));

@@ -92,6 +92,12 @@ impl Matmul {
         parts::push_onto(self, plan)
     }
 
+    /// As [`push_onto`](Self::push_onto) for a square `c` that is symmetric: what is on its diagonal
+    /// and to the right of it. Some of what is to the left is written, too.
+    pub fn push_upper_onto(self, plan: &mut PlanBuilder) -> Result<()> {
+        parts::push_upper_onto(self, plan)
+    }
+
     /// As [`push`](Self::push) in a tiling of one's choice, which changes no bit; the device must
     /// know it: [`Tiling::runs_on`].
     pub fn push_as(self, tiling: Tiling, plan: &mut PlanBuilder) -> Result<()> {

@@ -101,6 +101,39 @@ pub(super) fn push_onto(product: impl Product, plan: &mut PlanBuilder) -> Result
     parts(product, tiling, true, plan)
 }
 
+/// As [`push_onto`] for what is symmetric: the workgroups that have anything on the diagonal or to
+/// the right of it, in strips of neighbouring rows.
+pub(super) fn push_upper_onto(product: impl Product, plan: &mut PlanBuilder) -> Result<()> {
+    let (tiling, extents) = (product.tiling(plan.target()), product.extents());
+    let ([height, width], [wide, high, deep]) = (tiling.of_group(extents), tiling.grid(extents));
+    let strip = high.div_ceil(STRIPS).max(STRIP_ROWS.div_ceil(height));
+    let mut begin = 0;
+    loop {
+        let end = product.terms().min(begin + MAX_LOOP_ITERATIONS);
+        for y in (0..high).step_by(strip as usize) {
+            let first = [(y * height / width).min(wide - 1), y, 0];
+            let within = Some(Within { first, grid: [wide - first[0], strip.min(high - y), deep] });
+            plan.push(Part { product, tiling, begin, end, adds: true, within })?;
+        }
+        if end == product.terms() {
+            return Ok(());
+        }
+        begin = end;
+    }
+}
+
+/// Most strips of an upper triangle, which then is a 32nd more than half of the square,
+const STRIPS: u32 = 16;
+/// and rows of one, at least.
+const STRIP_ROWS: u32 = 128;
+
+/// Some workgroups of a grid.
+#[derive(Debug, Clone, Copy)]
+struct Within {
+    first: [u32; 3],
+    grid: [u32; 3],
+}
+
 /// Appends `product` in one variant.
 pub(super) fn push_as(product: impl Product, tiling: Tiling, plan: &mut PlanBuilder) -> Result<()> {
     parts(product, tiling, false, plan)
@@ -111,7 +144,8 @@ fn parts(product: impl Product, tiling: Tiling, onto: bool, plan: &mut PlanBuild
     let mut begin = 0;
     loop {
         let end = product.terms().min(begin + MAX_LOOP_ITERATIONS);
-        plan.push(Part { product, tiling, begin, end, adds: onto || begin > 0 })?;
+        let adds = onto || begin > 0;
+        plan.push(Part { product, tiling, begin, end, adds, within: None })?;
         if end == product.terms() {
             return Ok(());
         }
@@ -128,6 +162,8 @@ pub(super) struct Part<P> {
     end: u32,
     /// Whether it adds to what is there.
     adds: bool,
+    /// All workgroups where it does not say.
+    within: Option<Within>,
 }
 
 crate::kernels::parts! {
@@ -158,7 +194,12 @@ impl<P: Product> Kernel for Part<P> {
     }
 
     fn params(&self) -> P::Params {
-        self.product.params_of(self.begin, self.end)
+        let mut params = self.product.params_of(self.begin, self.end);
+        if let Some(Within { first, .. }) = self.within {
+            let place = &mut bytemuck::bytes_of_mut(&mut params)[P::FIRST..P::FIRST + 12];
+            place.copy_from_slice(bytemuck::bytes_of(&first));
+        }
+        params
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
@@ -176,12 +217,17 @@ impl<P: Product> Kernel for Part<P> {
     }
 
     fn grid(&self) -> [u32; 3] {
-        self.tiling.grid(self.product.extents())
+        self.within.map_or_else(|| self.tiling.grid(self.product.extents()), |some| some.grid)
     }
 
     fn cut(&self) -> Option<Cut> {
         let terms = u64::from(self.end - self.begin);
-        let sums = self.product.extents().map(u64::from);
+        let mut sums = self.product.extents().map(u64::from);
+        if let Some(Within { grid: [wide, high, _], .. }) = self.within {
+            let [height, width] = self.tiling.of_group(self.product.extents());
+            sums[0] = sums[0].min(u64::from(high) * u64::from(height));
+            sums[1] = sums[1].min(u64::from(wide) * u64::from(width));
+        }
         let operations = sums.into_iter().fold(terms, u64::saturating_mul);
         Some(Cut { operations, first: P::FIRST })
     }

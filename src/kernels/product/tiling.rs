@@ -85,14 +85,19 @@ impl Tiling {
     }
 
     /// The grid for so many rows, columns and groups.
-    pub(super) fn grid(self, [rows, columns, groups]: [u32; 3]) -> [u32; 3] {
-        let [height, width] = match self {
+    pub(super) fn grid(self, extents @ [rows, columns, groups]: [u32; 3]) -> [u32; 3] {
+        let [height, width] = self.of_group(extents);
+        [columns.div_ceil(width), rows.div_ceil(height), groups]
+    }
+
+    /// Rows and columns of a workgroup.
+    pub(super) fn of_group(self, [rows, columns, groups]: [u32; 3]) -> [u32; 2] {
+        match self {
             Self::Blocks => [64 / block_lanes(columns) * 8, block_lanes(columns) * 4],
             Self::Lanes => [8 * 16, LANES * lane_columns(columns)],
             Self::Tiles(tile) => [tile.extent(); 2],
             Self::Coop(coop) => [coop.side * coop.matrices([rows, columns, groups]); 2],
-        };
-        [columns.div_ceil(width), rows.div_ceil(height), groups]
+        }
     }
 
     /// The constants that say so, where they differ from the WGSL's.

@@ -11,7 +11,8 @@ use crate::kernels::{Form, Matmul};
 pub struct Gram {
     /// `[rows, columns]`
     pub x: Slot,
-    /// `[columns, columns]`, persistent, 0 at first; both triangles are written.
+    /// `[columns, columns]`, persistent, 0 at first. The diagonal and what is to the right of
+    /// it are whole; what is to the left is not.
     pub gram: Slot,
     /// Rows of a window.
     pub rows: u32,
@@ -26,6 +27,6 @@ impl Gram {
     /// [`Error::Plan`](crate::Error::Plan) of the product.
     pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
         let Self { x, gram, rows, columns } = self;
-        Matmul::new(Form::TN, [x, x, gram], [columns, columns, rows]).push_onto(plan)
+        Matmul::new(Form::TN, [x, x, gram], [columns, columns, rows]).push_upper_onto(plan)
     }
 }
