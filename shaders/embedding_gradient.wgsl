@@ -1,64 +1,48 @@
 // out[t, c] = sum of gradient[i, c] over the positions i whose token is t, in their order.
 //
-// A workgroup a row of the table; of 256 tokens at a time it marks those that are its own, and only these
-// are read from the gradient.
+// An invocation is a column at a position: where a token occurs first it follows the links to the others. Rows of
+// tokens that do not occur are left alone.
 
 @group(0) @binding(0) var<storage, read> tokens: array<f32>;
 @group(0) @binding(1) var<storage, read> gradient: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> ends: array<u32>;
+@group(0) @binding(3) var<storage, read> links: array<u32>;
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+@group(0) @binding(5) var<uniform> params: Params;
 
 struct Params {
-    begin: u32,
-    end: u32,
+    begin: u32, // of the positions of this launch
+    len: u32, // positions times columns
     rows: u32,
     columns: u32,
-    first_x: u32, // see common/cut.wgsl
-    first_y: u32,
-    first_z: u32,
 }
 
 override ACCUMULATE: bool = false;
 
-// Or is the same in any order.
-var<workgroup> marks: array<atomic<u32>, 8>;
-
 @compute @workgroup_size(256)
 fn main(
-    @builtin(workgroup_id) id: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
 ) {
-    let group = first_group() + id;
-    let row = group.x;
-    let column = group.y * 256u + lane;
-    var sum = 0.0;
-    for (var begin = params.begin; begin < params.end; begin += 256u) {
-        if lane < 8u {
-            atomicStore(&marks[lane], 0u);
-        }
-        workgroupBarrier();
-        let i = begin + lane;
-        if i < params.end && min(u32(tokens[i]), params.rows - 1u) == row {
-            atomicOr(&marks[lane / 32u], 1u << (lane & 31u));
-        }
-        workgroupBarrier();
-        for (var word = 0u; word < 8u; word += 1u) {
-            var bits = atomicLoad(&marks[word]);
-            while bits != 0u {
-                let position = begin + word * 32u + firstTrailingBit(bits);
-                bits &= bits - 1u;
-                if column < params.columns {
-                    sum += gradient[position * params.columns + column];
-                }
-            }
-        }
-        workgroupBarrier();
+    let at = flat_index(id, groups);
+    if at >= params.len {
+        return;
     }
-    if column < params.columns {
-        let at = row * params.columns + column;
-        if ACCUMULATE {
-            sum += out[at];
-        }
-        out[at] = sum;
+    let i = params.begin + at / params.columns;
+    let column = at % params.columns;
+    let row = min(u32(tokens[i]), params.rows - 1u);
+    if ends[row * 2u] != i {
+        return;
     }
+    let last = ends[row * 2u + 1u];
+    var sum = gradient[i * params.columns + column];
+    for (var j = i; j < last;) {
+        j = links[j - params.begin];
+        sum += gradient[j * params.columns + column];
+    }
+    let to = row * params.columns + column;
+    if ACCUMULATE {
+        sum += out[to];
+    }
+    out[to] = sum;
 }

@@ -2,23 +2,25 @@
 //! registers (the measuring of `secateur bench`). Then workloads, those whose work is counted as
 //! shares of these ceilings: as control, the sum of two vectors of 2^20 elements (12 MiB moved),
 //! which depends on nothing that this crate could do better; dense products of each form that
-//! training needs, square and ragged; sums and selections of 90 % in sizes from 10^5 to 10^8; whole
+//! training needs, square and ragged; causal attention of 512 and 2,048 positions in 9 heads of 64
+//! channels that share 3 of keys and values, and its gradients; sums and selections of 90 % in sizes from 10^5 to 10^8; whole
 //! mask updates of 10^6 weights by each score and pattern (see `mask_update`); what the host pays
 //! to replay a plan; train steps on made-up data (see `train_step`): an MLP in batches of 32 to
 //! 512, the CNN of the tutorials, LeNet-5, CIFAR-10, an LSTM and a transformer; what a checkpoint
 //! costs (see `checkpoint`); what a process costs before its first step is done (see `cold_start`).
 //!
-//! Measured is wall time on the host. `control`, `matmul`, `add` and `mask update` are replayed as
-//! training replays launches: up to 64 repetitions or 20 ms in a submission, several submissions in
-//! flight. `whole mask update` submits once and waits once a repetition. `train step` is a run of
+//! Measured is wall time on the host. `control`, `matmul`, `attention`, `add` and `mask update` are
+//! replayed as training replays launches: up to 64 repetitions or 20 ms in a submission, several
+//! submissions in flight. `whole mask update` submits once and waits once a repetition. `train step` is a run of
 //! `train` from its second step to its end, with up to three steps in flight; `plan replay` encodes
 //! and submits 40 launches and waits for them outside of the measured time, its row `CPU` is the
 //! same on the clock of the thread that does it; `cold start` begins before a process is spawned.
 //!
 //! The share is of the time that the work takes at least: its operations at the rate of
 //! multiply-adds, or the bytes of its operands, each moved once, at the copy's bandwidth, whichever
-//! is longer. A selection counts one comparison a weight, a train step its products, its parameters
-//! and the optimizer's tensors.
+//! is longer. Attention counts two products of each query with the positions that it sees, and its
+//! gradients five; a selection counts one comparison a weight, a train step its products, its
+//! parameters and the optimizer's tensors.
 //!
 //! How each can mislead: small work looks slower than it is, as launches do not overlap; operands
 //! that stay in a cache can make shares above 100 %; `mask update` ranks evenly spread weights
@@ -57,7 +59,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use criterion::Throughput;
-use secateur::bench::{Weights, Workload};
+use secateur::bench::{CausalAttention, Weights, Workload};
 use secateur::gpu::Precision;
 use secateur::kernels::{Add, Form};
 use secateur::{Error, Gpu, GpuOptions, Result};
@@ -87,6 +89,7 @@ fn main() -> Result<()> {
     let control = if tiny { 1 << 10 } else { 1 << 20 };
     rows.workload("control", &format!("add/{control}"), &Workload::Add { len: control });
     matmul(&mut rows, gpu.precision() == Precision::Mixed);
+    attention(&mut rows);
     cost_over_size(&mut rows);
     let [height, width] = if tiny { [32, 7] } else { [1000, 1000] };
     mask_update::mask_update(&mut rows, height, width)?;
@@ -120,6 +123,16 @@ fn matmul(rows: &mut Rows<'_>, mixed: bool) {
                 let workload = Workload::F16Matmul { form, size };
                 rows.workload("f16 matmul", &format!("{form:?}/{name}"), &workload);
             }
+        }
+    }
+}
+
+fn attention(rows: &mut Rows<'_>) {
+    let lengths: &[u32] = if rows.tiny { &[20] } else { &[512, 2048] };
+    for (group, gradients) in [("attention", false), ("attention gradients", true)] {
+        for &length in lengths {
+            let workload = Workload::Attention(CausalAttention::small(length, gradients));
+            rows.workload(group, &length.to_string(), &workload);
         }
     }
 }

@@ -1,8 +1,10 @@
 // Attention over queries [batch, length, heads, width] and keys and values [batch, length, heads / group, width]: each
 // in a buffer of its own, or side by side in each position of one.
 //
-// A workgroup of 64 is one position of one head; what it weighs other positions with is in its memory, TILE of them at
-// a time.
+// A workgroup has some neighbouring positions of one head, its rows, and goes through blocks of the positions that any
+// of them meets, its columns; blocks that none of them meets are left out. Of wide heads it makes a slice of the sums'
+// channels. How it does so is another file's: attention_tiles*.wgsl in memory that invocations share, on any adapter;
+// attention_lanes*.wgsl where lanes broadcast.
 struct Params {
     batch: u32,
     heads: u32,
@@ -18,6 +20,8 @@ struct Params {
     values_begin: u32,
     to_keys: u32,
     to_values: u32,
+    met_begin: u32, // the columns of this launch
+    met_end: u32,
     first_x: u32, // see common/cut.wgsl
     first_y: u32,
     first_z: u32,
@@ -27,7 +31,6 @@ override CAUSAL: bool = false;
 override WINDOWED: bool = false;
 override MASKED: bool = false;
 
-const TILE: u32 = 1024u;
 // Of a position that is not seen; no other score is as low.
 const HIDDEN: f32 = -3.4e38;
 
@@ -35,19 +38,25 @@ struct Place {
     batch: u32,
     head: u32, // of the queries
     kv_head: u32, // of keys and values
-    at: u32,
 }
 
-// The grid is positions by heads of queries by sequences.
-fn place_of(id: vec3<u32>) -> Place {
-    let group = first_group() + id;
-    return Place(group.z, group.y, group.y / params.group, group.x);
+fn slices(channels: u32) -> u32 {
+    return (params.width + channels - 1u) / channels;
 }
 
-// The grid is positions by heads of keys and values by sequences.
-fn shared_place_of(id: vec3<u32>) -> Place {
-    let group = first_group() + id;
-    return Place(group.z, group.y * params.group + params.member, group.y, group.x);
+// The grid is rows by heads of queries by slices of sequences.
+fn place_of(group: vec3<u32>, channels: u32) -> Place {
+    return Place(group.z / slices(channels), group.y, group.y / params.group);
+}
+
+// The grid is rows by heads of keys and values by slices of sequences.
+fn shared_place_of(group: vec3<u32>, channels: u32) -> Place {
+    return Place(group.z / slices(channels), group.y * params.group + params.member, group.y);
+}
+
+// The first channel of the sums that the workgroup makes.
+fn slice_of(group: vec3<u32>, channels: u32) -> u32 {
+    return group.z % slices(channels) * channels;
 }
 
 fn query_at(p: Place, at: u32) -> u32 {
@@ -105,12 +114,19 @@ fn seen_by_to(at: u32) -> u32 {
     return forwards(at);
 }
 
-// Whether nobody sees a position.
-fn is_hidden(p: Place, at: u32) -> bool {
-    return MASKED && seen[p.batch * params.length + at] == 0.0;
+// Whether a query is where it sees a position, if anybody does.
+fn sees(query: vec4<u32>, at: vec4<u32>) -> vec4<bool> {
+    let before = vec4(!CAUSAL) | (at <= query);
+    let near = (at + params.window > query) & (query + params.window > at);
+    return before & (vec4(!WINDOWED) | near);
 }
 
-// The weight of a score before it is divided by their sum.
-fn weight_of(score: f32, highest: f32) -> f32 {
-    return select(exp(score - highest), 0.0, MASKED && score == HIDDEN);
+// Whether nobody sees positions.
+fn hidden(p: Place, at: vec4<u32>) -> vec4<bool> {
+    var is = vec4(false);
+    if MASKED {
+        let begin = p.batch * params.length;
+        is = vec4(seen[begin + at.x], seen[begin + at.y], seen[begin + at.z], seen[begin + at.w]) == vec4<f32>();
+    }
+    return is;
 }

@@ -3,6 +3,7 @@
 //!
 //! `secateur bench` prints what [`measure`] returns; `cargo bench` runs the same [`Workload`]s
 //! through criterion.
+mod attention;
 mod ceilings;
 mod exchange;
 #[cfg(feature = "cli")]
@@ -16,6 +17,7 @@ mod train_step;
 mod tune;
 mod workload;
 
+pub use attention::CausalAttention;
 pub use exchange::{Talk, Talks, exchange};
 #[cfg(feature = "cli")]
 pub use plot::plot;

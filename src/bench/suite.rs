@@ -2,7 +2,7 @@
 use serde::Serialize;
 
 use super::sampling::{Effort, Sampled};
-use super::{Ceilings, Limit, TrainStep, Weights, Workload};
+use super::{CausalAttention, Ceilings, Limit, TrainStep, Weights, Workload};
 use crate::gpu::{Gpu, Precision};
 use crate::kernels::Form;
 use crate::{Error, Result};
@@ -90,6 +90,11 @@ pub fn measure(gpu: &Gpu, effort: &Effort, progress: &mut dyn FnMut(&str)) -> Re
     let measured = Measured { ceilings, rows: Vec::new(), left_out: Vec::new() };
     let mut suite = Suite { gpu, effort, progress, measured };
     suite.products()?;
+    let positions: &[u32] = if effort.tiny { &[20] } else { &[512, 2048] };
+    for gradients in [false, true] {
+        let attention = |&n: &u32| Workload::Attention(CausalAttention::small(n, gradients));
+        suite.growing(positions.iter().map(attention), 16.0)?;
+    }
     let lengths: &[u32] = match effort.tiny {
         true => &[1_000],
         false => &[100_000, 1_000_000, 10_000_000, 100_000_000],

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::replay::Replay;
 use super::sampling::{Effort, Sampled, sample};
-use super::{TrainStep, Work};
+use super::{CausalAttention, TrainStep, Work};
 use crate::Result;
 use crate::gpu::{Gpu, Phase, PlanBuilder, Slot};
 use crate::kernels::{
@@ -45,6 +45,8 @@ pub enum Workload {
         /// How they are spread.
         weights: Weights,
     },
+    /// Attention of one sequence, or its gradients.
+    Attention(CausalAttention),
     /// A step of `train`.
     TrainStep(TrainStep),
 }
@@ -91,6 +93,7 @@ impl Workload {
                 let words = f64::from(len) + f64::from(tensors * mask_words(len / tensors));
                 Work { flops: len.into(), bytes: 4.0 * words }
             }
+            Self::Attention(attention) => attention.work(),
             Self::TrainStep(ref step) => return step.work,
         })
     }
@@ -98,7 +101,7 @@ impl Workload {
     /// Units of throughput that are done once in each repetition, and their name.
     pub fn units(&self) -> (f64, &'static str) {
         match *self {
-            Self::Matmul { .. } | Self::F16Matmul { .. } => {
+            Self::Matmul { .. } | Self::F16Matmul { .. } | Self::Attention(_) => {
                 (self.work().map_or(0.0, |w| w.flops) / 1e9, "GFLOP/s")
             }
             Self::Add { .. } => {
@@ -119,6 +122,7 @@ impl Workload {
             }
             Self::Add { len } => 4 * u64::from(len),
             Self::MaskUpdate { len, tensors, .. } => 4 * u64::from(len / tensors),
+            Self::Attention(attention) => attention.largest_tensor(),
             Self::TrainStep(_) => 0,
         }
     }
@@ -141,6 +145,7 @@ impl Workload {
                 plan.push(Add { x, y, out, len, period: len })?;
                 fill(plan, &[x, y])
             }),
+            Self::Attention(attention) => Replay::new(gpu, |plan| attention.push(plan)),
             Self::MaskUpdate { len, tensors, .. } => {
                 let (replay, (contents, counts, slots)) =
                     Replay::new(gpu, |plan| mask_update(plan, len, tensors))?;
@@ -171,6 +176,10 @@ impl fmt::Display for Workload {
             Self::MaskUpdate { len, tensors, weights } => {
                 write!(f, "mask update {}{weights}", power(*len))?;
                 if *tensors > 1 { write!(f, " in {tensors} tensors") } else { Ok(()) }
+            }
+            Self::Attention(CausalAttention { length, gradients, .. }) => {
+                let what = if *gradients { "attention gradients" } else { "attention" };
+                write!(f, "{what} {length}")
             }
             Self::TrainStep(step) => write!(f, "train step {step}"),
         }

@@ -16,15 +16,15 @@ pub struct Attention {
     pub shape: Heads,
 }
 
-/// Inputs `x`, perhaps `seen`, and `gradient`: gradient of that by `x`.
+/// Inputs `x`, perhaps `seen`, `gradient` and the result: gradient of that by `x`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttentionGradient {
     /// Extents.
     pub shape: Heads,
 }
 
-/// Inputs `queries`, `keys`, `values`, perhaps `seen`, and `gradient`: gradient of that by the
-/// queries.
+/// Inputs `queries`, `keys`, `values`, perhaps `seen`, `gradient` and the result: gradient of that
+/// by the queries.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttentionQueryGradient {
     /// Extents.
@@ -184,18 +184,23 @@ fn operands<const N: usize>(
     Ok((Attended { shape, queries, keys, values, seen }, rest))
 }
 
-/// Appends the launch that makes the queries' part of the gradient of `tensor`, and returns what
-/// that of the keys reads.
+/// Appends the launches that make the queries' part of the gradient of `tensor`, whose last input
+/// is the result, and returns what that of the keys reads.
 fn query_gradient(
     lowering: &mut Lowering<'_>,
     tensor: Tensor,
     of: Attended,
-    gradient: Slot,
+    [gradient, result]: [Slot; 2],
 ) -> Result<Slot> {
-    let out = lowering.output(tensor)?;
+    let shape = of.shape;
+    let forward = lowering.graph.nodes[tensor.0].inputs.last().copied();
+    let logs = forward.and_then(|t| lowering.seconds[t.0]);
+    let logs = logs.ok_or_else(|| lowering.lacks(tensor))?;
     let name = format!("{}.rows", lowering.graph.nodes[tensor.0].name);
-    let rows = lowering.plan.scratch(name, of.shape.rows());
-    lowering.plan.push(kernels::AttentionQueryGradient { of, gradient, rows, out })?;
+    let rows = lowering.plan.scratch(name, shape.rows());
+    lowering.plan.push(kernels::AttentionRows { shape, logs, result, gradient, rows })?;
+    let out = lowering.output(tensor)?;
+    kernels::AttentionQueryGradient { of, gradient, rows, out }.push(lowering.plan)?;
     Ok(rows)
 }
 
@@ -206,8 +211,11 @@ impl Operation for Attention {
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
         let (of, []) = operands(lowering, tensor, self.shape)?;
+        let name = format!("{}.logs", lowering.graph.nodes[tensor.0].name);
+        let logs = lowering.plan.scratch(name, self.shape.queries());
+        lowering.seconds[tensor.0] = Some(logs);
         let out = lowering.output(tensor)?;
-        lowering.plan.push(kernels::Attention { of, out })
+        kernels::Attention { of, logs, out }.push(lowering.plan)
     }
 
     fn gradient(
@@ -220,14 +228,14 @@ impl Operation for Attention {
         let inputs = backward.graph.nodes[tensor.0].inputs.clone();
         let with = |more: &[Tensor]| [inputs.as_slice(), more].concat();
         if shape.packed {
-            backward.send(inputs[0], AttentionGradient { shape }, with(&[gradient]));
+            backward.send(inputs[0], AttentionGradient { shape }, with(&[gradient, tensor]));
             return Ok(());
         }
         let &[queries, keys, values, ..] = inputs.as_slice() else {
             return Err(backward.lacks(tensor, "lacks inputs"));
         };
         let of_queries = AttentionQueryGradient { shape };
-        let of_queries = backward.like(of_queries, with(&[gradient]), queries);
+        let of_queries = backward.like(of_queries, with(&[gradient, tensor]), queries);
         backward.pass(queries, of_queries);
         if backward.needs(keys) || backward.needs(values) {
             let part = backward.graph.shape(keys).elements().unwrap_or(0);
@@ -248,8 +256,8 @@ impl Operation for AttentionGradient {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
-        let (of, [gradient]) = operands(lowering, tensor, self.shape)?;
-        let rows = query_gradient(lowering, tensor, of, gradient)?;
+        let (of, [gradient, result]) = operands(lowering, tensor, self.shape)?;
+        let rows = query_gradient(lowering, tensor, of, [gradient, result])?;
         let out = lowering.output(tensor)?;
         kernels::AttentionKeyGradient { of, gradient, rows, out, member: 0 }.push(lowering.plan)
     }
@@ -261,8 +269,8 @@ impl Operation for AttentionQueryGradient {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
-        let (of, [gradient]) = operands(lowering, tensor, self.shape)?;
-        let rows = query_gradient(lowering, tensor, of, gradient)?;
+        let (of, [gradient, result]) = operands(lowering, tensor, self.shape)?;
+        let rows = query_gradient(lowering, tensor, of, [gradient, result])?;
         lowering.seconds[tensor.0] = Some(rows);
         Ok(())
     }

@@ -76,7 +76,7 @@ impl Operation for EmbeddingGradient {
         let ([rows, columns], positions) = (lowering.matrix(tensor)?, lowering.elements(tokens)?);
         let (tokens, gradient) = (lowering.slot(tokens)?, lowering.slot(gradient)?);
         let out = lowering.output(tensor)?;
-        kernels::EmbeddingGradient { tokens, gradient, out, positions, rows, columns }
+        kernels::TableGradient { tokens, gradient, out, positions, rows, columns }
             .push(lowering.plan)
     }
 }

@@ -2,7 +2,8 @@
 use std::time::Duration;
 
 use secateur::bench::{
-    Ceilings, Effort, Limit, Sampled, TrainStep, Weights, Work, Workload, median, sample,
+    CausalAttention, Ceilings, Effort, Limit, Sampled, TrainStep, Weights, Work, Workload, median,
+    sample,
 };
 use secateur::kernels::Form;
 
@@ -46,6 +47,12 @@ fn work_is_what_cannot_be_done_without() {
     let group = Workload::MaskUpdate { len: 99, tensors: 3, weights: Weights::Even };
     assert_eq!(group.largest_tensor(), 132);
     assert_eq!(work(group), Work { flops: 99.0, bytes: 420.0 });
+    // 15 pairs in each of 9 heads; the operands have 9, 3 and 3 heads, the result 9.
+    let attention = |gradients| work(Workload::Attention(CausalAttention::small(5, gradients)));
+    let forward = Work { flops: 4.0 * 64.0 * 135.0, bytes: 4.0 * 24.0 * 5.0 * 64.0 };
+    assert_eq!(attention(false), forward);
+    let back = Work { flops: 2.5 * forward.flops, bytes: 2.0 * forward.bytes };
+    assert_eq!(attention(true), back);
     // Three products of 8 x 10, two of 784 x 8; parameters read and written, and with Adam its two
     // tensors.
     let parameters = f64::from(785 * 8 + 9 * 10);
@@ -69,6 +76,9 @@ fn rows_are_called_by_what_they_are() {
     let lengths = [1000, 100_000, 123_456, 100_000_000];
     let names = lengths.map(|len| Workload::Add { len }.to_string());
     assert_eq!(names, ["add 1000", "add 10^5", "add 123456", "add 10^8"]);
+    let attention = |gradients| Workload::Attention(CausalAttention::small(512, gradients));
+    assert_eq!(attention(false).to_string(), "attention 512");
+    assert_eq!(attention(true).to_string(), "attention gradients 512");
     let group = Workload::MaskUpdate { len: 100_000, tensors: 4, weights: Weights::Normal };
     assert_eq!(group.to_string(), "mask update 10^5, normal in 4 tensors");
     let step = TrainStep::mlp(&[300, 100], 128, "adam").unwrap().masked();

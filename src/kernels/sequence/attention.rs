@@ -1,32 +1,47 @@
 //! `attention` and its gradients: scaled dot-product attention whose matrix of weights is never in
 //! memory.
-use super::heads::{Attended, AttendedValues, HeadsParams};
+use super::heads::{Attended, AttendedValues, Heads, HeadsParams};
+use super::teams::{self, Attends, texts};
 use crate::Result;
-use crate::gpu::{Bound, Cut, Kernel, Operand, PlanBuilder, Slot, read, write};
-
-macro_rules! text {
-    ($file:literal) => {
-        crate::wgsl!("common/row_sum.wgsl", "common/cut.wgsl", "common/attention.wgsl", $file)
-    };
-}
+use crate::gpu::{Bound, Cut, Kernel, Operand, PlanBuilder, Slot, Variant, grid_1d, read, write};
 
 /// `out[i] = sum over j of softmax_j(scale * q_i . k_j) v_j` in each head (Vaswani et al. 2017).
 #[derive(Debug, Clone, Copy)]
 pub struct Attention {
     /// What it reads.
     pub of: Attended,
+    /// Written: `[batch, heads, length]`, the logarithm of each query's sum of exponentials, for
+    /// the gradients.
+    pub logs: Slot,
     /// `[batch, length, heads, width]`
     pub out: Slot,
 }
 
-/// The queries' part of the gradient, and what that of the keys needs to know of each query.
+/// What the gradients need to know of each query: the logarithm that [`Attention`] left, and the
+/// mean of the products of the result's gradient with the values, which is its product with the
+/// result.
+#[derive(Debug, Clone, Copy)]
+pub struct AttentionRows {
+    /// Extents.
+    pub shape: Heads,
+    /// What [`Attention`] left.
+    pub logs: Slot,
+    /// The result.
+    pub result: Slot,
+    /// Of the result.
+    pub gradient: Slot,
+    /// Written: [`Heads::rows`](super::Heads::rows) words.
+    pub rows: Slot,
+}
+
+/// The queries' part of the gradient.
 #[derive(Debug, Clone, Copy)]
 pub struct AttentionQueryGradient {
     /// What attention reads.
     pub of: Attended,
     /// Of the result.
     pub gradient: Slot,
-    /// Written: [`Heads::rows`](super::Heads::rows) words.
+    /// What [`AttentionRows`] left.
     pub rows: Slot,
     /// As the queries are; where packed the other parts are left alone.
     pub out: Slot,
@@ -39,7 +54,7 @@ pub struct AttentionKeyGradient {
     pub of: Attended,
     /// Of the result.
     pub gradient: Slot,
-    /// What [`AttentionQueryGradient`] left.
+    /// What [`AttentionRows`] left.
     pub rows: Slot,
     /// `[2, batch, length, kv_heads, width]`, the keys' and the values'; where packed the other
     /// parts of the one operand, beside that of the queries.
@@ -49,27 +64,91 @@ pub struct AttentionKeyGradient {
     pub member: u32,
 }
 
-impl AttentionKeyGradient {
-    /// Appends it to `plan` for all heads that share one of keys and values, a launch each, so that
-    /// their number lengthens no loop.
+impl Attention {
+    /// Appends it to `plan`, in the variant that suits the plan's target.
+    ///
+    /// # Errors
+    /// [`crate::Error::Plan`] for extents that do not fit the slots, or too many positions.
+    pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
+        teams::push(self, plan)
+    }
+}
+
+impl AttentionQueryGradient {
+    /// Appends it to `plan`, in the variant that suits the plan's target; sums over very many
+    /// positions part by part.
     ///
     /// # Errors
     /// [`crate::Error::Plan`] for extents that do not fit the slots.
     pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
-        (0..self.of.shape.group().max(1)).try_for_each(|member| plan.push(Self { member, ..self }))
+        teams::push(self, plan)
     }
 }
 
+impl AttentionKeyGradient {
+    /// The same for all heads that share one of keys and values, a launch each, so that their
+    /// number lengthens no loop.
+    ///
+    /// # Errors
+    /// [`crate::Error::Plan`] for extents that do not fit the slots.
+    pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
+        (0..self.of.shape.group().max(1))
+            .try_for_each(|member| teams::push(Self { member, ..self }, plan))
+    }
+
+    fn check_member(&self) -> Result<(), String> {
+        self.of.check()?;
+        let (member, group) = (self.member, self.of.shape.group());
+        if member >= group {
+            return Err(format!("member {member} of {group} heads that share one"));
+        }
+        Ok(())
+    }
+}
+
+macro_rules! attends {
+    ($kernel:ident: $work:expr, $adds:literal, $heads:ident, $($check:tt)+) => {
+        impl Attends for $kernel {
+            const WORK: [u64; 2] = $work;
+            const ADDS: bool = $adds;
+
+            fn shape(&self) -> &Heads {
+                &self.of.shape
+            }
+
+            fn heads(&self) -> u32 {
+                self.of.shape.$heads
+            }
+
+            fn check_operands(&self) -> Result<(), String> {
+                ($($check)+)(self)
+            }
+        }
+    };
+}
+
+attends!(Attention: [1, 1], false, heads, |k: &Self| k.of.check());
+attends!(AttentionQueryGradient: [2, 1], true, heads, |k: &Self| k.of.check());
+attends!(AttentionKeyGradient: [2, 2], true, kv_heads, Self::check_member);
+
 impl Kernel for Attention {
     const NAME: &'static str = "attention";
-    const WGSL: &'static str = text!("attention.wgsl");
-    const OPERANDS: &'static [Operand] =
-        &[read("queries"), read("keys"), read("values"), read("seen"), write("out")];
+    const WGSL: &'static str = texts!("forward", "attention.wgsl");
+    const VARIANTS: &'static [Variant] = texts!(variants "forward", "attention.wgsl");
+    const OPERANDS: &'static [Operand] = &[
+        read("queries"),
+        read("keys"),
+        read("values"),
+        read("seen"),
+        write("logs"),
+        write("out"),
+    ];
     type Params = HeadsParams;
 
     fn bind(&self) -> Vec<Bound> {
-        let out = self.out.needs(self.of.shape.query_len());
-        [self.of.bind().as_slice(), &[out]].concat()
+        let shape = &self.of.shape;
+        let own = [self.logs.needs(shape.queries().into()), self.out.needs(shape.query_len())];
+        [self.of.bind().as_slice(), &own].concat()
     }
 
     fn params(&self) -> HeadsParams {
@@ -81,28 +160,30 @@ impl Kernel for Attention {
     }
 
     fn grid(&self) -> [u32; 3] {
-        [self.of.shape.length, self.of.shape.heads, self.of.shape.batch]
+        teams::grid(self)
     }
 
     fn cut(&self) -> Option<Cut> {
-        Some(self.of.shape.cut(self.of.shape.heads, 2))
+        Some(teams::cut(self))
     }
 
     fn check(&self) -> Result<(), String> {
-        self.of.check()
+        teams::check(self)
     }
 }
 
 impl Kernel for AttentionQueryGradient {
     const NAME: &'static str = "attention_query_gradient";
-    const WGSL: &'static str = text!("attention_query_gradient.wgsl");
+    const WGSL: &'static str = texts!("backward", "attention_query_gradient.wgsl");
+    const VARIANTS: &'static [Variant] =
+        texts!(variants "backward", "attention_query_gradient.wgsl");
     const OPERANDS: &'static [Operand] = &[
         read("queries"),
         read("keys"),
         read("values"),
         read("seen"),
         read("gradient"),
-        write("rows"),
+        read("rows"),
         write("out"),
     ];
     type Params = HeadsParams;
@@ -126,21 +207,23 @@ impl Kernel for AttentionQueryGradient {
     }
 
     fn grid(&self) -> [u32; 3] {
-        [self.of.shape.length, self.of.shape.heads, self.of.shape.batch]
+        teams::grid(self)
     }
 
     fn cut(&self) -> Option<Cut> {
-        Some(self.of.shape.cut(self.of.shape.heads, 5))
+        Some(teams::cut(self))
     }
 
     fn check(&self) -> Result<(), String> {
-        self.of.check()
+        teams::check(self)
     }
 }
 
 impl Kernel for AttentionKeyGradient {
     const NAME: &'static str = "attention_key_gradient";
-    const WGSL: &'static str = text!("attention_key_gradient.wgsl");
+    const WGSL: &'static str = texts!("backward", "attention_key_gradient.wgsl");
+    const VARIANTS: &'static [Variant] =
+        texts!(variants "backward", "attention_key_gradient.wgsl");
     const OPERANDS: &'static [Operand] = &[
         read("queries"),
         read("keys"),
@@ -175,20 +258,60 @@ impl Kernel for AttentionKeyGradient {
     }
 
     fn grid(&self) -> [u32; 3] {
-        [self.of.shape.length, self.of.shape.kv_heads, self.of.shape.batch]
+        teams::grid(self)
     }
 
     fn cut(&self) -> Option<Cut> {
-        Some(self.of.shape.cut(self.of.shape.kv_heads, 4))
+        Some(teams::cut(self))
     }
 
     fn check(&self) -> Result<(), String> {
-        self.of.check()?;
-        let (member, group) = (self.member, self.of.shape.group());
-        if member >= group {
-            return Err(format!("member {member} of {group} heads that share one"));
-        }
-        Ok(())
+        teams::check(self)
+    }
+}
+
+crate::uniform! {
+    /// Uniform of [`AttentionRows`].
+    pub struct AttentionRowsParams {
+        /// Queries of all heads and sequences.
+        rows: u32,
+        /// Heads of the queries.
+        heads: u32,
+        /// Positions of a sequence.
+        length: u32,
+        /// Channels of a head.
+        width: u32,
+    }
+}
+
+impl Kernel for AttentionRows {
+    const NAME: &'static str = "attention_rows";
+    const WGSL: &'static str = crate::wgsl!("common/grid.wgsl", "attention_rows.wgsl");
+    const OPERANDS: &'static [Operand] =
+        &[read("logs"), read("result"), read("gradient"), write("rows")];
+    type Params = AttentionRowsParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        let shape = &self.shape;
+        vec![
+            self.logs.needs(shape.queries().into()),
+            self.result.needs(shape.query_len()),
+            self.gradient.needs(shape.query_len()),
+            self.rows.needs(shape.rows().into()),
+        ]
+    }
+
+    fn params(&self) -> AttentionRowsParams {
+        let Heads { heads, length, width, .. } = self.shape;
+        AttentionRowsParams { rows: self.shape.queries(), heads, length, width }
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        grid_1d(self.shape.queries())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.shape.check()
     }
 }
 

@@ -1,12 +1,6 @@
 //! Extents of attention, and what each position sees: what its kernels and their references share.
-use crate::gpu::{Bound, Cut, MAX_LOOP_ITERATIONS, Slot};
+use crate::gpu::{Bound, MAX_LOOP_ITERATIONS, Slot};
 use crate::settings::steps;
-
-/// A multiply-add of these kernels takes two loads, and so as long as several of a product.
-const COST: u64 = 4;
-
-/// Positions whose weights a workgroup has in its memory at a time, as in the WGSL.
-const TILE: u64 = 1024;
 
 steps! {
     /// Extents of attention: queries `[batch, length, heads, width]`, keys and values `[batch,
@@ -19,8 +13,8 @@ steps! {
         pub heads: u32,
         /// Heads of keys and values.
         pub kv_heads: u32,
-        /// Positions of a sequence; an invocation's loops bound them, at 9,000 and more for heads
-        /// of 64 channels.
+        /// Positions of a sequence; an invocation's loops bound them, at 12,000 for heads of 64
+        /// channels.
         pub length: u32,
         /// Channels of a head.
         pub width: u32,
@@ -84,6 +78,10 @@ crate::uniform! {
         to_keys: u32,
         /// Of the gradient of the first value.
         to_values: u32,
+        /// First position of those that rows of this launch meet.
+        met_begin: u32,
+        /// One past the last.
+        met_end: u32,
         /// First workgroup of this launch.
         first_x: u32,
         /// The same along y.
@@ -102,7 +100,7 @@ impl Heads {
         Self { batch, heads, kv_heads, length, width, causal, window, scale, packed, masked }
     }
 
-    fn elements(&self, heads: u64) -> u64 {
+    pub(super) fn elements(&self, heads: u64) -> u64 {
         let positions = u64::from(self.batch).saturating_mul(self.length.into());
         positions.saturating_mul(heads).saturating_mul(self.width.into())
     }
@@ -136,9 +134,14 @@ impl Heads {
         self.heads / self.kv_heads.max(1)
     }
 
-    /// Words that the gradient of the queries leaves to that of the keys.
+    /// Queries of all heads and sequences.
+    pub fn queries(&self) -> u32 {
+        self.batch.saturating_mul(self.heads).saturating_mul(self.length)
+    }
+
+    /// Words of what the gradients need to know of the queries.
     pub fn rows(&self) -> u32 {
-        self.batch.saturating_mul(self.heads).saturating_mul(self.length).saturating_mul(2)
+        self.queries().saturating_mul(2)
     }
 
     pub(super) fn params(&self, member: u32) -> HeadsParams {
@@ -168,6 +171,8 @@ impl Heads {
             values_begin,
             to_keys,
             to_values,
+            met_begin: 0,
+            met_end: length,
             ..HeadsParams::default()
         }
     }
@@ -182,34 +187,13 @@ impl Heads {
         flags.into_iter().filter(|&(_, on)| on).map(|(name, _)| (name, 1.0)).collect()
     }
 
-    /// For kernels that take `products` of every pair of positions, in `heads` heads.
-    pub(super) fn cut(&self, heads: u32, products: u64) -> Cut {
-        let pairs = self.elements(heads.into()).saturating_mul(self.length.into());
-        let first = std::mem::offset_of!(HeadsParams, first_x);
-        Cut { operations: pairs.saturating_mul(products * COST), first }
-    }
-
-    /// Most iterations of one invocation's loops.
-    fn iterations(&self) -> u64 {
-        let [length, width] = [self.length, self.width].map(u64::from);
-        // The gradient of the queries walks the keys twice, and the tiles' trees beside them.
-        let tiles = length.div_ceil(TILE);
-        let scores = length.div_ceil(64) * (width + 2);
-        2 * scores + width.div_ceil(64) * length + tiles * 64
-    }
-
     pub(super) fn check(&self) -> Result<(), String> {
-        let (length, width) = (self.length, self.width);
-        let (heads, kv_heads) = (self.heads, self.kv_heads);
+        let (width, heads, kv_heads) = (self.width, self.heads, self.kv_heads);
         if kv_heads == 0 || !heads.is_multiple_of(kv_heads) || self.window == Some(0) {
             return Err(format!("{self:?}: kv_heads must divide heads, and a window be 1 or more"));
         }
-        let iterations = self.iterations();
-        if iterations > MAX_LOOP_ITERATIONS.into() {
-            return Err(format!(
-                "sequences of {length} positions and heads of {width} channels take {iterations} \
-                 iterations of one invocation, at most {MAX_LOOP_ITERATIONS}; take fewer positions"
-            ));
+        if width > MAX_LOOP_ITERATIONS {
+            return Err(format!("heads of {width} channels, at most {MAX_LOOP_ITERATIONS}"));
         }
         if self.elements(u64::from(heads) + self.both()) > u64::from(u32::MAX) {
             return Err(format!("{self:?} has 2^32 elements or more"));

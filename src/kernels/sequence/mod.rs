@@ -1,10 +1,15 @@
 //! What sequences of tokens go through: embeddings, rotary positions, attention, softmax.
 
+mod teams;
+
 use super::kernels;
 
 kernels! {
-    attention: Attention(HeadsParams), AttentionKeyGradient(HeadsParams), AttentionQueryGradient(HeadsParams);
-    embedding: Embedding(EmbeddingParams), EmbeddingGradient(EmbeddingGradientParams);
+    attention: Attention(HeadsParams), AttentionKeyGradient(HeadsParams),
+        AttentionQueryGradient(HeadsParams), AttentionRows(AttentionRowsParams);
+    embedding: Embedding(EmbeddingParams);
+    embedding_gradient: EmbeddingClear(EmbeddingClearParams), EmbeddingEnds(EmbeddingEndsParams),
+        EmbeddingGradient(EmbeddingGradientParams), EmbeddingLinks(EmbeddingLinksParams);
     heads;
     rotary: Rotary(RotaryParams);
     softmax: Softmax(SoftmaxParams), SoftmaxGradient(SoftmaxParams);

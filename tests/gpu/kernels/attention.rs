@@ -1,6 +1,6 @@
 //! `attention` with its gradients: shared heads, windows, what is not seen, in one operand and in
-//! three.
-use secateur::gpu::Slot;
+//! three, in lanes and in tiles.
+use secateur::gpu::{Slot, Target};
 use secateur::kernels::*;
 
 use crate::common::{Noise, Rig, Tol, bounds_of, gpu};
@@ -28,9 +28,9 @@ impl Operands {
         Self { queries, keys, values, seen: seen.collect(), gradient }
     }
 
-    /// The result and both parts of the gradient, by the device.
-    fn run(&self, shape: Heads) -> Option<[Vec<f32>; 3]> {
-        let mut rig = Rig::new(gpu()?);
+    /// The result and both parts of the gradient, by the device, as suits `target`.
+    fn run(&self, shape: Heads, target: Target) -> Option<[Vec<f32>; 3]> {
+        let mut rig = Rig::for_target(gpu()?, target);
         let queries = rig.slot("queries", &self.queries);
         let [keys, values] = match shape.packed {
             true => [queries; 2],
@@ -39,6 +39,7 @@ impl Operands {
         let seen: Option<Slot> = shape.masked.then(|| rig.slot("seen", &self.seen));
         let gradient = rig.slot("gradient", &self.gradient);
         let out = rig.output("out", self.gradient.len());
+        let logs = rig.output("logs", shape.queries() as usize);
         let rows = rig.output("rows", shape.rows() as usize);
         let to_queries = rig.output("to_queries", self.queries.len());
         let to_keys = match shape.packed {
@@ -46,8 +47,10 @@ impl Operands {
             false => rig.output("to_keys", 2 * self.keys.len()),
         };
         let of = Attended { shape, queries, keys, values, seen };
-        rig.push(Attention { of, out });
-        rig.push(AttentionQueryGradient { of, gradient, rows, out: to_queries });
+        Attention { of, logs, out }.push(&mut rig.plan).unwrap();
+        rig.push(AttentionRows { shape, logs, result: out, gradient, rows });
+        let queries = AttentionQueryGradient { of, gradient, rows, out: to_queries };
+        queries.push(&mut rig.plan).unwrap();
         let keys = AttentionKeyGradient { of, gradient, rows, out: to_keys, member: 0 };
         keys.push(&mut rig.plan).unwrap();
         let bench = rig.run();
@@ -55,7 +58,12 @@ impl Operands {
     }
 
     fn check(&self, shape: Heads) {
-        let Some(got) = self.run(shape) else { return };
+        let Some(gpu) = gpu() else { return };
+        self.check_for(shape, gpu.target());
+    }
+
+    fn check_for(&self, shape: Heads, target: Target) {
+        let Some(got) = self.run(shape, target) else { return };
         let [out, to_queries, to_keys] = &got;
         let context = |e| panic!("{shape:?}: {e}");
         let wide: Vec<f64> = self.seen.iter().map(|&s| s.into()).collect();
@@ -88,7 +96,7 @@ impl Operands {
             Tol::Within(&bounds[..len]).check(to_queries, first).unwrap_or_else(context);
             Tol::Within(&bounds[len..]).check(to_keys, second).unwrap_or_else(context);
         }
-        assert_eq!(Some(&got), self.run(shape).as_ref(), "two runs differ");
+        assert_eq!(Some(&got), self.run(shape, target).as_ref(), "two runs differ");
     }
 }
 
@@ -98,11 +106,11 @@ fn attention_and_its_gradients() {
         [1, 1, 1, 1],
         [2, 3, 5, 4],
         [1, 2, 65, 33],
+        // More channels than a workgroup's sums have.
         [3, 1, 129, 65],
+        [1, 2, 40, 256],
         [1, 1, 1024, 8],
-        // Weights of more positions than a workgroup's memory holds.
         [1, 1, 1025, 2],
-        [1, 1, 2060, 1],
     ];
     for size in sizes {
         for causal in [true, false] {
@@ -137,9 +145,18 @@ fn windows_and_positions_that_nobody_sees() {
             Operands::new(&shape).check(shape);
         }
     }
-    // More positions than a workgroup's memory holds, of which it sees some of the first.
+    // Of many positions all but some of the first, and of the last.
     let shape = Heads::new([2, 1, 1100, 1]).window(Some(1050)).masked(true);
     Operands::new(&shape).check(shape);
+}
+
+/// Tiles run anywhere, though a software adapter's compiler takes long for each pipeline of them.
+#[test]
+fn tiles_on_any_adapter() {
+    let shape = Heads::new([2, 4, 67, 5]).kv_heads(2).causal(true);
+    Operands::new(&shape).check_for(shape, Target::default());
+    let shape = Heads::new([3, 2, 45, 70]).window(Some(20)).masked(true).packed(true);
+    Operands::new(&shape).check_for(shape, Target::default());
 }
 
 /// A key far below all others, and scores of which an exponential would overflow.
@@ -148,6 +165,7 @@ fn large_scores_do_not_overflow() {
     let shape = Heads::new([1, 1, 40, 4]).scale(50.0);
     let mut operands = Operands::new(&shape);
     operands.keys.iter_mut().for_each(|k| *k *= 30.0);
-    let Some(got) = operands.run(shape) else { return };
+    let Some(gpu) = gpu() else { return };
+    let Some(got) = operands.run(shape, gpu.target()) else { return };
     assert!(got.concat().iter().all(|x| x.is_finite()), "{got:?}");
 }

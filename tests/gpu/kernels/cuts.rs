@@ -125,11 +125,14 @@ fn attention() {
     same_in_pieces(gpu, gpu.target(), |rig| {
         let (x, gradient) = (rig.slot("x", &x), rig.slot("gradient", &g));
         let (out, rows) = (rig.output("out", one), rig.output("rows", shape.rows() as usize));
+        let logs = rig.output("logs", shape.queries() as usize);
         let back = rig.output("back", 3 * one);
         let of = Attended { shape, queries: x, keys: x, values: x, seen: None };
-        rig.push(Attention { of, out });
-        rig.push(AttentionQueryGradient { of, gradient, rows, out: back });
-        rig.push(AttentionKeyGradient { of, gradient, rows, out: back, member: 0 });
+        Attention { of, logs, out }.push(&mut rig.plan).unwrap();
+        rig.push(AttentionRows { shape, logs, result: out, gradient, rows });
+        AttentionQueryGradient { of, gradient, rows, out: back }.push(&mut rig.plan).unwrap();
+        let keys = AttentionKeyGradient { of, gradient, rows, out: back, member: 0 };
+        keys.push(&mut rig.plan).unwrap();
         vec![out, back]
     });
 }
@@ -146,7 +149,7 @@ fn gradients_of_embeddings_and_sums_of_columns() {
         let (tokens, gradient) = (rig.slot("tokens", &tokens), rig.slot("gradient", &values));
         let out = rig.output("out", (rows * columns) as usize);
         let sums = rig.output("sums", columns as usize);
-        EmbeddingGradient { tokens, gradient, out, positions, rows, columns }
+        TableGradient { tokens, gradient, out, positions, rows, columns }
             .push(&mut rig.plan)
             .unwrap();
         ColumnSum { x: gradient, out: sums, rows: positions, columns }.push(&mut rig.plan).unwrap();

@@ -75,7 +75,7 @@ fn embeddings_and_their_gradients() {
         let mut rig = Rig::new(gpu);
         let (t, g) = (rig.slot("tokens", &tokens), rig.slot("gradient", &gradient));
         let out = rig.output("out", (rows * columns) as usize);
-        let kernel = EmbeddingGradient { tokens: t, gradient: g, out, positions: n, rows, columns };
+        let kernel = TableGradient { tokens: t, gradient: g, out, positions: n, rows, columns };
         kernel.push(&mut rig.plan).unwrap();
         let got: Vec<f32> = rig.run().read(out);
         let dims = [rows as usize, columns as usize];
@@ -94,7 +94,8 @@ fn a_token_past_the_table_stays_inside() {
     let (out, sums) = (rig.output("out", 2), rig.output("sums", 3));
     let gradient = rig.slot("gradient", &[4f32, 5.0]);
     rig.push(Embedding { tokens, table, mask: None, out, positions: 2, rows: 3, columns: 1 });
-    rig.push(EmbeddingGradient { tokens, gradient, out: sums, positions: 2, rows: 3, columns: 1 });
+    let back = TableGradient { tokens, gradient, out: sums, positions: 2, rows: 3, columns: 1 };
+    back.push(&mut rig.plan).unwrap();
     let bench = rig.run();
     assert_eq!(bench.read::<f32>(out), [3.0, 3.0]);
     assert_eq!(bench.read::<f32>(sums), [0.0, 0.0, 9.0]);

@@ -29,7 +29,7 @@ fn a_tall_matrix_of_many_columns_is_planned() {
     assert!(plan.to_string().contains("grid 32768x1x1"), "{plan}");
 }
 
-/// A workgroup is a row of the table.
+/// A table of more rows than a grid has workgroups in one dimension.
 #[test]
 fn a_vocabulary_over_a_grid() {
     let Some(gpu) = gpu() else { return };
@@ -48,7 +48,7 @@ fn a_vocabulary_over_a_grid() {
     let (t, g) = (rig.slot("tokens", &tokens), rig.slot("gradient", &gradient));
     let out = rig.output("out", rows as usize);
     let n = positions as u32;
-    EmbeddingGradient { tokens: t, gradient: g, out, positions: n, rows, columns: 1 }
+    TableGradient { tokens: t, gradient: g, out, positions: n, rows, columns: 1 }
         .push(&mut rig.plan)
         .unwrap();
     let got: Vec<f32> = rig.run().read(out);
@@ -57,16 +57,25 @@ fn a_vocabulary_over_a_grid() {
     Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{e}"));
 }
 
-/// The message has the number of iterations, and the bound.
+/// The message has the number of iterations, and the bound; gradients are added up part by part.
 #[test]
 fn attention_over_too_many_positions_is_refused_with_both_numbers() {
-    let shape = Heads::new([1, 1, 12_000, 64]).causal(true).packed(true);
+    let (length, width) = (20_000, 64);
+    let shape = Heads::new([1, 1, length, width]).causal(true).packed(true);
     let mut plan = PlanBuilder::default();
-    let len = 12_000 * 64;
+    let len = length * width;
     let (x, out) = (plan.persistent("x", 3 * len), plan.persistent("out", len));
+    let logs = plan.persistent("logs", length);
     plan.phase("test");
     let of = |shape| Attended { shape, queries: x, keys: x, values: x, seen: None };
-    let error = plan.push(Attention { of: of(shape), out }).unwrap_err().to_string();
-    assert!(error.contains("12000 positions") && error.contains("at most 30000"), "{error}");
-    plan.push(Attention { of: of(shape.length(9_000)), out }).unwrap();
+    let error = Attention { of: of(shape), logs, out }.push(&mut plan).unwrap_err().to_string();
+    assert!(error.contains("20000 positions") && error.contains("at most 30000"), "{error}");
+    Attention { of: of(shape.length(9_000)), logs, out }.push(&mut plan).unwrap();
+    let (rows, back) = (plan.persistent("rows", 2 * length), plan.persistent("back", 3 * len));
+    let (of, gradient) = (of(shape), out);
+    AttentionQueryGradient { of, gradient, rows, out: back }.push(&mut plan).unwrap();
+    AttentionKeyGradient { of, gradient, rows, out: back, member: 0 }.push(&mut plan).unwrap();
+    let text = plan.to_string();
+    assert!(text.matches("attention_key_gradient").count() > 1, "{text}");
+    assert!(text.contains("ACCUMULATE"), "{text}");
 }

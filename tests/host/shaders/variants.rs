@@ -29,10 +29,11 @@ pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolu
     let (positions, rows, columns) = (40_000, 1, 1);
     let (tokens, table, masked) = (a, b, Some(mask));
     plan.push(Embedding { tokens, table, mask: masked, out: c, positions, rows, columns }).unwrap();
-    EmbeddingGradient { tokens, gradient: b, out: c, positions, rows, columns }.push(plan).unwrap();
+    TableGradient { tokens, gradient: b, out: c, positions, rows, columns }.push(plan).unwrap();
     let shape = Heads::new([1, 2, 1, 1]).kv_heads(1).causal(true).window(Some(1)).masked(true);
     let of = Attended { shape, queries: a, keys: b, values: b, seen: Some(mask) };
-    plan.push(Attention { of, out: c }).unwrap();
+    let logs = plan.persistent("logs", shape.queries());
+    Attention { of, logs, out: c }.push(plan).unwrap();
     let shape = Turned {
         rows: 1,
         length: 1,
@@ -51,8 +52,15 @@ pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolu
     super::recurrent::variants(plan, [a, b, mask, c]);
     outputs_first(plan, [a, b, mask, c]);
     let rows = plan.persistent("rows", of.shape.rows());
-    plan.push(AttentionQueryGradient { of, gradient: b, rows, out: c }).unwrap();
+    let shape = of.shape;
+    plan.push(AttentionRows { shape, logs, result: a, gradient: b, rows }).unwrap();
+    AttentionQueryGradient { of, gradient: b, rows, out: c }.push(plan).unwrap();
     AttentionKeyGradient { of, gradient: b, rows, out: c, member: 0 }.push(plan).unwrap();
+    // So many positions are added up part by part.
+    let shape = Heads::new([1, 1, 40_000, 1]);
+    let of = Attended { shape, queries: a, keys: b, values: b, seen: None };
+    let rows = plan.persistent("rows", shape.rows());
+    AttentionQueryGradient { of, gradient: b, rows, out: c }.push(plan).unwrap();
 }
 
 /// What looks at the output units of a matrix, which may be its first axis.
