@@ -202,9 +202,9 @@ fn print(report: &Report<'_>) -> Result<()> {
     let header = ["block", "weights", "sparsity", "error", "seconds"];
     output::table(&header, 1, report.report.blocks.iter().map(row).collect())?;
     let of = report.report;
-    output::line(&format!(
-        "error: of the block's output on the first window, the squared difference over the square"
-    ))?;
+    output::line(
+        "error: of the block's output on the first window, the squared difference over the square",
+    )?;
     output::line(&format!(
         "perplexity on the {} windows of {} tokens that it was calibrated on: {:.3}",
         report.windows, report.length, of.calibration_perplexity

@@ -107,7 +107,7 @@ impl AttentionKeyGradient {
 }
 
 macro_rules! attends {
-    ($kernel:ident: $work:expr, $adds:literal, $heads:ident, $($check:tt)+) => {
+    ($kernel:ident: $work:expr, $adds:literal, $of:expr, $($check:tt)+) => {
         impl Attends for $kernel {
             const WORK: [u64; 2] = $work;
             const ADDS: bool = $adds;
@@ -117,7 +117,8 @@ macro_rules! attends {
             }
 
             fn heads(&self) -> u32 {
-                self.of.shape.$heads
+                let of: fn(&Heads) -> u32 = $of;
+                of(&self.of.shape)
             }
 
             fn check_operands(&self) -> Result<(), String> {
@@ -127,9 +128,9 @@ macro_rules! attends {
     };
 }
 
-attends!(Attention: [1, 1], false, heads, |k: &Self| k.of.check());
-attends!(AttentionQueryGradient: [2, 1], true, heads, |k: &Self| k.of.check());
-attends!(AttentionKeyGradient: [2, 2], true, kv_heads, Self::check_member);
+attends!(Attention: [1, 1], false, |of| of.heads, |k: &Self| k.of.check());
+attends!(AttentionQueryGradient: [2, 1], true, |of| of.heads, |k: &Self| k.of.check());
+attends!(AttentionKeyGradient: [2, 2], true, |of| of.kv_heads, Self::check_member);
 
 impl Kernel for Attention {
     const NAME: &'static str = "attention";

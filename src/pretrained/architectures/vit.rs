@@ -164,7 +164,7 @@ impl Architecture for Vit {
 
     fn embed(&self, layers: &mut Layers, x: Tensor, _: Option<Tensor>) -> Result<Tensor> {
         let batch = layers.graph.shape(x).dims()[0];
-        let &Self { width, patch, side, ref naming, .. } = self;
+        let (&Self { width, patch, side, .. }, naming) = (self, &self.naming);
         let stride = [patch; 2];
         let options = Conv2dOptions { stride, padding: Padding::Valid, ..Conv2dOptions::default() };
         let x = layers.convolution(x, naming.patches, [width, patch, patch], true, options)?;

@@ -131,7 +131,7 @@ impl Admm {
                         plan.push(NmMask { values, counts, selection, mask_state, mask, of, m })?;
                     }
                     None => {
-                        plan.push(UnitMask { values, counts, selection, mask_state, mask, of })?
+                        plan.push(UnitMask { values, counts, selection, mask_state, mask, of })?;
                     }
                 }
             }
