@@ -1,4 +1,5 @@
 //! Windows of a text.
+use crate::data::TokenWindows;
 use crate::{Error, Result};
 
 /// Tokens that go through a language model as one row.
@@ -41,42 +42,24 @@ pub struct PaddedText {
 }
 
 impl Window {
-    /// The tokens of a text cut into windows of `length`, each `stride` tokens behind the one
-    /// before, as many as `samples` says. Where windows overlap each token counts in the first
-    /// window that has it: what is before it there is its context. What is left behind the last
-    /// whole window is dropped.
+    /// The windows of a text. Where they overlap each token counts in the first window that has it:
+    /// what is before it there is its context.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a length below 2, a stride of 0 or above the length, and a text of
-    /// fewer tokens than one window; `name` is what the text is called.
-    pub fn cut(
-        ids: &[u32],
-        length: usize,
-        stride: usize,
-        samples: Option<usize>,
-        name: &str,
-    ) -> Result<Vec<Self>> {
+    /// [`Error::Argument`] for windows of one token, and for a stride above their length.
+    pub fn of(windows: &TokenWindows) -> Result<Vec<Self>> {
+        let (length, stride) = (windows.length(), windows.distance());
         if length < 2 {
             return Err(Error::argument("length", format!("{length} must be at least 2")));
         }
-        if !(1..=length).contains(&stride) {
-            let message = format!("{stride} must be in 1 to the length, {length}");
+        if stride > length {
+            let message = format!("{stride} must be at most the length, {length}");
             return Err(Error::argument("stride", message));
         }
-        if ids.len() < length {
-            let message = format!(
-                "{name} has {} tokens, a window takes {length}; take a longer text or a shorter \
-                 length",
-                ids.len()
-            );
-            return Err(Error::argument("length", message));
-        }
-        let whole = (ids.len() - length) / stride + 1;
-        let windows = (0..samples.unwrap_or(whole).min(whole)).map(|i| {
-            let window = Self::new(ids[i * stride..i * stride + length].to_vec());
+        let window = |(i, ids): (usize, &[u32])| {
             let known = if i == 0 { 0 } else { length - stride };
-            window.scored_from(known.max(1))
-        });
-        Ok(windows.collect())
+            Self::new(ids.to_vec()).scored_from(known.max(1))
+        };
+        Ok(windows.iter().enumerate().map(window).collect())
     }
 }

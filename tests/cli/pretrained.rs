@@ -113,10 +113,9 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
     prune(&format!("--score wanda --scope global {text}")).fails(2, &["take unit or layer"]);
     prune(&format!("--score wanda --pattern block:4x4 {text}")).fails(2, &["N:M"]);
     prune("--score wanda --data text:text.txt --length 65").fails(2, &["65", "64 positions"]);
-    let tokens = 2 * length;
     folder.write("short.txt", "w1 w2 w3");
     let short = format!("--score wanda --data text:short.txt --length {length}");
-    prune(&short).fails(2, &["text:short.txt has 3 tokens", &length.to_string()]);
+    prune(&short).fails(2, &["text:short.txt", "the text has 3", &length.to_string()]);
     let budget = format!("--score wanda {text} --memory-budget 10kB");
     prune(&budget).fails(2, &["the largest block needs", "budget"]);
     folder.write("llama/tokenizer.json", tokenizer(120));
@@ -124,7 +123,7 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
     folder.run(&format!("eval llama {text}")).fails(2, &["another vocabulary"]);
     fs::remove_file(folder.path("llama/tokenizer.json")).unwrap();
     prune(&format!("--score wanda {text}")).fails(2, &["has no tokenizer.json"]);
-    assert_eq!(folder.list("."), ["llama", "short.txt", "text.txt"], "{tokens}");
+    assert_eq!(folder.list("."), ["llama", "short.txt", "text.txt"]);
     folder.run("eval llama --data text:text.txt --batch 4").fails(2, &["--batch"]);
     folder.run("prune text.txt -o x --sparsity 0.5 --score admm").fails(2, &["config.json"]);
 }

@@ -1,5 +1,5 @@
 //! Factors of second moments, against definitions in f64.
-use secateur::prune::layerwise::{Factor, FactorLayout};
+use secateur::prune::layerwise::{Factor, FactorLayout, Multipliers};
 
 /// `X^T X` of correlated inputs, as it comes from a device.
 fn gram(n: usize) -> Vec<f32> {
@@ -144,4 +144,29 @@ fn what_is_not_finite_is_refused_by_name() {
     }
     let message = Factor::new("fc1.weight", &[1.0; 8], layout).unwrap_err().to_string();
     assert_eq!(message, "`fc1.weight`: 8 second moments of 3 inputs");
+}
+
+/// `solver (G + damping diag(G))` is one, over the inputs that were seen: of rounding to f32 there
+/// is as much as the factor above has.
+#[test]
+fn a_solver_is_the_inverse_in_the_inputs_own_scale() {
+    for (n, damping) in [(1, 0.4), (31, 0.4), (129, 0.1)] {
+        let mut gram = gram(n);
+        if n > 4 {
+            // One that was never seen.
+            (0..n).for_each(|i| (gram[3 * n + i], gram[i * n + 3]) = (0.0, 0.0));
+        }
+        let solver = Multipliers::solver("w", &gram, n as u32, damping).unwrap();
+        let g = |i: usize, j: usize| {
+            f64::from(gram[i * n + j]) * if i == j { 1.0 + damping } else { 1.0 }
+        };
+        for i in 0..n {
+            let seen = gram[i * n + i] != 0.0;
+            for j in 0..n {
+                let sum: f64 = (0..n).map(|k| f64::from(solver[i * n + k]) * g(k, j)).sum();
+                let want = f64::from(u8::from(i == j && seen));
+                assert!((sum - want).abs() <= NEAR, "{n} inputs, {i} {j}: {sum}");
+            }
+        }
+    }
 }

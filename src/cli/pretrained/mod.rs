@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use secateur::data::{OpenOptions, Tokenizer};
+use secateur::data::{OpenOptions, TokenWindows, Tokenizer};
 use secateur::pretrained::{Input, Pretrained, Window};
 
 use super::data::Data;
@@ -45,7 +45,6 @@ fn windows(
     };
     let tokenizer = Tokenizer::open(model.path())?;
     tokenizer.check(vocabulary as usize)?;
-    let ids = tokenizer.encode_file(Path::new(file))?;
     let length = match options.length {
         Some(length) if length > positions as usize => {
             bail!("--length {length}: the model knows {positions} positions")
@@ -53,8 +52,18 @@ fn windows(
         Some(length) => length,
         None => LENGTH.min(positions as usize),
     };
-    let windows = Window::cut(&ids, length, stride.unwrap_or(length), samples, name);
-    Ok((name.clone(), windows.with_context(|| format!("{name} by {}", model.path().display()))?))
+    // No more of a long text than is asked for.
+    let whole = |samples: usize| stride.is_none().then(|| samples.saturating_mul(length));
+    let ids = match samples.and_then(whole) {
+        Some(count) => tokenizer.encode_start(file, count)?,
+        None => tokenizer.encode_file(file)?,
+    };
+    let cut = || {
+        let windows = TokenWindows::new(ids, length)?.stride(stride.unwrap_or(length))?;
+        Window::of(&windows.samples(samples.unwrap_or(usize::MAX))?)
+    };
+    let windows = cut().with_context(|| format!("{name} by {}", model.path().display()))?;
+    Ok((name.clone(), windows))
 }
 
 /// A bar over the cuts of a model, on a terminal.

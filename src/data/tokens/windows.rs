@@ -74,6 +74,11 @@ impl TokenWindows {
         self.length
     }
 
+    /// Ids from the first of a window to the first of the next.
+    pub fn distance(&self) -> usize {
+        self.stride
+    }
+
     /// All ids of the text, those in no window included.
     pub fn ids(&self) -> &[u32] {
         &self.ids

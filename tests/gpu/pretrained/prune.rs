@@ -117,6 +117,25 @@ fn weights_that_are_moved_are_nearer_to_the_dense_model() {
 }
 
 #[test]
+fn each_unit_loses_as_many() {
+    if gpu().is_none() {
+        return;
+    }
+    let of_the_model = open();
+    for method in [Method::Wanda, Method::Admm] {
+        let mut held = Held::default();
+        prune(&PruneOptions::new(method, 0.375), &mut held).unwrap();
+        for (name, values) in &held.tensors {
+            let inputs = of_the_model.files().info(name).unwrap().shape[1];
+            for unit in values.chunks(inputs) {
+                let kept = unit.iter().filter(|&&x| x != 0.0).count();
+                assert_eq!(kept * 8, inputs * 5, "{name} by {}", method.name());
+            }
+        }
+    }
+}
+
+#[test]
 fn in_groups_of_four_two_stay() {
     if gpu().is_none() {
         return;
