@@ -193,7 +193,7 @@ fn values_that_cannot_be_used_are_named_when_they_are_read() {
     assert_eq!(read(&Copied::of("llama"), name).unwrap(), values);
     values[17] = f32::NAN;
     let nan = Copied::of("llama").put(name, Held::floats(&[96, 48], &values));
-    let error = read(&nan, name).err().expect("it is refused");
+    let error = read(&nan, name).expect_err("it is refused");
     assert!(error.contains(name) && error.contains("NaN at element 17"), "{error}");
     let bytes = vec![0; 96 * 48];
     let quantised = Held { dtype: Dtype::I8, shape: vec![96, 48], bytes };
