@@ -29,9 +29,9 @@ impl Pretrained {
     /// The losses of the tokens of `windows`, each of which goes through the model on its own.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a model that says nothing of tokens, windows that are too long, of
-    /// different lengths or shorter than two tokens, or a token that the model does not have; and
-    /// of the device and the files.
+    /// [`Error::Argument`](crate::Error::Argument) for a model that says nothing of tokens, windows
+    /// that are too long, of different lengths or shorter than two tokens, or a token that the model
+    /// does not have; and of the device and the files.
     pub fn perplexity(
         &self,
         gpu: &Gpu,

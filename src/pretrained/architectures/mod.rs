@@ -167,7 +167,7 @@ const TIMM: &[(&str, Reader)] =
 /// The architecture that `config` names, for a file with such names.
 ///
 /// # Errors
-/// [`Error::File`] names an architecture or a setting that is not known.
+/// [`Error::File`](crate::Error::File) names an architecture or a setting that is not known.
 pub fn read(config: &Config, names: &dyn Names) -> Result<Box<dyn Architecture>> {
     let reader = match (config.text("model_type")?, config.text("architecture")?) {
         (Some(kind), _) => {
