@@ -168,13 +168,15 @@ fn plan(
 ) -> Result<Verdict> {
     let (_, target) = target(&args.common)?;
     let memory = model.prune_memory(length as u32, options, target)?;
+    // The dense model's goes beside the pruned one's.
+    let streams = if options.method == Method::Admm { 2 } else { 1 };
     let plan = Plan {
         plan: true,
         blocks: model.architecture().blocks(),
         windows,
         length,
         device_bytes: memory.peak(),
-        host_bytes: model.stream_bytes(windows, length as u32),
+        host_bytes: streams * model.stream_bytes(windows, length as u32),
     };
     if args.common.json {
         output::json(&plan)?;
