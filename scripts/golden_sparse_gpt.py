@@ -78,9 +78,12 @@ cases = []
 for what in [dict(share=0.5), dict(share=0.83), dict(nm=(2, 4)), dict(nm=(3, 5)), dict(nm=(1, 32))]:
     new, keep = sparsegpt(x, w, **what)
     naive = np.where(keep, w, 0)
-    print(what, keep.mean(), np.linalg.norm(x @ (new - w).T) / dense, np.linalg.norm(x @ (naive - w).T) / dense, file=sys.stderr)
+    errors = [np.linalg.norm(x @ (other - w).T) / dense for other in (new, naive)]
+    print(what, keep.mean(), *errors, file=sys.stderr)
     pruned = int((~keep).sum())
     cases.append(dict(nm=what.get("nm"), pruned=pruned,
         kept=["".join("01"[int(k)] for k in row) for row in keep.T],
         weights=[float(f"{v:.9g}") for v in new.T[keep.T]]))
-json.dump(dict(made_by="SparseGPT's pseudocode (arXiv 2301.00774) in NumPy, f64; weights are those kept, input by input", rows=ROWS, inputs=INPUTS, units=UNITS, unseen=UNSEEN, cases=cases), open(sys.argv[1], "w"), separators=(",", ":"))
+made_by = "SparseGPT's pseudocode (arXiv 2301.00774) in NumPy, f64; weights are those kept, input by input"
+golden = dict(made_by=made_by, rows=ROWS, inputs=INPUTS, units=UNITS, unseen=UNSEEN, cases=cases)
+json.dump(golden, open(sys.argv[1], "w"), separators=(",", ":"))

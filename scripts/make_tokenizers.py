@@ -114,7 +114,7 @@ def unigram():
 
 
 def rows_of(tokenizer, texts, length):
-    """Ids, attention masks and token types of one text a row, padded to the longest or to `length`, where they are cut."""
+    """Ids, attention masks and token types of one text a row, padded to the longest, or cut or padded to `length`."""
     pad = tokenizer.token_to_id("[PAD]")
     tokenizer.no_truncation()
     tokenizer.enable_padding(pad_id=pad, pad_token="[PAD]", length=length)

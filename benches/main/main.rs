@@ -3,9 +3,9 @@
 //! shares of these ceilings: as control, the sum of two vectors of 2^20 elements (12 MiB moved),
 //! which depends on nothing that this crate could do better; dense products of each form that
 //! training needs, square and ragged; causal attention of 512 and 2,048 positions in 9 heads of 64
-//! channels that share 3 of keys and values, and its gradients; sums and selections of 90 % in sizes from 10^5 to 10^8; whole
-//! mask updates of 10^6 weights by each score and pattern (see `mask_update`); what the host pays
-//! to replay a plan; train steps on made-up data (see `train_step`): an MLP in batches of 32 to
+//! channels that share 3 of keys and values, and its gradients; sums and selections of 90 % in
+//! sizes from 10^5 to 10^8; whole mask updates of 10^6 weights by each score and pattern (see
+//! `mask_update`); what the host pays to replay a plan; train steps on made-up data (see `train_step`): an MLP in batches of 32 to
 //! 512, the CNN of the tutorials, LeNet-5, CIFAR-10, an LSTM and a transformer; what a checkpoint
 //! costs (see `checkpoint`); what a process costs before its first step is done (see `cold_start`).
 //!

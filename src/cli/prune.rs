@@ -40,7 +40,15 @@ struct DryRun {
 pub fn run(args: &Prune) -> Result<Verdict> {
     let options = options(args)?;
     let by_data = args.score != Ranking::Score(Score::Magnitude) || args.data.data.is_some();
-    if args.plan || (by_data && pretrained::is_folder(&args.input)) {
+    let is_folder = pretrained::is_folder(&args.input);
+    if args.plan && !is_folder {
+        bail!(
+            "--plan: {} is no folder of a pretrained model, with its config.json; --dry-run says \
+             what would become of a file",
+            args.input.display()
+        );
+    }
+    if is_folder && (args.plan || by_data) {
         return pretrained::prune(args, &options);
     }
     if args.dry_run {

@@ -124,6 +124,9 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
     fs::remove_file(folder.path("llama/tokenizer.json")).unwrap();
     prune(&format!("--score wanda {text}")).fails(2, &["has no tokenizer.json"]);
     assert_eq!(folder.list("."), ["llama", "short.txt", "text.txt"]);
+    folder
+        .run("prune text.txt --sparsity 0.5 --plan")
+        .fails(2, &["text.txt is no folder of a pretrained model", "--dry-run"]);
     folder.run("eval llama --data text:text.txt --batch 4").fails(2, &["--batch"]);
     folder.run("prune text.txt -o x --sparsity 0.5 --score admm").fails(2, &["config.json"]);
 }

@@ -20,8 +20,9 @@ impl Tokenizer {
     /// The ids of a file, which is UTF-8. Line ends stay as they are in it.
     ///
     /// Beside the ids it takes memory for [`piece`](Self::piece), several times its size, where the
-    /// tokenizer encodes [in pieces](Self::in_pieces), and for the whole text otherwise. A piece ends before a line that begins with a letter or a digit, behind a line
-    /// that ends visibly, so it is longer where there is no such place.
+    /// tokenizer encodes [in pieces](Self::in_pieces), and for the whole text otherwise. A piece
+    /// ends before a line that begins with a letter or a digit, behind a line that ends visibly, so
+    /// it is longer where there is no such place.
     ///
     /// # Errors
     /// [`Error::File`] for bytes that are not UTF-8, with the first one's place, and as
