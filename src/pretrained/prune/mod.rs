@@ -165,6 +165,16 @@ impl Pretrained {
         if dense.len() == masked().count() {
             return Ok(None);
         }
+        let ragged = |m: u32| masked().find(|p| !is_dense(&p.name) && p.units().inputs % m != 0);
+        let groups = options.pattern.groups();
+        if let Some((p, [_, m])) = groups.and_then(|g| Some((ragged(g[1])?, g))) {
+            let (name, inputs) = (self.name(&of.prefix, &p.name), p.units().inputs);
+            let message = format!(
+                "{name} has {inputs} inputs, which groups of {m} do not divide; take another \
+                 pattern, or leave it out with --exclude"
+            );
+            return Err(Error::argument("pattern", message));
+        }
         Ok(Some(match options.method {
             Method::Admm => {
                 let pair = self.pair(i, batch, shape)?;

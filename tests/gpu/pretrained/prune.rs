@@ -195,6 +195,9 @@ fn what_is_left_out_stays() {
     assert!(refused(global, &all).contains("take unit or layer"));
     let too_much = PruneOptions::new(Method::Wanda, 1.5);
     assert!(refused(too_much, &all).contains("1.5"));
+    let ragged = PruneOptions::new(Method::Admm, 0.0).pattern("3:7".parse().unwrap());
+    let said = refused(ragged, &all);
+    assert!(said.contains("q_proj.weight has 48 inputs, which groups of 7"), "{said}");
     let beyond = [Window::new(vec![5, 101, 3])];
     let said = refused(PruneOptions::new(Method::Wanda, 0.5), &beyond);
     assert!(said.contains("token 101 in row 0, the model's table has 101"), "{said}");
