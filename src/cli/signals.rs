@@ -1,8 +1,8 @@
 //! SIGINT, SIGTERM and SIGHUP: the first ends a run after the step in hand, and other commands once
 //! what they were writing is removed; the second ends either at once. SIGUSR1: a checkpoint.
 //! SIGXFSZ: an error of the write, not the end of the process.
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +16,15 @@ use super::{SIGNALLED, output};
 
 /// How often a command looks whether a signal has come.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// What becomes of work that can be taken up, in place of its removal.
+static LEFT: OnceLock<String> = OnceLock::new();
+
+/// Says what an interruption leaves, once there is work that can be taken up.
+pub fn leaves(what: String) {
+    // The first work of a process is its only one.
+    let _ = LEFT.set(what);
+}
 
 /// What has been asked for from outside.
 pub struct Signals {
@@ -43,9 +52,8 @@ impl Signals {
             // Held to the end: nothing is finished after this message.
             let _held = discard_unfinished();
             let number = signals.number();
-            output::note(format_args!(
-                "stopped by signal {number}; what was being written is removed"
-            ));
+            let left = LEFT.get().map_or("what was being written is removed", String::as_str);
+            output::note(format_args!("stopped by signal {number}; {left}"));
             signal_hook::low_level::exit(i32::from(SIGNALLED + number));
         };
         thread::Builder::new().name("signals".to_owned()).spawn(work)?;

@@ -14,7 +14,7 @@ use super::{bar, windows};
 use crate::cli::args::Prune;
 use crate::cli::plan::target;
 use crate::cli::ranking::Ranking;
-use crate::cli::{Verdict, adapter, output};
+use crate::cli::{Verdict, adapter, output, signals};
 
 /// What `--json` prints. Sparsities are fractions of 1.
 #[derive(Debug, Serialize)]
@@ -51,6 +51,10 @@ pub fn run(args: &Prune, options: &Options) -> Result<Verdict> {
     output::note(format_args!("adapter: {name} ({backend}, {})", adapter.driver));
     let job = job(&model, &options, &windows)?;
     let mut patch = Patch::begin(model.files(), out, args.force, &job)?;
+    signals::leaves(format!(
+        "{}.unfinished stays, and the same command goes on behind the last block that is done",
+        out.display()
+    ));
     if let done @ 1.. = patch.done().len() {
         output::note(format_args!("{}: goes on behind {done} blocks that are done", out.display()));
     }
