@@ -53,7 +53,7 @@ pub enum Command {
     /// Write a checkpoint's weights to one file, if asked for without the units that pruning
     /// killed.
     #[command(
-        after_help = "Example:\n  secateur export logs/digits-001 -o small.safetensors --shrink\n  secateur eval small.safetensors --data digits"
+        after_help = "Examples:\n  secateur export logs/digits-001 -o small.safetensors --shrink\n  secateur eval small.safetensors --data digits\n  secateur export pruned.safetensors -o packed.safetensors --format bitmask"
     )]
     Export(Export),
     /// Tensors of a safetensors file or a checkpoint, with their zeros.
@@ -198,11 +198,18 @@ pub struct Predict {
 
 #[derive(Debug, ClapArgs)]
 pub struct Export {
-    /// A checkpoint, or a logdir: its newest valid checkpoint.
+    /// A checkpoint, or a logdir: its newest valid checkpoint. With --format also a safetensors
+    /// file, or a folder with one.
     pub checkpoint: PathBuf,
-    /// File to write: *.safetensors.
+    /// File to write: *.safetensors; of a folder a folder.
     #[arg(short, long)]
     pub output: PathBuf,
+    /// What matrices of many zeros become where that takes fewer bytes: docs/format.md.
+    #[arg(long, value_enum)]
+    pub format: Option<Packed>,
+    /// Type of the values of tensors with two axes and more, rounded to the nearest.
+    #[arg(long, value_enum, requires = "format")]
+    pub values: Option<Values>,
     /// Cut out hidden units that read nothing or are read by nobody; the network computes the same.
     #[arg(long)]
     pub shrink: bool,
@@ -212,6 +219,25 @@ pub struct Export {
     /// One JSON object on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a file's matrices become.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Packed {
+    /// All elements, for every reader of safetensors; packed files become such files again.
+    Dense,
+    /// The parts of PyTorch's sparse tensors, by elements or by blocks.
+    Sparse,
+    /// A bit for each element, beside those that are not zero.
+    Bitmask,
+}
+
+/// Types of floats.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Values {
+    F32,
+    F16,
+    Bf16,
 }
 
 #[derive(Debug, ClapArgs)]

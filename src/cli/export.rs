@@ -11,7 +11,7 @@ use secateur::storage::{Tensor, TensorData, check_output};
 use serde::Serialize;
 
 use super::args::Export;
-use super::{Verdict, output};
+use super::{Verdict, output, pack};
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -27,10 +27,13 @@ struct Report {
 }
 
 pub fn run(args: &Export) -> Result<Verdict> {
-    let name = args.output.to_string_lossy();
-    for other in [".onnx", ".sparse.safetensors"] {
-        ensure!(!name.ends_with(other), "-o *{other} is not in this version; take *.safetensors");
+    let plain = args.checkpoint.is_dir() && !checkpoint::is_in(&args.checkpoint);
+    if args.format.is_some() && (plain || args.checkpoint.is_file()) {
+        ensure!(!args.shrink, "--shrink is for checkpoints of networks of secateur's own");
+        return pack::run(args);
     }
+    let name = args.output.to_string_lossy();
+    ensure!(!name.ends_with(".onnx"), "-o *.onnx is not in this version; take *.safetensors");
     ensure!(name.ends_with(".safetensors"), "-o {name}: must end in .safetensors");
     check_output(&args.output, args.force)?;
     let found = checkpoint::find(&args.checkpoint)?;
@@ -41,7 +44,10 @@ pub fn run(args: &Export) -> Result<Verdict> {
         whole_model = Some(file.network.clone());
         (file.network, file.weights) = (small.model.to_string(), named(small.layers));
     }
-    file.write(&args.output)?;
+    match args.format {
+        None => file.write(&args.output)?,
+        Some(_) => return pack::checkpoint(args, &file),
+    }
     let values = || file.weights.iter().flat_map(floats);
     let report = Report {
         checkpoint: found.path,

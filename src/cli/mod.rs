@@ -13,6 +13,7 @@ mod given;
 mod inspect;
 mod model;
 mod output;
+mod pack;
 mod plan;
 mod predict;
 mod pretrained;

@@ -99,7 +99,7 @@ impl Dtype {
     }
 
     /// The bits of an element that say whether it is zero.
-    fn mask(&self) -> Option<&'static [u8]> {
+    pub(super) fn mask(&self) -> Option<&'static [u8]> {
         Some(match self {
             Self::F4 | Self::F6_E2M3 | Self::F6_E3M2 | Self::F8_E8M0 | Self::Other(_) => {
                 return None;

@@ -212,7 +212,7 @@ impl Serialize for Entries<'_> {
 }
 
 /// A file's first bytes, and its tensors where they lie in the file.
-fn header(
+pub(super) fn header(
     metadata: &HashMap<String, String>,
     mut layout: Vec<TensorInfo>,
 ) -> Result<(Vec<u8>, Vec<TensorInfo>), String> {

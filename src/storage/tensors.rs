@@ -8,6 +8,7 @@ use safetensors::tensor::{Metadata, TensorInfo as Entry};
 
 use super::floats::{is_float, widen};
 use super::header::RESERVED;
+use super::packed::{Content, Contents};
 use super::{Dtype, Header, MAX_HEADER, PREFIX, TensorInfo};
 use crate::{Error, Result};
 
@@ -150,7 +151,8 @@ pub struct Floats {
     pub others: Vec<String>,
 }
 
-/// Reads all tensors of floats of the file at `path` as f32.
+/// Reads all tensors of floats of the file at `path` as f32, packed ones ([`pack`](super::pack))
+/// among them.
 ///
 /// # Errors
 /// As [`read_tensors`].
@@ -158,13 +160,12 @@ pub fn read_floats(path: &Path) -> Result<Floats> {
     let mut header = Header::open(path)?;
     let metadata = std::mem::take(&mut header.metadata);
     let (tensors, others): (Vec<_>, Vec<_>) =
-        header.tensors.clone().into_iter().partition(|t| is_float(&t.dtype));
+        Contents::of(&header)?.tensors.into_iter().partition(|t| is_float(&t.dtype));
     let mut floats = Vec::with_capacity(tensors.len());
-    for TensorInfo { name, dtype, shape, offset, bytes } in tensors {
-        let mut raw = vec![0; bytes as usize];
-        header.read(offset, &mut raw)?;
-        let mut values = vec![0.0; shape.iter().product()];
-        widen(&dtype, &raw, &mut values);
+    for content in tensors {
+        let mut values = vec![0.0; content.shape.iter().product()];
+        widen(&content.dtype, &content.read(&header)?, &mut values);
+        let Content { name, shape, .. } = content;
         floats.push(Tensor { name, shape, data: TensorData::F32(values) });
     }
     let others = others.into_iter().map(|t| t.name).collect();

@@ -39,7 +39,11 @@ fn refusals_say_the_way_out() {
     for (args, parts) in [
         ("export run -o a.safetensors", &["--force"][..]),
         ("export run -o a.onnx", &["not in this version"]),
-        ("export run -o a.sparse.safetensors", &["not in this version"]),
+        ("export run -o b.safetensors --values f16", &["--format"]),
+        ("export a.safetensors -o b.safetensors", &["a.safetensors"]),
+        ("export a.safetensors -o b.bin --format sparse", &["must end in .safetensors"]),
+        ("export a.safetensors -o a.safetensors --format sparse", &["--force"]),
+        ("export a.safetensors -o b.safetensors --format sparse --shrink", &["--shrink"]),
         ("export run -o a.bin", &["must end in .safetensors"]),
         ("export none -o b.safetensors", &["none"]),
         ("eval a.safetensors", &["--data"]),
@@ -48,6 +52,38 @@ fn refusals_say_the_way_out() {
     }
     folder.run("prune a.safetensors -o c.safetensors --sparsity 0.5").ok();
     folder.run("eval c.safetensors --data digits").ok();
+}
+
+/// The same network answers the same, whatever its file looks like.
+#[test]
+fn packed_files_are_smaller_and_answer_the_same() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    let args = "train --data digits --model mlp:40-20 --steps 60 --batch 64 --lr 0.005 --seed 3 \
+                --logdir run --pruning target_sparsity=0.9,pruning_frequency=10";
+    folder.run(args).ok();
+    folder.run("export run -o whole.safetensors").ok();
+    let eval = |what: &str| {
+        let report = folder.run(&format!("eval {what} --data digits --json")).json();
+        (report["test_accuracy"].clone(), report["test_loss"].clone())
+    };
+    let whole = eval("whole.safetensors");
+    for (format, packing) in [("sparse", "csr"), ("bitmask", "bitmask")] {
+        for input in ["run", "whole.safetensors"] {
+            let args = format!("export {input} -o p.safetensors --format {format} --force --json");
+            let report = folder.run(&args).json();
+            let tensors = report["tensors"].as_array().unwrap();
+            let of = |name: &str| tensors.iter().find(|t| t["name"] == name).unwrap();
+            assert_eq!(of("fc1.weight")["packing"], packing);
+            assert_eq!(of("fc1.bias")["packing"], serde_json::Value::Null);
+            let bytes = |key: &str| report[key].as_u64().unwrap();
+            assert!(bytes("bytes") * 2 < bytes("dense_bytes"), "{report}");
+            assert_eq!(eval("p.safetensors"), whole, "{format} of {input}");
+        }
+    }
+    let text = folder.run("export run -o p.safetensors --format bitmask --force").ok().out;
+    assert!(text.contains("3 of 6 tensors are packed"), "{text}");
+    folder.run("export p.safetensors -o dense.safetensors --format dense").ok();
+    assert_eq!(eval("dense.safetensors"), whole);
 }
 
 /// What `train` reports is by the averages, and so is what `eval` and `export` make of its

@@ -1,5 +1,6 @@
 //! A model's files: tensors by name, and outputs that are tensors by name.
 mod folder;
+mod packed;
 mod patch;
 mod rewrite;
 
