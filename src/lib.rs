@@ -14,6 +14,7 @@ pub mod graph;
 pub mod kernels;
 pub mod nn;
 pub mod oneshot;
+mod onnx;
 pub mod optim;
 pub mod pretrained;
 pub mod prune;

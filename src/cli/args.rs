@@ -198,10 +198,10 @@ pub struct Predict {
 
 #[derive(Debug, ClapArgs)]
 pub struct Export {
-    /// A checkpoint, or a logdir: its newest valid checkpoint. With --format also a safetensors
-    /// file, or a folder with one.
+    /// A checkpoint, a logdir (its newest valid checkpoint), or a file that `export` wrote. With
+    /// --format any safetensors file, or a folder with one.
     pub checkpoint: PathBuf,
-    /// File to write: *.safetensors; of a folder a folder.
+    /// File to write: *.safetensors, or *.onnx for other engines; of a folder a folder.
     #[arg(short, long)]
     pub output: PathBuf,
     /// What matrices of many zeros become where that takes fewer bytes: docs/format.md.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use secateur::checkpoint;
 use secateur::nn::{Dense, shrink};
 use secateur::session::ModelFile;
-use secateur::storage::{Tensor, TensorData, check_output};
+use secateur::storage::{Tensor, TensorData, check_output, replace};
 use serde::Serialize;
 
 use super::args::Export;
@@ -33,24 +33,28 @@ pub fn run(args: &Export) -> Result<Verdict> {
         return pack::run(args);
     }
     let name = args.output.to_string_lossy();
-    ensure!(!name.ends_with(".onnx"), "-o *.onnx is not in this version; take *.safetensors");
-    ensure!(name.ends_with(".safetensors"), "-o {name}: must end in .safetensors");
+    let is_onnx = name.ends_with(".onnx");
+    ensure!(
+        is_onnx || name.ends_with(".safetensors"),
+        "-o {name}: must end in .safetensors or .onnx"
+    );
+    ensure!(!is_onnx || args.format.is_none(), "--format is for *.safetensors");
     check_output(&args.output, args.force)?;
-    let found = checkpoint::find(&args.checkpoint)?;
-    let mut file = ModelFile::of(&found)?;
+    let mut file = ModelFile::open(&args.checkpoint)?;
     let mut whole_model = None;
     if args.shrink {
-        let small = shrink(&file.model()?, &dense_layers(&found.path, &file.weights)?)?;
+        let small = shrink(&file.model()?, &dense_layers(&file.path, &file.weights)?)?;
         whole_model = Some(file.network.clone());
         (file.network, file.weights) = (small.model.to_string(), named(small.layers));
     }
     match args.format {
+        None if is_onnx => replace(&args.output, &file.to_onnx()?)?,
         None => file.write(&args.output)?,
         Some(_) => return pack::checkpoint(args, &file),
     }
     let values = || file.weights.iter().flat_map(floats);
     let report = Report {
-        checkpoint: found.path,
+        checkpoint: file.path.clone(),
         output: args.output.clone(),
         model: file.network.clone(),
         whole_model,

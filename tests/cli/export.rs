@@ -38,13 +38,12 @@ fn refusals_say_the_way_out() {
     folder.run("export run -o a.safetensors").ok();
     for (args, parts) in [
         ("export run -o a.safetensors", &["--force"][..]),
-        ("export run -o a.onnx", &["not in this version"]),
+        ("export run -o a.onnx --format sparse", &["--format", "*.safetensors"]),
         ("export run -o b.safetensors --values f16", &["--format"]),
-        ("export a.safetensors -o b.safetensors", &["a.safetensors"]),
         ("export a.safetensors -o b.bin --format sparse", &["must end in .safetensors"]),
         ("export a.safetensors -o a.safetensors --format sparse", &["--force"]),
         ("export a.safetensors -o b.safetensors --format sparse --shrink", &["--shrink"]),
-        ("export run -o a.bin", &["must end in .safetensors"]),
+        ("export run -o a.bin", &["must end in .safetensors or .onnx"]),
         ("export none -o b.safetensors", &["none"]),
         ("eval a.safetensors", &["--data"]),
     ] {
@@ -84,6 +83,35 @@ fn packed_files_are_smaller_and_answer_the_same() {
     assert!(text.contains("3 of 6 tensors are packed"), "{text}");
     folder.run("export p.safetensors -o dense.safetensors --format dense").ok();
     assert_eq!(eval("dense.safetensors"), whole);
+}
+
+/// That other engines compute the same is checked by `scripts/check_onnx.py`.
+#[test]
+fn onnx_files_are_written_and_name_the_layer_that_cannot_be() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    folder.run("train --data digits --model mlp:4 --steps 2 --pruning none --logdir run").ok();
+    let report = folder.run("export run -o a.onnx --json").json();
+    let bytes = folder.read("a.onnx");
+    assert_eq!(report["bytes"].as_u64(), Some(bytes.len() as u64));
+    // The version of the format as the first field.
+    assert_eq!(bytes[..2], [8, 8]);
+    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("fc1.weight") && holds("MatMul") && holds("features"));
+    folder.run("export run -o b.safetensors").ok();
+    folder.run("export b.safetensors -o b.onnx").ok();
+    assert_eq!(folder.read("b.onnx"), bytes);
+    folder.run("export run -o a.onnx").fails(2, &["a.onnx", "--force"]);
+    folder.write("text.txt", "to be or not to be\n".repeat(30));
+    folder.write(
+        "projected.toml",
+        "data = 'text:text.txt'\nsteps = 1\nbatch = 2\n[data_options]\nlength = 8\n\
+         [optimizer]\nname = 'sgd'\nlr = 0.1\n[[model]]\nkind = 'embedding'\noutputs = 4\n\
+         [[model]]\nkind = 'lstm'\nunits = 4\nprojection = 3\n[[model]]\nkind = 'linear'\n\
+         activation = 'identity'\n",
+    );
+    folder.run("train projected.toml --logdir projected").ok();
+    folder.run("export projected -o p.onnx").fails(2, &["lstm1", "standard operators"]);
+    assert!(!folder.path("p.onnx").exists());
 }
 
 /// What `train` reports is by the averages, and so is what `eval` and `export` make of its

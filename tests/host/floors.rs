@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["prune"],
     &["checkpoint"],
     &["session"],
-    &["train", "oneshot", "pretrained"],
+    &["train", "oneshot", "pretrained", "onnx"],
     &["bench"],
     &["cli"],
 ];
