@@ -2,6 +2,7 @@
 mod answers;
 mod arrays;
 mod batches;
+mod beside;
 mod check;
 mod cifar10;
 mod classes;

@@ -7,6 +7,7 @@
 pub mod architectures;
 mod config;
 mod cut;
+mod distill;
 mod evaluate;
 mod head;
 mod layers;
@@ -21,6 +22,7 @@ mod window;
 pub use architectures::{Answer, Architecture, Input};
 pub use config::Config;
 pub use cut::{Cut, CutGraph};
+pub use distill::Distill;
 pub use evaluate::{Evaluated, Progress};
 pub use layers::{Arranged, Layers, Source};
 pub use model::Pretrained;
