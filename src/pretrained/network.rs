@@ -5,7 +5,7 @@ use super::layers::{Layers, Source};
 use super::model::Pretrained;
 use crate::data::Task;
 use crate::graph::Tensor;
-use crate::nn::{Ends, Metric, Network};
+use crate::nn::{Ends, Metric, Model, Network};
 use crate::session::Session;
 use crate::{Error, Result};
 
@@ -89,7 +89,7 @@ impl Pretrained {
     /// does not choose among classes.
     pub fn network(&self, batch: u32, length: u32) -> Result<Network> {
         let CutGraph { mut graph, features, output, .. } = self.whole(batch, length)?;
-        let kind = self.config().text("model_type")?.unwrap_or("timm");
+        let kind = self.kind();
         let (answers, task) = match self.architecture().answer() {
             Answer::NextToken => {
                 let classes = graph.shape(output).dims()[2];
@@ -122,7 +122,8 @@ impl Pretrained {
         let loss = graph.softmax_cross_entropy(output, answers)?;
         let correct = graph.correct(output, answers)?;
         let ends = Ends { features, answers, output, loss };
-        let network = Network::new(format!("pretrained:{kind}"), graph, task, ends);
+        let name = Model::Pretrained { kind: kind.to_owned() }.to_string();
+        let network = Network::new(name, graph, task, ends);
         Ok(network.with_metric(Metric::Accuracy, correct))
     }
 
