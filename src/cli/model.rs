@@ -129,7 +129,8 @@ impl Trained {
 
 /// Names the model and the data of an error about their shapes, and what fits such rows.
 pub fn misfit(error: anyhow::Error, recipe: &Recipe, rows: &Dataset) -> anyhow::Error {
-    if !matches!(error.downcast_ref(), Some(Error::Shape { .. })) {
+    // What a folder takes its own errors say.
+    if recipe.init.is_some() || !matches!(error.downcast_ref(), Some(Error::Shape { .. })) {
         return error;
     }
     let fits = match (rows.is_text(), rows.feature_shape().len()) {

@@ -137,6 +137,7 @@ impl Graph {
             layout: Layout::InOut,
             masked: false,
             trainable,
+            frozen: false,
             init,
             decay: 0.0,
             carried: false,
@@ -190,6 +191,21 @@ impl Graph {
             })?;
         parameter.masked = true;
         Ok(weight)
+    }
+
+    /// Lets `weight` stay what it is given: it has no gradient, no mask and nothing of an optimizer,
+    /// and checkpoints leave it out, so that whoever goes on from one gives it again.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless `weight` is trainable.
+    pub fn freeze(&mut self, weight: Tensor) -> Result<()> {
+        let parameter = self.parameters.iter_mut().find(|p| p.tensor == weight && p.trainable);
+        let parameter = parameter.ok_or_else(|| {
+            let name = &self.nodes[weight.0].name;
+            Error::shape("freeze", format!("{name} is not a trainable parameter"))
+        })?;
+        (parameter.trainable, parameter.masked, parameter.frozen) = (false, false, true);
+        Ok(())
     }
 
     /// Gives `weight` a decay of its own, whatever the optimizer's: the gradient of `decay / 2 *

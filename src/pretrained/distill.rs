@@ -75,7 +75,7 @@ impl Pretrained {
         let classes = graph.shape(output).dims()[2];
         let task = Task::Classification { classes, positions: length as usize };
         let ends = Ends { features, answers, output, loss };
-        let network = Network::new(self.network_name()?, graph, task, ends);
+        let network = Network::new(self.network_name(), graph, task, ends);
         let network = network.with_metric(Metric::Accuracy, correct);
         Ok(network.with_metric(Metric::CrossEntropy, of_text))
     }

@@ -7,6 +7,7 @@
 pub mod architectures;
 mod config;
 mod cut;
+mod data;
 mod distill;
 mod evaluate;
 mod head;
@@ -15,8 +16,10 @@ mod model;
 mod network;
 mod prune;
 mod rows;
+mod save;
 mod stage;
 mod stream;
+mod training;
 mod window;
 
 pub use architectures::{Answer, Architecture, Input};
@@ -28,4 +31,5 @@ pub use layers::{Arranged, Layers, Source};
 pub use model::Pretrained;
 pub use prune::{BlockReport, Method, PruneOptions, PruneReport, Sink, Told, WeightReport};
 pub use rows::Rows;
+pub use training::Trained;
 pub use window::{PaddedText, Window};

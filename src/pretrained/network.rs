@@ -5,7 +5,7 @@ use super::layers::{Layers, Source};
 use super::model::Pretrained;
 use crate::data::Task;
 use crate::graph::Tensor;
-use crate::nn::{Ends, Metric, Network};
+use crate::nn::{Ends, Metric, Model, Network};
 use crate::session::Session;
 use crate::{Error, Result};
 
@@ -94,7 +94,7 @@ impl Pretrained {
     /// does not choose among classes.
     pub fn network(&self, batch: u32, length: u32) -> Result<Network> {
         let CutGraph { mut graph, features, output, .. } = self.whole(batch, length)?;
-        let kind = self.kind()?;
+        let kind = self.kind();
         let (answers, task) = match self.architecture().answer() {
             Answer::NextToken => {
                 let classes = graph.shape(output).dims()[2];
@@ -127,17 +127,13 @@ impl Pretrained {
         let loss = graph.softmax_cross_entropy(output, answers)?;
         let correct = graph.correct(output, answers)?;
         let ends = Ends { features, answers, output, loss };
-        let network = Network::new(self.network_name()?, graph, task, ends);
+        let network = Network::new(self.network_name(), graph, task, ends);
         Ok(network.with_metric(Metric::Accuracy, correct))
     }
 
-    fn kind(&self) -> Result<&str> {
-        Ok(self.config().text("model_type")?.unwrap_or("timm"))
-    }
-
     /// What checkpoints call its network.
-    pub(super) fn network_name(&self) -> Result<String> {
-        Ok(format!("pretrained:{}", self.kind()?))
+    pub(super) fn network_name(&self) -> String {
+        Model::Pretrained { kind: self.kind().to_owned() }.to_string()
     }
 
     /// Gives `session`, of this model's [`network`](Self::network), the weights of the file.

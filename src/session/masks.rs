@@ -69,6 +69,25 @@ impl Session {
         self.mask_event(0, &(sparsity, selected))
     }
 
+    /// Prunes what is zero: the masks become those of the weights as they are now, and what is
+    /// masked besides stays so. How many weights that is. Waits for the device.
+    ///
+    /// # Errors
+    /// Of the device.
+    pub fn mask_zeros(&mut self) -> Result<u64> {
+        let mut zeros = 0;
+        for tensor in self.pruned() {
+            let weights = self.weights(tensor.name())?;
+            let bits: Vec<u32> = weights.chunks(32).map(kept_bits).collect();
+            let kept: u32 = bits.iter().map(|word| word.count_ones()).sum();
+            let state = MaskState { kept, ..MaskState::default() };
+            self.program.upload(&self.gpu, tensor.mask(), &bits);
+            self.program.upload(&self.gpu, tensor.state, &[state]);
+            zeros += u64::from(tensor.len() - kept);
+        }
+        Ok(zeros)
+    }
+
     /// What a mask update to a sparsity did, by what it left on the device.
     ///
     /// # Errors
@@ -99,6 +118,11 @@ impl Session {
         let asked_total = update.map_or(*asked, |(_, update)| update.asked(*asked));
         Ok(MaskEvent { asked: *asked, asked_total, tensors })
     }
+}
+
+/// A word of a mask that keeps what is not zero.
+fn kept_bits(weights: &[f32]) -> u32 {
+    weights.iter().enumerate().fold(0, |word, (i, &w)| word | u32::from(w != 0.0) << i)
 }
 
 /// A mask update.

@@ -51,7 +51,9 @@ impl Recipe {
             .map(|(name, [was, is])| {
                 let first = name.split('.').next().unwrap_or(&name);
                 let setting = Self::LIST.iter().find(|setting| setting.name == first);
-                let keeps_run = setting.is_some_and(|setting| setting.keeps_run);
+                // A folder is told by its weights, wherever it is.
+                let moved = name == "init.folder" && self.init.is_some() && other.init.is_some();
+                let keeps_run = moved || setting.is_some_and(|setting| setting.keeps_run);
                 Difference { name, was, is, keeps_run }
             })
             .collect()
