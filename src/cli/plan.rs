@@ -33,6 +33,9 @@ struct Report {
     /// What it is for; null for any device.
     adapter: Option<String>,
     memory: MemoryReport,
+    /// Of a teacher's states.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host_bytes: Option<u64>,
     plan: String,
 }
 
@@ -64,11 +67,16 @@ pub fn print(common: &Common, asked: &Asked, op: &MaskUpdateOp) -> Result<Verdic
     let plan = of(asked, op, target)?;
     plan.check_budget(adapter::options(common)?.memory_budget)?;
     let memory = plan.memory();
+    let host_bytes = Some(asked.subject.taught_bytes(&asked.data)).filter(|bytes| *bytes > 0);
     if common.json {
-        output::json(&Report { adapter, memory: memory.into(), plan: plan.to_string() })?;
+        let (memory, plan) = (memory.into(), plan.to_string());
+        output::json(&Report { adapter, memory, host_bytes, plan })?;
     } else {
         output::lines(plan.to_string().trim_end())?;
         output::line(&said(&memory))?;
+        if let Some(bytes) = host_bytes.map(Bytes) {
+            output::line(&format!("{bytes} of host memory for what the dense model makes of the text"))?;
+        }
     }
     Ok(Verdict::Done)
 }

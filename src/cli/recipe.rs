@@ -106,9 +106,9 @@ fn decide(args: &Train, ranks: &Ranks) -> Result<(Asked, Option<Schema>)> {
         let batches = epochs.saturating_mul(batches.batches_per_epoch());
         let gradients = ranks.gradients(&args.replicas)? * recipe.accumulate.max(1);
         let steps = batches.div_ceil(gradients as u64);
-        let known = (recipe.init.take(), recipe.model.clone());
+        let known = (recipe.init.take(), recipe.model.clone(), recipe.distill.take());
         recipe = changed(args, base, Some(steps), fits_steps)?;
-        (recipe.init, recipe.model) = known;
+        (recipe.init, recipe.model, recipe.distill) = known;
     }
     Ok((Asked { recipe, data, subject, continues: past.is_some(), past: last }, schema))
 }
@@ -152,19 +152,21 @@ fn kind(data: &str) -> &str {
     data.split(':').next().unwrap_or(data)
 }
 
-/// That the folder that a run began with is what it was then.
+/// That the folders that a run began with are what they were then.
 fn check_folder(args: &Train, past: &Recipe, recipe: &Recipe) -> Result<()> {
-    let (Some(was), Some(is)) = (&past.init, &recipe.init) else { return Ok(()) };
-    let same = was.folder != is.folder || was.fingerprint == is.fingerprint;
-    ensure!(
-        same || args.override_,
-        "{} has changed since the run in {} began: fingerprint {} then, {} now; bring back what was \
-         there, choose another logdir, or add --override to go on",
-        is.folder.display(),
-        args.logdir.as_deref().unwrap_or(Path::new(".")).display(),
-        was.fingerprint,
-        is.fingerprint
-    );
+    for (was, is) in [(&past.init, &recipe.init), (&past.distill, &recipe.distill)] {
+        let (Some(was), Some(is)) = (was, is) else { continue };
+        let same = was.folder != is.folder || was.fingerprint == is.fingerprint;
+        ensure!(
+            same || args.override_,
+            "{} has changed since the run in {} began: fingerprint {} then, {} now; bring back \
+             what was there, choose another logdir, or add --override to go on",
+            is.folder.display(),
+            args.logdir.as_deref().unwrap_or(Path::new(".")).display(),
+            was.fingerprint,
+            is.fingerprint
+        );
+    }
     Ok(())
 }
 

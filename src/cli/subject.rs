@@ -1,20 +1,25 @@
 //! What a recipe trains: a model by its name, or a folder that others have trained.
+use std::sync::Arc;
+
 use anyhow::{Context, Result, ensure};
 use secateur::data::{self, Dataset, Schema, Split};
+use secateur::gpu::Gpu;
 use secateur::nn::{Input, Model, Network};
 use secateur::optim::{AdamW, Optimizer};
-use secateur::pretrained::{Answer, Pretrained};
+use secateur::pretrained::{Answer, Distill, Pretrained};
 use secateur::prune::{MaskUpdateOp, Pruning};
 use secateur::train::{InitOp, Recipe, StepReturn, TrainOptions};
 use serde::{Deserialize, Serialize};
 
 use super::model::misfit;
 use super::output;
+use super::pretrained::bar;
 
 /// What is trained. A model by its name is in the recipe.
 #[derive(Debug, Default)]
 pub struct Subject {
     folder: Option<Pretrained>,
+    teacher: Option<Pretrained>,
 }
 
 impl Subject {
@@ -30,6 +35,11 @@ impl Subject {
             {
                 ensure!(!given, "--{name} is for --init FOLDER: which of its tensors are trained");
             }
+            ensure!(
+                recipe.distill.is_none(),
+                "--distill is for --init FOLDER: what comes near to the dense model"
+            );
+            check_alone(recipe)?;
             return Ok(Self::default());
         };
         let path = std::path::absolute(&init.folder)?;
@@ -48,7 +58,16 @@ impl Subject {
         );
         init.fingerprint = folder.files().fingerprint()?;
         init.folder = path;
-        Ok(Self { folder: Some(folder) })
+        let Some(distill) = &mut recipe.distill else {
+            check_alone(recipe)?;
+            return Ok(Self { folder: Some(folder), teacher: None });
+        };
+        let path = std::path::absolute(&distill.folder)?;
+        let teacher = Pretrained::open(&path)
+            .with_context(|| format!("--distill {}", distill.folder.display()))?;
+        distill.fingerprint = teacher.files().fingerprint()?;
+        distill.folder = path;
+        Ok(Self { folder: Some(folder), teacher: Some(teacher) })
     }
 
     /// The folder, where it is one.
@@ -81,14 +100,41 @@ impl Subject {
             Some(folder) => {
                 let batch = u32::try_from(recipe.batch).unwrap_or(u32::MAX);
                 ensure!(batch > 0, "--batch 0: a batch has 1 row or more");
-                let length = u32::try_from(rows.width()).unwrap_or(u32::MAX);
-                let mut network = folder.network(batch, length)?;
+                let length = u32::try_from(rows.width() - rows.beside()).unwrap_or(u32::MAX);
+                let mut network = match &self.teacher {
+                    None => folder.network(batch, length)?,
+                    Some(teacher) => {
+                        folder.distilled_network(batch, length, teacher, &distill(recipe))?
+                    }
+                };
                 folder.freeze(&mut network, recipe.only.as_ref(), recipe.exclude.as_ref())?;
                 network
             }
         };
         network.graph.recompute(recipe.recompute)?;
         Ok(network)
+    }
+
+    /// `data` with what the teacher's last block makes of each row beside it, where there is one.
+    pub fn taught(&self, gpu: &Gpu, data: &Split) -> Result<Split> {
+        let Some(teacher) = &self.teacher else { return Ok(data.clone()) };
+        let of = |rows: &Dataset, what: &str| {
+            let bar = bar(&format!("blocks of the teacher, {what}"));
+            let taught = teacher.taught(gpu, rows, &mut |done, all| {
+                bar.set_length(all as u64);
+                bar.set_position(done as u64);
+            });
+            bar.finish_and_clear();
+            Ok::<_, anyhow::Error>(Arc::new(taught?))
+        };
+        Ok(Split { train: of(&data.train, "to train")?, test: of(&data.test, "to test")? })
+    }
+
+    /// Bytes of host memory that [`taught`](Self::taught) takes.
+    pub fn taught_bytes(&self, data: &Split) -> u64 {
+        let rows = data.train.rows() + data.test.rows();
+        let of = |t: &Pretrained| t.stream_bytes(rows, data.train.width() as u32);
+        self.teacher.as_ref().map_or(0, of)
     }
 
     /// What prunes it: the recipe's schedule. Without one what is pruned already stays pruned: the
@@ -168,6 +214,24 @@ impl Subject {
             })))
             .local_init_op(Some(Box::new(|session| folder.load_missing(session))))
     }
+}
+
+/// That nothing is said of a distillation that is none.
+fn check_alone(recipe: &Recipe) -> Result<()> {
+    for (name, given) in
+        [("temperature", recipe.temperature), ("distill-share", recipe.distill_share)]
+    {
+        ensure!(given.is_none(), "--{name} is for --distill FOLDER: the dense model");
+    }
+    Ok(())
+}
+
+/// How a recipe distils.
+fn distill(recipe: &Recipe) -> Distill {
+    let mut distill = Distill::default();
+    recipe.temperature.into_iter().for_each(|t| distill.temperature = t);
+    recipe.distill_share.into_iter().for_each(|share| distill.share = share);
+    distill
 }
 
 /// What a checkpoint says that a run goes on from.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use secateur::data::{Batches, Dataset, Prefetch};
 use secateur::gpu::Gpu;
-use secateur::nn::Figures;
+use secateur::nn::{Figures, Metric};
 use secateur::prune::MaskUpdateOp;
 use secateur::storage::MadeFolder;
 use secateur::train::{End, Event, Recipe, TrainOp, TrainOutcome, train};
@@ -73,6 +73,7 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     if recipe.pruning.is_none() && subject.folder().is_none() && !continues {
         output::note("no pruning asked for: dense training");
     }
+    let data = &subject.taught(&gpu, data)?;
     let signals = Signals::listen()?;
     let mut dense = Figures::default();
     if baseline && recipe.pruning.is_some() {
@@ -136,7 +137,8 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     };
     let measured = Measured { train, test: outcome.session.evaluate(&data.test)?, dense };
     let mut report = report(&outcome, &measured, ranks, first_step.get().copied())?;
-    report.test_perplexity = subject.has_perplexity().then(|| measured.test.loss.exp());
+    let of_text = measured.test.figures.get(Metric::CrossEntropy).unwrap_or(measured.test.loss);
+    report.test_perplexity = subject.has_perplexity().then(|| of_text.exp());
     report.output.clone_from(&args.output);
     if args.common.json {
         output::json(&report)?;

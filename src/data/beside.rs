@@ -54,4 +54,9 @@ impl Dataset {
         self.beside = Some(Beside { values, width, of: of.to_owned() });
         Ok(self)
     }
+
+    /// How many of the features of a row lie beside its own.
+    pub fn beside(&self) -> usize {
+        self.beside.as_ref().map_or(0, |beside| beside.width)
+    }
 }

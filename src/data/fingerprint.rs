@@ -21,6 +21,7 @@ impl Dataset {
             answers::Stored::None => {}
         }
         if let Some(beside) = &self.beside {
+            hash.update(&(beside.width as u64).to_le_bytes());
             hash.update(beside.of.as_bytes());
         }
         hash.digest()

@@ -53,6 +53,15 @@ settings! {
         /// Of a pretrained model, leave the tensors as they are whose name this regular expression
         /// is found in.
         exclude: Option<TensorPattern>, option;
+        /// Of a pretrained language model, the folder of the dense model that it is to come near to
+        /// again: docs/pretrained.md.
+        distill: Option<Init>, option;
+        /// What the logits of both are divided by where one is distilled from the other; 1 by
+        /// default.
+        temperature: Option<f32>, option;
+        /// How much of the loss then is the dense model's, from 0 to 1; the rest is the text's. 1 by
+        /// default.
+        distill_share: Option<f32>, option;
         /// Batches whose gradients make one update, one after the other on the device; 0 and 1 are
         /// one.
         accumulate: usize, option;

@@ -52,7 +52,12 @@ impl Recipe {
                 let first = name.split('.').next().unwrap_or(&name);
                 let setting = Self::LIST.iter().find(|setting| setting.name == first);
                 // A folder is told by its weights, wherever it is.
-                let moved = name == "init.folder" && self.init.is_some() && other.init.is_some();
+                let both = |of: fn(&Self) -> bool| of(self) && of(other);
+                let moved = match &*name {
+                    "init.folder" => both(|recipe| recipe.init.is_some()),
+                    "distill.folder" => both(|recipe| recipe.distill.is_some()),
+                    _ => false,
+                };
                 let keeps_run = moved || setting.is_some_and(|setting| setting.keeps_run);
                 Difference { name, was, is, keeps_run }
             })

@@ -18,7 +18,7 @@ enum Teacher {
     Alone,
     /// By a constant that has its outputs first.
     Constant,
-    /// The student's are added to them.
+    /// The student's are multiplied with them, and so the backward pass reads them too.
     Shared,
 }
 
@@ -42,7 +42,7 @@ fn network(teacher: Teacher, temperature: f32, share: f32) -> Network {
         _ => graph.statistic("teacher.weight", [5, CLASSES], Init::Constant(0.0)).unwrap(),
     };
     let t = graph.linear(x, teachers, None, Activation::Identity).unwrap();
-    let z = if teacher == Teacher::Shared { graph.add(z, t).unwrap() } else { z };
+    let z = if teacher == Teacher::Shared { graph.mul(z, t).unwrap() } else { z };
     let loss = graph.distillation(z, t, labels, temperature, share).unwrap();
     let task = Task::Classification { classes: CLASSES, positions: POSITIONS as usize };
     Network::new("test", graph, task, Ends { features, answers: labels, output: z, loss })
