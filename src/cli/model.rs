@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use secateur::Error;
 use secateur::data::{self, Dataset, OpenOptions, Schema, Task};
 use secateur::gpu::Gpu;
-use secateur::nn::Input;
+use secateur::nn::{Input, Model};
 use secateur::prune::MaskUpdateOp;
 use secateur::session::{ModelFile, Session};
 use secateur::train::Recipe;
@@ -28,6 +28,14 @@ pub struct Trained {
 impl Trained {
     pub fn open(path: &Path) -> Result<Self> {
         let file = ModelFile::open(path)?;
+        if let Ok(model @ Model::Pretrained { .. }) = file.network.parse() {
+            bail!(
+                "{} is a checkpoint of {model}: write it into a folder by secateur export {} -o \
+                 FOLDER, and take that",
+                file.path.display(),
+                path.display()
+            );
+        }
         let beside = file.path.parent().unwrap_or(Path::new(".")).join("recipe.toml");
         let recipe = file.global_step.and_then(|_| Recipe::read(&beside).ok());
         Ok(Self { file, recipe })

@@ -128,7 +128,11 @@ pub fn print(report: &Report, measured: &Measured, recipe: &Recipe, logdir: &Pat
     say("data, model", format!("{}, {}", recipe.data, recipe.model));
     let steps = output::thousands(report.global_step);
     let (seconds, rate) = (report.seconds, report.steps_per_second);
-    say("steps", format!("{steps} in {seconds:.1} s, {rate:.0} steps/s"));
+    let rate = match rate {
+        0.0 | 1.0.. => format!("{rate:.0} steps/s"),
+        _ => format!("{:.1} s a step", 1.0 / rate),
+    };
+    say("steps", format!("{steps} in {seconds:.1} s, {rate}"));
     if let Some(seconds) = report.first_step_seconds {
         say("first step done", format!("{seconds:.2} s after the start"));
     }

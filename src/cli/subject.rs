@@ -155,8 +155,8 @@ impl Subject {
             return Ok(scheduled.or(held).unwrap_or_default());
         }
         let (path, trained) = (folder.path().display(), folder.trained(&network()?)?);
-        let [weights, all, zeros] =
-            [trained.weights, trained.weights + trained.frozen, trained.zeros]
+        let [weights, all, pruned] =
+            [trained.weights, trained.weights + trained.frozen, trained.pruned]
                 .map(output::thousands);
         output::note(format_args!("{path}: {weights} of {all} weights are trained"));
         let (share, sparsity) = (trained.sparsity(), output::percent(trained.sparsity()));
@@ -174,13 +174,13 @@ impl Subject {
                 Ok(op)
             }
             (None, Some(_)) if drop_masks => {
-                output::note(format_args!("{zeros} weights are zero, and may grow"));
+                output::note(format_args!("{pruned} weights are zero, and may grow"));
                 Ok(MaskUpdateOp::none())
             }
             (None, Some(spec)) => {
                 output::note(format_args!(
-                    "{zeros} weights are zero, {sparsity} of those that can be pruned, and stay \
-                     so; --drop-masks lets them grow"
+                    "{pruned} weights are pruned, {sparsity} of those that can be, and stay so; \
+                     --drop-masks lets them grow"
                 ));
                 Ok(MaskUpdateOp::held(spec)?)
             }
@@ -205,12 +205,9 @@ impl Subject {
         let Some(folder) = &self.folder else { return options };
         options
             .init_op(InitOp::Off)
-            .init_fn(Some(Box::new(move |session| {
-                folder.load(session)?;
-                if !drop_masks {
-                    session.mask_zeros()?;
-                }
-                Ok(())
+            .init_fn(Some(Box::new(move |session| match drop_masks {
+                true => folder.load(session),
+                false => folder.load_pruned(session),
             })))
             .local_init_op(Some(Box::new(|session| folder.load_missing(session))))
     }

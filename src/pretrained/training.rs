@@ -5,6 +5,10 @@ use crate::prune::{PruningSpec, TensorPattern};
 use crate::session::Session;
 use crate::{Error, Result};
 
+/// Share of a tensor's weights that must be zero for it to count as pruned. Models that nobody has
+/// pruned have some zeros, too: of 16-bit weights one in some thousands.
+const PRUNED: f64 = 0.01;
+
 /// What of a model is trained.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -15,19 +19,20 @@ pub struct Trained {
     pub frozen: u64,
     /// Of those that move, weights that a pruning may mask.
     pub prunable: u64,
-    /// Of these, weights that are zero in the file: they are pruned.
-    pub zeros: u64,
+    /// Of these, weights that are pruned in the file: the zeros of all tensors of which at least a
+    /// hundredth is zero.
+    pub pruned: u64,
 }
 
 impl Trained {
-    /// Share of the prunable weights that are zero.
+    /// Share of the prunable weights that are pruned.
     pub fn sparsity(&self) -> f64 {
-        if self.prunable == 0 { 0.0 } else { self.zeros as f64 / self.prunable as f64 }
+        if self.prunable == 0 { 0.0 } else { self.pruned as f64 / self.prunable as f64 }
     }
 
-    /// The masks that hold what is zero in the file; `None` where nothing is.
+    /// The masks that hold what is pruned in the file; `None` where nothing is.
     pub fn held(&self) -> Option<PruningSpec> {
-        (self.zeros > 0).then(|| PruningSpec::to(self.sparsity()))
+        (self.pruned > 0).then(|| PruningSpec::to(self.sparsity()))
     }
 }
 
@@ -86,10 +91,21 @@ impl Pretrained {
             }
             if p.masked {
                 trained.prunable += len;
-                trained.zeros += self.files().zeros(&p.name)?;
+                let zeros = self.files().zeros(&p.name)?;
+                trained.pruned += if zeros as f64 >= PRUNED * len as f64 { zeros } else { 0 };
             }
         }
         Ok(trained)
+    }
+
+    /// Gives `session`, of this model's network, the weights of the file, and masks where they are
+    /// pruned ([`Trained::pruned`]), so that these stay zero.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_pruned(&self, session: &mut Session) -> Result<()> {
+        self.load(session)?;
+        session.mask_zeros(PRUNED).map(drop)
     }
 
     /// Gives `session`, of this model's network, the weights of the file that nothing has given a

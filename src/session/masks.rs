@@ -69,17 +69,21 @@ impl Session {
         self.mask_event(0, &(sparsity, selected))
     }
 
-    /// Prunes what is zero: the masks become those of the weights as they are now, and what is
-    /// masked besides stays so. How many weights that is. Waits for the device.
+    /// Prunes what is zero already: of each tensor with a mask of which at least the share `least`
+    /// is zero, the mask becomes that of its weights. How many weights are pruned so. Waits for the
+    /// device.
     ///
     /// # Errors
     /// Of the device.
-    pub fn mask_zeros(&mut self) -> Result<u64> {
+    pub fn mask_zeros(&mut self, least: f64) -> Result<u64> {
         let mut zeros = 0;
         for tensor in self.pruned() {
             let weights = self.weights(tensor.name())?;
             let bits: Vec<u32> = weights.chunks(32).map(kept_bits).collect();
             let kept: u32 = bits.iter().map(|word| word.count_ones()).sum();
+            if f64::from(tensor.len() - kept) < least * f64::from(tensor.len()) {
+                continue;
+            }
             let state = MaskState { kept, ..MaskState::default() };
             self.program.upload(&self.gpu, tensor.mask(), &bits);
             self.program.upload(&self.gpu, tensor.state, &[state]);
