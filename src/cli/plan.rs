@@ -75,7 +75,9 @@ pub fn print(common: &Common, asked: &Asked, op: &MaskUpdateOp) -> Result<Verdic
         output::lines(plan.to_string().trim_end())?;
         output::line(&said(&memory))?;
         if let Some(bytes) = host_bytes.map(Bytes) {
-            output::line(&format!("{bytes} of host memory for what the dense model makes of the text"))?;
+            output::line(&format!(
+                "{bytes} of host memory for what the dense model makes of the text"
+            ))?;
         }
     }
     Ok(Verdict::Done)

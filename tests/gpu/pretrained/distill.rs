@@ -122,7 +122,8 @@ fn a_student_comes_nearer_to_a_teacher_of_another_width_under_masks() {
     assert!(want > 100.0 * APART, "{want} is next to nothing");
     // What the text alone says of it is measured beside.
     let of_text = evaluated.figures.get(Metric::CrossEntropy).unwrap();
-    let alone = self::session(gpu, student, &student.network(2, length).unwrap(), Optimizer::sgd(1.0));
+    let alone =
+        self::session(gpu, student, &student.network(2, length).unwrap(), Optimizer::sgd(1.0));
     let alone = alone.evaluate(&Arc::new(tokens)).unwrap().loss;
     assert!((of_text - alone).abs() <= 1e-6 * alone, "{of_text}, {alone} by the plain network");
 
