@@ -3,6 +3,7 @@ mod bench;
 #[cfg(target_os = "linux")]
 mod cache;
 mod data;
+mod distill;
 mod errors;
 mod export;
 mod files;

@@ -14,7 +14,7 @@ use crate::pretrained::tokenizer;
 const TRAIN: &str = "--data text:text.txt --length 12 --batch 4 --lr 0.002";
 
 /// The golden model `name` in a folder of its name, and a text in its words as `text.txt`.
-fn copy(folder: &Folder, name: &str) {
+pub fn copy(folder: &Folder, name: &str) {
     let from = project().join("tests/goldens/models").join(name);
     fs::create_dir(folder.path(name)).unwrap();
     for file in ["config.json", "model.safetensors"] {
@@ -29,7 +29,7 @@ fn copy(folder: &Folder, name: &str) {
 }
 
 /// The values of a folder's tensors, by name.
-fn tensors(path: &Path) -> BTreeMap<String, Vec<f32>> {
+pub fn tensors(path: &Path) -> BTreeMap<String, Vec<f32>> {
     let bytes = fs::read(path.join("model.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
     let floats = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
@@ -38,7 +38,7 @@ fn tensors(path: &Path) -> BTreeMap<String, Vec<f32>> {
     tensors.into_iter().map(floats).collect()
 }
 
-fn zeros(values: &[f32]) -> Vec<usize> {
+pub fn zeros(values: &[f32]) -> Vec<usize> {
     (0..values.len()).filter(|&i| values[i] == 0.0).collect()
 }
 
