@@ -136,7 +136,11 @@ const SIZES: [(usize, usize); 11] = [
 fn distillation_is_inside_its_bounds() {
     let Some(gpu) = gpu() else { return };
     for (at, (batch, classes)) in SIZES.into_iter().enumerate() {
-        for (turn, settings) in [[1.0, 1.0], [2.0, 0.75], [0.3, 0.0]].into_iter().enumerate() {
+        for (turn, settings) in [[1.0, 1.0], [2.0, 0.75], [0.3, 0.4]].into_iter().enumerate() {
+            // Of the largest one each.
+            if batch * classes > 10_000 && turn != at % 3 {
+                continue;
+            }
             let scale = [1.0, 30.0, 1e4][(at + turn) % 3];
             // Of the last, two positions a row, and some rows are padding.
             let repeat = if turn == 2 && batch > 1 { 2 } else { 1 };
