@@ -103,6 +103,7 @@ sparsity_function_begin_step=936,sparsity_function_end_step=6552\"
   secateur train recipes/fashion-mnist.toml --data fashion-mnist:DIR --logdir logs/fashion
   secateur train recipes/charlstm.toml --data text:FILE --baseline
   secateur train recipes/chargpt.toml --data text:FILE --recompute 2 --plan
+  secateur train --init pruned/ --data text:FILE --length 512 --steps 64 --lr 1e-4 -o recovered/
   mpirun -n 4 secateur train recipes/fashion-mnist.toml --data fashion-mnist:DIR --batch 32";
 
 #[derive(Debug, Default, ClapArgs)]
@@ -128,6 +129,13 @@ pub struct Train {
     /// pruned.
     #[arg(long, help_heading = "Run")]
     pub drop_masks: bool,
+    /// Of a run with --init, the folder to write in the end: as the one that it began with, with
+    /// the weights that came out.
+    #[arg(short, long, value_name = "FOLDER", help_heading = "Run")]
+    pub output: Option<PathBuf>,
+    /// Replace an output that is there.
+    #[arg(long, requires = "output", help_heading = "Run")]
+    pub force: bool,
     /// Print what would be launched and the memory that it takes, and exit. Needs no adapter, but
     /// plans for the one that --adapter names.
     #[arg(long, help_heading = "Run")]
@@ -201,7 +209,8 @@ pub struct Export {
     /// A checkpoint, a logdir (its newest valid checkpoint), or a file that `export` wrote. With
     /// --format any safetensors file, or a folder with one.
     pub checkpoint: PathBuf,
-    /// File to write: *.safetensors, or *.onnx for other engines; of a folder a folder.
+    /// File to write: *.safetensors, or *.onnx for other engines; of a folder, and of a pretrained
+    /// model that was trained on, a folder like the one that its run began with.
     #[arg(short, long)]
     pub output: PathBuf,
     /// What matrices of many zeros become where that takes fewer bytes: docs/format.md.

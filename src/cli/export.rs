@@ -4,10 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use secateur::checkpoint;
-use secateur::nn::{Dense, shrink};
+use secateur::checkpoint::{self, Checkpoint};
+use secateur::nn::{Dense, Model, shrink};
+use secateur::pretrained::Pretrained;
 use secateur::session::ModelFile;
 use secateur::storage::{Tensor, TensorData, check_output, replace};
+use secateur::train::Recipe;
 use serde::Serialize;
 
 use super::args::Export;
@@ -31,6 +33,13 @@ pub fn run(args: &Export) -> Result<Verdict> {
     if args.format.is_some() && (plain || args.checkpoint.is_file()) {
         ensure!(!args.shrink, "--shrink is for checkpoints of networks of secateur's own");
         return pack::run(args);
+    }
+    if !args.checkpoint.is_file() {
+        let found = checkpoint::find(&args.checkpoint)?;
+        if let Ok(Model::Pretrained { .. }) = found.manifest.model.parse() {
+            ensure!(args.format.is_none(), "--format: export a folder first, then pack the folder");
+            return folder(args, &found);
+        }
     }
     let name = args.output.to_string_lossy();
     let is_onnx = name.ends_with(".onnx");
@@ -77,6 +86,78 @@ pub fn run(args: &Export) -> Result<Verdict> {
         output::line(&format!("{name:<12} {value}"))?;
     }
     Ok(Verdict::Done)
+}
+
+/// Writes the checkpoint of a pretrained model as a folder like the one that its run began with.
+fn folder(args: &Export, found: &Checkpoint) -> Result<Verdict> {
+    ensure!(!args.shrink, "--shrink knows mlp:... only, and this is {}", found.manifest.model);
+    let logdir = found.path.parent().unwrap_or(Path::new("."));
+    let recipe = Recipe::read(&logdir.join("recipe.toml"))
+        .with_context(|| format!("{} does not say its folder", found.path.display()))?;
+    let init = recipe.init.as_ref();
+    let init = init.with_context(|| format!("the recipe in {} has no init", logdir.display()))?;
+    let model = Pretrained::open(&init.folder)?;
+    let now = model.files().fingerprint()?;
+    ensure!(
+        now == init.fingerprint,
+        "{} has changed since the run in {} began: fingerprint {} then, {now} now; bring back what \
+         was there",
+        init.folder.display(),
+        logdir.display(),
+        init.fingerprint
+    );
+    let file = ModelFile::of(found)?;
+    let job = job(&recipe, logdir, found.manifest.global_step);
+    let mut values = |name: &str| {
+        let tensor = file.weights.iter().find(|w| w.name == name);
+        Ok(tensor.map(|tensor| floats(tensor).to_vec()))
+    };
+    let files = model.save(&args.output, args.force, &job, &mut values)?;
+    let values = || file.weights.iter().flat_map(floats);
+    let report = FolderReport {
+        checkpoint: &found.path,
+        output: &args.output,
+        model: &found.manifest.model,
+        folder: &init.folder,
+        trained: values().count(),
+        nonzero: values().filter(|&&v| v != 0.0).count(),
+        copied: &files.copied,
+    };
+    if args.json {
+        output::json(&report)?;
+        return Ok(Verdict::Done);
+    }
+    let thousands = |n: usize| output::thousands(n as u64);
+    for (name, value) in [
+        ("model", report.model.to_owned()),
+        ("began with", report.folder.display().to_string()),
+        ("trained", thousands(report.trained)),
+        ("not zero", thousands(report.nonzero)),
+        ("folder", report.output.display().to_string()),
+    ] {
+        output::line(&format!("{name:<12} {value}"))?;
+    }
+    Ok(Verdict::Done)
+}
+
+/// What tells the weights of a run at a step from others.
+pub fn job(recipe: &Recipe, logdir: &Path, step: u64) -> String {
+    let folder = recipe.init.as_ref().map_or("", |init| &init.fingerprint);
+    format!("{folder}, trained in {} to step {step}", logdir.display())
+}
+
+/// What `--json` prints of a folder.
+#[derive(Debug, Serialize)]
+struct FolderReport<'a> {
+    checkpoint: &'a Path,
+    output: &'a Path,
+    model: &'a str,
+    /// What the run began with.
+    folder: &'a Path,
+    /// Values of tensors that were trained, running statistics among them.
+    trained: usize,
+    nonzero: usize,
+    copied: &'a [String],
 }
 
 /// The layers of a fully connected network, `fc1` first.

@@ -23,7 +23,9 @@ mod ranking;
 mod ranks;
 mod recipe;
 mod replicas;
+mod report;
 mod signals;
+mod subject;
 mod train;
 
 use std::io::{ErrorKind, IsTerminal};

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use secateur::Error;
 use secateur::data::{self, Dataset, OpenOptions, Schema, Task};
 use secateur::gpu::Gpu;
-use secateur::nn::Input;
+use secateur::nn::{Input, Model};
 use secateur::prune::MaskUpdateOp;
 use secateur::session::{ModelFile, Session};
 use secateur::train::Recipe;
@@ -28,6 +28,14 @@ pub struct Trained {
 impl Trained {
     pub fn open(path: &Path) -> Result<Self> {
         let file = ModelFile::open(path)?;
+        if let Ok(model @ Model::Pretrained { .. }) = file.network.parse() {
+            bail!(
+                "{} is a checkpoint of {model}: write it into a folder by secateur export {} -o \
+                 FOLDER, and take that",
+                file.path.display(),
+                path.display()
+            );
+        }
         let beside = file.path.parent().unwrap_or(Path::new(".")).join("recipe.toml");
         let recipe = file.global_step.and_then(|_| Recipe::read(&beside).ok());
         Ok(Self { file, recipe })
@@ -129,7 +137,8 @@ impl Trained {
 
 /// Names the model and the data of an error about their shapes, and what fits such rows.
 pub fn misfit(error: anyhow::Error, recipe: &Recipe, rows: &Dataset) -> anyhow::Error {
-    if !matches!(error.downcast_ref(), Some(Error::Shape { .. })) {
+    // What a folder takes its own errors say.
+    if recipe.init.is_some() || !matches!(error.downcast_ref(), Some(Error::Shape { .. })) {
         return error;
     }
     let fits = match (rows.is_text(), rows.feature_shape().len()) {

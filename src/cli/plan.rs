@@ -1,16 +1,13 @@
 //! `secateur train --plan`: what a recipe launches and takes on a device, without one.
 use anyhow::Result;
-use secateur::data::Split;
 use secateur::error::Bytes;
 use secateur::gpu::{Memory, PlanBuilder, Target, Which, adapters};
-use secateur::nn::Input;
 use secateur::prune::MaskUpdateOp;
 use secateur::session;
-use secateur::train::Recipe;
 use serde::Serialize;
 
 use super::args::Common;
-use super::model::misfit;
+use super::recipe::Asked;
 use super::{Verdict, adapter, output};
 
 /// Bytes on the device, as `--json` prints them.
@@ -36,6 +33,9 @@ struct Report {
     /// What it is for; null for any device.
     adapter: Option<String>,
     memory: MemoryReport,
+    /// Of a teacher's states.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host_bytes: Option<u64>,
     plan: String,
 }
 
@@ -46,12 +46,14 @@ pub fn said(memory: &Memory) -> String {
     format!("{peak} on the device: {persistent} kept, {scratch} scratch, {staging} staging")
 }
 
-/// The plan of the run that `recipe` says, for a device that `target` says.
-pub fn of(recipe: &Recipe, data: &Split, op: &MaskUpdateOp, target: Target) -> Result<PlanBuilder> {
-    let network = recipe.model.network(recipe.batch, &Input::from(&*data.train));
-    let mut network = network.map_err(|e| misfit(e.into(), recipe, &data.train))?;
-    network.graph.recompute(recipe.recompute)?;
-    Ok(session::plan(&network, recipe.training(), op, target)?)
+/// The plan of the run that is asked for, for a device that `target` says.
+pub fn of(asked: &Asked, op: &MaskUpdateOp, target: Target) -> Result<PlanBuilder> {
+    let Asked { recipe, data, subject, .. } = asked;
+    let network = subject.network(recipe, &data.train)?;
+    Ok(match recipe.accumulate {
+        0 | 1 => session::plan(&network, recipe.training(), op, target)?,
+        _ => session::plan_accumulating(&network, recipe.training(), op, target)?,
+    })
 }
 
 /// Prints the plan and its memory; for the adapter that is asked for by name or number, else for
@@ -59,17 +61,24 @@ pub fn of(recipe: &Recipe, data: &Split, op: &MaskUpdateOp, target: Target) -> R
 ///
 /// # Errors
 /// What does not fit, the memory budget among it.
-pub fn print(common: &Common, recipe: &Recipe, data: &Split, op: &MaskUpdateOp) -> Result<Verdict> {
-    recipe.training().validate()?;
+pub fn print(common: &Common, asked: &Asked, op: &MaskUpdateOp) -> Result<Verdict> {
+    asked.recipe.training().validate()?;
     let (adapter, target) = target(common)?;
-    let plan = of(recipe, data, op, target)?;
+    let plan = of(asked, op, target)?;
     plan.check_budget(adapter::options(common)?.memory_budget)?;
     let memory = plan.memory();
+    let host_bytes = Some(asked.subject.taught_bytes(&asked.data)).filter(|bytes| *bytes > 0);
     if common.json {
-        output::json(&Report { adapter, memory: memory.into(), plan: plan.to_string() })?;
+        let (memory, plan) = (memory.into(), plan.to_string());
+        output::json(&Report { adapter, memory, host_bytes, plan })?;
     } else {
         output::lines(plan.to_string().trim_end())?;
         output::line(&said(&memory))?;
+        if let Some(bytes) = host_bytes.map(Bytes) {
+            output::line(&format!(
+                "{bytes} of host memory for what the dense model makes of the text"
+            ))?;
+        }
     }
     Ok(Verdict::Done)
 }

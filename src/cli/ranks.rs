@@ -192,6 +192,8 @@ fn said(args: &Train) -> Vec<Item> {
         logdir,
         override_,
         drop_masks,
+        output,
+        force,
         plan,
         trace,
         baseline,
@@ -202,13 +204,15 @@ fn said(args: &Train) -> Vec<Item> {
     } = args;
     let given = opened.all().iter().chain(options.all());
     let given = given.map(|(name, value)| ((*name).to_owned(), value.clone()));
-    let others: [(&str, &dyn Debug); 15] = [
+    let others: [(&str, &dyn Debug); 17] = [
         ("recipe", recipe),
         ("data", data),
         ("epochs", epochs),
         ("logdir", logdir),
         ("override", override_),
         ("drop_masks", drop_masks),
+        ("output", output),
+        ("force", force),
         ("plan", plan),
         ("trace", trace),
         ("baseline", baseline),

@@ -11,13 +11,17 @@ use serde::{Deserialize, Serialize};
 use super::args::Train;
 use super::output;
 use super::ranks::Ranks;
+use super::subject::{self, Past, Subject};
 
 /// What to train.
 pub struct Asked {
     pub recipe: Recipe,
     pub data: Split,
+    pub subject: Subject,
     /// Whether the logdir has a run already, which this one continues.
     pub continues: bool,
+    /// What the checkpoint says that it goes on from, where there is one.
+    pub past: Option<Past>,
 }
 
 const RECIPE: &str = "recipe.toml";
@@ -30,6 +34,7 @@ struct Told {
     /// What the model knows of its rows, where there is one.
     schema: Option<Schema>,
     continues: bool,
+    past: Option<Past>,
 }
 
 /// The recipe of `args`, with its data: that of the run in the logdir, the named or the built-in
@@ -41,15 +46,18 @@ pub fn of(args: &Train, ranks: &Ranks) -> Result<Asked> {
     let mut asked = None;
     let told = ranks.chiefs(|| {
         let (known, schema) = decide(args, ranks)?;
-        let Asked { recipe, continues, .. } = asked.insert(known);
-        Ok(Told { recipe: toml::to_string(recipe)?, schema, continues: *continues })
+        let Asked { recipe, continues, past, .. } = asked.insert(known);
+        let (recipe, continues, past) = (toml::to_string(recipe)?, *continues, past.clone());
+        Ok(Told { recipe, schema, continues, past })
     })?;
     match asked {
         Some(asked) => Ok(asked),
         None => {
-            let recipe = toml::from_str(&told.recipe)?;
-            let data = open(&recipe, told.schema.as_ref())?;
-            Ok(Asked { recipe, data, continues: told.continues })
+            let mut recipe = toml::from_str(&told.recipe)?;
+            let subject = Subject::of(&mut recipe)?;
+            let data = subject.open_data(&recipe, told.schema.as_ref())?;
+            let Told { continues, past, .. } = told;
+            Ok(Asked { recipe, data, subject, continues, past })
         }
     }
 }
@@ -66,29 +74,50 @@ fn decide(args: &Train, ranks: &Ranks) -> Result<(Asked, Option<Schema>)> {
     };
     let fits_steps = args.recipe.is_none() && past.is_none();
     let mut recipe = changed(args, base.clone(), None, fits_steps)?;
+    let begins = recipe.init.is_some();
+    ensure!(!(begins && args.options.has("model")), "--model: the layers are those of --init");
+    ensure!(
+        !(begins && fits_steps && args.data.data.is_none()),
+        "--data is missing: what the model of --init is trained on, like text:FILE"
+    );
+    let subject = Subject::of(&mut recipe)?;
     match &past {
-        Some(past) => check(args, &past.differences(&recipe))?,
-        None if args.override_ || args.drop_masks => output::note(
+        Some(past) => {
+            check_folder(args, past, &recipe)?;
+            check(args, &past.differences(&recipe))?;
+        }
+        None if args.override_ || (args.drop_masks && !begins) => output::note(
             "there is no run to go on with: --override and --drop-masks change nothing here",
         ),
         None => {}
     }
     let logdir = args.logdir.as_deref().filter(|_| past.is_some());
     let manifest = logdir.map(checkpoint::newest_manifest).transpose()?.flatten();
-    let schema = manifest.and_then(|manifest| manifest.schema);
-    let data = open(&recipe, schema.as_ref())?;
-    if let Some(epochs) = args.epochs {
+    let (schema, last) = match manifest {
+        Some(manifest) => (manifest.schema, Some(Past { pruning: manifest.pruning })),
+        None => (None, None),
+    };
+    let data = subject.open_data(&recipe, schema.as_ref())?;
+    // A folder learns from all of its data once, where nobody says how long.
+    let once = (begins && fits_steps && !args.options.has("steps")).then_some(1);
+    if let Some(epochs) = args.epochs.or(once) {
         let batches = Batches::new(data.train.clone(), recipe.batch, None)?;
         let batches = batches.streams(data.train.is_text()).drop_last(recipe.drop_last)?;
         let batches = epochs.saturating_mul(batches.batches_per_epoch());
-        let steps = batches.div_ceil(ranks.gradients(&args.replicas)? as u64);
+        let gradients = ranks.gradients(&args.replicas)? * recipe.accumulate.max(1);
+        let steps = batches.div_ceil(gradients as u64);
+        let known = (recipe.init.take(), recipe.model.clone(), recipe.distill.take());
         recipe = changed(args, base, Some(steps), fits_steps)?;
+        (recipe.init, recipe.model, recipe.distill) = known;
     }
-    Ok((Asked { recipe, data, continues: past.is_some() }, schema))
+    Ok((Asked { recipe, data, subject, continues: past.is_some(), past: last }, schema))
 }
 
 /// The recipe that runs where neither a file nor a logdir says one.
 fn built_in(args: &Train) -> Recipe {
+    if args.options.has("init") {
+        return subject::recipe();
+    }
     let recipe = Recipe::default();
     // Its schedule is made for the digits; elsewhere it must be asked for.
     let elsewhere = args.data.data.is_some() || args.options.has("model");
@@ -123,12 +152,22 @@ fn kind(data: &str) -> &str {
     data.split(':').next().unwrap_or(data)
 }
 
-/// The recipe's data; for a run that is continued as its model knows them.
-fn open(recipe: &Recipe, schema: Option<&Schema>) -> Result<Split> {
-    match schema {
-        Some(schema) => Ok(data::open_for(&recipe.data, &recipe.data_options, schema)?),
-        None => Ok(recipe.open_data()?),
+/// That the folders that a run began with are what they were then.
+fn check_folder(args: &Train, past: &Recipe, recipe: &Recipe) -> Result<()> {
+    for (was, is) in [(&past.init, &recipe.init), (&past.distill, &recipe.distill)] {
+        let (Some(was), Some(is)) = (was, is) else { continue };
+        let same = was.folder != is.folder || was.fingerprint == is.fingerprint;
+        ensure!(
+            same || args.override_,
+            "{} has changed since the run in {} began: fingerprint {} then, {} now; bring back \
+             what was there, choose another logdir, or add --override to go on",
+            is.folder.display(),
+            args.logdir.as_deref().unwrap_or(Path::new(".")).display(),
+            was.fingerprint,
+            is.fingerprint
+        );
     }
+    Ok(())
 }
 
 /// Shows what is otherwise than in the logdir's recipe, and refuses what makes it another run.

@@ -4,58 +4,24 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use secateur::data::{Batches, Dataset, Prefetch};
-use secateur::gpu::{Gpu, Precision};
-use secateur::nn::Figures;
-use secateur::prune::{LayerSparsity, MaskUpdateOp, Pruning, total_sparsity};
-use secateur::session::Evaluation;
+use secateur::gpu::Gpu;
+use secateur::nn::{Figures, Metric};
+use secateur::prune::MaskUpdateOp;
 use secateur::storage::MadeFolder;
 use secateur::train::{End, Event, Recipe, TrainOp, TrainOutcome, train};
-use serde::Serialize;
 
 use super::args::Train;
-use super::figures::{Figured, line_of};
 use super::model::misfit;
-use super::plan::{self, MemoryReport};
+use super::plan;
 use super::progress::Progress;
 use super::ranks::Ranks;
 use super::recipe::{Asked, begin};
+use super::report::{Measured, print, report};
 use super::signals::Signals;
-use super::{Verdict, adapter, output, recipe};
-
-/// What `--json` prints. Accuracies and sparsities are fractions of 1.
-#[derive(Debug, Serialize)]
-struct Report {
-    adapter: String,
-    backend: String,
-    /// That trained together, where there are several; the adapter is the first one's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ranks: Option<usize>,
-    /// Where it is not f32.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    precision: Option<Precision>,
-    global_step: u64,
-    /// Of the last step of this call; null when the run was at its limit already.
-    loss: Option<f32>,
-    memory: MemoryReport,
-    /// `train_accuracy` and the like.
-    #[serde(flatten)]
-    train: Figured,
-    #[serde(flatten)]
-    test: Figured,
-    #[serde(flatten)]
-    dense_test: Figured,
-    test_loss: f64,
-    sparsity: f64,
-    layers: Vec<LayerSparsity>,
-    steps_per_second: f64,
-    seconds: f64,
-    /// From the start of the command to the end of its first step; for people only.
-    #[serde(skip)]
-    first_step_seconds: Option<f64>,
-    checkpoint: Option<PathBuf>,
-}
+use super::subject::Subject;
+use super::{Verdict, adapter, export, output, recipe};
 
 pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     let (started, first_step) = (Instant::now(), OnceLock::new());
@@ -63,13 +29,15 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
         first_step.get_or_init(|| started.elapsed().as_secs_f64());
     };
     ranks.agree(args)?;
-    let Asked { recipe, data, continues } = recipe::of(args, ranks)?;
-    let pruning = recipe.pruning.clone().map(Pruning::new).transpose()?;
-    let mask_update_op =
-        pruning.as_ref().map_or_else(MaskUpdateOp::none, Pruning::conditional_mask_update_op);
+    let asked = recipe::of(args, ranks)?;
+    let Asked { recipe, data, subject, continues, past } = &asked;
+    let continues = *continues;
+    let network = || subject.network(recipe, &data.train);
+    let mask_update_op = subject.mask_update_op(recipe, network, past.as_ref(), args.drop_masks)?;
+    check(args, &asked)?;
     if args.plan {
         return match ranks.is_chief() {
-            true => plan::print(&args.common, &recipe, &data, &mask_update_op),
+            true => plan::print(&args.common, &asked, &mask_update_op),
             false => Ok(Verdict::Done),
         };
     }
@@ -80,7 +48,7 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     options.validate(args.logdir.as_deref())?;
     if args.logdir.is_none() {
         mask_update_op.check_fires(0, recipe.steps, 0)?;
-        let plan = plan::of(&recipe, &data, &mask_update_op, gpu.target())?;
+        let plan = plan::of(&asked, &mask_update_op, gpu.target())?;
         plan.check_budget(gpu.memory_budget())?;
     }
     ranks.meet()?;
@@ -102,18 +70,19 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     let adapter = gpu.report();
     let (name, backend, driver) = (&adapter.name, &adapter.backend, &adapter.driver);
     output::note(format_args!("adapter: {name} ({backend}, {driver})"));
-    if pruning.is_none() && !continues {
+    if recipe.pruning.is_none() && subject.folder().is_none() && !continues {
         output::note("no pruning asked for: dense training");
     }
+    let data = &subject.taught(&gpu, data)?;
     let signals = Signals::listen()?;
     let mut dense = Figures::default();
-    if baseline && pruning.is_some() {
+    if baseline && recipe.pruning.is_some() {
         let dense_recipe = recipe.clone().pruning(None).trace_every_n_steps(None);
         // Known from here on, though only the baseline may come to its end.
-        let whole = Some((&recipe, &*logdir));
+        let whole = Some((recipe, &*logdir));
         let (recipe, logdir) = (&dense_recipe, &*logdir.join("dense"));
         let (label, trace, on_step) = ("dense", false, &on_step);
-        let job = Job { recipe, logdir, whole, label, trace, args, ranks, on_step };
+        let job = Job { recipe, subject, logdir, whole, label, trace, args, ranks, on_step };
         let outcome = train_one(&gpu, &job, MaskUpdateOp::none(), &data.train, &signals)?;
         // Another one than before, where the device was lost.
         gpu = outcome.session.gpu().clone();
@@ -128,7 +97,8 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     }
     let label = if mask_update_op.spec().is_some() { "pruned" } else { "dense" };
     let job = Job {
-        recipe: &recipe,
+        recipe,
+        subject,
         logdir: &logdir,
         whole: None,
         label,
@@ -153,33 +123,54 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
             recipe.steps
         ));
     }
-    // As many rows as the test set has: a forward pass over all of them can take longer than the
-    // run.
-    let rows = Arc::new(data.train.head(data.test.rows())?);
-    let measured = Measured {
-        train: outcome.session.evaluate(&rows)?,
-        test: outcome.session.evaluate(&data.test)?,
-        dense,
+    if let (Some(folder), Some(out)) = (subject.folder(), &args.output) {
+        let job = export::job(recipe, &logdir, outcome.global_step);
+        let mut average = |name: &str| outcome.session.average(name).map(Some);
+        folder.save(out, args.force, &job, &mut average)?;
+    }
+    let train = match subject.folder() {
+        // Each row takes a pass through a large model.
+        Some(_) => Figures::default(),
+        // As many rows as the test set has: a forward pass over all of them can take longer than
+        // the run.
+        None => outcome.session.evaluate(&Arc::new(data.train.head(data.test.rows())?))?.figures,
     };
-    let report = report(&outcome, &measured, ranks, first_step.get().copied())?;
+    let measured = Measured { train, test: outcome.session.evaluate(&data.test)?, dense };
+    let mut report = report(&outcome, &measured, ranks, first_step.get().copied())?;
+    let of_text = measured.test.figures.get(Metric::CrossEntropy).unwrap_or(measured.test.loss);
+    report.test_perplexity = subject.has_perplexity().then(|| of_text.exp());
+    report.output.clone_from(&args.output);
     if args.common.json {
         output::json(&report)?;
     } else {
-        print(&report, &measured, &recipe, &logdir)?;
+        print(&report, &measured, recipe, &logdir)?;
     }
     Verdict::of(measured.test.accuracy(), args.min_test_accuracy)
 }
 
-/// How good the network came out, and the dense one where there is one.
-struct Measured {
-    train: Evaluation,
-    test: Evaluation,
-    dense: Figures,
+/// What the options must be to each other, and the output to what is there.
+fn check(args: &Train, asked: &Asked) -> Result<()> {
+    let alone = args.replicas.replicas_to_aggregate.is_none() && !args.replicas.async_;
+    ensure!(
+        asked.recipe.accumulate < 2 || alone,
+        "--accumulate {}: each rank adds up so many gradients for an update of all; leave out \
+         --replicas-to-aggregate and --async",
+        asked.recipe.accumulate
+    );
+    match (&args.output, asked.subject.folder()) {
+        (Some(output), Some(folder)) => Ok(folder.check_save(output, args.force)?),
+        (Some(output), None) => bail!(
+            "-o {}: is for --init FOLDER; secateur export writes a checkpoint's weights to a file",
+            output.display()
+        ),
+        (None, _) => Ok(()),
+    }
 }
 
 /// One of the runs of the command.
 struct Job<'a> {
     recipe: &'a Recipe,
+    subject: &'a Subject,
     logdir: &'a Path,
     /// Of a baseline the recipe and the logdir of the run that it is for.
     whole: Option<(&'a Recipe, &'a Path)>,
@@ -199,19 +190,22 @@ fn train_one(
     train_set: &Arc<Dataset>,
     signals: &Signals,
 ) -> Result<TrainOutcome> {
-    let &Job { recipe, logdir, whole, label, trace, args, ranks, on_step } = job;
+    let &Job { recipe, subject, logdir, whole, label, trace, args, ranks, on_step } = job;
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
     let batches = Prefetch::new(batches.augment(true).streams(train_set.is_text()));
-    let train_op = TrainOp::new(gpu, &recipe.model, recipe.training(), batches, recipe.seed)
-        .map_err(|e| misfit(e.into(), recipe, train_set))?
-        .recompute(recipe.recompute)?;
+    let network = subject.network(recipe, train_set)?;
+    let mut train_op = TrainOp::from_network(gpu, network, recipe.training(), batches, recipe.seed)
+        .map_err(|e| misfit(e.into(), recipe, train_set))?;
+    if recipe.accumulate > 1 {
+        train_op = train_op.accumulate_gradients();
+    }
     let mut progress = Progress::new(label, recipe.steps);
     let mut written = Ok(());
     let is_chief = ranks.is_chief();
     let terminal = std::io::stderr().is_terminal();
-    let options = ranks
-        .options(&args.replicas)
+    let options = subject
+        .options(recipe, args.drop_masks, ranks.options(&args.replicas))
         .number_of_steps(Some(recipe.steps))
         .stop(Some(signals.stop()))
         .save(Some(signals.save()))
@@ -250,86 +244,6 @@ fn stopped(outcome: &TrainOutcome, signals: &Signals, ranks: &Ranks) -> Result<V
     let saved = outcome.checkpoint.as_deref().unwrap_or(Path::new("nothing")).display();
     output::note(format_args!("stopped at global step {step}; saved {saved}"));
     Ok(Verdict::Signalled(ranks.highest(signals.number())?))
-}
-
-fn report(
-    outcome: &TrainOutcome,
-    measured: &Measured,
-    ranks: &Ranks,
-    first_step_seconds: Option<f64>,
-) -> Result<Report> {
-    let (adapter, precision) = (outcome.session.gpu().report(), outcome.session.gpu().precision());
-    let layers = outcome.session.layers()?;
-    let steps_per_second =
-        if outcome.steps == 0 { 0.0 } else { outcome.steps as f64 / outcome.seconds };
-    Ok(Report {
-        adapter: adapter.name.clone(),
-        backend: adapter.backend.clone(),
-        ranks: Some(ranks.size()).filter(|size| *size > 1),
-        precision: Some(precision).filter(|p| *p != Precision::F32),
-        global_step: outcome.global_step,
-        loss: outcome.loss,
-        memory: outcome.session.memory().into(),
-        train: Figured::new("train", &measured.train.figures),
-        test: Figured::new("test", &measured.test.figures),
-        dense_test: Figured::new("dense_test", &measured.dense),
-        test_loss: measured.test.loss,
-        sparsity: total_sparsity(&layers),
-        layers,
-        steps_per_second,
-        seconds: outcome.seconds,
-        first_step_seconds,
-        checkpoint: outcome.checkpoint.clone(),
-    })
-}
-
-fn print(report: &Report, measured: &Measured, recipe: &Recipe, logdir: &Path) -> Result<()> {
-    let row = |name: &str, shape: String, kept: u64, total: u64, sparsity: f64| {
-        let kept = format!("{} of {}", output::thousands(kept), output::thousands(total));
-        vec![name.to_owned(), shape, kept, output::percent(sparsity)]
-    };
-    let mut rows: Vec<Vec<String>> = report
-        .layers
-        .iter()
-        .map(|l| row(&l.name, output::shape(&l.shape), l.nonzero, l.total(), l.sparsity))
-        .collect();
-    let (kept, total) = (
-        report.layers.iter().map(|l| l.nonzero).sum(),
-        report.layers.iter().map(LayerSparsity::total).sum(),
-    );
-    rows.push(row("all", String::new(), kept, total, report.sparsity));
-    output::table(&["layer", "shape", "kept", "sparsity"], 2, rows)?;
-    let mut facts: Vec<(String, String)> = Vec::new();
-    for figure in measured.dense.iter() {
-        let (name, value) = line_of("test", figure);
-        facts.push((format!("{name}, dense"), value));
-    }
-    let both = measured.dense.first().is_some();
-    for figure in measured.test.figures.iter() {
-        let (name, value) = line_of("test", figure);
-        facts.push((if both { format!("{name}, pruned") } else { name }, value));
-    }
-    facts.extend(measured.train.figures.iter().map(|figure| line_of("train", figure)));
-    let mut say = |name: &str, value: String| facts.push((name.to_owned(), value));
-    say("data, model", format!("{}, {}", recipe.data, recipe.model));
-    let steps = output::thousands(report.global_step);
-    let (seconds, rate) = (report.seconds, report.steps_per_second);
-    say("steps", format!("{steps} in {seconds:.1} s, {rate:.0} steps/s"));
-    if let Some(seconds) = report.first_step_seconds {
-        say("first step done", format!("{seconds:.2} s after the start"));
-    }
-    if let Some(ranks) = report.ranks {
-        say("ranks", ranks.to_string());
-    }
-    say("adapter", format!("{} ({})", report.adapter, report.backend));
-    if let Some(precision) = report.precision {
-        say("precision", precision.to_string());
-    }
-    say("files", logdir.display().to_string());
-    for (name, value) in facts {
-        output::line(&format!("{name:<22} {value}"))?;
-    }
-    Ok(())
 }
 
 /// Makes the first free folder of `logs/<data>-001`, `-002`, ...; it stays if something comes into

@@ -1,5 +1,6 @@
 //! Rows of features, with or without answers, in memory.
 use super::answers::{self, Answers};
+use super::beside::Beside;
 use super::features::{self, Features};
 use super::schema::Names;
 use super::{Images, Scaling, Task};
@@ -37,6 +38,7 @@ pub struct Dataset {
     pub(super) feature_shape: Vec<usize>,
     pub(super) rows: usize,
     pub(super) features: features::Stored,
+    pub(super) beside: Option<Beside>,
     /// Whether features are the numbers of tokens, which no scaling may change.
     pub(super) tokens: bool,
     pub(super) task: Task,
@@ -90,6 +92,7 @@ impl Dataset {
             feature_shape: feature_shape.to_vec(),
             rows,
             features,
+            beside: None,
             tokens,
             task,
             answers,
@@ -192,6 +195,7 @@ impl Dataset {
             feature_shape: self.feature_shape.clone(),
             rows: rows.len(),
             features: self.features.select(rows, width),
+            beside: self.beside.as_ref().map(|beside| beside.select(rows)),
             answers: self.answers.select(rows, answers),
             scaling: self.scaling.clone(),
             target_scaling: self.target_scaling.clone(),

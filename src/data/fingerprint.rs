@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 impl Dataset {
     /// A hash (XXH3-64) of the rows in their order: features as they are kept, before they are
-    /// scaled, and answers.
+    /// scaled, and answers; of what is beside them only where it comes from.
     pub fn fingerprint(&self) -> u64 {
         let mut hash = Xxh3Default::new();
         for extent in self.stored_shape.iter().chain([&self.rows]) {
@@ -19,6 +19,10 @@ impl Dataset {
             answers::Stored::U32(labels) => words(&mut hash, labels, u32::to_le_bytes),
             answers::Stored::F32(values) => words(&mut hash, values, f32::to_le_bytes),
             answers::Stored::None => {}
+        }
+        if let Some(beside) = &self.beside {
+            hash.update(&(beside.width as u64).to_le_bytes());
+            hash.update(beside.of.as_bytes());
         }
         hash.digest()
     }

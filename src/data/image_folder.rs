@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 /// All pictures of a folder: those in its folders, which are named as the classes are, or, where it
 /// has none, those in it, as rows without answers.
 pub(super) fn rows(dir: &Path, options: &OpenOptions, schema: Option<&Schema>) -> Result<Dataset> {
-    let known = schema.map(|schema| &schema.class_names[..]);
+    // A schema without names takes those that there are.
+    let known = schema.map(|schema| &schema.class_names[..]).filter(|names| !names.is_empty());
     let (folders, loose) = list(dir)?;
     if let (Some(folder), Some(file)) = (folders.first(), loose.iter().find(|file| is_image(file)))
     {

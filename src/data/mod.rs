@@ -2,6 +2,7 @@
 mod answers;
 mod arrays;
 mod batches;
+mod beside;
 mod check;
 mod cifar10;
 mod classes;
@@ -44,6 +45,7 @@ pub use images::{Augment, Images};
 pub use issue::Issue;
 pub use open::{absolute, open, open_for, open_rows};
 pub use options::OpenOptions;
+pub(crate) use options::Test;
 pub use prefetch::Prefetch;
 pub use scaling::Scaling;
 pub use schema::{Category, Schema};

@@ -47,7 +47,7 @@ settings! {
 
 /// What `test` asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Test {
+pub(crate) enum Test {
     Share(f64),
     Second(PathBuf),
 }
@@ -58,7 +58,7 @@ impl OpenOptions {
         self.length.unwrap_or(64)
     }
 
-    pub(super) fn tested_on(&self) -> Test {
+    pub(crate) fn tested_on(&self) -> Test {
         match self.test.as_deref().map(|test| (test, test.parse())) {
             None => Test::Share(0.2),
             Some((_, Ok(share))) => Test::Share(share),
@@ -67,7 +67,7 @@ impl OpenOptions {
     }
 
     /// That only options of `allowed` are set, for data called `name`.
-    pub(super) fn only(&self, allowed: &[&str], name: &str) -> Result<()> {
+    pub(crate) fn only(&self, allowed: &[&str], name: &str) -> Result<()> {
         let changed = self.changed();
         let Some(&option) = changed.iter().find(|option| !allowed.contains(option)) else {
             return Ok(());

@@ -31,6 +31,11 @@ impl Dataset {
     /// As [`write_row`](Self::write_row), before any scaling.
     pub(super) fn write_unscaled(&self, i: usize, row: &mut [f32]) {
         assert_eq!(row.len(), self.width(), "length of a row of {}", self.name);
+        let own = row.len() - self.beside();
+        let (row, rest) = row.split_at_mut(own);
+        if let Some(beside) = &self.beside {
+            rest.copy_from_slice(beside.row(i));
+        }
         match (&self.images, self.stored(i)) {
             (Some(images), stored) => images.write(stored, &self.stored_shape, row),
             (None, Row::F32(values)) => row.copy_from_slice(values),

@@ -3,7 +3,9 @@ use super::lower::Lowering;
 use super::op::Home;
 use super::ops::{Conv2d, Matmul};
 use super::{Op, Tensor};
-use crate::kernels::Activation;
+use crate::Result;
+use crate::gpu::Slot;
+use crate::kernels::{Activation, Rearrange, Strides};
 
 impl Lowering<'_> {
     /// The sum that the product `tensor` makes, where it is nothing but its second addend:
@@ -61,6 +63,21 @@ impl Lowering<'_> {
     /// Whether `tensor` has a slot that no other node shares.
     fn writes_its_own(&self, tensor: Tensor) -> bool {
         self.graph.nodes[tensor.0].op.home() == Home::Own
+    }
+
+    /// Where `tensor` is for its reader to write over it: its own slot where that reader is the only
+    /// one, and a copy otherwise.
+    pub(super) fn consumed(&mut self, tensor: Tensor) -> Result<Slot> {
+        let (slot, len) = (self.slot(tensor)?, self.elements(tensor)?);
+        let bound = self.bindings.stored[tensor.0].is_some();
+        if self.uses[tensor.0] == 1 && self.writes_its_own(tensor) && !bound {
+            return Ok(slot);
+        }
+        let name = format!("{}/copy", self.graph.nodes[tensor.0].name);
+        let copy = self.plan.scratch(name, len);
+        let all = Strides { begin: 0, outer: len, inner: len };
+        self.plan.push(Rearrange::new([slot, copy], [1, 1, len], [all; 2]))?;
+        Ok(copy)
     }
 
     /// The place of the launch that `node` is part of, where that is the last to read what it

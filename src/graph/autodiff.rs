@@ -9,7 +9,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Shape`] unless `loss` comes from [`Graph::softmax_cross_entropy`], [`Graph::log_loss`],
-/// [`Graph::mean_squared_error`] or [`Graph::sigmoid_cross_entropy`].
+/// [`Graph::mean_squared_error`], [`Graph::sigmoid_cross_entropy`] or [`Graph::distillation`].
 pub fn gradients(graph: &mut Graph, loss: Tensor) -> Result<Vec<Option<Tensor>>> {
     let losses = graph.nodes[loss.0].inputs.first().copied();
     let Some(losses) = losses.filter(|l| graph.nodes[l.0].op.operation().is_loss()) else {

@@ -160,7 +160,12 @@ impl Graph {
         Ok(self.mean_loss(op, [logits, labels], rows))
     }
 
-    fn mean_loss(&mut self, op: Op, inputs: [Tensor; 2], rows: u32) -> Tensor {
+    pub(super) fn mean_loss(
+        &mut self,
+        op: Op,
+        inputs: impl Into<Vec<Tensor>>,
+        rows: u32,
+    ) -> Tensor {
         let losses = self.push(op, inputs.into(), Shape::new([rows]), "losses");
         self.push(ColumnSum, vec![losses], Shape::new([1]), "loss")
     }

@@ -46,6 +46,7 @@ op::ops! {
     rotary: Rotary;
     recurrent: Lstm, LstmGradient, Gru, GruGradient, RecurrentGradient;
     losses: SoftmaxCrossEntropy, LogLoss, SquaredError, SigmoidCrossEntropy, LossGradient;
+    distillation: Distillation;
     metrics: Correct, TopK, AbsoluteError, RightLabels;
 }
 
@@ -67,6 +68,8 @@ pub struct Graph {
     parameters: Vec<Parameter>,
     /// Values of the constants.
     constants: Vec<Arc<[f32]>>,
+    /// Those of them that are weights with their outputs first.
+    turned: Vec<Tensor>,
     /// Number of nodes at the end of each layer.
     layers: Vec<usize>,
     /// Layers of a segment that is computed again; 0 for none.
@@ -134,6 +137,7 @@ impl Graph {
             layout: Layout::InOut,
             masked: false,
             trainable,
+            frozen: false,
             init,
             decay: 0.0,
             carried: false,
@@ -146,8 +150,13 @@ impl Graph {
     /// for the units. No copy is made.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless `weight` is a parameter of rank 2.
+    /// [`Error::Shape`] unless `weight` is a parameter or a constant of rank 2.
     pub fn outputs_first(&mut self, weight: Tensor) -> Result<Tensor> {
+        let node = &self.nodes[weight.0];
+        if matches!(node.op, Op::Constant(_)) && node.shape.rank() == 2 {
+            self.turned.push(weight);
+            return Ok(weight);
+        }
         let parameter = self.parameters.iter_mut().find(|p| p.tensor == weight);
         let parameter = parameter.filter(|p| p.shape.rank() == 2).ok_or_else(|| {
             let (name, shape) = (&self.nodes[weight.0].name, &self.nodes[weight.0].shape);
@@ -160,7 +169,8 @@ impl Graph {
 
     /// Which axis the output units of `weight` are.
     fn layout_of(&self, weight: Tensor) -> Layout {
-        self.parameters.iter().find(|p| p.tensor == weight).map_or(Layout::InOut, |p| p.layout)
+        let constant = if self.turned.contains(&weight) { Layout::OutIn } else { Layout::InOut };
+        self.parameters.iter().find(|p| p.tensor == weight).map_or(constant, |p| p.layout)
     }
 
     /// Gives `weight` a mask: products use `mask * weight`, and a pruning can choose its bits. To a
@@ -181,6 +191,21 @@ impl Graph {
             })?;
         parameter.masked = true;
         Ok(weight)
+    }
+
+    /// Lets `weight` stay what it is given: it has no gradient, no mask and nothing of an optimizer,
+    /// and checkpoints leave it out, so that whoever goes on from one gives it again.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless `weight` is trainable.
+    pub fn freeze(&mut self, weight: Tensor) -> Result<()> {
+        let parameter = self.parameters.iter_mut().find(|p| p.tensor == weight && p.trainable);
+        let parameter = parameter.ok_or_else(|| {
+            let name = &self.nodes[weight.0].name;
+            Error::shape("freeze", format!("{name} is not a trainable parameter"))
+        })?;
+        (parameter.trainable, parameter.masked, parameter.frozen) = (false, false, true);
+        Ok(())
     }
 
     /// Gives `weight` a decay of its own, whatever the optimizer's: the gradient of `decay / 2 *

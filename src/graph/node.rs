@@ -54,6 +54,8 @@ pub struct Parameter {
     pub masked: bool,
     /// Whether an optimizer moves it; running statistics are not.
     pub trainable: bool,
+    /// Whether it stays what it was given: no optimizer moves it, and no checkpoint has it.
+    pub frozen: bool,
     /// Its first values.
     pub init: Init,
     /// Whether it is a state that goes on from batch to batch, no part of the model.

@@ -10,6 +10,9 @@ pub enum Metric {
     Accuracy,
     /// Share of the rows, or of their positions, whose label is among the five highest logits.
     Top5Accuracy,
+    /// Mean over rows and their positions of the softmax cross-entropy, where the loss is another
+    /// one.
+    CrossEntropy,
     /// Share of the labels of all rows that the sign of their logit tells rightly.
     LabelAccuracy,
     /// Mean over rows and outputs of the squared difference.
@@ -24,6 +27,7 @@ impl Metric {
         match self {
             Self::Accuracy => "accuracy",
             Self::Top5Accuracy => "top_5_accuracy",
+            Self::CrossEntropy => "cross_entropy",
             Self::LabelAccuracy => "label_accuracy",
             Self::MeanSquaredError => "mean_squared_error",
             Self::MeanAbsoluteError => "mean_absolute_error",
@@ -34,14 +38,14 @@ impl Metric {
     pub fn is_share(self) -> bool {
         match self {
             Self::Accuracy | Self::Top5Accuracy | Self::LabelAccuracy => true,
-            Self::MeanSquaredError | Self::MeanAbsoluteError => false,
+            Self::CrossEntropy | Self::MeanSquaredError | Self::MeanAbsoluteError => false,
         }
     }
 
     /// What it is times where answers are times `scale`.
     pub(crate) fn unit(self, scale: f64) -> f64 {
         match self {
-            Self::Accuracy | Self::Top5Accuracy | Self::LabelAccuracy => 1.0,
+            Self::Accuracy | Self::Top5Accuracy | Self::CrossEntropy | Self::LabelAccuracy => 1.0,
             Self::MeanSquaredError => scale * scale,
             Self::MeanAbsoluteError => scale,
         }
@@ -49,14 +53,17 @@ impl Metric {
 
     /// Whether the tensor that measures it is a mean over the rows of a batch; else it is a sum.
     pub(crate) fn is_mean(self) -> bool {
-        self == Self::MeanSquaredError
+        matches!(self, Self::CrossEntropy | Self::MeanSquaredError)
     }
 
     /// Answers of a row that the sum counts, where a row has `positions` of them.
     pub(crate) fn of_a_row(self, positions: usize) -> usize {
         match self {
             Self::Accuracy | Self::Top5Accuracy => positions.max(1),
-            Self::LabelAccuracy | Self::MeanSquaredError | Self::MeanAbsoluteError => 1,
+            Self::CrossEntropy
+            | Self::LabelAccuracy
+            | Self::MeanSquaredError
+            | Self::MeanAbsoluteError => 1,
         }
     }
 }

@@ -44,6 +44,12 @@ pub enum Model {
     },
     /// Layers of one's own, the last of which gives the logits.
     Layers(Vec<Layer>),
+    /// `pretrained:KIND`: what a folder that others have trained is made of, which only
+    /// [`Pretrained`](crate::pretrained) knows. Here it is a name.
+    Pretrained {
+        /// The folder's `model_type`.
+        kind: String,
+    },
 }
 
 /// What models can be called.
@@ -52,6 +58,8 @@ const KNOWN: &str =
 
 /// Before the layers of a model without a name, in files.
 const LAYERS: &str = "layers:";
+/// Before the kind of a folder's model.
+const PRETRAINED: &str = "pretrained:";
 
 impl Model {
     /// Fully connected layers with these hidden widths and ReLU between them.
@@ -68,6 +76,7 @@ impl Model {
             &Self::CharLstm { units, depth } => zoo::charlstm(units, depth),
             &Self::CharGpt { width, blocks, heads } => zoo::chargpt(width, blocks, heads),
             Self::Layers(layers) => layers.clone(),
+            Self::Pretrained { .. } => Vec::new(),
         }
     }
 
@@ -76,9 +85,17 @@ impl Model {
     /// cross-entropy, for a regression the squared error.
     ///
     /// # Errors
-    /// [`Error::Argument`] when a size is 0 or too large, or the rows have no answers to learn;
+    /// [`Error::Argument`] when a size is 0 or too large, or the rows have no answers to learn, and
+    /// for a pretrained model;
     /// [`Error::Shape`] when a layer does not fit what is before it, or the last one the answers.
     pub fn network(&self, batch: usize, input: &Input) -> Result<Network> {
+        if matches!(self, Self::Pretrained { .. }) {
+            let message = format!(
+                "{self} is made of its folder: train that by --init FOLDER; write a checkpoint of \
+                 it into such a folder by `secateur export LOGDIR -o FOLDER`, and take that"
+            );
+            return Err(Error::argument("model", message));
+        }
         let size = |name: &str, value: usize| {
             u32::try_from(value)
                 .ok()
@@ -197,6 +214,7 @@ impl fmt::Display for Model {
                 let json = serde_json::to_string(layers).map_err(|_| fmt::Error)?;
                 write!(f, "{LAYERS}{json}")
             }
+            Self::Pretrained { kind } => write!(f, "{PRETRAINED}{kind}"),
         }
     }
 }
@@ -208,6 +226,9 @@ impl FromStr for Model {
         if let Some(json) = text.strip_prefix(LAYERS) {
             let layers = serde_json::from_str(json);
             return layers.map(Self::Layers).map_err(|e| Error::argument("model", e.to_string()));
+        }
+        if let Some(kind) = text.strip_prefix(PRETRAINED).filter(|kind| !kind.is_empty()) {
+            return Ok(Self::Pretrained { kind: kind.to_owned() });
         }
         let (name, sizes) = text.split_once(':').unwrap_or((text, ""));
         let separator = if name == "mlp" { '-' } else { 'x' };

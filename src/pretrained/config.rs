@@ -1,8 +1,8 @@
 //! `config.json`: settings by name, each of which somebody must understand.
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
 
@@ -58,7 +58,7 @@ pub struct Config {
     prefix: String,
     settings: Map<String, Value>,
     /// Names that have been asked for.
-    read: RefCell<BTreeSet<String>>,
+    read: Mutex<BTreeSet<String>>,
 }
 
 impl Config {
@@ -88,7 +88,11 @@ impl Config {
             Ok(_) => return Err(Error::file(&path, "is no object of settings")),
             Err(e) => return Err(Error::file(&path, format!("is no JSON: {e}"))),
         };
-        Ok(Self { path, prefix: String::new(), settings, read: RefCell::default() })
+        Ok(Self { path, prefix: String::new(), settings, read: Mutex::default() })
+    }
+
+    fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The file.
@@ -110,13 +114,13 @@ impl Config {
 
     /// The setting `name`, unless it is missing or null.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.read.borrow_mut().insert(name.to_owned());
+        self.names().insert(name.to_owned());
         self.settings.get(name).filter(|value| !value.is_null())
     }
 
     /// Takes note of settings that change nothing of what the architecture computes here.
     pub fn ignore<S: AsRef<str>>(&self, names: &[S]) {
-        self.read.borrow_mut().extend(names.iter().map(|name| name.as_ref().to_owned()));
+        self.names().extend(names.iter().map(|name| name.as_ref().to_owned()));
     }
 
     /// A whole number from 1 on, unless it is missing.
@@ -209,7 +213,7 @@ impl Config {
             path: self.path.clone(),
             prefix: format!("{}{name}.", self.prefix),
             settings: settings.clone(),
-            read: RefCell::default(),
+            read: Mutex::default(),
         }))
     }
 
@@ -252,7 +256,7 @@ impl Config {
     /// # Errors
     /// [`Error::File`] names the first such setting.
     pub fn check_all_read(&self) -> Result<()> {
-        let read = self.read.borrow();
+        let read = self.names();
         let idle = |value: &Value| match value {
             Value::Null | Value::Bool(false) => true,
             Value::String(text) => text.is_empty(),

@@ -38,8 +38,22 @@ impl Pretrained {
         windows: &[Window],
         progress: Progress<'_>,
     ) -> Result<Evaluated> {
-        let read: Read<'_> = &|name| self.files().read_f32(name);
         self.check_windows(windows)?;
+        let (stream, device_bytes) = self.through_blocks(gpu, windows, progress)?;
+        let read: Read<'_> = &|name| self.files().read_f32(name);
+        let (evaluated, bytes) = self.scored(gpu, &stream, windows, read)?;
+        Ok(Evaluated { device_bytes: device_bytes.max(bytes), ..evaluated })
+    }
+
+    /// What comes out of the last block for `windows`, and the bytes of the largest block. A cut
+    /// more, the head's, is in what `progress` is told.
+    pub(super) fn through_blocks(
+        &self,
+        gpu: &Gpu,
+        windows: &[Window],
+        progress: Progress<'_>,
+    ) -> Result<(Stream, u64)> {
+        let read: Read<'_> = &|name| self.files().read_f32(name);
         let mut stream = self.embedded(gpu, Rows::Tokens(windows))?;
         let (blocks, mut device_bytes) = (self.architecture().blocks(), 0);
         for block in 0..blocks {
@@ -50,8 +64,7 @@ impl Pretrained {
             stage.advance(&mut stream)?;
         }
         progress(blocks as usize, blocks as usize + 1);
-        let (evaluated, bytes) = self.scored(gpu, &stream, windows, read)?;
-        Ok(Evaluated { device_bytes: device_bytes.max(bytes), ..evaluated })
+        Ok((stream, device_bytes))
     }
 
     /// The losses of `windows` by what came out of the last block, and the bytes of the head.

@@ -44,6 +44,8 @@ pub struct Layers {
     /// Whether products inside of blocks may be pruned.
     masks: bool,
     declared: HashMap<String, Tensor>,
+    /// Tensors of the file that are constants and no parameters, by their names.
+    given: Option<HashMap<String, Vec<f32>>>,
     /// Rotary positions that blocks share: frequencies, length, table.
     turns: Vec<(Vec<f32>, u32, Tensor)>,
 }
@@ -52,6 +54,16 @@ impl Layers {
     /// An empty graph, whose parameters are named as in the file but for `prefix`.
     pub fn new(prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into(), ..Self::default() }
+    }
+
+    /// Layers that are added to `graph` and never learn: their tensors are constants of the values
+    /// in `given`, with `copy` in front of their names.
+    pub(crate) fn given(
+        graph: Graph,
+        copy: &'static str,
+        given: HashMap<String, Vec<f32>>,
+    ) -> Self {
+        Self { graph, copy, given: Some(given), ..Self::default() }
     }
 
     /// From here on the same tensors of the file are other parameters, with `copy` in front of their
@@ -97,6 +109,12 @@ impl Layers {
                 return Err(Error::shape(name, message));
             }
             return Ok(known);
+        }
+        if let Some(given) = &mut self.given {
+            let values = given.remove(name).unwrap_or_default();
+            let tensor = self.graph.constant(&format!("{}{name}", self.copy), shape, values)?;
+            self.declared.insert(name.to_owned(), tensor);
+            return Ok(tensor);
         }
         let extents = file.iter().map(|&d| d as usize).collect();
         let local = self.source(name, vec![(name.to_owned(), extents)], Arranged::Same);

@@ -49,6 +49,12 @@ impl Pretrained {
         &self.path
     }
 
+    /// What it is of, as its settings say it: `llama`, or `timm`.
+    pub fn kind(&self) -> &str {
+        let of = self.config.settings().get("model_type");
+        of.and_then(|kind| kind.as_str()).unwrap_or("timm")
+    }
+
     /// Its settings.
     pub fn config(&self) -> &Config {
         &self.config

@@ -5,7 +5,7 @@ use super::layers::{Layers, Source};
 use super::model::Pretrained;
 use crate::data::Task;
 use crate::graph::Tensor;
-use crate::nn::{Ends, Metric, Network};
+use crate::nn::{Ends, Metric, Model, Network};
 use crate::session::Session;
 use crate::{Error, Result};
 
@@ -18,10 +18,15 @@ impl Pretrained {
     /// # Errors
     /// [`Error::Argument`] for more positions than the model knows; of the graph.
     pub fn whole(&self, batch: u32, length: u32) -> Result<CutGraph> {
+        self.whole_beside(batch, length, 0)
+    }
+
+    /// The same, where as many values go `beside` the tokens of a row, behind them.
+    pub(super) fn whole_beside(&self, batch: u32, length: u32, beside: u32) -> Result<CutGraph> {
         let architecture = self.architecture();
         let mut layers = Layers::new("");
         let (features, x, types) = match architecture.input() {
-            Input::Tokens { .. } => self.tokens(&mut layers, batch, length)?,
+            Input::Tokens { .. } => self.tokens(&mut layers, batch, [length, beside])?,
             Input::Images { side, channels } => {
                 let width = side.saturating_mul(side).saturating_mul(channels);
                 let features = layers.graph.features(batch, width);
@@ -52,7 +57,7 @@ impl Pretrained {
         &self,
         layers: &mut Layers,
         batch: u32,
-        length: u32,
+        [length, beside]: [u32; 2],
     ) -> Result<(Tensor, Tensor, Option<Tensor>)> {
         let architecture = self.architecture();
         let wrong = |name: &str, message: String| Err(Error::argument(name, message));
@@ -66,12 +71,12 @@ impl Pretrained {
         let Some(table) = architecture.table() else {
             return wrong("table", "an architecture of tokens has one".to_owned());
         };
-        let features = layers
-            .graph
-            .features(batch, if types.is_some() { length.saturating_mul(3) } else { length });
+        let own = if types.is_some() { length.saturating_mul(3) } else { length };
+        let features = layers.graph.features(batch, own.saturating_add(beside));
         let mut part = |i: u32| layers.graph.slice(features, 1, i * length..(i + 1) * length);
         let (tokens, seen, types) = match types {
             Some(_) => (part(0)?, Some(part(1)?), Some(part(2)?)),
+            None if beside > 0 => (part(0)?, None, None),
             None => (features, None, None),
         };
         layers.seen = seen;
@@ -89,7 +94,7 @@ impl Pretrained {
     /// does not choose among classes.
     pub fn network(&self, batch: u32, length: u32) -> Result<Network> {
         let CutGraph { mut graph, features, output, .. } = self.whole(batch, length)?;
-        let kind = self.config().text("model_type")?.unwrap_or("timm");
+        let kind = self.kind();
         let (answers, task) = match self.architecture().answer() {
             Answer::NextToken => {
                 let classes = graph.shape(output).dims()[2];
@@ -122,8 +127,13 @@ impl Pretrained {
         let loss = graph.softmax_cross_entropy(output, answers)?;
         let correct = graph.correct(output, answers)?;
         let ends = Ends { features, answers, output, loss };
-        let network = Network::new(format!("pretrained:{kind}"), graph, task, ends);
+        let network = Network::new(self.network_name(), graph, task, ends);
         Ok(network.with_metric(Metric::Accuracy, correct))
+    }
+
+    /// What checkpoints call its network.
+    pub(super) fn network_name(&self) -> String {
+        Model::Pretrained { kind: self.kind().to_owned() }.to_string()
     }
 
     /// Gives `session`, of this model's [`network`](Self::network), the weights of the file.

@@ -60,6 +60,11 @@ impl Stream {
         self.beside = halves.copied().collect();
     }
 
+    /// All rows, one after the other.
+    pub(crate) fn into_values(self) -> Vec<f32> {
+        self.values
+    }
+
     /// One of the rows alone.
     pub(crate) fn only(&self, row: usize) -> Self {
         let mut one = Self::new(1, &self.shape);

@@ -4,6 +4,7 @@ use std::fmt;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use crate::settings::Value;
 use crate::{Error, Result};
 
 /// A regular expression in the syntax of the crate `regex`, found anywhere in a tensor's name;
@@ -59,6 +60,23 @@ impl PartialEq for TensorPattern {
 }
 
 impl Eq for TensorPattern {}
+
+/// The empty one, which is found in every name.
+impl Default for TensorPattern {
+    fn default() -> Self {
+        Self::new("")
+    }
+}
+
+/// On a command line, where one that does not compile is refused.
+impl Value for TensorPattern {
+    const NAME: &'static str = "REGEX";
+
+    fn set(&mut self, text: &str) -> Result<(), String> {
+        *self = Self::new(text);
+        self.error().map_or(Ok(()), |wrong| Err(wrong.to_owned()))
+    }
+}
 
 impl fmt::Display for TensorPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

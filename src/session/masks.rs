@@ -69,6 +69,29 @@ impl Session {
         self.mask_event(0, &(sparsity, selected))
     }
 
+    /// Prunes what is zero already: of each tensor with a mask of which at least the share `least`
+    /// is zero, the mask becomes that of its weights. How many weights are pruned so. Waits for the
+    /// device.
+    ///
+    /// # Errors
+    /// Of the device.
+    pub fn mask_zeros(&mut self, least: f64) -> Result<u64> {
+        let mut zeros = 0;
+        for tensor in self.pruned() {
+            let weights = self.weights(tensor.name())?;
+            let bits: Vec<u32> = weights.chunks(32).map(kept_bits).collect();
+            let kept: u32 = bits.iter().map(|word| word.count_ones()).sum();
+            if f64::from(tensor.len() - kept) < least * f64::from(tensor.len()) {
+                continue;
+            }
+            let state = MaskState { kept, ..MaskState::default() };
+            self.program.upload(&self.gpu, tensor.mask(), &bits);
+            self.program.upload(&self.gpu, tensor.state, &[state]);
+            zeros += u64::from(tensor.len() - kept);
+        }
+        Ok(zeros)
+    }
+
     /// What a mask update to a sparsity did, by what it left on the device.
     ///
     /// # Errors
@@ -99,6 +122,11 @@ impl Session {
         let asked_total = update.map_or(*asked, |(_, update)| update.asked(*asked));
         Ok(MaskEvent { asked: *asked, asked_total, tensors })
     }
+}
+
+/// A word of a mask that keeps what is not zero.
+fn kept_bits(weights: &[f32]) -> u32 {
+    weights.iter().enumerate().fold(0, |word, (i, &w)| word | u32::from(w != 0.0) << i)
 }
 
 /// A mask update.

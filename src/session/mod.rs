@@ -23,7 +23,7 @@ pub use gradients::{Gradients, Measured};
 pub use masks::{MaskEvent, MaskSparsity};
 pub use model_file::ModelFile;
 pub(crate) use model_file::{MODEL, SCHEMA};
-pub use plans::plan;
+pub use plans::{plan, plan_accumulating};
 pub use predict::Prediction;
 pub use steps::{Selected, StepResult};
 

@@ -43,12 +43,15 @@ impl Planning<'_> {
         phase: &str,
         outputs: &[Tensor],
         gradients: &[Option<Tensor>],
-        means: &[Slot],
+        means: &[Option<Slot>],
     ) -> Result<Phase> {
         let phase = self.plan.phase(phase);
         let mut bindings = self.bindings.clone();
-        for (gradient, &mean) in gradients.iter().zip(means) {
-            gradient.iter().for_each(|gradient| bindings.set_mean(*gradient, mean));
+        for (gradient, mean) in gradients.iter().zip(means) {
+            gradient
+                .zip(*mean)
+                .iter()
+                .for_each(|&(gradient, mean)| bindings.set_mean(gradient, mean));
         }
         self.gradients(&bindings, outputs, gradients, Mode::Train)?;
         Ok(phase)
@@ -59,10 +62,10 @@ impl Planning<'_> {
         &mut self,
         phase: &str,
         gradients: &[Option<Tensor>],
-        means: &[Slot],
+        means: &[Option<Slot>],
     ) -> Result<(Phase, bool)> {
         let phase = self.plan.phase(phase);
-        let slots = gradients.iter().zip(means).map(|(g, &mean)| g.map(|_| mean));
+        let slots = gradients.iter().zip(means).map(|(g, &mean)| g.and(mean));
         let scored = self.update(&slots.collect::<Vec<_>>())?;
         Ok((phase, scored))
     }

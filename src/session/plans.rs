@@ -27,6 +27,22 @@ pub fn plan(
     Ok(plans.plan)
 }
 
+/// As [`plan`], of a run that accumulates gradients
+/// ([`TrainOp::accumulate_gradients`](crate::TrainOp::accumulate_gradients)).
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_accumulating(
+    network: &Network,
+    training: impl Into<Training>,
+    mask_update_op: &MaskUpdateOp,
+    target: Target,
+) -> Result<PlanBuilder> {
+    let mut plans = Plans::new(network, &training.into(), mask_update_op, true, target)?;
+    plans.count_staging(true);
+    Ok(plans.plan)
+}
+
 /// Slots that the host writes before each step.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Inputs {
@@ -144,10 +160,13 @@ impl Plans {
                 gradients.iter().filter_map(|g| g[i]).for_each(|g| bindings.set(g, slot));
             }
         }
-        let means: Option<Vec<Slot>> = accumulates.then(|| {
+        let means: Option<Vec<Option<Slot>>> = accumulates.then(|| {
             let mean = |v: &mut Variable| {
-                let name = format!("{}/gradient", v.weight.name);
-                *v.mean.insert(plan.persistent(name, v.weight.len))
+                if !v.frozen {
+                    let name = format!("{}/gradient", v.weight.name);
+                    v.mean = Some(plan.persistent(name, v.weight.len));
+                }
+                v.mean
             };
             variables.iter_mut().map(mean).collect()
         });

@@ -40,7 +40,7 @@ pub(crate) struct Layout(Vec<Variable>);
 
 impl Layout {
     pub(super) fn of(variables: &[Variable]) -> Self {
-        Self(variables.to_vec())
+        Self(variables.iter().filter(|v| !v.frozen).cloned().collect())
     }
 
     /// Everything to read back, in the order that [`Layout::snapshot`] expects.
@@ -138,7 +138,7 @@ impl Session {
         // Everything is looked up before anything is written.
         let mut uploads: Vec<(_, &[f32])> = Vec::new();
         let (mut masks, mut scores) = (Vec::new(), Vec::new());
-        for v in &self.variables {
+        for v in self.variables.iter().filter(|v| !v.frozen) {
             let Weight { name, len, stored, slots, .. } = &v.weight;
             let beside = |slot: &str| format!("{name}/{slot}");
             let raw = stored.values_from(|slot| find(&beside(slot)).is_some());
@@ -190,7 +190,9 @@ impl Session {
             self.program.upload(&self.gpu, mask, &bits);
             self.program.upload(&self.gpu, at, &[state]);
         }
-        self.uninitialised.clear();
+        let frozen: Vec<&str> =
+            self.variables.iter().filter(|v| v.frozen).map(|v| v.weight.name.as_str()).collect();
+        self.uninitialised.retain(|name| frozen.contains(&name.as_str()));
         self.global_step = checkpoint.manifest.global_step;
         Ok(())
     }

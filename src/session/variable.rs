@@ -18,6 +18,8 @@ pub(super) struct Variable {
     /// Whether it is a state that goes on from batch to batch: in checkpoints, and no part of the
     /// model.
     pub(super) carried: bool,
+    /// Whether it stays what it was given: in no checkpoint.
+    pub(super) frozen: bool,
     /// The last gradient, where mask updates read it.
     pub(super) gradient: Option<Slot>,
     /// The mean of its gradient over several batches, where the session has room for it.
@@ -92,6 +94,7 @@ impl Variable {
             score_slots,
             maskable: parameter.masked,
             carried: parameter.carried,
+            frozen: parameter.frozen,
         })
     }
 

@@ -122,6 +122,24 @@ impl Folder {
         self.read_range(name, 0..len)
     }
 
+    /// How many elements of a tensor are zero, whatever their sign.
+    ///
+    /// # Errors
+    /// As [`read_f32`](Self::read_f32).
+    pub fn zeros(&self, name: &str) -> Result<u64> {
+        let (file, info) = self.floats(name)?;
+        let mut bytes = vec![0; PIECE];
+        let (mut at, mut zeros) = (0, info.len());
+        while at < info.bytes {
+            // A whole number of elements of every dtype.
+            let piece = (info.bytes - at).min(PIECE as u64) as usize;
+            self.files[file].read(info.offset + at, &mut bytes[..piece])?;
+            zeros -= info.dtype.nonzero(&bytes[..piece]).unwrap_or(0);
+            at += piece as u64;
+        }
+        Ok(zeros)
+    }
+
     /// The elements `range` of a tensor.
     ///
     /// # Errors

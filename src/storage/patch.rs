@@ -97,6 +97,16 @@ impl Patch {
         Ok(this)
     }
 
+    /// Whether [`begin`](Self::begin) could begin with this input and output, as far as that can be
+    /// told without writing.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an output that is the input or that is there.
+    pub fn check(input: &Folder, output: &Path, force: bool) -> Result<()> {
+        check_is_folder(output, "a folder")?;
+        check(input, output, force).map(drop)
+    }
+
     /// The blocks that are done, in the order in which they were.
     pub fn done(&self) -> &[String] {
         &self.job.done

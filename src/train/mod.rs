@@ -10,7 +10,7 @@ mod step_fn;
 mod train_op;
 
 pub use options::{InitOp, Observer, SessionFn, Summaries, TrainOptions};
-pub use recipe::{Difference, Recipe};
+pub use recipe::{Difference, Init, Recipe};
 pub use record::event::{Event, StepEvent};
 pub use record::summary::SummaryFn;
 pub use record::{histogram, summary, timeline};

@@ -1,5 +1,6 @@
 //! A run as a file: everything that decides its result.
 mod difference;
+mod init;
 
 use std::fs;
 use std::path::Path;
@@ -7,12 +8,13 @@ use std::path::Path;
 use crate::data::{self, OpenOptions, Split};
 use crate::nn::Model;
 use crate::optim::{Clip, Multiplier, Optimizer, Schedule, Training};
-use crate::prune::PruningSpec;
+use crate::prune::{PruningSpec, TensorPattern};
 use crate::settings::{Share, Value, settings};
 use crate::storage::replace;
 use crate::{Error, Result};
 
 pub use difference::Difference;
+pub use init::Init;
 
 settings! {
     /// What to train, on what, and how. A logdir holds the recipe of its run.
@@ -42,6 +44,27 @@ settings! {
         recompute: usize, option keeps_run;
         /// Leave out the rows of an epoch that do not fill a batch.
         drop_last: bool, option;
+        /// The folder of a pretrained model whose weights the run begins with, and whose layers it
+        /// has: docs/pretrained.md.
+        init: Option<Init>, option;
+        /// Of a pretrained model, train only the tensors whose name this regular expression is found
+        /// in; the others stay, and take nothing for gradients and the optimizer.
+        only: Option<TensorPattern>, option;
+        /// Of a pretrained model, leave the tensors as they are whose name this regular expression
+        /// is found in.
+        exclude: Option<TensorPattern>, option;
+        /// Of a pretrained language model, the folder of the dense model that it is to come near to
+        /// again: docs/pretrained.md.
+        distill: Option<Init>, option;
+        /// What the logits of both are divided by where one is distilled from the other; 1 by
+        /// default.
+        temperature: Option<f32>, option;
+        /// How much of the loss then is the dense model's, from 0 to 1; the rest is the text's. 1 by
+        /// default.
+        distill_share: Option<f32>, option;
+        /// Batches whose gradients make one update, one after the other on the device; 0 and 1 are
+        /// one.
+        accumulate: usize, option;
         /// Seed of initial weights and data order.
         seed: u64, option;
         /// Chrome trace of the steps taken from global step 0, N, 2N, ...

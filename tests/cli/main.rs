@@ -3,6 +3,7 @@ mod bench;
 #[cfg(target_os = "linux")]
 mod cache;
 mod data;
+mod distill;
 mod errors;
 mod export;
 mod files;
@@ -22,6 +23,7 @@ mod past;
 mod paths;
 mod pretrained;
 mod prune;
+mod recover;
 mod roles;
 #[cfg(unix)]
 mod signals;

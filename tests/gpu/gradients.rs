@@ -2,6 +2,7 @@
 mod cells;
 mod convolutions;
 mod dense;
+mod distillation;
 mod images;
 mod layers;
 mod losses;

@@ -183,6 +183,7 @@ fn apply(
             sigmoid_cross_entropy_reference(input(0), input(1), given.batch, &given.step).0
         }
         Op::SoftmaxCrossEntropy(_) | Op::LogLoss(_) => loss(node, input(0), given).0,
+        Op::Distillation(op) => distilled(op, [input(0), input(2)], given).0,
         Op::LossGradient(_) => {
             let losses = &graph.nodes()[node.inputs[0].index()];
             let [x, y] = [0, 1].map(|i| values[losses.inputs[i].index()].as_slice());
@@ -190,6 +191,9 @@ fn apply(
                 Op::SquaredError(_) => squared_error_reference(x, y, given.batch, &given.step).1,
                 Op::SigmoidCrossEntropy(_) => {
                     sigmoid_cross_entropy_reference(x, y, given.batch, &given.step).1
+                }
+                Op::Distillation(op) => {
+                    distilled(op, [x, values[losses.inputs[2].index()].as_slice()], given).1
                 }
                 _ => loss(losses, x, given).1,
             }
@@ -270,6 +274,18 @@ fn conv2d(
         }
     }
     sums.into_iter().map(|sum| activation.apply(sum)).collect()
+}
+
+/// Losses and gradient of the student's logits against the teacher's.
+fn distilled(
+    op: ops::Distillation,
+    [logits, teacher]: [&[f64]; 2],
+    given: &Given<'_>,
+) -> (Vec<f64>, Vec<f64>) {
+    let positions = (given.labels.len() / given.batch) as u32;
+    let step = Step { rows: given.step.rows * positions, ..given.step };
+    let settings = [op.temperature, op.share];
+    distillation_reference(logits, teacher, given.labels, settings, &step)
 }
 
 /// Losses of the rows and their gradients by the logits, both over the number of valid rows.

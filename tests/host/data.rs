@@ -8,6 +8,7 @@ use std::io::Read;
 
 mod arrays;
 mod batches;
+mod beside;
 mod check;
 mod cifar10;
 mod csv;

@@ -67,7 +67,7 @@ fn windows(
 }
 
 /// A bar over the cuts of a model, on a terminal.
-fn bar(what: &str) -> ProgressBar {
+pub fn bar(what: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     let template = format!("[{{bar:30}}] {what} {{pos}}/{{len}} {{elapsed}}, {{eta}} left");
     bar.set_style(ProgressStyle::with_template(&template).expect("a valid template"));

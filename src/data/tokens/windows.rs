@@ -130,8 +130,17 @@ impl TokenWindows {
         needs(&ids, length, length.saturating_mul(10).saturating_add(1))?;
         // In 64 bits also where `usize` has 32.
         let test = ids.split_off((ids.len() as u64 * 9 / 10) as usize);
+        Self::split(ids, test, length, vocabulary)
+    }
+
+    /// Two texts, one to train a model of `vocabulary` tokens on and one to test it, in windows of
+    /// `length` without overlap.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new) and [`dataset`](Self::dataset), of either.
+    pub fn split(train: Vec<u32>, test: Vec<u32>, length: usize, vocabulary: u32) -> Result<Split> {
         let half = |ids| Self::new(ids, length)?.dataset(vocabulary).map(Arc::new);
-        Ok(Split { train: half(ids)?, test: half(test)? })
+        Ok(Split { train: half(train)?, test: half(test)? })
     }
 
     /// Windows that have `needed` ids from their first one on.

@@ -5,6 +5,7 @@ use super::kernels;
 
 kernels! {
     correct: Correct(CorrectParams);
+    distillation: Distillation(DistillationParams);
     log_loss: LogLoss(LogLossParams);
     softmax_cross_entropy: SoftmaxCrossEntropy(SoftmaxCrossEntropyParams);
     targets: SigmoidCrossEntropy(TargetParams), SquaredError(TargetParams),

@@ -51,7 +51,14 @@ impl Recipe {
             .map(|(name, [was, is])| {
                 let first = name.split('.').next().unwrap_or(&name);
                 let setting = Self::LIST.iter().find(|setting| setting.name == first);
-                let keeps_run = setting.is_some_and(|setting| setting.keeps_run);
+                // A folder is told by its weights, wherever it is.
+                let both = |of: fn(&Self) -> bool| of(self) && of(other);
+                let moved = match &*name {
+                    "init.folder" => both(|recipe| recipe.init.is_some()),
+                    "distill.folder" => both(|recipe| recipe.distill.is_some()),
+                    _ => false,
+                };
+                let keeps_run = moved || setting.is_some_and(|setting| setting.keeps_run);
                 Difference { name, was, is, keeps_run }
             })
             .collect()

@@ -87,7 +87,7 @@ const ROWS: [(usize, usize); 12] = [
 ];
 
 /// Most roundings of one term in a sum over a row: those of its lane, then those of the tree.
-fn row_roundings(columns: usize) -> f64 {
+pub fn row_roundings(columns: usize) -> f64 {
     (columns.div_ceil(64) + 6) as f64 * U
 }
 

@@ -5,6 +5,7 @@ mod clipping;
 mod conv2d;
 mod cross_entropy;
 mod cuts;
+mod distillation;
 mod elementwise;
 mod f16;
 mod histogram_threshold;

@@ -1,0 +1,71 @@
+//! A model's folder with the weights of a training in it.
+use std::path::Path;
+
+use super::layers::Arranged;
+use super::model::Pretrained;
+use crate::Result;
+use crate::storage::{Companions, Patch};
+
+impl Pretrained {
+    /// Whether [`save`](Self::save) could write to `output`, as far as that can be told before.
+    ///
+    /// # Errors
+    /// [`Error::Argument`](crate::Error::Argument) for an output that is the input or that is there.
+    pub fn check_save(&self, output: &Path, force: bool) -> Result<()> {
+        Patch::check(self.files(), output, force)
+    }
+
+    /// Writes the folder `output`, whole or not at all: names, shapes, dtypes and what lies beside
+    /// the weights are this folder's; values are those that `values` has of a parameter of
+    /// [`whole`](Self::whole) by its name, and this folder's where it has none. `job` tells these
+    /// values from others, for a write that is interrupted and begun again.
+    ///
+    /// # Errors
+    /// Of `values`; [`Error::File`](crate::Error::File) for a value that is not finite, or too large
+    /// for its dtype; of [`Patch`].
+    pub fn save(
+        &self,
+        output: &Path,
+        force: bool,
+        job: &str,
+        values: &mut dyn FnMut(&str) -> Result<Option<Vec<f32>>>,
+    ) -> Result<Companions> {
+        let mut patch = Patch::begin(self.files(), output, force, job)?;
+        let table = self.architecture().table();
+        for source in self.sources()? {
+            let Some(found) = values(&source.name)? else { continue };
+            let (first, extents) = &source.tensors[0];
+            let found = source.arranged.to_file(found, extents);
+            if source.arranged == Arranged::Moments {
+                let channels = found.len() / source.tensors.len();
+                for ((name, _), part) in source.tensors.iter().zip(found.chunks(channels)) {
+                    patch.put(name, part)?;
+                }
+                continue;
+            }
+            if Some(first) == table.as_ref() {
+                for copy in self.copies(first)? {
+                    patch.put(&copy, &found)?;
+                }
+            }
+            patch.put(first, &found)?;
+        }
+        patch.finish(None)
+    }
+
+    /// The tensors that no layer reads and that are the same as `name` in the file: heads that share
+    /// the table of tokens.
+    fn copies(&self, name: &str) -> Result<Vec<String>> {
+        let info = self.files().info(name)?;
+        let alike = self.files().tensors().filter(|t| {
+            t.name != name && t.shape == info.shape && self.architecture().is_idle(&t.name)
+        });
+        let mut copies = Vec::new();
+        for tensor in alike {
+            if self.files().read_f32(&tensor.name)? == self.files().read_f32(name)? {
+                copies.push(tensor.name.clone());
+            }
+        }
+        Ok(copies)
+    }
+}

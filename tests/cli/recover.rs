@@ -1,0 +1,197 @@
+//! `secateur train --init FOLDER`: folders that others have trained are trained on.
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use safetensors::SafeTensors;
+use serde_json::Value;
+
+use crate::folder::{Folder, Run};
+use crate::paths::project;
+use crate::pretrained::tokenizer;
+
+/// A text in which each token says the next one, and a run on it.
+const TRAIN: &str = "--data text:text.txt --length 12 --batch 4 --lr 0.002";
+
+/// The golden model `name` in a folder of its name, and a text in its words as `text.txt`.
+pub fn copy(folder: &Folder, name: &str) {
+    let from = project().join("tests/goldens/models").join(name);
+    fs::create_dir(folder.path(name)).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        fs::copy(from.join(file), folder.path(name).join(file)).unwrap();
+    }
+    let config: Value =
+        serde_json::from_slice(&folder.read(&format!("{name}/config.json"))).unwrap();
+    let words = config["vocab_size"].as_u64().unwrap() as u32;
+    folder.write(&format!("{name}/tokenizer.json"), tokenizer(words));
+    let words: Vec<String> = (0..600u32).map(|i| format!("w{}", (7 * i + 3) % 23)).collect();
+    folder.write("text.txt", words.join(" "));
+}
+
+/// The values of a folder's tensors, by name.
+pub fn tensors(path: &Path) -> BTreeMap<String, Vec<f32>> {
+    let bytes = fs::read(path.join("model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
+    let floats = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
+        (name, bytemuck::pod_collect_to_vec(view.data()))
+    };
+    tensors.into_iter().map(floats).collect()
+}
+
+pub fn zeros(values: &[f32]) -> Vec<usize> {
+    (0..values.len()).filter(|&i| values[i] == 0.0).collect()
+}
+
+/// The part of what `train` says that other runs must say, too.
+fn figures(run: Run) -> [Value; 3] {
+    let report = run.json();
+    ["loss", "test_perplexity", "sparsity"].map(|name| report[name].clone())
+}
+
+#[test]
+fn a_pruned_folder_learns_again_and_what_is_pruned_stays_so() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    copy(&folder, "llama");
+    folder.run("prune llama -o pruned --sparsity 50% --exclude layers.0.self_attn").ok();
+    let before = folder.run("eval pruned --data text:text.txt --length 12 --json").json();
+    let options = "--accumulate 2 --recompute 1";
+    let run = format!("train --init pruned {TRAIN} {options} --logdir whole --steps 6 -o out");
+    let straight = folder.run(&format!("{run} --json"));
+    assert!(straight.err.contains("weights are pruned"), "{}", straight.err);
+    let straight = figures(straight);
+    let after = folder.run("eval out --data text:text.txt --length 12 --json").json();
+    let [before, after] = [before, after].map(|report| report["loss"].as_f64().unwrap());
+    assert!(after < 0.9 * before, "{after}, {before} before");
+    // The folder: what it was, with other values but no other zeros.
+    assert_eq!(folder.list("out"), folder.list("pruned"));
+    for file in ["config.json", "tokenizer.json"] {
+        assert_eq!(folder.read(&format!("out/{file}")), folder.read(&format!("pruned/{file}")));
+    }
+    let [old, new] = ["pruned", "out"].map(|name| tensors(&folder.path(name)));
+    assert!(old.keys().eq(new.keys()));
+    let mut pruned = 0;
+    for (name, values) in &old {
+        assert_ne!(*values, new[name], "{name} has not moved");
+        assert_eq!(zeros(values), zeros(&new[name]), "{name}");
+        pruned += usize::from(2 * zeros(values).len() == values.len());
+    }
+    // Seven products in each of two blocks, without four.
+    assert_eq!(pruned, 10);
+
+    // In two parts, the second of which is told by what the first has left.
+    let run = format!("train --init pruned {TRAIN} {options} --logdir halves --steps 3 --json");
+    folder.run(&run).ok();
+    let goes_on = folder.run("train --logdir halves --steps 6 --json");
+    assert!(goes_on.err.contains("restored"), "{}", goes_on.err);
+    assert_eq!(figures(goes_on), straight);
+    folder.run("export halves -o exported").ok();
+    assert!(folder.read("exported/model.safetensors") == folder.read("out/model.safetensors"));
+    folder.run("export halves -o exported").fails(2, &["exported", "--force"]);
+    folder.run("eval halves").fails(2, &["pretrained:llama", "secateur export halves -o FOLDER"]);
+
+    let run = format!("train --init pruned {TRAIN} --logdir grows --steps 2 --drop-masks --json");
+    assert_eq!(figures(folder.run(&run))[2], 0.0);
+    // Another folder in its place.
+    let bytes = folder.read("out/model.safetensors");
+    folder.write("pruned/model.safetensors", bytes);
+    let changed = ["pruned has changed since the run in halves began", "--override"];
+    folder.run("train --logdir halves --steps 7").fails(2, &changed);
+    folder.run("export halves -o exported --force").fails(2, &["pruned has changed since"]);
+}
+
+#[test]
+fn chosen_tensors_are_trained_and_the_others_cost_nothing() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    copy(&folder, "gpt2");
+    let chosen = "--only mlp --exclude h.0";
+    let plan = |more: &str| {
+        let run = format!("train --init gpt2 {TRAIN} --steps 4 --plan --json {more}");
+        folder.run(&run).json()["memory"]["persistent"].as_u64().unwrap()
+    };
+    let (all, some) = (plan(""), plan(chosen));
+    let tensors_of = |name: &str| tensors(&folder.path(name));
+    let old = tensors_of("gpt2");
+    let is_chosen = |name: &str| name.contains("mlp") && !name.contains("h.0");
+    let read = |name: &str| !name.ends_with(".attn.bias") && !name.ends_with("masked_bias");
+    let frozen = old.iter().filter(|(name, _)| !is_chosen(name) && read(name));
+    let frozen: u64 = frozen.map(|(_, values)| values.len() as u64).sum();
+    // Two tensors of AdamW for each of them.
+    assert_eq!(all - some, 8 * frozen);
+    assert!(plan(&format!("{chosen} --accumulate 2")) > some);
+    assert_eq!(folder.list("."), ["gpt2", "text.txt"]);
+
+    let run = format!("train --init gpt2 {TRAIN} {chosen}");
+    folder.run(&format!("{run} --steps 4 --logdir straight -o out")).ok();
+    folder.run(&format!("{run} --steps 2 --logdir run")).ok();
+    folder.run("train --logdir run --steps 4 -o again").ok();
+    let new = tensors_of("again");
+    assert!(folder.read("again/model.safetensors") == folder.read("out/model.safetensors"));
+    for (name, values) in &old {
+        assert_eq!(is_chosen(name), *values != new[name], "{name}");
+    }
+    // A checkpoint has no others.
+    let held = folder.run("inspect run --json").json();
+    let held = held["tensors"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap());
+    assert!(held.eq(old.keys().filter(|name| is_chosen(name))));
+}
+
+#[test]
+fn a_schedule_prunes_on_from_where_a_folder_is() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    copy(&folder, "llama");
+    folder.run("prune llama -o pruned --sparsity 0.5").ok();
+    // At such a rate what is not held is soon among the largest.
+    let spec = "target_sparsity=0.75,pruning_frequency=3,sparsity_function_end_step=6";
+    let run = |name: &str, out: &str, spec: &str| {
+        let train = "--data text:text.txt --length 12 --batch 4 --lr 0.1 --steps 6";
+        let run = format!("train --init {name} {train} --logdir {out}-run -o {out}");
+        folder.run(&format!("{run} --json --pruning {spec}"))
+    };
+    let of_dense = run("llama", "a", spec);
+    assert!(!of_dense.err.contains("warning"), "{}", of_dense.err);
+    assert_eq!(of_dense.json()["sparsity"], 0.75);
+    let grows = run("pruned", "b", spec);
+    assert!(grows.err.contains("initial_sparsity=0.5000"), "{}", grows.err);
+    assert_eq!(grows.json()["sparsity"], 0.75);
+    let stays = run("pruned", "c", &format!("{spec},initial_sparsity=0.5"));
+    assert!(!stays.err.contains("warning"), "{}", stays.err);
+    assert_eq!(stays.json()["sparsity"], 0.75);
+    // What was pruned has never come back.
+    let [old, new] = ["pruned", "c"].map(|name| tensors(&folder.path(name)));
+    for (name, values) in &old {
+        assert!(zeros(values).iter().all(|&i| new[name][i] == 0.0), "{name}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_a_folder_is_refused_before_anything_is_written() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    copy(&folder, "llama");
+    folder.write("short.txt", "w1 w2 w3 w4");
+    let run = |more: &str| folder.run(&format!("train --logdir run --steps 2 {more}"));
+    let init = |more: &str| run(&format!("--init llama {more}"));
+    let text = "--data text:text.txt";
+    let fails = |more: &str, parts: &[&str]| init(more).fails(2, parts);
+    fails("", &["--data is missing", "text:FILE"]);
+    fails(&format!("{text} --length 12 --model mlp:10"), &["--model", "--init"]);
+    fails("--data text:short.txt --length 12", &["short.txt", "12", "the text has 4"]);
+    fails(&format!("{text} --length 65"), &["`length`", "65", "64 positions"]);
+    fails(&format!("{text} --label x"), &["`label`", "takes length, test"]);
+    fails("--data csv:text.txt", &["csv:", "takes text:FILE"]);
+    fails(&format!("{text} --length 12 --only zz"), &["`only`", "zz", "embed_tokens"]);
+    fails(&format!("{text} --length 12 --only mlp --exclude mlp"), &["no tensor to train"]);
+    fails(&format!("{text} --length 12 --only ("), &["--only"]);
+    fails(&format!("{text} --length 12 -o llama"), &["`output`", "llama"]);
+    fails(&format!("{text} --length 12 --memory-budget 10kB"), &["budget"]);
+    fails(&format!("{text} --length 12 --recompute 4"), &["recompute", "1 to 3"]);
+    let both = format!("{text} --length 12 --accumulate 2 --replicas-to-aggregate 2");
+    fails(&both, &["--accumulate 2", "--replicas-to-aggregate"]);
+    run("--init none --data text:text.txt").fails(2, &["--init none", "config.json"]);
+    run("--only mlp").fails(2, &["--only", "--init FOLDER"]);
+    run("-o out").fails(2, &["-o out", "--init FOLDER"]);
+    run("--model pretrained:llama").fails(2, &["pretrained:llama", "--init FOLDER"]);
+    folder.write("llama/tokenizer.json", tokenizer(120));
+    fails(&format!("{text} --length 12"), &["119", "another vocabulary"]);
+    assert_eq!(folder.list("."), ["llama", "short.txt", "text.txt"]);
+    assert_eq!(folder.list("llama").len(), 3);
+}
