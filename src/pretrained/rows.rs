@@ -63,7 +63,12 @@ impl Pretrained {
     }
 
     /// The same by `batch` rows at once, and the bytes that this took on the device.
-    fn embedded_by(&self, gpu: &Gpu, rows: Rows<'_>, batch: u32) -> Result<(Stream, u64)> {
+    pub(crate) fn embedded_by(
+        &self,
+        gpu: &Gpu,
+        rows: Rows<'_>,
+        batch: u32,
+    ) -> Result<(Stream, u64)> {
         let (mut stream, mut bytes) = (self.entering(rows)?, 0);
         let shape = stream.shape().to_vec();
         // Where the first block takes the tokens as the table has them there is nothing to do.

@@ -66,7 +66,7 @@ impl Pretrained {
             }
             Rows::Padded(_) | Rows::Images(_) => None,
         };
-        let mut stream = self.embedded(gpu, rows)?;
+        let (mut stream, embed_bytes) = self.embedded_by(gpu, rows, 1)?;
         // What the dense model makes of the same windows, where weights are brought back to that.
         let mut dense = (options.method == Method::Admm).then(|| stream.clone());
         let blocks = self.architecture().blocks();
@@ -118,7 +118,8 @@ impl Pretrained {
             told(&of);
             report.blocks.push(of);
         }
-        report.device_bytes = report.blocks.iter().map(|b| b.device_bytes).max().unwrap_or(0);
+        let of_blocks = report.blocks.iter().map(|b| b.device_bytes).max();
+        report.device_bytes = of_blocks.unwrap_or(0).max(embed_bytes);
         if let Some(windows) = windows {
             let read: Read<'_> = &|name| self.files().read_f32(name);
             let (evaluated, bytes) = self.scored(gpu, &stream, windows, read)?;
@@ -223,21 +224,22 @@ impl Pretrained {
     ) -> Result<Memory> {
         options.validate()?;
         let shapes = self.shapes(length)?;
-        let mut most = match (self.architecture().answer(), &shapes[0][..]) {
-            // For the losses behind the blocks.
-            (Answer::NextToken, &[_, width]) => super::head::Head::memory(self, width, target)?,
-            _ => StagePlan::new(self.cut(Cut::Embed, 1, &shapes[0])?, target)?.memory(),
-        };
+        let mut all = Vec::new();
+        let embed = self.cut(Cut::Embed, 1, &shapes[0])?;
+        if !embed.sources.is_empty() {
+            all.push(StagePlan::new(embed, target)?.memory());
+        }
+        // For the losses behind the blocks.
+        if let (Answer::NextToken, &[_, width]) = (self.architecture().answer(), &shapes[0][..]) {
+            all.push(super::head::Head::memory(self, width, target)?);
+        }
         for (i, shape) in (0..self.architecture().blocks()).zip(&shapes[1..]) {
-            let memory = match self.block_plan(i, (1, shape), options, target)? {
+            all.push(match self.block_plan(i, (1, shape), options, target)? {
                 Some(plan) => plan.memory(),
                 None => StagePlan::new(self.cut(Cut::Block(i), 1, shape)?, target)?.memory(),
-            };
-            if memory.peak() > most.peak() {
-                most = memory;
-            }
+            });
         }
-        Ok(most)
+        Ok(all.into_iter().max_by_key(Memory::peak).unwrap_or_default())
     }
 }
 
