@@ -139,8 +139,10 @@ fn sum<'a>(weights: &[i64], pixels: impl Iterator<Item = &'a u8>) -> u8 {
 fn taps(old: usize, new: usize, how: Resample) -> Vec<Taps> {
     let scale = old as f64 / new as f64;
     if how == Resample::Nearest {
-        let nearest = |i: usize| (((i as f64 + 0.5) * scale) as usize).min(old - 1);
-        return (0..new).map(|i| (nearest(i), vec![1 << BITS])).collect();
+        // Place after place, as Pillow's sums round.
+        let places = std::iter::successors(Some(0.5 * scale), |place| Some(place + scale));
+        let nearest = |place: f64| ((place as usize).min(old - 1), vec![1 << BITS]);
+        return places.take(new).map(nearest).collect();
     }
     let wide = scale.max(1.0);
     let support = how.support() * wide;

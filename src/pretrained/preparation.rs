@@ -76,7 +76,7 @@ impl Preparation {
     ///
     /// # Errors
     /// [`Error::File`] names a setting that is not known.
-    pub(crate) fn read(config: &Config) -> Result<Option<Self>> {
+    pub fn read(config: &Config) -> Result<Option<Self>> {
         let Some(kind) = config.text("model_type")? else {
             let of = config.object("pretrained_cfg")?;
             return of.filter(|of| of.get("input_size").is_some()).map(|of| timm(&of)).transpose();

@@ -21,6 +21,7 @@ mod past;
 #[path = "../common/paths.rs"]
 mod paths;
 mod pretrained;
+mod pretrained_rows;
 mod prune;
 mod roles;
 #[cfg(unix)]

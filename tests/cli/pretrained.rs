@@ -8,7 +8,7 @@ use crate::folder::Folder;
 use crate::paths::project;
 
 /// A tokenizer whose words are `w0`, `w1`, ...: the text of a model's golden tokens is known.
-fn tokenizer(words: u32) -> String {
+pub fn tokenizer(words: u32) -> String {
     let vocabulary: serde_json::Map<String, Value> =
         (0..words).map(|i| (format!("w{i}"), json!(i))).collect();
     json!({
