@@ -154,7 +154,8 @@ def models():
         downsample_in_first_stage=True,
         num_labels=4,
     )
-    side = {"preprocessor_config.json": {"crop_size": {"height": 40, "width": 40}, "size": 48}}
+    of = {"crop_size": {"height": 40, "width": 40}, "image_processor_type": "BitImageProcessor", "size": 48}
+    side = {"preprocessor_config.json": of}
     of_images = t.ResNetForImageClassification(basic)
     yield "resnet_basic", drawn(of_images, 5), lambda m: images(m, 40), side
     early = t.ResNetConfig(

@@ -161,7 +161,8 @@ pub struct Train {
 #[derive(Debug, ClapArgs)]
 pub struct Eval {
     /// A checkpoint, a logdir (its newest valid checkpoint), a file that `export` wrote, or the
-    /// folder of a pretrained language model, which takes --data text:FILE.
+    /// folder of a pretrained model: of language, which takes --data text:FILE, or of images, which
+    /// takes --data images:DIR, a folder a class.
     pub checkpoint: PathBuf,
     #[command(flatten)]
     pub data: Data,
@@ -174,7 +175,7 @@ pub struct Eval {
     #[arg(long)]
     pub stride: Option<usize>,
     /// Rows in a batch. Of a text they are streams side by side, and states go on along each: the
-    /// recipe's number by default, else 256.
+    /// recipe's number by default, else 256, and 16 images of a pretrained model.
     #[arg(long)]
     pub batch: Option<usize>,
     /// Exit with 1 when the test accuracy is below this fraction.
@@ -186,7 +187,9 @@ pub struct Eval {
 
 #[derive(Debug, ClapArgs)]
 pub struct Predict {
-    /// A checkpoint, a logdir (its newest valid checkpoint), or a file that `export` wrote.
+    /// A checkpoint, a logdir (its newest valid checkpoint), a file that `export` wrote, or the
+    /// folder of a pretrained model: of images, which takes --data images:DIR, or of texts, which
+    /// takes --data text:FILE, a text a line.
     pub model: PathBuf,
     #[command(flatten)]
     pub data: Data,
@@ -194,9 +197,9 @@ pub struct Predict {
     /// left out.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Rows in a batch.
-    #[arg(long, default_value_t = 256)]
-    pub batch: usize,
+    /// Rows in a batch: 256 by default, 16 of a pretrained model.
+    #[arg(long)]
+    pub batch: Option<usize>,
     /// Replace an output that is there.
     #[arg(long)]
     pub force: bool,

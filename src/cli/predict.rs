@@ -1,29 +1,79 @@
 //! `secateur predict`
 use std::fmt::Write;
-use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
-use secateur::data::{Dataset, Schema, Task};
+use secateur::data::{Schema, Task};
 use secateur::session::Prediction;
 use secateur::storage::{check_output, replace};
 use serde::Serialize;
 
 use super::args::Predict;
 use super::model::Trained;
-use super::{Verdict, adapter, output};
+use super::{Verdict, adapter, output, pretrained};
 
 #[derive(Debug, Serialize)]
-struct Report {
-    adapter: String,
-    data: String,
-    rows: usize,
+pub struct Report {
+    pub adapter: String,
+    pub data: String,
+    pub rows: usize,
     /// Extents of a row's answer.
-    shape: Vec<usize>,
-    output: String,
+    pub shape: Vec<usize>,
+    pub output: String,
+    /// Of a pretrained model, how many texts lost their ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<usize>,
+    /// Of a pretrained model without a head, how a text's vector is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<String>,
 }
 
+/// What is answered, and what the answers are.
+pub struct Answers<'a> {
+    pub prediction: &'a Prediction,
+    pub schema: &'a Schema,
+    /// Of a text of characters.
+    pub alphabet: Option<&'a [char]>,
+    /// The file that each row is, where it is one.
+    pub files: &'a [String],
+}
+
+/// Rows in a batch, where nothing says how many.
+const BATCH: usize = 256;
+
 pub fn run(args: &Predict) -> Result<Verdict> {
+    if pretrained::is_folder(&args.model) {
+        return pretrained::predict(args);
+    }
     let trained = Trained::open(&args.model)?;
+    check(args)?;
+    ensure!(
+        !args.data.options.has("drop_missing"),
+        "--drop-missing would part the answers from the rows that they are for; fill in the values"
+    );
+    let (name, rows) = trained.rows(&args.data)?;
+    let gpu = adapter::gpu(&args.common)?;
+    let batch = match rows.is_text() {
+        true => trained.batch(None, &rows),
+        false => args.batch.unwrap_or(BATCH),
+    };
+    let session = trained.session(&gpu, batch, &rows, &name)?;
+    let prediction = session.predict_dataset("output", &rows)?;
+    let schema = session.schema().cloned().unwrap_or_else(|| rows.schema());
+    let report = Report {
+        adapter: gpu.report().name.clone(),
+        data: name,
+        rows: prediction.rows,
+        shape: prediction.shape.clone(),
+        output: String::new(),
+        cut: None,
+        embedding: None,
+    };
+    let alphabet = rows.alphabet();
+    told(args, &Answers { prediction: &prediction, schema: &schema, alphabet, files: &[] }, report)
+}
+
+/// That there is a place for the answers.
+pub fn check(args: &Predict) -> Result<()> {
     if let Some(path) = &args.output {
         let name = path.display();
         let extension = path.extension().unwrap_or_default();
@@ -34,28 +84,21 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         args.output.is_some() || !args.common.json,
         "--json tells of a file; name it with -o, or leave out --json for the answers themselves"
     );
-    ensure!(
-        !args.data.options.has("drop_missing"),
-        "--drop-missing would part the answers from the rows that they are for; fill in the values"
-    );
-    let (name, rows) = trained.rows(&args.data)?;
-    let gpu = adapter::gpu(&args.common)?;
-    let batch = if rows.is_text() { trained.batch(None, &rows) } else { args.batch };
-    let session = trained.session(&gpu, batch, &rows, &name)?;
-    let prediction = session.predict_dataset("output", &rows)?;
-    let schema = session.schema().cloned().unwrap_or_else(|| rows.schema());
+    Ok(())
+}
+
+/// Writes the answers to where they belong, and says so.
+pub fn told(args: &Predict, answers: &Answers<'_>, report: Report) -> Result<Verdict> {
     let Some(path) = &args.output else {
-        output::data(csv(&prediction, &schema, &rows).trim_end())?;
+        output::data(csv(answers).trim_end())?;
         return Ok(Verdict::Done);
     };
-    write(path, &prediction, &schema, &rows)?;
-    let report = Report {
-        adapter: gpu.report().name.clone(),
-        data: name,
-        rows: prediction.rows,
-        shape: prediction.shape.clone(),
-        output: path.display().to_string(),
-    };
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("csv") => replace(path, csv(answers).as_bytes())?,
+        Some("npy") => replace(path, &npy(answers.prediction))?,
+        _ => bail!("-o {}: must end in .csv or .npy", path.display()),
+    }
+    let report = Report { output: path.display().to_string(), ..report };
     if args.common.json {
         output::json(&report)?;
     } else {
@@ -63,14 +106,6 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         output::line(&format!("{rows} rows of {}: {}", report.data, report.output))?;
     }
     Ok(Verdict::Done)
-}
-
-fn write(path: &Path, prediction: &Prediction, schema: &Schema, rows: &Dataset) -> Result<()> {
-    match path.extension().and_then(|e| e.to_str()) {
-        Some("csv") => Ok(replace(path, csv(prediction, schema, rows).as_bytes())?),
-        Some("npy") => Ok(replace(path, &npy(prediction))?),
-        _ => bail!("-o {}: must end in .csv or .npy", path.display()),
-    }
 }
 
 /// The values as they are: logits of classes and labels, or predicted numbers.
@@ -90,10 +125,16 @@ fn npy(prediction: &Prediction) -> Vec<u8> {
 }
 
 /// A line a row: the class and the probability of each, the probability of each label, or the
-/// predicted numbers. Of a text the character that follows each one.
-fn csv(prediction: &Prediction, schema: &Schema, rows: &Dataset) -> String {
+/// predicted numbers. Of a text the character that follows each one. Before it the file of the row.
+fn csv(answers: &Answers<'_>) -> String {
+    let &Answers { prediction, schema, alphabet, files } = answers;
     let mut text = String::new();
+    let mut names = ["file"].into_iter().chain(files.iter().map(String::as_str));
     let mut line = |fields: Vec<String>| {
+        if !files.is_empty() {
+            text.push_str(&quoted(names.next().unwrap_or_default()));
+            text.push(',');
+        }
         text.push_str(&fields.join(","));
         text.push('\n');
     };
@@ -122,7 +163,7 @@ fn csv(prediction: &Prediction, schema: &Schema, rows: &Dataset) -> String {
             let classes = prediction.classes();
             let positions = classes.len() / prediction.rows.max(1);
             line((1..=positions).map(|position| format!("class_{position}")).collect());
-            let name = |&c: &u32| match rows.alphabet().and_then(|a| a.get(c as usize)) {
+            let name = |&c: &u32| match alphabet.and_then(|a| a.get(c as usize)) {
                 Some(character) => quoted(&character.to_string()),
                 None => c.to_string(),
             };

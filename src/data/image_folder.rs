@@ -1,73 +1,137 @@
 //! Pictures in folders, a folder a class.
-use super::{Answers, Dataset, Features, OpenOptions, Schema};
+use super::{Answers, Dataset, Features, OpenOptions, Raster, Schema};
 use crate::{Error, Result};
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageReader};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// All pictures of a folder: those in its folders, which are named as the classes are, or, where it
-/// has none, those in it, as rows without answers.
+/// The pictures of a folder by their files: those in its folders, which are named as the classes
+/// are, or, where it has none, those in it, without classes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pictures {
+    /// The files, folder after folder, by name.
+    pub files: Vec<PathBuf>,
+    /// Names of the folders, by name; empty where there are none.
+    pub classes: Vec<String>,
+    /// Of each file the number of its folder; empty where there are none.
+    pub labels: Vec<u32>,
+}
+
+impl Pictures {
+    /// The pictures of the folder at `dir`.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a folder without a picture or with one in the wrong place; [`Error::Io`].
+    pub fn of(dir: &Path) -> Result<Self> {
+        let (folders, loose) = list(dir)?;
+        let stray = loose.iter().find(|file| is_image(file));
+        if let (Some(folder), Some(file)) = (folders.first(), stray) {
+            let message = format!(
+                "is a picture beside folders of classes ({}); move it into one of them",
+                folder.display()
+            );
+            return Err(Error::file(file, message));
+        }
+        let mut this = Self::default();
+        for folder in &folders {
+            let (inner, files) = list(folder)?;
+            if let Some(inner) = inner.first() {
+                let message = "is a folder within the folder of a class; move its pictures there";
+                return Err(Error::file(inner, message));
+            }
+            if files.is_empty() {
+                return Err(Error::file(folder, "holds no picture; add some or remove the folder"));
+            }
+            this.labels.extend(files.iter().map(|_| this.classes.len() as u32));
+            this.files.extend(files);
+            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            this.classes.push(name);
+        }
+        if folders.is_empty() {
+            this.files = loose.into_iter().filter(|file| is_image(file)).collect();
+        }
+        if this.files.is_empty() {
+            let message =
+                "holds no picture, neither PNG nor JPEG; a folder for each class holds its own";
+            return Err(Error::file(dir, message));
+        }
+        Ok(this)
+    }
+
+    /// Those to test on: of a folder that has folders `train` and `test` the second.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn to_test(dir: &Path) -> Result<Self> {
+        Self::of(&test_half("images", dir))
+    }
+
+    /// Those to train on, or to calibrate on: of such a folder the first.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn to_train(dir: &Path) -> Result<Self> {
+        Self::of(&halves(dir).map_or_else(|| dir.to_owned(), |[train, _]| train))
+    }
+}
+
+/// All pictures of a folder as rows.
 pub(super) fn rows(dir: &Path, options: &OpenOptions, schema: Option<&Schema>) -> Result<Dataset> {
     // A schema without names takes those that there are.
     let known = schema.map(|schema| &schema.class_names[..]).filter(|names| !names.is_empty());
-    let (folders, loose) = list(dir)?;
-    if let (Some(folder), Some(file)) = (folders.first(), loose.iter().find(|file| is_image(file)))
-    {
-        let message = format!(
-            "is a picture beside folders of classes ({}); move it into one of them",
-            folder.display()
-        );
-        return Err(Error::file(file, message));
-    }
+    let Pictures { files, classes: names, labels } = Pictures::of(dir)?;
+    let number = |(i, name): (usize, &String)| match known {
+        Some(known) => known.iter().position(|other| other == name).ok_or_else(|| {
+            let known = known.join(", ");
+            let message = format!("class `{name}` is not one that the model knows ({known})");
+            Error::file(dir.join(name), message)
+        }),
+        None => Ok(i),
+    };
+    let numbers: Vec<usize> = names.iter().enumerate().map(number).collect::<Result<_>>()?;
     let mut pixels = Pixels::new(dir, options, schema)?;
-    let (mut names, mut labels) = (Vec::new(), Vec::new());
-    for folder in &folders {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let label = match known {
-            Some(known) => known.iter().position(|other| *other == name).ok_or_else(|| {
-                let known = known.join(", ");
-                let message = format!("class `{name}` is not one that the model knows ({known})");
-                Error::file(folder, message)
-            })?,
-            None => names.len(),
-        };
-        let (inner, files) = list(folder)?;
-        if let Some(inner) = inner.first() {
-            let message = "is a folder within the folder of a class; move its pictures there";
-            return Err(Error::file(inner, message));
-        }
-        if files.is_empty() {
-            return Err(Error::file(folder, "holds no picture; add some or remove the folder"));
-        }
-        for file in &files {
-            pixels.read(file)?;
-            labels.push(label as u32);
-        }
-        names.push(name);
-    }
-    if folders.is_empty() {
-        loose.iter().filter(|file| is_image(file)).try_for_each(|file| pixels.read(file))?;
-    }
-    if pixels.bytes.is_empty() {
-        let message =
-            "holds no picture, neither PNG nor JPEG; a folder for each class holds its own";
-        return Err(Error::file(dir, message));
-    }
+    files.iter().try_for_each(|file| pixels.read(file))?;
     let count = known.map_or(names.len(), <[String]>::len) as u32;
-    let answers = match folders.is_empty() {
+    let answers = match names.is_empty() {
         true => Answers::None,
-        false => Answers::Classes { labels, classes: count },
+        false => {
+            let labels = labels.iter().map(|&label| numbers[label as usize] as u32).collect();
+            Answers::Classes { labels, classes: count }
+        }
     };
     let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let features = Features::U8 { bytes: pixels.bytes, scale: 1.0 / 255.0 };
     let [height, width] = pixels.size.unwrap_or([1, 1]);
     let data = Dataset::new(name, &[height, width, pixels.channels], features, answers)
         .map_err(|error| Error::file(dir, error.to_string()))?;
-    if folders.is_empty() {
+    if names.is_empty() {
         return Ok(data);
     }
     data.with_class_names(known.map_or(names, <[String]>::to_vec))
+}
+
+/// The picture in a file.
+pub(super) fn decoded(path: &Path) -> Result<DynamicImage> {
+    let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
+    let reader = reader.map_err(Error::io("read", path))?;
+    reader.decode().map_err(|error| {
+        let message = format!("no picture that can be read ({error}); PNG and JPEG are");
+        Error::file(path, message)
+    })
+}
+
+impl Raster {
+    /// The picture in a file, a PNG or a JPEG, in three colours.
+    ///
+    /// # Errors
+    /// [`Error::File`] for what is none; [`Error::Io`].
+    pub fn read(path: &Path) -> Result<Self> {
+        let image = decoded(path)?.into_rgb8();
+        let size = [image.height() as usize, image.width() as usize];
+        Ok(Self { size, channels: 3, bytes: image.into_raw() })
+    }
 }
 
 /// The folders `train` and `test` of a folder that has both.
@@ -151,12 +215,7 @@ impl Pixels {
     }
 
     fn read(&mut self, path: &Path) -> Result<()> {
-        let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
-        let reader = reader.map_err(Error::io("read", path))?;
-        let image = reader.decode().map_err(|error| {
-            let message = format!("no picture that can be read ({error}); PNG and JPEG are");
-            Error::file(path, message)
-        })?;
+        let image = decoded(path)?;
         let image = self.sized(path, image)?;
         if self.grows && self.channels == 1 && image.color().has_color() {
             self.bytes = self.bytes.iter().flat_map(|&byte| [byte; 3]).collect();

@@ -5,7 +5,7 @@ use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
 use super::product::multiplies;
-use super::{Graph, Node, Shape, Tensor};
+use super::{Graph, Node, Op, Shape, Tensor};
 use crate::kernels::{Activation, Convolution, Form};
 use crate::{Error, Result};
 
@@ -175,6 +175,19 @@ impl Graph {
         let shape = options.convolution("conv1d", images, kernels)?;
         let out = Shape::new([rows, shape.out[1], outputs]);
         self.convolve("conv1d", (x, weight, bias), activation, shape, out)
+    }
+
+    /// The images that the convolutions go over with `weight`, forward, and their extents.
+    pub fn convolved_with(&self, weight: Tensor) -> Vec<(Tensor, Convolution)> {
+        let reads = |n: &Node| match n.op {
+            Op::Conv2d(Conv2d { form: Form::NN, shape, .. })
+                if n.inputs.get(1) == Some(&weight) =>
+            {
+                Some((n.inputs[0], shape))
+            }
+            _ => None,
+        };
+        self.nodes.iter().filter_map(reads).collect()
     }
 
     fn convolve(

@@ -32,6 +32,8 @@ pub struct CutGraph {
     pub features: Tensor,
     /// What comes out of it.
     pub output: Tensor,
+    /// What is 0 where a position of a row is padding `[batch, length]`, where rows have any.
+    pub seen: Option<Tensor>,
 }
 
 /// In front of the names of the dense copy of a block.
@@ -46,6 +48,8 @@ pub(crate) struct PairGraph {
     pub(crate) prefix: String,
     pub(crate) pruned: [Tensor; 2],
     pub(crate) dense: [Tensor; 2],
+    /// As in [`CutGraph`], of the pruned one.
+    pub(crate) seen: Option<Tensor>,
 }
 
 impl Pretrained {
@@ -57,8 +61,8 @@ impl Pretrained {
         let prefix = self.prefix(cut);
         let mut layers = Layers::new(prefix.clone());
         let [features, output] = self.append(&mut layers, cut, batch, shape)?;
-        let Layers { graph, sources, .. } = layers;
-        Ok(CutGraph { graph, sources, prefix, features, output })
+        let Layers { graph, sources, seen, .. } = layers;
+        Ok(CutGraph { graph, sources, prefix, features, output, seen })
     }
 
     /// What all names of a cut begin with.
@@ -119,10 +123,11 @@ impl Pretrained {
         let prefix = self.prefix(cut);
         let mut layers = Layers::new(prefix.clone());
         let pruned = self.append(&mut layers, cut, batch, shape)?;
+        let seen = layers.seen;
         layers.again(DENSE);
         let dense = self.append(&mut layers, cut, batch, shape)?;
         let Layers { graph, sources, .. } = layers;
-        Ok(PairGraph { graph, sources, prefix, pruned, dense })
+        Ok(PairGraph { graph, sources, prefix, pruned, dense, seen })
     }
 
     /// Whether its rows also say which positions are padding.

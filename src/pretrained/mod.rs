@@ -5,6 +5,8 @@
 //! A model is never on the device as a whole unless it is trained: what goes through it is taken
 //! block after block, and each block's weights are read from the file when their turn comes.
 pub mod architectures;
+mod class_names;
+mod classified;
 mod config;
 mod cut;
 mod data;
@@ -14,6 +16,8 @@ mod head;
 mod layers;
 mod model;
 mod network;
+mod pooling;
+mod preparation;
 mod prune;
 mod rows;
 mod save;
@@ -23,13 +27,17 @@ mod training;
 mod window;
 
 pub use architectures::{Answer, Architecture, Input};
+pub use class_names::Matched;
+pub use classified::Classified;
 pub use config::Config;
 pub use cut::{Cut, CutGraph};
 pub use distill::Distill;
 pub use evaluate::{Evaluated, Progress};
 pub use layers::{Arranged, Layers, Source};
 pub use model::Pretrained;
+pub use pooling::{Pool, Pooling};
+pub use preparation::Preparation;
 pub use prune::{BlockReport, Method, PruneOptions, PruneReport, Sink, Told, WeightReport};
-pub use rows::Rows;
+pub use rows::{Outputs, Rows};
 pub use training::Trained;
 pub use window::{PaddedText, Window};

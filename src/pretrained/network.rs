@@ -48,8 +48,8 @@ impl Pretrained {
             x = architecture.head(&mut layers, x)?;
             layers.graph.end_layer();
         }
-        let Layers { graph, sources, .. } = layers;
-        Ok(CutGraph { graph, sources, prefix: String::new(), features, output: x })
+        let Layers { graph, sources, seen, .. } = layers;
+        Ok(CutGraph { graph, sources, prefix: String::new(), features, output: x, seen })
     }
 
     /// Features of tokens, the tokens as their table has them, and their types.

@@ -19,6 +19,16 @@ pub enum Rows<'a> {
     Images(&'a [f32]),
 }
 
+/// What comes out of a model.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Outputs {
+    /// Of each row its logits or its hidden states.
+    pub rows: Vec<Vec<f32>>,
+    /// Most bytes that were taken on the device at once.
+    pub device_bytes: u64,
+}
+
 impl Pretrained {
     /// What the model makes of `rows`: of each its logits, `[length, vocabulary]` or `[classes]`,
     /// or the last hidden states `[length, width]` of a model without a head. For language models
@@ -27,38 +37,78 @@ impl Pretrained {
     /// # Errors
     /// [`Error::Argument`] for rows that the model does not take; of the device and the files.
     pub fn outputs(&self, gpu: &Gpu, rows: Rows<'_>) -> Result<Vec<Vec<f32>>> {
+        self.outputs_by(gpu, rows, 1).map(|outputs| outputs.rows)
+    }
+
+    /// The same, with `batch` rows on the device at once.
+    ///
+    /// # Errors
+    /// As [`outputs`](Self::outputs).
+    pub fn outputs_by(&self, gpu: &Gpu, rows: Rows<'_>, batch: u32) -> Result<Outputs> {
         let read: Read<'_> = &|name| self.files().read_f32(name);
-        let mut stream = self.embedded(gpu, rows)?;
+        let (mut stream, mut device_bytes) = self.embedded_by(gpu, rows, batch)?;
         for cut in self.cuts().into_iter().skip(1) {
             let shape = stream.shape().to_vec();
-            self.stage(gpu, cut, (1, &shape), read)?.advance(&mut stream)?;
+            let stage = self.stage(gpu, cut, (batch, &shape), read)?;
+            device_bytes = device_bytes.max(stage.memory().peak());
+            stage.advance(&mut stream)?;
         }
-        Ok((0..stream.rows()).map(|row| stream.row(row).to_vec()).collect())
+        let rows = (0..stream.rows()).map(|row| stream.row(row).to_vec()).collect();
+        Ok(Outputs { rows, device_bytes })
     }
 
     /// What goes into the first block for `rows`. Of the table of tokens only their rows are read.
     pub(crate) fn embedded(&self, gpu: &Gpu, rows: Rows<'_>) -> Result<Stream> {
-        let mut stream = self.entering(rows)?;
+        self.embedded_by(gpu, rows, 1).map(|(stream, _)| stream)
+    }
+
+    /// The same by `batch` rows at once, and the bytes that this took on the device.
+    pub(crate) fn embedded_by(
+        &self,
+        gpu: &Gpu,
+        rows: Rows<'_>,
+        batch: u32,
+    ) -> Result<(Stream, u64)> {
+        let (mut stream, mut bytes) = (self.entering(rows)?, 0);
         let shape = stream.shape().to_vec();
         // Where the first block takes the tokens as the table has them there is nothing to do.
         if !self.cut(Cut::Embed, 1, &shape)?.sources.is_empty() {
             let read: Read<'_> = &|name| self.files().read_f32(name);
-            self.stage(gpu, Cut::Embed, (1, &shape), read)?.advance(&mut stream)?;
+            let stage = self.stage(gpu, Cut::Embed, (batch, &shape), read)?;
+            bytes = stage.memory().peak();
+            stage.advance(&mut stream)?;
         }
         if self.is_padded() {
             stream.halve_beside();
         }
-        Ok(stream)
+        Ok((stream, bytes))
     }
 
-    /// Bytes of host memory that `rows` windows of `length` tokens take between two blocks.
-    pub fn stream_bytes(&self, rows: usize, length: u32) -> u64 {
-        match self.architecture().input() {
-            Input::Tokens { width, .. } => 4 * rows as u64 * u64::from(length) * u64::from(width),
-            Input::Images { side, channels } => {
-                4 * rows as u64 * u64::from(side * side) * u64::from(channels)
-            }
+    /// Bytes of host memory that `rows` rows of `length` tokens, or images, take between two
+    /// blocks, where they take the most.
+    ///
+    /// # Errors
+    /// Of the graph.
+    pub fn stream_bytes(&self, rows: usize, length: u32) -> Result<u64> {
+        let elements = |shape: &Vec<u32>| shape.iter().map(|&d| u64::from(d)).product::<u64>();
+        let most = self.shapes(length)?.iter().map(elements).max();
+        Ok(4 * rows as u64 * most.unwrap_or(0))
+    }
+
+    /// Extents of a row where it enters, and behind what is before the first block and each block;
+    /// of texts of `length` tokens.
+    pub(crate) fn shapes(&self, length: u32) -> Result<Vec<Vec<u32>>> {
+        let blocks = self.architecture().blocks() as usize;
+        let (side, channels) = match self.architecture().input() {
+            Input::Tokens { width, .. } => return Ok(vec![vec![length, width]; blocks + 2]),
+            Input::Images { side, channels } => (side, channels),
+        };
+        let mut shapes = vec![vec![side, side, channels]];
+        for cut in self.cuts().into_iter().filter(|cut| *cut != Cut::Head) {
+            let of = self.cut(cut, 1, &shapes[shapes.len() - 1])?;
+            shapes.push(of.graph.shape(of.output).dims()[1..].to_vec());
         }
+        Ok(shapes)
     }
 
     /// `rows` as the model's first layer takes them.

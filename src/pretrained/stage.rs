@@ -54,7 +54,7 @@ pub(crate) struct Stage {
 impl StagePlan {
     /// Plans the forward pass of `of`, without a device.
     pub(crate) fn new(of: CutGraph, target: Target) -> Result<Self> {
-        let CutGraph { graph, sources, prefix, features, output } = of;
+        let CutGraph { graph, sources, prefix, features, output, .. } = of;
         let mut plan = PlanBuilder::new(target);
         let step = plan.persistent("step", STEP_WORDS);
         let mut bindings = Bindings::new(&graph, step);

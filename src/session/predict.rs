@@ -55,6 +55,16 @@ pub struct Prediction {
 }
 
 impl Prediction {
+    /// The answers `rows`, all as long as the first.
+    ///
+    /// # Panics
+    /// When one is not.
+    pub fn of(rows: &[Vec<f32>]) -> Self {
+        let width = rows.first().map_or(0, Vec::len);
+        assert!(rows.iter().all(|row| row.len() == width), "answers of several lengths");
+        Self { rows: rows.len(), shape: vec![width], values: rows.concat() }
+    }
+
     /// The values of row `i`.
     ///
     /// # Panics

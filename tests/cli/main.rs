@@ -22,6 +22,7 @@ mod past;
 #[path = "../common/paths.rs"]
 mod paths;
 mod pretrained;
+mod pretrained_rows;
 mod prune;
 mod recover;
 mod roles;

@@ -5,6 +5,7 @@ mod images;
 mod language;
 mod names;
 mod prune;
+mod prune_rows;
 mod rows;
 mod texts;
 mod training;

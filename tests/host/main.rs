@@ -15,6 +15,7 @@ mod needs;
 mod options;
 #[path = "../common/paths.rs"]
 mod paths;
+mod pictures;
 mod planner;
 mod plans;
 mod pretrained;

@@ -1,12 +1,12 @@
 //! `secateur eval FOLDER`
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use secateur::error::Bytes;
-use secateur::pretrained::Pretrained;
+use secateur::pretrained::{Answer, Input, Pretrained};
 use serde::Serialize;
 
-use super::{bar, windows};
+use super::{bar, classify, windows};
 use crate::cli::args::Eval;
 use crate::cli::{Verdict, adapter, output};
 
@@ -29,9 +29,19 @@ struct Report {
 }
 
 pub fn run(args: &Eval) -> Result<Verdict> {
-    ensure!(args.min_test_accuracy.is_none(), "--min-test-accuracy is for classes");
-    ensure!(args.batch.is_none(), "--batch is for networks of secateur's own; windows go singly");
     let model = Pretrained::open(&args.checkpoint)?;
+    match (model.architecture().input(), model.architecture().answer()) {
+        (Input::Images { .. }, _) => return classify::run(args, &model),
+        (_, Answer::NextToken) => {}
+        (input, _) => bail!(
+            "{} takes {}, and no data has the answers to them; secateur predict says what it makes \
+             of texts",
+            model.path().display(),
+            input.name()
+        ),
+    }
+    ensure!(args.min_test_accuracy.is_none(), "--min-test-accuracy is for classes");
+    ensure!(args.batch.is_none(), "--batch is for images; windows of a text go singly");
     let (data, windows) = windows(&model, &args.data, args.samples, args.stride)?;
     let gpu = adapter::gpu(&args.common)?;
     let (bar, begun) = (bar("blocks"), Instant::now());

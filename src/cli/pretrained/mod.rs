@@ -1,10 +1,15 @@
 //! Models that others have trained, in the field's folders.
+mod calibration;
+mod classify;
 mod eval;
+mod images;
+mod predict;
 mod prune;
+mod texts;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use secateur::data::{OpenOptions, TokenWindows, Tokenizer};
 use secateur::pretrained::{Input, Pretrained, Window};
@@ -12,6 +17,7 @@ use secateur::pretrained::{Input, Pretrained, Window};
 use super::data::Data;
 
 pub use eval::run as eval;
+pub use predict::run as predict;
 pub use prune::run as prune;
 
 /// Whether `path` is such a folder.
@@ -64,6 +70,18 @@ fn windows(
     };
     let windows = cut().with_context(|| format!("{name} by {}", model.path().display()))?;
     Ok((name.clone(), windows))
+}
+
+/// Most bytes that rows take on the host while they go from block to block.
+const HOST_BYTES: u64 = 256 << 20;
+
+/// How many rows of `length` tokens, or images, go through the model together, and how many of them
+/// are on the device at once: `asked`, or 16.
+fn chunk(model: &Pretrained, length: u32, asked: Option<usize>) -> Result<(usize, u32)> {
+    let batch = asked.unwrap_or(16);
+    ensure!((1..=4096).contains(&batch), "--batch {batch}: 1 to 4096 rows go at once");
+    let rows = HOST_BYTES / model.stream_bytes(1, length)?.max(1);
+    Ok(((rows as usize).clamp(1, 4096).max(batch), batch as u32))
 }
 
 /// A bar over the cuts of a model, on a terminal.

@@ -1,4 +1,4 @@
-//! `secateur prune FOLDER --data text:FILE`
+//! `secateur prune FOLDER --data text:FILE`, or `images:DIR`
 use std::path::Path;
 use std::time::Instant;
 
@@ -6,11 +6,12 @@ use anyhow::{Result, bail, ensure};
 use secateur::error::Bytes;
 use secateur::gpu::Gpu;
 use secateur::oneshot::Options;
-use secateur::pretrained::{BlockReport, Method, Pretrained, PruneOptions, PruneReport, Window};
+use secateur::pretrained::{BlockReport, Method, Pretrained, PruneOptions, PruneReport};
 use secateur::storage::Patch;
 use serde::Serialize;
 
-use super::{bar, windows};
+use super::bar;
+use super::calibration::{Calibration, Counts};
 use crate::cli::args::Prune;
 use crate::cli::plan::target;
 use crate::cli::ranking::Ranking;
@@ -23,33 +24,34 @@ struct Report<'a> {
     backend: String,
     input: String,
     output: String,
-    data: String,
-    windows: usize,
-    length: usize,
+    data: &'a str,
+    #[serde(flatten)]
+    counts: Counts,
     #[serde(flatten)]
     options: &'a PruneOptions,
     #[serde(flatten)]
     report: &'a PruneReport,
     copied: &'a [String],
+    /// What was not, with the reason.
+    left_out: &'a [String],
     seconds: f64,
 }
 
 pub fn run(args: &Prune, options: &Options) -> Result<Verdict> {
     let model = Pretrained::open(&args.input)?;
-    let (data, windows) = windows(&model, &args.data, Some(args.samples), None)?;
+    let rows = Calibration::open(args, &model)?;
     let options = planned(args, options)?;
-    let length = windows[0].ids.len();
     if args.plan || args.dry_run {
-        return plan(args, &model, &options, (windows.len(), length));
+        return plan(args, &model, &options, &rows);
     }
     // The parser asks for it.
     let out = args.output.as_deref().unwrap_or(Path::new(""));
     let gpu = adapter::gpu(&args.common)?;
-    check_budget(&gpu, &model, &options, length)?;
+    check_budget(&gpu, &model, &options, &rows)?;
     let adapter = gpu.report();
     let (name, backend) = (adapter.name.clone(), adapter.backend.to_string());
     output::note(format_args!("adapter: {name} ({backend}, {})", adapter.driver));
-    let job = job(&model, &options, &windows)?;
+    let job = job(&model, &options, &rows)?;
     let mut patch = Patch::begin(model.files(), out, args.force, &job)?;
     signals::leaves(format!(
         "{}.unfinished stays, and the same command goes on behind the last block that is done",
@@ -70,7 +72,7 @@ pub fn run(args: &Prune, options: &Options) -> Result<Verdict> {
             ));
         }
     };
-    let report = model.prune(&gpu, &windows, &options, &mut patch, &mut told);
+    let report = model.prune_by(&gpu, rows.rows(), &options, &mut patch, &mut told);
     bar.finish_and_clear();
     let report = report?;
     let companions = patch.finish(None)?;
@@ -79,18 +81,18 @@ pub fn run(args: &Prune, options: &Options) -> Result<Verdict> {
         backend,
         input: args.input.display().to_string(),
         output: out.display().to_string(),
-        data,
-        windows: windows.len(),
-        length,
+        data: &rows.data,
+        counts: rows.counts(),
         options: &options,
         report: &report,
         copied: &companions.copied,
+        left_out: &companions.left_out,
         seconds: begun.elapsed().as_secs_f64(),
     };
     if args.common.json {
         output::json(&report)?;
     } else {
-        print(&report)?;
+        print(&report, &rows)?;
     }
     Ok(Verdict::Done)
 }
@@ -123,31 +125,28 @@ fn planned(args: &Prune, options: &Options) -> Result<PruneOptions> {
     Ok(planned)
 }
 
-/// What tells this work from another one in the same place: the model, the windows, and what is to
+/// What tells this work from another one in the same place: the model, the rows, and what is to
 /// become of them.
-fn job(model: &Pretrained, options: &PruneOptions, windows: &[Window]) -> Result<String> {
-    let mut hash = xxhash_rust::xxh3::Xxh3::new();
-    for id in windows.iter().flat_map(|w| &w.ids) {
-        hash.update(&id.to_le_bytes());
-    }
-    let (weights, text) = (model.files().fingerprint()?, hash.digest());
+fn job(model: &Pretrained, options: &PruneOptions, rows: &Calibration) -> Result<String> {
+    let (weights, data) = (model.files().fingerprint()?, rows.digest());
     let settings = model.config().settings();
-    Ok(serde_json::to_string(&(weights, settings, text, windows.len(), options))?)
+    Ok(serde_json::to_string(&(weights, settings, data, rows.len(), options))?)
 }
 
 fn check_budget(
     gpu: &Gpu,
     model: &Pretrained,
     options: &PruneOptions,
-    length: usize,
+    rows: &Calibration,
 ) -> Result<()> {
     let Some(budget) = gpu.memory_budget() else { return Ok(()) };
-    let bytes = model.prune_memory(length as u32, options, gpu.target())?.peak();
+    let bytes = model.prune_memory(rows.length() as u32, options, gpu.target())?.peak();
+    let shorter = if rows.length() > 0 { "a shorter --length or " } else { "" };
     let [bytes, budget] = [bytes, budget].map(Bytes);
     ensure!(
         bytes.0 <= budget.0,
-        "the largest block needs {bytes} on the device, the memory budget is {budget}; take a \
-         shorter --length or a larger --memory-budget"
+        "the largest block needs {bytes} on the device, the memory budget is {budget}; take \
+         {shorter}a larger --memory-budget"
     );
     Ok(())
 }
@@ -157,8 +156,8 @@ fn check_budget(
 struct Plan {
     plan: bool,
     blocks: u32,
-    windows: usize,
-    length: usize,
+    #[serde(flatten)]
+    counts: Counts,
     device_bytes: u64,
     /// What goes from block to block.
     host_bytes: u64,
@@ -168,19 +167,19 @@ fn plan(
     args: &Prune,
     model: &Pretrained,
     options: &PruneOptions,
-    (windows, length): (usize, usize),
+    rows: &Calibration,
 ) -> Result<Verdict> {
     let (_, target) = target(&args.common)?;
-    let memory = model.prune_memory(length as u32, options, target)?;
+    let length = rows.length() as u32;
+    let memory = model.prune_memory(length, options, target)?;
     // The dense model's goes beside the pruned one's.
     let streams = if options.method == Method::Admm { 2 } else { 1 };
     let plan = Plan {
         plan: true,
         blocks: model.architecture().blocks(),
-        windows,
-        length,
+        counts: rows.counts(),
         device_bytes: memory.peak(),
-        host_bytes: streams * model.stream_bytes(windows, length as u32),
+        host_bytes: streams * model.stream_bytes(rows.len(), length)?,
     };
     if args.common.json {
         output::json(&plan)?;
@@ -188,14 +187,15 @@ fn plan(
     }
     let (device, host) = (Bytes(plan.device_bytes), Bytes(plan.host_bytes));
     output::line(&format!(
-        "{} blocks, one on the device at a time: {device} at most; {windows} windows of {length} \
-         tokens take {host} of host memory; nothing was written",
-        plan.blocks
+        "{} blocks, one on the device at a time: {device} at most; {} take {host} of host memory; \
+         nothing was written",
+        plan.blocks,
+        rows.told()
     ))?;
     Ok(Verdict::Done)
 }
 
-fn print(report: &Report<'_>) -> Result<()> {
+fn print(report: &Report<'_>, rows: &Calibration) -> Result<()> {
     let row = |b: &BlockReport| {
         vec![
             b.name.clone(),
@@ -208,13 +208,20 @@ fn print(report: &Report<'_>) -> Result<()> {
     let header = ["block", "weights", "sparsity", "error", "seconds"];
     output::table(&header, 1, report.report.blocks.iter().map(row).collect())?;
     let of = report.report;
-    output::line(
-        "error: of the block's output on the first window, the squared difference over the square",
-    )?;
     output::line(&format!(
-        "perplexity on the {} windows of {} tokens that it was calibrated on: {:.3}",
-        report.windows, report.length, of.calibration_perplexity
+        "error: of the block's output on the first {}, the squared difference over the square",
+        rows.one()
     ))?;
+    let told = rows.told();
+    output::line(&match of.calibration_perplexity {
+        Some(perplexity) => {
+            format!("perplexity on the {told} that it was calibrated on: {perplexity:.3}")
+        }
+        None => format!("calibrated on {told}"),
+    })?;
+    if !report.left_out.is_empty() {
+        output::note(format_args!("not copied: {}", report.left_out.join(", ")));
+    }
     output::line(&format!(
         "{} on the device at most, {:.1} s: {}",
         Bytes(of.device_bytes),

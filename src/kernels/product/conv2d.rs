@@ -10,7 +10,7 @@ use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant, read, write
 ///
 /// Output `o` reads the channels of its group, `o / (outputs / groups)`. With as many groups as
 /// channels it is depthwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Convolution {
     /// Images of a batch.
     pub images: u32,

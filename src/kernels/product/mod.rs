@@ -12,5 +12,6 @@ kernels! {
     f16_matmul: F16Matmul(F16MatmulParams);
     magnitude_peak: MagnitudePeak(MagnitudePeakParams);
     matmul: Matmul(MatmulParams);
+    patches: Patches(PatchesParams);
     tiling;
 }

@@ -41,7 +41,7 @@ pub enum Input {
 
 impl Input {
     /// As errors say it.
-    pub(crate) fn name(self) -> String {
+    pub fn name(self) -> String {
         match self {
             Self::Tokens { types: None, .. } => "windows of tokens".to_owned(),
             Self::Tokens { types: Some(_), .. } => "tokens with padding and types".to_owned(),

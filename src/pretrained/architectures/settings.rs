@@ -1,6 +1,7 @@
 //! What several architectures read from settings and names in the same way.
 use super::Names;
 use crate::pretrained::config::Config;
+use crate::pretrained::preparation::Preparation;
 use crate::{Error, Result};
 
 /// What most networks for images were trained on, where the folder does not say it.
@@ -94,24 +95,7 @@ pub(super) fn side(config: &Config) -> Result<u32> {
     if let Some(side) = config.count_or_none("image_size")? {
         return Ok(side);
     }
-    if let Some(of) = config.object("pretrained_cfg")? {
-        let sizes = of.get("input_size").is_some().then(|| of.counts("input_size")).transpose()?;
-        return Ok(sizes.and_then(|sizes| sizes.last().copied()).unwrap_or(SIDE));
-    }
-    let Some(of) = config.beside("preprocessor_config.json")? else { return Ok(SIDE) };
-    for name in ["crop_size", "size"] {
-        match of.get(name) {
-            Some(serde_json::Value::Object(_)) => {
-                let Some(size) = of.object(name)? else { continue };
-                for name in ["shortest_edge", "height"] {
-                    if let Some(side) = size.count_or_none(name)? {
-                        return Ok(side);
-                    }
-                }
-            }
-            Some(_) => return of.count(name),
-            None => {}
-        }
-    }
-    Ok(SIDE)
+    // What is wrong there is said to whoever prepares images.
+    let of = Preparation::read(config).ok().flatten();
+    Ok(of.and_then(|of| of.side()).map_or(SIDE, |[height, _]| height))
 }

@@ -2,6 +2,7 @@
 //! weights are multiplied with, and what chooses its masks.
 use std::collections::BTreeMap;
 
+use super::inputs::Inputs;
 use super::options::{Method, PruneOptions};
 use crate::gpu::{Encoder, Gpu, Memory, Phase, PlanBuilder, Program, Slot, Target};
 use crate::graph::{Bindings, Graph, Mode, Stored, Tensor, Weight, lower};
@@ -77,15 +78,16 @@ impl BlockPlan {
         dense: &[String],
         target: Target,
     ) -> Result<Self> {
-        let CutGraph { graph, sources, prefix, features, output } = cut;
+        let CutGraph { mut graph, sources, prefix, features, output, seen } = cut;
         let mut plan = PlanBuilder::new(target);
         let step = plan.persistent("step", STEP_WORDS);
+        let inputs = inputs(&mut graph, seen, options, dense)?;
         let mut bindings = Bindings::new(&graph, step);
         let batch = graph.shape(output).dims()[0];
         let spec = options.spec(dense);
         let targets = Targets::of(&spec, &graph, batch)?;
         let (mut parameters, mut pruned) = (Vec::new(), Vec::new());
-        let mut taps: BTreeMap<Tensor, Tap> = BTreeMap::new();
+        let mut taps: BTreeMap<Inputs, Tap> = BTreeMap::new();
         for (p, source) in graph.parameters().iter().zip(sources) {
             let len = p.shape.elements().unwrap_or(0);
             let slot = plan.persistent(&p.name, len);
@@ -103,11 +105,7 @@ impl BlockPlan {
             let energy = plan.persistent(format!("{}/energy", p.name), 2);
             let mut tensor = PrunedTensor::new(weight, state, energy)?;
             if options.method.needs_data() {
-                let [input] = graph.inputs_of(p.tensor)[..] else {
-                    let message = "its inputs are not known; leave it out with --exclude";
-                    return Err(Error::argument(&p.name, message));
-                };
-                let tap = taps.entry(input);
+                let tap = taps.entry(inputs[&p.tensor]);
                 let tap =
                     tap.or_insert_with(|| Tap::new(&mut plan, &p.name, p.units().inputs, options));
                 tensor.score_slots = vec![tap.factor.map_or(tap.statistics, |(slot, _)| slot)];
@@ -181,23 +179,52 @@ impl Tap {
     }
 }
 
+/// What each weight is multiplied with that is to be pruned by its inputs. Weights of one input
+/// share it.
+fn inputs(
+    graph: &mut Graph,
+    seen: Option<Tensor>,
+    options: &PruneOptions,
+    dense: &[String],
+) -> Result<BTreeMap<Tensor, Inputs>> {
+    let (mut of, mut counted) = (BTreeMap::new(), BTreeMap::new());
+    if !options.method.needs_data() {
+        return Ok(of);
+    }
+    for p in graph.parameters().to_vec() {
+        if !p.masked || dense.contains(&p.name) {
+            continue;
+        }
+        let inputs = Inputs::of(graph, &p)?;
+        let known = match counted.get(&inputs) {
+            Some(&known) => known,
+            None => inputs.counted(graph, seen)?,
+        };
+        counted.insert(inputs, known);
+        of.insert(p.tensor, known);
+    }
+    Ok(of)
+}
+
 /// Appends the phase that takes the statistics of all taps, if there are any.
 fn push_look(
     plan: &mut PlanBuilder,
     graph: &Graph,
     bindings: &Bindings,
-    taps: &BTreeMap<Tensor, Tap>,
+    taps: &BTreeMap<Inputs, Tap>,
     (step, batch): (Slot, u32),
 ) -> Result<Option<Phase>> {
     if taps.is_empty() {
         return Ok(None);
     }
     let phase = plan.phase("look");
-    let wanted: Vec<Tensor> = taps.keys().copied().collect();
+    let mut wanted: Vec<Tensor> = taps.keys().map(|inputs| inputs.tensor).collect();
+    // Patches of several shapes may be of one tensor.
+    wanted.dedup();
     let slots = lower(graph, plan, bindings, &wanted, Mode::Evaluate)?;
-    for ((tensor, tap), x) in taps.iter().zip(slots) {
-        let columns = graph.shape(*tensor).dims().last().copied().unwrap_or(1);
-        let rows = x.words / columns.max(1);
+    for (inputs, tap) in taps {
+        let at = wanted.iter().position(|&tensor| tensor == inputs.tensor).unwrap_or(0);
+        let (x, [rows, columns]) = inputs.rows(plan, graph, slots[at])?;
         match tap.factor {
             None => {
                 let (norm, repeat) = (tap.statistics, rows / batch);

@@ -1,6 +1,7 @@
 //! Pruning of a pretrained model by its data: block after block, each calibrated on the outputs of
 //! the pruned blocks before it.
 mod block;
+mod inputs;
 mod options;
 mod pair;
 mod report;
@@ -14,6 +15,7 @@ use std::time::Instant;
 
 use self::block::{Block, BlockPlan};
 use self::pair::{Pair, PairPlan};
+use super::architectures::Answer;
 use super::cut::Cut;
 use super::model::{Pretrained, Read};
 use super::rows::Rows;
@@ -40,9 +42,31 @@ impl Pretrained {
         sink: &mut dyn Sink,
         told: Told<'_>,
     ) -> Result<PruneReport> {
+        self.prune_by(gpu, Rows::Tokens(windows), options, sink, told)
+    }
+
+    /// The same of any model, by `rows` that it takes: of texts with padding the positions that are
+    /// none count, of images all pixels.
+    ///
+    /// # Errors
+    /// As [`prune`](Self::prune).
+    pub fn prune_by(
+        &self,
+        gpu: &Gpu,
+        rows: Rows<'_>,
+        options: &PruneOptions,
+        sink: &mut dyn Sink,
+        told: Told<'_>,
+    ) -> Result<PruneReport> {
         options.validate()?;
-        self.check_windows(windows)?;
-        let mut stream = self.embedded(gpu, Rows::Tokens(windows))?;
+        let windows = match rows {
+            Rows::Tokens(windows) => {
+                self.check_windows(windows)?;
+                Some(windows)
+            }
+            Rows::Padded(_) | Rows::Images(_) => None,
+        };
+        let (mut stream, embed_bytes) = self.embedded_by(gpu, rows, 1)?;
         // What the dense model makes of the same windows, where weights are brought back to that.
         let mut dense = (options.method == Method::Admm).then(|| stream.clone());
         let blocks = self.architecture().blocks();
@@ -94,11 +118,14 @@ impl Pretrained {
             told(&of);
             report.blocks.push(of);
         }
-        let read: Read<'_> = &|name| self.files().read_f32(name);
-        let (evaluated, bytes) = self.scored(gpu, &stream, windows, read)?;
-        report.calibration_perplexity = evaluated.perplexity;
         let of_blocks = report.blocks.iter().map(|b| b.device_bytes).max();
-        report.device_bytes = of_blocks.unwrap_or(0).max(bytes);
+        report.device_bytes = of_blocks.unwrap_or(0).max(embed_bytes);
+        if let Some(windows) = windows {
+            let read: Read<'_> = &|name| self.files().read_f32(name);
+            let (evaluated, bytes) = self.scored(gpu, &stream, windows, read)?;
+            report.calibration_perplexity = Some(evaluated.perplexity);
+            report.device_bytes = report.device_bytes.max(bytes);
+        }
         Ok(report)
     }
 
@@ -123,7 +150,7 @@ impl Pretrained {
             }
         }
         block.advance(stream)?;
-        Ok((reports, apart(&before, stream.row(0))))
+        Ok((reports, apart(&before, stream.row(0), stream.beside(0))))
     }
 
     /// Prunes one block, matrix after matrix, sends both streams through their block, and says how
@@ -146,7 +173,7 @@ impl Pretrained {
             }
         }
         pair.advance([stream, dense])?;
-        Ok((reports, apart(dense.row(0), stream.row(0))))
+        Ok((reports, apart(dense.row(0), stream.row(0), stream.beside(0))))
     }
 
     /// What block `i` needs on the device; none where nothing of it is pruned.
@@ -184,7 +211,8 @@ impl Pretrained {
         }))
     }
 
-    /// Bytes on the device that pruning by windows of `length` takes at most, without a device.
+    /// Bytes on the device that pruning takes at most, without a device: by windows or texts of
+    /// `length`, which says nothing of images.
     ///
     /// # Errors
     /// As [`prune`](Self::prune), as far as no values are read.
@@ -195,21 +223,23 @@ impl Pretrained {
         target: Target,
     ) -> Result<Memory> {
         options.validate()?;
-        let super::Input::Tokens { width, .. } = self.architecture().input() else {
-            return Err(Error::argument("model", "is no language model"));
-        };
-        let shape = [length, width];
-        let mut most = super::head::Head::memory(self, width, target)?;
-        for i in 0..self.architecture().blocks() {
-            let memory = match self.block_plan(i, (1, &shape), options, target)? {
-                Some(plan) => plan.memory(),
-                None => StagePlan::new(self.cut(Cut::Block(i), 1, &shape)?, target)?.memory(),
-            };
-            if memory.peak() > most.peak() {
-                most = memory;
-            }
+        let shapes = self.shapes(length)?;
+        let mut all = Vec::new();
+        let embed = self.cut(Cut::Embed, 1, &shapes[0])?;
+        if !embed.sources.is_empty() {
+            all.push(StagePlan::new(embed, target)?.memory());
         }
-        Ok(most)
+        // For the losses behind the blocks.
+        if let (Answer::NextToken, &[_, width]) = (self.architecture().answer(), &shapes[0][..]) {
+            all.push(super::head::Head::memory(self, width, target)?);
+        }
+        for (i, shape) in (0..self.architecture().blocks()).zip(&shapes[1..]) {
+            all.push(match self.block_plan(i, (1, shape), options, target)? {
+                Some(plan) => plan.memory(),
+                None => StagePlan::new(self.cut(Cut::Block(i), 1, shape)?, target)?.memory(),
+            });
+        }
+        Ok(all.into_iter().max_by_key(Memory::peak).unwrap_or_default())
     }
 }
 
@@ -228,10 +258,15 @@ impl Planned {
     }
 }
 
-/// The squared length of the difference over that of `before`.
-fn apart(before: &[f32], after: &[f32]) -> f64 {
-    let square = |x: f64| x * x;
-    let difference = before.iter().zip(after).map(|(a, b)| square(f64::from(a - b)));
-    let all: f64 = before.iter().map(|&a| square(f64::from(a))).sum();
-    difference.sum::<f64>() / all.max(f64::MIN_POSITIVE)
+/// The squared length of the difference over that of `before`, at the positions that `seen` has,
+/// where it says any.
+fn apart(before: &[f32], after: &[f32], seen: &[f32]) -> f64 {
+    let width = (before.len() / seen.len().max(1)).max(1);
+    let counts = |i: usize| seen.get(i / width).is_none_or(|&seen| seen != 0.0);
+    let (mut difference, mut all) = (0.0, 0.0_f64);
+    for (_, (a, b)) in before.iter().zip(after).enumerate().filter(|&(i, _)| counts(i)) {
+        difference += f64::from(a - b).powi(2);
+        all += f64::from(*a).powi(2);
+    }
+    difference / all.max(f64::MIN_POSITIVE)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::block::PrunedWeight;
+use super::inputs::Inputs;
 use super::options::PruneOptions;
 use crate::gpu::{Encoder, Gpu, Memory, Phase, PlanBuilder, Program, Slot, Target};
 use crate::graph::{Bindings, Graph, Mode, Parameter, Tensor, lower};
@@ -91,8 +92,8 @@ impl PairPlan {
         dense: &[String],
         target: Target,
     ) -> Result<Self> {
-        let PairGraph { mut graph, sources, prefix, pruned, dense: whole } = pair;
-        let grouped = groups(&mut graph, dense)?;
+        let PairGraph { mut graph, sources, prefix, pruned, dense: whole, seen } = pair;
+        let grouped = groups(&mut graph, seen, dense)?;
         let mut plan = PlanBuilder::new(target);
         let step = plan.persistent("step", STEP_WORDS);
         let mut bindings = Bindings::new(&graph, step);
@@ -153,8 +154,8 @@ impl PairPlan {
 
 /// Weights by what they are multiplied with in the pruned block.
 struct Grouped {
-    /// That.
-    input: Tensor,
+    /// That, but for positions that do not count.
+    input: Inputs,
     /// How far the same in the dense block is from it.
     apart: Tensor,
     /// How far what the products are added to is from that in the dense block, where it is.
@@ -164,9 +165,13 @@ struct Grouped {
 }
 
 /// The groups in the order in which rows meet them, each with its number of inputs.
-fn groups(graph: &mut Graph, dense: &[String]) -> Result<Vec<(u32, Grouped)>> {
+fn groups(
+    graph: &mut Graph,
+    seen: Option<Tensor>,
+    dense: &[String],
+) -> Result<Vec<(u32, Grouped)>> {
     let parameters = graph.parameters().to_vec();
-    let mut groups: BTreeMap<Tensor, (u32, Grouped)> = BTreeMap::new();
+    let mut groups: BTreeMap<Inputs, (u32, Grouped)> = BTreeMap::new();
     for (own, p) in parameters.iter().enumerate() {
         if !p.masked || p.name.starts_with(DENSE) || dense.contains(&p.name) {
             continue;
@@ -176,12 +181,7 @@ fn groups(graph: &mut Graph, dense: &[String]) -> Result<Vec<(u32, Grouped)>> {
             return Err(Error::argument(&p.name, "it has no dense copy"));
         };
         let pair = [p, &parameters[other]].map(|p| p.tensor);
-        let inputs = pair.map(|weight| graph.inputs_of(weight));
-        let [[input], [whole]] = inputs.each_ref().map(|inputs| &inputs[..]) else {
-            let message = "its inputs are not known; leave it out with --exclude";
-            return Err(Error::argument(&p.name, message));
-        };
-        let (input, whole) = (*input, *whole);
+        let (input, whole) = (Inputs::of(graph, p)?, Inputs::of(graph, &parameters[other])?);
         if let Some((_, group)) = groups.get_mut(&input) {
             group.weights.push((own, other));
             continue;
@@ -190,8 +190,10 @@ fn groups(graph: &mut Graph, dense: &[String]) -> Result<Vec<(u32, Grouped)>> {
             [Some(own), Some(other)] => Some(difference(graph, other, own)?),
             _ => None,
         };
-        let apart = difference(graph, whole, input)?;
-        let group = Grouped { input, apart, rest, weights: vec![(own, other)] };
+        let apart = difference(graph, whole.tensor, input.tensor)?;
+        // All moments have it on one side, so the others may be what they are there.
+        let counted = input.counted(graph, seen)?;
+        let group = Grouped { input: counted, apart, rest, weights: vec![(own, other)] };
         groups.insert(input, (p.units().inputs, group));
     }
     Ok(groups.into_values().collect())
@@ -235,17 +237,17 @@ fn push_look(
     group: &Grouped,
     moments: &Moments,
 ) -> Result<()> {
-    let wanted: Vec<Tensor> =
-        [Some(group.input), Some(group.apart), group.rest].into_iter().flatten().collect();
+    let wanted = [Some(group.input.tensor), Some(group.apart), group.rest];
+    let wanted: Vec<Tensor> = wanted.into_iter().flatten().collect();
     let slots = lower(graph, plan, bindings, &wanted, Mode::Evaluate)?;
-    let columns = |t: Tensor| graph.shape(t).dims().last().copied().unwrap_or(1);
-    let (x, inputs) = (slots[0], columns(group.input));
-    let rows = x.words / inputs.max(1);
+    let (x, [rows, inputs]) = group.input.rows(plan, graph, slots[0])?;
+    // Patches of a difference are the difference of patches.
+    let (apart, _) = group.input.rows(plan, graph, slots[1])?;
     Gram { x, gram: moments.gram, rows, columns: inputs }.push(plan)?;
-    let cross = Matmul::new(Form::TN, [x, slots[1], moments.cross], [inputs, inputs, rows]);
+    let cross = Matmul::new(Form::TN, [x, apart, moments.cross], [inputs, inputs, rows]);
     cross.push_onto(plan)?;
     if let (Some(rest), Some(sum)) = (group.rest, moments.rest) {
-        let width = columns(rest);
+        let width = graph.shape(rest).dims().last().copied().unwrap_or(1);
         Matmul::new(Form::TN, [x, slots[2], sum], [inputs, width, rows]).push_onto(plan)?;
     }
     Ok(())

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 pub struct PruneReport {
     /// Each block of which anything was pruned, in order.
     pub blocks: Vec<BlockReport>,
-    /// Perplexity of the pruned model on the windows that it was calibrated on.
-    pub calibration_perplexity: f64,
+    /// Perplexity of the pruned model on the windows that it was calibrated on, of a language model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration_perplexity: Option<f64>,
     /// Most bytes that were taken on the device at once.
     pub device_bytes: u64,
 }

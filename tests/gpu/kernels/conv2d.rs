@@ -305,3 +305,22 @@ fn upstreams_masked_conv2d_is_reproduced() {
         near("gradient of the bias", &db, &flat(&case["grad_bias"]), 4e-4);
     }
 }
+
+/// Of every geometry without groups: copies, so exact.
+#[test]
+fn patches_are_what_kernels_are_multiplied_with() {
+    let Some(gpu) = gpu() else { return };
+    let mut compared = 0;
+    for shape in geometries().into_iter().filter(|s| s.groups == 1) {
+        let x = Noise::new(shape.input_len()).floats(shape.input_len() as usize, 1.0);
+        let want = patches_reference(&shape);
+        let mut rig = Rig::new(gpu);
+        let (x_at, patches) = (rig.slot("x", &x), rig.output("patches", want.len()));
+        rig.push(Patches { shape, x: x_at, patches });
+        let got: Vec<f32> = rig.run().read(patches);
+        let want: Vec<f32> = want.into_iter().map(|at| at.map_or(0.0, |at| x[at])).collect();
+        assert_eq!(got, want, "{shape:?}");
+        compared += want.iter().filter(|&&x| x == 0.0).count();
+    }
+    assert!(compared > 100, "padding is seen");
+}

@@ -1,0 +1,118 @@
+//! `secateur eval FOLDER --data images:DIR`
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use secateur::data::Pictures;
+use secateur::error::Bytes;
+use secateur::pretrained::{Classified, Pretrained, Rows};
+use serde::Serialize;
+
+use super::images::Images;
+use super::{bar, chunk};
+use crate::cli::args::Eval;
+use crate::cli::{Verdict, adapter, output};
+
+#[derive(Debug, Serialize)]
+struct Report {
+    adapter: String,
+    backend: String,
+    model: String,
+    data: String,
+    rows: u64,
+    classes: u32,
+    /// Whether folders were found by the names of the classes; else they are in their order.
+    classes_by_name: bool,
+    /// What became of pictures before the model saw them.
+    images: String,
+    test_loss: f64,
+    test_accuracy: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_top_5_accuracy: Option<f64>,
+    seconds: f64,
+    images_per_second: f64,
+    device_bytes: u64,
+}
+
+pub fn run(args: &Eval, model: &Pretrained) -> Result<Verdict> {
+    ensure!(
+        args.samples.is_none() && args.stride.is_none(),
+        "--samples and --stride are for language models"
+    );
+    let classes = model.classes()?;
+    let images = Images::open(model, &args.data, Pictures::to_test)?;
+    let Pictures { files, classes: folders, labels, .. } = &images.pictures;
+    ensure!(
+        !folders.is_empty(),
+        "{} has pictures without classes: a folder for each class holds its own; secateur predict \
+         says what the model makes of them",
+        images.name
+    );
+    let matched = model.classes_called(folders)?;
+    if !matched.by_name {
+        output::note(format_args!(
+            "no folder is called like a class of the model: the {} folders are taken for its \
+             classes in their order",
+            folders.len()
+        ));
+    }
+    let gpu = adapter::gpu(&args.common)?;
+    let (bar, begun) = (bar("images"), Instant::now());
+    bar.set_length(files.len() as u64);
+    let (mut classified, mut device_bytes) = (Classified::default(), 0);
+    let (chunk, batch) = chunk(model, 1, args.batch)?;
+    for (files, labels) in files.chunks(chunk).zip(labels.chunks(chunk)) {
+        let pixels = images.prepared(files)?;
+        let outputs = model.outputs_by(&gpu, Rows::Images(&pixels), batch)?;
+        device_bytes = device_bytes.max(outputs.device_bytes);
+        for (logits, &folder) in outputs.rows.iter().zip(labels) {
+            classified.add(logits, matched.classes[folder as usize]);
+        }
+        bar.inc(files.len() as u64);
+    }
+    bar.finish_and_clear();
+    let seconds = begun.elapsed().as_secs_f64();
+    let report = Report {
+        adapter: gpu.report().name.clone(),
+        backend: gpu.report().backend.clone(),
+        model: model.path().display().to_string(),
+        data: images.name.clone(),
+        rows: classified.rows,
+        classes,
+        classes_by_name: matched.by_name,
+        images: images.preparation.to_string(),
+        test_loss: classified.loss(),
+        test_accuracy: classified.accuracy(),
+        test_top_5_accuracy: (classes > 5).then(|| classified.top_5_accuracy()),
+        seconds,
+        images_per_second: classified.rows as f64 / seconds,
+        device_bytes,
+    };
+    if args.common.json {
+        output::json(&report)?;
+    } else {
+        print(&report)?;
+    }
+    Verdict::of(Some(report.test_accuracy), args.min_test_accuracy)
+}
+
+fn print(report: &Report) -> Result<()> {
+    let rows = output::thousands(report.rows);
+    let mut facts = vec![
+        ("model", report.model.clone()),
+        ("data", format!("{}, {rows} images, {} classes", report.data, report.classes)),
+        ("images", report.images.clone()),
+        ("test accuracy", output::percent(report.test_accuracy)),
+    ];
+    facts.extend(report.test_top_5_accuracy.map(|top| ("among top 5", output::percent(top))));
+    let (speed, seconds) = (report.images_per_second, report.seconds);
+    facts.extend([
+        ("test loss", format!("{:.4}", report.test_loss)),
+        ("speed", format!("{speed:.1} images/s, {seconds:.1} s")),
+        ("device memory", Bytes(report.device_bytes).to_string()),
+        ("adapter", format!("{} ({})", report.adapter, report.backend)),
+    ]);
+    for (name, value) in facts {
+        output::line(&format!("{name:<14} {value}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! The classes that a model tells apart, and folders that are named as they are.
+use std::collections::BTreeMap;
+
+use super::architectures::Answer;
+use super::model::Pretrained;
+use crate::{Error, Result};
+
+/// How many names an error lists.
+const LISTED: usize = 5;
+
+/// Numbers of a model's classes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Matched {
+    /// Of each name the class.
+    pub classes: Vec<u32>,
+    /// Whether they were found by their names; else they are in the order of the classes.
+    pub by_name: bool,
+}
+
+impl Pretrained {
+    /// Names of its classes, `id2label` of transformers and `label_names` of timm; empty where the
+    /// folder does not name all of them, or names them `LABEL_0` and so on.
+    pub fn class_names(&self) -> Vec<String> {
+        let Answer::Class { classes } = self.architecture().answer() else { return Vec::new() };
+        let settings = self.config().settings();
+        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+        let names: Option<Vec<String>> =
+            match (settings.get("id2label"), settings.get("label_names")) {
+                (Some(names), _) => {
+                    (0..classes).map(|i| names.get(i.to_string()).and_then(text)).collect()
+                }
+                (None, Some(serde_json::Value::Array(names))) => names.iter().map(text).collect(),
+                _ => None,
+            };
+        let named = |names: &Vec<String>| {
+            let unnamed = |(i, name): (usize, &String)| *name == format!("LABEL_{i}");
+            names.len() == classes as usize && !names.iter().enumerate().all(unnamed)
+        };
+        names.filter(named).unwrap_or_default()
+    }
+
+    /// The classes called `names`, as a folder of pictures has them. A name fits where it is the
+    /// class's, or one of those that the class has between commas, whatever its case and whether
+    /// words are parted by spaces, lines or dots; a number of WordNet in front of either (n01440764)
+    /// may be left out. Where no name fits any class, and there are as many, they are the classes in
+    /// their order.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for names that fit no class or several, and for two of one class.
+    pub fn classes_called(&self, names: &[String]) -> Result<Matched> {
+        let wrong = |message: String| Err(Error::argument("data", message));
+        let Answer::Class { classes } = self.architecture().answer() else {
+            return wrong(format!("{} tells no classes apart", self.path().display()));
+        };
+        let known = self.class_names();
+        let described = |name: &String| {
+            let of = self.config().settings().get("label_descriptions");
+            of.and_then(|of| of.get(name)?.as_str()).map(str::to_owned)
+        };
+        let forms = known.iter().map(|name| {
+            let mut forms = forms(name);
+            forms.extend(described(name).iter().flat_map(|text| self::forms(text)));
+            forms
+        });
+        let forms: Vec<Vec<String>> = forms.collect();
+        let find = |name: &String| -> Vec<u32> {
+            let own = self::forms(name);
+            let exact = known.iter().positions(name);
+            let fits = |of: &Vec<String>| of.iter().any(|form| own.contains(form));
+            let all = forms.iter().enumerate().filter(|(_, of)| fits(of));
+            if exact.len() == 1 { exact } else { all.map(|(i, _)| i as u32).collect() }
+        };
+        let found: Vec<Vec<u32>> = names.iter().map(find).collect();
+        if found.iter().all(Vec::is_empty) && names.len() == classes as usize {
+            return Ok(Matched { classes: (0..classes).collect(), by_name: false });
+        }
+        let mut taken = BTreeMap::new();
+        for (name, found) in names.iter().zip(&found) {
+            match found[..] {
+                [class] => {
+                    if let Some(other) = taken.insert(class, name) {
+                        let of = &known[class as usize];
+                        return wrong(format!(
+                            "the folders `{other}` and `{name}` are both of the model's class \
+                             {class} ({of}); join them"
+                        ));
+                    }
+                }
+                [] => {
+                    return wrong(format!(
+                        "the folder `{name}` is called like none of the model's {classes} classes \
+                         ({}); name the folders as they are, or, of {classes} folders, none of them",
+                        listed(&known)
+                    ));
+                }
+                [one, two, ..] => {
+                    return wrong(format!(
+                        "the folder `{name}` is called like the model's classes {one} ({}) and \
+                         {two} ({}); give it the whole name of one",
+                        known[one as usize], known[two as usize]
+                    ));
+                }
+            }
+        }
+        Ok(Matched { classes: found.into_iter().flatten().collect(), by_name: true })
+    }
+}
+
+/// Where a name is.
+trait Positions<'a> {
+    fn positions(self, name: &str) -> Vec<u32>;
+}
+
+impl<'a, I: Iterator<Item = &'a String>> Positions<'a> for I {
+    fn positions(self, name: &str) -> Vec<u32> {
+        self.enumerate().filter(|(_, other)| *other == name).map(|(i, _)| i as u32).collect()
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    let more = if names.len() > LISTED { ", ..." } else { "" };
+    let first = names[..names.len().min(LISTED)].join(", ");
+    if first.is_empty() { "config.json does not name them".to_owned() } else { first + more }
+}
+
+/// What a class may be called by one who means `name`.
+fn forms(name: &str) -> Vec<String> {
+    let is_number = |word: &&str| {
+        word.strip_prefix('n')
+            .is_some_and(|w| w.len() == 8 && w.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let plain = |text: &str| {
+        let parts = text.split(|c: char| c.is_whitespace() || "_-.".contains(c));
+        parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ").to_lowercase()
+    };
+    let whole = plain(name);
+    let number = whole.split(' ').next().filter(is_number).map(str::to_owned);
+    let rest = match &number {
+        Some(number) => whole[number.len()..].trim_start().to_owned(),
+        None => whole.clone(),
+    };
+    let parts = rest.split(',').map(|part| part.trim().to_owned());
+    let all = [rest.clone()].into_iter().chain(parts).chain(number);
+    all.filter(|form| !form.is_empty()).collect()
+}
