@@ -13,6 +13,7 @@ mod layers;
 mod model;
 mod network;
 mod prune;
+mod removal;
 mod rows;
 mod stage;
 mod stream;
@@ -25,5 +26,8 @@ pub use evaluate::{Evaluated, Progress};
 pub use layers::{Arranged, Layers, Source};
 pub use model::Pretrained;
 pub use prune::{BlockReport, Method, PruneOptions, PruneReport, Sink, Told, WeightReport};
+pub use removal::{
+    Amount, BlockRemoved, Kind, Left, Removal, RemoveOptions, RemoveReport, Size, ToldRemoved, UnitsKept,
+};
 pub use rows::Rows;
 pub use window::{PaddedText, Window};

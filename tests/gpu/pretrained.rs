@@ -4,6 +4,7 @@ mod images;
 mod language;
 mod names;
 mod prune;
+mod removal;
 mod rows;
 mod texts;
 mod training;

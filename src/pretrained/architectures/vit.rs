@@ -2,8 +2,10 @@
 //!
 //! A block: layer norm, attention, layer norm, a feed-forward layer. Tensors are called as
 //! transformers or as timm calls them.
-use super::settings::{blocks, check_head, classes, extents, shared, timm_classes};
-use super::{Answer, Architecture, Config, Input, Layers, Names};
+use super::settings::{
+    blocks, check_head, classes, extents, resized, resized_in, shared, timm_classes, unsaid_heads,
+};
+use super::{Answer, Architecture, Config, Input, Kind, Layers, Names, Settings};
 use crate::graph::{AttentionOptions, Conv2dOptions, Padding, Tensor};
 use crate::kernels::Activation;
 use crate::{Error, Result};
@@ -202,6 +204,18 @@ impl Architecture for Vit {
         let x = layers.layer_norm(x, self.naming.norm, self.epsilon)?;
         let x = layers.first_position(x)?;
         layers.linear(x, self.naming.head, self.classes, true, Activation::Identity)
+    }
+
+    fn resize(&self, of: &mut Settings, kind: Kind, kept: u32) -> Result<(), String> {
+        match (kind, self.naming.head) {
+            (Kind::Channels, "head") => {
+                // timm multiplies and rounds towards zero.
+                let ratio = (f64::from(kept) + 0.5) / f64::from(self.width);
+                resized_in(of, "model_args", "mlp_ratio", ratio)
+            }
+            (Kind::Channels, _) => resized(of, "intermediate_size", kept),
+            _ => Err(unsaid_heads("hidden_size", self.width)),
+        }
     }
 
     fn is_idle(&self, name: &str) -> bool {

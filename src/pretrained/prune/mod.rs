@@ -229,7 +229,7 @@ impl Planned {
 }
 
 /// The squared length of the difference over that of `before`.
-fn apart(before: &[f32], after: &[f32]) -> f64 {
+pub(in crate::pretrained) fn apart(before: &[f32], after: &[f32]) -> f64 {
     let square = |x: f64| x * x;
     let difference = before.iter().zip(after).map(|(a, b)| square(f64::from(a - b)));
     let all: f64 = before.iter().map(|&a| square(f64::from(a))).sum();
