@@ -38,6 +38,9 @@ struct DryRun {
 }
 
 pub fn run(args: &Prune) -> Result<Verdict> {
+    if let Some(options) = &args.remove {
+        return pretrained::remove(args, options);
+    }
     let options = options(args)?;
     let by_data = args.score != Ranking::Score(Score::Magnitude) || args.data.data.is_some();
     let is_folder = pretrained::is_folder(&args.input);

@@ -205,6 +205,8 @@ impl Graph {
         let name = |tensor: Tensor| &self.nodes[tensor.0].name;
         let mut found: BTreeMap<Tensor, Spread> = BTreeMap::new();
         let mut read_by: BTreeMap<Tensor, Tensor> = BTreeMap::new();
+        // What keeps units from being taken apart; that they leave the graph says more, if they do.
+        let mut stuck = None;
         let (mut open, mut heads) = (vec![(from, spread)], None);
         if spread.units < 2 {
             return Walk::Fixed("there is only one".to_owned());
@@ -212,7 +214,10 @@ impl Graph {
         while let Some((tensor, spread)) = open.pop() {
             match found.insert(tensor, spread) {
                 Some(known) if known == spread => continue,
-                Some(_) => return Walk::Fixed(format!("they meet others in {}", name(tensor))),
+                Some(_) => {
+                    stuck = Some(Walk::Fixed(format!("they meet others in {}", name(tensor))));
+                    continue;
+                }
                 None => {}
             }
             if ends.contains(&tensor) {
@@ -220,20 +225,27 @@ impl Graph {
             }
             let readers = self.readers(tensor);
             if matches!(self.nodes[tensor.0].op, Op::Parameter(_)) {
-                match readers.len() {
-                    1 => continue,
-                    n => return Walk::Fixed(format!("{n} layers share {}", name(tensor))),
+                if let n @ 2.. = readers.len() {
+                    stuck = Some(Walk::Fixed(format!("{n} layers share {}", name(tensor))));
                 }
+                continue;
             }
             for (reader, at) in readers.into_iter().chain([(tensor, Place::Output)]) {
                 let node = &self.nodes[reader.0];
                 let crossing = Crossing { graph: self, node, tensor: reader, at, spread };
                 let name = node.op.name();
-                let reached = match node.op.operation().units(&crossing) {
-                    Reach::To(reached) => reached,
-                    Reach::Together(times) => return Walk::Together(times, name),
-                    Reach::Parts(times) => return Walk::Parts(times, name),
-                    Reach::Fixed => return Walk::Fixed(format!("{name} needs all of them")),
+                let end = match node.op.operation().units(&crossing) {
+                    Reach::To(reached) => Ok(reached),
+                    Reach::Together(times) => Err(Walk::Together(times, name)),
+                    Reach::Parts(times) => Err(Walk::Parts(times, name)),
+                    Reach::Fixed => Err(Walk::Fixed(format!("{name} needs all of them"))),
+                };
+                let reached = match end {
+                    Ok(reached) => reached,
+                    Err(end) => {
+                        stuck.get_or_insert(end);
+                        continue;
+                    }
                 };
                 if let Op::Attention(ops::Attention { shape }) = node.op {
                     heads = Some(shape.heads / spread.units);
@@ -249,6 +261,9 @@ impl Graph {
                     open.push((other, spread));
                 }
             }
+        }
+        if let Some(stuck) = stuck {
+            return stuck;
         }
         let member = |(parameter, p): (usize, &super::Parameter)| {
             let &spread = found.get(&p.tensor)?;

@@ -1,6 +1,7 @@
 //! Models that others have trained, in the field's folders.
 mod eval;
 mod prune;
+mod remove;
 
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use super::data::Data;
 
 pub use eval::run as eval;
 pub use prune::run as prune;
+pub use remove::run as remove;
 
 /// Whether `path` is such a folder.
 pub fn is_folder(path: &Path) -> bool {

@@ -13,6 +13,7 @@ pub use sink::Sink;
 use std::time::Instant;
 
 use self::block::{Block, BlockPlan};
+pub(in crate::pretrained) use self::pair::push_moved;
 use self::pair::{Pair, PairPlan};
 use super::cut::Cut;
 use super::model::{Pretrained, Read};

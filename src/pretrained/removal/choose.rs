@@ -1,4 +1,5 @@
 //! Which units go: those that count least, block after block.
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::block::BlockPlan;
@@ -13,40 +14,47 @@ use crate::pretrained::prune::apart;
 use crate::pretrained::rows::Rows;
 use crate::pretrained::window::Window;
 use crate::pretrained::{Input, Pretrained};
+use crate::storage::Rewrite;
 use crate::{Error, Result};
 
 /// What is told of a block that is done.
 pub type Told<'a> = &'a mut dyn FnMut(&BlockRemoved);
 
 impl Removal<'_> {
-    /// Chooses the units that stay by the weights alone: those that go have the lowest sum of the
-    /// squares of all their weights in products; of equal ones the later go. No device is asked.
+    /// Writes the tensors that become smaller to `out`. The weights alone say what goes: the units
+    /// with the lowest sum of the squares of all their weights in products; of equal ones the later.
+    /// No device is asked.
     ///
     /// # Errors
     /// Of the files; [`Error::File`] for a weight that is not finite.
-    pub fn by_weights(&self, told: Told<'_>) -> Result<RemoveReport> {
+    pub fn by_weights(&self, out: &mut Rewrite<'_>, told: Told<'_>) -> Result<RemoveReport> {
         let mut report = RemoveReport::default();
         for (block, groups) in self.blocks.iter().enumerate() {
             let begun = Instant::now();
-            let mut kept = Vec::new();
-            for group in groups {
-                let scores = magnitudes(self.model, group)?;
-                kept.push(UnitsKept::new(group, &highest(&scores, self.kept(group))));
-            }
-            let of = self.reported(block as u32, kept, None, begun);
+            let chosen = |group| Ok(highest(&magnitudes(self.model, group)?, self.kept(group)));
+            let stays = groups.iter().map(chosen).collect::<Result<Vec<_>>>()?;
+            self.put(block, &stays, &BTreeMap::new(), out)?;
+            let of = self.reported(block, &stays, None, begun);
             told(&of);
             report.blocks.push(of);
         }
         Ok(report)
     }
 
-    /// Chooses them by what `windows` come to on their way through the model: those go whose weights
-    /// in the products that read them have the lowest sum of `(|w| |x|)^2`, Wanda's score (Sun et
-    /// al. 2024), with the lengths of the inputs behind the smaller blocks before.
+    /// The same by what `windows` come to on their way through the model: those go whose weights in
+    /// the products that read them have the lowest sum of `(|w| |x|)^2`, Wanda's score (Sun et al.
+    /// 2024). What these products make is then brought back by the weights that stay, to what it is
+    /// with all units, on the inputs that the smaller blocks before give.
     ///
     /// # Errors
     /// [`Error::Argument`] for windows that do not fit the model; of the device and the files.
-    pub fn by_data(&self, gpu: &Gpu, windows: &[Window], told: Told<'_>) -> Result<RemoveReport> {
+    pub fn by_data(
+        &self,
+        gpu: &Gpu,
+        windows: &[Window],
+        out: &mut Rewrite<'_>,
+        told: Told<'_>,
+    ) -> Result<RemoveReport> {
         let model = self.model;
         model.check_windows(windows)?;
         let read: Read<'_> = &|name| model.files().read_f32(name);
@@ -60,16 +68,16 @@ impl Removal<'_> {
             report.device_bytes = report.device_bytes.max(plan.memory().peak());
             let block = plan.build(gpu, model, read)?;
             let before = block.output(&stream, 0)?;
-            let mut kept = Vec::new();
+            let (mut stays, mut moved) = (Vec::new(), BTreeMap::new());
             for (at, group) in groups.iter().enumerate() {
                 let scores = block.scores(at, group.units, &stream)?;
-                let stays = highest(&scores, self.kept(group));
-                block.remove(at, &stays)?;
-                kept.push(UnitsKept::new(group, &stays));
+                stays.push(highest(&scores, self.kept(group)));
+                moved.extend(block.remove(at, &stays[at], model)?);
             }
+            self.put(i, &stays, &moved, out)?;
             block.advance(&mut stream)?;
             let error = apart(&before, stream.row(0));
-            let of = self.reported(i as u32, kept, Some(error), begun);
+            let of = self.reported(i, &stays, Some(error), begun);
             told(&of);
             report.blocks.push(of);
         }
@@ -110,11 +118,14 @@ impl Removal<'_> {
 
     fn reported(
         &self,
-        block: u32,
-        kept: Vec<UnitsKept>,
+        block: usize,
+        stays: &[Vec<bool>],
         error: Option<f64>,
         begun: Instant,
     ) -> BlockRemoved {
+        let groups = self.blocks[block].iter().zip(stays);
+        let kept = groups.map(|(group, stays)| UnitsKept::new(group, stays)).collect();
+        let block = block as u32;
         let name = self.model.architecture().prefix(block).trim_end_matches('.').to_owned();
         let (blocks, seconds) = (self.blocks.len() as u32, begun.elapsed().as_secs_f64());
         BlockRemoved { block, blocks, name, kept, error, seconds }

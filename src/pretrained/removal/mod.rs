@@ -22,7 +22,7 @@ use super::architectures::Input;
 use super::cut::Cut;
 use super::model::Pretrained;
 use crate::storage::Rewrite;
-use crate::{Error, Result};
+use crate::Result;
 
 /// A weight whose outputs stay as wide as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -102,12 +102,15 @@ impl Removal<'_> {
     /// None, unless the files have changed.
     pub fn shapes(&self) -> Result<HashMap<String, Vec<usize>>> {
         let mut shapes = HashMap::new();
-        for (name, cuts) in self.cuts() {
-            let mut shape = self.model.files().info(name)?.shape.clone();
-            for (part, group, _) in cuts {
-                shape = part.shape(&shape, [group.units, self.kept(group)]);
+        for groups in &self.blocks {
+            for (name, cuts) in cuts(groups) {
+                let mut shape = self.model.files().info(name)?.shape.clone();
+                for (part, at) in cuts {
+                    let group = &groups[at];
+                    shape = part.shape(&shape, [group.units, self.kept(group)]);
+                }
+                shapes.insert(name.to_owned(), shape);
             }
-            shapes.insert(name.to_owned(), shape);
         }
         Ok(shapes)
     }
@@ -132,29 +135,27 @@ impl Removal<'_> {
         Ok([before, after])
     }
 
-    /// Writes the tensors without the units that `report` does not keep.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] for a report of another removal; of the files.
-    pub fn write(&self, report: &RemoveReport, out: &mut Rewrite<'_>) -> Result<()> {
-        let cuts = self.cuts();
-        for tensor in self.model.files().tensors() {
-            let Some(cuts) = cuts.get(tensor.name.as_str()) else { continue };
-            let mut values = self.model.files().read_f32(&tensor.name)?;
-            let mut shape = tensor.shape.clone();
-            for &(part, group, (block, at)) in cuts {
-                let kept = report.blocks.get(block).and_then(|b| b.kept.get(at));
-                let fits = kept.filter(|kept| kept.kind == group.kind);
-                let stays = fits.map(|kept| kept.stays(group)).unwrap_or_default();
-                let count = stays.iter().filter(|&&stays| stays).count();
-                if count != self.kept(group) as usize || stays.len() != group.units as usize {
-                    let message = format!("what it keeps is not what {} is to keep", tensor.name);
-                    return Err(Error::argument("report", message));
-                }
-                values = part.kept(&values, &shape, &stays);
+    /// Writes the tensors of a block without the units that go; those in `moved` have other values
+    /// than the model's.
+    fn put(
+        &self,
+        block: usize,
+        stays: &[Vec<bool>],
+        moved: &BTreeMap<String, Vec<f32>>,
+        out: &mut Rewrite<'_>,
+    ) -> Result<()> {
+        for (name, cuts) in cuts(&self.blocks[block]) {
+            let mut shape = self.model.files().info(name)?.shape.clone();
+            let mut values = match moved.get(name) {
+                Some(values) => values.clone(),
+                None => self.model.files().read_f32(name)?,
+            };
+            for (part, at) in cuts {
+                let group = &self.blocks[block][at];
+                values = part.kept(&values, &shape, &stays[at]);
                 shape = part.shape(&shape, [group.units, self.kept(group)]);
             }
-            out.put(&tensor.name, &values)?;
+            out.put(name, &values)?;
         }
         Ok(())
     }
@@ -164,19 +165,17 @@ impl Removal<'_> {
         let size = self.sizes.iter().find(|size| size.kind == group.kind);
         size.map_or(group.units, |size| size.kept_of(group.units))
     }
+}
 
-    /// Of each tensor that becomes smaller where, the first axis first, and by which group of which
-    /// block.
-    fn cuts(&self) -> BTreeMap<&str, Vec<(&Part, &Group, (usize, usize))>> {
-        let mut cuts: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-        for (block, groups) in self.blocks.iter().enumerate() {
-            for (at, group) in groups.iter().enumerate() {
-                for part in group.members.iter().flat_map(|member| &member.parts) {
-                    cuts.entry(&part.name).or_default().push((part, group, (block, at)));
-                }
-            }
+/// Of each tensor of a block that becomes smaller where, the first axis first, and by which of the
+/// block's groups.
+fn cuts(groups: &[Group]) -> BTreeMap<&str, Vec<(&Part, usize)>> {
+    let mut cuts: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for (at, group) in groups.iter().enumerate() {
+        for part in group.members.iter().flat_map(|member| &member.parts) {
+            cuts.entry(&part.name).or_default().push((part, at));
         }
-        cuts.values_mut().for_each(|cuts| cuts.sort_by_key(|(part, ..)| part.axis));
-        cuts
     }
+    cuts.values_mut().for_each(|cuts| cuts.sort_by_key(|(part, _)| part.axis));
+    cuts
 }

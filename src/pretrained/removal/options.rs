@@ -97,8 +97,13 @@ impl RemoveOptions {
                 _ => {}
             }
         }
-        if self.multiple == Some(0) {
-            return wrong("multiple", "0 must be 1 or more".to_owned());
+        match self.multiple {
+            Some(0) => return wrong("multiple", "0 must be 1 or more".to_owned()),
+            Some(multiple) if !matches!(self.channels, Some(Amount::Share(_))) => {
+                let message = format!("{multiple} is for a share of the channels, like 0.25");
+                return wrong("multiple", message);
+            }
+            _ => {}
         }
         if Kind::ALL.iter().all(|&kind| self.amount(kind).is_none()) {
             return wrong("remove", "says nothing; name heads, channels or both".to_owned());

@@ -55,9 +55,4 @@ impl UnitsKept {
         let kept = kept.flat_map(|unit| unit * each..(unit + 1) * each).collect();
         Self { kind: group.kind, of: group.units * each, kept }
     }
-
-    /// Of each unit of `group` whether it stays.
-    pub(super) fn stays(&self, group: &Group) -> Vec<bool> {
-        (0..group.units).map(|unit| self.kept.binary_search(&(unit * group.each)).is_ok()).collect()
-    }
 }

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use secateur::graph::Mode;
 use secateur::kernels::Step;
-use secateur::pretrained::{CutGraph, Input, Pretrained, RemoveOptions, RemoveReport, Window};
-use secateur::storage::Rewrite;
+use secateur::pretrained::{
+    BlockRemoved, CutGraph, Input, Pretrained, RemoveOptions, RemoveReport, Window,
+};
+use secateur::storage::{Folder, Rewrite};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -22,10 +24,6 @@ type Places = Vec<(&'static str, usize, usize, usize)>;
 /// How far two graphs in f64 may be apart that differ in the order of their sums, of some hundred
 /// terms each: 2^-53 for each, of values below 100, through a hundred sums one behind the other.
 const ORDER: f64 = 1e-10;
-
-fn options(text: &str) -> RemoveOptions {
-    text.parse().unwrap()
-}
 
 /// What the whole network makes of two rows, in f64.
 fn exact(model: &Pretrained) -> Vec<f64> {
@@ -67,15 +65,26 @@ fn exact(model: &Pretrained) -> Vec<f64> {
     evaluate(&graph, &given, output, None).pop().unwrap()
 }
 
-/// Writes the folder without what `report` does not keep.
-fn write(model: &Pretrained, options: &RemoveOptions, report: &RemoveReport) -> TempDir {
+/// A folder without what `options` say, by the weights or by windows.
+fn removed(model: &Pretrained, options: &str, data: Option<&[Window]>) -> (TempDir, RemoveReport) {
     let folder = tempfile::tempdir().unwrap();
-    let removal = model.removal(options).unwrap();
+    let options: RemoveOptions = options.parse().unwrap();
+    let removal = model.removal(&options).unwrap_or_else(|e| panic!("{e}"));
     let shapes = removal.shapes().unwrap();
     let mut out = Rewrite::begin(model.files(), folder.path(), false, &shapes).unwrap();
-    removal.write(report, &mut out).unwrap();
+    let mut told = Vec::new();
+    let mut hear = |block: &BlockRemoved| told.push(block.block);
+    let report = match data {
+        Some(windows) => removal.by_data(gpu().unwrap(), windows, &mut out, &mut hear).unwrap(),
+        None => removal.by_weights(&mut out, &mut hear).unwrap(),
+    };
+    assert_eq!(told, (0..model.architecture().blocks()).collect::<Vec<_>>());
     out.finish(Some(&removal.config())).unwrap();
-    folder
+    let bytes = Folder::open(folder.path()).unwrap().tensors().map(|t| t.bytes).sum::<u64>();
+    let before = model.files().tensors().map(|t| t.bytes).sum();
+    assert_eq!(removal.bytes().unwrap(), [before, bytes]);
+    assert!(bytes < before);
+    (folder, report)
 }
 
 /// Sets the units that go to zero in the tensors of `block` that `places` name.
@@ -97,16 +106,9 @@ fn zero(copied: &mut Copied, block: &str, places: &Places, goes: &[bool]) {
 /// Removes by the weights, and holds what the smaller folder makes of rows to what the whole one
 /// does with zeros; returns the settings of the smaller one.
 fn check(mut copied: Copied, text: &str, groups: &[Places]) -> Value {
-    let options = options(text);
     let model = Pretrained::open(copied.write()).unwrap_or_else(|e| panic!("{text}: {e}"));
-    let removal = model.removal(&options).unwrap();
-    let report = removal.by_weights(&mut |_| {}).unwrap();
-    let folder = write(&model, &options, &report);
+    let (folder, report) = removed(&model, text, None);
     let small = Pretrained::open(folder.path()).unwrap_or_else(|e| panic!("{text}: {e}"));
-    let before: u64 = model.files().tensors().map(|t| t.bytes).sum();
-    let after: u64 = small.files().tensors().map(|t| t.bytes).sum();
-    assert_eq!(removal.bytes().unwrap(), [before, after], "{text}");
-    assert!(after < before, "{text}");
     let whole = exact(&model);
     for block in &report.blocks {
         assert_eq!(block.kept.len(), groups.len(), "{text}");
@@ -330,14 +332,9 @@ fn units_that_are_zero_go_first() {
         }
     }
     let model = Pretrained::open(copied.write()).unwrap();
-    let options = options("heads=3,channels=5");
-    let removal = model.removal(&options).unwrap();
-    let by_weights = removal.by_weights(&mut |_| {}).unwrap();
-    let mut told = Vec::new();
-    let by_data = removal
-        .by_data(gpu().unwrap(), &windows(), &mut |block| told.push((block.block, block.blocks)))
-        .unwrap();
-    assert_eq!(told, [(0, 2), (1, 2)]);
+    let amounts = "heads=3,channels=5";
+    let (_, by_weights) = removed(&model, amounts, None);
+    let (folder, by_data) = removed(&model, amounts, Some(&windows()));
     for report in [&by_weights, &by_data] {
         for block in &report.blocks {
             for (kept, goes) in block.kept.iter().zip(&goes) {
@@ -348,7 +345,6 @@ fn units_that_are_zero_go_first() {
     }
     // Zeros less change nothing but the order of sums.
     assert!(by_data.blocks.iter().all(|b| b.error.unwrap() < 1e-12), "{by_data:?}");
-    let folder = write(&model, &options, &by_data);
     let (small, whole) = (exact(&Pretrained::open(folder.path()).unwrap()), exact(&model));
     assert!(small.iter().zip(&whole).all(|(a, b)| (a - b).abs() <= ORDER));
 }
@@ -359,10 +355,8 @@ fn units_that_are_zero_go_first() {
 fn by_data_those_stay_that_add_most() {
     let Some(gpu) = gpu() else { return };
     let model = Golden::open("llama").model;
-    let options = options("channels=0.5");
-    let report =
-        model.removal(&options).unwrap().by_data(gpu, &windows(), &mut |_| {}).unwrap();
     let windows = windows();
+    let (folder, report) = removed(&model, "channels=0.5", Some(&windows));
     let of = model.whole(windows.len() as u32, windows[0].ids.len() as u32).unwrap();
     let ids = windows.iter().flat_map(|w| w.ids.iter().map(|&id| id as f32));
     let parameter = |source| model.parameter(source).unwrap().into_iter().map(f64::from).collect();
@@ -393,7 +387,6 @@ fn by_data_those_stay_that_add_most() {
     let highest = gone.map(|c| scores[c as usize]).fold(0.0, f64::max);
     // Sums of f32 may order two that are all but equal the other way.
     assert!(lowest >= highest * (1.0 - 1e-5), "{lowest} stays, {highest} goes");
-    let folder = write(&model, &options, &report);
     let small = Pretrained::open(folder.path()).unwrap();
     let found = small.perplexity(gpu, &windows, &mut |_, _| {}).unwrap().perplexity;
     let calibrated = report.calibration_perplexity.unwrap();
