@@ -281,7 +281,7 @@ pub struct Prune {
     pub remove: Option<RemoveOptions>,
     /// What a share of the channels leaves is a multiple of this: by default the largest power of
     /// two up to 32 that divides the channels and is a sixteenth of them at most.
-    #[arg(long, value_name = "N", requires = "remove")]
+    #[arg(long, value_name = "N")]
     pub multiple: Option<u32>,
     /// Of a pretrained model, how many windows of the text it is calibrated on; --length says how
     /// many tokens each has, 2048 by default.

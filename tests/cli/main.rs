@@ -22,6 +22,7 @@ mod past;
 mod paths;
 mod pretrained;
 mod prune;
+mod removal;
 mod roles;
 #[cfg(unix)]
 mod signals;

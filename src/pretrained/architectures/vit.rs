@@ -65,6 +65,7 @@ struct Vit {
     hidden: u32,
     blocks: u32,
     heads: u32,
+    head_size: u32,
     side: u32,
     patch: u32,
     channels: u32,
@@ -77,7 +78,10 @@ struct Vit {
 
 pub(super) fn read(config: &Config, names: &dyn Names) -> Result<Box<dyn Architecture>> {
     let (width, heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
-    shared(config, [("hidden_size", width), ("num_attention_heads", heads)])?;
+    let head_size = match config.count_or_none("head_dim")? {
+        Some(size) => size,
+        None => shared(config, [("hidden_size", width), ("num_attention_heads", heads)])?,
+    };
     // A decoder's, and a pooler's beside the class token, which no classifier asks.
     config.ignore(&["encoder_stride", "pooler_act", "pooler_output_size"]);
     check_head(config, names, "classifier.weight")?;
@@ -87,6 +91,7 @@ pub(super) fn read(config: &Config, names: &dyn Names) -> Result<Box<dyn Archite
         hidden: config.count("intermediate_size")?,
         blocks: blocks(config, names, "num_hidden_layers")?,
         heads,
+        head_size,
         side: config.count("image_size")?,
         patch: config.count("patch_size")?,
         channels: config.count("num_channels")?,
@@ -133,6 +138,7 @@ pub(super) fn read_timm(config: &Config, names: &dyn Names) -> Result<Box<dyn Ar
         hidden,
         blocks: (0..).take_while(block).count() as u32,
         heads,
+        head_size: width / heads,
         side: places.saturating_mul(patch),
         patch,
         channels,
@@ -187,7 +193,7 @@ impl Architecture for Vit {
             let fused = 3 / naming.attention.len() as u32;
             let mut inputs = Vec::new();
             for of in naming.attention {
-                let outputs = self.width.saturating_mul(fused);
+                let outputs = self.heads.saturating_mul(self.head_size).saturating_mul(fused);
                 inputs.push(layers.linear(y, &name(of), outputs, self.biases, plain)?);
             }
             let y = layers.graph.attend(&inputs, &AttentionOptions::new(self.heads))?;
@@ -214,7 +220,11 @@ impl Architecture for Vit {
                 resized_in(of, "model_args", "mlp_ratio", ratio)
             }
             (Kind::Channels, _) => resized(of, "intermediate_size", kept),
-            _ => Err(unsaid_heads("hidden_size", self.width)),
+            (_, "head") => Err(unsaid_heads("embed_dim", self.width)),
+            _ => {
+                resized(of, "head_dim", self.head_size)?;
+                resized(of, "num_attention_heads", kept)
+            }
         }
     }
 

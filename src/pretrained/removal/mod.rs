@@ -15,10 +15,9 @@ pub use sizes::Size;
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use self::groups::{Group, Grouped, Part, groups};
-use super::architectures::Input;
+use super::architectures::{Input, Settings};
 use super::cut::Cut;
 use super::model::Pretrained;
 use crate::storage::Rewrite;
@@ -43,7 +42,7 @@ pub struct Removal<'a> {
     blocks: Vec<Vec<Group>>,
     left: Vec<Left>,
     sizes: Vec<Size>,
-    settings: Map<String, Value>,
+    settings: Settings,
 }
 
 impl Pretrained {

@@ -1,9 +1,9 @@
 //! How many units stay, and what the settings say of that.
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::groups::Group;
 use super::options::{Amount, Kind, RemoveOptions};
+use crate::pretrained::architectures::Settings;
 use crate::pretrained::model::Pretrained;
 use crate::{Error, Result};
 
@@ -50,6 +50,8 @@ pub(super) fn sizes(
             return wrong(format!("the blocks of {path} have none that can be taken out"));
         };
         let (of, shared) = (narrowest.units, narrowest.each);
+        // What no size can be said of says so before this one is looked at.
+        say(model, &mut model.config().settings().clone(), kind, of * shared)?;
         let other = of_kind().find(|g| g.units % of != 0 || g.each != shared);
         if let Some(other) = other {
             return wrong(format!("blocks have {of} and {}, no multiples", other.units));
@@ -106,15 +108,18 @@ fn multiple(units: u32) -> u32 {
 }
 
 /// The settings of the model with these sizes.
-pub(super) fn settings(model: &Pretrained, sizes: &[Size]) -> Result<Map<String, Value>> {
+pub(super) fn settings(model: &Pretrained, sizes: &[Size]) -> Result<Settings> {
     let mut settings = model.config().settings().clone();
     for size in sizes {
-        let heads = size.kept * size.shared;
-        let resized = model.architecture().resize(&mut settings, size.kind, heads);
-        resized.map_err(|why| {
-            let path = model.config().path().display();
-            Error::argument(size.kind.name(), format!("{path} cannot say {heads} of them: {why}"))
-        })?;
+        say(model, &mut settings, size.kind, size.kept * size.shared)?;
     }
     Ok(settings)
+}
+
+/// Says in `settings` that blocks have so many of `kind`.
+fn say(model: &Pretrained, settings: &mut Settings, kind: Kind, number: u32) -> Result<()> {
+    model.architecture().resize(settings, kind, number).map_err(|why| {
+        let path = model.config().path().display();
+        Error::argument(kind.name(), format!("{path} cannot say {number} of them: {why}"))
+    })
 }

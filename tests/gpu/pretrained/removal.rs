@@ -243,15 +243,26 @@ fn gpt2_with_fewer_channels() {
 }
 
 #[test]
-fn bert_with_fewer_channels() {
-    let places = vec![
+fn bert_with_fewer_channels_and_vit_with_fewer_heads_too() {
+    let channels: Places = vec![
         ("intermediate.dense.weight", 0, 1, 1),
         ("intermediate.dense.bias", 0, 1, 1),
         ("output.dense.weight", 1, 1, 1),
     ];
-    let config = check(Copied::of("bert_classes"), "channels=0.5", &[places.clone()]);
+    let config = check(Copied::of("bert_classes"), "channels=0.5", &[channels.clone()]);
     settings(&config, &[("/intermediate_size", 20)]);
-    settings(&check(Copied::of("vit"), "channels=24", &[places]), &[("/intermediate_size", 40)]);
+    let heads = vec![
+        ("attention.attention.query.weight", 0, 8, 1),
+        ("attention.attention.query.bias", 0, 8, 1),
+        ("attention.attention.key.weight", 0, 8, 1),
+        ("attention.attention.key.bias", 0, 8, 1),
+        ("attention.attention.value.weight", 0, 8, 1),
+        ("attention.attention.value.bias", 0, 8, 1),
+        ("attention.output.dense.weight", 1, 8, 1),
+    ];
+    let config = check(Copied::of("vit"), "heads=1,channels=24", &[heads, channels]);
+    settings(&config, &[("/num_attention_heads", 3), ("/head_dim", 8), ("/hidden_size", 32)]);
+    settings(&config, &[("/intermediate_size", 40)]);
 }
 
 /// A ResNet of bottlenecks as timm has it, with one block a stage, of widths that double.
