@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use secateur::error::Bytes;
 use secateur::gpu::Precision;
+use secateur::pretrained::RemoveOptions;
 use secateur::settings::{Share, Value};
 use secateur::train::Recipe;
 
@@ -90,7 +91,8 @@ Examples:
   secateur prune model.safetensors.index.json -o pruned/ --sparsity 0.7 --scope global
   secateur prune llama/ -o llama-pruned/ --sparsity 0.5
   secateur prune logs/digits-001/dense -o pruned.safetensors --sparsity 0.6 --score wanda
-  secateur prune smollm2/ -o pruned/ --sparsity 0.5 --score sparsegpt --data text:FILE";
+  secateur prune smollm2/ -o pruned/ --sparsity 0.5 --score sparsegpt --data text:FILE
+  secateur prune smollm2/ -o smaller/ --remove channels=0.25 --data text:FILE";
 
 const TRAIN_EXAMPLES: &str = "\
 Examples:
@@ -265,6 +267,10 @@ pub struct Inspect {
     pub json: bool,
 }
 
+/// What says which weights become zero: whole units have no such choices.
+const REMOVE_CONFLICTS: [&str; 8] =
+    ["sparsity", "scope", "pattern", "score", "axis", "include", "exclude", "only"];
+
 #[derive(Debug, ClapArgs)]
 pub struct Prune {
     /// A safetensors file, an index (*.index.json) of several, a folder with either, a checkpoint,
@@ -305,6 +311,16 @@ pub struct Prune {
     /// With such a score, how many training rows are run through the network.
     #[arg(long, default_value_t = 1024)]
     pub rows: usize,
+    /// Of a pretrained model's folder, take out whole heads and channels of every block: shares like
+    /// `heads=0.25,channels=0.5`, or numbers like `channels=512`. Tensors and config.json become
+    /// smaller; what their loaders cannot be told of is refused. Heads of keys go with all queries
+    /// that share them. With --data text:FILE by what they add on that text, else by their weights.
+    #[arg(long, value_name = "KIND=AMOUNT,...", conflicts_with_all = REMOVE_CONFLICTS)]
+    pub remove: Option<RemoveOptions>,
+    /// What a share of the channels leaves is a multiple of this: by default the largest power of
+    /// two up to 32 that divides the channels and is a sixteenth of them at most.
+    #[arg(long, value_name = "N")]
+    pub multiple: Option<u32>,
     /// Of a pretrained model, how many windows of the text it is calibrated on; --length says how
     /// many tokens each has, 2048 by default.
     #[arg(long, default_value_t = 128)]

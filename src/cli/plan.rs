@@ -67,7 +67,7 @@ pub fn print(common: &Common, asked: &Asked, op: &MaskUpdateOp) -> Result<Verdic
     let plan = of(asked, op, target)?;
     plan.check_budget(adapter::options(common)?.memory_budget)?;
     let memory = plan.memory();
-    let host_bytes = Some(asked.subject.taught_bytes(&asked.data)).filter(|bytes| *bytes > 0);
+    let host_bytes = Some(asked.subject.taught_bytes(&asked.data)?).filter(|bytes| *bytes > 0);
     if common.json {
         let (memory, plan) = (memory.into(), plan.to_string());
         output::json(&Report { adapter, memory, host_bytes, plan })?;

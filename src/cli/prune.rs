@@ -2,7 +2,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use secateur::oneshot::{self, Fate, Options, Survey, TensorPlan, TensorReport};
 use secateur::prune::{Pattern, Role, Scope, Score, TensorPattern};
@@ -38,6 +38,10 @@ struct DryRun {
 }
 
 pub fn run(args: &Prune) -> Result<Verdict> {
+    if let Some(options) = &args.remove {
+        return pretrained::remove(args, options);
+    }
+    ensure!(args.multiple.is_none(), "--multiple is for --remove");
     let options = options(args)?;
     let by_data = args.score != Ranking::Score(Score::Magnitude) || args.data.data.is_some();
     let is_folder = pretrained::is_folder(&args.input);

@@ -131,10 +131,13 @@ impl Subject {
     }
 
     /// Bytes of host memory that [`taught`](Self::taught) takes.
-    pub fn taught_bytes(&self, data: &Split) -> u64 {
+    ///
+    /// # Errors
+    /// Of the teacher's settings.
+    pub fn taught_bytes(&self, data: &Split) -> Result<u64> {
         let rows = data.train.rows() + data.test.rows();
         let of = |t: &Pretrained| t.stream_bytes(rows, data.train.width() as u32);
-        self.teacher.as_ref().map_or(0, of)
+        Ok(self.teacher.as_ref().map(of).transpose()?.unwrap_or(0))
     }
 
     /// What prunes it: the recipe's schedule. Without one what is pruned already stays pruned: the

@@ -2,6 +2,7 @@
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
+use super::tied::{Crossing, Place, Reach, Spread};
 use super::{Graph, Op, Shape, Tensor, ops};
 use crate::gpu::Slot;
 use crate::kernels::{self, Attended, Heads, Section};
@@ -207,6 +208,34 @@ fn query_gradient(
 impl Operation for Attention {
     fn facts(&self) -> Facts {
         Facts { name: "attention", home: Home::Own, recomputed: Some((*self).into()) }
+    }
+
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        let Heads { heads, kv_heads, width, packed, .. } = self.shape;
+        let shared = heads / kv_heads;
+        // Queries and results; keys and values. Side by side there are as many of each.
+        let [many, few] = [shared.saturating_mul(width), width];
+        let inputs = if packed { 1 } else { 3 };
+        let own = |place: Place| match place {
+            Place::Output | Place::Input(0) => many,
+            Place::Input(_) => few,
+        };
+        let whole = own(of.at);
+        let Spread { run, units } = of.spread;
+        if matches!(of.at, Place::Input(i) if i >= inputs) || (packed && shared > 1) {
+            return Reach::Fixed;
+        }
+        match () {
+            () if run.is_multiple_of(whole) && (run / whole).checked_mul(units) == Some(kv_heads) => {
+                let places = (0..inputs).map(Place::Input).chain([Place::Output]);
+                let others = places.filter(|&place| place != of.at);
+                let spread = |place| Spread { run: run / whole * own(place), units };
+                Reach::To(others.map(|place| (place, spread(place))).collect())
+            }
+            () if run < whole && whole.is_multiple_of(run) => Reach::Together(whole / run),
+            () if packed && run == whole && units == kv_heads.saturating_mul(3) => Reach::Parts(3),
+            () => Reach::Fixed,
+        }
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {

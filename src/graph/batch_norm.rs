@@ -3,6 +3,7 @@ use super::autodiff::Backward;
 use super::lower::{Lowering, Mode};
 use super::norm::check_epsilon;
 use super::op::{Facts, Home, Operation};
+use super::tied::{Crossing, Reach};
 use super::ops::{ColumnSum, Mul};
 use super::{Graph, Shape, Tensor};
 use crate::kernels::{self, Columns, MovingAverage};
@@ -76,6 +77,10 @@ impl Operation for Moments {
         Facts { name: "moments", home: Home::Own, recomputed: None }
     }
 
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        of.alike()
+    }
+
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
         if lowering.mode == Mode::Evaluate {
             return Ok(());
@@ -91,6 +96,10 @@ impl Operation for BatchNormalise {
     fn facts(&self) -> Facts {
         let recomputed = Some(Self { decay: None, ..*self }.into());
         Facts { name: "batch_normalise", home: Home::Own, recomputed }
+    }
+
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        of.alike()
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
+use super::tied::{Crossing, Reach};
 use super::product::multiplies;
-use super::{Graph, Node, Op, Shape, Tensor};
+use super::{Graph, Layout, Node, Op, Shape, Tensor};
 use crate::kernels::{Activation, Convolution, Form};
 use crate::{Error, Result};
 
@@ -217,6 +218,16 @@ impl Operation for Conv2d {
         // The other forms are gradients.
         let recomputed = (self.form == Form::NN).then_some((*self).into());
         Facts { name: "conv2d", home: Home::Own, recomputed }
+    }
+
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        // The other forms are gradients; channels of a group go with the group.
+        match self.shape {
+            Convolution { channels, outputs, groups: 1, .. } if self.form == Form::NN => {
+                of.product([channels, outputs], Layout::InOut)
+            }
+            _ => Reach::Fixed,
+        }
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {

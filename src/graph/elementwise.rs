@@ -2,6 +2,7 @@
 use super::autodiff::Backward;
 use super::lower::{Lowering, Mode};
 use super::op::{Facts, Home, Operation};
+use super::tied::{Crossing, Reach};
 use super::{Graph, Op, Tensor};
 use crate::kernels::{self, Activation};
 use crate::{Error, Result};
@@ -97,6 +98,10 @@ impl Operation for Add {
         Facts { name: "add", home: Home::Own, recomputed: Some((*self).into()) }
     }
 
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        of.alike()
+    }
+
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
         let [x, y] = lowering.inputs(tensor)?;
         let (len, period) = (lowering.elements(tensor)?, lowering.elements(y)?);
@@ -125,6 +130,10 @@ impl Operation for Add {
 impl Operation for Mul {
     fn facts(&self) -> Facts {
         Facts { name: "mul", home: Home::Own, recomputed: Some((*self).into()) }
+    }
+
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        of.alike()
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
@@ -156,6 +165,10 @@ impl Operation for Mul {
 impl Operation for Activate {
     fn facts(&self) -> Facts {
         Facts { name: "activate", home: Home::Own, recomputed: Some((*self).into()) }
+    }
+
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        of.alike()
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
@@ -198,6 +211,10 @@ impl Operation for Gate {
 impl Operation for Dropout {
     fn facts(&self) -> Facts {
         Facts { name: "dropout", home: Home::InputInEvaluation, recomputed: Some((*self).into()) }
+    }
+
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        of.alike()
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {

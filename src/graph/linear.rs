@@ -2,6 +2,7 @@
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
+use super::tied::{Crossing, Reach};
 use super::product::multiplies;
 use super::{Graph, Layout, Node, Op, Shape, Tensor};
 use crate::kernels::{Activation, Form};
@@ -99,6 +100,16 @@ impl Operation for Matmul {
     fn facts(&self) -> Facts {
         let recomputed = self.forward.then_some((*self).into());
         Facts { name: "matmul", home: Home::Own, recomputed }
+    }
+
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        let weight = of.graph.shape(of.node.inputs[1]).dims();
+        match (self.form, weight) {
+            _ if !self.forward => Reach::Fixed,
+            (Form::NN, &[inputs, outputs]) => of.product([inputs, outputs], Layout::InOut),
+            (Form::NT, &[outputs, inputs]) => of.product([inputs, outputs], Layout::OutIn),
+            _ => Reach::Fixed,
+        }
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {

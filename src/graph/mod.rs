@@ -12,6 +12,7 @@ mod product;
 mod recompute;
 mod shape;
 mod stored;
+mod tied;
 
 pub use attention::AttentionOptions;
 pub use autodiff::gradients;
@@ -23,6 +24,7 @@ pub use recurrent::{Gru, GruWeights, Lstm, LstmOptions, LstmWeights};
 pub use rotary::{RotaryOptions, RotaryScaling, rotary_frequencies};
 pub use shape::Shape;
 pub use stored::{MASK, RAW, Stored, Weight};
+pub use tied::{Member, Spread, Tied};
 pub(crate) use stored::{Saved, effective_in_file};
 
 use std::sync::Arc;

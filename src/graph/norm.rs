@@ -2,6 +2,7 @@
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
+use super::tied::{Crossing, Reach};
 use super::{Graph, Tensor};
 use crate::kernels::{self, Rows};
 use crate::{Error, Result};
@@ -74,6 +75,10 @@ impl Operation for Normalise {
         Facts { name: "normalise", home: Home::Own, recomputed: Some((*self).into()) }
     }
 
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        of.through_rows(self.rows.columns)
+    }
+
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
         let &Self { rows } = self;
         let [x] = lowering.input_slots(tensor)?;
@@ -109,6 +114,11 @@ impl Operation for NormaliseGradient {
 impl Operation for Softmax {
     fn facts(&self) -> Facts {
         Facts { name: "softmax", home: Home::Own, recomputed: Some((*self).into()) }
+    }
+
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        let columns = of.node.shape.dims().last().copied().unwrap_or(1);
+        of.through_rows(columns)
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {

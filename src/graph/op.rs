@@ -2,6 +2,7 @@
 //! that makes it, and its name in the list of `graph/mod.rs`.
 use super::autodiff::Backward;
 use super::lower::Lowering;
+use super::tied::{Crossing, Reach};
 use super::{Node, Op, Tensor};
 use crate::Result;
 
@@ -58,6 +59,13 @@ pub(super) trait Operation {
     /// first input.
     fn is_loss(&self) -> bool {
         false
+    }
+
+    /// Where units that are in one tensor of its node are in the others. Where nothing is said none
+    /// can be taken out that comes to it.
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        let _ = of;
+        Reach::Fixed
     }
 
     /// How often `node`, of this operation, multiplies with each element of its input at `place`

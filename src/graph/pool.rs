@@ -2,6 +2,7 @@
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
+use super::tied::{Crossing, Reach};
 use super::{Conv2dOptions, Graph, Padding, Shape, Tensor};
 use crate::kernels::{self, Convolution, Pooling};
 use crate::{Error, Result};
@@ -77,6 +78,10 @@ impl Graph {
 impl Operation for Pool {
     fn facts(&self) -> Facts {
         Facts { name: "pool", home: Home::Own, recomputed: Some((*self).into()) }
+    }
+
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        of.through_columns(self.shape.channels)
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {

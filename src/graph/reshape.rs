@@ -2,6 +2,7 @@
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
+use super::tied::{Crossing, Reach};
 use super::{Graph, Shape, Tensor};
 use crate::{Error, Result};
 
@@ -27,6 +28,10 @@ impl Graph {
 impl Operation for Reshape {
     fn facts(&self) -> Facts {
         Facts { name: "reshape", home: Home::Input, recomputed: Some((*self).into()) }
+    }
+
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        of.through()
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {

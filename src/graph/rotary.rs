@@ -2,6 +2,7 @@
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
+use super::tied::{Crossing, Reach};
 use super::{Graph, Tensor};
 use crate::kernels::{self, Turned};
 use crate::settings::steps;
@@ -130,6 +131,10 @@ impl Operation for Rotary {
     fn facts(&self) -> Facts {
         let recomputed = (!self.back).then_some((*self).into());
         Facts { name: "rotary", home: Home::Own, recomputed }
+    }
+
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        of.through_rows(self.shape.width)
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {

@@ -4,6 +4,7 @@ use std::ops::Range;
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
+use super::tied::{Crossing, Reach};
 use super::{Graph, Shape, Tensor};
 use crate::kernels::{self, Rearrange, Section, Strides};
 use crate::{Error, Result};
@@ -96,6 +97,10 @@ impl Operation for Slice {
         Facts { name: "slice", home: Home::Own, recomputed: Some((*self).into()) }
     }
 
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        of.through_columns(self.section.inner)
+    }
+
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
         let Section { outer, extent, inner, begin, part } = self.section;
         let [x] = lowering.input_slots(tensor)?;
@@ -120,6 +125,10 @@ impl Operation for Slice {
 impl Operation for Pad {
     fn facts(&self) -> Facts {
         Facts { name: "pad", home: Home::Own, recomputed: Some((*self).into()) }
+    }
+
+    fn units(&self, of: &Crossing<'_>) -> Reach {
+        of.through_columns(self.section.inner)
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {

@@ -100,7 +100,7 @@ impl Pretrained {
         let schema = Schema {
             shape: [side, side, channels].map(|extent| extent as usize).to_vec(),
             task: Task::classification(classes),
-            class_names: self.class_names(classes).unwrap_or_default(),
+            class_names: self.class_names(),
             scaling: self.pixels(channels)?,
             ..Schema::default()
         };
@@ -115,15 +115,6 @@ impl Pretrained {
             return Err(Error::argument("data", message));
         }
         Ok(split)
-    }
-
-    /// What the model's classes are called; `None` where its settings only number them.
-    pub(crate) fn class_names(&self, classes: u32) -> Option<Vec<String>> {
-        let names = self.config().settings().get("id2label")?.as_object()?;
-        let name = |class: u32| Some(names.get(&class.to_string())?.as_str()?.to_owned());
-        let names: Vec<String> = (0..classes).map(name).collect::<Option<_>>()?;
-        let numbered = |(i, name): (usize, &String)| *name == format!("LABEL_{i}");
-        (!names.iter().enumerate().all(numbered)).then_some(names)
     }
 
     /// By what pixels from 0 to 1 are scaled: `preprocessor_config.json` says it, or timm's

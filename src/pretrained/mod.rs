@@ -19,6 +19,7 @@ mod network;
 mod pooling;
 mod preparation;
 mod prune;
+mod removal;
 mod rows;
 mod save;
 mod stage;
@@ -38,6 +39,9 @@ pub use model::Pretrained;
 pub use pooling::{Pool, Pooling};
 pub use preparation::Preparation;
 pub use prune::{BlockReport, Method, PruneOptions, PruneReport, Sink, Told, WeightReport};
+pub use removal::{
+    Amount, BlockRemoved, Kind, Left, Removal, RemoveOptions, RemoveReport, Size, ToldRemoved, UnitsKept,
+};
 pub use rows::{Outputs, Rows};
 pub use training::Trained;
 pub use window::{PaddedText, Window};

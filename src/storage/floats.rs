@@ -43,6 +43,15 @@ pub(super) fn narrow(dtype: &Dtype, values: &[f32], bytes: &mut [u8]) {
     }
 }
 
+/// f32 as a tensor of the type has them.
+pub(crate) fn rounded(dtype: &Dtype, values: &[f32]) -> Vec<f32> {
+    let mut bytes = vec![0; values.len() * dtype.bits().map_or(0, |bits| bits as usize / 8)];
+    let mut rounded = vec![0.0; values.len()];
+    narrow(dtype, values, &mut bytes);
+    widen(dtype, &bytes, &mut rounded);
+    rounded
+}
+
 /// The first of `values` that has no finite element of the type near it: its place, and what is
 /// wrong with it.
 pub(super) fn misfit(dtype: &Dtype, values: &[f32]) -> Option<(usize, String)> {

@@ -35,7 +35,7 @@ pub use replace::{Replace, replace};
 pub use rewrite::Rewrite;
 pub use tensors::{Encoding, Floats, Tensor, TensorData, read_floats, read_tensors};
 
-pub(crate) use floats::{is_float, widen};
+pub(crate) use floats::{is_float, rounded, widen};
 pub(crate) use input::open_plain;
 pub(crate) use output::{check_apart, check_is_folder};
 pub(crate) use reserve::reserve;

@@ -4,6 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::output::check_output;
+use super::positioned::write_at;
 use super::reserve::reserve;
 use super::unfinished::{begin, hold, sweep};
 use crate::{Error, Result};
@@ -54,6 +55,14 @@ impl Replace {
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let writer = self.writer.as_mut().expect("open until it is finished");
         writer.write_all(bytes).map_err(Error::io("write", &self.path))
+    }
+
+    /// Writes `bytes` from `offset` on, wherever the last ones were appended.
+    pub(super) fn write_at(&mut self, bytes: &[u8], offset: u64) -> Result<()> {
+        let writer = self.writer.as_mut().expect("open until it is finished");
+        // Where writing at a place moves the file's cursor, nothing may be left to append.
+        let written = writer.flush().and_then(|()| write_at(writer.get_ref(), bytes, offset));
+        written.map_err(Error::io("write", &self.path))
     }
 
     /// Puts it in its place, on the disk.

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
-use super::floats::narrow;
+use super::floats::{narrow, widen};
 use super::header::RESERVED;
 use super::output::check_is_folder;
 use super::patch::{check, check_values};
@@ -26,8 +26,8 @@ pub struct Rewrite<'a> {
     outputs: Vec<Replace>,
     /// The index as it is to be.
     index: Option<Replace>,
-    /// What is to be written next: file, and tensor in it.
-    next: (usize, usize),
+    /// Of each tensor whether its values are there.
+    done: Vec<Vec<bool>>,
     companions: Companions,
     output: &'a Path,
     _made: MadeFolder,
@@ -69,37 +69,38 @@ impl<'a> Rewrite<'a> {
             layouts.push(layout);
         }
         let index = index(input, &layouts, output)?;
-        let next = (0, 0);
-        Ok(Self { input, layouts, outputs, index, next, companions, output, _made: made })
+        let done = layouts.iter().map(|layout| vec![false; layout.len()]).collect();
+        Ok(Self { input, layouts, outputs, index, done, companions, output, _made: made })
     }
 
     /// Writes the values of a tensor, rounded to what its file has as
-    /// [`Patch::put`](super::Patch::put) does. Tensors come in the order of [`Folder::tensors`];
-    /// those before it that keep their shapes are copied from the input.
+    /// [`Patch::put`](super::Patch::put) does, and returns them so. Tensors come in any order, each
+    /// once; those that keep their shapes need not come: they are copied.
     ///
     /// # Errors
-    /// As [`Patch::put`](super::Patch::put); [`Error::Argument`] for a tensor whose turn is over,
-    /// or that comes before one that must be put.
-    pub fn put(&mut self, name: &str, values: &[f32]) -> Result<()> {
+    /// As [`Patch::put`](super::Patch::put); [`Error::Argument`] for a tensor that is there already.
+    pub fn put(&mut self, name: &str, values: &[f32]) -> Result<Vec<f32>> {
         let (file, _) = self.input.floats(name)?;
         let is_it = |tensor: &TensorInfo| tensor.name == name;
         let tensor = self.layouts[file].iter().position(is_it).expect("it is the input's");
-        if (file, tensor) < self.next {
-            let message = "its turn is over; tensors come in the order of their files";
-            return Err(Error::argument(name, message));
+        if self.done[file][tensor] {
+            return Err(Error::argument(name, "was put already"));
         }
-        self.copy_up_to((file, tensor))?;
         let info = &self.layouts[file][tensor];
         check_values(&self.input.files()[file].path, info, values)?;
         let size = info.element_bytes().max(1);
         let mut bytes = vec![0; (values.len() * size).min(PIECE)];
-        for values in values.chunks(PIECE / size) {
+        let (mut rounded, mut offset) = (vec![0.0; values.len()], info.offset);
+        let pieces = values.chunks(PIECE / size).zip(rounded.chunks_mut(PIECE / size));
+        for (values, rounded) in pieces {
             let bytes = &mut bytes[..values.len() * size];
             narrow(&info.dtype, values, bytes);
-            self.outputs[file].write(bytes)?;
+            widen(&info.dtype, bytes, rounded);
+            self.outputs[file].write_at(bytes, offset)?;
+            offset += bytes.len() as u64;
         }
-        self.next.1 += 1;
-        Ok(())
+        self.done[file][tensor] = true;
+        Ok(rounded)
     }
 
     /// Copies the tensors that are left, and puts all files in their places, with `config` as the
@@ -109,7 +110,7 @@ impl<'a> Rewrite<'a> {
     /// # Errors
     /// [`Error::Argument`] for a tensor of another shape that was not put; [`Error::Io`].
     pub fn finish(mut self, config: Option<&[u8]>) -> Result<Companions> {
-        self.copy_up_to((self.layouts.len(), 0))?;
+        self.copy()?;
         let Self { input, mut outputs, index, companions, output, .. } = self;
         let mut beside = companions.copy(&input.path(), output)?;
         let place = companions.copied.iter().position(|name| name == CONFIG);
@@ -124,30 +125,33 @@ impl<'a> Rewrite<'a> {
         Ok(companions)
     }
 
-    /// Copies tensors of the input until that place is the next one.
-    fn copy_up_to(&mut self, end: (usize, usize)) -> Result<()> {
-        while self.next < end {
-            let (file, tensor) = self.next;
-            let Some(new) = self.layouts[file].get(tensor) else {
-                self.next = (file + 1, 0);
-                continue;
-            };
-            let header = &self.input.files()[file];
-            let old = &header.tensors[tensor];
+    /// Copies the tensors of the input that were not put.
+    fn copy(&mut self) -> Result<()> {
+        let left = |file: usize| {
+            let tensors = self.input.files()[file].tensors.iter().zip(&self.layouts[file]);
+            tensors.zip(&self.done[file]).filter(|(_, done)| !**done).map(|(pair, _)| pair)
+        };
+        for (old, new) in (0..self.layouts.len()).flat_map(left) {
             if new.shape != old.shape {
                 let message = format!("is to be {:?}, not {:?}", new.shape, old.shape);
-                let message = format!("{message}; its values must be put before those behind it");
-                return Err(Error::argument(&old.name, message));
+                return Err(Error::argument(&old.name, format!("{message}; put its values")));
             }
-            let mut bytes = vec![0; (old.bytes as usize).min(PIECE)];
-            let mut at = 0;
-            while at < old.bytes {
-                let piece = (old.bytes - at).min(PIECE as u64) as usize;
-                header.read(old.offset + at, &mut bytes[..piece])?;
-                self.outputs[file].write(&bytes[..piece])?;
-                at += piece as u64;
+        }
+        for file in 0..self.layouts.len() {
+            let header = &self.input.files()[file];
+            for (tensor, old) in header.tensors.iter().enumerate() {
+                if std::mem::replace(&mut self.done[file][tensor], true) {
+                    continue;
+                }
+                let (mut bytes, mut at) = (vec![0; (old.bytes as usize).min(PIECE)], 0);
+                while at < old.bytes {
+                    let piece = (old.bytes - at).min(PIECE as u64) as usize;
+                    header.read(old.offset + at, &mut bytes[..piece])?;
+                    let to = self.layouts[file][tensor].offset + at;
+                    self.outputs[file].write_at(&bytes[..piece], to)?;
+                    at += piece as u64;
+                }
             }
-            self.next.1 += 1;
         }
         Ok(())
     }

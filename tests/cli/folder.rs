@@ -71,6 +71,15 @@ impl Folder {
         Run::of(&mut self.command(args))
     }
 
+    /// A golden model's settings and weights, in a folder of its name.
+    pub fn copy_model(&self, name: &str) {
+        let from = paths::project().join("tests/goldens/models").join(name);
+        fs::create_dir(self.path(name)).expect("a folder");
+        for file in ["config.json", "model.safetensors"] {
+            fs::copy(from.join(file), self.path(name).join(file)).expect("a copy");
+        }
+    }
+
     /// Bytes of a file.
     pub fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))

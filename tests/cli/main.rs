@@ -25,6 +25,7 @@ mod pretrained;
 mod pretrained_rows;
 mod prune;
 mod recover;
+mod removal;
 mod roles;
 #[cfg(unix)]
 mod signals;

@@ -21,13 +21,10 @@ pub fn tokenizer(words: u32) -> String {
 }
 
 /// The golden Llama in a folder `llama`, with such a tokenizer, and its windows as `text.txt`.
-fn with_llama() -> Option<(Folder, Value)> {
+pub fn with_llama() -> Option<(Folder, Value)> {
     let folder = Folder::with_gpu()?;
     let from = project().join("tests/goldens/models/llama");
-    fs::create_dir(folder.path("llama")).unwrap();
-    for file in ["config.json", "model.safetensors"] {
-        fs::copy(from.join(file), folder.path("llama").join(file)).unwrap();
-    }
+    folder.copy_model("llama");
     folder.write("llama/tokenizer.json", tokenizer(101));
     let golden = fs::read_to_string(from.join("golden.json")).unwrap();
     let golden: Value = serde_json::from_str(&golden).unwrap();

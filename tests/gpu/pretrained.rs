@@ -6,6 +6,7 @@ mod language;
 mod names;
 mod prune;
 mod prune_rows;
+mod removal;
 mod rows;
 mod texts;
 mod training;

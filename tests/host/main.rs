@@ -32,5 +32,6 @@ mod shrink;
 mod storage;
 mod stored;
 mod summary;
+mod tied;
 mod timeline;
 mod training;

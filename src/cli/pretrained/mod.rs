@@ -5,6 +5,7 @@ mod eval;
 mod images;
 mod predict;
 mod prune;
+mod remove;
 mod texts;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ use super::data::Data;
 pub use eval::run as eval;
 pub use predict::run as predict;
 pub use prune::run as prune;
+pub use remove::run as remove;
 
 /// Whether `path` is such a folder.
 pub fn is_folder(path: &Path) -> bool {

@@ -2,8 +2,8 @@
 //!
 //! A block: attention and a layer norm of its sum, a feed-forward layer and a layer norm of its
 //! sum.
-use super::settings::{blocks, classes, prefix, shared};
-use super::{Answer, Architecture, Config, Input, Layers, Names};
+use super::settings::{blocks, classes, prefix, resized, shared, unsaid_heads};
+use super::{Answer, Architecture, Config, Input, Kind, Layers, Names, Settings};
 use crate::graph::{AttentionOptions, Tensor};
 use crate::kernels::Activation;
 use crate::{Error, Result};
@@ -116,6 +116,13 @@ impl Architecture for Bert {
         let pooler = format!("{}pooler.dense", self.prefix);
         let x = layers.linear(x, &pooler, self.width, true, Activation::Tanh)?;
         layers.linear(x, "classifier", classes, true, Activation::Identity)
+    }
+
+    fn resize(&self, of: &mut Settings, kind: Kind, kept: u32) -> Result<(), String> {
+        match kind {
+            Kind::Channels => resized(of, "intermediate_size", kept),
+            _ => Err(unsaid_heads("hidden_size", self.width)),
+        }
     }
 
     fn is_idle(&self, name: &str) -> bool {

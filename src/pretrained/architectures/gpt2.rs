@@ -2,8 +2,8 @@
 //! outputs]`.
 //!
 //! A block: layer norm, attention, layer norm, a feed-forward layer.
-use super::settings::{blocks, prefix, shared};
-use super::{Answer, Architecture, Config, Input, Layers, Names};
+use super::settings::{blocks, prefix, resized, shared, unsaid_heads};
+use super::{Answer, Architecture, Config, Input, Kind, Layers, Names, Settings};
 use crate::Result;
 use crate::graph::{AttentionOptions, Tensor};
 use crate::kernels::Activation;
@@ -109,6 +109,13 @@ impl Architecture for Gpt2 {
             false => "lm_head.weight".to_owned(),
         };
         layers.logits(x, &table, self.vocabulary)
+    }
+
+    fn resize(&self, of: &mut Settings, kind: Kind, kept: u32) -> Result<(), String> {
+        match kind {
+            Kind::Channels => resized(of, "n_inner", kept),
+            _ => Err(unsaid_heads("n_embd", self.width)),
+        }
     }
 
     fn is_idle(&self, name: &str) -> bool {

@@ -2,10 +2,11 @@
 //!
 //! A block: RMS norm, attention with rotary positions and shared heads of keys, RMS norm, a gated
 //! feed-forward layer.
-use super::settings::{blocks, prefix};
-use super::{Answer, Architecture, Config, Input, Layers, Names};
+use super::rotary::frequencies;
+use super::settings::{blocks, prefix, resized};
+use super::{Answer, Architecture, Config, Input, Kind, Layers, Names, Settings};
 use crate::Result;
-use crate::graph::{AttentionOptions, RotaryOptions, RotaryScaling, Tensor, rotary_frequencies};
+use crate::graph::{AttentionOptions, RotaryOptions, Tensor};
 use crate::kernels::Activation;
 
 /// Channels of a head, for whose frequencies there is room before any tensor is looked at.
@@ -13,6 +14,7 @@ const MOST_CHANNELS: u32 = 1 << 16;
 
 #[derive(Debug)]
 struct Llama {
+    model_type: String,
     prefix: String,
     width: u32,
     hidden: u32,
@@ -66,6 +68,7 @@ pub(super) fn read(config: &Config, names: &dyn Names) -> Result<Box<dyn Archite
     let tied = config.flag("tie_word_embeddings", false)?;
     let table = format!("{prefix}embed_tokens.weight");
     Ok(Box::new(Llama {
+        model_type: kind.to_owned(),
         width,
         hidden: config.count("intermediate_size")?,
         blocks,
@@ -83,40 +86,6 @@ pub(super) fn read(config: &Config, names: &dyn Names) -> Result<Box<dyn Archite
         head: if tied { table } else { "lm_head.weight".to_owned() },
         prefix,
     }))
-}
-
-/// The frequencies of rotary positions, as newer or older files say them.
-fn frequencies(config: &Config, head_size: u32) -> Result<Vec<f32>> {
-    let both = [config.object("rope_parameters")?, config.object("rope_scaling")?];
-    let of = both.iter().flatten().next();
-    let base = match of.map(|of| of.number_or("rope_theta", 0.0)).transpose()? {
-        Some(base) if base > 0.0 => base,
-        _ => config.number_or("rope_theta", 10_000.0)?,
-    };
-    // Newer files may say it in both places.
-    config.ignore(&["rope_theta"]);
-    config.only("partial_rotary_factor", 1.0)?;
-    let mut scaling = RotaryScaling::None;
-    if let Some(of) = of {
-        of.only("partial_rotary_factor", 1.0)?;
-        // Older files call it `type`, and some newer ones both.
-        let name = if of.get("rope_type").is_some() { "rope_type" } else { "type" };
-        let kind = of.text(name)?.unwrap_or("default");
-        of.ignore(&["type"]);
-        scaling = match kind {
-            "default" => RotaryScaling::None,
-            "linear" => RotaryScaling::Linear(of.positive("factor")?),
-            "llama3" => RotaryScaling::Llama3 {
-                factor: of.positive("factor")?,
-                low: of.positive("low_freq_factor")?,
-                high: of.positive("high_freq_factor")?,
-                length: of.positive("original_max_position_embeddings")?,
-            },
-            _ => return Err(of.wrong(name, "known are default, linear, llama3")),
-        };
-        of.check_all_read()?;
-    }
-    Ok(rotary_frequencies(base, head_size / 2, scaling))
 }
 
 /// How far the positions of each block see.
@@ -235,6 +204,19 @@ impl Architecture for Llama {
     fn head(&self, layers: &mut Layers, x: Tensor) -> Result<Tensor> {
         let x = layers.rms_norm(x, &format!("{}norm", self.prefix), self.epsilon)?;
         layers.logits(x, &self.head, self.vocabulary)
+    }
+
+    fn resize(&self, of: &mut Settings, kind: Kind, kept: u32) -> Result<(), String> {
+        if kind == Kind::Channels {
+            return resized(of, "intermediate_size", kept);
+        }
+        if self.model_type == "llama" && !self.width.is_multiple_of(kept) {
+            let width = self.width;
+            return Err(format!("transformers takes divisors of `hidden_size`, {width}, only"));
+        }
+        resized(of, "head_dim", self.head_size)?;
+        resized(of, "num_key_value_heads", kept / (self.heads / self.kv_heads))?;
+        resized(of, "num_attention_heads", kept)
     }
 
     fn is_idle(&self, name: &str) -> bool {

@@ -3,16 +3,23 @@ mod bert;
 mod gpt2;
 mod llama;
 mod resnet;
+mod rotary;
 mod settings;
 mod vit;
 
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 use super::config::Config;
 use super::layers::Layers;
+use super::removal::Kind;
 use crate::Result;
 use crate::graph::Tensor;
 use crate::storage::Folder;
+
+/// The settings of `config.json`.
+pub type Settings = Map<String, Value>;
 
 /// What the rows of an architecture are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +119,16 @@ pub trait Architecture: fmt::Debug + Send + Sync {
     /// # Errors
     /// Of the graph.
     fn head(&self, layers: &mut Layers, x: Tensor) -> Result<Tensor>;
+
+    /// Changes the settings `of` `config.json` to those of the same network with so many `kept`
+    /// heads of queries, or channels of the narrowest block, in place of all.
+    ///
+    /// # Errors
+    /// Why its loaders cannot be told of such sizes.
+    fn resize(&self, of: &mut Settings, kind: Kind, kept: u32) -> Result<(), String> {
+        let _ = (of, kept);
+        Err(format!("this architecture has no setting for {kind}"))
+    }
 
     /// Whether a tensor that is left over in the file says nothing: buffers, and copies of others.
     fn is_idle(&self, name: &str) -> bool {

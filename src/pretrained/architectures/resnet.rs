@@ -3,8 +3,8 @@
 //! A block: two convolutions, or three of which the middle one is narrow; a convolution of 1 x 1
 //! where what comes out has another shape. Tensors are called as transformers or as timm and
 //! torchvision call them.
-use super::settings::{check_head, classes, extents, side, timm_classes};
-use super::{Answer, Architecture, Config, Input, Layers, Names};
+use super::settings::{check_head, classes, extents, resized_in, side, timm_classes};
+use super::{Answer, Architecture, Config, Input, Kind, Layers, Names, Settings};
 use crate::graph::{Conv2dOptions, Padding, PoolOptions, Tensor};
 use crate::kernels::{Activation, Pooling};
 use crate::{Error, Result};
@@ -106,6 +106,11 @@ pub(super) fn read_timm(config: &Config, names: &dyn Names) -> Result<Box<dyn Ar
         return Err(config.wrong("architecture", message));
     }
     let classes = timm_classes(config, names, ["fc.weight", "avg"])?;
+    if let Some(of) = config.object("model_args")? {
+        // Inner widths, which the tensors say, too.
+        of.ignore(&["base_width"]);
+        of.check_all_read()?;
+    }
     let [outputs, channels, kernel, _] = extents(config, names, "conv1.weight")?;
     let part = |prefix: &str, [name, norm]: [String; 2], stride: u32| {
         let [outputs, _, kernel, _] = extents(config, names, &format!("{prefix}{name}.weight"))?;
@@ -210,6 +215,20 @@ impl Architecture for Resnet {
     fn head(&self, layers: &mut Layers, x: Tensor) -> Result<Tensor> {
         let x = layers.graph.global_mean_pool(x)?;
         layers.linear(x, self.head, self.classes, true, Activation::Identity)
+    }
+
+    fn resize(&self, of: &mut Settings, kind: Kind, kept: u32) -> Result<(), String> {
+        let bottleneck = self.blocks.iter().all(|block| block.convolutions.len() == 3);
+        match (kind, self.head) {
+            (Kind::Channels, "fc") if bottleneck => {
+                resized_in(of, "model_args", "base_width", kept)
+            }
+            (Kind::Channels, "fc") => Err("timm's basic blocks have no width of their own".into()),
+            (Kind::Channels, _) => {
+                Err("transformers takes the inner widths of blocks from `hidden_sizes`".into())
+            }
+            _ => Err("convolutions have no heads".into()),
+        }
     }
 
     fn is_idle(&self, name: &str) -> bool {

@@ -1,5 +1,7 @@
 //! What several architectures read from settings and names in the same way.
-use super::Names;
+use serde_json::{Map, Value};
+
+use super::{Names, Settings};
 use crate::pretrained::config::Config;
 use crate::pretrained::preparation::Preparation;
 use crate::{Error, Result};
@@ -42,7 +44,7 @@ pub(super) fn extents<const RANK: usize>(
 /// The classes of a head, of which transformers says only what differs from two.
 pub(super) fn classes(config: &Config) -> Result<u32> {
     let named = match config.get("id2label") {
-        Some(serde_json::Value::Object(names)) => u32::try_from(names.len()).ok(),
+        Some(Value::Object(names)) => u32::try_from(names.len()).ok(),
         _ => None,
     };
     let number = config.count_or_none("num_labels")?;
@@ -98,4 +100,36 @@ pub(super) fn side(config: &Config) -> Result<u32> {
     // What is wrong there is said to whoever prepares images.
     let of = Preparation::read(config).ok().flatten();
     Ok(of.and_then(|of| of.side()).map_or(SIDE, |[height, _]| height))
+}
+
+/// Sets what loaders make a smaller network by.
+pub(super) fn resized(
+    settings: &mut Settings,
+    name: &str,
+    value: impl Into<Value>,
+) -> Result<(), String> {
+    settings.insert(name.to_owned(), value.into());
+    Ok(())
+}
+
+/// The same in the object `of`.
+pub(super) fn resized_in(
+    settings: &mut Settings,
+    of: &str,
+    name: &str,
+    value: impl Into<Value>,
+) -> Result<(), String> {
+    let object = settings.entry(of).or_insert(Value::Null);
+    if object.is_null() {
+        *object = Value::Object(Map::new());
+    }
+    match object {
+        Value::Object(object) => resized(object, name, value),
+        other => Err(format!("`{of}` is {other}")),
+    }
+}
+
+/// Why heads stay where their channels are what `width` says over their number.
+pub(super) fn unsaid_heads(name: &str, width: u32) -> String {
+    format!("a head has `{name}`, {width}, over the number of heads as its channels, and no other")
 }

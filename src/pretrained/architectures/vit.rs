@@ -2,8 +2,10 @@
 //!
 //! A block: layer norm, attention, layer norm, a feed-forward layer. Tensors are called as
 //! transformers or as timm calls them.
-use super::settings::{blocks, check_head, classes, extents, shared, timm_classes};
-use super::{Answer, Architecture, Config, Input, Layers, Names};
+use super::settings::{
+    blocks, check_head, classes, extents, resized, resized_in, shared, timm_classes, unsaid_heads,
+};
+use super::{Answer, Architecture, Config, Input, Kind, Layers, Names, Settings};
 use crate::graph::{AttentionOptions, Conv2dOptions, Padding, Tensor};
 use crate::kernels::Activation;
 use crate::{Error, Result};
@@ -63,6 +65,7 @@ struct Vit {
     hidden: u32,
     blocks: u32,
     heads: u32,
+    head_size: u32,
     side: u32,
     patch: u32,
     channels: u32,
@@ -75,7 +78,10 @@ struct Vit {
 
 pub(super) fn read(config: &Config, names: &dyn Names) -> Result<Box<dyn Architecture>> {
     let (width, heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
-    shared(config, [("hidden_size", width), ("num_attention_heads", heads)])?;
+    let head_size = match config.count_or_none("head_dim")? {
+        Some(size) => size,
+        None => shared(config, [("hidden_size", width), ("num_attention_heads", heads)])?,
+    };
     // A decoder's, and a pooler's beside the class token, which no classifier asks.
     config.ignore(&["encoder_stride", "pooler_act", "pooler_output_size"]);
     check_head(config, names, "classifier.weight")?;
@@ -85,6 +91,7 @@ pub(super) fn read(config: &Config, names: &dyn Names) -> Result<Box<dyn Archite
         hidden: config.count("intermediate_size")?,
         blocks: blocks(config, names, "num_hidden_layers")?,
         heads,
+        head_size,
         side: config.count("image_size")?,
         patch: config.count("patch_size")?,
         channels: config.count("num_channels")?,
@@ -131,6 +138,7 @@ pub(super) fn read_timm(config: &Config, names: &dyn Names) -> Result<Box<dyn Ar
         hidden,
         blocks: (0..).take_while(block).count() as u32,
         heads,
+        head_size: width / heads,
         side: places.saturating_mul(patch),
         patch,
         channels,
@@ -185,7 +193,7 @@ impl Architecture for Vit {
             let fused = 3 / naming.attention.len() as u32;
             let mut inputs = Vec::new();
             for of in naming.attention {
-                let outputs = self.width.saturating_mul(fused);
+                let outputs = self.heads.saturating_mul(self.head_size).saturating_mul(fused);
                 inputs.push(layers.linear(y, &name(of), outputs, self.biases, plain)?);
             }
             let y = layers.graph.attend(&inputs, &AttentionOptions::new(self.heads))?;
@@ -202,6 +210,22 @@ impl Architecture for Vit {
         let x = layers.layer_norm(x, self.naming.norm, self.epsilon)?;
         let x = layers.first_position(x)?;
         layers.linear(x, self.naming.head, self.classes, true, Activation::Identity)
+    }
+
+    fn resize(&self, of: &mut Settings, kind: Kind, kept: u32) -> Result<(), String> {
+        match (kind, self.naming.head) {
+            (Kind::Channels, "head") => {
+                // timm multiplies and rounds towards zero.
+                let ratio = (f64::from(kept) + 0.5) / f64::from(self.width);
+                resized_in(of, "model_args", "mlp_ratio", ratio)
+            }
+            (Kind::Channels, _) => resized(of, "intermediate_size", kept),
+            (_, "head") => Err(unsaid_heads("embed_dim", self.width)),
+            _ => {
+                resized(of, "head_dim", self.head_size)?;
+                resized(of, "num_attention_heads", kept)
+            }
+        }
     }
 
     fn is_idle(&self, name: &str) -> bool {

@@ -14,6 +14,7 @@ pub use sink::Sink;
 use std::time::Instant;
 
 use self::block::{Block, BlockPlan};
+pub(in crate::pretrained) use self::pair::push_moved;
 use self::pair::{Pair, PairPlan};
 use super::architectures::Answer;
 use super::cut::Cut;
@@ -260,7 +261,7 @@ impl Planned {
 
 /// The squared length of the difference over that of `before`, at the positions that `seen` has,
 /// where it says any.
-fn apart(before: &[f32], after: &[f32], seen: &[f32]) -> f64 {
+pub(in crate::pretrained) fn apart(before: &[f32], after: &[f32], seen: &[f32]) -> f64 {
     let width = (before.len() / seen.len().max(1)).max(1);
     let counts = |i: usize| seen.get(i / width).is_none_or(|&seen| seen != 0.0);
     let (mut difference, mut all) = (0.0, 0.0_f64);

@@ -290,7 +290,7 @@ fn push_solve(
 }
 
 /// `weights += inverse lack`, whichever way the weights lie.
-fn push_moved(
+pub(in crate::pretrained) fn push_moved(
     plan: &mut PlanBuilder,
     [inverse, lack, weights]: [Slot; 3],
     of: Units,

@@ -1,0 +1,286 @@
+//! A block on the device with what says which of its units count, and what brings its outputs back
+//! when some are gone.
+use super::groups::Group;
+use crate::gpu::{Encoder, Gpu, Memory, Phase, PlanBuilder, Program, Slot, Target};
+use crate::graph::{Bindings, Graph, Mode, Spread, lower};
+use crate::kernels::{Form, Layout, Matmul, STEP_WORDS, Units};
+use crate::pretrained::cut::CutGraph;
+use crate::pretrained::model::{Pretrained, Read};
+use crate::pretrained::prune::push_moved;
+use crate::pretrained::stage::{Ends, Placed};
+use crate::pretrained::stream::Stream;
+use crate::prune::layerwise::{Gram, Multipliers};
+use crate::storage::rounded;
+use crate::{Error, Result};
+
+/// How much weights that make up for others are held to what they were, where inputs have a length
+/// of one each: few windows say little of texts to come.
+const DAMPING: f64 = 0.1;
+
+/// A block before it is built.
+pub(super) struct BlockPlan {
+    plan: PlanBuilder,
+    of: Planned,
+}
+
+/// A block on the device.
+pub(super) struct Block {
+    gpu: Gpu,
+    program: Program,
+    of: Planned,
+}
+
+/// Where everything of a block is.
+struct Planned {
+    ends: Ends,
+    parameters: Vec<Placed>,
+    prefix: String,
+    /// Of each group what looks at its units, and the weights that read them.
+    looks: Vec<(Phase, Vec<Tap>)>,
+    /// Shared by all weights, one after the other.
+    inverse: Slot,
+    removed: Slot,
+    forward: Phase,
+}
+
+/// A weight that is multiplied with the units of a group.
+struct Tap {
+    /// Its place among the parameters.
+    parameter: usize,
+    of: Units,
+    spread: Spread,
+    /// Second moments of its inputs.
+    gram: Slot,
+    /// What moves the weights that stay.
+    moves: Phase,
+}
+
+impl BlockPlan {
+    /// Plans a block of which `groups` are looked at.
+    pub(super) fn new(cut: CutGraph, groups: &[Group], target: Target) -> Result<Self> {
+        let CutGraph { graph, sources, prefix, features, output, .. } = cut;
+        let mut plan = PlanBuilder::new(target);
+        let step = plan.persistent("step", STEP_WORDS);
+        let mut bindings = Bindings::new(&graph, step);
+        let mut place = |plan: &mut PlanBuilder, name: &str, tensor| {
+            let slot = plan.persistent(name, graph.shape(tensor).elements().unwrap_or(0));
+            bindings.set(tensor, slot);
+            slot
+        };
+        let parameters = graph.parameters().iter().zip(sources);
+        let parameters: Vec<Placed> = parameters
+            .map(|(p, source)| Placed { slot: place(&mut plan, &p.name, p.tensor), source })
+            .collect();
+        let input = place(&mut plan, "features", features);
+        let read = reading(&graph, groups)?;
+        let words = |words: fn(&Units) -> u64| {
+            let most = read.iter().map(|(_, of)| words(of)).max().unwrap_or(0);
+            // What is too large for a slot is refused where it is bound.
+            u32::try_from(most).unwrap_or(u32::MAX)
+        };
+        let square = words(|of| u64::from(of.inputs).pow(2));
+        let inverse = plan.persistent("inverse", square);
+        let removed = plan.persistent("removed", words(Units::len));
+        let mut grams: Vec<Slot> = Vec::new();
+        let mut looks = Vec::new();
+        for group in groups {
+            let look = plan.phase("look");
+            let mut taps = Vec::new();
+            for member in &group.members {
+                let Some(x) = member.reads else { continue };
+                let parameter = member.parameter;
+                let of = graph.parameters()[parameter].units();
+                if grams.len() == taps.len() {
+                    grams.push(plan.persistent(format!("moments.{}", taps.len()), square));
+                }
+                let gram = grams[taps.len()];
+                let x = lower(&graph, &mut plan, &bindings, &[x], Mode::Evaluate)?[0];
+                let (columns, rows) = (of.inputs, x.words / of.inputs.max(1));
+                Gram { x, gram, rows, columns }.push(&mut plan)?;
+                taps.push(Tap { parameter, of, spread: member.spread, gram, moves: look });
+            }
+            for tap in &mut taps {
+                tap.moves = plan.phase("move");
+                let slots = [tap.gram, removed, inverse, parameters[tap.parameter].slot];
+                push_moves(&mut plan, slots, tap.of)?;
+            }
+            looks.push((look, taps));
+        }
+        let forward = plan.phase("forward");
+        let output_at = lower(&graph, &mut plan, &bindings, &[output], Mode::Evaluate)?[0];
+        plan.keep(&[output_at]);
+        let ends = Ends::new([input, step, output_at], graph.shape(output).dims(), &prefix);
+        plan.stage(ends.staging());
+        let of = Planned { ends, parameters, prefix, looks, inverse, removed, forward };
+        Ok(Self { plan, of })
+    }
+
+    pub(super) fn memory(&self) -> Memory {
+        self.plan.memory()
+    }
+
+    /// The block on the device, with the weights that `read` has by their names in the file.
+    pub(super) fn build(self, gpu: &Gpu, model: &Pretrained, read: Read<'_>) -> Result<Block> {
+        let Self { plan, of } = self;
+        let program = plan.build(gpu)?;
+        for Placed { slot, source } in &of.parameters {
+            program.upload(gpu, *slot, &model.values(source, &of.prefix, read)?);
+        }
+        Ok(Block { gpu: gpu.clone(), program, of })
+    }
+}
+
+/// The weights that read units of `groups`, by their places among the parameters.
+fn reading(graph: &Graph, groups: &[Group]) -> Result<Vec<(usize, Units)>> {
+    let members = groups.iter().flat_map(|group| &group.members);
+    let of = |at: usize| {
+        let p = &graph.parameters()[at];
+        if p.shape.rank() == 2 {
+            return Ok((at, p.units()));
+        }
+        let message = "is a convolution, whose inputs are not known to scores by data";
+        Err(Error::argument(&p.name, message))
+    };
+    members.filter(|member| member.reads.is_some()).map(|member| of(member.parameter)).collect()
+}
+
+/// Appends what adds to a weight, whose `removed` values are apart from it, what makes up for them:
+/// `inverse (gram removed)`.
+fn push_moves(
+    plan: &mut PlanBuilder,
+    [gram, removed, inverse, weights]: [Slot; 4],
+    of: Units,
+) -> Result<()> {
+    let Units { inputs, units, layout } = of;
+    let lack = plan.scratch("lack", inputs.saturating_mul(units));
+    let form = if layout == Layout::OutIn { Form::NT } else { Form::NN };
+    Matmul::new(form, [gram, removed, lack], [inputs, units, inputs]).push(plan)?;
+    push_moved(plan, [inverse, lack, weights], of)
+}
+
+impl Tap {
+    /// Whether an element of the weight is of a unit that stays.
+    fn stays(&self, stays: &[bool], element: usize) -> bool {
+        stays[self.spread.unit(element)]
+    }
+
+    /// The input that an element of the weight is multiplied with.
+    fn input(&self, element: usize) -> usize {
+        match self.of.layout {
+            Layout::InOut => element / self.of.units as usize,
+            Layout::OutIn => element % self.of.inputs as usize,
+        }
+    }
+}
+
+impl Block {
+    /// What each unit of a group adds to what its readers make, for the rows of `stream`: the sum
+    /// of `(|w| |x|)^2` over their weights.
+    pub(super) fn scores(&self, group: usize, units: u32, stream: &Stream) -> Result<Vec<f64>> {
+        let (look, taps) = &self.of.looks[group];
+        for tap in taps {
+            self.program.upload(&self.gpu, tap.gram, &vec![0.0_f32; tap.gram.words as usize]);
+        }
+        self.of.ends.send((&self.gpu, &self.program), *look, stream)?;
+        let mut scores = vec![0.0; units as usize];
+        for tap in taps {
+            let (gram, n) = (self.moments(tap)?, tap.of.inputs as usize);
+            for (e, &w) in self.weights(tap)?.iter().enumerate() {
+                let norm = gram[tap.input(e) * (n + 1)];
+                scores[tap.spread.unit(e)] += f64::from(w).powi(2) * f64::from(norm);
+            }
+        }
+        Ok(scores)
+    }
+
+    /// Takes the units of a group that do not stay out of the weights that read them, and moves the
+    /// weights that stay to where they make up for that best. Returns these weights by the names of
+    /// the file, in its order and rounded as it has them.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] names a weight whose inputs have moments that no rows have.
+    pub(super) fn remove(
+        &self,
+        group: usize,
+        stays: &[bool],
+        model: &Pretrained,
+    ) -> Result<Vec<(String, Vec<f32>)>> {
+        let mut moved = Vec::new();
+        for tap in &self.of.looks[group].1 {
+            let Placed { slot, source } = &self.of.parameters[tap.parameter];
+            let (file, extents) = &source.tensors[0];
+            let name = model.name(&self.of.prefix, file);
+            let weights = self.weights(tap)?;
+            let part = |stay: bool| {
+                let of = |(e, &w): (usize, &f32)| if tap.stays(stays, e) == stay { w } else { 0.0 };
+                weights.iter().enumerate().map(of).collect::<Vec<f32>>()
+            };
+            self.program.upload(&self.gpu, *slot, &part(true));
+            self.program.upload(&self.gpu, self.of.removed, &part(false));
+            self.solve(tap, stays, &name)?;
+            let mut encoder = Encoder::new(&self.gpu);
+            self.program.encode(tap.moves, &mut encoder);
+            encoder.submit()?;
+            let values = source.arranged.to_file(self.weights(tap)?, extents);
+            if values.iter().any(|x| !x.is_finite()) {
+                return Err(Error::NonFinite { step: 0, tensor: name });
+            }
+            let values = rounded(&model.files().info(&name)?.dtype, &values);
+            let back = source.arranged.to_graph(values.clone(), extents);
+            self.program.upload(&self.gpu, *slot, &back);
+            moved.push((name, values));
+        }
+        Ok(moved)
+    }
+
+    /// Writes what [`push_moves`] reads besides weights: all moments, and the inverse of those of
+    /// the inputs that stay, with zeros for the others.
+    fn solve(&self, tap: &Tap, stays: &[bool], name: &str) -> Result<()> {
+        let n = tap.of.inputs as usize;
+        let mut gram = self.moments(tap)?;
+        for i in 0..n {
+            (0..i).for_each(|j| gram[i * n + j] = gram[j * n + i]);
+        }
+        // Where the weights of the first output lie.
+        let element = |input: usize| match tap.of.layout {
+            Layout::InOut => input * tap.of.units as usize,
+            Layout::OutIn => input,
+        };
+        let kept: Vec<usize> = (0..n).filter(|&i| tap.stays(stays, element(i))).collect();
+        let row = |&i: &usize| kept.iter().map(|&j| gram[i * n + j]).collect::<Vec<f32>>();
+        let of_kept: Vec<f32> = kept.iter().flat_map(row).collect();
+        let solved = Multipliers::solver(name, &of_kept, kept.len() as u32, DAMPING)?;
+        let mut inverse = vec![0.0; n * n];
+        for (row, values) in kept.iter().zip(solved.chunks(kept.len().max(1))) {
+            kept.iter().zip(values).for_each(|(column, &x)| inverse[row * n + column] = x);
+        }
+        self.program.upload(&self.gpu, tap.gram, &gram);
+        self.program.upload(&self.gpu, self.of.inverse, &inverse);
+        Ok(())
+    }
+
+    /// The second moments of a weight's inputs, on and over the diagonal.
+    fn moments(&self, tap: &Tap) -> Result<Vec<f32>> {
+        let mut gram: Vec<f32> = self.program.download(&self.gpu, tap.gram)?;
+        gram.truncate((tap.of.inputs as usize).pow(2));
+        Ok(gram)
+    }
+
+    fn weights(&self, tap: &Tap) -> Result<Vec<f32>> {
+        self.program.download(&self.gpu, self.of.parameters[tap.parameter].slot)
+    }
+
+    /// What comes out of the block for a row of `stream`.
+    pub(super) fn output(&self, stream: &Stream, row: usize) -> Result<Vec<f32>> {
+        let (mut one, mut out) = (stream.only(row), Vec::new());
+        let on = (&self.gpu, &self.program);
+        let mut take = |_: &mut Stream, _, values: &[f32]| out = values.to_vec();
+        self.of.ends.pass(on, self.of.forward, &mut one, &mut take)?;
+        Ok(out)
+    }
+
+    /// Sends the rows of `stream` through the block: what comes out takes their place.
+    pub(super) fn advance(&self, stream: &mut Stream) -> Result<()> {
+        self.of.ends.advance((&self.gpu, &self.program), self.of.forward, stream)
+    }
+}

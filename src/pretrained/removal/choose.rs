@@ -1,0 +1,163 @@
+//! Which units go: those that count least, block after block.
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::block::BlockPlan;
+use super::groups::Group;
+use super::report::{BlockRemoved, RemoveReport, UnitsKept};
+use super::Removal;
+use crate::gpu::{Gpu, Memory, Target};
+use crate::pretrained::cut::{Cut, CutGraph};
+use crate::pretrained::head::Head;
+use crate::pretrained::model::Read;
+use crate::pretrained::prune::apart;
+use crate::pretrained::rows::Rows;
+use crate::pretrained::window::Window;
+use crate::pretrained::{Input, Pretrained};
+use crate::storage::Rewrite;
+use crate::{Error, Result};
+
+/// What is told of a block that is done.
+pub type Told<'a> = &'a mut dyn FnMut(&BlockRemoved);
+
+impl Removal<'_> {
+    /// Writes the tensors that become smaller to `out`. The weights alone say what goes: the units
+    /// with the lowest sum of the squares of all their weights in products; of equal ones the later.
+    /// No device is asked.
+    ///
+    /// # Errors
+    /// Of the files; [`Error::File`] for a weight that is not finite.
+    pub fn by_weights(&self, out: &mut Rewrite<'_>, told: Told<'_>) -> Result<RemoveReport> {
+        let mut report = RemoveReport::default();
+        for (block, groups) in self.blocks.iter().enumerate() {
+            let begun = Instant::now();
+            let chosen = |group| Ok(highest(&magnitudes(self.model, group)?, self.kept(group)));
+            let stays = groups.iter().map(chosen).collect::<Result<Vec<_>>>()?;
+            self.put(block, &stays, &BTreeMap::new(), out)?;
+            let of = self.reported(block, &stays, None, begun);
+            told(&of);
+            report.blocks.push(of);
+        }
+        Ok(report)
+    }
+
+    /// The same by what `windows` come to on their way through the model: those go whose weights in
+    /// the products that read them have the lowest sum of `(|w| |x|)^2`, Wanda's score (Sun et al.
+    /// 2024). What these products make is then brought back by the weights that stay, to what it is
+    /// with all units, on the inputs that the smaller blocks before give.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for windows that do not fit the model; of the device and the files.
+    pub fn by_data(
+        &self,
+        gpu: &Gpu,
+        windows: &[Window],
+        out: &mut Rewrite<'_>,
+        told: Told<'_>,
+    ) -> Result<RemoveReport> {
+        let model = self.model;
+        model.check_windows(windows)?;
+        let read: Read<'_> = &|name| model.files().read_f32(name);
+        let mut stream = model.embedded(gpu, Rows::Tokens(windows))?;
+        let mut report = RemoveReport::default();
+        for (i, groups) in self.blocks.iter().enumerate() {
+            let begun = Instant::now();
+            let shape = stream.shape().to_vec();
+            let (of, seen) = self.looked_at(i, &shape)?;
+            let plan = BlockPlan::new(of, &seen, gpu.target())?;
+            report.device_bytes = report.device_bytes.max(plan.memory().peak());
+            let block = plan.build(gpu, model, read)?;
+            let before = block.output(&stream, 0)?;
+            let (mut stays, mut moved) = (Vec::new(), BTreeMap::new());
+            for (at, group) in groups.iter().enumerate() {
+                let scores = block.scores(at, group.units, &stream)?;
+                stays.push(highest(&scores, self.kept(group)));
+                moved.extend(block.remove(at, &stays[at], model)?);
+            }
+            self.put(i, &stays, &moved, out)?;
+            block.advance(&mut stream)?;
+            let error = apart(&before, stream.row(0), stream.beside(0));
+            let of = self.reported(i, &stays, Some(error), begun);
+            told(&of);
+            report.blocks.push(of);
+        }
+        let (evaluated, bytes) = model.scored(gpu, &stream, windows, read)?;
+        report.calibration_perplexity = Some(evaluated.perplexity);
+        report.device_bytes = report.device_bytes.max(bytes);
+        Ok(report)
+    }
+
+    /// Bytes on the device that [`by_data`](Self::by_data) takes at most with windows of `length`,
+    /// without a device.
+    ///
+    /// # Errors
+    /// As [`by_data`](Self::by_data), as far as no values are read.
+    pub fn memory(&self, length: u32, target: Target) -> Result<Memory> {
+        let Input::Tokens { width, .. } = self.model.architecture().input() else {
+            return Err(Error::argument("model", "is no language model"));
+        };
+        let mut most = Head::memory(self.model, width, target)?;
+        for block in 0..self.blocks.len() {
+            let (of, seen) = self.looked_at(block, &[length, width])?;
+            let memory = BlockPlan::new(of, &seen, target)?.memory();
+            if memory.peak() > most.peak() {
+                most = memory;
+            }
+        }
+        Ok(most)
+    }
+
+    /// A block for rows of `shape`, and its groups by the tensors of that graph.
+    fn looked_at(&self, block: usize, shape: &[u32]) -> Result<(CutGraph, Vec<Group>)> {
+        let of = self.model.cut(Cut::Block(block as u32), 1, shape)?;
+        let asked = |group: &Group| self.sizes.iter().any(|size| size.kind == group.kind);
+        let mut groups = super::groups::groups(self.model, &of)?.groups;
+        groups.retain(asked);
+        Ok((of, groups))
+    }
+
+    fn reported(
+        &self,
+        block: usize,
+        stays: &[Vec<bool>],
+        error: Option<f64>,
+        begun: Instant,
+    ) -> BlockRemoved {
+        let groups = self.blocks[block].iter().zip(stays);
+        let kept = groups.map(|(group, stays)| UnitsKept::new(group, stays)).collect();
+        let block = block as u32;
+        let name = self.model.architecture().prefix(block).trim_end_matches('.').to_owned();
+        let (blocks, seconds) = (self.blocks.len() as u32, begun.elapsed().as_secs_f64());
+        BlockRemoved { block, blocks, name, kept, error, seconds }
+    }
+}
+
+/// Of each unit the sum of the squares of its weights in products.
+fn magnitudes(model: &Pretrained, group: &Group) -> Result<Vec<f64>> {
+    let mut sums = vec![0.0; group.units as usize];
+    for part in group.members.iter().flat_map(|member| &member.parts) {
+        let shape = &model.files().info(&part.name)?.shape;
+        if shape.iter().filter(|&&extent| extent != 1).count() < 2 {
+            continue;
+        }
+        let values = model.files().read_f32(&part.name)?;
+        for (at, run) in part.runs(&values, shape).enumerate() {
+            let sum: f64 = run.iter().map(|&w| f64::from(w).powi(2)).sum();
+            if !sum.is_finite() {
+                let message = format!("{} has a value that is not finite", part.name);
+                return Err(Error::file(model.path(), message));
+            }
+            sums[at % group.units as usize] += sum;
+        }
+    }
+    Ok(sums)
+}
+
+/// Whether each is one of the `kept` highest, of equal ones the first.
+fn highest(scores: &[f64], kept: u32) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+    let mut stays = vec![false; scores.len()];
+    order.iter().take(kept as usize).for_each(|&unit| stays[unit] = true);
+    stays
+}
