@@ -40,7 +40,8 @@ pub use pooling::{Pool, Pooling};
 pub use preparation::Preparation;
 pub use prune::{BlockReport, Method, PruneOptions, PruneReport, Sink, Told, WeightReport};
 pub use removal::{
-    Amount, BlockRemoved, Kind, Left, Removal, RemoveOptions, RemoveReport, Size, ToldRemoved, UnitsKept,
+    Amount, BlockRemoved, Kind, Left, Removal, RemoveOptions, RemoveReport, Size, ToldRemoved,
+    UnitsKept,
 };
 pub use rows::{Outputs, Rows};
 pub use training::Trained;

@@ -35,7 +35,8 @@ fn exact(model: &Pretrained) -> Vec<f64> {
                 None => (7, ids),
                 // The last two positions of a row are padding.
                 Some(_) => {
-                    let beside = [1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0];
+                    let beside =
+                        [1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0];
                     (7, ids.chunks(7).flat_map(|row| [row, &beside].concat()).collect())
                 }
             }
@@ -205,7 +206,8 @@ fn qwen2_with_biases_of_queries_keys_and_values() {
             let run = 48 * shape[axis + 1..].iter().product::<usize>();
             let whole = run / 48 * 56;
             let rows = held.values();
-            let values: Vec<f32> = rows.chunks(whole).flat_map(|row| &row[..run]).copied().collect();
+            let values: Vec<f32> =
+                rows.chunks(whole).flat_map(|row| &row[..run]).copied().collect();
             shape[axis] = 48;
             copied.tensors.insert(name, Held::floats(&shape, &values));
         }
@@ -280,7 +282,9 @@ fn resnet() -> Copied {
     };
     let mut convolution = |conv: &str, norm: &str, [outputs, inputs, kernel]: [usize; 3]| {
         put(format!("{conv}.weight"), &[outputs, inputs, kernel, kernel], 0.0);
-        for (part, about) in [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)] {
+        for (part, about) in
+            [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)]
+        {
             put(format!("{norm}.{part}"), &[outputs], about);
         }
     };
@@ -316,8 +320,7 @@ fn resnet_with_narrower_bottlenecks() {
     };
     let one = ["bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var"];
     let two = ["bn2.weight", "bn2.bias", "bn2.running_mean", "bn2.running_var"];
-    let groups =
-        [of("conv1.weight", one, "conv2.weight"), of("conv2.weight", two, "conv3.weight")];
+    let groups = [of("conv1.weight", one, "conv2.weight"), of("conv2.weight", two, "conv3.weight")];
     let config = check(resnet(), "channels=0.25", &groups);
     settings(&config, &[("/model_args/base_width", 3)]);
 }
