@@ -1,4 +1,6 @@
 //! What can be written on the command line.
+mod export;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -12,6 +14,8 @@ use super::data::Data;
 use super::given::Given;
 use super::ranking::{Ranking, ranking};
 use super::replicas::Replicas;
+
+pub use export::{Export, Packed, Values};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 ran but missed a stated check; 2 wrong usage or an error;
@@ -207,51 +211,6 @@ pub struct Predict {
     pub force: bool,
     #[command(flatten)]
     pub common: Common,
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct Export {
-    /// A checkpoint, a logdir (its newest valid checkpoint), or a file that `export` wrote. With
-    /// --format any safetensors file, or a folder with one.
-    pub checkpoint: PathBuf,
-    /// File to write: *.safetensors, or *.onnx for other engines; of a folder, and of a pretrained
-    /// model that was trained on, a folder like the one that its run began with.
-    #[arg(short, long)]
-    pub output: PathBuf,
-    /// What matrices of many zeros become where that takes fewer bytes: docs/format.md.
-    #[arg(long, value_enum)]
-    pub format: Option<Packed>,
-    /// Type of the values of tensors with two axes and more, rounded to the nearest.
-    #[arg(long, value_enum, requires = "format")]
-    pub values: Option<Values>,
-    /// Cut out hidden units that read nothing or are read by nobody; the network computes the same.
-    #[arg(long)]
-    pub shrink: bool,
-    /// Replace an output that is there.
-    #[arg(long)]
-    pub force: bool,
-    /// One JSON object on standard output.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What a file's matrices become.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Packed {
-    /// All elements, for every reader of safetensors; packed files become such files again.
-    Dense,
-    /// The parts of PyTorch's sparse tensors, by elements or by blocks.
-    Sparse,
-    /// A bit for each element, beside those that are not zero.
-    Bitmask,
-}
-
-/// Types of floats.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Values {
-    F32,
-    F16,
-    Bf16,
 }
 
 #[derive(Debug, ClapArgs)]
