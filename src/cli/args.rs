@@ -284,6 +284,10 @@ pub struct Prune {
     /// many tokens each has, 2048 by default.
     #[arg(long, default_value_t = 128)]
     pub samples: usize,
+    /// Of a pretrained model, keep what goes from block to block in a file in this folder, and not
+    /// in memory. The file is gone afterwards.
+    #[arg(long, value_name = "FOLDER")]
+    pub activations: Option<PathBuf>,
     /// Say what pruning a pretrained model takes on the device and on the host; write nothing.
     #[arg(long)]
     pub plan: bool,

@@ -102,7 +102,7 @@ impl Pretrained {
         }
         let (states, _) = self.through_blocks(gpu, &windows, progress)?;
         let told = self.files().fingerprint()?;
-        tokens.clone().with_beside(states.into_values(), &told)
+        tokens.clone().with_beside(states.into_values()?, &told)
     }
 
     /// That `teacher` can teach this model by windows of `length` tokens.

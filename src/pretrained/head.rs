@@ -83,10 +83,11 @@ impl Head {
         for (i, window) in windows.iter().enumerate() {
             // Position p says what token p + 1 is.
             let positions: Vec<usize> = (window.scored.max(1) - 1..window.ids.len() - 1).collect();
+            let row = stream.row(i)?;
             for positions in positions.chunks(POSITIONS as usize) {
                 let (first, last) = (positions[0], positions[positions.len() - 1]);
                 let width = width as usize;
-                let features = &stream.row(i)[first * width..(last + 1) * width];
+                let features = &row[first * width..(last + 1) * width];
                 let mut labels = window.ids[first + 1..last + 2].to_vec();
                 labels.resize(POSITIONS as usize, 0);
                 let rows = positions.len();

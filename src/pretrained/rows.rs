@@ -1,4 +1,6 @@
 //! What goes into a model, and what comes out of it.
+use std::path::Path;
+
 use super::architectures::{Answer, Input};
 use super::cut::Cut;
 use super::model::{Pretrained, Read};
@@ -46,30 +48,33 @@ impl Pretrained {
     /// As [`outputs`](Self::outputs).
     pub fn outputs_by(&self, gpu: &Gpu, rows: Rows<'_>, batch: u32) -> Result<Outputs> {
         let read: Read<'_> = &|name| self.files().read_f32(name);
-        let (mut stream, mut device_bytes) = self.embedded_by(gpu, rows, batch)?;
+        let (mut stream, mut device_bytes) = self.embedded_by(gpu, rows, batch, None)?;
         for cut in self.cuts().into_iter().skip(1) {
             let shape = stream.shape().to_vec();
             let stage = self.stage(gpu, cut, (batch, &shape), read)?;
             device_bytes = device_bytes.max(stage.memory().peak());
             stage.advance(&mut stream)?;
         }
-        let rows = (0..stream.rows()).map(|row| stream.row(row).to_vec()).collect();
+        let rows = (0..stream.rows()).map(|row| Ok(stream.row(row)?.into_owned()));
+        let rows = rows.collect::<Result<_>>()?;
         Ok(Outputs { rows, device_bytes })
     }
 
     /// What goes into the first block for `rows`. Of the table of tokens only their rows are read.
     pub(crate) fn embedded(&self, gpu: &Gpu, rows: Rows<'_>) -> Result<Stream> {
-        self.embedded_by(gpu, rows, 1).map(|(stream, _)| stream)
+        self.embedded_by(gpu, rows, 1, None).map(|(stream, _)| stream)
     }
 
-    /// The same by `batch` rows at once, and the bytes that this took on the device.
+    /// The same by `batch` rows at once, and the bytes that this took on the device. They are kept in
+    /// a file in `folder`, if there is one.
     pub(crate) fn embedded_by(
         &self,
         gpu: &Gpu,
         rows: Rows<'_>,
         batch: u32,
+        folder: Option<&Path>,
     ) -> Result<(Stream, u64)> {
-        let (mut stream, mut bytes) = (self.entering(rows)?, 0);
+        let (mut stream, mut bytes) = (self.entering(rows, folder)?, 0);
         let shape = stream.shape().to_vec();
         // Where the first block takes the tokens as the table has them there is nothing to do.
         if !self.cut(Cut::Embed, 1, &shape)?.sources.is_empty() {
@@ -112,7 +117,7 @@ impl Pretrained {
     }
 
     /// `rows` as the model's first layer takes them.
-    fn entering(&self, rows: Rows<'_>) -> Result<Stream> {
+    fn entering(&self, rows: Rows<'_>, folder: Option<&Path>) -> Result<Stream> {
         let ids: Vec<&[u32]> = match (rows, self.architecture().input()) {
             (Rows::Tokens(windows), Input::Tokens { types: None, .. }) => {
                 windows.iter().map(|w| &*w.ids).collect()
@@ -121,7 +126,7 @@ impl Pretrained {
                 texts.iter().map(|t| &*t.ids).collect()
             }
             (Rows::Images(pixels), Input::Images { side, channels }) => {
-                return images(pixels, side, channels);
+                return images(pixels, [side, channels], folder);
             }
             (_, input) => {
                 let message = format!("the model takes {}", input.name());
@@ -130,7 +135,7 @@ impl Pretrained {
         };
         let (length, width) = self.check_tokens(&ids)?;
         let table = self.architecture().table().unwrap_or_default();
-        let mut stream = Stream::new(ids.len(), &[length, width]);
+        let mut stream = Stream::new(ids.len(), &[length, width], folder)?;
         for (row, ids) in ids.iter().enumerate() {
             let values = self.files().read_rows(&table, ids.iter().copied())?;
             if let Some(at) = values.iter().position(|x| !x.is_finite()) {
@@ -138,7 +143,7 @@ impl Pretrained {
                 let message = format!("{table} has {value} for token {token}");
                 return Err(Error::file(self.path(), message));
             }
-            stream.write(row, &values);
+            stream.write(row, &values)?;
         }
         let (Rows::Padded(texts), Input::Tokens { types: Some(kinds), .. }) =
             (rows, self.architecture().input())
@@ -207,14 +212,14 @@ impl Pretrained {
     }
 }
 
-fn images(pixels: &[f32], side: u32, channels: u32) -> Result<Stream> {
+fn images(pixels: &[f32], [side, channels]: [u32; 2], folder: Option<&Path>) -> Result<Stream> {
     let width = (side * side * channels) as usize;
     if pixels.is_empty() || !pixels.len().is_multiple_of(width) {
         let message =
             format!("{} values are no whole images of {side} x {side} x {channels}", pixels.len());
         return Err(Error::argument("rows", message));
     }
-    let mut stream = Stream::new(pixels.len() / width, &[side, side, channels]);
-    pixels.chunks(width).enumerate().for_each(|(i, image)| stream.write(i, image));
+    let mut stream = Stream::new(pixels.len() / width, &[side, side, channels], folder)?;
+    pixels.chunks(width).enumerate().try_for_each(|(i, image)| stream.write(i, image))?;
     Ok(stream)
 }

@@ -111,7 +111,7 @@ impl Ends {
         (gpu, program): (&Gpu, &Program),
         phase: Phase,
         stream: &mut Stream,
-        take: &mut dyn FnMut(&mut Stream, usize, &[f32]),
+        take: &mut dyn FnMut(&mut Stream, usize, &[f32]) -> Result<()>,
     ) -> Result<()> {
         let mut ring = ReadbackRing::new(gpu, u64::from(self.output.words) * 4, UNDER_WAY)?;
         let rows = stream.rows();
@@ -125,13 +125,13 @@ impl Ends {
                         let message = format!("{x} comes out of it for row {row}");
                         return Err(Error::argument(&self.name, message));
                     }
-                    take(stream, row, values);
+                    take(stream, row, values)?;
                 }
             }
             Ok(())
         };
         for first in (0..rows).step_by(self.batch) {
-            let mut encoder = self.begin((gpu, program), phase, stream, first);
+            let mut encoder = self.begin((gpu, program), phase, stream, first)?;
             ring.copy(gpu, &mut encoder, program, &[self.output])?;
             encoder.submit()?;
             let tickets = ring.ready(gpu)?;
@@ -149,7 +149,7 @@ impl Ends {
         stream: &Stream,
     ) -> Result<()> {
         for first in (0..stream.rows()).step_by(self.batch) {
-            self.begin((gpu, program), phase, stream, first).submit()?;
+            self.begin((gpu, program), phase, stream, first)?.submit()?;
             // The host is not to run ahead: what it uploads is kept until it is copied.
             gpu.wait()?;
         }
@@ -157,14 +157,16 @@ impl Ends {
     }
 
     /// What the host writes of the batch of `stream` that begins with row `first`.
-    pub(crate) fn features_of(&self, stream: &Stream, first: usize) -> Vec<f32> {
+    pub(crate) fn features_of(&self, stream: &Stream, first: usize) -> Result<Vec<f32>> {
         let mut features = Vec::with_capacity(self.features.words as usize);
+        let each = self.features.words as usize / self.batch;
         for row in first..stream.rows().min(first + self.batch) {
-            features.extend_from_slice(stream.row(row));
-            features.extend_from_slice(stream.beside(row));
+            // A head asks for nothing beside a row.
+            let row_values = stream.row(row)?;
+            features.extend(row_values.iter().chain(stream.beside(row)).take(each));
         }
         features.resize(self.features.words as usize, 0.0);
-        features
+        Ok(features)
     }
 
     /// A step of `phase` on the batch of `stream` that begins with row `first`.
@@ -174,14 +176,14 @@ impl Ends {
         phase: Phase,
         stream: &Stream,
         first: usize,
-    ) -> Encoder {
-        let features = self.features_of(stream, first);
+    ) -> Result<Encoder> {
+        let features = self.features_of(stream, first)?;
         let rows = (stream.rows() - first).min(self.batch) as u32;
         program.upload(gpu, self.step, &[Step { rows, share: 1.0, ..Step::default() }]);
         program.upload(gpu, self.features, &features);
         let mut encoder = Encoder::new(gpu);
         program.encode(phase, &mut encoder);
-        encoder
+        Ok(encoder)
     }
 
     /// As [`pass`](Self::pass): what comes out takes the place of what goes in.
@@ -195,7 +197,7 @@ impl Ends {
             let mut take = |stream: &mut Stream, row: usize, x: &[f32]| stream.write(row, x);
             return self.pass(on, phase, stream, &mut take);
         }
-        let mut out = Stream::new(stream.rows(), &self.shape);
+        let mut out = stream.like(&self.shape)?;
         let mut take = |_: &mut Stream, row: usize, x: &[f32]| out.write(row, x);
         self.pass(on, phase, stream, &mut take)?;
         stream.replace(out);

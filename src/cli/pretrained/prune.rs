@@ -119,6 +119,7 @@ fn planned(args: &Prune, options: &Options) -> Result<PruneOptions> {
         .pattern(options.pattern)
         .only(options.only.clone())
         .exclude(options.exclude.clone());
+    planned.activations.clone_from(&args.activations);
     if let Some(scope) = args.scope {
         planned.scope = scope.into();
     }
@@ -159,8 +160,11 @@ struct Plan {
     #[serde(flatten)]
     counts: Counts,
     device_bytes: u64,
-    /// What goes from block to block.
+    /// What goes from block to block, in memory.
     host_bytes: u64,
+    /// In a file, where it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_bytes: Option<u64>,
 }
 
 fn plan(
@@ -174,23 +178,33 @@ fn plan(
     let memory = model.prune_memory(length, options, target)?;
     // The dense model's goes beside the pruned one's.
     let streams = if options.method == Method::Admm { 2 } else { 1 };
+    let all = streams * model.stream_bytes(rows.len(), length)?;
+    let file_bytes = args.activations.is_some().then_some(all);
+    // Of a file one row is in memory on its way to the device, and one on its way back.
+    let host_bytes = match file_bytes {
+        Some(_) => streams * model.stream_bytes(2, length)?,
+        None => all,
+    };
     let plan = Plan {
         plan: true,
         blocks: model.architecture().blocks(),
         counts: rows.counts(),
         device_bytes: memory.peak(),
-        host_bytes: streams * model.stream_bytes(rows.len(), length)?,
+        host_bytes,
+        file_bytes,
     };
     if args.common.json {
         output::json(&plan)?;
         return Ok(Verdict::Done);
     }
     let (device, host) = (Bytes(plan.device_bytes), Bytes(plan.host_bytes));
+    let file = plan.file_bytes.map(|bytes| format!(" and {} of a file", Bytes(bytes)));
     output::line(&format!(
-        "{} blocks, one on the device at a time: {device} at most; {} take {host} of host memory; \
-         nothing was written",
+        "{} blocks, one on the device at a time: {device} at most; {} take {host} of host \
+         memory{}; nothing was written",
         plan.blocks,
-        rows.told()
+        rows.told(),
+        file.unwrap_or_default()
     ))?;
     Ok(Verdict::Done)
 }

@@ -67,9 +67,10 @@ impl Pretrained {
             }
             Rows::Padded(_) | Rows::Images(_) => None,
         };
-        let (mut stream, embed_bytes) = self.embedded_by(gpu, rows, 1)?;
+        let (mut stream, embed_bytes) =
+            self.embedded_by(gpu, rows, 1, options.activations.as_deref())?;
         // What the dense model makes of the same windows, where weights are brought back to that.
-        let mut dense = (options.method == Method::Admm).then(|| stream.clone());
+        let mut dense = (options.method == Method::Admm).then(|| stream.copied()).transpose()?;
         let blocks = self.architecture().blocks();
         let mut report = PruneReport::default();
         for i in 0..blocks {
@@ -151,7 +152,7 @@ impl Pretrained {
             }
         }
         block.advance(stream)?;
-        Ok((reports, apart(&before, stream.row(0), stream.beside(0))))
+        Ok((reports, apart(&before, &stream.row(0)?, stream.beside(0))))
     }
 
     /// Prunes one block, matrix after matrix, sends both streams through their block, and says how
@@ -174,7 +175,7 @@ impl Pretrained {
             }
         }
         pair.advance([stream, dense])?;
-        Ok((reports, apart(dense.row(0), stream.row(0), stream.beside(0))))
+        Ok((reports, apart(&dense.row(0)?, &stream.row(0)?, stream.beside(0))))
     }
 
     /// What block `i` needs on the device; none where nothing of it is pruned.

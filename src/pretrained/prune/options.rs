@@ -1,4 +1,6 @@
 //! How a pretrained model is pruned.
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::prune::{Pattern, PruningSpec, Scope, Score, TensorPattern, TensorTarget};
@@ -38,6 +40,10 @@ crate::settings::steps! {
         pub only: Option<TensorPattern>,
         /// Leave the weights whose name this is found in.
         pub exclude: Option<TensorPattern>,
+        /// A folder for what goes from block to block, which then waits in a file there in place
+        /// of host memory. It changes nothing that comes out.
+        #[serde(skip)]
+        pub activations: Option<PathBuf>,
     }
 }
 
@@ -66,7 +72,15 @@ impl PruneOptions {
             Method::Wanda | Method::Admm => Scope::Unit,
             Method::Magnitude | Method::SparseGpt => Scope::Layer,
         };
-        Self { method, sparsity, scope, pattern: Pattern::Element, only: None, exclude: None }
+        Self {
+            method,
+            sparsity,
+            scope,
+            pattern: Pattern::Element,
+            only: None,
+            exclude: None,
+            activations: None,
+        }
     }
 
     /// # Errors

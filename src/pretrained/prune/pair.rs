@@ -327,7 +327,7 @@ impl Pair {
         }
         for first in (0..streams[0].rows()).step_by(ends[0].batch) {
             for (ends, stream) in ends.iter().zip(streams) {
-                program.upload(gpu, ends.features, &ends.features_of(stream, first));
+                program.upload(gpu, ends.features, &ends.features_of(stream, first)?);
             }
             let rows = (streams[0].rows() - first).min(ends[0].batch) as u32;
             program.upload(gpu, ends[0].step, &[Step { rows, share: 1.0, ..Step::default() }]);

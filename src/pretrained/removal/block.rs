@@ -272,9 +272,12 @@ impl Block {
 
     /// What comes out of the block for a row of `stream`.
     pub(super) fn output(&self, stream: &Stream, row: usize) -> Result<Vec<f32>> {
-        let (mut one, mut out) = (stream.only(row), Vec::new());
+        let (mut one, mut out) = (stream.only(row)?, Vec::new());
         let on = (&self.gpu, &self.program);
-        let mut take = |_: &mut Stream, _, values: &[f32]| out = values.to_vec();
+        let mut take = |_: &mut Stream, _, values: &[f32]| {
+            out = values.to_vec();
+            Ok(())
+        };
         self.of.ends.pass(on, self.of.forward, &mut one, &mut take)?;
         Ok(out)
     }

@@ -76,7 +76,7 @@ impl Removal<'_> {
             }
             self.put(i, &stays, &moved, out)?;
             block.advance(&mut stream)?;
-            let error = apart(&before, stream.row(0), stream.beside(0));
+            let error = apart(&before, &stream.row(0)?, stream.beside(0));
             let of = self.reported(i, &stays, Some(error), begun);
             told(&of);
             report.blocks.push(of);

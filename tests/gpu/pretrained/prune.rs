@@ -175,6 +175,24 @@ fn an_interrupted_work_goes_on_to_the_same_bits() {
 }
 
 #[test]
+fn activations_in_a_file_change_no_bit_and_leave_no_file() {
+    if gpu().is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (mut whole, mut spilled) = (Held::default(), Held::default());
+    let options = PruneOptions::new(Method::Admm, 0.5);
+    let want = prune(&options, &mut whole).unwrap();
+    let got = prune(&options.clone().activations(Some(dir.path().into())), &mut spilled).unwrap();
+    assert_eq!(spilled.tensors, whole.tensors);
+    assert_eq!(got.calibration_perplexity, want.calibration_perplexity);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    let missing = options.activations(Some(dir.path().join("missing")));
+    let said = prune(&missing, &mut Held::default()).unwrap_err().to_string();
+    assert!(said.contains("missing"), "{said}");
+}
+
+#[test]
 fn what_is_left_out_stays() {
     let Some(gpu) = gpu() else { return };
     let pattern = |text: &str| Some(secateur::prune::TensorPattern::new(text));
