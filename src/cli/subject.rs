@@ -81,8 +81,7 @@ impl Subject {
             Some(folder) => {
                 let batch = u32::try_from(recipe.batch).unwrap_or(u32::MAX);
                 ensure!(batch > 0, "--batch 0: a batch has 1 row or more");
-                let length = u32::try_from(rows.width()).unwrap_or(u32::MAX);
-                let mut network = folder.network(batch, length)?;
+                let mut network = folder.network(batch, folder.length_of(rows))?;
                 folder.freeze(&mut network, recipe.only.as_ref(), recipe.exclude.as_ref())?;
                 network
             }
