@@ -121,7 +121,12 @@ fn chosen_tensors_are_trained_and_the_others_cost_nothing() {
     assert_eq!(folder.list("."), ["gpt2", "text.txt"]);
 
     let run = format!("train --init gpt2 {TRAIN} {chosen}");
-    folder.run(&format!("{run} --steps 4 --logdir straight -o out")).ok();
+    let straight = folder.run(&format!("{run} --steps 4 --logdir straight -o out --json")).json();
+    // The same rows in each update.
+    let twice = run.replace("--batch 4", "--batch 2 --accumulate 2");
+    let twice = folder.run(&format!("{twice} --steps 4 --logdir twice --json")).json();
+    let [straight, twice] = [straight, twice].map(|report| report["test_loss"].as_f64().unwrap());
+    assert!((straight - twice).abs() < 1e-4, "{straight}, {twice}");
     folder.run(&format!("{run} --steps 2 --logdir run")).ok();
     folder.run("train --logdir run --steps 4 -o again").ok();
     let new = tensors_of("again");
