@@ -149,3 +149,81 @@ fn pixels_are_scaled_as_the_folder_says() {
     let split = Pretrained::open(path).unwrap().open_data(&name, &options).unwrap();
     assert_eq!(split.train.scaling(), None);
 }
+
+/// A tokenizer whose words are `w0`, `w1`, ...
+fn tokenizer(words: u32) -> String {
+    let vocabulary: serde_json::Map<String, serde_json::Value> =
+        (0..words).map(|i| (format!("w{i}"), json!(i))).collect();
+    json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+        "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null,
+        "decoder": null,
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "w0"},
+    })
+    .to_string()
+}
+
+#[test]
+fn a_table_of_texts_has_the_classes_of_the_head() {
+    let copied =
+        Copied::of("bert_classes").set("id2label", json!({"0": "dog", "1": "cat", "2": "cow"}));
+    let path = copied.write();
+    fs::write(path.join("tokenizer.json"), tokenizer(61)).unwrap();
+    let table =
+        |rows: &str| fs::write(path.join("t.csv"), format!("id,what,text\n{rows}")).unwrap();
+    let mut options = OpenOptions::default();
+    (options.label, options.ignore) = (Some("what".to_owned()), vec!["id".to_owned()]);
+    options.test = Some(path.join("t.csv").display().to_string());
+    let name = format!("csv:{}", path.join("t.csv").display());
+    let open = |options: &OpenOptions| Pretrained::open(path).unwrap().open_data(&name, options);
+    table("7,cat,w3 w4 w5\n8,dog,w6\n9,cat,w7 w8\n");
+    let split = open(&options).unwrap();
+    let rows = &split.train;
+    assert_eq!((0..3).map(|i| rows.label(i)).collect::<Vec<_>>(), [1, 0, 1]);
+    assert_eq!(rows.task().classes(), Some(3));
+    let mut row = vec![0.0; rows.width()];
+    rows.write_row(2, &mut row);
+    // Tokens, which of them are seen, and types.
+    assert_eq!(row, [7.0, 8.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(Pretrained::open(path).unwrap().length_of(rows), 3);
+    assert_eq!(split.test.rows(), 3);
+    let labels = |options: &OpenOptions| {
+        let split = open(options)?;
+        Ok::<_, secateur::Error>((0..2).map(|i| split.train.label(i)).collect::<Vec<_>>())
+    };
+    table("7,2,w3\n8,1,w6\n");
+    assert_eq!(labels(&options).unwrap(), [2, 1]);
+    table("7,cat,w3\n8,pig,w6\n");
+    let error = labels(&options).unwrap_err().to_string();
+    assert!(error.contains("`pig`") && error.contains("dog, cat, cow"), "{error}");
+    options.length = Some(33);
+    let error = labels(&options).unwrap_err().to_string();
+    assert!(error.contains("`length`") && error.contains("32 positions"), "{error}");
+}
+
+#[test]
+fn a_text_is_parted_into_what_is_trained_on_and_what_is_tested() {
+    let copied = Copied::of("llama");
+    let path = copied.write();
+    fs::write(path.join("tokenizer.json"), tokenizer(101)).unwrap();
+    let text = |name: &str, words: u32| {
+        let words: Vec<String> = (0..words).map(|i| format!("w{}", i % 90)).collect();
+        fs::write(path.join(name), words.join(" ")).unwrap();
+    };
+    text("a.txt", 80);
+    text("b.txt", 11);
+    let name = format!("text:{}", path.join("a.txt").display());
+    let rows = |test: Option<String>| {
+        let mut options = OpenOptions::default();
+        (options.length, options.test) = (Some(5), test);
+        let split = Pretrained::open(path).unwrap().open_data(&name, &options)?;
+        Ok::<_, secateur::Error>([split.train, split.test].map(|half| half.rows()))
+    };
+    assert_eq!(rows(None).unwrap(), [14, 1]);
+    assert_eq!(rows(Some("0.5".to_owned())).unwrap(), [7, 7]);
+    assert_eq!(rows(Some(path.join("b.txt").display().to_string())).unwrap(), [15, 2]);
+    for (test, part) in [("0.01", "the text has 1"), ("1.5", "below 1"), ("-1", "above 0")] {
+        let error = rows(Some(test.to_owned())).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
