@@ -100,7 +100,7 @@ impl Subject {
             Some(folder) => {
                 let batch = u32::try_from(recipe.batch).unwrap_or(u32::MAX);
                 ensure!(batch > 0, "--batch 0: a batch has 1 row or more");
-                let length = u32::try_from(rows.width() - rows.beside()).unwrap_or(u32::MAX);
+                let length = folder.length_of(rows);
                 let mut network = match &self.teacher {
                     None => folder.network(batch, length)?,
                     Some(teacher) => {

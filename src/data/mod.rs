@@ -38,6 +38,8 @@ mod tokens;
 pub use answers::Answers;
 pub use batches::Batches;
 pub use cifar10::cifar10;
+#[cfg(feature = "text")]
+pub(crate) use csv::Texts;
 pub use dataset::Dataset;
 pub use digits::digits;
 pub use features::Features;
@@ -47,6 +49,7 @@ pub use images::{Augment, Images};
 pub use issue::Issue;
 pub use open::{absolute, open, open_for, open_rows};
 pub use options::OpenOptions;
+#[cfg(feature = "text")]
 pub(crate) use options::Test;
 pub use prefetch::Prefetch;
 pub use resample::{Raster, Resample};

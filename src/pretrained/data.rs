@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::architectures::{Answer, Input};
 use super::model::Pretrained;
-use crate::data::{self, OpenOptions, Scaling, Schema, Split, Task};
+use crate::data::{self, Dataset, OpenOptions, Scaling, Schema, Split, Task};
 use crate::{Error, Result};
 
 /// What transformers' files say of images, where it is not in `config.json`.
@@ -20,6 +20,9 @@ impl Pretrained {
     ///   model's size, and its pixels are scaled as `preprocessor_config.json` says. Folders are
     ///   classes by the names that `config.json` has for them; where it has none (`LABEL_0`), in
     ///   the order of their names.
+    /// - A model of texts with classes takes `csv:FILE`: `label` is the column of the classes, by
+    ///   name or number, and the one that is left the column of the texts. `length` is the number
+    ///   of tokens of a row, that of the longest text by default; `test` as of any table.
     ///
     /// # Errors
     /// [`Error::Argument`] for data of another kind, too many tokens in a window, other classes than
@@ -33,12 +36,15 @@ impl Pretrained {
             (Input::Images { side, channels }, Answer::Class { classes }) => {
                 self.open_images(name, options, [side, channels, classes])
             }
-            (input, _) => {
-                let (path, takes) = (self.path().display(), input.name());
-                let message = format!(
-                    "{name}: {path} takes {takes}, which no data set has; train it in code, by \
-                     Pretrained::network, load and Session::step"
-                );
+            (Input::Tokens { types: Some(_), .. }, Answer::Class { classes }) => {
+                self.open_table(name, options, classes)
+            }
+            (_, answer) => {
+                let path = self.path().display();
+                let message = match answer {
+                    Answer::Hidden => format!("{path} has no head, so there is nothing to learn"),
+                    _ => format!("{name}: no data set is for what {path} takes and answers"),
+                };
                 Err(Error::argument("data", message))
             }
         }
@@ -91,6 +97,11 @@ impl Pretrained {
         Err(Error::argument("data", message))
     }
 
+    #[cfg(not(feature = "text"))]
+    fn open_table(&self, name: &str, options: &OpenOptions, _: u32) -> Result<Split> {
+        self.open_text(name, options, 0, 0)
+    }
+
     fn open_images(
         &self,
         name: &str,
@@ -115,6 +126,12 @@ impl Pretrained {
             return Err(Error::argument("data", message));
         }
         Ok(split)
+    }
+
+    /// The `length` of the [`network`](Self::network) that `rows` are for.
+    pub fn length_of(&self, rows: &Dataset) -> u32 {
+        let parts = if self.is_padded() { 3 } else { 1 };
+        u32::try_from((rows.width() - rows.beside()) / parts).unwrap_or(u32::MAX)
     }
 
     /// By what pixels from 0 to 1 are scaled: `preprocessor_config.json` says it, or timm's

@@ -24,6 +24,8 @@ mod rows;
 mod save;
 mod stage;
 mod stream;
+#[cfg(feature = "text")]
+mod table;
 mod training;
 mod window;
 

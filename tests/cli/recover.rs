@@ -22,7 +22,7 @@ pub fn copy(folder: &Folder, name: &str) {
     }
     let config: Value =
         serde_json::from_slice(&folder.read(&format!("{name}/config.json"))).unwrap();
-    let words = config["vocab_size"].as_u64().unwrap() as u32;
+    let words = config["vocab_size"].as_u64().unwrap_or(1) as u32;
     folder.write(&format!("{name}/tokenizer.json"), tokenizer(words));
     let words: Vec<String> = (0..600u32).map(|i| format!("w{}", (7 * i + 3) % 23)).collect();
     folder.write("text.txt", words.join(" "));
@@ -117,11 +117,19 @@ fn chosen_tensors_are_trained_and_the_others_cost_nothing() {
     let frozen: u64 = frozen.map(|(_, values)| values.len() as u64).sum();
     // Two tensors of AdamW for each of them.
     assert_eq!(all - some, 8 * frozen);
-    assert!(plan(&format!("{chosen} --accumulate 2")) > some);
+    let moved: u64 =
+        old.iter().filter(|(name, _)| is_chosen(name)).map(|(_, v)| v.len() as u64).sum();
+    // A mean of the gradients of the others.
+    assert_eq!(plan(&format!("{chosen} --accumulate 2")) - some, 4 * moved);
     assert_eq!(folder.list("."), ["gpt2", "text.txt"]);
 
     let run = format!("train --init gpt2 {TRAIN} {chosen}");
-    folder.run(&format!("{run} --steps 4 --logdir straight -o out")).ok();
+    let straight = folder.run(&format!("{run} --steps 4 --logdir straight -o out --json")).json();
+    // The same rows in each update.
+    let twice = run.replace("--batch 4", "--batch 2 --accumulate 2");
+    let twice = folder.run(&format!("{twice} --steps 4 --logdir twice --json")).json();
+    let [straight, twice] = [straight, twice].map(|report| report["test_loss"].as_f64().unwrap());
+    assert!((straight - twice).abs() < 1e-4, "{straight}, {twice}");
     folder.run(&format!("{run} --steps 2 --logdir run")).ok();
     folder.run("train --logdir run --steps 4 -o again").ok();
     let new = tensors_of("again");
@@ -194,4 +202,65 @@ fn what_does_not_fit_a_folder_is_refused_before_anything_is_written() {
     fails(&format!("{text} --length 12"), &["119", "another vocabulary"]);
     assert_eq!(folder.list("."), ["llama", "short.txt", "text.txt"]);
     assert_eq!(folder.list("llama").len(), 3);
+}
+
+/// Pictures of one colour each, in a folder for each of `classes`, some larger than the others.
+fn pictures(folder: &Folder, classes: &[&str]) {
+    for (class, name) in (0u8..).zip(classes) {
+        fs::create_dir_all(folder.path("photos").join(name)).unwrap();
+        for i in 0..5u8 {
+            let side = 24 + 8 * u32::from(i % 2);
+            let pixel = image::Rgb([40 * class, 30 * i, 255 - 40 * class]);
+            let picture = image::RgbImage::from_pixel(side, side, pixel);
+            picture.save(folder.path("photos").join(name).join(format!("{i}.png"))).unwrap();
+        }
+    }
+}
+
+/// Trains the model `name` on `data` in two parts; its loss falls, and what comes out is a
+/// folder that trains on.
+fn learns(folder: &Folder, name: &str, data: &str) {
+    let run = format!("train --init {name} --data {data} --logdir {name}-run --batch 4");
+    let first = folder.run(&format!("{run} --steps 1 --lr 0.01 --json")).json();
+    let run = format!("train --logdir {name}-run --steps 12 -o {name}-out --json");
+    let last = folder.run(&run).json();
+    let [first, last] = [first, last].map(|report| report["loss"].as_f64().unwrap());
+    assert!(last < 0.8 * first, "{name}: {last}, {first} before");
+    let [old, new] = [name.to_owned(), format!("{name}-out")].map(|at| tensors(&folder.path(&at)));
+    assert!(old.keys().eq(new.keys()), "{name}");
+    for part in ["running_mean", "running_var", "weight"] {
+        let parts = || old.keys().filter(|tensor| tensor.ends_with(part));
+        assert!(parts().all(|tensor| old[tensor] != new[tensor]), "{name}: {part}");
+    }
+    folder.run(&format!("train --init {name}-out --data {data} --batch 4 --plan --json")).ok();
+}
+
+#[test]
+fn pictures_and_texts_are_told_apart_by_the_classes_of_a_head() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    ["resnet", "vit", "bert_classes"].iter().for_each(|name| copy(&folder, name));
+    let classes = ["a", "b", "c", "d", "e", "f", "g"];
+    pictures(&folder, &classes[..5]);
+    learns(&folder, "resnet", "images:photos");
+    let refused = |name: &str, data: &str, parts: &[&str]| {
+        folder.run(&format!("train --init {name} --logdir x --data {data}")).fails(2, parts);
+    };
+    refused("vit", "images:photos", &["photos", "5 classes", "7 classes"]);
+    pictures(&folder, &classes);
+    learns(&folder, "vit", "images:photos");
+    refused("vit", "text:text.txt", &["text.txt", "[24, 24, 3]"]);
+    refused("vit", "digits", &["digits", "[8, 8]", "[24, 24, 3]"]);
+    let mut config: Value = serde_json::from_slice(&folder.read("vit/config.json")).unwrap();
+    config["id2label"]["6"] = "goose".into();
+    folder.write("vit/config.json", config.to_string());
+    refused("vit", "images:photos", &["class `a`", "goose"]);
+
+    let rows: Vec<String> = (0..30).map(|i| format!("w{} w{}, {}\n", i % 3, i, i % 3)).collect();
+    folder.write("texts.csv", format!("text,what\n{}", rows.concat()));
+    learns(&folder, "bert_classes", "csv:texts.csv --label what");
+    refused("bert_classes", "csv:texts.csv", &["`label`", "`text`, `what`"]);
+    refused("bert_classes", "csv:texts.csv --label what --ignore text", &["`ignore`"]);
+    refused("bert_classes", "csv:texts.csv --label which", &["which"]);
+    refused("bert_classes", "csv:texts.csv --label text", &["LABEL_2", "30 classes"]);
+    assert!(!folder.path("x").exists());
 }

@@ -1,5 +1,7 @@
 //! Folders of pretrained models that are refused, each by the name of what is wrong, and none of
 //! them by a device.
+mod trained;
+
 use safetensors::Dtype;
 use secateur::kernels::Activation;
 use secateur::pretrained::{Config, Input, Pretrained};

@@ -1,8 +1,12 @@
 //! Tables of numbers and words as text, as a rule with the names of their columns in the first
 //! line.
 mod columns;
+#[cfg(feature = "text")]
+mod texts;
 
 use self::columns::{Columns, Feature};
+#[cfg(feature = "text")]
+pub(crate) use self::texts::Texts;
 use super::classes::Classes;
 use super::file::{self, refused};
 use super::{Answers, Dataset, OpenOptions, Schema};
@@ -13,18 +17,8 @@ use std::path::Path;
 
 /// All rows of a file: what `options` or `schema` name as label or targets, and the rest features.
 pub(super) fn rows(path: &Path, options: &OpenOptions, schema: Option<&Schema>) -> Result<Dataset> {
-    let reader = file::open(path)?;
-    let reader = reader.ok_or_else(|| Error::file(path, "is missing; name a file of rows"))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut reader = BufReader::new(reader);
-    let delimiter = match name.trim_end_matches(".gz").ends_with(".tsv") {
-        true => b'\t',
-        false => delimiter(reader.fill_buf().map_err(refused(path))?),
-    };
-    let mut builder = ReaderBuilder::new();
-    builder.delimiter(delimiter).trim(Trim::All).has_headers(!options.no_header);
-    let mut reader = builder.from_reader(reader);
-    let header = header(path, &mut reader, options.no_header)?;
+    let (mut reader, header) = read_table(path, options.no_header)?;
+    let name = name_of(path);
     let columns = Columns::of(path, &header, options, schema)?;
 
     let (mut rows, mut features, mut targets) = (0_u64, Vec::new(), Vec::new());
@@ -102,6 +96,26 @@ pub(super) fn rows(path: &Path, options: &OpenOptions, schema: Option<&Schema>) 
         .with_categories(categories)
         .with_target_names(answered)?;
     if class_names.is_empty() { Ok(data) } else { data.with_class_names(class_names) }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Opens a table, and reads the names of its columns.
+fn read_table(path: &Path, no_header: bool) -> Result<(Reader<impl Read>, StringRecord)> {
+    let reader = file::open(path)?;
+    let reader = reader.ok_or_else(|| Error::file(path, "is missing; name a file of rows"))?;
+    let mut reader = BufReader::new(reader);
+    let delimiter = match name_of(path).trim_end_matches(".gz").ends_with(".tsv") {
+        true => b'\t',
+        false => delimiter(reader.fill_buf().map_err(refused(path))?),
+    };
+    let mut builder = ReaderBuilder::new();
+    builder.delimiter(delimiter).trim(Trim::All).has_headers(!no_header);
+    let mut reader = builder.from_reader(reader);
+    let header = header(path, &mut reader, no_header)?;
+    Ok((reader, header))
 }
 
 /// The words of each row, and all that there are.

@@ -40,6 +40,19 @@ impl Tokenizer {
         if text.is_empty() {
             return Err(Error::file(path, "has 0 lines, must have 1 or more: each is a text"));
         }
+        self.encode_texts(text.lines(), length)
+    }
+
+    /// As [`encode_rows`](Self::encode_rows), of texts that are in memory.
+    ///
+    /// # Errors
+    /// As [`encode_file`](Self::encode_file); [`Error::Argument`] for a `length` that has no room
+    /// for a token of the text.
+    pub fn encode_texts<'t>(
+        &self,
+        texts: impl IntoIterator<Item = &'t str>,
+        length: Option<usize>,
+    ) -> Result<TokenRows> {
         let added = self.library.get_post_processor().map_or(0, |p| p.added_tokens(false));
         let room = length.map(|length| length.saturating_sub(added));
         if room == Some(0) {
@@ -51,7 +64,7 @@ impl Tokenizer {
             return Err(Error::argument("length", message));
         }
         let mut cut = 0;
-        let rows = text.lines().map(|line| {
+        let rows = texts.into_iter().map(|line| {
             let (row, whole) = self.row(line, room)?;
             cut += usize::from(!whole);
             Ok(row)
