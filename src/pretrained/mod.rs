@@ -23,7 +23,7 @@ mod stream;
 mod window;
 
 pub use architectures::{Answer, Architecture, Input};
-pub use class_names::Matched;
+pub use class_names::{Matched, MatchedBy};
 pub use classified::Classified;
 pub use config::Config;
 pub use cut::{Cut, CutGraph};
