@@ -21,7 +21,7 @@ from transformers.models.vit import image_processing_pil_vit, image_processing_v
 HEIGHT, WIDTH = 11, 16
 y, x, c = np.meshgrid(range(HEIGHT), range(WIDTH), range(3), indexing="ij")
 PICTURE = Image.fromarray(((37 * y * y + 23 * x * x + 71 * c + 11 * x * y) % 256).astype(np.uint8))
-SIZES = [6, 5], [11, 7], [24, 16], [19, 31], [3, 40]
+SIZES = [6, 5], [11, 7], [24, 16], [19, 31], [30, 5]
 PROCESSORS = [
     ("ViT", image_processing_pil_vit, image_processing_vit, {"size": {"height": 7, "width": 7}, "resample": 2}),
     ("ViT", image_processing_pil_vit, image_processing_vit, {"size": 6, "do_normalize": False, "resample": 3}),

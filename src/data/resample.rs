@@ -76,7 +76,8 @@ type Taps = (usize, Vec<i64>);
 
 impl Raster {
     /// The same picture in `size`, height and width: first its columns, then its rows, each rounded
-    /// to bytes.
+    /// to bytes. Pillow from 13 on begins with the rows where a picture becomes wider and lower,
+    /// which may be 1 of 255 apart.
     ///
     /// # Errors
     /// [`Error::Argument`] for a picture or a size without pixels.

@@ -1,6 +1,8 @@
 //! The classes that a model tells apart, and folders that are named as they are.
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::architectures::Answer;
 use super::model::Pretrained;
 use crate::{Error, Result};
@@ -14,37 +16,48 @@ const LISTED: usize = 5;
 pub struct Matched {
     /// Of each name the class.
     pub classes: Vec<u32>,
-    /// Whether they were found by their names; else they are in the order of the classes.
-    pub by_name: bool,
+    /// What they were found by.
+    pub by: MatchedBy,
+}
+
+/// What says which class a name is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MatchedBy {
+    /// The class is called so.
+    Name,
+    /// It is the number of the class.
+    Number,
+    /// Its place among the names: there are as many as classes.
+    Order,
 }
 
 impl Pretrained {
-    /// Names of its classes, `id2label` of transformers and `label_names` of timm; empty where the
-    /// folder does not name all of them, or names them `LABEL_0` and so on.
+    /// Names of its classes, `id2label` of transformers, where they are `LABEL_0` and so on unless
+    /// it says otherwise, or `label_names` of timm; empty where these do not name all.
     pub fn class_names(&self) -> Vec<String> {
         let Answer::Class { classes } = self.architecture().answer() else { return Vec::new() };
         let settings = self.config().settings();
         let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
         let names: Option<Vec<String>> =
             match (settings.get("id2label"), settings.get("label_names")) {
-                (Some(names), _) => {
+                (Some(names), _) if names.is_object() => {
                     (0..classes).map(|i| names.get(i.to_string()).and_then(text)).collect()
                 }
                 (None, Some(serde_json::Value::Array(names))) => names.iter().map(text).collect(),
+                _ if settings.contains_key("model_type") => {
+                    Some((0..classes).map(|i| format!("LABEL_{i}")).collect())
+                }
                 _ => None,
             };
-        let named = |names: &Vec<String>| {
-            let unnamed = |(i, name): (usize, &String)| *name == format!("LABEL_{i}");
-            names.len() == classes as usize && !names.iter().enumerate().all(unnamed)
-        };
-        names.filter(named).unwrap_or_default()
+        names.filter(|names| names.len() == classes as usize).unwrap_or_default()
     }
 
     /// The classes called `names`, as a folder of pictures has them. A name fits where it is the
     /// class's, or one of those that the class has between commas, whatever its case and whether
     /// words are parted by spaces, lines or dots; a number of WordNet in front of either (n01440764)
-    /// may be left out. Where no name fits any class, and there are as many, they are the classes in
-    /// their order.
+    /// may be left out. Where no name fits any class, they may be the numbers of classes, or, where
+    /// there are as many as classes, these in their order.
     ///
     /// # Errors
     /// [`Error::Argument`] for names that fit no class or several, and for two of one class.
@@ -72,8 +85,14 @@ impl Pretrained {
             if exact.len() == 1 { exact } else { all.map(|(i, _)| i as u32).collect() }
         };
         let found: Vec<Vec<u32>> = names.iter().map(find).collect();
-        if found.iter().all(Vec::is_empty) && names.len() == classes as usize {
-            return Ok(Matched { classes: (0..classes).collect(), by_name: false });
+        if found.iter().all(Vec::is_empty) {
+            let number = |name: &String| name.parse().ok().filter(|&n: &u32| n < classes);
+            if let Some(numbers) = names.iter().map(number).collect() {
+                return Ok(Matched { classes: numbers, by: MatchedBy::Number });
+            }
+            if names.len() == classes as usize {
+                return Ok(Matched { classes: (0..classes).collect(), by: MatchedBy::Order });
+            }
         }
         let mut taken = BTreeMap::new();
         for (name, found) in names.iter().zip(&found) {
@@ -103,7 +122,7 @@ impl Pretrained {
                 }
             }
         }
-        Ok(Matched { classes: found.into_iter().flatten().collect(), by_name: true })
+        Ok(Matched { classes: found.into_iter().flatten().collect(), by: MatchedBy::Name })
     }
 }
 

@@ -30,7 +30,7 @@ mod training;
 mod window;
 
 pub use architectures::{Answer, Architecture, Input};
-pub use class_names::Matched;
+pub use class_names::{Matched, MatchedBy};
 pub use classified::Classified;
 pub use config::Config;
 pub use cut::{Cut, CutGraph};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use image::RgbImage;
 use secateur::data::{Pictures, Raster, Resample};
-use secateur::pretrained::{Config, Pool, Preparation, Pretrained};
+use secateur::pretrained::{Config, MatchedBy, Pool, Preparation, Pretrained};
 use serde_json::{Value, json};
 
 use crate::model_folders::Copied;
@@ -130,21 +130,22 @@ fn classes_are_found_by_their_names() {
     };
     let found = |names: &[&str]| {
         let matched = classes(names).unwrap();
-        (matched.classes, matched.by_name)
+        (matched.classes, matched.by)
     };
     let names = ["Great_White-Shark", "n01440764_Tinca tinca", "st bernard", "hen", "tench"];
-    assert_eq!(found(&names), (vec![1, 0, 5, 4, 6], true));
-    assert_eq!(found(&["n01514859", "derrick"]), (vec![4, 3], true));
+    assert_eq!(found(&names), (vec![1, 0, 5, 4, 6], MatchedBy::Name));
+    assert_eq!(found(&["n01514859", "derrick"]), (vec![4, 3], MatchedBy::Name));
     // As many, and none of them known: in their order.
-    assert_eq!(found(&["a", "b", "c", "d", "e", "f", "g"]), ((0..7).collect(), false));
+    assert_eq!(found(&["a", "b", "c", "d", "e", "f", "g"]), ((0..7).collect(), MatchedBy::Order));
+    assert_eq!(found(&["3", "0", "6"]), (vec![3, 0, 6], MatchedBy::Number));
+    says(classes(&["3", "7"]), &["`3` is called like none"]);
     says(classes(&["a", "b"]), &["`a` is called like none of the model's 7 classes", "tench"]);
     says(classes(&["a", "b", "c", "d", "e", "f", "hen"]), &["`a` is called like none"]);
     says(classes(&["Crane"]), &["`Crane` is called like", "2 (crane)", "3 (crane, derrick)"]);
     says(classes(&["hen", "n01514859"]), &["`hen` and `n01514859` are both", "join them"]);
-    // Numbers are no names.
-    let copied = Copied::of("vit");
+    let copied = Copied::of("resnet_early");
     let unnamed = Pretrained::open(copied.write()).unwrap();
-    assert_eq!(unnamed.class_names(), Vec::<String>::new());
+    assert_eq!(unnamed.class_names(), ["LABEL_0", "LABEL_1"]);
 }
 
 #[test]

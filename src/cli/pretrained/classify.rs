@@ -4,7 +4,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use secateur::data::Pictures;
 use secateur::error::Bytes;
-use secateur::pretrained::{Classified, Pretrained, Rows};
+use secateur::pretrained::{Classified, MatchedBy, Pretrained, Rows};
 use serde::Serialize;
 
 use super::images::Images;
@@ -20,8 +20,8 @@ struct Report {
     data: String,
     rows: u64,
     classes: u32,
-    /// Whether folders were found by the names of the classes; else they are in their order.
-    classes_by_name: bool,
+    /// What said which class a folder is of.
+    classes_by: MatchedBy,
     /// What became of pictures before the model saw them.
     images: String,
     test_loss: f64,
@@ -48,11 +48,15 @@ pub fn run(args: &Eval, model: &Pretrained) -> Result<Verdict> {
         images.name
     );
     let matched = model.classes_called(folders)?;
-    if !matched.by_name {
+    let taken = match matched.by {
+        MatchedBy::Name => None,
+        MatchedBy::Number => Some("as the numbers of its classes"),
+        MatchedBy::Order => Some("as its classes in their order"),
+    };
+    if let Some(taken) = taken {
+        let count = folders.len();
         output::note(format_args!(
-            "no folder is called like a class of the model: the {} folders are taken for its \
-             classes in their order",
-            folders.len()
+            "no folder is called like a class of the model: the {count} folders are taken {taken}"
         ));
     }
     let gpu = adapter::gpu(&args.common)?;
@@ -78,7 +82,7 @@ pub fn run(args: &Eval, model: &Pretrained) -> Result<Verdict> {
         data: images.name.clone(),
         rows: classified.rows,
         classes,
-        classes_by_name: matched.by_name,
+        classes_by: matched.by,
         images: images.preparation.to_string(),
         test_loss: classified.loss(),
         test_accuracy: classified.accuracy(),

@@ -68,4 +68,11 @@ fn bert_that_says_what_a_text_is() {
     for rows in ways {
         check("bert_classes", &rows.concat(), &golden.floats("logits"));
     }
+    // Both at once, and with room for a third one.
+    let gpu = crate::common::gpu().expect("asked before");
+    for batch in [2, 3] {
+        let rows = golden.model.outputs_by(gpu, Rows::Padded(&texts), batch).unwrap().rows.concat();
+        let rows: Vec<f64> = rows.into_iter().map(f64::from).collect();
+        check("bert_classes", &rows, &golden.floats("logits"));
+    }
 }
