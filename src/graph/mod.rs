@@ -24,8 +24,8 @@ pub use recurrent::{Gru, GruWeights, Lstm, LstmOptions, LstmWeights};
 pub use rotary::{RotaryOptions, RotaryScaling, rotary_frequencies};
 pub use shape::Shape;
 pub use stored::{MASK, RAW, Stored, Weight};
-pub use tied::{Member, Spread, Tied};
 pub(crate) use stored::{Saved, effective_in_file};
+pub use tied::{Member, Spread, Tied};
 
 use std::sync::Arc;
 

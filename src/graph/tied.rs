@@ -107,7 +107,9 @@ impl Crossing<'_> {
             let (len, Spread { run, .. }) = (self.len(place), self.spread);
             match () {
                 () if len == 0 => return Reach::Fixed,
-                () if len.is_multiple_of(self.spread.period()) => reached.push((place, self.spread)),
+                () if len.is_multiple_of(self.spread.period()) => {
+                    reached.push((place, self.spread))
+                }
                 // Each unit meets all of it.
                 () if run.is_multiple_of(len) => {}
                 () if len.is_multiple_of(run) => return Reach::Together(len / run),

@@ -27,7 +27,8 @@ pub use layers::{Arranged, Layers, Source};
 pub use model::Pretrained;
 pub use prune::{BlockReport, Method, PruneOptions, PruneReport, Sink, Told, WeightReport};
 pub use removal::{
-    Amount, BlockRemoved, Kind, Left, Removal, RemoveOptions, RemoveReport, Size, ToldRemoved, UnitsKept,
+    Amount, BlockRemoved, Kind, Left, Removal, RemoveOptions, RemoveReport, Size, ToldRemoved,
+    UnitsKept,
 };
 pub use rows::Rows;
 pub use window::{PaddedText, Window};

@@ -32,7 +32,8 @@ fn a_folder_becomes_smaller_by_a_text() {
     let sizes = [("num_attention_heads", 3), ("num_key_value_heads", 1), ("intermediate_size", 72)];
     sizes.iter().for_each(|&(name, size)| old[name] = json!(size));
     assert_eq!(old, new);
-    let evaluated = folder.run("eval out --data text:text.txt --length 20 --samples 2 --json").json();
+    let evaluated =
+        folder.run("eval out --data text:text.txt --length 20 --samples 2 --json").json();
     let [found, calibrated] = [&evaluated["perplexity"], &report["calibration_perplexity"]]
         .map(|value| value.as_f64().unwrap());
     assert!((found / calibrated - 1.0).abs() < 1e-5, "{found}, {calibrated}");
@@ -49,7 +50,8 @@ fn a_folder_becomes_smaller_by_its_weights_without_an_adapter() {
     let folder = Folder::new();
     folder.copy_model("llama");
     let plan = folder.run("prune llama --remove channels=0.5 --plan").ok().out;
-    for what in ["channels 96 -> 48 in each of 2 blocks", "o_proj.weight stay", "nothing was written"]
+    for what in
+        ["channels 96 -> 48 in each of 2 blocks", "o_proj.weight stay", "nothing was written"]
     {
         assert!(plan.contains(what), "{what}: {plan}");
     }

@@ -2,10 +2,10 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::Removal;
 use super::block::BlockPlan;
 use super::groups::Group;
 use super::report::{BlockRemoved, RemoveReport, UnitsKept};
-use super::Removal;
 use crate::gpu::{Gpu, Memory, Target};
 use crate::pretrained::cut::{Cut, CutGraph};
 use crate::pretrained::head::Head;

@@ -51,9 +51,8 @@ pub(crate) fn groups(model: &Pretrained, block: &CutGraph) -> Result<Grouped> {
     let CutGraph { graph, sources, prefix, features, output } = block;
     let mut all = Grouped::default();
     for (at, p) in graph.parameters().iter().enumerate().filter(|(_, p)| p.masked) {
-        let makes = |group: &Group| {
-            group.members.iter().any(|m| m.parameter == at && m.reads.is_none())
-        };
+        let makes =
+            |group: &Group| group.members.iter().any(|m| m.parameter == at && m.reads.is_none());
         if all.groups.iter().any(makes) {
             continue;
         }
@@ -76,12 +75,7 @@ pub(crate) fn groups(model: &Pretrained, block: &CutGraph) -> Result<Grouped> {
 }
 
 /// Where the units of a parameter are in the tensors that it is made of.
-fn parts(
-    model: &Pretrained,
-    prefix: &str,
-    source: &Source,
-    spread: Spread,
-) -> Result<Vec<Part>> {
+fn parts(model: &Pretrained, prefix: &str, source: &Source, spread: Spread) -> Result<Vec<Part>> {
     let part = |(name, extents): &(String, Vec<usize>)| {
         let name = model.name(prefix, name);
         let run = match (source.arranged, &extents[..]) {

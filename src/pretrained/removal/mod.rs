@@ -20,8 +20,8 @@ use self::groups::{Group, Grouped, Part, groups};
 use super::architectures::{Input, Settings};
 use super::cut::Cut;
 use super::model::Pretrained;
-use crate::storage::Rewrite;
 use crate::Result;
+use crate::storage::Rewrite;
 
 /// A weight whose outputs stay as wide as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
