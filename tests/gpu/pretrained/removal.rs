@@ -1,5 +1,7 @@
 //! Whole heads and channels taken out: the smaller folder computes what the whole one does whose
 //! weights of these units are zero.
+mod by_data;
+
 use std::path::Path;
 
 use secateur::graph::Mode;
@@ -11,7 +13,6 @@ use secateur::storage::{Folder, Rewrite};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::Golden;
 use crate::common::gpu;
 use crate::interpreter::{Given, evaluate};
 use crate::models::{Copied, Held};
@@ -53,17 +54,13 @@ fn exact(model: &Pretrained) -> Vec<f64> {
         values.into_iter().map(f64::from).collect()
     };
     let parameters: Vec<Vec<f64>> = sources.iter().map(parameter).collect();
-    let masks = vec![None; parameters.len()];
-    let given = Given {
-        features: &features,
-        labels: &[],
-        batch: 2,
-        step: Step { rows: 2, share: 1.0, ..Step::default() },
-        mode: Mode::Evaluate,
-        parameters: &parameters,
-        masks: &masks,
-    };
-    evaluate(&graph, &given, output, None).pop().unwrap()
+    evaluate(&graph, &given(&features, 2, &parameters), output, None).pop().unwrap()
+}
+
+fn given<'a>(features: &'a [f32], batch: usize, parameters: &'a [Vec<f64>]) -> Given<'a> {
+    let step = Step { rows: batch as u32, share: 1.0, ..Step::default() };
+    let masks = &[const { None }; 128][..parameters.len()];
+    Given { features, labels: &[], batch, step, mode: Mode::Evaluate, parameters, masks }
 }
 
 /// A folder without what `options` say, by the weights or by windows.
@@ -323,87 +320,4 @@ fn resnet_with_narrower_bottlenecks() {
     let groups = [of("conv1.weight", one, "conv2.weight"), of("conv2.weight", two, "conv3.weight")];
     let config = check(resnet(), "channels=0.25", &groups);
     settings(&config, &[("/model_args/base_width", 3)]);
-}
-
-fn windows() -> Vec<Window> {
-    let golden = Golden::open("llama");
-    golden.rows("input_ids").into_iter().map(Window::new).collect()
-}
-
-/// Units that do nothing are those that go, by the weights and by data.
-#[test]
-fn units_that_are_zero_go_first() {
-    if gpu().is_none() {
-        return;
-    }
-    let mut copied = Copied::of("llama");
-    let mut goes = [vec![false; 6], vec![false; 96]];
-    goes[0][3..].fill(true);
-    [0, 17, 18, 50, 95].iter().for_each(|&channel| goes[1][channel] = true);
-    for layer in 0..2 {
-        for (places, goes) in llama(8, 3, false).iter().zip(&goes) {
-            zero(&mut copied, &format!("model.layers.{layer}"), places, goes);
-        }
-    }
-    let model = Pretrained::open(copied.write()).unwrap();
-    let amounts = "heads=3,channels=5";
-    let (_, by_weights) = removed(&model, amounts, None);
-    let (folder, by_data) = removed(&model, amounts, Some(&windows()));
-    for report in [&by_weights, &by_data] {
-        for block in &report.blocks {
-            for (kept, goes) in block.kept.iter().zip(&goes) {
-                let stays = |unit: &u32| !goes[*unit as usize];
-                assert_eq!(kept.kept, (0..kept.of).filter(stays).collect::<Vec<_>>());
-            }
-        }
-    }
-    // Zeros less change nothing but the order of sums.
-    assert!(by_data.blocks.iter().all(|b| b.error.unwrap() < 1e-12), "{by_data:?}");
-    let (small, whole) = (exact(&Pretrained::open(folder.path()).unwrap()), exact(&model));
-    assert!(small.iter().zip(&whole).all(|(a, b)| (a - b).abs() <= ORDER));
-}
-
-/// The channels that stay are those with the highest sums of `(|w| |x|)^2`, in f64, of the block
-/// as it is once its heads are gone; and the folder has the perplexity that was found.
-#[test]
-fn by_data_those_stay_that_add_most() {
-    let Some(gpu) = gpu() else { return };
-    let model = Golden::open("llama").model;
-    let windows = windows();
-    let (folder, report) = removed(&model, "channels=0.5", Some(&windows));
-    let of = model.whole(windows.len() as u32, windows[0].ids.len() as u32).unwrap();
-    let ids = windows.iter().flat_map(|w| w.ids.iter().map(|&id| id as f32));
-    let parameter = |source| model.parameter(source).unwrap().into_iter().map(f64::from).collect();
-    let parameters: Vec<Vec<f64>> = of.sources.iter().map(parameter).collect();
-    let name = "model.layers.0.mlp.down_proj.weight";
-    let at = of.graph.parameters().iter().position(|p| p.name == name).unwrap();
-    let read = of.graph.inputs_of(of.graph.parameters()[at].tensor)[0];
-    let given = Given {
-        features: &ids.collect::<Vec<_>>(),
-        labels: &[],
-        batch: windows.len(),
-        step: Step { rows: windows.len() as u32, share: 1.0, ..Step::default() },
-        mode: Mode::Evaluate,
-        parameters: &parameters,
-        masks: &vec![None; parameters.len()],
-    };
-    let x = evaluate(&of.graph, &given, read, None).pop().unwrap();
-    let score = |channel: usize| {
-        let norm: f64 = x.iter().skip(channel).step_by(96).map(|x| x * x).sum();
-        let weights = parameters[at].iter().skip(channel).step_by(96);
-        norm * weights.map(|w| w * w).sum::<f64>()
-    };
-    let scores: Vec<f64> = (0..96).map(score).collect();
-    let kept = &report.blocks[0].kept[0].kept;
-    assert_eq!(kept.len(), 48);
-    let lowest = kept.iter().map(|&c| scores[c as usize]).fold(f64::INFINITY, f64::min);
-    let gone = (0..96).filter(|c| !kept.contains(c));
-    let highest = gone.map(|c| scores[c as usize]).fold(0.0, f64::max);
-    // Sums of f32 may order two that are all but equal the other way.
-    assert!(lowest >= highest * (1.0 - 1e-5), "{lowest} stays, {highest} goes");
-    let small = Pretrained::open(folder.path()).unwrap();
-    let found = small.perplexity(gpu, &windows, &mut |_, _| {}).unwrap().perplexity;
-    let calibrated = report.calibration_perplexity.unwrap();
-    assert!((found / calibrated - 1.0).abs() < 1e-5, "{found}, {calibrated}");
-    assert!(report.blocks.iter().all(|b| b.error.unwrap() > 1e-6));
 }
