@@ -53,7 +53,7 @@ impl Pretrained {
         names.filter(|names| names.len() == classes as usize).unwrap_or_default()
     }
 
-    /// The classes called `names`, as a folder of pictures has them. A name fits where it is the
+    /// The classes called `names`, as folders of pictures and columns of tables have them. A name fits where it is the
     /// class's, or one of those that the class has between commas, whatever its case and whether
     /// words are parted by spaces, lines or dots; a number of WordNet in front of either (n01440764)
     /// may be left out. Where no name fits any class, they may be the numbers of classes, or, where
@@ -101,22 +101,22 @@ impl Pretrained {
                     if let Some(other) = taken.insert(class, name) {
                         let of = &known[class as usize];
                         return wrong(format!(
-                            "the folders `{other}` and `{name}` are both of the model's class \
-                             {class} ({of}); join them"
+                            "`{other}` and `{name}` are both the model's class {class} ({of}); join \
+                             them"
                         ));
                     }
                 }
                 [] => {
                     return wrong(format!(
-                        "the folder `{name}` is called like none of the model's {classes} classes \
-                         ({}); name the folders as they are, or, of {classes} folders, none of them",
+                        "`{name}` is called like none of the model's {classes} classes ({}); use \
+                         their names or their numbers, or, for all {classes}, names of your own",
                         listed(&known)
                     ));
                 }
                 [one, two, ..] => {
                     return wrong(format!(
-                        "the folder `{name}` is called like the model's classes {one} ({}) and \
-                         {two} ({}); give it the whole name of one",
+                        "`{name}` is called like the model's classes {one} ({}) and {two} ({}); \
+                         give it the whole name of one",
                         known[one as usize], known[two as usize]
                     ));
                 }

@@ -1,13 +1,12 @@
 //! Rows to train a pretrained model on.
-use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::architectures::{Answer, Input};
+use super::class_names::MatchedBy;
 use super::model::Pretrained;
-use crate::data::{self, Dataset, OpenOptions, Scaling, Schema, Split, Task};
+use crate::data::{Answers, Dataset, Features, OpenOptions, Pictures, Split, Test};
 use crate::{Error, Result};
-
-/// What transformers' files say of images, where it is not in `config.json`.
-const PREPROCESSOR: &str = "preprocessor_config.json";
 
 impl Pretrained {
     /// Opens the data set `name` to train this model on, with what is kept to test it.
@@ -16,10 +15,10 @@ impl Pretrained {
     ///   (2048 where nobody says how many, or as many as the model knows), and of each token the
     ///   one that follows. `test` is a second text, or a share of the tokens at the end, 0.1 by
     ///   default.
-    /// - A model of images takes what [`data::open_for`] does: `images:DIR` is brought to the
-    ///   model's size, and its pixels are scaled as `preprocessor_config.json` says. Folders are
-    ///   classes by the names that `config.json` has for them; where it has none (`LABEL_0`), in
-    ///   the order of their names.
+    /// - A model of images takes `images:DIR`, whose pictures become what
+    ///   [`preparation`](Self::preparation) says. Folders are classes as
+    ///   [`classes_called`](Self::classes_called) has it. Folders `train` and `test` are halves;
+    ///   else `test` is a second folder, or a share of each class, 0.1 by default.
     /// - A model of texts with classes takes `csv:FILE`: `label` is the column of the classes, by
     ///   name or number, and the one that is left the column of the texts. `length` is the number
     ///   of tokens of a row, that of the longest text by default; `test` as of any table.
@@ -27,15 +26,13 @@ impl Pretrained {
     /// # Errors
     /// [`Error::Argument`] for data of another kind, too many tokens in a window, other classes than
     /// the model's, or an option that does not apply; [`Error::File`] for a text that is too short,
-    /// and for a tokenizer of another vocabulary; of [`data::open_for`].
+    /// for a tokenizer of another vocabulary, and for a file that is no picture.
     pub fn open_data(&self, name: &str, options: &OpenOptions) -> Result<Split> {
         match (self.architecture().input(), self.architecture().answer()) {
             (Input::Tokens { vocabulary, positions, types: None, .. }, Answer::NextToken) => {
                 self.open_text(name, options, vocabulary, positions)
             }
-            (Input::Images { side, channels }, Answer::Class { classes }) => {
-                self.open_images(name, options, [side, channels, classes])
-            }
+            (Input::Images { .. }, Answer::Class { .. }) => self.open_images(name, options),
             (Input::Tokens { types: Some(_), .. }, Answer::Class { classes }) => {
                 self.open_table(name, options, classes)
             }
@@ -58,7 +55,7 @@ impl Pretrained {
         vocabulary: u32,
         positions: u32,
     ) -> Result<Split> {
-        use crate::data::{Test, TokenWindows, Tokenizer};
+        use crate::data::{TokenWindows, Tokenizer};
 
         let Some(file) = name.strip_prefix("text:") else {
             let message = format!("`{name}`: {} takes text:FILE", self.path().display());
@@ -102,66 +99,62 @@ impl Pretrained {
         self.open_text(name, options, 0, 0)
     }
 
-    fn open_images(
-        &self,
-        name: &str,
-        options: &OpenOptions,
-        [side, channels, classes]: [u32; 3],
-    ) -> Result<Split> {
-        let schema = Schema {
-            shape: [side, side, channels].map(|extent| extent as usize).to_vec(),
-            task: Task::classification(classes),
-            class_names: self.class_names(),
-            scaling: self.pixels(channels)?,
-            ..Schema::default()
-        };
-        let split = data::open_for(name, options, &schema)?;
-        let rows = &split.train;
-        if rows.feature_shape() != schema.shape || rows.task() != schema.task {
-            let (path, shape, task) = (self.path().display(), rows.feature_shape(), rows.task());
-            let (wanted, takes) = (&schema.shape, schema.task);
-            let message = format!(
-                "`{name}` has rows of {shape:?} for {task}; {path} takes {wanted:?} for {takes}"
-            );
+    fn open_images(&self, name: &str, options: &OpenOptions) -> Result<Split> {
+        let Some(dir) = name.strip_prefix("images:") else {
+            let message = format!("`{name}`: {} takes images:DIR", self.path().display());
             return Err(Error::argument("data", message));
+        };
+        options.only(&["test", "split_seed"], name)?;
+        let dir = Path::new(dir);
+        let (first, second) = (Pictures::to_train(dir)?, Pictures::to_test(dir)?);
+        let train = self.prepared_rows(dir, &first)?;
+        let test = match options.tested_on() {
+            _ if first != second => self.prepared_rows(dir, &second)?,
+            Test::Second(second) => self.prepared_rows(&second, &Pictures::of(&second)?)?,
+            Test::Share(share) => return train.split(share, options.split_seed),
+        };
+        Ok(Split { train: Arc::new(train), test: Arc::new(test) })
+    }
+
+    /// Pictures of the folder `dir` as the model takes them, each of the class that its folder is
+    /// called by.
+    fn prepared_rows(&self, dir: &Path, pictures: &Pictures) -> Result<Dataset> {
+        let wrong = |e: Error| match e {
+            Error::Argument { message, .. } => Error::file(dir, message),
+            other => other,
+        };
+        let Pictures { files, classes: folders, labels } = pictures;
+        if folders.is_empty() {
+            let message = "holds pictures without classes; a folder for each class holds its own";
+            return Err(Error::file(dir, message));
         }
-        Ok(split)
+        let matched = self.classes_called(folders).map_err(wrong)?;
+        if matched.by == MatchedBy::Order {
+            log::warn!(
+                "{}: no folder is called like a class of the model: they are taken for its classes \
+                 in their order",
+                dir.display()
+            );
+        }
+        let (classes, of) = (self.classes()?, matched.classes);
+        let Input::Images { side, channels } = self.architecture().input() else {
+            return Err(Error::argument("data", "the model takes no pictures"));
+        };
+        let pixels = self.preparation()?.prepare_all(files, side, channels)?;
+        let labels = labels.iter().map(|&folder| of[folder as usize]).collect();
+        let shape = [side, side, channels].map(|extent| extent as usize);
+        let answers = Answers::Classes { labels, classes };
+        let rows = Dataset::new("images", &shape, Features::F32(pixels), answers).map_err(wrong)?;
+        match self.class_names() {
+            names if names.is_empty() => Ok(rows),
+            names => rows.with_class_names(names),
+        }
     }
 
     /// The `length` of the [`network`](Self::network) that `rows` are for.
     pub fn length_of(&self, rows: &Dataset) -> u32 {
         let parts = if self.is_padded() { 3 } else { 1 };
         u32::try_from((rows.width() - rows.beside()) / parts).unwrap_or(u32::MAX)
-    }
-
-    /// By what pixels from 0 to 1 are scaled: `preprocessor_config.json` says it, or timm's
-    /// `config.json`.
-    fn pixels(&self, channels: u32) -> Result<Option<Scaling>> {
-        let of_transformers = self.config().beside(PREPROCESSOR)?;
-        let timm = self.config().settings();
-        let timm = timm.get("pretrained_cfg").and_then(Value::as_object).unwrap_or(timm);
-        let (found, [mean, deviation]) = match &of_transformers {
-            Some(config) => (config.settings(), ["image_mean", "image_std"]),
-            None => (timm, ["mean", "std"]),
-        };
-        let is_off = found.get("do_normalize") == Some(&Value::Bool(false));
-        let numbers = |name: &str| -> Option<Vec<f32>> {
-            let all = found.get(name)?.as_array()?.iter();
-            let all: Vec<f32> = all.map(|v| v.as_f64().map(|x| x as f32)).collect::<Option<_>>()?;
-            (all.len() == channels as usize).then_some(all)
-        };
-        match (numbers(mean), numbers(deviation)) {
-            _ if is_off => Ok(None),
-            (Some(mean), Some(scale)) => Ok(Some(Scaling { mean, scale })),
-            _ => {
-                log::warn!(
-                    "{} does not say how pixels are scaled ({mean}, {deviation}): they are from 0 \
-                     to 1",
-                    self.path().display()
-                );
-                Ok(None)
-            }
-        }
     }
 }
 

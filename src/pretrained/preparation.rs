@@ -1,6 +1,6 @@
 //! What becomes of pictures before a network sees them, as the model's folder says it.
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::architectures::Input;
 use super::config::Config;
@@ -125,6 +125,26 @@ impl Preparation {
             // In the weights of ITU-R 601, as Pillow has them.
             1 => pixels.map(|p| value(0, luma([p[0], p[1], p[2]]))).collect(),
             _ => pixels.flat_map(|p| (0..channels).map(|c| value(c, p[c]))).collect(),
+        })
+    }
+
+    /// The pictures in `files`, one after the other; by as many threads as the machine has.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn prepare_all(&self, files: &[PathBuf], side: u32, channels: u32) -> Result<Vec<f32>> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let each = files.len().div_ceil(threads).max(1);
+        let part = |files: &[PathBuf]| -> Result<Vec<f32>> {
+            let one = |file: &PathBuf| self.prepare(file, side, channels);
+            Ok(files.iter().map(one).collect::<Result<Vec<_>>>()?.concat())
+        };
+        std::thread::scope(|scope| {
+            let begun: Vec<_> =
+                files.chunks(each).map(|files| scope.spawn(move || part(files))).collect();
+            let joined = begun.into_iter().map(|thread| thread.join());
+            let parts = joined.map(|part| part.unwrap_or_else(|e| std::panic::resume_unwind(e)));
+            Ok(parts.collect::<Result<Vec<_>>>()?.concat())
         })
     }
 

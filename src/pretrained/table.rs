@@ -36,7 +36,7 @@ impl Pretrained {
         }
         let tokenizer = Tokenizer::open(self.path())?;
         let first = Texts::read(file.as_ref(), options)?;
-        let numbers = self.numbers(file.as_ref(), &first.classes, classes)?;
+        let numbers = self.numbers(file.as_ref(), &first.classes)?;
         let length = match options.length {
             Some(length) => length,
             None => {
@@ -101,31 +101,17 @@ impl Pretrained {
             .map_err(|e| Error::file(path, e.to_string()))
     }
 
-    /// Which class of the model each word of `found` is: by the name that `config.json` has for it,
-    /// or by its number. Where the model has no names, words are its classes in their order, if
-    /// there are as many.
-    fn numbers(&self, path: &Path, found: &[String], classes: u32) -> Result<HashMap<String, u32>> {
-        let names = self.class_names(classes);
-        let numbered = (0..classes).map(|class| format!("LABEL_{class}")).collect();
-        let known = names.clone().unwrap_or(numbered);
-        let found: BTreeSet<&String> = found.iter().collect();
-        let by_name = |word: &str| known.iter().position(|name| name == word).map(|i| i as u32);
-        let by_number = |word: &str| word.parse().ok().filter(|&number: &u32| number < classes);
-        for by in [&by_name as &dyn Fn(&str) -> Option<u32>, &by_number] {
-            let all = found.iter().map(|word| Some(((*word).clone(), by(word)?)));
-            if let Some(numbers) = all.collect::<Option<_>>() {
-                return Ok(numbers);
-            }
-        }
-        if names.is_none() && found.len() == classes as usize {
-            return Ok(found.into_iter().cloned().zip(0..).collect());
-        }
-        let other = found.iter().find(|word| by_name(word).is_none()).map_or("", |word| word);
-        let message = format!(
-            "has {} classes, `{other}` among them; the model tells {classes} apart: {}",
-            found.len(),
-            known.join(", ")
-        );
-        Err(Error::file(path, message))
+    /// Which class of the model each word of `found` is, as [`classes_called`](Self::classes_called)
+    /// has it.
+    fn numbers(&self, path: &Path, found: &[String]) -> Result<HashMap<String, u32>> {
+        let names: BTreeSet<&String> = found.iter().collect();
+        let names: Vec<String> = names.into_iter().cloned().collect();
+        let matched = self.classes_called(&names);
+        let wrong = |e: Error| match e {
+            Error::Argument { message, .. } => Error::file(path, message),
+            other => other,
+        };
+        let classes = matched.map_err(wrong)?.classes;
+        Ok(names.into_iter().zip(classes).collect())
     }
 }

@@ -241,19 +241,25 @@ fn pictures_and_texts_are_told_apart_by_the_classes_of_a_head() {
     ["resnet", "vit", "bert_classes"].iter().for_each(|name| copy(&folder, name));
     let classes = ["a", "b", "c", "d", "e", "f", "g"];
     pictures(&folder, &classes[..5]);
-    learns(&folder, "resnet", "images:photos");
     let refused = |name: &str, data: &str, parts: &[&str]| {
         folder.run(&format!("train --init {name} --logdir x --data {data}")).fails(2, parts);
     };
-    refused("vit", "images:photos", &["photos", "5 classes", "7 classes"]);
+    refused("resnet", "images:photos", &["resnet", "no preprocessor_config.json"]);
+    let exact = r#"{"size": {"height": 24, "width": 24}, "resample": 2}"#;
+    folder.write("vit/preprocessor_config.json", exact);
+    let cut = r#"{"size": {"shortest_edge": 37}, "crop_pct": 0.9}"#;
+    folder.write("resnet/preprocessor_config.json", cut);
+    learns(&folder, "resnet", "images:photos");
+    refused("vit", "images:photos", &["photos", "`a` is called like none", "7 classes"]);
     pictures(&folder, &classes);
     learns(&folder, "vit", "images:photos");
-    refused("vit", "text:text.txt", &["text.txt", "[24, 24, 3]"]);
-    refused("vit", "digits", &["digits", "[8, 8]", "[24, 24, 3]"]);
+    refused("vit", "text:text.txt", &["text.txt", "images:DIR"]);
+    refused("vit", "digits", &["digits", "images:DIR"]);
+    refused("vit", "images:photos --size 8x8", &["size"]);
     let mut config: Value = serde_json::from_slice(&folder.read("vit/config.json")).unwrap();
-    config["id2label"]["6"] = "goose".into();
+    config["id2label"]["6"] = "g".into();
     folder.write("vit/config.json", config.to_string());
-    refused("vit", "images:photos", &["class `a`", "goose"]);
+    refused("vit", "images:photos", &["`a` is called like none", "LABEL_0"]);
 
     let rows: Vec<String> = (0..30).map(|i| format!("w{} w{}, {}\n", i % 3, i, i % 3)).collect();
     folder.write("texts.csv", format!("text,what\n{}", rows.concat()));
@@ -261,6 +267,6 @@ fn pictures_and_texts_are_told_apart_by_the_classes_of_a_head() {
     refused("bert_classes", "csv:texts.csv", &["`label`", "`text`, `what`"]);
     refused("bert_classes", "csv:texts.csv --label what --ignore text", &["`ignore`"]);
     refused("bert_classes", "csv:texts.csv --label which", &["which"]);
-    refused("bert_classes", "csv:texts.csv --label text", &["LABEL_2", "30 classes"]);
+    refused("bert_classes", "csv:texts.csv --label text", &["texts.csv", "3 classes", "LABEL_2"]);
     assert!(!folder.path("x").exists());
 }

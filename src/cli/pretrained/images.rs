@@ -43,19 +43,6 @@ impl Images {
 
     /// The pictures in `files` as the model takes them, one after the other.
     pub fn prepared(&self, files: &[PathBuf]) -> Result<Vec<f32>> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let each = files.len().div_ceil(threads).max(1);
-        let part = |files: &[PathBuf]| -> secateur::Result<Vec<f32>> {
-            let one = |file: &PathBuf| self.preparation.prepare(file, self.side, self.channels);
-            Ok(files.iter().map(one).collect::<secateur::Result<Vec<_>>>()?.concat())
-        };
-        let parts = std::thread::scope(|scope| {
-            let begun: Vec<_> =
-                files.chunks(each).map(|files| scope.spawn(move || part(files))).collect();
-            let joined = begun.into_iter().map(|thread| thread.join());
-            joined.map(|part| part.unwrap_or_else(|e| std::panic::resume_unwind(e))).collect()
-        });
-        let parts: Vec<secateur::Result<Vec<f32>>> = parts;
-        Ok(parts.into_iter().collect::<secateur::Result<Vec<_>>>()?.concat())
+        Ok(self.preparation.prepare_all(files, self.side, self.channels)?)
     }
 }
