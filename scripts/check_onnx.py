@@ -52,8 +52,8 @@ texts = {
     "shared": embedding + residual(
         layer("rms_norm"), layer("attention", heads=4, kv_heads=2, head_size=6, window=5, rotary=True, bias=False))
     + layer("gated", outputs=10) + last,
-    "seen by all": embedding + layer("attention", heads=2, causal=False, rotary=True) + layer("activate", activation="relu")
-    + last,
+    "seen by all": embedding + layer("attention", heads=2, causal=False, rotary=True)
+    + layer("activate", activation="relu") + last,
     "charlstm": "model = 'charlstm:8x2'\n",
     "chargpt": "model = 'chargpt:16x2x2'\n",
 }

@@ -7,8 +7,8 @@ Without folders: the models of tests/goldens/models. Language models and BERT ar
 words are w0, w1, ..., image models pictures and a preprocessor_config.json. Each is pruned by data, evaluated by
 secateur, or asked for embeddings, logits and accuracy, and loaded by transformers from the folder that came out. There
 it must have the same loss, or the same answers, to 2e-4; what was pruned must be exact zeros, and nothing else may have
-changed but weights of blocks. One pruned folder of each language model is then trained on by `secateur train --init`: it
-must have the loss that secateur ends with, and no other zeros.
+changed but weights of blocks. One pruned folder of each language model is then trained on by `secateur train --init`:
+it must have the loss that secateur ends with, and no other zeros.
 """
 import json
 import pathlib

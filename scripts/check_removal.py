@@ -3,9 +3,9 @@
 
     python3 scripts/check_removal.py SECATEUR [FOLDER ...]      (needs what check_pretrained.py needs)
 
-Without folders: the models of tests/goldens/models, as far as each architecture's settings can say the sizes. transformers
-loads the smaller folder, and it has the loss that secateur finds, or the outputs of the whole model with zeros for these
-units.
+Without folders: the models of tests/goldens/models, as far as each architecture's settings can say the sizes.
+transformers loads the smaller folder, and it has the loss that secateur finds, or the outputs of the whole model with
+zeros for these units.
 """
 import json
 import pathlib
@@ -103,7 +103,8 @@ def main():
             source, data, windows = copied(folder, work)
             check_language(secateur, source, work, REMOVE.get(folder.name, "channels=0.25"), data, windows)
         if not folders:
-            words = {"input_ids": torch.arange(24).view(2, 12) * 3, "attention_mask": torch.ones(2, 12, dtype=torch.long)}
+            seen = torch.ones(2, 12, dtype=torch.long)
+            words = {"input_ids": torch.arange(24).view(2, 12) * 3, "attention_mask": seen}
             pixels = {"pixel_values": torch.sin(0.05 * torch.arange(2 * 3 * 24 * 24.0)).view(2, 3, 24, 24)}
             check_outputs(secateur, GOLDENS / "bert", work, "channels=0.5", words)
             check_outputs(secateur, GOLDENS / "vit", work, "heads=0.25,channels=0.5", pixels)
