@@ -5,7 +5,9 @@
 
 Without folders: the language models of tests/goldens/models. Each is given a tokenizer of its own, whose words are w0,
 w1, ..., is pruned, evaluated by secateur, loaded by transformers from the folder that came out, and must have the same
-loss there to 2e-4; what was pruned must be exact zeros, and nothing else may have changed but weights of blocks.
+loss there to 2e-4; what was pruned must be exact zeros, and nothing else may have changed but weights of blocks. One
+folder of each is then trained on by `secateur train --init`: it must have the loss that secateur ends with, and no
+other zeros.
 """
 import json
 import pathlib
@@ -70,8 +72,30 @@ def check(secateur, folder, work, how):
     print(f"{folder.name:12} {how[0]:10} {losses}; {len(pruned)} weights pruned")
 
 
+def recover(secateur, folder, work):
+    source, out, text = work / f"{folder.name}-wanda", work / f"{folder.name}-trained", work / f"{folder.name}.txt"
+    ids = [int(word[1:]) for word in text.read_text().split()]
+    data = ("--data", f"text:{text}", "--test", text, "--length", LENGTH, "--batch", 2)
+    how = ("--steps", 6, "--lr", 0.003, "--accumulate", 2, "--logdir", work / f"{folder.name}-run", "-o", out)
+    ours = run(secateur, "train", "--init", source, *data, *how)["test_loss"]
+    model = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32).eval()
+    rows = torch.tensor([ids[i : i + LENGTH + 1] for i in range(0, len(ids) - LENGTH, LENGTH)])
+    with torch.no_grad():
+        logits = model(rows[:, :-1]).logits
+        loss = F.cross_entropy(logits.reshape(-1, logits.shape[-1]), rows[:, 1:].flatten()).item()
+    assert abs(loss - ours) <= 2e-4, (folder.name, loss, ours)
+    before, after = load_file(source / "model.safetensors"), load_file(out / "model.safetensors")
+    assert before.keys() == after.keys()
+    for name, tensor in after.items():
+        assert tensor.dtype == before[name].dtype and tensor.shape == before[name].shape, name
+        pruned = (before[name] == 0).float().mean() >= 0.01
+        assert not pruned or torch.equal(tensor == 0, before[name] == 0), name
+    print(f"{folder.name:12} {'trained':10} loss {ours:.6f}, by transformers {loss:.6f}")
+
+
 secateur, folders = pathlib.Path(sys.argv[1]).resolve(), [pathlib.Path(f) for f in sys.argv[2:]]
 with tempfile.TemporaryDirectory() as work:
     for folder in folders or [GOLDENS / name for name in MODELS]:
         for how in ("wanda", "--sparsity", 0.5), ("sparsegpt", "--pattern", "2:4"), ("admm", "--sparsity", 0.6):
             check(secateur, folder, pathlib.Path(work), how)
+        recover(secateur, folder, pathlib.Path(work))
