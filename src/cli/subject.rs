@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use secateur::data::{self, Dataset, Schema, Split};
+use secateur::error::Bytes;
 use secateur::gpu::Gpu;
 use secateur::nn::{Input, Model, Network};
 use secateur::optim::{AdamW, Optimizer};
@@ -118,6 +119,9 @@ impl Subject {
     /// `data` with what the teacher's last block makes of each row beside it, where there is one.
     pub fn taught(&self, gpu: &Gpu, data: &Split) -> Result<Split> {
         let Some(teacher) = &self.teacher else { return Ok(data.clone()) };
+        let (path, rows) = (teacher.path().display(), data.train.rows() + data.test.rows());
+        let bytes = Bytes(self.taught_bytes(data));
+        output::note(format_args!("{path} goes over {rows} windows first, {bytes} of host memory"));
         let of = |rows: &Dataset, what: &str| {
             let bar = bar(&format!("blocks of the teacher, {what}"));
             let taught = teacher.taught(gpu, rows, &mut |done, all| {
