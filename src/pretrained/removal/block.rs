@@ -15,7 +15,7 @@ use crate::{Error, Result};
 
 /// How much weights that make up for others are held to what they were, where inputs have a length
 /// of one each: few windows say little of texts to come.
-const DAMPING: f64 = 0.1;
+const DAMPING: f64 = 0.4;
 
 /// A block before it is built.
 pub(super) struct BlockPlan {

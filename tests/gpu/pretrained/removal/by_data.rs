@@ -47,7 +47,7 @@ fn units_that_are_zero_go_first() {
 }
 
 /// How much the weights that stay are held to what they were, in lengths of their inputs.
-const DAMPING: f64 = 0.1;
+const DAMPING: f64 = 0.4;
 
 /// Llama whose weights that are moved are of 16 bits.
 fn in_16_bits() -> Copied {
