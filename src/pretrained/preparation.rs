@@ -2,6 +2,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::architectures::Input;
 use super::config::Config;
 use super::model::Pretrained;
@@ -290,7 +292,7 @@ fn transformers(of: &Config, kind: &str) -> Result<Preparation> {
 fn size_of(of: &Config, known: &Defaults) -> Result<Size> {
     match of.get("size") {
         None => Ok(known.size),
-        Some(serde_json::Value::Object(_)) => {
+        Some(Value::Object(_)) => {
             let Some(size) = of.object("size")? else { return Ok(known.size) };
             let found = match size.count_or_none("shortest_edge")? {
                 Some(side) => Size::Shortest(side),
@@ -312,7 +314,7 @@ fn size_of(of: &Config, known: &Defaults) -> Result<Size> {
 /// A height and a width, or a number that is both.
 fn square(of: &Config, name: &str, default: Option<u32>) -> Result<[u32; 2]> {
     match (of.get(name), default) {
-        (Some(serde_json::Value::Object(_)), _) => match of.object(name)? {
+        (Some(Value::Object(_)), _) => match of.object(name)? {
             Some(of) => Ok([of.count("height")?, of.count("width")?]),
             None => Err(of.wrong(name, "a height and a width are needed")),
         },
@@ -327,7 +329,7 @@ fn moments(of: &Config, names: [&str; 2], defaults: [[f64; 3]; 2]) -> Result<[Ve
         let wrong = || of.wrong(name, "finite numbers are needed, deviations above 0");
         let values = match of.get(name) {
             None => return Ok(default.to_vec()),
-            Some(serde_json::Value::Array(values)) => values.iter().map(|v| v.as_f64()).collect(),
+            Some(Value::Array(values)) => values.iter().map(Value::as_f64).collect(),
             Some(value) => value.as_f64().map(|value| vec![value]),
         };
         let fits = |v: &Vec<f64>| {
