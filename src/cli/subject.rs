@@ -120,7 +120,7 @@ impl Subject {
     pub fn taught(&self, gpu: &Gpu, data: &Split) -> Result<Split> {
         let Some(teacher) = &self.teacher else { return Ok(data.clone()) };
         let (path, rows) = (teacher.path().display(), data.train.rows() + data.test.rows());
-        let bytes = Bytes(self.taught_bytes(data));
+        let bytes = Bytes(self.taught_bytes(data)?);
         output::note(format_args!("{path} goes over {rows} windows first, {bytes} of host memory"));
         let of = |rows: &Dataset, what: &str| {
             let bar = bar(&format!("blocks of the teacher, {what}"));
