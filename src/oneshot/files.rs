@@ -8,8 +8,8 @@ use crate::checkpoint::{self, MANIFEST_FILE, Manifest, is_in};
 use crate::prune::OwnModel;
 use crate::session::{MODEL, ModelFile, SCHEMA};
 use crate::storage::{
-    Companions, Header, MadeFolder, Replace, TensorInfo, Weights, check_apart, check_is_folder,
-    check_output,
+    Companions, Contents, Header, MadeFolder, Replace, TensorInfo, Weights, check_apart,
+    check_is_folder, check_output, packed_error,
 };
 
 /// Inputs in the order of their names, and an output for each.
@@ -48,6 +48,11 @@ impl Files {
             return Ok(one(vec![Header::from_bytes(&found.path, found.to_bytes()?)?]));
         }
         let Weights { index, files: inputs, .. } = Weights::open(input)?;
+        for file in &inputs {
+            if Contents::of(file)?.tensors.iter().any(|tensor| tensor.packing.is_some()) {
+                return Err(packed_error(&file.path));
+            }
+        }
         if index.is_none() && !input.is_dir() {
             output.map_or(Ok(()), |output| check_apart(&inputs[0].path, output, options.force))?;
             return Ok(one(inputs));

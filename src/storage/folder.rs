@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::floats::{is_float, widen};
+use super::packed::{Content, Contents};
 use super::{Header, Index, TensorInfo, Weights};
 use crate::{Error, Result};
 
@@ -17,6 +18,8 @@ const PIECE: usize = 1 << 20;
 pub struct Folder {
     index: Option<Index>,
     files: Vec<Header>,
+    /// The tensors of each file, and what they are as they were before they were packed.
+    contents: Vec<Vec<(Content, TensorInfo)>>,
     /// File, and tensor in it.
     places: HashMap<String, (usize, usize)>,
 }
@@ -37,16 +40,23 @@ impl Folder {
     pub fn of(weights: Weights) -> Result<Self> {
         let Weights { index, files } = weights;
         let mut places: HashMap<String, (usize, usize)> = HashMap::new();
+        let mut contents = Vec::new();
         for (file, header) in files.iter().enumerate() {
-            for (i, tensor) in header.tensors.iter().enumerate() {
+            let all = Contents::of(header)?.tensors.into_iter().map(|content| {
+                let info = content.info(header);
+                (content, info)
+            });
+            let all: Vec<_> = all.collect();
+            for (i, (tensor, _)) in all.iter().enumerate() {
                 if let Some((other, _)) = places.insert(tensor.name.clone(), (file, i)) {
                     let (name, other) = (&tensor.name, files[other].path.display());
                     let message = format!("{name} is also in {other}; leave it in one of them");
                     return Err(Error::file(&header.path, message));
                 }
             }
+            contents.push(all);
         }
-        Ok(Self { index, files, places })
+        Ok(Self { index, files, contents, places })
     }
 
     /// The folder that the files lie in, and with them the model's configuration.
@@ -69,7 +79,22 @@ impl Folder {
 
     /// All tensors, in the order of files and bytes.
     pub fn tensors(&self) -> impl Iterator<Item = &TensorInfo> {
-        self.files.iter().flat_map(|file| &file.tensors)
+        self.contents.iter().flatten().map(|(_, info)| info)
+    }
+
+    /// That no tensor is packed: what is written in the place of one lies where it does.
+    ///
+    /// # Errors
+    /// [`Error::File`] names the way out.
+    pub(super) fn check_dense(&self) -> Result<()> {
+        let all = self.files.iter().zip(&self.contents);
+        let is_packed = |(_, all): &(&Header, &Vec<(Content, TensorInfo)>)| {
+            all.iter().any(|(content, _)| content.packing.is_some())
+        };
+        match all.into_iter().find(is_packed) {
+            None => Ok(()),
+            Some((file, _)) => Err(packed(&file.path)),
+        }
     }
 
     /// Bytes of all files.
@@ -101,7 +126,7 @@ impl Folder {
 
     /// The tensor `name`, where it is there.
     pub fn get(&self, name: &str) -> Option<&TensorInfo> {
-        self.places.get(name).map(|&(file, i)| &self.files[file].tensors[i])
+        self.places.get(name).map(|&(file, i)| &self.contents[file][i].1)
     }
 
     /// The tensor `name`.
@@ -109,7 +134,7 @@ impl Folder {
     /// # Errors
     /// [`Error::File`] where there is none: the nearest name is named.
     pub fn info(&self, name: &str) -> Result<&TensorInfo> {
-        self.place(name).map(|(file, i)| &self.files[file].tensors[i])
+        self.place(name).map(|(file, i)| &self.contents[file][i].1)
     }
 
     /// All values of a tensor of f32, f16, bf16 or f64, in row-major order.
@@ -128,6 +153,10 @@ impl Folder {
     /// As [`read_f32`](Self::read_f32).
     pub fn zeros(&self, name: &str) -> Result<u64> {
         let (file, info) = self.floats(name)?;
+        if let Some(content) = self.packed(name)? {
+            let bytes = content.read(&self.files[file])?;
+            return Ok(info.len() - info.dtype.nonzero(&bytes).unwrap_or(0));
+        }
         let mut bytes = vec![0; PIECE];
         let (mut at, mut zeros) = (0, info.len());
         while at < info.bytes {
@@ -151,7 +180,15 @@ impl Folder {
             return Err(Error::shape(name, message));
         }
         let mut values = vec![0.0; (range.end - range.start) as usize];
-        fill(&self.files[file], info, range.start, &mut values)?;
+        match self.packed(name)? {
+            Some(content) => {
+                let bytes = content.read(&self.files[file])?;
+                let [from, to] =
+                    [range.start, range.end].map(|at| at as usize * info.element_bytes());
+                widen(&info.dtype, &bytes[from..to], &mut values);
+            }
+            None => fill(&self.files[file], info, range.start, &mut values)?,
+        }
         Ok(values)
     }
 
@@ -167,6 +204,7 @@ impl Folder {
             let message = format!("{:?} has no rows; a table is [rows, width]", info.shape);
             return Err(Error::shape(name, message));
         };
+        let whole = self.packed(name)?.map(|_| self.read_f32(name)).transpose()?;
         let mut values = Vec::new();
         for row in rows {
             if row as usize >= count {
@@ -175,10 +213,21 @@ impl Folder {
                 return Err(Error::shape(name, message));
             }
             let from = values.len();
+            if let Some(whole) = &whole {
+                let first = row as usize * width;
+                values.extend_from_slice(&whole[first..first + width]);
+                continue;
+            }
             values.resize(from + width, 0.0);
             fill(&self.files[file], info, u64::from(row) * width as u64, &mut values[from..])?;
         }
         Ok(values)
+    }
+
+    /// The tensor `name`, where it is packed.
+    fn packed(&self, name: &str) -> Result<Option<&Content>> {
+        let (file, i) = self.place(name)?;
+        Ok(Some(&self.contents[file][i].0).filter(|content| content.packing.is_some()))
     }
 
     fn place(&self, name: &str) -> Result<(usize, usize)> {
@@ -197,7 +246,7 @@ impl Folder {
     pub(super) fn floats(&self, name: &str) -> Result<(usize, &TensorInfo)> {
         let (file, i) = self.place(name)?;
         let header = &self.files[file];
-        let info = &header.tensors[i];
+        let info = &self.contents[file][i].1;
         if !is_float(&info.dtype) {
             let message = format!("{name} is {}, no F32, F16, BF16 or F64", info.dtype);
             let way = "take the model as it was before it was quantised";
@@ -205,6 +254,13 @@ impl Folder {
         }
         Ok((file, info))
     }
+}
+
+/// What is said of a packed file where its tensors are to be changed.
+pub(crate) fn packed(path: &Path) -> Error {
+    let message = "has packed matrices; make them dense first: secateur export INPUT -o OUTPUT \
+                   --format dense";
+    Error::file(path, message)
 }
 
 /// Reads elements from `first` on.

@@ -37,8 +37,10 @@ pub use rewrite::Rewrite;
 pub use tensors::{Encoding, Floats, Tensor, TensorData, read_floats, read_tensors};
 
 pub(crate) use floats::{is_float, rounded, widen};
+pub(crate) use folder::packed as packed_error;
 pub(crate) use input::open_plain;
 pub(crate) use output::{check_apart, check_is_folder};
+pub(crate) use packed::Contents;
 pub(crate) use reserve::reserve;
 pub(crate) use spill::Spill;
 pub(crate) use tensors::tensors_from;

@@ -269,6 +269,7 @@ pub(super) fn check_values(path: &Path, info: &TensorInfo, values: &[f32]) -> Re
 /// That the files of `input` may be replaced by outputs of theirs in the folder `output`, and what
 /// lies beside them.
 pub(super) fn check(input: &Folder, output: &Path, force: bool) -> Result<Companions> {
+    input.check_dense()?;
     let index = input.index().map(|index| index.path.clone());
     let taken: Vec<_> = input.files().iter().map(|file| file.path.clone()).chain(index).collect();
     for path in &taken {

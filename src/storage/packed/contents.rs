@@ -30,6 +30,16 @@ pub(crate) struct Content {
 }
 
 impl Content {
+    /// It as `file` would have it dense; where it lies is said of one that is.
+    pub(crate) fn info(&self, file: &Header) -> TensorInfo {
+        let (name, dtype, shape) = (self.name.clone(), self.dtype.clone(), self.shape.clone());
+        let plain = self.part("").map(|part| &file.tensors[part]);
+        let offset = plain.map_or(0, |plain| plain.offset);
+        // Of types of less than a byte the file says it.
+        let bytes = plain.map_or_else(|| self.dense_bytes(), |plain| plain.bytes);
+        TensorInfo { name, dtype, shape, offset, bytes }
+    }
+
     /// Bytes of all elements.
     pub(crate) fn dense_bytes(&self) -> u64 {
         let elements: u64 = self.shape.iter().map(|&d| d as u64).product();

@@ -2,7 +2,9 @@
 use std::fs;
 use std::path::Path;
 
-use secateur::storage::{Dtype, Format, Header, Packing, TensorData, pack, read_floats};
+use secateur::storage::{
+    Dtype, Folder, Format, Header, Packing, Patch, TensorData, pack, pack_folder, read_floats,
+};
 
 use super::{Raw, f16s, f32s, message, write};
 
@@ -138,6 +140,45 @@ fn a_matrix_whose_parts_have_no_names_stays_dense() {
     assert!(told.iter().all(|t| t.packing.is_none()), "{told:?}");
     let told = pack(&input, &out, Format::Sparse, None, true).unwrap();
     assert_eq!(told.iter().filter(|t| t.packing.is_some()).count(), 2);
+}
+
+/// A folder is read as before it was packed, and changed only when it is dense again.
+#[test]
+fn tensors_of_a_packed_folder_are_read_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, out) = (dir.path().join("in"), dir.path().join("out"));
+    fs::create_dir(&source).unwrap();
+    inputs(&source);
+    fs::write(source.join("config.json"), "{}").unwrap();
+    let before = Folder::open(&source).unwrap();
+    for format in [Format::Sparse, Format::Bitmask] {
+        let (told, beside) = pack_folder(&source, &out, format, None, true).unwrap();
+        assert!(told.iter().any(|t| t.packing.is_some()));
+        assert_eq!(beside.copied, ["config.json"]);
+        let after = Folder::open(&out).unwrap();
+        assert_eq!(after.tensors().count(), before.tensors().count());
+        for tensor in before.tensors() {
+            let now = after.info(&tensor.name).unwrap();
+            assert_eq!((&now.dtype, &now.shape), (&tensor.dtype, &tensor.shape));
+            assert_eq!(now.bytes, tensor.bytes);
+            if tensor.name == "ids" {
+                continue;
+            }
+            let name = &tensor.name;
+            let both = [&before, &after].map(|folder| folder.read_f32(name).unwrap());
+            assert_eq!(both[0], both[1], "{name}");
+            assert_eq!(after.zeros(name).unwrap(), before.zeros(name).unwrap(), "{name}");
+        }
+        let both = [&before, &after].map(|f| f.read_range("thin.weight", 30..99).unwrap());
+        assert_eq!(both[0], both[1]);
+        let both = [&before, &after].map(|f| f.read_rows("thin.weight", [11, 0]).unwrap());
+        assert_eq!(both[0], both[1]);
+        let refused = message(Patch::check(&after, &dir.path().join("x"), false));
+        assert!(refused.contains("--format dense"), "{refused}");
+    }
+    let (_, _) = pack_folder(&out, &out.join("dense"), Format::Dense, None, false).unwrap();
+    let dense = Folder::open(&out.join("dense")).unwrap();
+    Patch::check(&dense, &dir.path().join("x"), false).unwrap();
 }
 
 fn i32s(values: &[i32]) -> Vec<u8> {
