@@ -91,12 +91,16 @@ fn a_pruned_folder_learns_again_and_what_is_pruned_stays_so() {
 
     let run = format!("train --init pruned {TRAIN} --logdir grows --steps 2 --drop-masks --json");
     assert_eq!(figures(folder.run(&run))[2], 0.0);
-    // Another folder in its place.
+    // The same folder in another place, and another one in that.
+    fs::rename(folder.path("pruned"), folder.path("moved")).unwrap();
+    folder.run("train --logdir halves --steps 7").fails(2, &["pruned", "config.json"]);
+    folder.run("train --logdir halves --steps 7 --init moved").ok();
+    folder.run("train --logdir halves --steps 8 --init out").fails(2, &["init.fingerprint"]);
     let bytes = folder.read("out/model.safetensors");
-    folder.write("pruned/model.safetensors", bytes);
-    let changed = ["pruned has changed since the run in halves began", "--override"];
-    folder.run("train --logdir halves --steps 7").fails(2, &changed);
-    folder.run("export halves -o exported --force").fails(2, &["pruned has changed since"]);
+    folder.write("moved/model.safetensors", bytes);
+    let changed = ["moved has changed since the run in halves began", "--override"];
+    folder.run("train --logdir halves --steps 8").fails(2, &changed);
+    folder.run("export halves -o exported --force").fails(2, &["moved has changed since"]);
 }
 
 #[test]
