@@ -52,7 +52,7 @@ impl Images {
         let parts = std::thread::scope(|scope| {
             let begun: Vec<_> =
                 files.chunks(each).map(|files| scope.spawn(move || part(files))).collect();
-            let joined = begun.into_iter().map(|thread| thread.join());
+            let joined = begun.into_iter().map(std::thread::ScopedJoinHandle::join);
             joined.map(|part| part.unwrap_or_else(|e| std::panic::resume_unwind(e))).collect()
         });
         let parts: Vec<secateur::Result<Vec<f32>>> = parts;
