@@ -170,3 +170,27 @@ fn a_solver_is_the_inverse_in_the_inputs_own_scale() {
         }
     }
 }
+
+/// Where an input all but vanishes, as behind a ReLU, what the outputs lack is the other inputs' to
+/// make up for: its own weight would have to be some 10,000 times as large.
+#[test]
+fn what_all_but_vanishes_makes_up_for_little() {
+    let (n, at, small) = (31, 7, 1e-4_f32);
+    let mut gram = gram(n);
+    for i in 0..n {
+        gram[at * n + i] *= small;
+        gram[i * n + at] *= small;
+    }
+    let middle = {
+        let mut squares: Vec<f32> = (0..n).map(|i| gram[i * n + i]).collect();
+        squares.sort_by(f32::total_cmp);
+        squares[n / 2]
+    };
+    let solver = Multipliers::solver("w", &gram, n as u32, 0.4).unwrap();
+    // Next to nothing of the others is in it: a length of a tenth of the middle one, and damping.
+    let want = 1.0 / (1.4 * 0.01 * f64::from(middle));
+    let found = f64::from(solver[at * n + at]);
+    assert!((found / want - 1.0).abs() < 1e-3, "{found}, not {want}");
+    let scale = Multipliers::new("w", &gram, n as u32, 0.4).unwrap().scale;
+    assert!((scale[at] / (0.1 * middle.sqrt()) - 1.0).abs() < 1e-6, "{}", scale[at]);
+}

@@ -66,6 +66,9 @@ pub(super) struct Diagonal {
 }
 
 impl Diagonal {
+    /// Least square that counts, of the middle one.
+    const LEAST: f64 = 0.01;
+
     /// Of `gram [n, n]`, all of whose upper triangle must be finite.
     pub(super) fn of(name: &str, gram: &[f32], n: usize) -> Result<Self> {
         if n == 0 || gram.len() != n * n {
@@ -86,9 +89,14 @@ impl Diagonal {
         Ok(Self { squares, mean })
     }
 
-    /// The length of each input; that of the mean for one that was never seen.
+    /// The length of each input; that of the mean for one that was never seen, and a tenth of the
+    /// middle one for those that are shorter: what all but vanishes, as behind a ReLU, is to make up
+    /// for nothing, or its weights become huge.
     pub(super) fn lengths(&self) -> Vec<f64> {
-        (0..self.squares.len()).map(|i| self.square(i).sqrt()).collect()
+        let mut seen: Vec<f64> = self.squares.iter().copied().filter(|&s| s > 0.0).collect();
+        seen.sort_by(f64::total_cmp);
+        let least = seen.get(seen.len() / 2).map_or(0.0, |middle| Self::LEAST * middle);
+        (0..self.squares.len()).map(|i| self.square(i).max(least).sqrt()).collect()
     }
 
     /// Whether input `i` was other than 0 anywhere.

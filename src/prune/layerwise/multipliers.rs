@@ -13,7 +13,8 @@ use crate::{Error, Result};
 pub struct Multipliers {
     /// `(H + 1)^-1 [inputs, inputs]`, where `H` is `G` scaled, with damping on its diagonal.
     pub inverse: Vec<f32>,
-    /// `[inputs]`: the length of each input; 0 of those that were never seen.
+    /// `[inputs]`: the length of each input, or a tenth of the middle one where that is more; 0 of
+    /// those that were never seen.
     pub scale: Vec<f32>,
 }
 
@@ -39,7 +40,8 @@ impl Multipliers {
         let scale = |i: usize| if diagonal.seen(i) { length[i] as f32 } else { 0.0 };
         Ok(Self { inverse, scale: (0..n).map(scale).collect() })
     }
-    /// `(G + damping * diag(G))^-1 [inputs, inputs]`, by which weights that solve for other outputs
+    /// `(G + damping * diag(G))^-1 [inputs, inputs]`, with [`scale`](Self::scale)'s squares for the
+    /// diagonals of both, by which weights that solve for other outputs
     /// are found: what is missing in these, as the inputs see it, times this.
     ///
     /// # Errors
