@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use secateur::error::Bytes;
 use secateur::gpu::Gpu;
 use secateur::pretrained::{
-    BlockRemoved, Kind, Left, Pretrained, Removal, RemoveOptions, RemoveReport, Size, UnitsKept,
+    Answer, BlockRemoved, Kind, Left, Pretrained, Removal, RemoveOptions, RemoveReport, Size, UnitsKept,
     Window,
 };
 use secateur::storage::Rewrite;
@@ -81,6 +81,12 @@ pub fn run(args: &Prune, options: &RemoveOptions) -> Result<Verdict> {
         }
         None => None,
     };
+    if data.is_none() && model.architecture().answer() == Answer::NextToken {
+        output::note(
+            "warning: a language model whose heads and channels go by their weights alone is left \
+             with next to nothing of what it knew; --data text:FILE chooses by what they do",
+        );
+    }
     // Its place is taken before the work, and nothing is left of it where that is interrupted.
     let mut rewrite = Rewrite::begin(model.files(), out, args.force, &removal.shapes()?)?;
     let bar = bar("blocks");
