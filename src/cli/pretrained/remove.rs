@@ -6,8 +6,8 @@ use anyhow::{Result, bail, ensure};
 use secateur::error::Bytes;
 use secateur::gpu::Gpu;
 use secateur::pretrained::{
-    Answer, BlockRemoved, Kind, Left, Pretrained, Removal, RemoveOptions, RemoveReport, Size, UnitsKept,
-    Window,
+    Answer, BlockRemoved, Kind, Left, Pretrained, Removal, RemoveOptions, RemoveReport, Size,
+    UnitsKept, Window,
 };
 use secateur::storage::Rewrite;
 use serde::Serialize;
