@@ -49,7 +49,6 @@ pub use images::{Augment, Images};
 pub use issue::Issue;
 pub use open::{absolute, open, open_for, open_rows};
 pub use options::OpenOptions;
-#[cfg(feature = "text")]
 pub(crate) use options::Test;
 pub use prefetch::Prefetch;
 pub use resample::{Raster, Resample};

@@ -108,7 +108,7 @@ impl Crossing<'_> {
             match () {
                 () if len == 0 => return Reach::Fixed,
                 () if len.is_multiple_of(self.spread.period()) => {
-                    reached.push((place, self.spread))
+                    reached.push((place, self.spread));
                 }
                 // Each unit meets all of it.
                 () if run.is_multiple_of(len) => {}

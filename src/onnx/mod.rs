@@ -95,7 +95,7 @@ fn write(builder: &mut Builder<'_>, network: &Network) -> Result<()> {
             Op::Embedding(_) => builder.embedding(at, &inputs)?,
             Op::Attention(op) => builder.attention(at, &inputs, op.shape),
             Op::Rotary(op) if !op.back => {
-                builder.rotary(at, &inputs, op.shape).ok_or_else(unknown)?
+                builder.rotary(at, &inputs, op.shape).ok_or_else(unknown)?;
             }
             Op::Lstm(op) => builder.lstm(at, &inputs, op).ok_or_else(unknown)??,
             Op::Gru(op) => builder.gru(at, &inputs, op)?,

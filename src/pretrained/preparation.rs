@@ -144,7 +144,7 @@ impl Preparation {
         std::thread::scope(|scope| {
             let begun: Vec<_> =
                 files.chunks(each).map(|files| scope.spawn(move || part(files))).collect();
-            let joined = begun.into_iter().map(|thread| thread.join());
+            let joined = begun.into_iter().map(std::thread::ScopedJoinHandle::join);
             let parts = joined.map(|part| part.unwrap_or_else(|e| std::panic::resume_unwind(e)));
             Ok(parts.collect::<Result<Vec<_>>>()?.concat())
         })

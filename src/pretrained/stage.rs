@@ -92,6 +92,9 @@ impl StagePlan {
     }
 }
 
+/// Takes a row of what comes out: its number, and its values.
+pub(crate) type Take<'a> = &'a mut dyn FnMut(&mut Stream, usize, &[f32]) -> Result<()>;
+
 impl Ends {
     /// Of slots for features, step and output, whose extents are `dims`.
     pub(crate) fn new([features, step, output]: [Slot; 3], dims: &[u32], name: &str) -> Self {
@@ -104,14 +107,14 @@ impl Ends {
         UNDER_WAY as u64 * 4 * (u64::from(self.output.words) + u64::from(self.features.words))
     }
 
-    /// Sends the rows of `stream` through `phase`, each with what is
-    /// beside it, and gives what comes out to `take`, row by row; the stream may take it up in its place.
+    /// Sends the rows of `stream` through `phase`, each with what is beside it, and gives what comes
+    /// out to `take`, row by row; the stream may take it up in its place.
     pub(crate) fn pass(
         &self,
         (gpu, program): (&Gpu, &Program),
         phase: Phase,
         stream: &mut Stream,
-        take: &mut dyn FnMut(&mut Stream, usize, &[f32]) -> Result<()>,
+        take: Take<'_>,
     ) -> Result<()> {
         let mut ring = ReadbackRing::new(gpu, u64::from(self.output.words) * 4, UNDER_WAY)?;
         let rows = stream.rows();

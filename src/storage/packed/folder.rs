@@ -24,7 +24,7 @@ pub fn pack_folder(
         return Err(Error::file(input, format!("{message}: name one of them, and a file for -o")));
     };
     check_is_folder(output, "a folder")?;
-    let companions = Companions::find(input, &[file.path.clone()], output, force)?;
+    let companions = Companions::find(input, std::slice::from_ref(&file.path), output, force)?;
     let _made = MadeFolder::create(output)?;
     let name = file.path.file_name().unwrap_or_default();
     let told = pack(file, &output.join(name), format, values, force)?;

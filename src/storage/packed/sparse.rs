@@ -118,8 +118,8 @@ pub(super) fn dense(
             return Err(format!("{CROW} goes from {first} to {last} in row {row}"));
         }
         let mut least = 0;
-        for block in first..last {
-            let column = columns[block];
+        for (i, &column) in columns[first..last].iter().enumerate() {
+            let block = first + i;
             if column >= across {
                 return Err(format!("{COLUMNS} has {column} of {across} columns in row {row}"));
             }

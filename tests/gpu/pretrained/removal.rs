@@ -248,7 +248,7 @@ fn bert_with_fewer_channels_and_vit_with_fewer_heads_too() {
         ("intermediate.dense.bias", 0, 1, 1),
         ("output.dense.weight", 1, 1, 1),
     ];
-    let config = check(Copied::of("bert_classes"), "channels=0.5", &[channels.clone()]);
+    let config = check(Copied::of("bert_classes"), "channels=0.5", std::slice::from_ref(&channels));
     settings(&config, &[("/intermediate_size", 20)]);
     let heads = vec![
         ("attention.attention.query.weight", 0, 8, 1),
