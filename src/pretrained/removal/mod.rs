@@ -50,8 +50,8 @@ impl Pretrained {
     /// asked.
     ///
     /// # Errors
-    /// [`Error::Argument`] for what the architecture does not have, cannot do without, or whose
-    /// settings cannot say the new sizes.
+    /// [`Error::Argument`](crate::Error::Argument) for what the architecture does not have, cannot do
+    /// without, or whose settings cannot say the new sizes.
     pub fn removal(&self, options: &RemoveOptions) -> Result<Removal<'_>> {
         options.validate()?;
         let (mut blocks, mut left) = (Vec::new(), Vec::new());
