@@ -3,6 +3,7 @@
 
     python3 scripts/reference_prune.py FOLDER TRAIN.txt TEST.txt      (needs torch, transformers)
     python3 scripts/reference_prune.py FOLDER TRAIN.txt TEST.txt --method wanda --sparsity 0.5
+    python3 scripts/reference_prune.py PRUNED TRAIN.txt TEST.txt --dense
 
 The figures that `secateur prune` and `secateur eval` are held to in docs/results.md: the first 16 windows of 512 tokens
 of TRAIN.txt calibrate, the first 8 of TEST.txt are evaluated. Each block is calibrated on the outputs of the pruned
@@ -23,6 +24,7 @@ parser.add_argument("train")
 parser.add_argument("test")
 parser.add_argument("--method", choices=["wanda", "sparsegpt"])
 parser.add_argument("--sparsity", help="a share, or 2:4")
+parser.add_argument("--dense", action="store_true", help="only the folder as it is, as one that secateur has pruned")
 parser.add_argument("--length", type=int, default=512)
 args = parser.parse_args()
 
@@ -119,7 +121,7 @@ def main():
     calibration, test = windows(tokenizer, args.train, 16), windows(tokenizer, args.test, 8)
     rows = [(None, None)]
     methods = {"wanda": wanda, "sparsegpt": sparsegpt}
-    for name in [args.method] if args.method else methods:
+    for name in [] if args.dense else [args.method] if args.method else methods:
         sparsities = [args.sparsity] if args.sparsity else ["0.5", "0.6", "2:4"]
         rows += [(name, s if ":" in s else float(s)) for s in sparsities]
     for name, sparsity in rows:
@@ -133,7 +135,7 @@ def main():
             logits = model(ids, use_cache=False).logits[0, :-1]
             losses.append(F.cross_entropy(logits, ids[0, 1:]).item())
         perplexity = math.exp(sum(losses) / len(losses))
-        print(f"{name or 'dense':<10} {sparsity or '':<5} {perplexity:9.4f}   {seconds:6.1f} s", flush=True)
+        print(f"{name or 'as it is':<10} {sparsity or '':<5} {perplexity:9.4f}   {seconds:6.1f} s", flush=True)
 
 
 main()
