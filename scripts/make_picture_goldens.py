@@ -4,7 +4,8 @@
     python3 scripts/make_picture_goldens.py        (needs pillow, torchvision, transformers)
 
 The picture is drawn by a formula. timm evaluates by torchvision's transforms, which stand for it here. Of the
-processors of transformers the ones on Pillow are taken; those on torchvision are up to 1 of 255 apart, which is printed.
+processors of transformers the ones on Pillow are taken; those on torchvision are up to 1 of 255 apart, which is
+printed.
 """
 import json
 import pathlib
@@ -25,7 +26,8 @@ SIZES = [6, 5], [11, 7], [24, 16], [19, 31], [30, 5]
 PROCESSORS = [
     ("ViT", image_processing_pil_vit, image_processing_vit, {"size": {"height": 7, "width": 7}, "resample": 2}),
     ("ViT", image_processing_pil_vit, image_processing_vit, {"size": 6, "do_normalize": False, "resample": 3}),
-    ("ConvNext", image_processing_pil_convnext, image_processing_convnext, {"size": {"shortest_edge": 7}, "crop_pct": 0.7}),
+    ("ConvNext", image_processing_pil_convnext, image_processing_convnext,
+     {"size": {"shortest_edge": 7}, "crop_pct": 0.7}),
     ("DeiT", image_processing_pil_deit, image_processing_deit, {"size": [9, 9], "crop_size": 6, "do_rescale": False}),
     ("Bit", image_processing_pil_bit, image_processing_bit, {"size": 9, "crop_size": {"height": 6, "width": 6}}),
 ]

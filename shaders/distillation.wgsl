@@ -1,9 +1,13 @@
-// losses[i] = (share T^2 sum_j p_ij log(p_ij / q_ij) + (1 - share) (log sum_j exp(z_ij) - z_il)) / rows, and its gradient
-// by z_ij: (share T (q_ij - p_ij) + (1 - share) (softmax(z_i)_j - [j = l])) / rows, for logits z, the teacher's t, the
-// label l, p_i = softmax(t_i / T) and q_i = softmax(z_i / T).
+// Of each row i, for logits z, the teacher's t, the label l, p_i = softmax(t_i / T) and
+// q_i = softmax(z_i / T):
+//   losses[i] = (share T^2 sum_j p_ij log(p_ij / q_ij)
+//               + (1 - share) (log sum_j exp(z_ij) - z_il)) / rows,
+// and its gradient by z_ij:
+//   (share T (q_ij - p_ij) + (1 - share) (softmax(z_i)_j - [j = l])) / rows.
 //
-// One workgroup a row; rows of padding get 0. Shifted by the rows' maxima, so that no exp overflows. The gradient takes the
-// place of the teacher's logits: an invocation reads and writes every 64th of a row, and nobody else's.
+// One workgroup a row; rows of padding get 0. Shifted by the rows' maxima, so that no exp
+// overflows. The gradient takes the place of the teacher's logits: an invocation reads and writes
+// every 64th of a row, and nobody else's.
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;

@@ -1,5 +1,6 @@
-// patches[(n, oy, ox), (ky, kx, c)] = x[n, oy * stride - pad + ky * dilation, ox * ..., c], and 0 beside the image: what the
-// kernels of a convolution are multiplied with, in the order of their weights.
+// patches[(n, oy, ox), (ky, kx, c)] = x[n, oy * stride - pad + ky * dilation, ox * ..., c], and 0
+// beside the image: what the kernels of a convolution are multiplied with, in the order of their
+// weights.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> patches: array<f32>;

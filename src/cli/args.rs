@@ -57,9 +57,7 @@ pub enum Command {
     Predict(Predict),
     /// Write a checkpoint's weights to one file, if asked for without the units that pruning
     /// killed.
-    #[command(
-        after_help = "Examples:\n  secateur export logs/digits-001 -o small.safetensors --shrink\n  secateur eval small.safetensors --data digits\n  secateur export pruned.safetensors -o packed.safetensors --format bitmask"
-    )]
+    #[command(after_help = EXPORT_EXAMPLES)]
     Export(Export),
     /// Tensors of a safetensors file or a checkpoint, with their zeros.
     #[command(after_help = "Example:\n  secateur inspect logs/digits-001")]
@@ -97,6 +95,12 @@ Examples:
   secateur prune logs/digits-001/dense -o pruned.safetensors --sparsity 0.6 --score wanda
   secateur prune smollm2/ -o pruned/ --sparsity 0.5 --score sparsegpt --data text:FILE
   secateur prune smollm2/ -o smaller/ --remove channels=0.25 --data text:FILE";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  secateur export logs/digits-001 -o small.safetensors --shrink
+  secateur eval small.safetensors --data digits
+  secateur export pruned.safetensors -o packed.safetensors --format bitmask";
 
 const TRAIN_EXAMPLES: &str = "\
 Examples:
