@@ -124,7 +124,7 @@ pub(super) fn statistics(
     phase: Phase,
 ) -> Vec<(Slot, usize)> {
     let of = |v: &Variable| {
-        let values = (!v.carried).then(|| v.weight.stored.values());
+        let values = v.weight.stored.values().filter(|_| !v.carried);
         values.into_iter().chain(v.score_slots.iter().map(|&(_, slot)| slot)).collect::<Vec<_>>()
     };
     let slots = variables.iter().flat_map(of);

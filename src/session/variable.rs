@@ -114,6 +114,6 @@ impl Variable {
 
     /// What initial or loaded values of the weights are written to.
     pub(super) fn holders(&self) -> impl Iterator<Item = Slot> + use<> {
-        [Some(self.weight.stored.values()), self.average()].into_iter().flatten()
+        [self.weight.stored.values(), self.average()].into_iter().flatten()
     }
 }

@@ -13,6 +13,7 @@ mod models;
 #[path = "../common/needs.rs"]
 mod needs;
 mod options;
+mod packed;
 #[path = "../common/paths.rs"]
 mod paths;
 mod pictures;

@@ -1,17 +1,20 @@
 //! Products of matrices and convolutions: one text, several tilings; copies in f16 for mixed
-//! precision.
+//! precision; matrices of many zeros that are packed.
 
 pub(in crate::kernels) mod parts;
 
 use super::kernels;
 
 kernels! {
+    bitmask_matmul: BitmaskMatmul(BitmaskMatmulParams);
     conv2d: Conv2d(Conv2dParams);
     f16_begin: F16Begin(F16BeginParams);
     f16_copy: F16Copy(F16CopyParams);
     f16_matmul: F16Matmul(F16MatmulParams);
+    gaps_matmul: GapsMatmul(GapsMatmulParams);
     magnitude_peak: MagnitudePeak(MagnitudePeakParams);
     matmul: Matmul(MatmulParams);
+    packed;
     patches: Patches(PatchesParams);
     tiling;
 }

@@ -18,6 +18,7 @@ mod matmul;
 mod metrics;
 mod nan;
 mod optimizers;
+mod packed;
 mod patterns;
 mod probes;
 mod recurrent;

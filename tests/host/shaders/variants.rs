@@ -115,3 +115,21 @@ pub fn halves(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
     product.activation = activation;
     product.push(plan).unwrap();
 }
+
+/// Products with packed matrices: every row of one on a software adapter, and halves.
+pub fn packed(plan: &mut PlanBuilder, [a, bias, c]: [Slot; 3]) {
+    let of = Units::new([1000, 1]).layout(Layout::OutIn);
+    let weights = [&[1.0; 400][..], &[0.0; 600]].concat();
+    let sparse: Vec<f32> = (0..1000).map(|i| if i % 100 == 0 { 1.0 } else { 0.0 }).collect();
+    for form in PackedForm::ALL {
+        for weights in [&weights, &sparse] {
+            let (values, target) = (PackedValues::F16, plan.target());
+            let matrix = PackedMatrix::pack(form, of, weights, values, target).unwrap();
+            let b = matrix.declare(plan, "packed");
+            let mut product = PackedProduct::new(a, b, c, 3);
+            (product.bias, product.activation) = (Some(bias), Activation::Tanh);
+            product.onto = true;
+            product.push(plan).unwrap();
+        }
+    }
+}
