@@ -76,7 +76,7 @@ impl Gradients {
                 Ok(Bucket { pieces, end, staging, spare: Vec::new() })
             })
             .collect::<Result<Vec<_>>>()?;
-        let outputs = &session.objectives[objective].outputs;
+        let outputs = &session.trains_on(objective)?.outputs;
         let after = outputs.iter().map(|&slot| plan.written_after(phase, slot)).max();
         let with = buckets.iter().position(|b| Some(b.end) >= after).unwrap_or(0);
         let measured = (staging(outputs.iter().map(|&slot| slot.into()).collect())?, with);

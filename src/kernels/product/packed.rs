@@ -45,6 +45,14 @@ pub enum PackedValues {
     F16,
 }
 
+impl PackedValues {
+    /// The fewest bytes in which all of `weights` are what they are.
+    pub fn exact(weights: &[f32]) -> Self {
+        let fits = |&w: &f32| f16::from_f32(w).to_f32().to_bits() == w.to_bits();
+        if weights.iter().all(fits) { Self::F16 } else { Self::F32 }
+    }
+}
+
 /// A matrix of weights without its zeros, on the host. Only [`pack`](Self::pack) makes one, so what
 /// a product is told to read by one is there.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +85,15 @@ pub struct PackedShape {
 pub(in crate::kernels) enum Arranged {
     Bitmask,
     Gaps(gaps_matmul::Strands),
+}
+
+impl Arranged {
+    fn form(self) -> PackedForm {
+        match self {
+            Self::Bitmask => PackedForm::Bitmask,
+            Self::Gaps(_) => PackedForm::Gaps,
+        }
+    }
 }
 
 /// Most slots of a packed matrix.
@@ -124,10 +141,7 @@ impl PackedMatrix {
 
     /// How it is packed.
     pub fn form(&self) -> PackedForm {
-        match self.arranged {
-            Arranged::Bitmask => PackedForm::Bitmask,
-            Arranged::Gaps(_) => PackedForm::Gaps,
-        }
+        self.arranged.form()
     }
 
     /// Its extents, and how many weights are kept.
@@ -180,6 +194,11 @@ impl PackedMatrix {
 }
 
 impl Packed {
+    /// How it is packed.
+    pub fn form(&self) -> PackedForm {
+        self.arranged.form()
+    }
+
     /// Its extents, and how many weights are kept.
     pub fn shape(&self) -> PackedShape {
         self.of
