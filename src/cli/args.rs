@@ -1,5 +1,6 @@
 //! What can be written on the command line.
 mod export;
+mod generate;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,8 @@ use super::ranking::{Ranking, ranking};
 use super::replicas::Replicas;
 
 pub use export::{Export, OnDevice, Packed, Values};
+use generate::GENERATE_EXAMPLES;
+pub use generate::Generate;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 ran but missed a stated check; 2 wrong usage or an error;
@@ -55,6 +58,9 @@ pub enum Command {
         after_help = "Examples:\n  secateur predict logs/csv-001 --data csv:new.csv -o answers.csv\n  secateur predict model.safetensors --data npz:new.npz -o answers.npy"
     )]
     Predict(Predict),
+    /// Text that a pretrained language model writes behind a prompt.
+    #[command(after_help = GENERATE_EXAMPLES)]
+    Generate(Generate),
     /// Write a checkpoint's weights to one file, if asked for without the units that pruning
     /// killed.
     #[command(after_help = EXPORT_EXAMPLES)]

@@ -137,6 +137,7 @@ fn run(command: Command, ranks: &Ranks) -> anyhow::Result<Verdict> {
         Command::Train(args) => train::run(&args, ranks),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Generate(args) => pretrained::generate(&args),
         Command::Export(args) => export::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Prune(args) => prune::run(&args),

@@ -44,6 +44,21 @@ pub fn data(text: &str) -> Result<()> {
     if std::io::stdout().is_terminal() { lines(text) } else { raw(text) }
 }
 
+/// Writes a piece of a text as [`data`] does, and at once.
+pub fn piece(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.is_terminal() {
+        false => write!(out, "{text}")?,
+        true => {
+            for (i, line) in text.split('\n').enumerate() {
+                let end = if i > 0 { "\n" } else { "" };
+                write!(out, "{end}{}", plain(line))?;
+            }
+        }
+    }
+    Ok(out.flush()?)
+}
+
 fn raw(text: &str) -> Result<()> {
     if !is_silent() {
         writeln!(std::io::stdout().lock(), "{text}")?;

@@ -62,4 +62,4 @@ pub use task::Task;
 pub use text::text;
 pub use tokens::TokenWindows;
 #[cfg(feature = "text")]
-pub use tokens::{TokenRows, Tokenizer};
+pub use tokens::{TokenRows, TokenText, Tokenizer};

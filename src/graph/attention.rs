@@ -95,7 +95,8 @@ impl Graph {
         Ok(self.push(Attention { shape }, inputs, out, &name))
     }
 
-    fn heads(&self, x: &[Tensor], options: &AttentionOptions) -> Result<Heads> {
+    /// Extents of attention of `x`.
+    pub(super) fn heads(&self, x: &[Tensor], options: &AttentionOptions) -> Result<Heads> {
         let AttentionOptions { heads, causal, window, scale, seen, .. } = *options;
         let kv_heads = options.kv_heads.unwrap_or(heads);
         let refuse = |message: String| Err(Error::shape("attention", message));

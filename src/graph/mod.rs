@@ -45,6 +45,7 @@ op::ops! {
     batch_norm: Moments, BatchNormalise, BatchNormaliseGradient;
     embedding: Embedding, EmbeddingGradient;
     attention: Attention, AttentionGradient, AttentionQueryGradient, AttentionKeyGradient;
+    cached: Cache, CachedAttention;
     rotary: Rotary;
     recurrent: Lstm, LstmGradient, Gru, GruGradient, RecurrentGradient;
     losses: SoftmaxCrossEntropy, LogLoss, SquaredError, SigmoidCrossEntropy, LossGradient;
@@ -236,6 +237,19 @@ impl Graph {
     /// Values of the constants, in the order of their declaration.
     pub fn constants(&self) -> &[Arc<[f32]>] {
         &self.constants
+    }
+
+    /// Takes the constants of `other` in the place of its own that are equal to the bit, so that a
+    /// plan of both has them once.
+    pub(crate) fn share_constants(&mut self, other: &Self) {
+        let same = |x: &[f32], y: &[f32]| {
+            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| x.to_bits() == y.to_bits())
+        };
+        for own in &mut self.constants {
+            if let Some(known) = other.constants.iter().find(|known| same(known, own)) {
+                *own = known.clone();
+            }
+        }
     }
 
     /// Shape of `tensor`.

@@ -1,6 +1,7 @@
 //! Layers of a pretrained network: nodes of a graph, and the tensors of the file behind them.
 use std::collections::HashMap;
 
+use super::positions::Cached;
 use crate::graph::{AttentionOptions, Conv2dOptions, Graph, Shape, Tensor};
 use crate::kernels::Activation;
 use crate::{Error, Result};
@@ -47,7 +48,9 @@ pub struct Layers {
     /// Tensors of the file that are constants and no parameters, by their names.
     given: Option<HashMap<String, Vec<f32>>>,
     /// Rotary positions that blocks share: frequencies, length, table.
-    turns: Vec<(Vec<f32>, u32, Tensor)>,
+    pub(super) turns: Vec<(Vec<f32>, u32, Tensor)>,
+    /// Where a sequence goes through part by part.
+    pub(super) cached: Option<Cached>,
 }
 
 impl Layers {
@@ -198,33 +201,6 @@ impl Layers {
         self.graph.linear(x, table, None, Activation::Identity)
     }
 
-    /// The table of rotary positions, one for all blocks that ask for the same.
-    ///
-    /// # Errors
-    /// Of [`Graph::rotary_table`].
-    pub fn turns(&mut self, frequencies: &[f32], length: u32) -> Result<Tensor> {
-        let known = self.turns.iter().find(|(f, l, _)| f == frequencies && *l == length);
-        if let Some(&(_, _, table)) = known {
-            return Ok(table);
-        }
-        let table = self.graph.rotary_table(frequencies, length)?;
-        self.turns.push((frequencies.to_vec(), length, table));
-        Ok(table)
-    }
-
-    /// `x [batch, length, width]` with the first rows of the table `name [positions, width]`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] for another rank, or more positions than there are.
-    pub fn add_positions(&mut self, x: Tensor, name: &str, positions: u32) -> Result<Tensor> {
-        let &[_, length, width] = self.graph.shape(x).dims() else {
-            return Err(Error::shape(name, format!("x is {}", self.graph.shape(x))));
-        };
-        let table = self.parameter(name, &[positions, width])?;
-        let table = self.graph.slice(table, 0, 0..length)?;
-        self.graph.add(x, table)
-    }
-
     /// Attention of `x` to itself: linear layers by `names` make queries, keys, values, and what
     /// follows, the first three and the last with `biases` or without.
     ///
@@ -243,7 +219,7 @@ impl Layers {
         for name in [queries, keys, values] {
             inputs.push(self.linear(x, &name, width, inner, plain)?);
         }
-        let y = self.graph.attend(&inputs, options)?;
+        let y = self.attend(&inputs, options)?;
         self.linear(y, &out, width, outer, plain)
     }
 

@@ -134,16 +134,9 @@ impl Pretrained {
             }
         };
         let (length, width) = self.check_tokens(&ids)?;
-        let table = self.architecture().table().unwrap_or_default();
         let mut stream = Stream::new(ids.len(), &[length, width], folder)?;
         for (row, ids) in ids.iter().enumerate() {
-            let values = self.files().read_rows(&table, ids.iter().copied())?;
-            if let Some(at) = values.iter().position(|x| !x.is_finite()) {
-                let (token, value) = (ids[at / width as usize], values[at]);
-                let message = format!("{table} has {value} for token {token}");
-                return Err(Error::file(self.path(), message));
-            }
-            stream.write(row, &values)?;
+            stream.write(row, &self.token_rows(ids)?)?;
         }
         let (Rows::Padded(texts), Input::Tokens { types: Some(kinds), .. }) =
             (rows, self.architecture().input())
@@ -166,6 +159,25 @@ impl Pretrained {
             seen.chain(t.types.iter().map(|&kind| kind as f32)).collect::<Vec<_>>()
         };
         Ok(stream.with_beside(texts.iter().flat_map(beside).collect()))
+    }
+
+    /// The rows of the tokens' table for `ids`, one after the other, from the file.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::File`] for a value that is not finite.
+    pub(crate) fn token_rows(&self, ids: &[u32]) -> Result<Vec<f32>> {
+        let table = self.architecture().table().unwrap_or_default();
+        let values = self.files().read_rows(&table, ids.iter().copied())?;
+        if let Some(at) = values.iter().position(|x| !x.is_finite()) {
+            let width = match self.architecture().input() {
+                Input::Tokens { width, .. } => width as usize,
+                Input::Images { .. } => 1,
+            };
+            let (token, value) = (ids[at / width.max(1)], values[at]);
+            let message = format!("{table} has {value} for token {token}");
+            return Err(Error::file(self.path(), message));
+        }
+        Ok(values)
     }
 
     /// Tokens of a row, and channels of a token.

@@ -224,6 +224,11 @@ impl Folder {
         Ok(values)
     }
 
+    /// Whether the tensor `name` is there and packed, so that a part of it takes reading all.
+    pub(crate) fn is_packed(&self, name: &str) -> bool {
+        matches!(self.packed(name), Ok(Some(_)))
+    }
+
     /// The tensor `name`, where it is packed.
     fn packed(&self, name: &str) -> Result<Option<&Content>> {
         let (file, i) = self.place(name)?;

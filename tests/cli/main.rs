@@ -8,6 +8,7 @@ mod errors;
 mod export;
 mod files;
 mod folder;
+mod generate;
 mod inspect;
 mod launchers;
 #[cfg(unix)]

@@ -201,6 +201,8 @@ fn apply(
         // No gradient goes through them.
         Op::Correct(_) | Op::TopK(_) | Op::AbsoluteError(_) | Op::RightLabels(_) => Vec::new(),
         Op::Features(_) | Op::Labels(_) | Op::Constant(_) | Op::Parameter(_) => unreachable!(),
+        // What is in caches is no part of the graph: `pretrained::generate` holds it to attention.
+        Op::Cache(_) | Op::CachedAttention(_) => unreachable!(),
     }
 }
 

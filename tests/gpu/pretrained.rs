@@ -1,6 +1,7 @@
 //! Tiny networks of the field's architectures: the values that transformers gives for them, which
 //! are in `golden.json` beside each (`scripts/make_pretrained_goldens.py`).
 mod distill;
+mod generate;
 mod images;
 mod language;
 mod names;

@@ -1,5 +1,6 @@
 //! Folders of pretrained models that are refused, each by the name of what is wrong, and none of
 //! them by a device.
+mod generate;
 mod trained;
 
 use safetensors::Dtype;

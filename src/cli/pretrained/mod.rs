@@ -2,6 +2,7 @@
 mod calibration;
 mod classify;
 mod eval;
+mod generate;
 mod images;
 mod predict;
 mod prune;
@@ -18,6 +19,7 @@ use secateur::pretrained::{Input, Pretrained, Window};
 use super::data::Data;
 
 pub use eval::run as eval;
+pub use generate::run as generate;
 pub use predict::run as predict;
 pub use prune::run as prune;
 pub use remove::run as remove;

@@ -2,6 +2,8 @@
 #[cfg(feature = "text")]
 mod cuts;
 #[cfg(feature = "text")]
+mod decode;
+#[cfg(feature = "text")]
 mod encode;
 #[cfg(feature = "text")]
 mod rows;
@@ -9,6 +11,8 @@ mod rows;
 mod tokenizer;
 mod windows;
 
+#[cfg(feature = "text")]
+pub use decode::TokenText;
 #[cfg(feature = "text")]
 pub use rows::TokenRows;
 #[cfg(feature = "text")]

@@ -1,4 +1,4 @@
-//! What sequences of tokens go through: embeddings, rotary positions, attention, softmax.
+//! What sequences of tokens go through: embeddings, rotary positions, attention, softmax, caches.
 
 mod teams;
 
@@ -7,6 +7,7 @@ use super::kernels;
 kernels! {
     attention: Attention(HeadsParams), AttentionKeyGradient(HeadsParams),
         AttentionQueryGradient(HeadsParams), AttentionRows(AttentionRowsParams);
+    attention_cached: AttentionCached(AttentionCachedParams), CacheRows(CacheRowsParams);
     embedding: Embedding(EmbeddingParams);
     embedding_gradient: EmbeddingClear(EmbeddingClearParams), EmbeddingEnds(EmbeddingEndsParams),
         EmbeddingGradient(EmbeddingGradientParams), EmbeddingLinks(EmbeddingLinksParams);

@@ -92,7 +92,7 @@ impl Architecture for Gpt2 {
             let number = if self.scale_by_block { f64::from(block) + 1.0 } else { 1.0 };
             let scale = Some((self.scale / number) as f32);
             let options = AttentionOptions::new(self.heads).causal(true).scale(scale);
-            let y = layers.graph.attend(&[y], &options)?;
+            let y = layers.attend(&[y], &options)?;
             layers.conv1d(y, &name("attn.c_proj"), self.width, plain)?
         } else {
             let y = layers.layer_norm(x, &name("ln_2"), self.epsilon)?;

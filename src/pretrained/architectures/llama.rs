@@ -146,7 +146,7 @@ impl Llama {
             .kv_heads(Some(self.kv_heads))
             .causal(true)
             .window(self.windows[block as usize]);
-        let y = layers.graph.attend(&[q, k, v], &options)?;
+        let y = layers.attend(&[q, k, v], &options)?;
         let y =
             layers.linear(y, &name("self_attn.o_proj"), self.width, outer, Activation::Identity)?;
         layers.graph.add(x, y)

@@ -1,5 +1,6 @@
 //! Every kernel against its host reference, and the device's own promises.
 mod attention;
+mod attention_cached;
 mod changes;
 mod clipping;
 mod conv2d;

@@ -34,6 +34,21 @@ pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolu
     let of = Attended { shape, queries: a, keys: b, values: b, seen: Some(mask) };
     let logs = plan.persistent("logs", shape.queries());
     Attention { of, logs, out: c }.push(plan).unwrap();
+    // A window, and more channels than a workgroup's invocations.
+    let heads = Heads::new([1, 1, 1, 65]).causal(true).window(Some(1));
+    let shape = CachedHeads { heads, capacity: 1 };
+    let [queries, keys, values] = ["q", "k", "v"].map(|name| plan.persistent(name, 65));
+    let (positions, out) = (a, plan.persistent("out", 65));
+    plan.push(CacheRows {
+        shape,
+        keys: out,
+        values: out,
+        positions,
+        to_keys: keys,
+        to_values: values,
+    })
+    .unwrap();
+    plan.push(AttentionCached { shape, queries, keys, values, positions, out }).unwrap();
     let shape = Turned {
         rows: 1,
         length: 1,
