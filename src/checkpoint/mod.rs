@@ -134,13 +134,16 @@ pub fn newest(logdir: &Path) -> Result<Option<Checkpoint>> {
     Err(Error::NoValidCheckpoint { logdir: logdir.into(), skipped: skipped.join("; ") })
 }
 
-/// What the newest checkpoint of `logdir` with a readable manifest says of itself, its tensors
-/// unread; `None` where there is none.
+/// What the checkpoint at `path`, or the newest one of the logdir `path` with a readable manifest,
+/// says of itself, its tensors unread; `None` where there is none.
 ///
 /// # Errors
-/// [`Error::Io`] where `logdir` cannot be listed.
-pub fn newest_manifest(logdir: &Path) -> Result<Option<Manifest>> {
-    Ok(list(logdir)?.iter().find_map(|(_, path)| manifest::read(path).ok()))
+/// [`Error::Io`] where `path` cannot be listed.
+pub fn newest_manifest(path: &Path) -> Result<Option<Manifest>> {
+    if path.join(MANIFEST_FILE).is_file() {
+        return Ok(manifest::read(path).ok());
+    }
+    Ok(list(path)?.iter().find_map(|(_, path)| manifest::read(path).ok()))
 }
 
 /// Reads the checkpoint in the folder `path`, whatever its name.

@@ -29,8 +29,8 @@ struct Report {
 }
 
 pub fn run(args: &Eval) -> Result<Verdict> {
-    if pretrained::is_folder(&args.checkpoint) {
-        return pretrained::eval(args);
+    if let Some(opened) = pretrained::open(&args.checkpoint, &args.data)? {
+        return pretrained::eval(args, &opened);
     }
     ensure!(
         args.samples.is_none() && args.stride.is_none(),

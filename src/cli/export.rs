@@ -4,15 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use secateur::checkpoint::{self, Checkpoint};
-use secateur::nn::{Dense, Model, shrink};
-use secateur::pretrained::Pretrained;
+use secateur::checkpoint;
+use secateur::nn::{Dense, shrink};
 use secateur::session::ModelFile;
 use secateur::storage::{Tensor, TensorData, check_output, replace};
 use secateur::train::Recipe;
 use serde::Serialize;
 
 use super::args::Export;
+use super::pretrained::{Run, is_run};
 use super::{Verdict, output, pack};
 
 #[derive(Debug, Serialize)]
@@ -29,17 +29,13 @@ struct Report {
 }
 
 pub fn run(args: &Export) -> Result<Verdict> {
+    if is_run(&args.checkpoint) {
+        return folder(args, &Run::open(&args.checkpoint)?);
+    }
     let plain = args.checkpoint.is_dir() && !checkpoint::is_in(&args.checkpoint);
     if args.format.is_some() && (plain || args.checkpoint.is_file()) {
         ensure!(!args.shrink, "--shrink is for checkpoints of networks of secateur's own");
         return pack::run(args);
-    }
-    if !args.checkpoint.is_file() {
-        let found = checkpoint::find(&args.checkpoint)?;
-        if let Ok(Model::Pretrained { .. }) = found.manifest.model.parse() {
-            ensure!(args.format.is_none(), "--format: export a folder first, then pack the folder");
-            return folder(args, &found);
-        }
     }
     let name = args.output.to_string_lossy();
     let is_onnx = name.ends_with(".onnx");
@@ -89,44 +85,33 @@ pub fn run(args: &Export) -> Result<Verdict> {
 }
 
 /// Writes the checkpoint of a pretrained model as a folder like the one that its run began with.
-fn folder(args: &Export, found: &Checkpoint) -> Result<Verdict> {
-    ensure!(!args.shrink, "--shrink knows mlp:... only, and this is {}", found.manifest.model);
-    let logdir = found.path.parent().unwrap_or(Path::new("."));
-    let recipe = Recipe::read(&logdir.join("recipe.toml"))
-        .with_context(|| format!("{} does not say its folder", found.path.display()))?;
-    let init = recipe.init.as_ref();
-    let init = init.with_context(|| format!("the recipe in {} has no init", logdir.display()))?;
-    let model = Pretrained::open(&init.folder)?;
-    let now = model.files().fingerprint()?;
+fn folder(args: &Export, run: &Run) -> Result<Verdict> {
+    let Run { file, recipe, logdir, model } = run;
+    ensure!(!args.shrink, "--shrink knows mlp:... only, and this is {}", file.network);
+    ensure!(args.format.is_none(), "--format: export a folder first, then pack the folder");
     ensure!(
-        now == init.fingerprint,
-        "{} has changed since the run in {} began: fingerprint {} then, {now} now; bring back what \
-         was there",
-        init.folder.display(),
-        logdir.display(),
-        init.fingerprint
+        args.output.extension().is_none_or(|e| e != "onnx"),
+        "-o {}: a pretrained model is written as a folder; name one",
+        args.output.display()
     );
-    let file = ModelFile::of(found)?;
-    let job = job(&recipe, logdir, found.manifest.global_step);
-    let mut values = |name: &str| {
-        let tensor = file.weights.iter().find(|w| w.name == name);
-        Ok(tensor.map(|tensor| floats(tensor).to_vec()))
-    };
-    let files = model.save(&args.output, args.force, &job, &mut values)?;
+    let job = job(recipe, logdir, file.global_step.unwrap_or(0));
+    let files = model.save(&args.output, args.force, &job, &mut |name| Ok(run.values(name)))?;
     let values = || file.weights.iter().flat_map(floats);
     let report = FolderReport {
-        checkpoint: &found.path,
+        checkpoint: &file.path,
         output: &args.output,
-        model: &found.manifest.model,
-        folder: &init.folder,
+        model: &file.network,
+        folder: model.path(),
         trained: values().count(),
         nonzero: values().filter(|&&v| v != 0.0).count(),
         copied: &files.copied,
+        left_out: &files.left_out,
     };
     if args.json {
         output::json(&report)?;
         return Ok(Verdict::Done);
     }
+    output::left_out(report.left_out);
     let thousands = |n: usize| output::thousands(n as u64);
     for (name, value) in [
         ("model", report.model.to_owned()),
@@ -158,6 +143,8 @@ struct FolderReport<'a> {
     trained: usize,
     nonzero: usize,
     copied: &'a [String],
+    /// What was not, with the reason.
+    left_out: &'a [String],
 }
 
 /// The layers of a fully connected network, `fc1` first.

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use secateur::checkpoint::{self, Checkpoint, MODEL_FILE, Manifest};
 use secateur::graph::MASK;
+use secateur::nn::Model;
 use secateur::prune::mask_picture;
 use secateur::storage::{Header, TensorData, TensorInfo, Weights, replace};
+use secateur::train::Recipe;
 use serde::Serialize;
 
 use super::args::Inspect;
@@ -20,6 +22,9 @@ struct Report {
     file: PathBuf,
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<Manifest>,
+    /// Of a run of a pretrained model, the folder that has the tensors that were not trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    began_with: Option<PathBuf>,
     /// The files that an index names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<PathBuf>,
@@ -50,7 +55,8 @@ pub fn run(args: &Inspect) -> Result<Verdict> {
         }
         let file = found.path.join(MODEL_FILE);
         let (tensors, files) = (tensors(&mut Header::open(&file)?)?, Vec::new());
-        Report { tensors, file, files, manifest: Some(found.manifest) }
+        let began_with = began_with(&found);
+        Report { tensors, file, files, manifest: Some(found.manifest), began_with }
     } else {
         let Weights { index, mut files, .. } = Weights::open(&args.file)?;
         let all = files.iter_mut().map(tensors).collect::<Result<Vec<_>>>()?;
@@ -59,7 +65,8 @@ pub fn run(args: &Inspect) -> Result<Verdict> {
             Some(index) => (index.path, paths),
             None => (paths.remove(0), Vec::new()),
         };
-        Report { file, manifest: None, files: paths, tensors: all.concat() }
+        let tensors = all.concat();
+        Report { file, manifest: None, began_with: None, files: paths, tensors }
     };
     if args.json {
         output::json(&report)?;
@@ -77,10 +84,24 @@ pub fn run(args: &Inspect) -> Result<Verdict> {
             format!("{} at global step {}, seed {}, {}", m.model, m.global_step, m.seed, m.adapter);
         output::line(&line)?;
     }
+    if let Some(folder) = &report.began_with {
+        output::line(&format!(
+            "began with {}, where the tensors are that were not trained; secateur export writes \
+             all of them as such a folder",
+            folder.display()
+        ))?;
+    }
     for file in report.files.iter().chain([&report.file]) {
         output::line(&file.display().to_string())?;
     }
     Ok(Verdict::Done)
+}
+
+/// What a run of a pretrained model began with, as far as its recipe says it.
+fn began_with(found: &Checkpoint) -> Option<PathBuf> {
+    let is_pretrained = matches!(found.manifest.model.parse(), Ok(Model::Pretrained { .. }));
+    let recipe = found.path.parent().filter(|_| is_pretrained)?.join("recipe.toml");
+    Some(Recipe::read(&recipe).ok()?.init?.folder)
 }
 
 /// Writes a picture of each mask, named as its weight.

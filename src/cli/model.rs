@@ -28,12 +28,8 @@ impl Trained {
     pub fn open(path: &Path) -> Result<Self> {
         let file = ModelFile::open(path)?;
         if let Ok(model @ Model::Pretrained { .. }) = file.network.parse() {
-            bail!(
-                "{} is a checkpoint of {model}: write it into a folder by secateur export {} -o \
-                 FOLDER, and take that",
-                file.path.display(),
-                path.display()
-            );
+            let path = file.path.display();
+            bail!("{path} has weights of {model} without its folder; take the run's logdir");
         }
         let beside = file.path.parent().unwrap_or(Path::new(".")).join("recipe.toml");
         let recipe = file.global_step.and_then(|_| Recipe::read(&beside).ok());

@@ -74,6 +74,13 @@ pub fn note(text: impl Display) {
     }
 }
 
+/// Says what of a folder was not copied along, with the reasons.
+pub fn left_out(names: &[String]) {
+    if !names.is_empty() {
+        note(format_args!("not copied: {}", names.join(", ")));
+    }
+}
+
 /// As [`note`], for what every rank says: each line of one that is not the chief has its number.
 pub fn error(text: impl Display) {
     let text = text.to_string();

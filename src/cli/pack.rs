@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use secateur::session::ModelFile;
-use secateur::storage::{Dtype, Format, Header, PackedTensor, pack, pack_folder};
+use secateur::storage::{Companions, Dtype, Format, Header, PackedTensor, pack, pack_folder};
 use serde::Serialize;
 
 use super::args::{Export, Packed, Values};
@@ -19,6 +19,8 @@ struct Report {
     bytes: u64,
     /// Names of the files that were copied along.
     copied: Vec<String>,
+    /// What was not, with the reason.
+    left_out: Vec<String>,
 }
 
 /// Packs a file, or a folder with one.
@@ -27,12 +29,12 @@ pub fn run(args: &Export) -> Result<Verdict> {
     if args.checkpoint.is_dir() {
         let (tensors, beside) =
             pack_folder(&args.checkpoint, &args.output, format, values.as_ref(), args.force)?;
-        return report(args, &args.checkpoint, tensors, beside.copied);
+        return report(args, &args.checkpoint, tensors, beside);
     }
     check_name(&args.output)?;
     let file = Header::open(&args.checkpoint)?;
     let tensors = pack(&file, &args.output, format, values.as_ref(), args.force)?;
-    report(args, &args.checkpoint, tensors, Vec::new())
+    report(args, &args.checkpoint, tensors, Companions::default())
 }
 
 /// Packs what `export` writes of a checkpoint.
@@ -40,7 +42,7 @@ pub fn checkpoint(args: &Export, file: &ModelFile) -> Result<Verdict> {
     let (format, values) = asked(args);
     let plain = Header::from_bytes(&file.path, file.to_bytes()?)?;
     let tensors = pack(&plain, &args.output, format, values.as_ref(), args.force)?;
-    report(args, &file.path, tensors, Vec::new())
+    report(args, &file.path, tensors, Companions::default())
 }
 
 fn check_name(path: &Path) -> Result<()> {
@@ -67,16 +69,18 @@ fn report(
     args: &Export,
     input: &Path,
     tensors: Vec<PackedTensor>,
-    copied: Vec<String>,
+    beside: Companions,
 ) -> Result<Verdict> {
     let sum = |of: fn(&PackedTensor) -> u64| tensors.iter().map(of).sum();
     let (dense_bytes, bytes) = (sum(|t| t.dense_bytes), sum(|t| t.bytes));
     let (input, output) = (input.to_owned(), args.output.clone());
-    let report = Report { input, output, tensors, dense_bytes, bytes, copied };
+    let Companions { copied, left_out, .. } = beside;
+    let report = Report { input, output, tensors, dense_bytes, bytes, copied, left_out };
     if args.json {
         output::json(&report)?;
         return Ok(Verdict::Done);
     }
+    output::left_out(&report.left_out);
     let row = |t: &PackedTensor| {
         let elements: u64 = t.shape.iter().map(|&d| d as u64).product();
         let nonzero = t.nonzero as f64 / elements.max(1) as f64;

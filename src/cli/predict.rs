@@ -41,8 +41,8 @@ pub struct Answers<'a> {
 const BATCH: usize = 256;
 
 pub fn run(args: &Predict) -> Result<Verdict> {
-    if pretrained::is_folder(&args.model) {
-        return pretrained::predict(args);
+    if let Some(opened) = pretrained::open(&args.model, &args.data)? {
+        return pretrained::predict(args, &opened.model);
     }
     let trained = Trained::open(&args.model)?;
     check(args)?;

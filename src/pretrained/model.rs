@@ -21,7 +21,7 @@ pub struct Pretrained {
     path: PathBuf,
     config: Config,
     architecture: Box<dyn Architecture>,
-    files: Folder,
+    pub(super) files: Folder,
 }
 
 impl Pretrained {

@@ -3,10 +3,12 @@ use std::path::Path;
 
 use super::architectures::{Answer, Input};
 use super::cut::Cut;
+use super::head::Head;
 use super::model::{Pretrained, Read};
+use super::stage::StagePlan;
 use super::stream::Stream;
 use super::window::{PaddedText, Window};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, Memory, Target};
 use crate::{Error, Result};
 
 /// Rows for a model.
@@ -204,6 +206,31 @@ impl Pretrained {
             }
         }
         Ok((length as u32, width))
+    }
+
+    /// What the ends of the model take on the device for rows of `shape` that go from block to
+    /// block: what is before the blocks, and the losses behind them.
+    pub(crate) fn ends_memory(&self, shape: &[u32], target: Target) -> Result<Vec<Memory>> {
+        let mut all = Vec::new();
+        let embed = self.cut(Cut::Embed, 1, shape)?;
+        if !embed.sources.is_empty() {
+            all.push(StagePlan::new(embed, target)?.memory());
+        }
+        if let (Answer::NextToken, &[_, width]) = (self.architecture().answer(), shape) {
+            all.push(Head::memory(self, width, target)?);
+        }
+        Ok(all)
+    }
+
+    /// The windows of a text that `rows` are, whose losses are taken in the end; none of other rows.
+    ///
+    /// # Errors
+    /// As [`check_windows`](Self::check_windows).
+    pub(crate) fn windows_of<'a>(&self, rows: Rows<'a>) -> Result<Option<&'a [Window]>> {
+        match rows {
+            Rows::Tokens(windows) => self.check_windows(windows).map(|()| Some(windows)),
+            Rows::Padded(_) | Rows::Images(_) => Ok(None),
+        }
     }
 
     /// That the model says which token follows each, and that some of `windows` count.

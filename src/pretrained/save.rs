@@ -1,4 +1,5 @@
-//! A model's folder with the weights of a training in it.
+//! A model with the weights of a training in it, in memory or as a folder.
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::layers::Arranged;
@@ -7,6 +8,24 @@ use crate::Result;
 use crate::storage::{Companions, Patch};
 
 impl Pretrained {
+    /// The same model with other values, which it reads as [`save`](Self::save) would write them:
+    /// rounded to the dtypes of the folder. Nothing is written; they stay in memory.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save), as far as nothing is written.
+    pub fn with_values(
+        mut self,
+        values: &mut dyn FnMut(&str) -> Result<Option<Vec<f32>>>,
+    ) -> Result<Self> {
+        let mut all = HashMap::new();
+        self.as_tensors(values, &mut |name, values| {
+            all.insert(name.to_owned(), values.to_vec());
+            Ok(())
+        })?;
+        self.files = self.files.with_values(all)?;
+        Ok(self)
+    }
+
     /// Whether [`save`](Self::save) could write to `output`, as far as that can be told before.
     ///
     /// # Errors
@@ -31,6 +50,16 @@ impl Pretrained {
         values: &mut dyn FnMut(&str) -> Result<Option<Vec<f32>>>,
     ) -> Result<Companions> {
         let mut patch = Patch::begin(self.files(), output, force, job)?;
+        self.as_tensors(values, &mut |name, values| patch.put(name, values).map(drop))?;
+        patch.finish(None)
+    }
+
+    /// Gives `put` what `values` has, as the tensors of the files that it is.
+    fn as_tensors(
+        &self,
+        values: &mut dyn FnMut(&str) -> Result<Option<Vec<f32>>>,
+        put: &mut dyn FnMut(&str, &[f32]) -> Result<()>,
+    ) -> Result<()> {
         let table = self.architecture().table();
         for source in self.sources()? {
             let Some(found) = values(&source.name)? else { continue };
@@ -39,18 +68,18 @@ impl Pretrained {
             if source.arranged == Arranged::Moments {
                 let channels = found.len() / source.tensors.len();
                 for ((name, _), part) in source.tensors.iter().zip(found.chunks(channels)) {
-                    patch.put(name, part)?;
+                    put(name, part)?;
                 }
                 continue;
             }
             if Some(first) == table.as_ref() {
                 for copy in self.copies(first)? {
-                    patch.put(&copy, &found)?;
+                    put(&copy, &found)?;
                 }
             }
-            patch.put(first, &found)?;
+            put(first, &found)?;
         }
-        patch.finish(None)
+        Ok(())
     }
 
     /// The tensors that no layer reads and that are the same as `name` in the file: heads that share

@@ -6,7 +6,7 @@ use super::stream::Stream;
 use crate::gpu::{
     Encoder, Gpu, Memory, Phase, PlanBuilder, Program, ReadbackRing, Slot, Target, Ticket,
 };
-use crate::graph::{Bindings, Mode, lower};
+use crate::graph::{Bindings, Graph, Mode, Parameter, Tensor, lower};
 use crate::kernels::{STEP_WORDS, Step};
 use crate::{Error, Result};
 
@@ -15,9 +15,17 @@ const UNDER_WAY: usize = 2;
 
 /// A parameter's place on the device, and where its values come from.
 #[derive(Debug, Clone)]
-pub(crate) struct Placed {
-    pub(crate) slot: Slot,
-    pub(crate) source: Source,
+struct Placed {
+    slot: Slot,
+    source: Source,
+}
+
+/// The parameters of a program, in the order of its graph's.
+#[derive(Debug, Clone)]
+pub(crate) struct Parameters {
+    all: Vec<Placed>,
+    /// What the names of the file have in front of those of the sources.
+    prefix: String,
 }
 
 /// Where rows go in and come out of a program.
@@ -33,13 +41,18 @@ pub(crate) struct Ends {
     pub(crate) name: String,
 }
 
+/// The forward pass of a program: its phase, and where rows go in and come out of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Forward {
+    pub(crate) ends: Ends,
+    phase: Phase,
+}
+
 /// The forward pass of a cut, before it is built.
 pub(crate) struct StagePlan {
-    pub(crate) plan: PlanBuilder,
-    ends: Ends,
-    forward: Phase,
-    parameters: Vec<Placed>,
-    prefix: String,
+    plan: PlanBuilder,
+    forward: Forward,
+    parameters: Parameters,
 }
 
 /// The forward pass of a cut.
@@ -47,8 +60,123 @@ pub(crate) struct StagePlan {
 pub(crate) struct Stage {
     gpu: Gpu,
     program: Program,
-    ends: Ends,
-    forward: Phase,
+    forward: Forward,
+}
+
+/// A slot of `plan` that stays, for `tensor`, which is bound to it.
+pub(crate) fn place(
+    (plan, graph, bindings): (&mut PlanBuilder, &Graph, &mut Bindings),
+    name: &str,
+    tensor: Tensor,
+) -> Slot {
+    let slot = plan.persistent(name, graph.shape(tensor).elements().unwrap_or(0));
+    bindings.set(tensor, slot);
+    slot
+}
+
+impl Parameters {
+    /// Those of `sources`, which lie at `slots`.
+    pub(crate) fn at(slots: Vec<Slot>, sources: Vec<Source>, prefix: String) -> Self {
+        let placed = |(slot, source)| Placed { slot, source };
+        Self { all: slots.into_iter().zip(sources).map(placed).collect(), prefix }
+    }
+
+    /// Those of `graph`, each in a slot of its own.
+    pub(crate) fn place(
+        (plan, graph, bindings): (&mut PlanBuilder, &Graph, &mut Bindings),
+        sources: Vec<Source>,
+        prefix: String,
+    ) -> Self {
+        let slot = |p: &Parameter| place((&mut *plan, graph, &mut *bindings), &p.name, p.tensor);
+        Self::at(graph.parameters().iter().map(slot).collect(), sources, prefix)
+    }
+
+    /// Gives all of them the values that `read` has by their names in the file.
+    pub(crate) fn upload(
+        &self,
+        (gpu, program): (&Gpu, &Program),
+        model: &Pretrained,
+        read: Read<'_>,
+    ) -> Result<()> {
+        for Placed { slot, source } in &self.all {
+            program.upload(gpu, *slot, &model.values(source, &self.prefix, read)?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn slot(&self, at: usize) -> Slot {
+        self.all[at].slot
+    }
+
+    /// What all of their names in the file begin with.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The name in the file of the one at `at`, which is one tensor there.
+    pub(crate) fn name(&self, model: &Pretrained, at: usize) -> String {
+        model.name(&self.prefix, &self.all[at].source.tensors[0].0)
+    }
+
+    /// Its values on the device, in the order of the file.
+    pub(crate) fn values(&self, (gpu, program): (&Gpu, &Program), at: usize) -> Result<Vec<f32>> {
+        let Placed { slot, source } = &self.all[at];
+        Ok(source.arranged.to_file(program.download(gpu, *slot)?, &source.tensors[0].1))
+    }
+
+    /// Gives it other values, in the order of the file.
+    pub(crate) fn set(&self, (gpu, program): (&Gpu, &Program), at: usize, values: Vec<f32>) {
+        let Placed { slot, source } = &self.all[at];
+        program.upload(gpu, *slot, &source.arranged.to_graph(values, &source.tensors[0].1));
+    }
+}
+
+impl Forward {
+    /// Appends the forward pass of `graph` to `output` as a phase of its own, whose rows come in at
+    /// `features`.
+    pub(crate) fn push(
+        (plan, graph, bindings): (&mut PlanBuilder, &Graph, &Bindings),
+        [features, step]: [Slot; 2],
+        output: Tensor,
+        name: &str,
+    ) -> Result<Self> {
+        let phase = plan.phase("forward");
+        let at = lower(graph, plan, bindings, &[output], Mode::Evaluate)?[0];
+        plan.keep(&[at]);
+        let ends = Ends::new([features, step, at], graph.shape(output).dims(), name);
+        plan.stage(ends.staging());
+        Ok(Self { ends, phase })
+    }
+
+    /// Sends the rows of `stream` through it: what comes out takes their place.
+    pub(crate) fn advance(&self, on: (&Gpu, &Program), stream: &mut Stream) -> Result<()> {
+        let Self { ends, phase } = self;
+        if stream.shape() == ends.shape {
+            let mut take = |stream: &mut Stream, row: usize, x: &[f32]| stream.write(row, x);
+            return ends.pass(on, *phase, stream, &mut take);
+        }
+        let mut out = stream.like(&ends.shape)?;
+        let mut take = |_: &mut Stream, row: usize, x: &[f32]| out.write(row, x);
+        ends.pass(on, *phase, stream, &mut take)?;
+        stream.replace(out);
+        Ok(())
+    }
+
+    /// What comes out of it for a row of `stream`.
+    pub(crate) fn output(
+        &self,
+        on: (&Gpu, &Program),
+        stream: &Stream,
+        row: usize,
+    ) -> Result<Vec<f32>> {
+        let (mut one, mut out) = (stream.only(row)?, Vec::new());
+        let mut take = |_: &mut Stream, _, values: &[f32]| {
+            out = values.to_vec();
+            Ok(())
+        };
+        self.ends.pass(on, self.phase, &mut one, &mut take)?;
+        Ok(out)
+    }
 }
 
 impl StagePlan {
@@ -58,23 +186,11 @@ impl StagePlan {
         let mut plan = PlanBuilder::new(target);
         let step = plan.persistent("step", STEP_WORDS);
         let mut bindings = Bindings::new(&graph, step);
-        let mut place = |plan: &mut PlanBuilder, name: &str, tensor| {
-            let words = graph.shape(tensor).elements().unwrap_or(0);
-            let slot = plan.persistent(name, words);
-            bindings.set(tensor, slot);
-            slot
-        };
-        let parameters = graph.parameters().iter().zip(sources);
-        let parameters = parameters
-            .map(|(p, source)| Placed { slot: place(&mut plan, &p.name, p.tensor), source })
-            .collect();
-        let input = place(&mut plan, "features", features);
-        let forward = plan.phase("forward");
-        let output_at = lower(&graph, &mut plan, &bindings, &[output], Mode::Evaluate)?[0];
-        let ends = Ends::new([input, step, output_at], graph.shape(output).dims(), &prefix);
-        plan.keep(&[output_at]);
-        plan.stage(ends.staging());
-        Ok(Self { plan, ends, forward, parameters, prefix })
+        let name = prefix.clone();
+        let parameters = Parameters::place((&mut plan, &graph, &mut bindings), sources, prefix);
+        let input = place((&mut plan, &graph, &mut bindings), "features", features);
+        let forward = Forward::push((&mut plan, &graph, &bindings), [input, step], output, &name)?;
+        Ok(Self { plan, forward, parameters })
     }
 
     pub(crate) fn memory(&self) -> Memory {
@@ -83,12 +199,10 @@ impl StagePlan {
 
     /// The cut on the device, with the weights that `read` has by their names in the file.
     pub(crate) fn build(self, gpu: &Gpu, model: &Pretrained, read: Read<'_>) -> Result<Stage> {
-        let Self { plan, ends, forward, parameters, prefix } = self;
+        let Self { plan, forward, parameters } = self;
         let program = plan.build(gpu)?;
-        for Placed { slot, source } in &parameters {
-            program.upload(gpu, *slot, &model.values(source, &prefix, read)?);
-        }
-        Ok(Stage { gpu: gpu.clone(), program, ends, forward })
+        parameters.upload((gpu, &program), model, read)?;
+        Ok(Stage { gpu: gpu.clone(), program, forward })
     }
 }
 
@@ -97,19 +211,19 @@ pub(crate) type Take<'a> = &'a mut dyn FnMut(&mut Stream, usize, &[f32]) -> Resu
 
 impl Ends {
     /// Of slots for features, step and output, whose extents are `dims`.
-    pub(crate) fn new([features, step, output]: [Slot; 3], dims: &[u32], name: &str) -> Self {
+    fn new([features, step, output]: [Slot; 3], dims: &[u32], name: &str) -> Self {
         let (batch, shape) = (dims[0] as usize, dims[1..].to_vec());
         Self { features, step, output, batch, shape, name: name.to_owned() }
     }
 
     /// Bytes of the copies that rows go in and come out through.
-    pub(crate) fn staging(&self) -> u64 {
+    fn staging(&self) -> u64 {
         UNDER_WAY as u64 * 4 * (u64::from(self.output.words) + u64::from(self.features.words))
     }
 
     /// Sends the rows of `stream` through `phase`, each with what is beside it, and gives what comes
     /// out to `take`, row by row; the stream may take it up in its place.
-    pub(crate) fn pass(
+    fn pass(
         &self,
         (gpu, program): (&Gpu, &Program),
         phase: Phase,
@@ -188,30 +302,12 @@ impl Ends {
         program.encode(phase, &mut encoder);
         Ok(encoder)
     }
-
-    /// As [`pass`](Self::pass): what comes out takes the place of what goes in.
-    pub(crate) fn advance(
-        &self,
-        on: (&Gpu, &Program),
-        phase: Phase,
-        stream: &mut Stream,
-    ) -> Result<()> {
-        if stream.shape() == self.shape {
-            let mut take = |stream: &mut Stream, row: usize, x: &[f32]| stream.write(row, x);
-            return self.pass(on, phase, stream, &mut take);
-        }
-        let mut out = stream.like(&self.shape)?;
-        let mut take = |_: &mut Stream, row: usize, x: &[f32]| out.write(row, x);
-        self.pass(on, phase, stream, &mut take)?;
-        stream.replace(out);
-        Ok(())
-    }
 }
 
 impl Stage {
     /// Sends the rows of `stream` through the cut: what comes out takes their place.
     pub(crate) fn advance(&self, stream: &mut Stream) -> Result<()> {
-        self.ends.advance((&self.gpu, &self.program), self.forward, stream)
+        self.forward.advance((&self.gpu, &self.program), stream)
     }
 
     pub(crate) fn memory(&self) -> Memory {

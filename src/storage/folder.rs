@@ -1,12 +1,14 @@
 //! Tensors by their names, wherever among a model's files they lie.
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::floats::{is_float, widen};
+use super::floats::{is_float, rounded, widen};
 use super::packed::{Content, Contents};
+use super::patch::check_values;
 use super::{Header, Index, TensorInfo, Weights};
 use crate::{Error, Result};
 
@@ -22,6 +24,8 @@ pub struct Folder {
     contents: Vec<Vec<(Content, TensorInfo)>>,
     /// File, and tensor in it.
     places: HashMap<String, (usize, usize)>,
+    /// What stands in place of what the files hold, in row-major order.
+    other: HashMap<String, Vec<f32>>,
 }
 
 impl Folder {
@@ -56,7 +60,26 @@ impl Folder {
             }
             contents.push(all);
         }
-        Ok(Self { index, files, contents, places })
+        Ok(Self { index, files, contents, places, other: HashMap::new() })
+    }
+
+    /// The same, where tensors have other `values` by their names, rounded to what their files
+    /// have. They are read in place of the files' ones; nothing is written, and no other folder is
+    /// made of such a one.
+    ///
+    /// # Errors
+    /// As [`Patch::put`](super::Patch::put), as far as nothing is written.
+    pub fn with_values(
+        mut self,
+        values: impl IntoIterator<Item = (String, Vec<f32>)>,
+    ) -> Result<Self> {
+        for (name, values) in values {
+            let (file, info) = self.floats(&name)?;
+            check_values(&self.files[file].path, info, &values)?;
+            let rounded = rounded(&info.dtype, &values);
+            self.other.insert(name, rounded);
+        }
+        Ok(self)
     }
 
     /// The folder that the files lie in, and with them the model's configuration.
@@ -82,11 +105,16 @@ impl Folder {
         self.contents.iter().flatten().map(|(_, info)| info)
     }
 
-    /// That no tensor is packed: what is written in the place of one lies where it does.
+    /// That no tensor is packed, or has other values than its file: what is written in the place of
+    /// one lies where it does, and all others are copied.
     ///
     /// # Errors
     /// [`Error::File`] names the way out.
     pub(super) fn check_dense(&self) -> Result<()> {
+        if let Some(name) = self.other.keys().next() {
+            let message = format!("{name} has values that are in no file; save them first");
+            return Err(Error::file(self.path(), message));
+        }
         let all = self.files.iter().zip(&self.contents);
         let is_packed = |(_, all): &(&Header, &Vec<(Content, TensorInfo)>)| {
             all.iter().any(|(content, _)| content.packing.is_some())
@@ -153,6 +181,9 @@ impl Folder {
     /// As [`read_f32`](Self::read_f32).
     pub fn zeros(&self, name: &str) -> Result<u64> {
         let (file, info) = self.floats(name)?;
+        if let Some(values) = self.other.get(name) {
+            return Ok(values.iter().filter(|&&x| x == 0.0).count() as u64);
+        }
         if let Some(content) = self.packed(name)? {
             let bytes = content.read(&self.files[file])?;
             return Ok(info.len() - info.dtype.nonzero(&bytes).unwrap_or(0));
@@ -179,6 +210,9 @@ impl Folder {
             let message = format!("elements {range:?} of a tensor that has {}", info.len());
             return Err(Error::shape(name, message));
         }
+        if let Some(values) = self.other.get(name) {
+            return Ok(values[range.start as usize..range.end as usize].to_vec());
+        }
         let mut values = vec![0.0; (range.end - range.start) as usize];
         match self.packed(name)? {
             Some(content) => {
@@ -204,7 +238,11 @@ impl Folder {
             let message = format!("{:?} has no rows; a table is [rows, width]", info.shape);
             return Err(Error::shape(name, message));
         };
-        let whole = self.packed(name)?.map(|_| self.read_f32(name)).transpose()?;
+        let whole = match (self.other.get(name), self.packed(name)?) {
+            (Some(values), _) => Some(Cow::Borrowed(values)),
+            (None, Some(_)) => Some(Cow::Owned(self.read_f32(name)?)),
+            (None, None) => None,
+        };
         let mut values = Vec::new();
         for row in rows {
             if row as usize >= count {

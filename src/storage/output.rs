@@ -28,6 +28,16 @@ pub fn check_output(path: &Path, force: bool) -> Result<()> {
     Ok(())
 }
 
+/// The same of the file `name` in the folder `output`, whose parts may be folders in that.
+///
+/// # Errors
+/// As [`check_output`]; of [`check_folder`] for these.
+pub(super) fn check_within(output: &Path, name: &Path, force: bool) -> Result<()> {
+    let folders = name.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    folders.into_iter().try_for_each(|folder| check_folder(&output.join(folder)))?;
+    check_output(&output.join(name), force)
+}
+
 /// The same of `path` as the output of what is read from `source`: it must not be that file.
 ///
 /// # Errors

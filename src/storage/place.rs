@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::job::JOURNAL;
-use super::output::{check_folder, check_output};
+use super::output::{check_folder, check_within};
 use super::replace::sync_folder;
 use crate::{Error, Result};
 
@@ -45,22 +45,21 @@ impl Place {
         Ok(Self { output, unfinished })
     }
 
-    /// The names of what is in the unfinished folder and goes to its place, in their order.
-    pub(super) fn names(&self) -> Result<Vec<OsString>> {
-        let entries = fs::read_dir(&self.unfinished);
-        let entries = entries.map_err(Error::io("list", &self.unfinished))?;
-        let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    /// The paths, in the unfinished folder, of the files that go to their places, in their order.
+    fn names(&self) -> Result<Vec<PathBuf>> {
+        let mut names = Vec::new();
+        list(&self.unfinished, Path::new(""), &mut names)?;
         names.retain(|name| !name.to_string_lossy().starts_with(JOURNAL));
-        names.sort_by_key(|name| (name == CONFIG, name.clone()));
+        names.sort_by_key(|name| (name == Path::new(CONFIG), name.clone()));
         Ok(names)
     }
 
     /// That the files may be put in their places.
     ///
     /// # Errors
-    /// Of [`check_output`].
+    /// Of [`check_within`].
     pub(super) fn check(&self, force: bool) -> Result<()> {
-        self.names()?.iter().try_for_each(|name| check_output(&self.output.join(name), force))
+        self.names()?.iter().try_for_each(|name| check_within(&self.output, name, force))
     }
 
     /// Puts what is in the unfinished folder in its place: the folder at once where there is none,
@@ -77,12 +76,15 @@ impl Place {
         if unfinished.exists() {
             let names = self.names()?;
             let config = output.join(CONFIG);
-            if names.len() > 1 && names.iter().any(|name| name == CONFIG) && config.exists() {
+            if names.len() > 1 && names.contains(&PathBuf::from(CONFIG)) && config.exists() {
                 fs::remove_file(&config).map_err(Error::io("remove", &config))?;
             }
             for name in names {
-                let from = unfinished.join(&name);
-                fs::rename(&from, output.join(&name)).map_err(Error::io("rename", &from))?;
+                let (from, to) = (unfinished.join(&name), output.join(&name));
+                let folder = to.parent().filter(|folder| *folder != output);
+                folder.map_or(Ok(()), fs::create_dir_all).map_err(Error::io("create", &to))?;
+                fs::rename(&from, &to).map_err(Error::io("rename", &from))?;
+                folder.into_iter().for_each(sync_folder);
             }
             sync_folder(output);
             fs::remove_dir_all(unfinished).map_err(Error::io("remove", unfinished))?;
@@ -97,6 +99,19 @@ impl Place {
         sync_folder(output);
         Ok(())
     }
+}
+
+/// Appends the paths of all files in `folder`, behind `within`.
+fn list(folder: &Path, within: &Path, names: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = fs::read_dir(folder).map_err(Error::io("list", folder))?;
+    for entry in entries.flatten() {
+        let name = within.join(entry.file_name());
+        match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            true => list(&entry.path(), &name, names)?,
+            false => names.push(name),
+        }
+    }
+    Ok(())
 }
 
 /// Whether the folder is on another file system than the one that it is in.

@@ -2,11 +2,12 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::output::check_output;
 use super::positioned::write_at;
 use super::reserve::reserve;
-use super::unfinished::{begin, hold, sweep};
+use super::unfinished::{MadeFolder, begin, hold, sweep};
 use crate::{Error, Result};
 
 /// Writes `bytes` as the file at `path`, whole or not at all, in place of what is there.
@@ -25,6 +26,8 @@ pub struct Replace {
     path: PathBuf,
     temporary: PathBuf,
     writer: Option<BufWriter<File>>,
+    /// Folders that were made for it and others; gone with the last of these.
+    _made: Option<Arc<MadeFolder>>,
 }
 
 impl Replace {
@@ -38,7 +41,13 @@ impl Replace {
         sweep(folder_of(path));
         let (temporary, file) = begin(path)?;
         let writer = Some(BufWriter::with_capacity(1 << 20, file));
-        Ok(Self { path: path.to_owned(), temporary, writer })
+        Ok(Self { path: path.to_owned(), temporary, writer, _made: None })
+    }
+
+    /// Keeps the folders that were `made` for it as long as it is not in its place.
+    pub(super) fn within(mut self, made: &Arc<MadeFolder>) -> Self {
+        self._made = Some(Arc::clone(made));
+        self
     }
 
     /// Takes room for a file of `bytes` bytes, as far as the file system can: no more and no fewer

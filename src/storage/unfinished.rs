@@ -119,6 +119,12 @@ impl MadeFolder {
     /// [`Error::File`] where something else is there, [`Error::Io`] names the folder.
     pub fn create(path: &Path) -> Result<Self> {
         let mut this = Self::default();
+        this.add(path)?;
+        Ok(this)
+    }
+
+    /// The same of a further folder.
+    pub(super) fn add(&mut self, path: &Path) -> Result<()> {
         let mut missing: Vec<&Path> =
             path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.is_dir()).collect();
         while let Some(folder) = missing.pop() {
@@ -126,7 +132,7 @@ impl MadeFolder {
             match fs::create_dir(folder) {
                 Ok(()) => {
                     held.0.push(folder.to_owned());
-                    this.made.push(folder.to_owned());
+                    self.made.push(folder.to_owned());
                 }
                 Err(e) if e.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {
@@ -136,7 +142,7 @@ impl MadeFolder {
                 Err(e) => return Err(Error::io("create", path)(e)),
             }
         }
-        Ok(this)
+        Ok(())
     }
 
     /// Whether the folder at `path` itself was made, and not there before.

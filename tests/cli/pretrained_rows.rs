@@ -172,6 +172,48 @@ fn models_of_images_and_of_texts_are_pruned_by_their_data() {
 }
 
 #[test]
+fn models_of_images_and_of_texts_become_smaller_by_their_data() {
+    let Some(folder) = with_images() else { return };
+    put(&folder, "bert_classes");
+    folder.write("bert_classes/tokenizer.json", tokenizer(61));
+    folder.write("texts.txt", "w1 w2 w3\nw4 w5\nw6 w7 w8 w9\nw11 w12\n");
+    fs::create_dir(folder.path("spill")).unwrap();
+    for (model, remove, data, rows) in [
+        ("vit", "heads=1,channels=25%", "images:images", json!({"images": 3})),
+        ("bert_classes", "channels=0.5", "text:texts.txt", json!({"texts": 3, "length": 4})),
+    ] {
+        let run = format!("prune {model} --remove {remove} --data {data} --samples 3");
+        let plan = folder.run(&format!("{run} --plan --json")).json();
+        let report = folder.run(&format!("{run} -o {model}-out --json")).json();
+        assert_eq!(report["device_bytes"], plan["device_bytes"], "{model}");
+        for (name, count) in rows.as_object().unwrap() {
+            assert_eq!(&report[name], count, "{model}: {name}");
+        }
+        assert!(report.get("windows").is_none() && report["calibration_perplexity"].is_null());
+        for block in report["blocks"].as_array().unwrap() {
+            assert!(block["error"].as_f64().unwrap() > 0.0, "{block}");
+        }
+        // Other units than by the weights, and the same where rows wait in a file.
+        let by_weights = format!("prune {model} --remove {remove} -o {model}-w --json");
+        assert_ne!(folder.run(&by_weights).json()["blocks"], report["blocks"]);
+        let text = folder.run(&format!("{run} -o {model}-s --activations spill")).ok().out;
+        assert!(text.contains("calibrated on 3 "), "{text}");
+        let weights = |end: &str| folder.read(&format!("{model}-{end}/model.safetensors"));
+        assert!(weights("s") == weights("out") && weights("s") != weights("w"));
+        folder.run(&format!("predict {model}-out --data {data} -o {model}.npy")).ok();
+    }
+    assert_eq!(folder.list("spill"), [""; 0]);
+    let remove = "prune vit -o x --remove channels=0.5";
+    let fails =
+        |more: &str, parts: &[&str]| folder.run(&format!("{remove} {more}")).fails(2, parts);
+    fails("--data text:texts.txt", &["24 x 24", "images:DIR"]);
+    fails("--data images:images --samples 0", &["--samples 0"]);
+    fails("--data images:images --memory-budget 10kB", &["take a larger --memory-budget"]);
+    fails("--activations spill", &["--activations is for --data"]);
+    assert!(!folder.path("x").exists());
+}
+
+#[test]
 fn data_that_does_not_fit_is_named() {
     let Some(folder) = with_images() else { return };
     put(&folder, "bert");

@@ -60,6 +60,7 @@ fn a_pruned_folder_learns_again_and_what_is_pruned_stays_so() {
     assert!(straight.err.contains("weights are pruned"), "{}", straight.err);
     let straight = figures(straight);
     let after = folder.run("eval out --data text:text.txt --length 12 --json").json();
+    read_as_its_folder(&folder, &after);
     let [before, after] = [before, after].map(|report| report["loss"].as_f64().unwrap());
     assert!(after < 0.9 * before, "{after}, {before} before");
     // The folder: what it was, with other values but no other zeros.
@@ -87,7 +88,6 @@ fn a_pruned_folder_learns_again_and_what_is_pruned_stays_so() {
     folder.run("export halves -o exported").ok();
     assert!(folder.read("exported/model.safetensors") == folder.read("out/model.safetensors"));
     folder.run("export halves -o exported").fails(2, &["exported", "--force"]);
-    folder.run("eval halves").fails(2, &["pretrained:llama", "secateur export halves -o FOLDER"]);
 
     let run = format!("train --init pruned {TRAIN} --logdir grows --steps 2 --drop-masks --json");
     assert_eq!(figures(folder.run(&run))[2], 0.0);
@@ -100,7 +100,38 @@ fn a_pruned_folder_learns_again_and_what_is_pruned_stays_so() {
     folder.write("moved/model.safetensors", bytes);
     let changed = ["moved has changed since the run in halves began", "--override"];
     folder.run("train --logdir halves --steps 8").fails(2, &changed);
+    folder.run("eval halves --data text:text.txt").fails(2, &changed[..1]);
     folder.run("export halves -o exported --force").fails(2, &["moved has changed since"]);
+}
+
+/// The run in `whole` is read as the folder `out` that it wrote, which has the perplexity `written`.
+fn read_as_its_folder(folder: &Folder, written: &Value) {
+    let data = "--data text:text.txt --length 12 --json";
+    let checkpoint = "whole/ckpt-000000000006";
+    for path in ["whole", checkpoint, &format!("{checkpoint}/model.safetensors")] {
+        let report = folder.run(&format!("eval {path} {data}")).json();
+        assert_eq!(report["window_losses"], written["window_losses"], "{path}");
+        assert_eq!((&report["model"], &report["global_step"]), (&checkpoint.into(), &6.into()));
+    }
+    folder.run("eval whole").fails(2, &["--data is missing", "the run in whole", "text.txt"]);
+    let language = ["is a language model", "secateur eval"];
+    folder.run("predict whole --data text:text.txt").fails(2, &language);
+    let inspected = folder.run("inspect whole").ok().out;
+    let told = ["pretrained:llama at global step 6", "began with", "pruned", "secateur export"];
+    assert!(told.iter().all(|part| inspected.contains(part)), "{inspected}");
+    let began_with = folder.run("inspect whole --json").json()["began_with"].clone();
+    assert!(began_with.as_str().unwrap().ends_with("pruned"), "{began_with}");
+    let export = |out: &str| folder.run(&format!("export {checkpoint}/model.safetensors -o {out}"));
+    export("x.onnx").fails(2, &["x.onnx", "written as a folder"]);
+    export("x.safetensors").fails(2, &["x.safetensors would be a folder"]);
+    export("x --format sparse").fails(2, &["--format", "export a folder first"]);
+    export("x").ok();
+    assert!(folder.read("x/model.safetensors") == folder.read("out/model.safetensors"));
+    fs::remove_dir_all(folder.path("x")).unwrap();
+    for prune in ["--sparsity 0.5", "--sparsity 0.5 --score wanda", "--remove channels=0.5"] {
+        let run = folder.run(&format!("prune whole -o x.safetensors {prune}"));
+        run.fails(2, &["whole is a run of a pretrained model", "secateur export whole -o FOLDER"]);
+    }
 }
 
 #[test]
@@ -142,6 +173,11 @@ fn chosen_tensors_are_trained_and_the_others_cost_nothing() {
         assert_eq!(is_chosen(name), *values != new[name], "{name}");
     }
     // A checkpoint has no others.
+    let losses = |of: &str| {
+        let eval = folder.run(&format!("eval {of} --data text:text.txt --length 12 --json")).json();
+        eval["window_losses"].clone()
+    };
+    assert_eq!(losses("run"), losses("again"));
     let held = folder.run("inspect run --json").json();
     let held = held["tensors"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap());
     assert!(held.eq(old.keys().filter(|name| is_chosen(name))));
@@ -221,9 +257,9 @@ fn pictures(folder: &Folder, classes: &[&str]) {
     }
 }
 
-/// Trains the model `name` on `data` in two parts; its loss falls, and what comes out is a
-/// folder that trains on.
-fn learns(folder: &Folder, name: &str, data: &str) {
+/// Trains the model `name` on `data` in two parts; its loss falls, what comes out is a folder that
+/// trains on, and its run answers `rows` as that folder does.
+fn learns(folder: &Folder, name: &str, data: &str, rows: &str) {
     let run = format!("train --init {name} --data {data} --logdir {name}-run --batch 4");
     let first = folder.run(&format!("{run} --steps 1 --lr 0.01 --json")).json();
     let run = format!("train --logdir {name}-run --steps 12 -o {name}-out --json");
@@ -237,6 +273,11 @@ fn learns(folder: &Folder, name: &str, data: &str) {
         assert!(parts().all(|tensor| old[tensor] != new[tensor]), "{name}: {part}");
     }
     folder.run(&format!("train --init {name}-out --data {data} --batch 4 --plan --json")).ok();
+    let [began, run, out] = ["", "-run", "-out"].map(|end| {
+        folder.run(&format!("predict {name}{end} --data {rows} -o {name}{end}.npy")).ok();
+        folder.read(&format!("{name}{end}.npy"))
+    });
+    assert!(run == out && run != began, "{name}");
 }
 
 #[test]
@@ -253,10 +294,15 @@ fn pictures_and_texts_are_told_apart_by_the_classes_of_a_head() {
     folder.write("vit/preprocessor_config.json", exact);
     let cut = r#"{"size": {"shortest_edge": 37}, "crop_pct": 0.9}"#;
     folder.write("resnet/preprocessor_config.json", cut);
-    learns(&folder, "resnet", "images:photos");
+    learns(&folder, "resnet", "images:photos", "images:photos");
     refused("vit", "images:photos", &["photos", "`a` is called like none", "7 classes"]);
     pictures(&folder, &classes);
-    learns(&folder, "vit", "images:photos");
+    learns(&folder, "vit", "images:photos", "images:photos");
+    let figures = |of: &str| {
+        let report = folder.run(&format!("eval {of} --data images:photos --json")).json();
+        ["test_loss", "test_accuracy"].map(|name| report[name].clone())
+    };
+    assert_eq!(figures("vit-run"), figures("vit-out"));
     refused("vit", "text:text.txt", &["text.txt", "images:DIR"]);
     refused("vit", "digits", &["digits", "images:DIR"]);
     refused("vit", "images:photos --size 8x8", &["size"]);
@@ -267,7 +313,8 @@ fn pictures_and_texts_are_told_apart_by_the_classes_of_a_head() {
 
     let rows: Vec<String> = (0..30).map(|i| format!("w{} w{}, {}\n", i % 3, i, i % 3)).collect();
     folder.write("texts.csv", format!("text,what\n{}", rows.concat()));
-    learns(&folder, "bert_classes", "csv:texts.csv --label what");
+    folder.write("lines.txt", "w1 w2\nw3\nw5 w7 w11\n");
+    learns(&folder, "bert_classes", "csv:texts.csv --label what", "text:lines.txt");
     refused("bert_classes", "csv:texts.csv", &["`label`", "`text`, `what`"]);
     refused("bert_classes", "csv:texts.csv --label what --ignore text", &["`ignore`"]);
     refused("bert_classes", "csv:texts.csv --label which", &["which"]);

@@ -93,12 +93,16 @@ fn a_folder_is_pruned_with_what_lies_in_it() {
     ] {
         folder.write(&format!("model/{name}"), text);
     }
-    std::fs::create_dir(folder.path("model/onnx")).expect("a folder");
+    for (name, text) in [("onnx/model.onnx", "weights"), ("1_Pooling/config.json", "{}")] {
+        let folder = folder.path("model").join(name);
+        std::fs::create_dir(folder.parent().expect("one")).expect("a folder");
+        std::fs::write(folder, text).expect("a file");
+    }
     let inspected = folder.run("inspect model --json").json();
     assert_eq!(inspected["tensors"].as_array().map(Vec::len), Some(3));
     assert_eq!(inspected["files"], json!(["model/m-1.safetensors", "model/m-2.safetensors"]));
     let report = folder.run("prune model -o out/pruned --sparsity 0.5 --json").json();
-    let copied = ["config.json", "tokenizer.json", "tokenizer.model"];
+    let copied = ["1_Pooling/config.json", "config.json", "tokenizer.json", "tokenizer.model"];
     assert_eq!(report["files"]["copied"], json!(copied));
     let left = report["files"]["left_out"].as_array().expect("an array");
     for (name, reason) in [
@@ -106,7 +110,7 @@ fn a_folder_is_pruned_with_what_lies_in_it() {
         ("pytorch_model.bin.index.json ", "index of files"),
         (".gitattributes ", "hidden"),
         ("other.safetensors ", "not among the weights"),
-        ("onnx ", "a folder"),
+        ("onnx ", "weights of its own"),
     ] {
         let said =
             |v: &&Value| v.as_str().is_some_and(|v| v.starts_with(name) && v.contains(reason));
@@ -114,9 +118,10 @@ fn a_folder_is_pruned_with_what_lies_in_it() {
     }
     assert_eq!(left.len(), 5);
     let mut all = vec!["model.safetensors.index.json", FIRST, SECOND];
-    all.extend(copied);
+    all.extend(["1_Pooling"].iter().chain(&copied[1..]));
     all.sort_unstable();
     assert_eq!(folder.list("out/pruned"), all);
+    assert_eq!(folder.read("out/pruned/1_Pooling/config.json"), b"{}");
     for name in ["config.json", "tokenizer.model", "model.safetensors.index.json"] {
         let [a, b] = ["model", "out/pruned"].map(|dir| folder.read(&format!("{dir}/{name}")));
         assert!(a == b, "{name}");
@@ -125,7 +130,7 @@ fn a_folder_is_pruned_with_what_lies_in_it() {
     assert_eq!(inspected["tensors"][1]["nonzero"].as_u64(), Some(4));
     folder.run("prune model -o out/pruned --sparsity 0.5").fails(2, &["--force"]);
     let text = folder.run("prune model -o out/pruned --sparsity 0.5 --force").ok().out;
-    assert!(text.contains("copied: config.json, tokenizer.json, tokenizer.model"), "{text}");
+    assert!(text.contains("copied: 1_Pooling/config.json, config.json, tokenizer.json"), "{text}");
     assert!(text.contains("not copied: ") && text.contains("pytorch_model.bin (weights"), "{text}");
     folder.run("prune model -o model --sparsity 0.5 --force").fails(2, &["is the input"]);
     folder.run("prune model -o model/config.json --sparsity 0.5").fails(2, &["is a file"]);

@@ -80,6 +80,8 @@ fn model() -> tempfile::TempDir {
     fs::write(input.join("model.safetensors.index.json"), index).unwrap();
     fs::write(input.join("config.json"), "{}").unwrap();
     fs::write(input.join("tokenizer.json"), "{}").unwrap();
+    fs::create_dir(input.join("1_Pooling")).unwrap();
+    fs::write(input.join("1_Pooling/config.json"), "{}").unwrap();
     dir
 }
 
@@ -110,13 +112,17 @@ fn dress<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
     command.args(["patch::nothing_befalls_the_job", "--exact", "--nocapture"]).env(FOLDER, folder)
 }
 
-/// All files in `folder`, by name.
+/// All files in `folder`, by their paths in it.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let read = |path: PathBuf| {
-        (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap())
-    };
-    entries.map(read).collect()
+    let mut all = BTreeMap::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        match path.is_dir() {
+            true => all.extend(files(&path).into_iter().map(|(f, b)| (format!("{name}/{f}"), b))),
+            false => drop(all.insert(name, fs::read(&path).unwrap())),
+        }
+    }
+    all
 }
 
 /// A model, and the files that the job makes of it.
@@ -131,7 +137,7 @@ impl Truth {
         job(dir.path()).unwrap();
         let out = dir.path().join("out");
         let files = files(&out);
-        assert_eq!(files.len(), 5, "{:?}", files.keys());
+        assert_eq!(files.len(), 6, "{:?}", files.keys());
         fs::remove_dir_all(out).unwrap();
         Self { dir, files }
     }

@@ -1,4 +1,5 @@
 //! A model's files: tensors by name, and outputs that are tensors by name.
+mod companions;
 mod folder;
 mod packed;
 mod patch;
@@ -82,6 +83,7 @@ pub const SHARDS: [&str; 2] =
 pub fn model(folder: &Path) -> Folder {
     let model = folder.join("in");
     fs::create_dir_all(model.join("onnx")).unwrap();
+    fs::write(model.join("onnx/model.onnx"), "old").unwrap();
     let first: [Raw; 3] = [
         ("a.bias", "F32", &[3], f32s([0.5, -1.5, 2.5])),
         ("a.weight", "BF16", &[2, 3], bf16s([1.0, -2.0, 3.0, -4.0, 5.0, -6.0])),

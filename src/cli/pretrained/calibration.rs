@@ -1,8 +1,10 @@
 //! What a pretrained model is pruned by: windows of a text, texts, or pictures.
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use secateur::data::Pictures;
+use secateur::error::Bytes;
+use secateur::gpu::Memory;
 use secateur::pretrained::{Answer, Input, PaddedText, Pretrained, Rows, Window};
 use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3;
@@ -11,6 +13,7 @@ use super::images::Images;
 use super::texts::{Texts, spread};
 use super::windows;
 use crate::cli::args::Prune;
+use crate::cli::output;
 
 /// The rows, and what they are called.
 pub struct Calibration {
@@ -123,12 +126,34 @@ impl Calibration {
         }
     }
 
-    /// One of them.
-    pub fn one(&self) -> &'static str {
-        match &self.rows {
+    /// Says what the errors of blocks are of, and what the model that came out makes of the rows.
+    pub fn print(&self, perplexity: Option<f64>) -> Result<()> {
+        let one = match &self.rows {
             Held::Windows(_) => "window",
             Held::Texts(_) => "text",
             Held::Images(..) => "image",
-        }
+        };
+        output::line(&format!(
+            "error: of the block's output on the first {one}, the squared difference over the square"
+        ))?;
+        let told = self.told();
+        output::line(&match perplexity {
+            Some(perplexity) => {
+                format!("perplexity on the {told} that it was calibrated on: {perplexity:.3}")
+            }
+            None => format!("calibrated on {told}"),
+        })
+    }
+
+    /// That what work by these rows takes on the device is within the budget.
+    pub fn check_budget(&self, memory: Memory, budget: u64) -> Result<()> {
+        let shorter = if self.length() > 0 { "a shorter --length or " } else { "" };
+        let [bytes, budget] = [memory.peak(), budget].map(Bytes);
+        ensure!(
+            bytes.0 <= budget.0,
+            "the largest block needs {bytes} on the device, the memory budget is {budget}; take \
+             {shorter}a larger --memory-budget"
+        );
+        Ok(())
     }
 }

@@ -4,11 +4,11 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use secateur::data::Pictures;
 use secateur::error::Bytes;
-use secateur::pretrained::{Classified, MatchedBy, Pretrained, Rows};
+use secateur::pretrained::{Classified, MatchedBy, Rows};
 use serde::Serialize;
 
 use super::images::Images;
-use super::{bar, chunk};
+use super::{Opened, bar, chunk};
 use crate::cli::args::Eval;
 use crate::cli::{Verdict, adapter, output};
 
@@ -17,6 +17,8 @@ struct Report {
     adapter: String,
     backend: String,
     model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    global_step: Option<u64>,
     data: String,
     rows: u64,
     classes: u32,
@@ -33,7 +35,8 @@ struct Report {
     device_bytes: u64,
 }
 
-pub fn run(args: &Eval, model: &Pretrained) -> Result<Verdict> {
+pub fn run(args: &Eval, opened: &Opened) -> Result<Verdict> {
+    let model = &opened.model;
     ensure!(
         args.samples.is_none() && args.stride.is_none(),
         "--samples and --stride are for language models"
@@ -78,7 +81,8 @@ pub fn run(args: &Eval, model: &Pretrained) -> Result<Verdict> {
     let report = Report {
         adapter: gpu.report().name.clone(),
         backend: gpu.report().backend.clone(),
-        model: model.path().display().to_string(),
+        model: opened.name.clone(),
+        global_step: opened.global_step,
         data: images.name.clone(),
         rows: classified.rows,
         classes,

@@ -3,10 +3,10 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use secateur::error::Bytes;
-use secateur::pretrained::{Answer, Input, Pretrained};
+use secateur::pretrained::{Answer, Input};
 use serde::Serialize;
 
-use super::{bar, classify, windows};
+use super::{Opened, bar, classify, windows};
 use crate::cli::args::Eval;
 use crate::cli::{Verdict, adapter, output};
 
@@ -15,6 +15,8 @@ struct Report {
     adapter: String,
     backend: String,
     model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    global_step: Option<u64>,
     data: String,
     windows: usize,
     length: usize,
@@ -28,10 +30,10 @@ struct Report {
     device_bytes: u64,
 }
 
-pub fn run(args: &Eval) -> Result<Verdict> {
-    let model = Pretrained::open(&args.checkpoint)?;
+pub fn run(args: &Eval, opened: &Opened) -> Result<Verdict> {
+    let model = &opened.model;
     match (model.architecture().input(), model.architecture().answer()) {
-        (Input::Images { .. }, _) => return classify::run(args, &model),
+        (Input::Images { .. }, _) => return classify::run(args, opened),
         (_, Answer::NextToken) => {}
         (input, _) => bail!(
             "{} takes {}, and no data has the answers to them; secateur predict says what it makes \
@@ -42,7 +44,7 @@ pub fn run(args: &Eval) -> Result<Verdict> {
     }
     ensure!(args.min_test_accuracy.is_none(), "--min-test-accuracy is for classes");
     ensure!(args.batch.is_none(), "--batch is for images; windows of a text go singly");
-    let (data, windows) = windows(&model, &args.data, args.samples, args.stride)?;
+    let (data, windows) = windows(model, &args.data, args.samples, args.stride)?;
     let gpu = adapter::gpu(&args.common)?;
     let (bar, begun) = (bar("blocks"), Instant::now());
     let evaluated = model.perplexity(&gpu, &windows, &mut |done, all| {
@@ -55,7 +57,8 @@ pub fn run(args: &Eval) -> Result<Verdict> {
     let report = Report {
         adapter: gpu.report().name.clone(),
         backend: gpu.report().backend.clone(),
-        model: model.path().display().to_string(),
+        model: opened.name.clone(),
+        global_step: opened.global_step,
         data,
         windows: windows.len(),
         length: windows[0].ids.len(),

@@ -26,9 +26,8 @@ struct Answered {
     embedding: Option<String>,
 }
 
-pub fn run(args: &Predict) -> Result<Verdict> {
+pub fn run(args: &Predict, model: &Pretrained) -> Result<Verdict> {
     check(args)?;
-    let model = Pretrained::open(&args.model)?;
     let (task, path) = (model.task()?, model.path().display());
     if model.architecture().answer() == Answer::NextToken {
         bail!(
@@ -37,8 +36,8 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         );
     }
     let (gpu, answered) = match model.architecture().input() {
-        Input::Images { .. } => images(args, &model)?,
-        _ => texts(args, &model, task)?,
+        Input::Images { .. } => images(args, model)?,
+        _ => texts(args, model, task)?,
     };
     let mut schema = Schema::default();
     schema.task = task;

@@ -7,6 +7,7 @@ use secateur::error::Bytes;
 use secateur::gpu::Gpu;
 use secateur::oneshot::Options;
 use secateur::pretrained::{BlockReport, Method, Pretrained, PruneOptions, PruneReport};
+use secateur::prune::Score;
 use secateur::storage::Patch;
 use serde::Serialize;
 
@@ -101,13 +102,11 @@ pub fn run(args: &Prune, options: &Options) -> Result<Verdict> {
 fn planned(args: &Prune, options: &Options) -> Result<PruneOptions> {
     let method = match &args.score {
         Ranking::Method(method) => *method,
-        Ranking::Score(score) => match score.to_string().as_str() {
-            "magnitude" => Method::Magnitude,
-            "wanda" => Method::Wanda,
-            other => {
-                bail!("--score {other}: a pretrained model takes magnitude, wanda, sparsegpt, admm")
-            }
-        },
+        Ranking::Score(Score::Magnitude) => Method::Magnitude,
+        Ranking::Score(Score::Wanda) => Method::Wanda,
+        Ranking::Score(other) => {
+            bail!("--score {other}: a pretrained model takes magnitude, wanda, sparsegpt, admm")
+        }
     };
     ensure!(options.block.is_none(), "--pattern: a pretrained model takes unstructured and N:M");
     ensure!(options.axis.is_none(), "--axis is for files: a model's layers say where inputs are");
@@ -141,15 +140,8 @@ fn check_budget(
     rows: &Calibration,
 ) -> Result<()> {
     let Some(budget) = gpu.memory_budget() else { return Ok(()) };
-    let bytes = model.prune_memory(rows.length() as u32, options, gpu.target())?.peak();
-    let shorter = if rows.length() > 0 { "a shorter --length or " } else { "" };
-    let [bytes, budget] = [bytes, budget].map(Bytes);
-    ensure!(
-        bytes.0 <= budget.0,
-        "the largest block needs {bytes} on the device, the memory budget is {budget}; take \
-         {shorter}a larger --memory-budget"
-    );
-    Ok(())
+    let memory = model.prune_memory(rows.length() as u32, options, gpu.target())?;
+    rows.check_budget(memory, budget)
 }
 
 /// What `--plan` prints.
@@ -222,20 +214,8 @@ fn print(report: &Report<'_>, rows: &Calibration) -> Result<()> {
     let header = ["block", "weights", "sparsity", "error", "seconds"];
     output::table(&header, 1, report.report.blocks.iter().map(row).collect())?;
     let of = report.report;
-    output::line(&format!(
-        "error: of the block's output on the first {}, the squared difference over the square",
-        rows.one()
-    ))?;
-    let told = rows.told();
-    output::line(&match of.calibration_perplexity {
-        Some(perplexity) => {
-            format!("perplexity on the {told} that it was calibrated on: {perplexity:.3}")
-        }
-        None => format!("calibrated on {told}"),
-    })?;
-    if !report.left_out.is_empty() {
-        output::note(format_args!("not copied: {}", report.left_out.join(", ")));
-    }
+    rows.print(of.calibration_perplexity)?;
+    output::left_out(report.left_out);
     output::line(&format!(
         "{} on the device at most, {:.1} s: {}",
         Bytes(of.device_bytes),

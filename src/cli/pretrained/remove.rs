@@ -7,12 +7,13 @@ use secateur::error::Bytes;
 use secateur::gpu::Gpu;
 use secateur::pretrained::{
     Answer, BlockRemoved, Kind, Left, Pretrained, Removal, RemoveOptions, RemoveReport, Size,
-    UnitsKept, Window,
+    UnitsKept,
 };
 use secateur::storage::Rewrite;
 use serde::Serialize;
 
-use super::{bar, is_folder, windows};
+use super::calibration::{Calibration, Counts};
+use super::{bar, is_folder};
 use crate::cli::args::Prune;
 use crate::cli::plan::target;
 use crate::cli::{Verdict, adapter, output};
@@ -24,9 +25,9 @@ struct Report<'a> {
     adapter: Option<&'a str>,
     input: String,
     output: String,
-    data: Option<String>,
-    windows: usize,
-    length: usize,
+    data: Option<&'a str>,
+    #[serde(flatten)]
+    counts: Option<Counts>,
     remove: &'a RemoveOptions,
     sizes: &'a [Size],
     #[serde(flatten)]
@@ -34,6 +35,8 @@ struct Report<'a> {
     /// Of the tensors, before and after.
     bytes: [u64; 2],
     copied: &'a [String],
+    /// What was not, with the reason.
+    left_out: &'a [String],
     seconds: f64,
 }
 
@@ -59,21 +62,25 @@ pub fn run(args: &Prune, options: &RemoveOptions) -> Result<Verdict> {
     let options = options.multiple(args.multiple);
     let model = Pretrained::open(&args.input)?;
     let removal = model.removal(&options)?;
-    let data = match args.data.data {
-        Some(_) => Some(windows(&model, &args.data, Some(args.samples), None)?),
-        None if !args.data.options.all().is_empty() => bail!("--length is for --data text:FILE"),
-        None => None,
+    let rows = match (&args.data.data, args.data.options.all().first()) {
+        (Some(_), _) => Some(Calibration::open(args, &model)?),
+        (None, Some((name, _))) => bail!("--{} is for --data", name.replace('_', "-")),
+        (None, None) => None,
     };
+    ensure!(
+        rows.is_some() || args.activations.is_none(),
+        "--activations is for --data: without rows nothing goes from block to block"
+    );
     if args.plan || args.dry_run {
-        return plan(args, &model, &removal, data.as_ref().map(|(_, windows)| &windows[..]));
+        return plan(args, &model, &removal, rows.as_ref());
     }
     // The parser asks for it.
     let out = args.output.as_deref().unwrap_or(Path::new(""));
     let begun = Instant::now();
-    let gpu = match &data {
-        Some((_, windows)) => {
+    let gpu = match &rows {
+        Some(rows) => {
             let gpu = adapter::gpu(&args.common)?;
-            check_budget(&gpu, &removal, windows[0].ids.len())?;
+            check_budget(&gpu, &removal, rows)?;
             let adapter = gpu.report();
             let (name, backend) = (&adapter.name, &adapter.backend);
             output::note(format_args!("adapter: {name} ({backend}, {})", adapter.driver));
@@ -81,7 +88,7 @@ pub fn run(args: &Prune, options: &RemoveOptions) -> Result<Verdict> {
         }
         None => None,
     };
-    if data.is_none() && model.architecture().answer() == Answer::NextToken {
+    if rows.is_none() && model.architecture().answer() == Answer::NextToken {
         output::note(
             "warning: a language model whose heads and channels go by their weights alone is left \
              with next to nothing of what it knew; --data text:FILE chooses by what they do",
@@ -98,48 +105,46 @@ pub fn run(args: &Prune, options: &RemoveOptions) -> Result<Verdict> {
             output::note(format_args!("block {at} of {of}: error {error:.4}, {seconds:.1} s"));
         }
     };
-    let report = match (&gpu, &data) {
-        (Some(gpu), Some((_, windows))) => removal.by_data(gpu, windows, &mut rewrite, &mut told),
+    let report = match (&gpu, &rows) {
+        (Some(gpu), Some(rows)) => {
+            let folder = args.activations.as_deref();
+            removal.by_data(gpu, rows.rows(), folder, &mut rewrite, &mut told)
+        }
         _ => removal.by_weights(&mut rewrite, &mut told),
     };
     bar.finish_and_clear();
     let report = report?;
     let companions = rewrite.finish(Some(&removal.config()))?;
     let adapter = gpu.as_ref().map(|gpu| gpu.report().name.as_str());
-    let windows = data.as_ref().map_or(0, |(_, windows)| windows.len());
-    let length = data.as_ref().map_or(0, |(_, windows)| windows[0].ids.len());
     let report = Report {
         adapter,
         input: args.input.display().to_string(),
         output: out.display().to_string(),
-        data: data.map(|(name, _)| name),
-        windows,
-        length,
+        data: rows.as_ref().map(|rows| &*rows.data),
+        counts: rows.as_ref().map(Calibration::counts),
         remove: &options,
         sizes: removal.sizes(),
         report: &report,
         bytes: removal.bytes()?,
         copied: &companions.copied,
+        left_out: &companions.left_out,
         seconds: begun.elapsed().as_secs_f64(),
     };
     if args.common.json {
         output::json(&report)?;
     } else {
-        print(&report)?;
+        print(&report, rows.as_ref())?;
     }
     Ok(Verdict::Done)
 }
 
-fn check_budget(gpu: &Gpu, removal: &Removal<'_>, length: usize) -> Result<()> {
-    let Some(budget) = gpu.memory_budget() else { return Ok(()) };
-    let bytes = removal.memory(length as u32, gpu.target())?.peak();
-    let [bytes, budget] = [bytes, budget].map(Bytes);
-    ensure!(
-        bytes.0 <= budget.0,
-        "the largest block needs {bytes} on the device, the memory budget is {budget}; take a \
-         shorter --length or a larger --memory-budget"
-    );
-    Ok(())
+fn check_budget(gpu: &Gpu, removal: &Removal<'_>, rows: &Calibration) -> Result<()> {
+    match gpu.memory_budget() {
+        Some(budget) => {
+            rows.check_budget(removal.memory(rows.length() as u32, gpu.target())?, budget)
+        }
+        None => Ok(()),
+    }
 }
 
 /// A size as people read it: of heads those of queries, and with how many keys.
@@ -156,12 +161,12 @@ fn plan(
     args: &Prune,
     model: &Pretrained,
     removal: &Removal<'_>,
-    windows: Option<&[Window]>,
+    rows: Option<&Calibration>,
 ) -> Result<Verdict> {
-    let device_bytes = match windows {
-        Some(windows) => {
+    let device_bytes = match rows {
+        Some(rows) => {
             let (_, target) = target(&args.common)?;
-            Some(removal.memory(windows[0].ids.len() as u32, target)?.peak())
+            Some(removal.memory(rows.length() as u32, target)?.peak())
         }
         None => None,
     };
@@ -187,7 +192,7 @@ fn plan(
     Ok(Verdict::Done)
 }
 
-fn print(report: &Report<'_>) -> Result<()> {
+fn print(report: &Report<'_>, rows: Option<&Calibration>) -> Result<()> {
     let row = |block: &BlockRemoved| {
         let kept = |kind: Kind| {
             let of_kind = block.kept.iter().filter(|kept| kept.kind == kind);
@@ -201,17 +206,10 @@ fn print(report: &Report<'_>) -> Result<()> {
     };
     let header = ["block", "heads", "channels", "error", "seconds"];
     output::table(&header, 1, report.report.blocks.iter().map(row).collect())?;
-    if let Some(perplexity) = report.report.calibration_perplexity {
-        output::line(
-            "error: of the block's output on the first window, the squared difference over the \
-             square",
-        )?;
-        let (windows, length) = (report.windows, report.length);
-        output::line(&format!(
-            "perplexity on the {windows} windows of {length} tokens that it was calibrated on: \
-             {perplexity:.3}"
-        ))?;
+    if let Some(rows) = rows {
+        rows.print(report.report.calibration_perplexity)?;
     }
+    output::left_out(report.left_out);
     let sizes: Vec<String> = report.sizes.iter().map(said).collect();
     let [before, after] = report.bytes.map(Bytes);
     let (sizes, seconds) = (sizes.join("; "), report.seconds);

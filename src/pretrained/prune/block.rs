@@ -2,14 +2,14 @@
 //! weights are multiplied with, and what chooses its masks.
 use std::collections::BTreeMap;
 
-use super::inputs::Inputs;
+use super::inputs::{Inputs, WAY};
 use super::options::{Method, PruneOptions};
 use crate::gpu::{Encoder, Gpu, Memory, Phase, PlanBuilder, Program, Slot, Target};
 use crate::graph::{Bindings, Graph, Mode, Stored, Tensor, Weight, lower};
 use crate::kernels::{InputNorm, MASK_STATE_WORDS, MaskState, STEP_WORDS, mask_words, ones};
 use crate::pretrained::cut::CutGraph;
 use crate::pretrained::model::{Pretrained, Read};
-use crate::pretrained::stage::{Ends, Placed};
+use crate::pretrained::stage::{Forward, Parameters, place};
 use crate::pretrained::stream::Stream;
 use crate::prune::layerwise::{Chosen, Factor, FactorLayout, Gram, SparseGpt};
 use crate::prune::{MaskUpdate, PrunedTensor, Targets, pruned_count};
@@ -30,15 +30,13 @@ pub(super) struct Block {
 
 /// Where everything of a block is.
 struct Planned {
-    ends: Ends,
-    parameters: Vec<Placed>,
-    prefix: String,
+    parameters: Parameters,
     /// Of the pruned ones, their place among the parameters.
     pruned: Vec<(usize, PrunedTensor)>,
     taps: Vec<Tap>,
     look: Option<Phase>,
     choice: Choice,
-    forward: Phase,
+    forward: Forward,
 }
 
 /// A tensor that weights are multiplied with, and what is kept of it. Weights that share it share
@@ -62,6 +60,8 @@ enum Choice {
 /// A weight of a block that has been pruned.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct PrunedWeight {
+    /// Its place among the parameters.
+    pub(super) at: usize,
     /// Its name in the file.
     pub(super) name: String,
     /// Its values in the order of the file.
@@ -86,12 +86,12 @@ impl BlockPlan {
         let batch = graph.shape(output).dims()[0];
         let spec = options.spec(dense);
         let targets = Targets::of(&spec, &graph, batch)?;
-        let (mut parameters, mut pruned) = (Vec::new(), Vec::new());
+        let (mut slots, mut pruned) = (Vec::new(), Vec::new());
         let mut taps: BTreeMap<Inputs, Tap> = BTreeMap::new();
-        for (p, source) in graph.parameters().iter().zip(sources) {
+        for (at, p) in graph.parameters().iter().enumerate() {
             let len = p.shape.elements().unwrap_or(0);
             let slot = plan.persistent(&p.name, len);
-            parameters.push(Placed { slot, source });
+            slots.push(slot);
             if !targets.prunes(&p.name) {
                 bindings.set(p.tensor, slot);
                 continue;
@@ -110,10 +110,9 @@ impl BlockPlan {
                     tap.or_insert_with(|| Tap::new(&mut plan, &p.name, p.units().inputs, options));
                 tensor.score_slots = vec![tap.factor.map_or(tap.statistics, |(slot, _)| slot)];
             }
-            pruned.push((parameters.len() - 1, tensor));
+            pruned.push((at, tensor));
         }
-        let input = plan.persistent("features", graph.shape(features).elements().unwrap_or(0));
-        bindings.set(features, input);
+        let input = place((&mut plan, &graph, &mut bindings), "features", features);
         let look = push_look(&mut plan, &graph, &bindings, &taps, (step, batch))?;
         let tensors: Vec<PrunedTensor> = pruned.iter().map(|(_, t)| t.clone()).collect();
         let phase = plan.phase("choose");
@@ -131,13 +130,11 @@ impl BlockPlan {
                 return Err(Error::argument("method", message));
             }
         };
-        let forward = plan.phase("forward");
-        let output_at = lower(&graph, &mut plan, &bindings, &[output], Mode::Evaluate)?[0];
-        plan.keep(&[output_at]);
-        let ends = Ends::new([input, step, output_at], graph.shape(output).dims(), &prefix);
-        plan.stage(ends.staging());
+        let ends = [input, step];
+        let forward = Forward::push((&mut plan, &graph, &bindings), ends, output, &prefix)?;
         let taps = taps.into_values().collect();
-        let of = Planned { ends, parameters, prefix, pruned, taps, look, choice, forward };
+        let parameters = Parameters::at(slots, sources, prefix);
+        let of = Planned { parameters, pruned, taps, look, choice, forward };
         Ok(Self { plan, of })
     }
 
@@ -149,9 +146,7 @@ impl BlockPlan {
     pub(super) fn build(self, gpu: &Gpu, model: &Pretrained, read: Read<'_>) -> Result<Block> {
         let Self { plan, of } = self;
         let program = plan.build(gpu)?;
-        for Placed { slot, source } in &of.parameters {
-            program.upload(gpu, *slot, &model.values(source, &of.prefix, read)?);
-        }
+        of.parameters.upload((gpu, &program), model, read)?;
         for (_, tensor) in &of.pruned {
             program.upload(gpu, tensor.mask(), &ones(tensor.len()));
         }
@@ -195,7 +190,7 @@ fn inputs(
         if !p.masked || dense.contains(&p.name) {
             continue;
         }
-        let inputs = Inputs::of(graph, &p)?;
+        let inputs = Inputs::of(graph, &p, WAY)?;
         let known = match counted.get(&inputs) {
             Some(&known) => known,
             None => inputs.counted(graph, seen)?,
@@ -260,7 +255,7 @@ impl Block {
     /// Takes the statistics of what the rows of `stream` come to inside of the block.
     pub(super) fn look(&self, stream: &Stream) -> Result<()> {
         let Some(phase) = self.of.look else { return Ok(()) };
-        self.of.ends.send((&self.gpu, &self.program), phase, stream)
+        self.of.forward.ends.send(self.on(), phase, stream)
     }
 
     /// Chooses the masks for `sparsity`, and moves the weights that stay where the method does.
@@ -283,7 +278,7 @@ impl Block {
                 for tap in &self.of.taps {
                     let Some((slot, layout)) = tap.factor else { continue };
                     let moments: Vec<f32> = self.program.download(&self.gpu, tap.statistics)?;
-                    let name = format!("{}{}", self.of.prefix, tap.name);
+                    let name = format!("{}{}", self.of.parameters.prefix(), tap.name);
                     let factor = Factor::new(&name, &moments, layout)?;
                     self.program.upload(&self.gpu, slot, &factor.words);
                 }
@@ -301,44 +296,47 @@ impl Block {
     /// [`Error::NonFinite`] names a weight with a score that is NaN.
     pub(super) fn weights(&self, model: &Pretrained) -> Result<Vec<PrunedWeight>> {
         let weight = |(at, tensor): &(usize, PrunedTensor)| {
-            let state: Vec<MaskState> = self.program.download(&self.gpu, tensor.state)?;
-            let Placed { slot, source } = &self.of.parameters[*at];
-            let (file, extents) = &source.tensors[0];
-            let name = model.name(&self.of.prefix, file);
-            if state[0].nan > 0 {
-                return Err(Error::NonFinite { step: 0, tensor: name });
-            }
-            let values = self.program.download(&self.gpu, *slot)?;
-            let values = source.arranged.to_file(values, extents);
-            Ok(PrunedWeight { name, values, threshold: f32::from_bits(state[0].threshold) })
+            PrunedWeight::at(self.on(), (&self.of.parameters, *at), tensor.state, model)
         };
         self.of.pruned.iter().map(weight).collect()
     }
 
-    /// Gives the pruned weight `name` other values, in the order of the file.
-    pub(super) fn set(&self, model: &Pretrained, name: &str, values: Vec<f32>) {
-        let placed = self.of.pruned.iter().map(|(at, _)| &self.of.parameters[*at]);
-        let is = |p: &&Placed| model.name(&self.of.prefix, &p.source.tensors[0].0) == name;
-        if let Some(Placed { slot, source }) = placed.into_iter().find(is) {
-            let values = source.arranged.to_graph(values, &source.tensors[0].1);
-            self.program.upload(&self.gpu, *slot, &values);
-        }
+    /// Gives the parameter `at` other values, in the order of the file.
+    pub(super) fn set(&self, at: usize, values: Vec<f32>) {
+        self.of.parameters.set(self.on(), at, values);
     }
 
     /// What comes out of the block for a row of `stream`.
     pub(super) fn output(&self, stream: &Stream, row: usize) -> Result<Vec<f32>> {
-        let (mut one, mut out) = (stream.only(row)?, Vec::new());
-        let on = (&self.gpu, &self.program);
-        let mut take = |_: &mut Stream, _, values: &[f32]| {
-            out = values.to_vec();
-            Ok(())
-        };
-        self.of.ends.pass(on, self.of.forward, &mut one, &mut take)?;
-        Ok(out)
+        self.of.forward.output(self.on(), stream, row)
     }
 
     /// Sends the rows of `stream` through the block: what comes out takes their place.
     pub(super) fn advance(&self, stream: &mut Stream) -> Result<()> {
-        self.of.ends.advance((&self.gpu, &self.program), self.of.forward, stream)
+        self.of.forward.advance(self.on(), stream)
+    }
+
+    fn on(&self) -> (&Gpu, &Program) {
+        (&self.gpu, &self.program)
+    }
+}
+
+impl PrunedWeight {
+    /// What the parameter `at` is now, whose mask has this `state`.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] names it where a score or a value is not finite.
+    pub(super) fn at(
+        (gpu, program): (&Gpu, &Program),
+        (parameters, at): (&Parameters, usize),
+        state: Slot,
+        model: &Pretrained,
+    ) -> Result<Self> {
+        let state: Vec<MaskState> = program.download(gpu, state)?;
+        let (name, values) = (parameters.name(model, at), parameters.values((gpu, program), at)?);
+        if state[0].nan > 0 || values.iter().any(|x| !x.is_finite()) {
+            return Err(Error::NonFinite { step: 0, tensor: name });
+        }
+        Ok(Self { at, name, values, threshold: f32::from_bits(state[0].threshold) })
     }
 }

@@ -4,10 +4,13 @@ use crate::graph::{Graph, Parameter, Tensor};
 use crate::kernels::{Convolution, Patches};
 use crate::{Error, Result};
 
+/// What is done with a weight whose inputs are not known.
+pub(super) const WAY: &str = "leave it out with --exclude, or take magnitude";
+
 /// Rows of a tensor; or of images the patches that kernels go over, in the order of their weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Inputs {
-    pub(super) tensor: Tensor,
+pub(in crate::pretrained) struct Inputs {
+    pub(in crate::pretrained) tensor: Tensor,
     patches: Option<Convolution>,
 }
 
@@ -16,19 +19,18 @@ impl Inputs {
     ///
     /// # Errors
     /// [`Error::Argument`] for a weight that several tensors go through, or none; and for kernels
-    /// with groups of channels, whose units have different inputs.
-    pub(super) fn of(graph: &Graph, p: &Parameter) -> Result<Self> {
-        let wrong = |message: String| Err(Error::argument(&p.name, message));
+    /// with groups of channels, whose units have different inputs. `way` is the way out.
+    pub(in crate::pretrained) fn of(graph: &Graph, p: &Parameter, way: &str) -> Result<Self> {
+        let wrong = |message: String| Err(Error::argument(&p.name, format!("{message}; {way}")));
         if let [tensor] = graph.inputs_of(p.tensor)[..] {
             return Ok(Self { tensor, patches: None });
         }
         let [(tensor, shape)] = graph.convolved_with(p.tensor)[..] else {
-            return wrong("its inputs are not known; leave it out with --exclude".to_owned());
+            return wrong("its inputs are not known".to_owned());
         };
         if shape.groups != 1 {
             return wrong(format!(
-                "its {} groups of channels have inputs of their own, which no score by data knows; \
-                 leave it out with --exclude, or take magnitude",
+                "its {} groups of channels have inputs of their own, which no score by data knows",
                 shape.groups
             ));
         }
@@ -39,7 +41,11 @@ impl Inputs {
 
     /// The same of the positions of a text that `seen [batch, length]` has: the rows of the others
     /// are zeros, which add nothing to a statistic.
-    pub(super) fn counted(self, graph: &mut Graph, seen: Option<Tensor>) -> Result<Self> {
+    pub(in crate::pretrained) fn counted(
+        self,
+        graph: &mut Graph,
+        seen: Option<Tensor>,
+    ) -> Result<Self> {
         let Some(seen) = seen else { return Ok(self) };
         let width = graph.shape(self.tensor).dims().last().copied().unwrap_or(1);
         let values = [vec![0.0; width as usize], vec![1.0; width as usize]].concat();
@@ -49,7 +55,7 @@ impl Inputs {
     }
 
     /// Rows of the tensor that lies at `x`, their number, and that of their columns.
-    pub(super) fn rows(
+    pub(in crate::pretrained) fn rows(
         &self,
         plan: &mut PlanBuilder,
         graph: &Graph,

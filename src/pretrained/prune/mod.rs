@@ -13,10 +13,10 @@ pub use sink::Sink;
 
 use std::time::Instant;
 
-use self::block::{Block, BlockPlan};
+use self::block::{Block, BlockPlan, PrunedWeight};
+pub(in crate::pretrained) use self::inputs::Inputs;
 pub(in crate::pretrained) use self::pair::push_moved;
 use self::pair::{Pair, PairPlan};
-use super::architectures::Answer;
 use super::cut::Cut;
 use super::model::{Pretrained, Read};
 use super::rows::Rows;
@@ -60,13 +60,7 @@ impl Pretrained {
         told: Told<'_>,
     ) -> Result<PruneReport> {
         options.validate()?;
-        let windows = match rows {
-            Rows::Tokens(windows) => {
-                self.check_windows(windows)?;
-                Some(windows)
-            }
-            Rows::Padded(_) | Rows::Images(_) => None,
-        };
+        let windows = self.windows_of(rows)?;
         let (mut stream, embed_bytes) =
             self.embedded_by(gpu, rows, 1, options.activations.as_deref())?;
         // What the dense model makes of the same windows, where weights are brought back to that.
@@ -143,14 +137,7 @@ impl Pretrained {
         let before = block.output(stream, 0)?;
         block.look(stream)?;
         block.choose(options.share())?;
-        let mut reports = Vec::new();
-        for weight in block.weights(self)? {
-            let stored = sink.put(&weight.name, &weight.values)?;
-            reports.push(WeightReport::new(&weight.name, &stored, weight.threshold));
-            if stored != weight.values {
-                block.set(self, &weight.name, stored);
-            }
-        }
+        let reports = put(block.weights(self)?, sink, &|at, values| block.set(at, values))?;
         block.advance(stream)?;
         Ok((reports, apart(&before, &stream.row(0)?, stream.beside(0))))
     }
@@ -166,13 +153,8 @@ impl Pretrained {
     ) -> Result<(Vec<WeightReport>, f64)> {
         let mut reports = Vec::new();
         for group in 0..pair.groups() {
-            for (at, weight) in pair.solve(group, [stream, dense], options, self)? {
-                let stored = sink.put(&weight.name, &weight.values)?;
-                reports.push(WeightReport::new(&weight.name, &stored, weight.threshold));
-                if stored != weight.values {
-                    pair.set(at, stored);
-                }
-            }
+            let weights = pair.solve(group, [stream, dense], options, self)?;
+            reports.extend(put(weights, sink, &|at, values| pair.set(at, values))?);
         }
         pair.advance([stream, dense])?;
         Ok((reports, apart(&dense.row(0)?, &stream.row(0)?, stream.beside(0))))
@@ -226,15 +208,7 @@ impl Pretrained {
     ) -> Result<Memory> {
         options.validate()?;
         let shapes = self.shapes(length)?;
-        let mut all = Vec::new();
-        let embed = self.cut(Cut::Embed, 1, &shapes[0])?;
-        if !embed.sources.is_empty() {
-            all.push(StagePlan::new(embed, target)?.memory());
-        }
-        // For the losses behind the blocks.
-        if let (Answer::NextToken, &[_, width]) = (self.architecture().answer(), &shapes[0][..]) {
-            all.push(super::head::Head::memory(self, width, target)?);
-        }
+        let mut all = self.ends_memory(&shapes[0], target)?;
         for (i, shape) in (0..self.architecture().blocks()).zip(&shapes[1..]) {
             all.push(match self.block_plan(i, (1, shape), options, target)? {
                 Some(plan) => plan.memory(),
@@ -243,6 +217,23 @@ impl Pretrained {
         }
         Ok(all.into_iter().max_by_key(Memory::peak).unwrap_or_default())
     }
+}
+
+/// Puts weights into `sink`, and what they are there back to the device, by `set`.
+fn put(
+    weights: Vec<PrunedWeight>,
+    sink: &mut dyn Sink,
+    set: &dyn Fn(usize, Vec<f32>),
+) -> Result<Vec<WeightReport>> {
+    let one = |weight: PrunedWeight| {
+        let stored = sink.put(&weight.name, &weight.values)?;
+        let report = WeightReport::new(&weight.name, &stored, weight.threshold);
+        if stored != weight.values {
+            set(weight.at, stored);
+        }
+        Ok(report)
+    };
+    weights.into_iter().map(one).collect()
 }
 
 /// A block with what its method needs.

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::block::PrunedWeight;
-use super::inputs::Inputs;
+use super::inputs::{Inputs, WAY};
 use super::options::PruneOptions;
 use crate::gpu::{Encoder, Gpu, Memory, Phase, PlanBuilder, Program, Slot, Target};
 use crate::graph::{Bindings, Graph, Mode, Parameter, Tensor, lower};
 use crate::kernels::{
-    Add, Form, Layout, MASK_STATE_WORDS, MaskState, Matmul, STEP_WORDS, Step, Units, mask_words,
-    ones,
+    Add, Form, Layout, MASK_STATE_WORDS, Matmul, STEP_WORDS, Step, Units, mask_words, ones,
 };
 use crate::pretrained::cut::{DENSE, PairGraph};
 use crate::pretrained::model::{Pretrained, Read};
-use crate::pretrained::stage::{Ends, Placed};
+use crate::pretrained::stage::{Forward, Parameters, place};
 use crate::pretrained::stream::Stream;
 use crate::prune::layerwise::{Admm, Gram, Kept, Multipliers};
 use crate::prune::pruned_count;
@@ -39,10 +38,8 @@ pub(super) struct Pair {
 /// Where everything of the pair is.
 struct Planned {
     /// Of the pruned block, and of the dense one.
-    ends: [Ends; 2],
-    forward: [Phase; 2],
-    parameters: Vec<Placed>,
-    prefix: String,
+    forward: [Forward; 2],
+    parameters: Parameters,
     groups: Vec<Group>,
     /// Shared by all groups, one after the other.
     moments: Moments,
@@ -97,16 +94,10 @@ impl PairPlan {
         let mut plan = PlanBuilder::new(target);
         let step = plan.persistent("step", STEP_WORDS);
         let mut bindings = Bindings::new(&graph, step);
-        let mut place = |plan: &mut PlanBuilder, name: &str, tensor| {
-            let slot = plan.persistent(name, graph.shape(tensor).elements().unwrap_or(0));
-            bindings.set(tensor, slot);
-            slot
-        };
-        let all = graph.parameters().iter().zip(sources);
-        let parameters: Vec<Placed> = all
-            .map(|(p, source)| Placed { slot: place(&mut plan, &p.name, p.tensor), source })
-            .collect();
-        let features = [pruned[0], whole[0]].map(|t| place(&mut plan, "features", t));
+        let name = prefix.clone();
+        let parameters = Parameters::place((&mut plan, &graph, &mut bindings), sources, prefix);
+        let features = [pruned[0], whole[0]]
+            .map(|tensor| place((&mut plan, &graph, &mut bindings), "features", tensor));
         let moments = Moments::new(&mut plan, &graph, &grouped);
         let mut planned = Vec::new();
         for (inputs, group) in &grouped {
@@ -115,25 +106,17 @@ impl PairPlan {
             let solve = plan.phase("solve");
             let weights = group.weights.iter().map(|&(own, other)| {
                 let p = &graph.parameters()[own];
-                let slots = [parameters[own].slot, parameters[other].slot];
+                let slots = [own, other].map(|at| parameters.slot(at));
                 push_solve(&mut plan, p, slots, (own, group.rest.is_some()), &moments, options)
             });
             let weights = weights.collect::<Result<_>>()?;
             planned.push(Group { look, solve, inputs: *inputs, weights });
         }
-        let forward = |plan: &mut PlanBuilder, features, output: Tensor| {
-            let phase = plan.phase("forward");
-            let at = lower(&graph, plan, &bindings, &[output], Mode::Evaluate)?[0];
-            plan.keep(&[at]);
-            let ends = Ends::new([features, step, at], graph.shape(output).dims(), &prefix);
-            plan.stage(ends.staging());
-            Ok::<_, Error>((phase, ends))
+        let mut forward = |features, output: Tensor| {
+            Forward::push((&mut plan, &graph, &bindings), [features, step], output, &name)
         };
-        let (own, own_ends) = forward(&mut plan, features[0], pruned[1])?;
-        let (other, other_ends) = forward(&mut plan, features[1], whole[1])?;
-        let (ends, forward) = ([own_ends, other_ends], [own, other]);
-        let groups = planned;
-        let of = Planned { ends, forward, parameters, prefix, groups, moments };
+        let forward = [forward(features[0], pruned[1])?, forward(features[1], whole[1])?];
+        let of = Planned { forward, parameters, groups: planned, moments };
         Ok(Self { plan, of })
     }
 
@@ -145,9 +128,7 @@ impl PairPlan {
     pub(super) fn build(self, gpu: &Gpu, model: &Pretrained, read: Read<'_>) -> Result<Pair> {
         let Self { plan, of } = self;
         let program = plan.build(gpu)?;
-        for Placed { slot, source } in &of.parameters {
-            program.upload(gpu, *slot, &model.values(source, &of.prefix, read)?);
-        }
+        of.parameters.upload((gpu, &program), model, read)?;
         Ok(Pair { gpu: gpu.clone(), program, of })
     }
 }
@@ -181,7 +162,8 @@ fn groups(
             return Err(Error::argument(&p.name, "it has no dense copy"));
         };
         let pair = [p, &parameters[other]].map(|p| p.tensor);
-        let (input, whole) = (Inputs::of(graph, p)?, Inputs::of(graph, &parameters[other])?);
+        let [input, whole] = [p, &parameters[other]].map(|p| Inputs::of(graph, p, WAY));
+        let (input, whole) = (input?, whole?);
         if let Some((_, group)) = groups.get_mut(&input) {
             group.weights.push((own, other));
             continue;
@@ -310,18 +292,19 @@ impl Pair {
         self.of.groups.len()
     }
 
-    /// Prunes the weights of a group, by the rows of the pruned and the dense stream,
-    /// and gives them; [`set`](Self::set) puts them in their place.
+    /// Prunes the weights of a group, by the rows of the pruned and the dense stream, and gives
+    /// them.
     pub(super) fn solve(
         &self,
         group: usize,
         streams: [&Stream; 2],
         options: &PruneOptions,
         model: &Pretrained,
-    ) -> Result<Vec<(usize, PrunedWeight)>> {
-        let Planned { groups, moments, ends, .. } = &self.of;
+    ) -> Result<Vec<PrunedWeight>> {
+        let Planned { groups, moments, forward, parameters } = &self.of;
+        let ends = [&forward[0].ends, &forward[1].ends];
         let group = &groups[group];
-        let (gpu, program) = (&self.gpu, &self.program);
+        let (gpu, program) = self.on();
         for slot in [Some(moments.gram), Some(moments.cross), moments.rest].into_iter().flatten() {
             program.upload(gpu, slot, &vec![0.0_f32; slot.words as usize]);
         }
@@ -340,7 +323,7 @@ impl Pair {
         let inputs = group.inputs as usize;
         let mut gram: Vec<f32> = program.download(gpu, moments.gram)?;
         gram.truncate(inputs * inputs);
-        let name = self.name(model, group.weights[0].at);
+        let name = parameters.name(model, group.weights[0].at);
         let inputs = group.inputs;
         let of = Multipliers::new(&name, &gram, inputs, DAMPING)?;
         program.upload(gpu, moments.multipliers, &of.inverse);
@@ -362,38 +345,22 @@ impl Pair {
         let mut encoder = Encoder::new(gpu);
         program.encode(group.solve, &mut encoder);
         encoder.submit()?;
-        group.weights.iter().map(|w| Ok((w.at, self.weight(model, w)?))).collect()
-    }
-
-    fn name(&self, model: &Pretrained, at: usize) -> String {
-        model.name(&self.of.prefix, &self.of.parameters[at].source.tensors[0].0)
-    }
-
-    fn weight(&self, model: &Pretrained, weight: &Matched) -> Result<PrunedWeight> {
-        let Placed { slot, source } = &self.of.parameters[weight.at];
-        let name = self.name(model, weight.at);
-        let state: Vec<MaskState> = self.program.download(&self.gpu, weight.state)?;
-        let values: Vec<f32> = self.program.download(&self.gpu, *slot)?;
-        if state[0].nan > 0 || values.iter().any(|x| !x.is_finite()) {
-            return Err(Error::NonFinite { step: 0, tensor: name });
-        }
-        let values = source.arranged.to_file(values, &source.tensors[0].1);
-        Ok(PrunedWeight { name, values, threshold: f32::from_bits(state[0].threshold) })
+        let weight = |w: &Matched| PrunedWeight::at(self.on(), (parameters, w.at), w.state, model);
+        group.weights.iter().map(weight).collect()
     }
 
     /// Gives the pruned block's parameter `at` other values, in the order of the file.
     pub(super) fn set(&self, at: usize, values: Vec<f32>) {
-        let Placed { slot, source } = &self.of.parameters[at];
-        let values = source.arranged.to_graph(values, &source.tensors[0].1);
-        self.program.upload(&self.gpu, *slot, &values);
+        self.of.parameters.set(self.on(), at, values);
     }
 
     /// Sends the rows of each stream through its block.
     pub(super) fn advance(&self, streams: [&mut Stream; 2]) -> Result<()> {
-        let on = (&self.gpu, &self.program);
-        for ((ends, forward), stream) in self.of.ends.iter().zip(self.of.forward).zip(streams) {
-            ends.advance(on, forward, stream)?;
-        }
-        Ok(())
+        let mut both = self.of.forward.iter().zip(streams);
+        both.try_for_each(|(forward, stream)| forward.advance(self.on(), stream))
+    }
+
+    fn on(&self) -> (&Gpu, &Program) {
+        (&self.gpu, &self.program)
     }
 }

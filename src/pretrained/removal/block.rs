@@ -1,13 +1,13 @@
 //! A block on the device with what says which of its units count, and what brings its outputs back
 //! when some are gone.
-use super::groups::Group;
+use super::groups::{Group, Member};
 use crate::gpu::{Encoder, Gpu, Memory, Phase, PlanBuilder, Program, Slot, Target};
-use crate::graph::{Bindings, Graph, Mode, Spread, lower};
+use crate::graph::{Bindings, Graph, Mode, Spread, Tensor, lower};
 use crate::kernels::{Form, Layout, Matmul, STEP_WORDS, Units};
 use crate::pretrained::cut::CutGraph;
 use crate::pretrained::model::{Pretrained, Read};
-use crate::pretrained::prune::push_moved;
-use crate::pretrained::stage::{Ends, Placed};
+use crate::pretrained::prune::{Inputs, push_moved};
+use crate::pretrained::stage::{Forward, Parameters, place};
 use crate::pretrained::stream::Stream;
 use crate::prune::layerwise::{Gram, Multipliers};
 use crate::storage::rounded;
@@ -16,6 +16,8 @@ use crate::{Error, Result};
 /// How much weights that make up for others are held to what they were, where inputs have a length
 /// of one each: few windows say little of texts to come.
 const DAMPING: f64 = 0.4;
+/// What is done where the inputs of a weight are not known.
+const WAY: &str = "leave out --data, and what goes is chosen by the weights";
 
 /// A block before it is built.
 pub(super) struct BlockPlan {
@@ -32,15 +34,22 @@ pub(super) struct Block {
 
 /// Where everything of a block is.
 struct Planned {
-    ends: Ends,
-    parameters: Vec<Placed>,
-    prefix: String,
+    parameters: Parameters,
     /// Of each group what looks at its units, and the weights that read them.
     looks: Vec<(Phase, Vec<Tap>)>,
     /// Shared by all weights, one after the other.
     inverse: Slot,
     removed: Slot,
-    forward: Phase,
+    forward: Forward,
+}
+
+/// A weight that reads units of a group, before it is planned.
+struct Reading {
+    /// Its place among the parameters.
+    parameter: usize,
+    of: Units,
+    spread: Spread,
+    inputs: Inputs,
 }
 
 /// A weight that is multiplied with the units of a group.
@@ -58,23 +67,17 @@ struct Tap {
 impl BlockPlan {
     /// Plans a block of which `groups` are looked at.
     pub(super) fn new(cut: CutGraph, groups: &[Group], target: Target) -> Result<Self> {
-        let CutGraph { graph, sources, prefix, features, output, .. } = cut;
+        let CutGraph { mut graph, sources, prefix, features, output, seen } = cut;
+        let of_group = |group: &Group| reading(&mut graph, group, seen);
+        let read = groups.iter().map(of_group).collect::<Result<Vec<_>>>()?;
         let mut plan = PlanBuilder::new(target);
         let step = plan.persistent("step", STEP_WORDS);
         let mut bindings = Bindings::new(&graph, step);
-        let mut place = |plan: &mut PlanBuilder, name: &str, tensor| {
-            let slot = plan.persistent(name, graph.shape(tensor).elements().unwrap_or(0));
-            bindings.set(tensor, slot);
-            slot
-        };
-        let parameters = graph.parameters().iter().zip(sources);
-        let parameters: Vec<Placed> = parameters
-            .map(|(p, source)| Placed { slot: place(&mut plan, &p.name, p.tensor), source })
-            .collect();
-        let input = place(&mut plan, "features", features);
-        let read = reading(&graph, groups)?;
+        let name = prefix.clone();
+        let parameters = Parameters::place((&mut plan, &graph, &mut bindings), sources, prefix);
+        let input = place((&mut plan, &graph, &mut bindings), "features", features);
         let words = |words: fn(&Units) -> u64| {
-            let most = read.iter().map(|(_, of)| words(of)).max().unwrap_or(0);
+            let most = read.iter().flatten().map(|reading| words(&reading.of)).max().unwrap_or(0);
             // What is too large for a slot is refused where it is bound.
             u32::try_from(most).unwrap_or(u32::MAX)
         };
@@ -83,35 +86,28 @@ impl BlockPlan {
         let removed = plan.persistent("removed", words(Units::len));
         let mut grams: Vec<Slot> = Vec::new();
         let mut looks = Vec::new();
-        for group in groups {
+        for group in read {
             let look = plan.phase("look");
             let mut taps = Vec::new();
-            for member in &group.members {
-                let Some(x) = member.reads else { continue };
-                let parameter = member.parameter;
-                let of = graph.parameters()[parameter].units();
+            for Reading { parameter, of, spread, inputs } in group {
                 if grams.len() == taps.len() {
                     grams.push(plan.persistent(format!("moments.{}", taps.len()), square));
                 }
                 let gram = grams[taps.len()];
-                let x = lower(&graph, &mut plan, &bindings, &[x], Mode::Evaluate)?[0];
-                let (columns, rows) = (of.inputs, x.words / of.inputs.max(1));
+                let x = lower(&graph, &mut plan, &bindings, &[inputs.tensor], Mode::Evaluate)?[0];
+                let (x, [rows, columns]) = inputs.rows(&mut plan, &graph, x)?;
                 Gram { x, gram, rows, columns }.push(&mut plan)?;
-                taps.push(Tap { parameter, of, spread: member.spread, gram, moves: look });
+                taps.push(Tap { parameter, of, spread, gram, moves: look });
             }
             for tap in &mut taps {
                 tap.moves = plan.phase("move");
-                let slots = [tap.gram, removed, inverse, parameters[tap.parameter].slot];
+                let slots = [tap.gram, removed, inverse, parameters.slot(tap.parameter)];
                 push_moves(&mut plan, slots, tap.of)?;
             }
             looks.push((look, taps));
         }
-        let forward = plan.phase("forward");
-        let output_at = lower(&graph, &mut plan, &bindings, &[output], Mode::Evaluate)?[0];
-        plan.keep(&[output_at]);
-        let ends = Ends::new([input, step, output_at], graph.shape(output).dims(), &prefix);
-        plan.stage(ends.staging());
-        let of = Planned { ends, parameters, prefix, looks, inverse, removed, forward };
+        let forward = Forward::push((&mut plan, &graph, &bindings), [input, step], output, &name)?;
+        let of = Planned { parameters, looks, inverse, removed, forward };
         Ok(Self { plan, of })
     }
 
@@ -123,25 +119,20 @@ impl BlockPlan {
     pub(super) fn build(self, gpu: &Gpu, model: &Pretrained, read: Read<'_>) -> Result<Block> {
         let Self { plan, of } = self;
         let program = plan.build(gpu)?;
-        for Placed { slot, source } in &of.parameters {
-            program.upload(gpu, *slot, &model.values(source, &of.prefix, read)?);
-        }
+        of.parameters.upload((gpu, &program), model, read)?;
         Ok(Block { gpu: gpu.clone(), program, of })
     }
 }
 
-/// The weights that read units of `groups`, by their places among the parameters.
-fn reading(graph: &Graph, groups: &[Group]) -> Result<Vec<(usize, Units)>> {
-    let members = groups.iter().flat_map(|group| &group.members);
-    let of = |at: usize| {
-        let p = &graph.parameters()[at];
-        if p.shape.rank() == 2 {
-            return Ok((at, p.units()));
-        }
-        let message = "is a convolution, whose inputs are not known to scores by data";
-        Err(Error::argument(&p.name, message))
+/// The weights that read units of `group`, of texts at the positions that `seen` has.
+fn reading(graph: &mut Graph, group: &Group, seen: Option<Tensor>) -> Result<Vec<Reading>> {
+    let of = |member: &Member| {
+        let p = graph.parameters()[member.parameter].clone();
+        let inputs = Inputs::of(graph, &p, WAY)?.counted(graph, seen)?;
+        let (parameter, spread) = (member.parameter, member.spread);
+        Ok(Reading { parameter, of: p.units(), spread, inputs })
     };
-    members.filter(|member| member.reads.is_some()).map(|member| of(member.parameter)).collect()
+    group.members.iter().filter(|member| member.reads.is_some()).map(of).collect()
 }
 
 /// Appends what adds to a weight, whose `removed` values are apart from it, what makes up for them:
@@ -181,7 +172,7 @@ impl Block {
         for tap in taps {
             self.program.upload(&self.gpu, tap.gram, &vec![0.0_f32; tap.gram.words as usize]);
         }
-        self.of.ends.send((&self.gpu, &self.program), *look, stream)?;
+        self.of.forward.ends.send(self.on(), *look, stream)?;
         let mut scores = vec![0.0; units as usize];
         for tap in taps {
             let (gram, n) = (self.moments(tap)?, tap.of.inputs as usize);
@@ -207,27 +198,25 @@ impl Block {
     ) -> Result<Vec<(String, Vec<f32>)>> {
         let mut moved = Vec::new();
         for tap in &self.of.looks[group].1 {
-            let Placed { slot, source } = &self.of.parameters[tap.parameter];
-            let (file, extents) = &source.tensors[0];
-            let name = model.name(&self.of.prefix, file);
+            let (parameters, at) = (&self.of.parameters, tap.parameter);
+            let name = parameters.name(model, at);
             let weights = self.weights(tap)?;
             let part = |stay: bool| {
                 let of = |(e, &w): (usize, &f32)| if tap.stays(stays, e) == stay { w } else { 0.0 };
                 weights.iter().enumerate().map(of).collect::<Vec<f32>>()
             };
-            self.program.upload(&self.gpu, *slot, &part(true));
+            self.program.upload(&self.gpu, parameters.slot(at), &part(true));
             self.program.upload(&self.gpu, self.of.removed, &part(false));
             self.solve(tap, stays, &name)?;
             let mut encoder = Encoder::new(&self.gpu);
             self.program.encode(tap.moves, &mut encoder);
             encoder.submit()?;
-            let values = source.arranged.to_file(self.weights(tap)?, extents);
+            let values = parameters.values(self.on(), at)?;
             if values.iter().any(|x| !x.is_finite()) {
                 return Err(Error::NonFinite { step: 0, tensor: name });
             }
             let values = rounded(&model.files().info(&name)?.dtype, &values);
-            let back = source.arranged.to_graph(values.clone(), extents);
-            self.program.upload(&self.gpu, *slot, &back);
+            parameters.set(self.on(), at, values.clone());
             moved.push((name, values));
         }
         Ok(moved)
@@ -267,23 +256,20 @@ impl Block {
     }
 
     fn weights(&self, tap: &Tap) -> Result<Vec<f32>> {
-        self.program.download(&self.gpu, self.of.parameters[tap.parameter].slot)
+        self.program.download(&self.gpu, self.of.parameters.slot(tap.parameter))
     }
 
     /// What comes out of the block for a row of `stream`.
     pub(super) fn output(&self, stream: &Stream, row: usize) -> Result<Vec<f32>> {
-        let (mut one, mut out) = (stream.only(row)?, Vec::new());
-        let on = (&self.gpu, &self.program);
-        let mut take = |_: &mut Stream, _, values: &[f32]| {
-            out = values.to_vec();
-            Ok(())
-        };
-        self.of.ends.pass(on, self.of.forward, &mut one, &mut take)?;
-        Ok(out)
+        self.of.forward.output(self.on(), stream, row)
     }
 
     /// Sends the rows of `stream` through the block: what comes out takes their place.
     pub(super) fn advance(&self, stream: &mut Stream) -> Result<()> {
-        self.of.ends.advance((&self.gpu, &self.program), self.of.forward, stream)
+        self.of.forward.advance(self.on(), stream)
+    }
+
+    fn on(&self) -> (&Gpu, &Program) {
+        (&self.gpu, &self.program)
     }
 }

@@ -1,5 +1,6 @@
 //! Which units go: those that count least, block after block.
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
 use super::Removal;
@@ -7,13 +8,11 @@ use super::block::BlockPlan;
 use super::groups::Group;
 use super::report::{BlockRemoved, RemoveReport, UnitsKept};
 use crate::gpu::{Gpu, Memory, Target};
+use crate::pretrained::Pretrained;
 use crate::pretrained::cut::{Cut, CutGraph};
-use crate::pretrained::head::Head;
 use crate::pretrained::model::Read;
 use crate::pretrained::prune::apart;
 use crate::pretrained::rows::Rows;
-use crate::pretrained::window::Window;
-use crate::pretrained::{Input, Pretrained};
 use crate::storage::Rewrite;
 use crate::{Error, Result};
 
@@ -41,25 +40,30 @@ impl Removal<'_> {
         Ok(report)
     }
 
-    /// The same by what `windows` come to on their way through the model: those go whose weights in
+    /// The same by what `rows` come to on their way through the model: those go whose weights in
     /// the products that read them have the lowest sum of `(|w| |x|)^2`, Wanda's score (Sun et al.
     /// 2024). What these products make is then brought back by the weights that stay, to what it is
-    /// with all units, on the inputs that the smaller blocks before give.
+    /// with all units, on the inputs that the smaller blocks before give. Of texts with padding the
+    /// positions that are none count; of a convolution the inputs are patches.
+    ///
+    /// Between two blocks rows are in a file in `folder`, if there is one, in place of host memory.
     ///
     /// # Errors
-    /// [`Error::Argument`] for windows that do not fit the model; of the device and the files.
+    /// [`Error::Argument`] for rows that do not fit the model, and for a convolution with groups of
+    /// channels; of the device and the files.
     pub fn by_data(
         &self,
         gpu: &Gpu,
-        windows: &[Window],
+        rows: Rows<'_>,
+        folder: Option<&Path>,
         out: &mut Rewrite<'_>,
         told: Told<'_>,
     ) -> Result<RemoveReport> {
         let model = self.model;
-        model.check_windows(windows)?;
+        let windows = model.windows_of(rows)?;
         let read: Read<'_> = &|name| model.files().read_f32(name);
-        let mut stream = model.embedded(gpu, Rows::Tokens(windows))?;
-        let mut report = RemoveReport::default();
+        let (mut stream, embed_bytes) = model.embedded_by(gpu, rows, 1, folder)?;
+        let mut report = RemoveReport { device_bytes: embed_bytes, ..RemoveReport::default() };
         for (i, groups) in self.blocks.iter().enumerate() {
             let begun = Instant::now();
             let shape = stream.shape().to_vec();
@@ -81,30 +85,27 @@ impl Removal<'_> {
             told(&of);
             report.blocks.push(of);
         }
-        let (evaluated, bytes) = model.scored(gpu, &stream, windows, read)?;
-        report.calibration_perplexity = Some(evaluated.perplexity);
-        report.device_bytes = report.device_bytes.max(bytes);
+        if let Some(windows) = windows {
+            let (evaluated, bytes) = model.scored(gpu, &stream, windows, read)?;
+            report.calibration_perplexity = Some(evaluated.perplexity);
+            report.device_bytes = report.device_bytes.max(bytes);
+        }
         Ok(report)
     }
 
-    /// Bytes on the device that [`by_data`](Self::by_data) takes at most with windows of `length`,
-    /// without a device.
+    /// Bytes on the device that [`by_data`](Self::by_data) takes at most with windows or texts of
+    /// `length`, which says nothing of images; without a device.
     ///
     /// # Errors
     /// As [`by_data`](Self::by_data), as far as no values are read.
     pub fn memory(&self, length: u32, target: Target) -> Result<Memory> {
-        let Input::Tokens { width, .. } = self.model.architecture().input() else {
-            return Err(Error::argument("model", "is no language model"));
-        };
-        let mut most = Head::memory(self.model, width, target)?;
-        for block in 0..self.blocks.len() {
-            let (of, seen) = self.looked_at(block, &[length, width])?;
-            let memory = BlockPlan::new(of, &seen, target)?.memory();
-            if memory.peak() > most.peak() {
-                most = memory;
-            }
+        let shapes = self.model.shapes(length)?;
+        let mut all = self.model.ends_memory(&shapes[0], target)?;
+        for (block, shape) in (0..self.blocks.len()).zip(&shapes[1..]) {
+            let (of, seen) = self.looked_at(block, shape)?;
+            all.push(BlockPlan::new(of, &seen, target)?.memory());
         }
-        Ok(most)
+        Ok(all.into_iter().max_by_key(Memory::peak).unwrap_or_default())
     }
 
     /// A block for rows of `shape`, and its groups by the tensors of that graph.

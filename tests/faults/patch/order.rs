@@ -30,6 +30,7 @@ fn a_note_follows_what_it_says() {
     let noted = ["pwrite64 .secateur-job", "fdatasync .secateur-job"];
     let copies = [
         // Of what lies beside the weights.
+        "fsync 1_Pooling",
         "fsync out.unfinished",
         "fsync 1.safetensors",
         "fsync 2.safetensors",

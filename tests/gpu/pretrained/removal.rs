@@ -7,7 +7,7 @@ use std::path::Path;
 use secateur::graph::Mode;
 use secateur::kernels::Step;
 use secateur::pretrained::{
-    BlockRemoved, CutGraph, Input, Pretrained, RemoveOptions, RemoveReport, Window,
+    BlockRemoved, CutGraph, Input, Pretrained, RemoveOptions, RemoveReport, Rows,
 };
 use secateur::storage::{Folder, Rewrite};
 use serde_json::Value;
@@ -63,8 +63,8 @@ fn given<'a>(features: &'a [f32], batch: usize, parameters: &'a [Vec<f64>]) -> G
     Given { features, labels: &[], batch, step, mode: Mode::Evaluate, parameters, masks }
 }
 
-/// A folder without what `options` say, by the weights or by windows.
-fn removed(model: &Pretrained, options: &str, data: Option<&[Window]>) -> (TempDir, RemoveReport) {
+/// A folder without what `options` say, by the weights or by rows.
+fn removed(model: &Pretrained, options: &str, data: Option<Rows<'_>>) -> (TempDir, RemoveReport) {
     let folder = tempfile::tempdir().unwrap();
     let options: RemoveOptions = options.parse().unwrap();
     let removal = model.removal(&options).unwrap_or_else(|e| panic!("{e}"));
@@ -73,7 +73,7 @@ fn removed(model: &Pretrained, options: &str, data: Option<&[Window]>) -> (TempD
     let mut told = Vec::new();
     let mut hear = |block: &BlockRemoved| told.push(block.block);
     let report = match data {
-        Some(windows) => removal.by_data(gpu().unwrap(), windows, &mut out, &mut hear).unwrap(),
+        Some(rows) => removal.by_data(gpu().unwrap(), rows, None, &mut out, &mut hear).unwrap(),
         None => removal.by_weights(&mut out, &mut hear).unwrap(),
     };
     assert_eq!(told, (0..model.architecture().blocks()).collect::<Vec<_>>());
@@ -241,15 +241,13 @@ fn gpt2_with_fewer_channels() {
     settings(&check(Copied::of("gpt2"), "channels=0.3", &[places]), &[("/n_inner", 112)]);
 }
 
-#[test]
-fn bert_with_fewer_channels_and_vit_with_fewer_heads_too() {
-    let channels: Places = vec![
+/// Heads of a ViT, and channels of an encoder.
+fn encoder() -> [Places; 2] {
+    let channels = vec![
         ("intermediate.dense.weight", 0, 1, 1),
         ("intermediate.dense.bias", 0, 1, 1),
         ("output.dense.weight", 1, 1, 1),
     ];
-    let config = check(Copied::of("bert_classes"), "channels=0.5", std::slice::from_ref(&channels));
-    settings(&config, &[("/intermediate_size", 20)]);
     let heads = vec![
         ("attention.attention.query.weight", 0, 8, 1),
         ("attention.attention.query.bias", 0, 8, 1),
@@ -259,7 +257,14 @@ fn bert_with_fewer_channels_and_vit_with_fewer_heads_too() {
         ("attention.attention.value.bias", 0, 8, 1),
         ("attention.output.dense.weight", 1, 8, 1),
     ];
-    let config = check(Copied::of("vit"), "heads=1,channels=24", &[heads, channels]);
+    [heads, channels]
+}
+
+#[test]
+fn bert_with_fewer_channels_and_vit_with_fewer_heads_too() {
+    let config = check(Copied::of("bert_classes"), "channels=0.5", &encoder()[1..]);
+    settings(&config, &[("/intermediate_size", 20)]);
+    let config = check(Copied::of("vit"), "heads=1,channels=24", &encoder());
     settings(&config, &[("/num_attention_heads", 3), ("/head_dim", 8), ("/hidden_size", 32)]);
     settings(&config, &[("/intermediate_size", 40)]);
 }
@@ -311,13 +316,17 @@ fn resnet() -> Copied {
 /// The inner widths of all stages go by the same share, which timm knows as `base_width`.
 #[test]
 fn resnet_with_narrower_bottlenecks() {
+    let config = check(resnet(), "channels=0.25", &bottleneck());
+    settings(&config, &[("/model_args/base_width", 3)]);
+}
+
+/// Channels between the convolutions of a bottleneck.
+fn bottleneck() -> [Places; 2] {
     let of = |conv: &'static str, bn: [&'static str; 4], next: &'static str| {
         let norm = bn.map(|name| (name, 0, 1, 1));
         [&[(conv, 0, 1, 1)], &norm[..], &[(next, 1, 1, 1)]].concat()
     };
     let one = ["bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var"];
     let two = ["bn2.weight", "bn2.bias", "bn2.running_mean", "bn2.running_var"];
-    let groups = [of("conv1.weight", one, "conv2.weight"), of("conv2.weight", two, "conv3.weight")];
-    let config = check(resnet(), "channels=0.25", &groups);
-    settings(&config, &[("/model_args/base_width", 3)]);
+    [of("conv1.weight", one, "conv2.weight"), of("conv2.weight", two, "conv3.weight")]
 }
