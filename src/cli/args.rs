@@ -364,7 +364,7 @@ pub struct Bench {
     pub common: Common,
 }
 
-#[derive(Debug, Default, ClapArgs)]
+#[derive(Debug, Clone, Default, ClapArgs)]
 pub struct Common {
     /// Part of the name of the adapter to take.
     #[arg(long)]

@@ -30,14 +30,15 @@ struct Report {
 
 pub fn run(args: &Export) -> Result<Verdict> {
     let plain = args.checkpoint.is_dir() && !checkpoint::is_in(&args.checkpoint);
-    if args.format.is_some() && (plain || args.checkpoint.is_file()) {
+    let packs = args.format.is_some() || args.values.is_some();
+    if packs && (plain || args.checkpoint.is_file()) {
         ensure!(!args.shrink, "--shrink is for checkpoints of networks of secateur's own");
         return pack::run(args);
     }
     if !args.checkpoint.is_file() {
         let found = checkpoint::find(&args.checkpoint)?;
         if let Ok(Model::Pretrained { .. }) = found.manifest.model.parse() {
-            ensure!(args.format.is_none(), "--format: export a folder first, then pack the folder");
+            ensure!(!packs, "--format, --values: export a folder first, then pack the folder");
             return folder(args, &found);
         }
     }
@@ -47,7 +48,7 @@ pub fn run(args: &Export) -> Result<Verdict> {
         is_onnx || name.ends_with(".safetensors"),
         "-o {name}: must end in .safetensors or .onnx"
     );
-    ensure!(!is_onnx || args.format.is_none(), "--format is for *.safetensors");
+    ensure!(!is_onnx || !packs, "--format and --values are for *.safetensors");
     check_output(&args.output, args.force)?;
     let mut file = ModelFile::open(&args.checkpoint)?;
     let mut whole_model = None;
@@ -56,10 +57,10 @@ pub fn run(args: &Export) -> Result<Verdict> {
         whole_model = Some(file.network.clone());
         (file.network, file.weights) = (small.model.to_string(), named(small.layers));
     }
-    match args.format {
-        None if is_onnx => replace(&args.output, &file.to_onnx()?)?,
-        None => file.write(&args.output)?,
-        Some(_) => return pack::checkpoint(args, &file),
+    match packs {
+        false if is_onnx => replace(&args.output, &file.to_onnx()?)?,
+        false => file.write(&args.output)?,
+        true => return pack::checkpoint(args, &file),
     }
     let values = || file.weights.iter().flat_map(floats);
     let report = Report {
@@ -71,7 +72,7 @@ pub fn run(args: &Export) -> Result<Verdict> {
         nonzero: values().filter(|&&v| v != 0.0).count(),
         bytes: fs::metadata(&args.output)?.len(),
     };
-    if args.json {
+    if args.common.json {
         output::json(&report)?;
         return Ok(Verdict::Done);
     }
@@ -123,7 +124,7 @@ fn folder(args: &Export, found: &Checkpoint) -> Result<Verdict> {
         nonzero: values().filter(|&&v| v != 0.0).count(),
         copied: &files.copied,
     };
-    if args.json {
+    if args.common.json {
         output::json(&report)?;
         return Ok(Verdict::Done);
     }

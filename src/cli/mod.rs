@@ -1,5 +1,6 @@
 //! Floor 11: the command line. Results go to standard output, progress and logs to standard error.
 mod adapter;
+mod advice;
 mod args;
 mod bench;
 mod calibrated;
@@ -11,6 +12,7 @@ mod export;
 mod figures;
 mod given;
 mod inspect;
+mod measured;
 mod model;
 mod output;
 mod pack;

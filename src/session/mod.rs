@@ -14,6 +14,7 @@ mod staging;
 mod step;
 mod steps;
 mod trace;
+mod unit_axes;
 mod variable;
 mod weights;
 
@@ -26,6 +27,7 @@ pub(crate) use model_file::{MODEL, SCHEMA};
 pub use plans::{plan, plan_accumulating};
 pub use predict::Prediction;
 pub use steps::{Selected, StepResult};
+pub use unit_axes::unit_axes;
 
 pub(crate) use plans::Plans;
 pub(crate) use snapshot::{Layout, Snapshot};

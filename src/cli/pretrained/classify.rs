@@ -10,10 +10,11 @@ use serde::Serialize;
 use super::images::Images;
 use super::{bar, chunk};
 use crate::cli::args::Eval;
+use crate::cli::measured::Figure;
 use crate::cli::{Verdict, adapter, output};
 
 #[derive(Debug, Serialize)]
-struct Report {
+pub struct Report {
     adapter: String,
     backend: String,
     model: String,
@@ -34,6 +35,29 @@ struct Report {
 }
 
 pub fn run(args: &Eval, model: &Pretrained) -> Result<Verdict> {
+    let report = measured(args, model)?;
+    if args.common.json {
+        output::json(&report)?;
+    } else {
+        print(&report)?;
+    }
+    Verdict::of(Some(report.test_accuracy), args.min_test_accuracy)
+}
+
+impl Report {
+    /// What the model is measured by.
+    pub fn figures(&self) -> Vec<Figure> {
+        let accuracy = Figure {
+            name: "test accuracy".to_owned(),
+            value: self.test_accuracy,
+            text: output::percent(self.test_accuracy),
+        };
+        vec![accuracy, Figure::new("test loss", self.test_loss, 4)]
+    }
+}
+
+/// How often the model is right.
+pub fn measured(args: &Eval, model: &Pretrained) -> Result<Report> {
     ensure!(
         args.samples.is_none() && args.stride.is_none(),
         "--samples and --stride are for language models"
@@ -75,7 +99,7 @@ pub fn run(args: &Eval, model: &Pretrained) -> Result<Verdict> {
     }
     bar.finish_and_clear();
     let seconds = begun.elapsed().as_secs_f64();
-    let report = Report {
+    Ok(Report {
         adapter: gpu.report().name.clone(),
         backend: gpu.report().backend.clone(),
         model: model.path().display().to_string(),
@@ -90,13 +114,7 @@ pub fn run(args: &Eval, model: &Pretrained) -> Result<Verdict> {
         seconds,
         images_per_second: classified.rows as f64 / seconds,
         device_bytes,
-    };
-    if args.common.json {
-        output::json(&report)?;
-    } else {
-        print(&report)?;
-    }
-    Verdict::of(Some(report.test_accuracy), args.min_test_accuracy)
+    })
 }
 
 fn print(report: &Report) -> Result<()> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{bar, classify, windows};
 use crate::cli::args::Eval;
+use crate::cli::measured::Figure;
 use crate::cli::{Verdict, adapter, output};
 
 #[derive(Debug, Serialize)]
@@ -28,10 +29,45 @@ struct Report {
     device_bytes: u64,
 }
 
+/// What a model of either kind is measured by.
+pub fn figures(args: &Eval) -> Result<Vec<Figure>> {
+    let model = Pretrained::open(&args.checkpoint)?;
+    if let Input::Images { .. } = model.architecture().input() {
+        return Ok(classify::measured(args, &model)?.figures());
+    }
+    let Report { loss, perplexity, .. } = measured(args, &model)?;
+    Ok(vec![Figure::new("perplexity", perplexity, 4), Figure::new("loss", loss, 4)])
+}
+
 pub fn run(args: &Eval) -> Result<Verdict> {
     let model = Pretrained::open(&args.checkpoint)?;
+    if let Input::Images { .. } = model.architecture().input() {
+        return classify::run(args, &model);
+    }
+    let report = measured(args, &model)?;
+    if args.common.json {
+        output::json(&report)?;
+        return Ok(Verdict::Done);
+    }
+    let windows = format!("{} windows of {} tokens", report.windows, report.length);
+    let Report { tokens_per_second, seconds, .. } = report;
+    for (name, value) in [
+        ("model", report.model.clone()),
+        ("data", format!("{}, {windows}", report.data)),
+        ("perplexity", format!("{:.4}", report.perplexity)),
+        ("loss", format!("{:.4} over {} tokens", report.loss, report.tokens)),
+        ("speed", format!("{tokens_per_second:.1} tokens/s, {seconds:.1} s")),
+        ("device memory", Bytes(report.device_bytes).to_string()),
+        ("adapter", format!("{} ({})", report.adapter, report.backend)),
+    ] {
+        output::line(&format!("{name:<14} {value}"))?;
+    }
+    Ok(Verdict::Done)
+}
+
+/// The losses of a text.
+fn measured(args: &Eval, model: &Pretrained) -> Result<Report> {
     match (model.architecture().input(), model.architecture().answer()) {
-        (Input::Images { .. }, _) => return classify::run(args, &model),
         (_, Answer::NextToken) => {}
         (input, _) => bail!(
             "{} takes {}, and no data has the answers to them; secateur predict says what it makes \
@@ -42,7 +78,7 @@ pub fn run(args: &Eval) -> Result<Verdict> {
     }
     ensure!(args.min_test_accuracy.is_none(), "--min-test-accuracy is for classes");
     ensure!(args.batch.is_none(), "--batch is for images; windows of a text go singly");
-    let (data, windows) = windows(&model, &args.data, args.samples, args.stride)?;
+    let (data, windows) = windows(model, &args.data, args.samples, args.stride)?;
     let gpu = adapter::gpu(&args.common)?;
     let (bar, begun) = (bar("blocks"), Instant::now());
     let evaluated = model.perplexity(&gpu, &windows, &mut |done, all| {
@@ -52,7 +88,7 @@ pub fn run(args: &Eval) -> Result<Verdict> {
     bar.finish_and_clear();
     let (evaluated, seconds) = (evaluated?, begun.elapsed().as_secs_f64());
     let tokens: usize = windows.iter().map(|w| w.ids.len()).sum();
-    let report = Report {
+    Ok(Report {
         adapter: gpu.report().name.clone(),
         backend: gpu.report().backend.clone(),
         model: model.path().display().to_string(),
@@ -66,22 +102,5 @@ pub fn run(args: &Eval) -> Result<Verdict> {
         seconds,
         tokens_per_second: tokens as f64 / seconds,
         device_bytes: evaluated.device_bytes,
-    };
-    if args.common.json {
-        output::json(&report)?;
-        return Ok(Verdict::Done);
-    }
-    let windows = format!("{} windows of {} tokens", report.windows, report.length);
-    for (name, value) in [
-        ("model", report.model.clone()),
-        ("data", format!("{}, {windows}", report.data)),
-        ("perplexity", format!("{:.4}", report.perplexity)),
-        ("loss", format!("{:.4} over {} tokens", report.loss, report.tokens)),
-        ("speed", format!("{:.1} tokens/s, {seconds:.1} s", report.tokens_per_second)),
-        ("device memory", Bytes(report.device_bytes).to_string()),
-        ("adapter", format!("{} ({})", report.adapter, report.backend)),
-    ] {
-        output::line(&format!("{name:<14} {value}"))?;
-    }
-    Ok(Verdict::Done)
+    })
 }

@@ -17,7 +17,7 @@ use secateur::pretrained::{Input, Pretrained, Window};
 
 use super::data::Data;
 
-pub use eval::run as eval;
+pub use eval::{figures, run as eval};
 pub use predict::run as predict;
 pub use prune::run as prune;
 pub use remove::run as remove;
