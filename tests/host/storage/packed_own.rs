@@ -72,9 +72,12 @@ fn each_tensor_takes_the_smallest_form_and_is_read_as_it_was() {
         kept(40 * 300, |i| i % 300 < 4),
         Some(Packing::Blocks { rows: 4, columns: 4 }),
     );
-    let place = |i: usize, of: usize| (i / of * 7) % of == i % of;
-    check(&[12, 64], kept(12 * 64, |i| place(i, 8)), groups(1, 8, 1));
-    check(&[30, 9], kept(30 * 9, |i| (i % 9 * 7 + i / 9 / 5) % 5 == i / 9 % 5), groups(1, 5, 0));
+    let place = |group: usize, of: usize| {
+        (((group as u32 + 1).wrapping_mul(0x9e37_79b9) >> 9) as usize) % of
+    };
+    check(&[64, 64], kept(64 * 64, |i| i % 8 == place(i / 8, 8)), groups(1, 8, 1));
+    let below = |i: usize| i / 40 % 5 == place(i / 200 * 40 + i % 40, 5);
+    check(&[60, 40], kept(60 * 40, below), groups(1, 5, 0));
     check(&[2, 2], vec![1.0, -2.0, 3.0, 4.0], None);
     check(&[4, 5, 2], vec![0.0; 40], codes(4));
 }
