@@ -2,8 +2,9 @@
 //! of formats that would be smaller.
 use std::path::Path;
 
+use anyhow::Result;
 use secateur::pretrained::{Answer, Pretrained};
-use secateur::storage::{PackedTensor, Packing};
+use secateur::storage::{Header, PackedTensor, Packing, smallest_bytes};
 
 use super::output;
 
@@ -29,4 +30,17 @@ pub fn warn_of_language(path: &Path) {
     if path.is_dir() && Pretrained::open(path).is_ok_and(answers) {
         output::note(format_args!("warning: {TWO_FOUR}"));
     }
+}
+
+/// Says how much smaller the safetensors file at `path` would be in the smallest format.
+pub fn of_formats(path: &Path) -> Result<()> {
+    let file = Header::open(path)?;
+    let bytes: u64 = file.tensors.iter().map(|tensor| tensor.bytes).sum();
+    let smallest = smallest_bytes(&file)?;
+    if smallest < bytes {
+        let share = output::percent(smallest as f64 / bytes as f64);
+        let smallest = output::thousands(smallest);
+        output::line(&format!("--format smallest would take {smallest} bytes, {share}"))?;
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@ mod eval;
 mod exchange;
 mod export;
 mod figures;
+mod gguf;
 mod given;
 mod inspect;
 mod measured;
@@ -27,6 +28,8 @@ mod recipe;
 mod replicas;
 mod report;
 mod signals;
+mod speed;
+mod stripped;
 mod subject;
 mod train;
 

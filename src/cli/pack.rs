@@ -8,7 +8,7 @@ use secateur::storage::{
 };
 use serde::Serialize;
 
-use super::args::{self, Export, Packed};
+use super::args::{Export, Packed};
 use super::measured::Compared;
 use super::{Verdict, advice, output};
 
@@ -63,12 +63,7 @@ fn options(args: &Export, files: &[Header]) -> Result<PackOptions> {
         Some(Packed::Bitmask) => Format::Bitmask,
         Some(Packed::Smallest) => Format::Smallest,
     };
-    let values = args.values.map(|values| match values {
-        args::Values::F32 => Values::F32,
-        args::Values::F16 => Values::F16,
-        args::Values::Bf16 => Values::Bf16,
-        args::Values::Int8 => Values::Int8,
-    });
+    let values = args.values.map(Values::from);
     let mut options = PackOptions::new(format).values(values).force(args.force);
     if values == Some(Values::Int8) {
         for file in files {

@@ -2,6 +2,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
+use secateur::storage;
 
 use super::{Common, Data};
 
@@ -10,7 +11,8 @@ pub struct Export {
     /// A checkpoint, a logdir (its newest valid checkpoint), or a file that `export` wrote. With
     /// --format any safetensors file, or a folder with one.
     pub checkpoint: PathBuf,
-    /// File to write: *.safetensors, or *.onnx for other engines; of a folder, and of a pretrained
+    /// File to write: *.safetensors, *.onnx for other engines, or *.gguf of a language model's
+    /// folder for llama.cpp; of a folder, and of a pretrained
     /// model that was trained on, a folder like the one that its run began with.
     #[arg(short, long)]
     pub output: PathBuf,
@@ -28,7 +30,8 @@ pub struct Export {
     #[arg(long)]
     pub samples: Option<usize>,
     /// Cut out hidden units that read nothing or are read by nobody; the network computes the same.
-    #[arg(long)]
+    /// Layers that need all of their units are named.
+    #[arg(long, visible_alias = "remove-dead")]
     pub shrink: bool,
     /// Replace an output that is there.
     #[arg(long)]
@@ -60,4 +63,15 @@ pub enum Values {
     F16,
     Bf16,
     Int8,
+}
+
+impl From<Values> for storage::Values {
+    fn from(values: Values) -> Self {
+        match values {
+            Values::F32 => Self::F32,
+            Values::F16 => Self::F16,
+            Values::Bf16 => Self::Bf16,
+            Values::Int8 => Self::Int8,
+        }
+    }
 }

@@ -58,6 +58,7 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         output: String::new(),
         cut,
         embedding,
+        speed: None,
     };
     told(args, &answers, report)
 }

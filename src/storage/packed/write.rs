@@ -149,3 +149,18 @@ fn parts(content: &Content, elements: &Elements, packing: Option<Packing>) -> Ve
     parts.extend(scales.as_ref().map(|scales| scales.part(content.shape.len())));
     parts
 }
+
+/// Bytes of the tensors of `file` in the smallest format, with their own values.
+///
+/// # Errors
+/// As [`pack`].
+pub fn smallest_bytes(file: &Header) -> Result<u64> {
+    let contents = Contents::of(file)?;
+    let options = PackOptions::default();
+    let of = |content: &Content| {
+        let elements = Elements::read(file, content, &options)?;
+        let (_, smallest) = chosen(content, &elements, Format::Smallest);
+        Ok(smallest.min(elements.bytes.len() as u64))
+    };
+    contents.tensors.iter().map(of).sum()
+}
