@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod comm;
 pub mod data;
 pub mod error;
+pub mod gguf;
 pub mod gpu;
 pub mod graph;
 pub mod kernels;

@@ -1,4 +1,5 @@
 //! What can be written on the command line.
+mod eval;
 mod export;
 mod generate;
 
@@ -16,7 +17,8 @@ use super::given::Given;
 use super::ranking::{Ranking, ranking};
 use super::replicas::Replicas;
 
-pub use export::{Export, OnDevice, Packed, Values};
+pub use eval::Eval;
+pub use export::{Export, OnDevice, Packed};
 use generate::GENERATE_EXAMPLES;
 pub use generate::Generate;
 
@@ -171,36 +173,6 @@ pub struct Train {
     #[command(flatten)]
     pub replicas: Replicas,
     #[command(flatten, next_help_heading = "Run")]
-    pub common: Common,
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct Eval {
-    /// A checkpoint, a logdir (its newest valid checkpoint), a file that `export` wrote, or the
-    /// folder of a pretrained model: of language, which takes --data text:FILE, or of images, which
-    /// takes --data images:DIR, a folder a class.
-    pub checkpoint: PathBuf,
-    #[command(flatten)]
-    pub data: Data,
-    /// Of a language model, how many windows of the text; all by default. --length says how many
-    /// tokens each has, 2048 by default.
-    #[arg(long)]
-    pub samples: Option<usize>,
-    /// Of a language model, tokens from one window to the next: fewer than its length give each
-    /// token the context of the windows before it. The length by default.
-    #[arg(long)]
-    pub stride: Option<usize>,
-    /// Rows in a batch. Of a text they are streams side by side, and states go on along each: the
-    /// recipe's number by default, else 256, and 16 images of a pretrained model.
-    #[arg(long)]
-    pub batch: Option<usize>,
-    /// Of a packed file, which matrices stay packed on the device.
-    #[arg(long, value_enum, default_value_t)]
-    pub weights: OnDevice,
-    /// Exit with 1 when the test accuracy is below this fraction.
-    #[arg(long)]
-    pub min_test_accuracy: Option<f64>,
-    #[command(flatten)]
     pub common: Common,
 }
 
@@ -376,7 +348,7 @@ pub struct Bench {
     pub common: Common,
 }
 
-#[derive(Debug, Default, ClapArgs)]
+#[derive(Debug, Clone, Default, ClapArgs)]
 pub struct Common {
     /// Part of the name of the adapter to take.
     #[arg(long)]

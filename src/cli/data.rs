@@ -5,7 +5,7 @@ use secateur::data::OpenOptions;
 use super::given::Given;
 
 /// The data, and how it is opened. A recipe has the same in `data` and `[data_options]`.
-#[derive(Debug, Default, ClapArgs)]
+#[derive(Debug, Clone, Default, ClapArgs)]
 #[command(next_help_heading = "Data")]
 pub struct Data {
     /// `digits`, `mnist:DIR`, `fashion-mnist:DIR`, `cifar10:PATH`, `text:FILE`, or your own:

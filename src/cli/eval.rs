@@ -1,5 +1,6 @@
 //! `secateur eval`
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use secateur::data::Task;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use super::args::Eval;
 use super::figures::{Figured, line_of};
 use super::model::Trained;
+use super::speed::Speed;
 use super::{Verdict, adapter, output, pretrained};
 
 #[derive(Debug, Serialize)]
@@ -26,6 +28,8 @@ struct Report {
     /// `test_accuracy` and the like.
     #[serde(flatten)]
     figures: Figured,
+    #[serde(flatten)]
+    speed: Speed,
 }
 
 pub fn run(args: &Eval) -> Result<Verdict> {
@@ -45,7 +49,9 @@ pub fn run(args: &Eval) -> Result<Verdict> {
     let gpu = adapter::gpu(&args.common)?;
     let batch = trained.batch(args.batch, &rows);
     let session = trained.session(&gpu, batch, (&rows, &name), args.weights.into())?;
+    let begun = Instant::now();
     let evaluation = session.evaluate(&rows)?;
+    let speed = Speed::of(&session, &rows, batch, begun.elapsed().as_secs_f64())?;
     let report = Report {
         adapter: gpu.report().name.clone(),
         backend: gpu.report().backend.clone(),
@@ -56,6 +62,7 @@ pub fn run(args: &Eval) -> Result<Verdict> {
         packed: session.packed_weights().iter().map(|(name, _)| (*name).to_owned()).collect(),
         test_loss: evaluation.loss,
         figures: Figured::new("test", &evaluation.figures),
+        speed,
     };
     if args.common.json {
         output::json(&report)?;
@@ -77,6 +84,7 @@ pub fn run(args: &Eval) -> Result<Verdict> {
         }
         facts.extend(evaluation.figures.iter().map(|figure| line_of("test", figure)));
         facts.push(("test loss".to_owned(), format!("{:.4}", report.test_loss)));
+        facts.extend(report.speed.facts());
         facts.push(("adapter".to_owned(), format!("{} ({})", report.adapter, report.backend)));
         for (name, value) in facts {
             output::line(&format!("{name:<14} {value}"))?;

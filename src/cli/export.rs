@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use secateur::checkpoint;
-use secateur::nn::{Dense, shrink};
+use secateur::nn::{Dense, Input, Model, remove_dead, shrink};
 use secateur::session::ModelFile;
 use secateur::storage::{Tensor, TensorData, check_output, replace};
 use secateur::train::Recipe;
@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use super::args::Export;
 use super::pretrained::{Run, is_run};
-use super::{Verdict, output, pack};
+use super::stripped::{self, Dropped, TensorZeros, floats};
+use super::{Verdict, advice, gguf, output, pack};
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -26,36 +27,50 @@ struct Report {
     parameters: usize,
     nonzero: usize,
     bytes: u64,
+    tensors: Vec<TensorZeros>,
+    /// What the checkpoint has for training alone.
+    dropped: Vec<Dropped>,
+    /// Weights whose units had to stay, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    kept_units: Vec<(String, String)>,
 }
 
 pub fn run(args: &Export) -> Result<Verdict> {
+    if gguf::is_asked(args) {
+        return gguf::run(args);
+    }
     if is_run(&args.checkpoint) {
         return folder(args, &Run::open(&args.checkpoint)?);
     }
     let plain = args.checkpoint.is_dir() && !checkpoint::is_in(&args.checkpoint);
-    if args.format.is_some() && (plain || args.checkpoint.is_file()) {
+    let packs = args.format.is_some() || args.values.is_some();
+    if packs && (plain || args.checkpoint.is_file()) {
         ensure!(!args.shrink, "--shrink is for checkpoints of networks of secateur's own");
         return pack::run(args);
+    }
+    let mut dropped = Vec::new();
+    if !args.checkpoint.is_file() {
+        dropped = stripped::dropped(&checkpoint::find(&args.checkpoint)?);
     }
     let name = args.output.to_string_lossy();
     let is_onnx = name.ends_with(".onnx");
     ensure!(
         is_onnx || name.ends_with(".safetensors"),
-        "-o {name}: must end in .safetensors or .onnx"
+        "-o {name}: must end in .safetensors or .onnx, or of a language model's folder in .gguf"
     );
-    ensure!(!is_onnx || args.format.is_none(), "--format is for *.safetensors");
+    ensure!(!is_onnx || !packs, "--format and --values are for *.safetensors");
     check_output(&args.output, args.force)?;
     let mut file = ModelFile::open(&args.checkpoint)?;
-    let mut whole_model = None;
+    let (mut whole_model, mut kept_units) = (None, Vec::new());
+    let whole = file.weights.clone();
     if args.shrink {
-        let small = shrink(&file.model()?, &dense_layers(&file.path, &file.weights)?)?;
         whole_model = Some(file.network.clone());
-        (file.network, file.weights) = (small.model.to_string(), named(small.layers));
+        kept_units = without_dead(&mut file)?;
     }
-    match args.format {
-        None if is_onnx => replace(&args.output, &file.to_onnx()?)?,
-        None => file.write(&args.output)?,
-        Some(_) => return pack::checkpoint(args, &file),
+    match packs {
+        false if is_onnx => replace(&args.output, &file.to_onnx()?)?,
+        false => file.write(&args.output)?,
+        true => return pack::checkpoint(args, &file),
     }
     let values = || file.weights.iter().flat_map(floats);
     let report = Report {
@@ -66,10 +81,17 @@ pub fn run(args: &Export) -> Result<Verdict> {
         parameters: values().count(),
         nonzero: values().filter(|&&v| v != 0.0).count(),
         bytes: fs::metadata(&args.output)?.len(),
+        tensors: stripped::zeros(&file, &whole),
+        dropped,
+        kept_units,
     };
-    if args.json {
+    if args.common.json {
         output::json(&report)?;
         return Ok(Verdict::Done);
+    }
+    stripped::print(&report.tensors, &report.dropped)?;
+    for (name, why) in &report.kept_units {
+        output::line(&format!("kept all units of {name}: {why}"))?;
     }
     let mut facts = vec![("model", report.model.clone())];
     facts.extend(report.whole_model.clone().map(|whole| ("shrunk from", whole)));
@@ -81,14 +103,35 @@ pub fn run(args: &Export) -> Result<Verdict> {
     for (name, value) in facts {
         output::line(&format!("{name:<12} {value}"))?;
     }
+    if !is_onnx {
+        advice::of_formats(&report.output)?;
+    }
     Ok(Verdict::Done)
+}
+
+/// Takes the dead units out of `file`; the weights whose units had to stay, each with the reason.
+fn without_dead(file: &mut ModelFile) -> Result<Vec<(String, String)>> {
+    let model = file.model()?;
+    if let Model::Mlp { .. } = model {
+        let small = shrink(&model, &dense_layers(&file.path, &file.weights)?)?;
+        (file.network, file.weights) = (small.model.to_string(), named(small.layers));
+        return Ok(Vec::new());
+    }
+    let schema = file.schema.as_ref();
+    let schema = schema.context("--shrink: the file does not say what its rows are")?;
+    let small = remove_dead(&model, &Input::from(schema), &file.weights)?;
+    (file.network, file.weights) = (small.model.to_string(), small.weights);
+    Ok(small.left)
 }
 
 /// Writes the checkpoint of a pretrained model as a folder like the one that its run began with.
 fn folder(args: &Export, run: &Run) -> Result<Verdict> {
     let Run { file, recipe, logdir, model } = run;
     ensure!(!args.shrink, "--shrink knows mlp:... only, and this is {}", file.network);
-    ensure!(args.format.is_none(), "--format: export a folder first, then pack the folder");
+    ensure!(
+        args.format.is_none() && args.values.is_none(),
+        "--format, --values: export a folder first, then pack the folder"
+    );
     ensure!(
         args.output.extension().is_none_or(|e| e != "onnx"),
         "-o {}: a pretrained model is written as a folder; name one",
@@ -107,7 +150,7 @@ fn folder(args: &Export, run: &Run) -> Result<Verdict> {
         copied: &files.copied,
         left_out: &files.left_out,
     };
-    if args.json {
+    if args.common.json {
         output::json(&report)?;
         return Ok(Verdict::Done);
     }
@@ -162,14 +205,6 @@ fn dense_layers(path: &Path, weights: &[Tensor]) -> Result<Vec<Dense>> {
         Ok(Dense { weight, bias: get(format!("fc{i}.bias"))? })
     };
     (1..=count).map(layer).collect()
-}
-
-/// The values of a weight: a model's file holds f32 alone.
-fn floats(tensor: &Tensor) -> &[f32] {
-    match &tensor.data {
-        TensorData::F32(values) => values,
-        TensorData::U32(_) => &[],
-    }
 }
 
 fn named(layers: Vec<Dense>) -> Vec<Tensor> {

@@ -1,5 +1,6 @@
 //! Floor 11: the command line. Results go to standard output, progress and logs to standard error.
 mod adapter;
+mod advice;
 mod args;
 mod bench;
 mod calibrated;
@@ -9,8 +10,10 @@ mod eval;
 mod exchange;
 mod export;
 mod figures;
+mod gguf;
 mod given;
 mod inspect;
+mod measured;
 mod model;
 mod output;
 mod pack;
@@ -25,6 +28,8 @@ mod recipe;
 mod replicas;
 mod report;
 mod signals;
+mod speed;
+mod stripped;
 mod subject;
 mod train;
 

@@ -1,5 +1,6 @@
 //! `secateur predict`
 use std::fmt::Write;
+use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use secateur::data::{Schema, Task};
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use super::args::Predict;
 use super::model::Trained;
+use super::speed::Speed;
 use super::{Verdict, adapter, output, pretrained};
 
 #[derive(Debug, Serialize)]
@@ -25,6 +27,9 @@ pub struct Report {
     /// Of a pretrained model without a head, how a text's vector is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding: Option<String>,
+    /// Of a network of secateur's own.
+    #[serde(flatten)]
+    pub speed: Option<Speed>,
 }
 
 /// What is answered, and what the answers are.
@@ -57,7 +62,12 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         false => args.batch.unwrap_or(BATCH),
     };
     let session = trained.session(&gpu, batch, (&rows, &name), args.weights.into())?;
+    let begun = Instant::now();
     let prediction = session.predict_dataset("output", &rows)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    // Answers on standard output have no place for it.
+    let asked = args.output.is_some();
+    let speed = asked.then(|| Speed::of(&session, &rows, batch, seconds)).transpose()?;
     let schema = session.schema().cloned().unwrap_or_else(|| rows.schema());
     let report = Report {
         adapter: gpu.report().name.clone(),
@@ -67,6 +77,7 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         output: String::new(),
         cut: None,
         embedding: None,
+        speed,
     };
     let alphabet = rows.alphabet();
     told(args, &Answers { prediction: &prediction, schema: &schema, alphabet, files: &[] }, report)
@@ -104,6 +115,9 @@ pub fn told(args: &Predict, answers: &Answers<'_>, report: Report) -> Result<Ver
     } else {
         let rows = output::thousands(report.rows as u64);
         output::line(&format!("{rows} rows of {}: {}", report.data, report.output))?;
+        for (name, value) in report.speed.iter().flat_map(Speed::facts) {
+            output::line(&format!("{name}: {value}"))?;
+        }
     }
     Ok(Verdict::Done)
 }

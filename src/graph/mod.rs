@@ -262,6 +262,11 @@ impl Graph {
         &self.nodes
     }
 
+    /// The tensor that the node at `place` makes.
+    pub(crate) fn tensor(&self, place: usize) -> Option<Tensor> {
+        (place < self.nodes.len()).then_some(Tensor(place))
+    }
+
     /// Name of the layer that `weight` belongs to.
     fn layer_of(&self, weight: Tensor) -> String {
         self.nodes[weight.0].name.trim_end_matches(".weight").to_owned()

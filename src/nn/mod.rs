@@ -1,4 +1,5 @@
 //! Floor 5: models by name, and initial values by seed.
+mod dead;
 mod init;
 mod input;
 pub mod layers;
@@ -9,6 +10,7 @@ mod shrink;
 mod takes;
 mod zoo;
 
+pub use dead::{Living, ShrunkLayer, remove_dead};
 pub use init::initial_values;
 pub use input::Input;
 pub use metric::{Figures, Metric};

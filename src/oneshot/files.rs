@@ -49,7 +49,7 @@ impl Files {
         }
         let Weights { index, files: inputs, .. } = Weights::open(input)?;
         for file in &inputs {
-            if Contents::of(file)?.tensors.iter().any(|tensor| tensor.packing.is_some()) {
+            if Contents::of(file)?.tensors.iter().any(|tensor| tensor.in_parts) {
                 return Err(packed_error(&file.path));
             }
         }

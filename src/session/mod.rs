@@ -15,6 +15,7 @@ mod staging;
 mod step;
 mod steps;
 mod trace;
+mod unit_axes;
 mod variable;
 mod weights;
 
@@ -28,6 +29,7 @@ pub use packed::PackedWeights;
 pub use plans::{plan, plan_accumulating};
 pub use predict::Prediction;
 pub use steps::{Selected, StepResult};
+pub use unit_axes::unit_axes;
 
 pub(crate) use plans::Plans;
 pub(crate) use snapshot::{Layout, Snapshot};

@@ -1,5 +1,6 @@
 //! What a network answers on new rows.
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::Session;
 use super::steps::STEPS_IN_FLIGHT;
@@ -174,6 +175,42 @@ impl Session {
         }
         let prediction = predicting.finish()?;
         Ok(if streams { in_order(prediction, &order) } else { prediction })
+    }
+
+    /// How long batches of `dataset` take, each alone, from its rows on the host to the network's
+    /// output there: of `most` batches at most, and of three at least where that takes longer than
+    /// `time`. A first one, in which adapters warm up, is not counted; rows that are too few are
+    /// taken again.
+    ///
+    /// # Errors
+    /// As [`predict_dataset`](Self::predict_dataset).
+    pub fn latencies(
+        &self,
+        dataset: &Arc<Dataset>,
+        most: usize,
+        time: Duration,
+    ) -> Result<Vec<Duration>> {
+        let mut batches = self.whole(dataset)?;
+        self.takes.check_width("latencies", dataset.name(), batches.width())?;
+        let (mut times, mut batch, mut warm) = (Vec::new(), Batch::default(), false);
+        while times.len() < most && (times.len() < 3 || times.iter().sum::<Duration>() < time) {
+            if !batches.next_batch(&mut batch)? {
+                batches = self.whole(dataset)?;
+                if !batches.next_batch(&mut batch)? {
+                    break;
+                }
+            }
+            let scalars = Step { follows: batch.follows.into(), ..self.scalars(1, batch.rows) };
+            let mut predicting = self.predicting(OUTPUT)?;
+            let begun = Instant::now();
+            predicting.push(&batch.features, scalars, batch.rows)?;
+            predicting.finish()?;
+            if warm {
+                times.push(begun.elapsed());
+            }
+            warm = true;
+        }
+        Ok(times)
     }
 
     /// Names of the tensors that can be predicted, `output` first.

@@ -24,7 +24,7 @@ pub(crate) fn widen(dtype: &Dtype, bytes: &[u8], values: &mut [f32]) {
 
 /// f32 as little-endian floats of one of the four types, rounded to the nearest, of two to the even
 /// one. What becomes zero is +0.
-pub(super) fn narrow(dtype: &Dtype, values: &[f32], bytes: &mut [u8]) {
+pub(crate) fn narrow(dtype: &Dtype, values: &[f32], bytes: &mut [u8]) {
     fn all<const N: usize>(values: &[f32], bytes: &mut [u8], element: impl Fn(f32) -> [u8; N]) {
         values.iter().zip(bytes.as_chunks_mut::<N>().0).for_each(|(&v, b)| *b = element(v));
     }
@@ -54,7 +54,7 @@ pub(crate) fn rounded(dtype: &Dtype, values: &[f32]) -> Vec<f32> {
 
 /// The first of `values` that has no finite element of the type near it: its place, and what is
 /// wrong with it.
-pub(super) fn misfit(dtype: &Dtype, values: &[f32]) -> Option<(usize, String)> {
+pub(crate) fn misfit(dtype: &Dtype, values: &[f32]) -> Option<(usize, String)> {
     // Half a step over the largest element, from where on rounding leads to infinity.
     let (largest, bound) = match dtype {
         Dtype::F16 => (f16::MAX.to_f32(), 65520.0),

@@ -117,7 +117,7 @@ impl Folder {
         }
         let all = self.files.iter().zip(&self.contents);
         let is_packed = |(_, all): &(&Header, &Vec<(Content, TensorInfo)>)| {
-            all.iter().any(|(content, _)| content.packing.is_some())
+            all.iter().any(|(content, _)| content.in_parts)
         };
         match all.into_iter().find(is_packed) {
             None => Ok(()),
@@ -270,7 +270,7 @@ impl Folder {
     /// The tensor `name`, where it is packed.
     fn packed(&self, name: &str) -> Result<Option<&Content>> {
         let (file, i) = self.place(name)?;
-        Ok(Some(&self.contents[file][i].0).filter(|content| content.packing.is_some()))
+        Ok(Some(&self.contents[file][i].0).filter(|content| content.in_parts))
     }
 
     fn place(&self, name: &str) -> Result<(usize, usize)> {

@@ -30,13 +30,15 @@ pub use foreign::{FIRST, looks_like};
 pub use header::{Header, MAX_HEADER, PREFIX, TensorInfo};
 pub use index::Index;
 pub use output::{check_folder, check_output};
-pub use packed::{Format, PackedTensor, Packing, pack, pack_folder};
+pub use packed::{
+    Format, Loss, PackOptions, PackedTensor, Packing, Values, pack, pack_folder, smallest_bytes,
+};
 pub use patch::Patch;
 pub use replace::{Replace, replace};
 pub use rewrite::Rewrite;
 pub use tensors::{Encoding, Floats, Tensor, TensorData, read_floats, read_tensors};
 
-pub(crate) use floats::{is_float, rounded, widen};
+pub(crate) use floats::{is_float, misfit, narrow, rounded, widen};
 pub(crate) use folder::packed as packed_error;
 pub(crate) use input::open_plain;
 pub(crate) use output::{check_apart, check_is_folder};

@@ -52,7 +52,7 @@ impl Replace {
 
     /// Takes room for a file of `bytes` bytes, as far as the file system can: no more and no fewer
     /// are to be written.
-    pub(super) fn reserve(&self, bytes: u64) -> Result<()> {
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<()> {
         let writer = self.writer.as_ref().expect("open until it is finished");
         reserve(writer.get_ref(), bytes).map_err(Error::io("reserve room for", &self.path))
     }

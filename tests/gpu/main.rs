@@ -24,6 +24,7 @@ mod session;
 #[path = "../common/shared.rs"]
 mod shared;
 mod shared_device;
+mod shrunk;
 mod small_tensors;
 mod training;
 mod tuning;

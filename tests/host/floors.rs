@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["checkpoint"],
     &["session"],
     &["train", "oneshot", "pretrained", "onnx"],
-    &["bench"],
+    &["bench", "gguf"],
     &["cli"],
 ];
 /// The same within `train`: its rooms have walls.

@@ -3,31 +3,42 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
 use secateur::session::PackedWeights;
+use secateur::storage;
+
+use super::{Common, Data};
 
 #[derive(Debug, ClapArgs)]
 pub struct Export {
     /// A checkpoint, a logdir (its newest valid checkpoint), or a file that `export` wrote. With
     /// --format any safetensors file, or a folder with one.
     pub checkpoint: PathBuf,
-    /// File to write: *.safetensors, or *.onnx for other engines; of a folder, and of a pretrained
+    /// File to write: *.safetensors, *.onnx for other engines, or *.gguf of a language model's
+    /// folder for llama.cpp; of a folder, and of a pretrained
     /// model that was trained on, a folder like the one that its run began with.
     #[arg(short, long)]
     pub output: PathBuf,
     /// What matrices of many zeros become where that takes fewer bytes: docs/format.md.
     #[arg(long, value_enum)]
     pub format: Option<Packed>,
-    /// Type of the values of tensors with two axes and more, rounded to the nearest.
-    #[arg(long, value_enum, requires = "format")]
+    /// Type of the values of tensors with two axes and more, rounded to the nearest: int8 has a
+    /// scale for each output unit. Each tensor's own where left out.
+    #[arg(long, value_enum)]
     pub values: Option<Values>,
-    /// Cut out hidden units that read nothing or are read by nobody; the network computes the same.
+    /// With --data, evaluate before and after, and say what rounding has cost.
+    #[command(flatten)]
+    pub data: Data,
+    /// Of a language model, how many windows of the text; all by default.
     #[arg(long)]
+    pub samples: Option<usize>,
+    /// Cut out hidden units that read nothing or are read by nobody; the network computes the same.
+    /// Layers that need all of their units are named.
+    #[arg(long, visible_alias = "remove-dead")]
     pub shrink: bool,
     /// Replace an output that is there.
     #[arg(long)]
     pub force: bool,
-    /// One JSON object on standard output.
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub common: Common,
 }
 
 /// What a file's matrices become.
@@ -39,14 +50,31 @@ pub enum Packed {
     Sparse,
     /// A bit for each element, beside those that are not zero.
     Bitmask,
+    /// What takes the fewest bytes, tensor by tensor: secateur's own forms, or those of `sparse`.
+    Smallest,
+    /// All elements, for llama.cpp and what is made of it: the folder of a language model becomes
+    /// one file *.gguf.
+    Gguf,
 }
 
-/// Types of floats.
+/// Types of values.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Values {
     F32,
     F16,
     Bf16,
+    Int8,
+}
+
+impl From<Values> for storage::Values {
+    fn from(values: Values) -> Self {
+        match values {
+            Values::F32 => Self::F32,
+            Values::F16 => Self::F16,
+            Values::Bf16 => Self::Bf16,
+            Values::Int8 => Self::Int8,
+        }
+    }
 }
 
 /// Where the packed matrices of a file are multiplied with.

@@ -10,10 +10,11 @@ use serde::Serialize;
 use super::images::Images;
 use super::{Opened, bar, chunk};
 use crate::cli::args::Eval;
+use crate::cli::measured::Figure;
 use crate::cli::{Verdict, adapter, output};
 
 #[derive(Debug, Serialize)]
-struct Report {
+pub struct Report {
     adapter: String,
     backend: String,
     model: String,
@@ -36,6 +37,29 @@ struct Report {
 }
 
 pub fn run(args: &Eval, opened: &Opened) -> Result<Verdict> {
+    let report = measured(args, opened)?;
+    if args.common.json {
+        output::json(&report)?;
+    } else {
+        print(&report)?;
+    }
+    Verdict::of(Some(report.test_accuracy), args.min_test_accuracy)
+}
+
+impl Report {
+    /// What the model is measured by.
+    pub fn figures(&self) -> Vec<Figure> {
+        let accuracy = Figure {
+            name: "test accuracy".to_owned(),
+            value: self.test_accuracy,
+            text: output::percent(self.test_accuracy),
+        };
+        vec![accuracy, Figure::new("test loss", self.test_loss, 4)]
+    }
+}
+
+/// How often the model is right.
+pub fn measured(args: &Eval, opened: &Opened) -> Result<Report> {
     let model = &opened.model;
     ensure!(
         args.samples.is_none() && args.stride.is_none(),
@@ -78,7 +102,7 @@ pub fn run(args: &Eval, opened: &Opened) -> Result<Verdict> {
     }
     bar.finish_and_clear();
     let seconds = begun.elapsed().as_secs_f64();
-    let report = Report {
+    Ok(Report {
         adapter: gpu.report().name.clone(),
         backend: gpu.report().backend.clone(),
         model: opened.name.clone(),
@@ -94,13 +118,7 @@ pub fn run(args: &Eval, opened: &Opened) -> Result<Verdict> {
         seconds,
         images_per_second: classified.rows as f64 / seconds,
         device_bytes,
-    };
-    if args.common.json {
-        output::json(&report)?;
-    } else {
-        print(&report)?;
-    }
-    Verdict::of(Some(report.test_accuracy), args.min_test_accuracy)
+    })
 }
 
 fn print(report: &Report) -> Result<()> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Opened, bar, classify, windows};
 use crate::cli::args::Eval;
+use crate::cli::measured::Figure;
 use crate::cli::{Verdict, adapter, output};
 
 #[derive(Debug, Serialize)]
@@ -30,10 +31,44 @@ struct Report {
     device_bytes: u64,
 }
 
+/// What a model of either kind is measured by.
+pub fn figures(args: &Eval, opened: &Opened) -> Result<Vec<Figure>> {
+    if let Input::Images { .. } = opened.model.architecture().input() {
+        return Ok(classify::measured(args, opened)?.figures());
+    }
+    let Report { loss, perplexity, .. } = measured(args, opened)?;
+    Ok(vec![Figure::new("perplexity", perplexity, 4), Figure::new("loss", loss, 4)])
+}
+
 pub fn run(args: &Eval, opened: &Opened) -> Result<Verdict> {
+    if let Input::Images { .. } = opened.model.architecture().input() {
+        return classify::run(args, opened);
+    }
+    let report = measured(args, opened)?;
+    if args.common.json {
+        output::json(&report)?;
+        return Ok(Verdict::Done);
+    }
+    let windows = format!("{} windows of {} tokens", report.windows, report.length);
+    let Report { tokens_per_second, seconds, .. } = report;
+    for (name, value) in [
+        ("model", report.model.clone()),
+        ("data", format!("{}, {windows}", report.data)),
+        ("perplexity", format!("{:.4}", report.perplexity)),
+        ("loss", format!("{:.4} over {} tokens", report.loss, report.tokens)),
+        ("speed", format!("{tokens_per_second:.1} tokens/s, {seconds:.1} s")),
+        ("device memory", Bytes(report.device_bytes).to_string()),
+        ("adapter", format!("{} ({})", report.adapter, report.backend)),
+    ] {
+        output::line(&format!("{name:<14} {value}"))?;
+    }
+    Ok(Verdict::Done)
+}
+
+/// The losses of a text.
+fn measured(args: &Eval, opened: &Opened) -> Result<Report> {
     let model = &opened.model;
     match (model.architecture().input(), model.architecture().answer()) {
-        (Input::Images { .. }, _) => return classify::run(args, opened),
         (_, Answer::NextToken) => {}
         (input, _) => bail!(
             "{} takes {}, and no data has the answers to them; secateur predict says what it makes \
@@ -54,7 +89,7 @@ pub fn run(args: &Eval, opened: &Opened) -> Result<Verdict> {
     bar.finish_and_clear();
     let (evaluated, seconds) = (evaluated?, begun.elapsed().as_secs_f64());
     let tokens: usize = windows.iter().map(|w| w.ids.len()).sum();
-    let report = Report {
+    Ok(Report {
         adapter: gpu.report().name.clone(),
         backend: gpu.report().backend.clone(),
         model: opened.name.clone(),
@@ -69,22 +104,5 @@ pub fn run(args: &Eval, opened: &Opened) -> Result<Verdict> {
         seconds,
         tokens_per_second: tokens as f64 / seconds,
         device_bytes: evaluated.device_bytes,
-    };
-    if args.common.json {
-        output::json(&report)?;
-        return Ok(Verdict::Done);
-    }
-    let windows = format!("{} windows of {} tokens", report.windows, report.length);
-    for (name, value) in [
-        ("model", report.model.clone()),
-        ("data", format!("{}, {windows}", report.data)),
-        ("perplexity", format!("{:.4}", report.perplexity)),
-        ("loss", format!("{:.4} over {} tokens", report.loss, report.tokens)),
-        ("speed", format!("{:.1} tokens/s, {seconds:.1} s", report.tokens_per_second)),
-        ("device memory", Bytes(report.device_bytes).to_string()),
-        ("adapter", format!("{} ({})", report.adapter, report.backend)),
-    ] {
-        output::line(&format!("{name:<14} {value}"))?;
-    }
-    Ok(Verdict::Done)
+    })
 }

@@ -19,7 +19,7 @@ use secateur::pretrained::{Input, Pretrained, Window};
 
 use super::data::Data;
 
-pub use eval::run as eval;
+pub use eval::{figures, run as eval};
 pub use generate::run as generate;
 pub use predict::run as predict;
 pub use prune::run as prune;

@@ -57,6 +57,7 @@ pub fn run(args: &Predict, model: &Pretrained) -> Result<Verdict> {
         output: String::new(),
         cut,
         embedding,
+        speed: None,
     };
     told(args, &answers, report)
 }

@@ -50,7 +50,9 @@ impl Weights {
         let mut waiting = 0;
         for (stored, source) in &self.placed {
             let values = model.values(source, "", read)?;
-            program.upload(gpu, stored.values(), &values);
+            if let Some(slot) = stored.values() {
+                program.upload(gpu, slot, &values);
+            }
             waiting += 4 * values.len();
             if waiting >= UNDER_WAY {
                 Encoder::new(gpu).submit()?;

@@ -1,4 +1,4 @@
-//! A safetensors file whose matrices are packed, or dense again.
+//! A safetensors file whose tensors are packed, or dense again.
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::path::Path;
@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use super::contents::{Content, Contents};
 use super::matrix::Matrix;
+use super::options::PackOptions;
 use super::packing::{Format, Packing, Part};
-use crate::storage::floats::{is_float, misfit, narrow, widen};
+use super::rounding::{Elements, Loss};
+use crate::storage::floats::is_float;
 use crate::storage::rewrite::header;
 use crate::storage::{Dtype, Header, Replace, TensorInfo, check_output};
 use crate::{Error, Result};
@@ -31,56 +33,56 @@ pub struct PackedTensor {
     pub dense_bytes: u64,
     /// Its bytes in the output.
     pub bytes: u64,
+    /// What they would be in the smallest format, with values of the same type.
+    pub smallest_bytes: u64,
+    /// How far its values are from what they were, where they have been rounded.
+    pub loss: Option<Loss>,
 }
 
-/// Writes the tensors of `input`, packed or not, to the file `output` in the given `format`, each
-/// matrix as what takes the fewest bytes. With `values`, tensors of floats that have two axes and
-/// more become of that type, rounded to the nearest.
+/// Writes the tensors of `input`, packed or not, to the file `output` as `options` say, each tensor
+/// as what takes the fewest bytes in the format.
 ///
-/// A zero has no sign in a packed matrix: -0 becomes 0. Memory grows with the largest tensor.
+/// A zero has no sign in a packed tensor: -0 becomes 0. Memory grows with the largest tensor.
 ///
 /// # Errors
-/// [`Error::File`] for an output that is there and not to be replaced (`force`), for packed tensors
-/// that are damaged, and where a value has no finite element of the type of `values` near it.
-pub fn pack(
-    input: &Header,
-    output: &Path,
-    format: Format,
-    values: Option<&Dtype>,
-    force: bool,
-) -> Result<Vec<PackedTensor>> {
-    check_output(output, force)?;
+/// [`Error::File`] for an output that is there and not to be replaced, for packed tensors that are
+/// damaged, and where a value has no finite element of the type of values near it.
+pub fn pack(input: &Header, output: &Path, options: &PackOptions) -> Result<Vec<PackedTensor>> {
+    check_output(output, options.force)?;
     let contents = Contents::of(input)?;
     let mut names: HashSet<String> = contents.tensors.iter().map(|t| t.name.clone()).collect();
     let (mut told, mut planned) = (Vec::new(), Vec::new());
     for (at, content) in contents.tensors.iter().enumerate() {
-        let (dtype, bytes) = read(input, content, values)?;
-        let matrix = Matrix::new(&dtype, &content.shape, &bytes).filter(|_| is_float(&dtype));
-        let chosen = matrix.as_ref().and_then(|matrix| format.choose(matrix));
+        let elements = Elements::read(input, content, options)?;
+        let (dtype, loss) = (elements.dtype.to_string(), elements.loss);
+        let nonzero = elements.dtype.nonzero(&elements.bytes).unwrap_or(0);
+        let (chosen, smallest) = chosen(content, &elements, options.format);
         // Names that others have would be there twice.
-        let free = |packing: &Packing| {
-            let stem = packing.stem(&content.name)?;
-            let of = matrix.as_ref().map(|matrix| packing.parts(matrix)).unwrap_or_default();
-            let parts: Vec<String> = of.iter().map(|p| format!("{stem}.{}", p.suffix)).collect();
-            parts.iter().all(|name| !names.contains(name)).then_some(parts)
+        let free = |packing: Option<Packing>| {
+            let stem = packing.map_or(Some(&*content.name), |p| p.stem(&content.name))?;
+            let of = parts(content, &elements, packing);
+            let name = |part: &Part| Elements::part_name(stem, part.suffix).into_owned();
+            let written: Vec<String> = of.iter().map(name).collect();
+            let is_free = |name: &String| *name == content.name || !names.contains(name);
+            written.iter().all(is_free).then_some((packing, of, written))
         };
-        let chosen = chosen.and_then(|packing| Some((packing, free(&packing)?)));
-        let packing = chosen.as_ref().map(|(packing, _)| *packing);
-        let parts = parts(content, &dtype, packing, bytes.clone());
-        let written = match &chosen {
-            Some((_, written)) => written.clone(),
-            None => vec![content.name.clone()],
+        let found = chosen.and_then(|packing| free(Some(packing))).or_else(|| free(None));
+        let Some((packing, parts, written)) = found else {
+            let message = format!("the parts of {} have names that others have", content.name);
+            return Err(Error::file(&input.path, format!("{message}; leave out values of int8")));
         };
         names.extend(written.iter().cloned());
-        let shape = content.shape.clone();
+        let bytes = parts.iter().map(|part| part.bytes.len() as u64).sum();
         told.push(PackedTensor {
             name: content.name.clone(),
-            dtype: dtype.to_string(),
-            shape,
+            dtype,
+            shape: content.shape.clone(),
             packing,
-            nonzero: dtype.nonzero(&bytes).unwrap_or(0),
+            nonzero,
             dense_bytes: content.dense_bytes(),
-            bytes: parts.iter().map(|part| part.bytes.len() as u64).sum(),
+            bytes,
+            smallest_bytes: smallest.min(bytes),
+            loss,
         });
         for (i, (part, name)) in parts.into_iter().zip(written).enumerate() {
             let Part { dtype, shape, bytes, .. } = part;
@@ -106,8 +108,8 @@ pub fn pack(
     for (at, part) in places {
         if made.as_ref().is_none_or(|(of, _)| *of != at) {
             let content = &contents.tensors[at];
-            let (dtype, bytes) = read(input, content, values)?;
-            made = Some((at, parts(content, &dtype, told[at].packing, bytes)));
+            let elements = Elements::read(input, content, options)?;
+            made = Some((at, parts(content, &elements, told[at].packing)));
         }
         if let Some((_, parts)) = &made {
             file.write(&parts[part].bytes)?;
@@ -117,31 +119,48 @@ pub fn pack(
     Ok(told)
 }
 
-/// The elements of a tensor in the type that they are to have.
-fn read(input: &Header, content: &Content, values: Option<&Dtype>) -> Result<(Dtype, Vec<u8>)> {
-    let bytes = content.read(input)?;
-    let own = &content.dtype;
-    let wanted = values.filter(|wanted| is_float(own) && content.shape.len() > 1 && *wanted != own);
-    let Some(wanted) = wanted else { return Ok((own.clone(), bytes)) };
-    let mut wide = vec![0.0; content.shape.iter().product()];
-    widen(own, &bytes, &mut wide);
-    if let Some((at, message)) = misfit(wanted, &wide) {
-        let message = format!("{}: element {at}: {message}; take a wider type", content.name);
-        return Err(Error::file(&input.path, message));
-    }
-    let mut bytes = vec![0; wide.len() * (wanted.bits().unwrap_or(32) / 8) as usize];
-    narrow(wanted, &wide, &mut bytes);
-    Ok((wanted.clone(), bytes))
+/// How a tensor is packed in `format`, and its bytes in the smallest one.
+fn chosen(content: &Content, elements: &Elements, format: Format) -> (Option<Packing>, u64) {
+    let Elements { dtype, bytes, scales, .. } = elements;
+    let beside = scales.as_ref().map_or(0, |s| s.part(content.shape.len()).bytes.len() as u64);
+    let packs = is_float(dtype) || scales.is_some();
+    let matrix = Matrix::new(dtype, &content.shape, bytes).filter(|_| packs);
+    let best = |format: Format| matrix.as_ref().and_then(|matrix| format.choose(matrix));
+    let smallest = best(Format::Smallest);
+    let packing = match format {
+        Format::Smallest => smallest,
+        other => best(other),
+    };
+    let bytes = smallest.map_or(bytes.len() as u64, |(bytes, _)| bytes);
+    (packing.map(|(_, packing)| packing), bytes + beside)
 }
 
 /// What a tensor is in the output.
-fn parts(content: &Content, dtype: &Dtype, packing: Option<Packing>, bytes: Vec<u8>) -> Vec<Part> {
-    let matrix = Matrix::new(dtype, &content.shape, &bytes);
-    match packing.zip(matrix) {
+fn parts(content: &Content, elements: &Elements, packing: Option<Packing>) -> Vec<Part> {
+    let Elements { dtype, bytes, scales, .. } = elements;
+    let matrix = Matrix::new(dtype, &content.shape, bytes);
+    let mut parts = match packing.zip(matrix) {
         Some((packing, matrix)) => packing.parts(&matrix),
         None => {
-            let (dtype, shape) = (dtype.clone(), content.shape.clone());
-            vec![Part { suffix: "", dtype, shape, bytes }]
+            let (dtype, shape): (Dtype, _) = (dtype.clone(), content.shape.clone());
+            vec![Part { suffix: elements.suffix(), dtype, shape, bytes: bytes.clone() }]
         }
-    }
+    };
+    parts.extend(scales.as_ref().map(|scales| scales.part(content.shape.len())));
+    parts
+}
+
+/// Bytes of the tensors of `file` in the smallest format, with their own values.
+///
+/// # Errors
+/// As [`pack`].
+pub fn smallest_bytes(file: &Header) -> Result<u64> {
+    let contents = Contents::of(file)?;
+    let options = PackOptions::default();
+    let of = |content: &Content| {
+        let elements = Elements::read(file, content, &options)?;
+        let (_, smallest) = chosen(content, &elements, Format::Smallest);
+        Ok(smallest.min(elements.bytes.len() as u64))
+    };
+    contents.tensors.iter().map(of).sum()
 }

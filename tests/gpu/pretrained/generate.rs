@@ -2,7 +2,7 @@
 //! of the whole text at once, and the same again.
 use secateur::gpu::Gpu;
 use secateur::pretrained::{GenerateOptions, Pretrained, Sampling, Stop};
-use secateur::storage::{Format, pack_folder};
+use secateur::storage::{Format, PackOptions, pack_folder};
 use serde_json::Value;
 
 use super::{Golden, check, flat};
@@ -209,7 +209,7 @@ fn packed_folders_write_the_same() {
     }
     let source = copied.write();
     let out = folder.path().join("packed");
-    let (told, _) = pack_folder(source, &out, Format::Bitmask, None, false).unwrap();
+    let (told, _) = pack_folder(source, &out, &PackOptions::new(Format::Bitmask)).unwrap();
     let table = told.iter().find(|tensor| tensor.name == "model.embed_tokens.weight").unwrap();
     assert!(table.packing.is_some(), "the tokens' table is to be packed");
     let greedy = Sampling::default();

@@ -3,7 +3,8 @@ use std::fs;
 use std::path::Path;
 
 use secateur::storage::{
-    Dtype, Folder, Format, Header, Packing, Patch, TensorData, pack, pack_folder, read_floats,
+    Folder, Format, Header, PackOptions, Packing, Patch, TensorData, Values, pack, pack_folder,
+    read_floats,
 };
 
 use super::{Raw, f16s, f32s, message, write};
@@ -30,8 +31,13 @@ fn inputs(folder: &Path) -> Header {
     Header::open(&folder.join("in.safetensors")).unwrap()
 }
 
+pub fn options(format: Format) -> PackOptions {
+    PackOptions::new(format).force(true)
+}
+
 fn packings(folder: &Path, format: Format) -> Vec<Option<Packing>> {
-    let told = pack(&inputs(folder), &folder.join("out.safetensors"), format, None, true).unwrap();
+    let out = folder.join("out.safetensors");
+    let told = pack(&inputs(folder), &out, &options(format)).unwrap();
     let bytes: u64 = told.iter().map(|t| t.bytes).sum();
     let file = Header::open(&folder.join("out.safetensors")).unwrap();
     assert_eq!(file.tensors.iter().map(|t| t.bytes).sum::<u64>(), bytes);
@@ -57,7 +63,7 @@ fn each_matrix_takes_the_fewest_bytes_and_is_read_as_it_was() {
     compare(folder);
     // Dense again: the elements of the input, bit for bit.
     let packed = Header::open(&folder.join("out.safetensors")).unwrap();
-    pack(&packed, &folder.join("again.safetensors"), Format::Dense, None, false).unwrap();
+    pack(&packed, &folder.join("again.safetensors"), &PackOptions::default()).unwrap();
     let again = Header::open(&folder.join("again.safetensors")).unwrap();
     for tensor in &inputs(folder).tensors {
         let found = again.tensors.iter().find(|t| t.name == tensor.name).unwrap();
@@ -92,7 +98,7 @@ fn zeros_lose_their_sign_and_values_are_rounded() {
     let input = Header::open(&folder.join("in.safetensors")).unwrap();
     let out = folder.join("out.safetensors");
     for format in [Format::Sparse, Format::Bitmask] {
-        let told = pack(&input, &out, format, Some(&Dtype::F16), true).unwrap();
+        let told = pack(&input, &out, &options(format).values(Some(Values::F16))).unwrap();
         assert_eq!((told[0].nonzero, told[0].dtype.as_str()), (2, "F16"));
         let floats = read_floats(&out).unwrap();
         let TensorData::F32(read) = &floats.tensors[0].data else { panic!() };
@@ -111,7 +117,7 @@ fn zeros_lose_their_sign_and_values_are_rounded() {
         let values = (0..256).map(|i| if kept(i) && i != 1 { 2.0 } else { -0.0 });
         write(folder, "in.safetensors", &[("a.weight", "F16", &[16, 16], f16s(values))]);
         let input = Header::open(&folder.join("in.safetensors")).unwrap();
-        assert_eq!(pack(&input, &out, format, None, true).unwrap()[0].packing, Some(packing));
+        assert_eq!(pack(&input, &out, &options(format)).unwrap()[0].packing, Some(packing));
         let floats = read_floats(&out).unwrap();
         let TensorData::F32(read) = &floats.tensors[0].data else { panic!() };
         let wanted = (0..256).map(|i| if kept(i) && i != 1 { 2.0_f32 } else { 0.0 }.to_bits());
@@ -120,7 +126,7 @@ fn zeros_lose_their_sign_and_values_are_rounded() {
     let large: Raw = ("a.weight", "F32", &[1, 2], f32s([1.0, 1e6]));
     write(folder, "in.safetensors", &[large]);
     let input = Header::open(&folder.join("in.safetensors")).unwrap();
-    let refused = message(pack(&input, &out, Format::Dense, Some(&Dtype::F16), true));
+    let refused = message(pack(&input, &out, &options(Format::Dense).values(Some(Values::F16))));
     assert!(refused.contains("a.weight: element 1") && refused.contains("6.5504e4"), "{refused}");
 }
 
@@ -136,9 +142,9 @@ fn a_matrix_whose_parts_have_no_names_stays_dense() {
     write(dir.path(), "in.safetensors", &tensors);
     let input = Header::open(&dir.path().join("in.safetensors")).unwrap();
     let out = dir.path().join("out.safetensors");
-    let told = pack(&input, &out, Format::Bitmask, None, false).unwrap();
+    let told = pack(&input, &out, &PackOptions::new(Format::Bitmask)).unwrap();
     assert!(told.iter().all(|t| t.packing.is_none()), "{told:?}");
-    let told = pack(&input, &out, Format::Sparse, None, true).unwrap();
+    let told = pack(&input, &out, &options(Format::Sparse)).unwrap();
     assert_eq!(told.iter().filter(|t| t.packing.is_some()).count(), 2);
 }
 
@@ -151,8 +157,8 @@ fn tensors_of_a_packed_folder_are_read_by_name() {
     inputs(&source);
     fs::write(source.join("config.json"), "{}").unwrap();
     let before = Folder::open(&source).unwrap();
-    for format in [Format::Sparse, Format::Bitmask] {
-        let (told, beside) = pack_folder(&source, &out, format, None, true).unwrap();
+    for format in [Format::Sparse, Format::Bitmask, Format::Smallest] {
+        let (told, beside) = pack_folder(&source, &out, &options(format)).unwrap();
         assert!(told.iter().any(|t| t.packing.is_some()));
         assert_eq!(beside.copied, ["config.json"]);
         let after = Folder::open(&out).unwrap();
@@ -176,7 +182,7 @@ fn tensors_of_a_packed_folder_are_read_by_name() {
         let refused = message(Patch::check(&after, &dir.path().join("x"), false));
         assert!(refused.contains("--format dense"), "{refused}");
     }
-    let (_, _) = pack_folder(&out, &out.join("dense"), Format::Dense, None, false).unwrap();
+    let (_, _) = pack_folder(&out, &out.join("dense"), &PackOptions::default()).unwrap();
     let dense = Folder::open(&out.join("dense")).unwrap();
     Patch::check(&dense, &dir.path().join("x"), false).unwrap();
 }

@@ -1,0 +1,366 @@
+//! The smallest forms and codes of eight bits: what is chosen, that it is read as it was, and what is
+//! refused.
+use std::path::Path;
+
+use secateur::storage::{
+    Format, Header, Loss, PackedTensor, Packing, TensorData, Values, pack, read_floats,
+};
+
+use super::packed::options;
+use super::{Raw, f16s, f32s, message, write};
+
+/// Packs these tensors into `out.safetensors` in `folder`, in the smallest form.
+fn smallest(folder: &Path, tensors: &[Raw], values: Option<Values>) -> Vec<PackedTensor> {
+    write(folder, "in.safetensors", tensors);
+    let input = Header::open(&folder.join("in.safetensors")).unwrap();
+    let out = folder.join("out.safetensors");
+    let told = pack(&input, &out, &options(Format::Smallest).values(values)).unwrap();
+    let file = Header::open(&out).unwrap();
+    let bytes: u64 = told.iter().map(|t| t.bytes).sum();
+    assert_eq!(file.tensors.iter().map(|t| t.bytes).sum::<u64>(), bytes);
+    for tensor in &file.tensors {
+        assert!(tensor.offset.is_multiple_of(tensor.element_bytes().max(1) as u64));
+    }
+    told
+}
+
+/// The tensor `name` of a file in `folder`, and its extents.
+fn values(folder: &Path, file: &str, name: &str) -> (Vec<f32>, Vec<usize>) {
+    let floats = read_floats(&folder.join(file)).unwrap();
+    let tensor = floats.tensors.into_iter().find(|t| t.name == name).unwrap();
+    let TensorData::F32(values) = tensor.data else { panic!("{name} is no float") };
+    (values, tensor.shape)
+}
+
+/// A number for each place that looks like no other.
+fn noise(i: usize) -> f32 {
+    (i as f32 * 0.618_034).fract() + 0.25
+}
+
+fn kept(len: usize, kept: impl Fn(usize) -> bool) -> Vec<f32> {
+    (0..len).map(|i| if kept(i) { noise(i) } else { 0.0 }).collect()
+}
+
+/// Places that look as if they were drawn: one of `n`.
+fn one_of(n: u32) -> impl Fn(usize) -> bool {
+    move |i| {
+        let mixed = (i as u32 + 1).wrapping_mul(0x9e37_79b9);
+        (mixed ^ (mixed >> 15)).wrapping_mul(0x85eb_ca6b) >> 8 < (1 << 24) / n
+    }
+}
+
+#[test]
+fn each_tensor_takes_the_smallest_form_and_is_read_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |shape: &[usize], elements: Vec<f32>, wanted: Option<Packing>| {
+        let tensor: Raw = ("w", "F32", shape, f32s(elements));
+        let told = smallest(dir.path(), &[tensor], None);
+        assert_eq!(told[0].packing, wanted, "{shape:?}");
+        assert!(wanted.is_none() || told[0].bytes < told[0].dense_bytes);
+        let both = ["in", "out"].map(|f| values(dir.path(), &format!("{f}.safetensors"), "w"));
+        assert_eq!(both[0], both[1], "{wanted:?}");
+    };
+    let codes = |bits| Some(Packing::Gaps { bits });
+    let groups = |kept, of, axis| Some(Packing::Groups { kept, of, axis });
+    check(&[37, 53], kept(37 * 53, one_of(2)), Some(Packing::Bits));
+    check(&[37, 53], kept(37 * 53, one_of(10)), codes(4));
+    check(&[53, 400], kept(53 * 400, one_of(60)), codes(8));
+    check(&[3, 3, 7, 9], kept(3 * 3 * 7 * 9, one_of(10)), codes(4));
+    check(&[3, 9000], kept(27000, one_of(1500)), Some(Packing::Columns));
+    check(
+        &[40, 300],
+        kept(40 * 300, |i| i % 300 < 4),
+        Some(Packing::Blocks { rows: 4, columns: 4 }),
+    );
+    let place = |group: usize, of: usize| {
+        (((group as u32 + 1).wrapping_mul(0x9e37_79b9) >> 9) as usize) % of
+    };
+    check(&[64, 64], kept(64 * 64, |i| i % 8 == place(i / 8, 8)), groups(1, 8, 1));
+    let below = |i: usize| i / 40 % 5 == place(i / 200 * 40 + i % 40, 5);
+    check(&[60, 40], kept(60 * 40, below), groups(1, 5, 0));
+    check(&[2, 2], vec![1.0, -2.0, 3.0, 4.0], None);
+    check(&[4, 5, 2], vec![0.0; 40], codes(4));
+}
+
+/// All gaps from 0 to over two codes of zeros, and zeros at the end, in both widths.
+#[test]
+fn gaps_of_any_length_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    for (bits, longest) in [(4, 33), (8, 600)] {
+        let step = if bits == 4 { 1 } else { 37 };
+        let mut row = Vec::new();
+        for gap in (0..longest).step_by(step) {
+            row.extend(vec![0.0; gap]);
+            row.push(noise(gap));
+        }
+        row.extend([0.0; 40]);
+        let tensor: Raw = ("w", "F16", &[1, row.len()], f16s(row.iter().copied()));
+        let told = smallest(dir.path(), &[tensor], None);
+        assert_eq!(told[0].packing, Some(Packing::Gaps { bits }));
+        let both = ["in.safetensors", "out.safetensors"].map(|f| values(dir.path(), f, "w"));
+        assert_eq!(both[0], both[1]);
+    }
+}
+
+/// A weight as large as LeNet-300-100's first, at 90 %: the bound for the smallest form.
+#[test]
+fn at_ninety_percent_an_eighth_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let elements = kept(300 * 784, one_of(10));
+    let tensor: Raw = ("fc1.weight", "F32", &[300, 784], f32s(elements));
+    let share = |values| {
+        let told = smallest(dir.path(), &[tensor.clone()], values);
+        told[0].bytes as f64 / told[0].dense_bytes as f64
+    };
+    let (f32, f16, int8) = (share(None), share(Some(Values::F16)), share(Some(Values::Int8)));
+    assert!(f32 <= 0.125, "{f32}");
+    assert!(f16 <= 0.08, "{f16}");
+    assert!(int8 <= 0.05, "{int8}");
+}
+
+/// Codes are within half a scale, for units along either axis, packed or not.
+#[test]
+fn codes_are_the_nearest_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let full: Vec<f32> = (0..24 * 20).map(|i| (noise(i) - 0.75) * (1 + i % 20) as f32).collect();
+    let thin: Vec<f32> = (0..24 * 20).map(|i| if i % 6 == 2 { full[i] } else { 0.0 }).collect();
+    let tensors: [Raw; 3] = [
+        ("full", "F32", &[24, 20], f32s(full.clone())),
+        ("thin", "F32", &[24, 20], f32s(thin.clone())),
+        ("norm", "F32", &[20], f32s([0.3; 20])),
+    ];
+    write(dir.path(), "in.safetensors", &tensors);
+    let input = Header::open(&dir.path().join("in.safetensors")).unwrap();
+    let out = dir.path().join("out.safetensors");
+    for (format, axis) in
+        [Format::Dense, Format::Sparse, Format::Smallest].into_iter().flat_map(|f| [(f, 0), (f, 1)])
+    {
+        let mut asked = options(format).values(Some(Values::Int8));
+        asked.unit_axes.extend(["full", "thin"].map(|name| (name.to_owned(), axis)));
+        let told = pack(&input, &out, &asked).unwrap();
+        for (name, before) in [("full", &full), ("thin", &thin)] {
+            let (after, shape) = values(dir.path(), "out.safetensors", name);
+            assert_eq!(shape, [24, 20]);
+            let unit = |i: usize| if axis == 0 { i / 20 } else { i % 20 };
+            let mut most = vec![0.0_f32; 24];
+            before.iter().enumerate().for_each(|(i, v)| most[unit(i)] = most[unit(i)].max(v.abs()));
+            let mut largest = 0.0_f64;
+            for (i, (before, after)) in before.iter().zip(&after).enumerate() {
+                let error = (f64::from(*before) - f64::from(*after)).abs();
+                // Half a scale, and the roundings of scale and product: 2^-23 of the value.
+                let scale = f64::from(most[unit(i)]) / 127.0;
+                let bound = scale * 0.5 + f64::from(before.abs()) * f64::from(f32::EPSILON);
+                assert!(error <= bound, "{name} {i}: {before} became {after}");
+                largest = largest.max(error);
+            }
+            let found = told.iter().find(|t| t.name == name).unwrap();
+            let Some(Loss { largest: said, .. }) = found.loss else { panic!("{name} is rounded") };
+            assert_eq!((said, found.dtype.as_str()), (largest, "I8"));
+        }
+        let norm = told.iter().find(|t| t.name == "norm").unwrap();
+        assert_eq!((norm.dtype.as_str(), norm.loss), ("F32", None));
+        // Packed again they are the same.
+        let again = dir.path().join("again.safetensors");
+        pack(&Header::open(&out).unwrap(), &again, &options(Format::Dense)).unwrap();
+        assert_eq!(values(dir.path(), "again.safetensors", "full").0, {
+            values(dir.path(), "out.safetensors", "full").0
+        });
+    }
+}
+
+#[test]
+fn odd_scales_are_handled() {
+    let dir = tempfile::tempdir().unwrap();
+    let tiny = f32::MIN_POSITIVE;
+    let rows = [[0.0; 8], [tiny * 3.0; 8], [f32::MAX; 8], [-f32::MAX; 8], [1.0; 8]];
+    let tensor: Raw = ("w", "F32", &[5, 8], f32s(rows.concat()));
+    smallest(dir.path(), &[tensor], Some(Values::Int8));
+    let (after, _) = values(dir.path(), "out.safetensors", "w");
+    // A row of zeros; one whose scale would be no normal number, in steps of the smallest one; the
+    // largest numbers, within a step of theirs; and one of which every element is the largest.
+    assert_eq!(after[..16], [[0.0; 8], [tiny * 3.0; 8]].concat());
+    for (after, sign) in [(after[16], 1.0), (after[24], -1.0)] {
+        assert!(after.is_finite() && (after / f32::MAX - sign).abs() < 1e-6, "{after}");
+    }
+    assert!((after[32] - 1.0).abs() <= f32::EPSILON);
+    for (value, what) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf")] {
+        let mut elements = [1.0; 40];
+        elements[17] = value;
+        write(dir.path(), "in.safetensors", &[("w", "F32", &[5, 8], f32s(elements))]);
+        let input = Header::open(&dir.path().join("in.safetensors")).unwrap();
+        let out = dir.path().join("out.safetensors");
+        let refused =
+            message(pack(&input, &out, &options(Format::Dense).values(Some(Values::Int8))));
+        assert!(refused.contains("w: element 17") && refused.contains(what), "{refused}");
+    }
+    // Where scales would take more than codes save.
+    let told = smallest(dir.path(), &[("w", "F32", &[4, 1], f32s([1.0; 4]))], Some(Values::Int8));
+    assert_eq!((told[0].dtype.as_str(), told[0].loss), ("F32", None));
+}
+
+fn i64s(values: &[i64]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// The parts of a tensor `w`.
+fn parts<'a>(
+    shape: &[i64],
+    key: Raw<'a>,
+    values: &'a [usize],
+    more: Option<Raw<'a>>,
+) -> Vec<Raw<'a>> {
+    let count = values.iter().product();
+    let extents: &[usize] = [&[2_usize][..], &[3]][usize::from(shape.len() == 3)];
+    let shape = ("w.shape", "I64", extents, i64s(shape));
+    let values = ("w.values", "F32", values, f32s((0..count).map(|i| i as f32 + 1.0)));
+    [shape, values, key].into_iter().chain(more).collect()
+}
+
+/// What is read of these tensors, or why not.
+fn read(folder: &Path, tensors: &[Raw]) -> Result<Vec<f32>, String> {
+    write(folder, "bad.safetensors", tensors);
+    match read_floats(&folder.join("bad.safetensors")) {
+        Ok(_) => Ok(values(folder, "bad.safetensors", "w").0),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn refused(folder: &Path, tensors: &[Raw], what: &str) {
+    let message = read(folder, tensors).expect_err(what);
+    assert!(message.contains("w") && message.contains(what), "{what} is not in: {message}");
+}
+
+/// Each of these is one number off.
+#[test]
+fn damaged_gaps_and_bits_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let bytes = |name, bytes: &'static [u8]| (name, "U8", [bytes.len()], bytes.to_vec());
+    let check = |key: &'static str, codes: &'static [u8], count: usize, what: &str| {
+        let (name, dtype, extents, bytes) = bytes(key, codes);
+        let of = [count];
+        let tensors = parts(&[3, 6], (name, dtype, &extents, bytes), &of, None);
+        match what {
+            "" => {
+                let found = read(folder, &tensors).unwrap();
+                let mut wanted = vec![0.0; 18];
+                (wanted[1], wanted[17]) = (1.0, 2.0);
+                assert_eq!(found, wanted);
+            }
+            what => refused(folder, &tensors, what),
+        }
+    };
+    // One zero and an element; fifteen zeros and an element.
+    check("w.gaps4", &[0xf1, 0xf0], 2, "");
+    check("w.gaps4", &[0xf1, 0xf1], 2, "keeps element 18 of 18");
+    check("w.gaps4", &[0xf1, 0x00], 2, "keeps 3, values has 2");
+    check("w.gaps4", &[0xf1, 0xff], 2, "keeps 1, values has 2");
+    check("w.gaps4", &[0xf1, 0xf0, 0xff], 2, "ends with 3 codes of zeros");
+    check("w.gaps8", &[1, 15], 2, "");
+    check("w.gaps8", &[1, 16], 2, "keeps element 18 of 18");
+    check("w.gaps8", &[1, 15, 255], 2, "ends with 1 codes of zeros");
+    check("w.bits", &[2, 0, 2], 2, "");
+    check("w.bits", &[2, 0, 4], 2, "behind the last of 18");
+    check("w.bits", &[2, 0, 3], 2, "keeps 3, values has 2");
+    check("w.bits", &[2, 0], 1, "has 2 bytes, 18 elements need 3");
+    let key: Raw = ("w.gaps4", "I8", &[1], vec![0xf1]);
+    refused(folder, &parts(&[3, 6], key, &[1], None), "gaps4 is I8, not U8");
+    let key = || -> Raw { ("w.gaps4", "U8", &[1], vec![0xf1]) };
+    refused(folder, &parts(&[3, 0], key(), &[1], None), "the extent 0");
+    refused(folder, &parts(&[3, -6], key(), &[1], None), "the extent -6");
+    refused(folder, &parts(&[1 << 40, 1 << 40], key(), &[1], None), "bytes stand for");
+    refused(folder, &parts(&[1 << 33, 1 << 33, 4], key(), &[1], None), "bytes stand for");
+    refused(folder, &parts(&[3, 6], key(), &[1, 1], None), "values are [1, 1]");
+    refused(folder, &parts(&[3, 6], key(), &[1], None)[1..], "w.shape is missing");
+    let both: Raw = ("w.bits", "U8", &[3], vec![2, 0, 0]);
+    refused(folder, &parts(&[3, 6], key(), &[1], Some(both)), "in two packed forms");
+    let dense: Raw = ("w", "F32", &[1], f32s([1.0]));
+    refused(folder, &parts(&[3, 6], key(), &[1], Some(dense)), "both packed and dense");
+}
+
+#[test]
+fn damaged_columns_and_groups_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let check = |columns: &[u16], counts: &[u16], count: usize, what: &str| {
+        let words =
+            |numbers: &[u16]| -> Vec<u8> { numbers.iter().flat_map(|c| c.to_le_bytes()).collect() };
+        let (of_columns, of_counts, of) = ([columns.len()], [counts.len()], [count]);
+        let counts: Raw = ("w.row_counts", "U16", &of_counts, words(counts));
+        let key: Raw = ("w.columns", "U16", &of_columns, words(columns));
+        let tensors = parts(&[2, 3], key, &of, Some(counts));
+        match what {
+            "" => assert_eq!(read(folder, &tensors).unwrap(), [0.0, 1.0, 2.0, 3.0, 0.0, 0.0]),
+            what => refused(folder, &tensors, what),
+        }
+    };
+    check(&[1, 2, 0], &[2, 1], 3, "");
+    check(&[1, 3, 0], &[2, 1], 3, "columns has 3 of 3 columns in row 0");
+    check(&[2, 1, 0], &[2, 1], 3, "columns of row 0 are not in order at 1");
+    check(&[1, 1, 0], &[2, 1], 3, "not in order at 1");
+    check(&[1, 2, 0], &[2, 2], 3, "row_counts adds up to 4, columns has 3");
+    check(&[1, 2, 0], &[2, 1], 4, "values 4");
+    check(&[1, 2, 0], &[3], 3, "row_counts has 1 numbers for 2 rows");
+
+    let check = |pattern: [i64; 3], places: &[u8], of: [usize; 2], what: &str| {
+        let pattern: Raw = ("w.pattern", "I64", &[3], i64s(&pattern));
+        let of_places = [places.len()];
+        let key: Raw = ("w.places", "U8", &of_places, places.to_vec());
+        let tensors = parts(&[2, 4], key, &of, Some(pattern));
+        match what {
+            "" => {
+                let wanted = [0.0, 1.0, 0.0, 2.0, 3.0, 0.0, 4.0, 0.0];
+                assert_eq!(read(folder, &tensors).unwrap(), wanted);
+            }
+            what => refused(folder, &tensors, what),
+        }
+    };
+    // Places 1 and 3, then 0 and 2, each in two bits.
+    check([2, 4, 1], &[0b10_00_11_01], [2, 2], "");
+    check([2, 4, 1], &[0b10_00_01_11], [2, 2], "not in order in group 0");
+    check([2, 4, 1], &[0b00_00_11_01], [2, 2], "not in order in group 1");
+    check([2, 4, 1], &[0b10_00_11_01, 0], [2, 2], "places has 2 bytes, 4 elements need 1");
+    check([1, 4, 1], &[0b1111_0001], [2, 1], "ones behind the last of 2");
+    check([2, 4, 1], &[0b10_00_11_01], [4, 1], "values are [4, 1]");
+    check([2, 3, 1], &[0], [2, 2], "pattern [2, 3, 1] does not fit");
+    check([2, 4, 0], &[0], [2, 2], "pattern [2, 4, 0] does not fit");
+    check([2, 4, 2], &[0], [2, 2], "pattern [2, 4, 2] does not fit");
+    check([0, 4, 1], &[0], [2, 2], "pattern [0, 4, 1] does not fit");
+    check([5, 4, 1], &[0], [2, 2], "pattern [5, 4, 1] does not fit");
+    check([2, 64, 1], &[0], [2, 2], "pattern [2, 64, 1] does not fit");
+    check([-2, 4, 1], &[0], [2, 2], "pattern [-2, 4, 1] does not fit");
+}
+
+#[test]
+fn damaged_codes_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let check = |codes: [i8; 4], extents: &[usize], scales: &[f32], what: &str| {
+        let bytes = codes.iter().map(|code| code.cast_unsigned()).collect();
+        let tensors: [Raw; 2] = [
+            ("w.values", "I8", &[2, 2], bytes),
+            ("w.scales", "F32", extents, f32s(scales.iter().copied())),
+        ];
+        match what {
+            "" => assert_eq!(read(folder, &tensors).unwrap(), [0.5, -1.0, 0.0, 63.5]),
+            what => refused(folder, &tensors, what),
+        }
+    };
+    check([1, -2, 0, 127], &[2, 1], &[0.5, 0.5], "");
+    check([1, -2, 0, 127], &[1, 2], &[0.5, 0.5], "");
+    check([1, -128, 0, 127], &[2, 1], &[0.5, 0.5], "element 1 is -128");
+    check([1, -2, 0, 127], &[2], &[0.5, 0.5], "scales are [2]");
+    check([1, -2, 0, 127], &[2, 2], &[0.5; 4], "scales are [2, 2]");
+    check([1, -2, 0, 127], &[1, 1], &[0.5], "scales are [1, 1]");
+    check([1, -2, 0, 127], &[2, 1], &[0.5, f32::NAN], "scales has NaN for unit 1");
+    check([1, -2, 0, 127], &[2, 1], &[0.5, -0.5], "scales has -5e-1 for unit 1");
+    check([1, -2, 0, 127], &[2, 1], &[1e-40, 0.5], "for unit 0");
+    check([1, -2, 0, 127], &[2, 1], &[0.5, f32::MAX], "element 3 is 127 times");
+    let floats: [Raw; 4] = [
+        ("w.shape", "I64", &[2], i64s(&[2, 2])),
+        ("w.values", "F32", &[1], f32s([1.0])),
+        ("w.scales", "F32", &[2, 1], f32s([1.0; 2])),
+        ("w.bits", "U8", &[1], vec![1]),
+    ];
+    refused(folder, &floats, "values are F32, whose scales are for I8");
+}
