@@ -140,7 +140,16 @@ pub fn newest(logdir: &Path) -> Result<Option<Checkpoint>> {
 /// # Errors
 /// [`Error::Io`] where `logdir` cannot be listed.
 pub fn newest_manifest(logdir: &Path) -> Result<Option<Manifest>> {
-    Ok(list(logdir)?.iter().find_map(|(_, path)| manifest::read(path).ok()))
+    Ok(newest_folder(logdir)?.map(|(_, manifest)| manifest))
+}
+
+/// The folder of that checkpoint, with its manifest.
+///
+/// # Errors
+/// [`Error::Io`] where `logdir` cannot be listed.
+pub fn newest_folder(logdir: &Path) -> Result<Option<(PathBuf, Manifest)>> {
+    let readable = |(_, path): (u64, PathBuf)| manifest::read(&path).ok().map(|m| (path, m));
+    Ok(list(logdir)?.into_iter().find_map(readable))
 }
 
 /// Reads the checkpoint in the folder `path`, whatever its name.

@@ -14,6 +14,7 @@ mod inspect;
 mod model;
 mod output;
 mod pack;
+mod page;
 mod plan;
 mod predict;
 mod pretrained;
@@ -26,7 +27,9 @@ mod replicas;
 mod report;
 mod signals;
 mod subject;
+mod sweep;
 mod train;
+mod watch;
 
 use std::io::{ErrorKind, IsTerminal};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -93,7 +96,7 @@ pub fn main() -> ExitCode {
     let command = args.command.unwrap_or_default();
     let trains = matches!(command, Command::Train(_));
     let several = match &command {
-        Command::Train(_) => true,
+        Command::Train(_) | Command::Sweep(_) => true,
         Command::Bench(bench) => bench.exchange,
         _ => false,
     };
@@ -129,8 +132,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command, ranks: &Ranks) -> anyhow::Result<Verdict> {
-    // Training takes the signals itself, once it can save.
-    if !matches!(command, Command::Train(_)) {
+    // Training takes the signals itself, once it can save, and a sweep hands them on.
+    if !matches!(command, Command::Train(_) | Command::Sweep(_)) {
         signals::Signals::leave_nothing()?;
     }
     match command {
@@ -140,6 +143,8 @@ fn run(command: Command, ranks: &Ranks) -> anyhow::Result<Verdict> {
         Command::Export(args) => export::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Prune(args) => prune::run(&args),
+        Command::Report(args) => page::run(&args),
+        Command::Sweep(args) => sweep::run(&args, ranks),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args, ranks),
     }

@@ -30,7 +30,7 @@ pub use foreign::{FIRST, looks_like};
 pub use header::{Header, MAX_HEADER, PREFIX, TensorInfo};
 pub use index::Index;
 pub use output::{check_folder, check_output};
-pub use packed::{Format, PackedTensor, Packing, pack, pack_folder};
+pub use packed::{Format, PackedTensor, Packing, pack, pack_folder, packed_sizes};
 pub use patch::Patch;
 pub use replace::{Replace, replace};
 pub use rewrite::Rewrite;

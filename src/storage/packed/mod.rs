@@ -10,6 +10,6 @@ mod write;
 
 pub use folder::pack_folder;
 pub use packing::{Format, Packing};
-pub use write::{PackedTensor, pack};
+pub use write::{PackedTensor, pack, packed_sizes};
 
 pub(crate) use contents::{Content, Contents};
