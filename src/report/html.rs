@@ -87,25 +87,27 @@ impl Html {
 
     /// A table. The first cell of a row names it.
     pub(super) fn table(&mut self, caption: &str, head: &[&str], rows: &[Vec<String>]) {
-        self.table_with(caption, head, rows, false);
+        self.table_of("", caption, head, rows);
     }
 
-    /// The same; with `total` the last row is that of all.
-    pub(super) fn table_with(
-        &mut self,
-        caption: &str,
-        head: &[&str],
-        rows: &[Vec<String>],
-        total: bool,
-    ) {
+    /// Names with what is to say of them.
+    pub(super) fn facts(&mut self, caption: &str, rows: &[Vec<String>]) {
+        self.table_of("facts", caption, &["what", "value"], rows);
+    }
+
+    /// A table whose last row is that of all.
+    pub(super) fn table_with_total(&mut self, caption: &str, head: &[&str], rows: &[Vec<String>]) {
+        self.table_of("total", caption, head, rows);
+    }
+
+    fn table_of(&mut self, class: &str, caption: &str, head: &[&str], rows: &[Vec<String>]) {
         let said = Esc(caption);
         put!(self, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{said}\">");
-        put!(self, "<table>\n<caption>{said}</caption>\n<thead><tr>");
+        put!(self, "<table class=\"{class}\">\n<caption>{said}</caption>\n<thead><tr>");
         head.iter().for_each(|name| put!(self, "<th scope=\"col\">{}</th>", Esc(name)));
         put!(self, "</tr></thead>\n<tbody>\n");
-        for (at, row) in rows.iter().enumerate() {
-            let class = if total && at + 1 == rows.len() { " class=\"total\"" } else { "" };
-            put!(self, "<tr{class}>");
+        for row in rows {
+            put!(self, "<tr>");
             for (at, cell) in row.iter().enumerate() {
                 let long = if cell.chars().count() > 40 { " class=\"text\"" } else { "" };
                 match at {

@@ -26,7 +26,7 @@ impl Unit {
             Self::Plain => digits(value, 4),
             Self::Share => percent(value),
             Self::Bytes => Bytes(value.max(0.0) as u64).to_string(),
-            Self::Milliseconds => format!("{} ms", digits(value, 4)),
+            Self::Milliseconds => format!("{} ms", digits(value, 3)),
             Self::Seconds => seconds(value),
             Self::Count => thousands(value.max(0.0) as u64),
         }
@@ -34,7 +34,14 @@ impl Unit {
 
     /// The value on an axis whose ticks are `step` apart.
     pub(super) fn tick(self, value: f64, step: f64) -> String {
-        let places = |step: f64| (-step.abs().log10().floor()).clamp(0.0, 6.0) as usize;
+        // So many decimals that values of such a distance can be told from each other, exactly.
+        let places = |step: f64| {
+            let exact = |places: &i32| {
+                let scaled = step.abs() * 10f64.powi(*places);
+                (scaled - scaled.round()).abs() < 1e-3 * scaled
+            };
+            (0..=6).find(exact).unwrap_or(6) as usize
+        };
         match self {
             Self::Share => format!("{:.*} %", places(step * 100.0), value * 100.0),
             Self::Bytes => Bytes(value.max(0.0) as u64).to_string(),
@@ -82,7 +89,7 @@ pub(super) fn thousands(number: u64) -> String {
 pub(super) fn seconds(value: f64) -> String {
     let whole = value.round() as u64;
     match value {
-        ..0.1 => format!("{} ms", digits(value * 1e3, 3)),
+        ..1.0 => format!("{} ms", digits(value * 1e3, 3)),
         ..100.0 => format!("{value:.1} s"),
         ..6000.0 => format!("{} min {:02} s", whole / 60, whole % 60),
         _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),

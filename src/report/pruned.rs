@@ -195,7 +195,7 @@ fn facts(html: &mut Html, numbers: &Value) {
     };
     let row = |(name, value): (&String, &Value)| Some(vec![name.replace('_', " "), said(value)?]);
     let rows: Vec<_> = all.iter().filter_map(row).collect();
-    html.table("How it was pruned", &["", "value"], &rows);
+    html.facts("How it was pruned", &rows);
     let warnings = list(numbers, "warnings").iter().chain(list(numbers, "left_out"));
     let rows: Vec<_> = warnings.filter_map(said).map(|warning| vec![warning]).collect();
     if !rows.is_empty() {

@@ -88,8 +88,7 @@ pub fn runs(base: &Recipe, axes: &[Axis], seeds: u64) -> Result<Vec<(Trial, Reci
             rest /= axis.values.len();
         }
         for (axis, value) in picks.into_iter().rev() {
-            recipe = set(&recipe, &axis.key, value)
-                .with_context(|| format!("{} = {value}", axis.key))?;
+            recipe = set(&recipe, &axis.key, value)?;
             chosen.insert(axis.key.clone(), value.clone());
             name.push(format!("{}-{value}", axis.key));
         }
@@ -129,7 +128,7 @@ pub fn set(recipe: &Recipe, key: &str, value: &str) -> Result<Recipe> {
     }
     ensure!(
         !key.starts_with("pruning.") || recipe.pruning.is_some(),
-        "the recipe prunes nothing; add --sparsity, or a [pruning] to it"
+        "{key}: the recipe prunes nothing; add --sparsity, or a [pruning] to it"
     );
     let mut table = Table::try_from(recipe)?;
     let parsed = format!("x = {value}").parse::<Table>().ok().and_then(|mut t| t.remove("x"));
@@ -145,7 +144,7 @@ fn put(table: &mut Table, key: &str, value: Value) -> Result<()> {
             let inner = table.entry(first).or_insert_with(|| Value::Table(Table::new()));
             match inner {
                 Value::Table(inner) => put(inner, rest, value)?,
-                other => bail!("{first} is no table, it is {other}"),
+                other => bail!("{first}.{rest}: {first} is no table, it is {other}"),
             }
         }
     }

@@ -61,8 +61,20 @@ impl Axis {
         Some(self.from + share * (self.to - self.from))
     }
 
-    /// Some `wanted` round values, and how far they are apart.
-    pub(super) fn ticks(&self, wanted: usize) -> (Vec<f64>, f64) {
+    /// Some `wanted` round values, and how far they are apart; of bytes powers of two.
+    pub(super) fn ticks(&self, wanted: usize, bytes: bool) -> (Vec<f64>, f64) {
+        if self.log && bytes {
+            let [low, high] = [self.low, self.high].map(|log| log / 2f64.log10());
+            let (first, last) = (low.ceil() as i32, high.floor() as i32);
+            let every = ((last - first + 1).max(1) as usize).div_ceil(wanted.max(1));
+            let mut ticks: Vec<f64> = (first..=last).step_by(every).map(|p| 2f64.powi(p)).collect();
+            if ticks.len() < 2 {
+                let quarters = (4 * (first - 1)..4 * (last + 1))
+                    .map(|q| (1.0 + f64::from(q.rem_euclid(4)) / 4.0) * 2f64.powi(q.div_euclid(4)));
+                ticks = quarters.filter(|v| (low..=high).contains(&v.log2())).collect();
+            }
+            return (ticks, 1.0);
+        }
         if self.log {
             let (first, last) = (self.low.floor() as i32, self.high.ceil() as i32);
             let within = |v: &f64| (self.low - 1e-9..=self.high + 1e-9).contains(&v.log10());

@@ -25,7 +25,7 @@ pub(in crate::report) struct Bars {
     pub(in crate::report) table: bool,
 }
 
-const WIDTH: f64 = 440.0;
+const WIDTH: f64 = 390.0;
 const ROW: f64 = 24.0;
 /// Most bars of a picture: the table has all.
 const MOST: usize = 40;

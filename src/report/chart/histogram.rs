@@ -14,8 +14,8 @@ pub(in crate::report) struct Magnitudes<'a> {
     pub(in crate::report) threshold: Option<f64>,
 }
 
-const SIZE: (f64, f64) = (330.0, 214.0);
-const PLOT: Plot = Plot { left: 52.0, right: 318.0, top: 26.0, bottom: 174.0 };
+const SIZE: (f64, f64) = (360.0, 226.0);
+const PLOT: Plot = Plot { left: 56.0, right: 346.0, top: 32.0, bottom: 186.0 };
 
 impl Magnitudes<'_> {
     pub(in crate::report) fn draw(&self, html: &mut Html) {
@@ -38,15 +38,15 @@ impl Magnitudes<'_> {
         };
         let y = y.roomy();
         let below = |(edge, _): &(f64, f64)| threshold.is_some_and(|t| *edge <= t * (1.0 + 1e-9));
-        let sum = |pruned: bool| {
-            let side = bins.iter().filter(|bin| below(bin) == pruned);
+        let sum = |is_below: bool| {
+            let side = bins.iter().filter(|bin| below(bin) == is_below);
             side.map(|(_, count)| *count).sum::<f64>()
         };
-        let [pruned, kept] = [sum(true), sum(false)];
-        let [said_pruned, said_kept] = [pruned, kept].map(|count| thousands(count as u64));
+        let [low, high] = [sum(true), sum(false)];
+        let [said_below, said_above] = [low, high].map(|count| thousands(count as u64));
         let what = format!(
-            "Weights by their magnitude, from {} to {}: {said_pruned} at the threshold or below, \
-             {said_kept} above it.",
+            "Weights by their magnitude, from {} to {}: {said_below} at the threshold or below, \
+             {said_above} above it.",
             digits(self.distribution.min, 4),
             digits(bins.last().map_or(0.0, |(edge, _)| *edge), 4)
         );
@@ -84,11 +84,11 @@ impl Magnitudes<'_> {
             });
             let row = |name: &str, value: String| vec![name.to_owned(), value];
             let rows = [
-                row("at the threshold or below", said_pruned.clone()),
-                row("above it", said_kept.clone()),
+                row("at most the threshold", said_below.clone()),
+                row("above it", said_above.clone()),
                 row("largest |w|", digits(bins.last().map_or(0.0, |(edge, _)| *edge), 4)),
             ];
-            html.table(&format!("{title}: weights"), &["", "weights"], &rows);
+            html.table(&format!("{title}: how many"), &["", "weights"], &rows);
         });
     }
 }

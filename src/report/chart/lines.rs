@@ -39,9 +39,9 @@ pub(in crate::report) struct Lines {
 }
 
 /// Width and height of the picture, and where the plot is in it.
-const SIZE: (f64, f64) = (440.0, 262.0);
-const LEFT: f64 = 58.0;
-const TOP: f64 = 26.0;
+const SIZE: (f64, f64) = (390.0, 262.0);
+const LEFT: f64 = 56.0;
+const TOP: f64 = 32.0;
 const BOTTOM: f64 = 222.0;
 /// So far are names of curves apart.
 const APART: f64 = 14.0;
@@ -71,7 +71,7 @@ impl Lines {
     }
 
     pub(in crate::report) fn draw(&self, html: &mut Html) {
-        let names = self.lines.iter().map(|line| room(&short(&line.name, 18)));
+        let names = self.lines.iter().map(|line| room(&short(&line.name, 15)));
         let right = SIZE.0 - names.fold(12.0, |most, room| (room + 12.0).max(most));
         let plot = Plot { left: LEFT, right, top: TOP, bottom: BOTTOM };
         let Some([x, y]) = self.axes(&plot) else {
@@ -107,7 +107,7 @@ impl Lines {
         let wanted: Vec<f64> = named.iter().map(|(_, at)| *at).collect();
         let heights = spread(&wanted, APART, (TOP, BOTTOM));
         for ((line, _), height) in named.iter().zip(heights) {
-            let (class, name) = (line.look.text(), short(&line.name, 18));
+            let (class, name) = (line.look.text(), short(&line.name, 15));
             put!(
                 html,
                 "<text class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\">",
@@ -139,18 +139,20 @@ impl Lines {
             let finite = line.points.iter().filter(|(_, value)| value.is_finite());
             let (least, most) =
                 finite.fold((f64::NAN, f64::NAN), |(l, h), (_, v)| (l.min(*v), h.max(*v)));
-            let at = |point: Option<&(u64, f64)>| match point {
-                Some((step, value)) => {
-                    format!("{} (step {})", self.unit.full(*value), thousands(*step))
-                }
-                None => "-".to_owned(),
+            let at = |point: Option<&(u64, f64)>| {
+                point.map_or_else(|| "-".to_owned(), |(_, value)| self.unit.full(*value))
             };
             let (first, last) = (at(line.points.first()), at(line.points.last()));
             vec![line.name.clone(), first, last, self.unit.full(least), self.unit.full(most)]
         };
         let rows: Vec<_> = self.lines.iter().map(row).collect();
-        let caption = format!("{}: ends", self.title);
-        html.table(&caption, &["curve", "first", "last", "lowest", "highest"], &rows);
+        let steps = || self.lines.iter().flat_map(|line| line.points.iter().map(|(step, _)| *step));
+        let [first, last] = [steps().min(), steps().max()].map(|s| thousands(s.unwrap_or(0)));
+        let caption = match first == last {
+            true => format!("{} at step {first}", self.title),
+            false => format!("{} from step {first} to {last}", self.title),
+        };
+        html.table(&caption, &["", "first", "last", "low", "high"], &rows);
         let (head, rows, whole) = self.numbers();
         let said = if whole { "All numbers" } else { "Numbers, evenly chosen" };
         html.details(said, |html| {

@@ -11,6 +11,7 @@ pub(super) use lines::{Line, Lines};
 pub(super) use scatter::{Point, Scatter};
 
 use super::html::{Esc, Html, put};
+use super::number::Unit;
 use axis::Axis;
 
 /// How a series is drawn.
@@ -20,6 +21,8 @@ pub(super) enum Look {
     Accent,
     /// What it is compared with.
     Quiet,
+    /// What another one hides where the two agree.
+    Under,
     /// One of several of equal weight, from 0.
     Nth(usize),
 }
@@ -30,6 +33,7 @@ impl Look {
         match self {
             Self::Accent => "line s1".to_owned(),
             Self::Quiet => "line quiet thin".to_owned(),
+            Self::Under => "line quiet under".to_owned(),
             Self::Nth(at) => format!("line s{} d{}", at % 6 + 1, (at % 6 + 1 + at / 6) % 6),
         }
     }
@@ -38,7 +42,7 @@ impl Look {
     fn fill(self) -> String {
         match self {
             Self::Accent => "f1".to_owned(),
-            Self::Quiet => "fill-quiet".to_owned(),
+            Self::Quiet | Self::Under => "fill-quiet".to_owned(),
             Self::Nth(at) => format!("f{}", at % 6 + 1),
         }
     }
@@ -47,7 +51,7 @@ impl Look {
     fn text(self) -> String {
         match self {
             Self::Accent => "t1".to_owned(),
-            Self::Quiet => "quiet-name".to_owned(),
+            Self::Quiet | Self::Under => "quiet-name".to_owned(),
             Self::Nth(at) => format!("t{}", at % 6 + 1),
         }
     }
@@ -98,32 +102,39 @@ impl Plot {
     /// Grid lines of the height, the line that values stand on, and the names of both axes.
     fn axes(&self, html: &mut Html, [x, y]: [&Axis; 2], [x_name, y_name]: [&str; 2], ticks: Ticks) {
         let Self { left, right, top, bottom } = *self;
-        let (values, step) = y.ticks(ticks.y);
+        let (values, step) = y.ticks(ticks.y, ticks.units[1] == Unit::Bytes);
         for value in values {
             let Some(at) = y.at(value) else { continue };
             put!(html, "<line class=\"grid\" x1=\"{left:.1}\" x2=\"{right:.1}\" ");
             put!(html, "y1=\"{at:.1}\" y2=\"{at:.1}\"/>");
+            let step = if y.log { 10f64.powf(value.log10().floor()) } else { step };
             let text = ticks.units[1].tick(value, step);
             put!(html, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">", left - 6.0, at + 4.0);
             put!(html, "{}</text>\n", Esc(&text));
         }
         put!(html, "<line class=\"axis\" x1=\"{left:.1}\" x2=\"{right:.1}\" ");
         put!(html, "y1=\"{bottom:.1}\" y2=\"{bottom:.1}\"/>\n");
-        let (values, step) = x.ticks(ticks.x);
+        let (values, step) = x.ticks(ticks.x, ticks.units[0] == Unit::Bytes);
         for value in values {
             let Some(at) = x.at(value) else { continue };
+            let step = if x.log { 10f64.powf(value.log10().floor()) } else { step };
             let text = ticks.units[0].tick(value, step);
-            let (y, end) = (bottom + 16.0, if at > right - 8.0 { "end" } else { "middle" });
+            let (y, end) = (bottom + 17.0, if at > right - 8.0 { "end" } else { "middle" });
             put!(html, "<line class=\"axis\" x1=\"{at:.1}\" x2=\"{at:.1}\" ");
             put!(html, "y1=\"{bottom:.1}\" y2=\"{:.1}\"/>", bottom + 4.0);
             put!(html, "<text x=\"{at:.1}\" y=\"{y:.1}\" text-anchor=\"{end}\">");
             put!(html, "{}</text>\n", Esc(&text));
         }
         let middle = (left + right) / 2.0;
-        put!(html, "<text class=\"name\" x=\"{middle:.1}\" y=\"{:.1}\" ", bottom + 33.0);
+        put!(html, "<text class=\"name\" x=\"{middle:.1}\" y=\"{:.1}\" ", bottom + 34.0);
         put!(html, "text-anchor=\"middle\">{}</text>", Esc(x_name));
         let y_name = if y.log { format!("{y_name} (log)") } else { y_name.to_owned() };
-        put!(html, "<text class=\"name\" x=\"2\" y=\"{:.1}\">{}</text>\n", top - 9.0, Esc(&y_name));
+        put!(
+            html,
+            "<text class=\"name\" x=\"2\" y=\"{:.1}\">{}</text>\n",
+            top - 15.0,
+            Esc(&y_name)
+        );
     }
 }
 
@@ -132,12 +143,12 @@ impl Plot {
 struct Ticks {
     x: usize,
     y: usize,
-    units: [super::number::Unit; 2],
+    units: [Unit; 2],
 }
 
-/// Room that a text of 12 pixels takes, roughly.
+/// Room that a text of 13 pixels takes, roughly.
 fn room(text: &str) -> f64 {
-    text.chars().count() as f64 * 6.6
+    text.chars().count() as f64 * 7.3
 }
 
 /// The text within some characters.

@@ -24,7 +24,7 @@ pub(in crate::report) struct Scatter {
     pub(in crate::report) series: Vec<(String, Look, Vec<Point>)>,
 }
 
-const SIZE: (f64, f64) = (440.0, 282.0);
+const SIZE: (f64, f64) = (440.0, 288.0);
 
 impl Point {
     pub(in crate::report) fn mean(&self) -> f64 {
@@ -67,7 +67,7 @@ impl Scatter {
     fn picture(&self) -> Option<(Axis, Axis, Plot)> {
         let named = self.series.iter().filter(|_| self.series.len() > 1);
         let names = named.map(|(name, ..)| room(&short(name, 18)) + 14.0).fold(14.0, f64::max);
-        let plot = Plot { left: 62.0, right: SIZE.0 - names, top: 26.0, bottom: 242.0 };
+        let plot = Plot { left: 62.0, right: SIZE.0 - names, top: 32.0, bottom: 248.0 };
         let points = || self.series.iter().flat_map(|(_, _, points)| points);
         let values = points().flat_map(|point| {
             let spread = point.deviation().unwrap_or(0.0);

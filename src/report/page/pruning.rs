@@ -19,7 +19,7 @@ pub(super) fn fill(html: &mut Html, run: &Run) {
     };
     html.charts("", |html| {
         let curve = |tag: &str| run.events.curve(&format!("{prefix}/{tag}"));
-        let asked = Line::new("asked", curve("sparsity"), Look::Quiet).stays();
+        let asked = Line::new("asked", curve("sparsity"), Look::Under).stays();
         let reached = Line::new("reached", curve("mask_sparsity"), Look::Accent).stays();
         Lines::new("Sparsity", "sparsity", Unit::Share, vec![asked, reached])
             .note("share of the weights that is pruned, at each mask update")
@@ -78,7 +78,8 @@ fn of_layers(run: &Run, what: &str, title: &str) -> Lines {
             ranged("middle layer", Look::Accent, |all| all[all.len() / 2]),
         ]
     };
-    Lines::new(title, what.rsplit('/').next().unwrap_or(what), Unit::Share, lines)
+    let y = what.rsplit('/').next().unwrap_or(what).replace('_', " ");
+    Lines::new(title, &y, Unit::Share, lines)
 }
 
 fn layers(html: &mut Html, run: &Run, tensors: &Tensors) {
@@ -120,7 +121,7 @@ fn layers(html: &mut Html, run: &Run, tensors: &Tensors) {
         "dense",
         "packed",
     ];
-    html.table_with("What is left of each layer", &head, &rows, true);
+    html.table_with_total("What is left of each layer", &head, &rows);
     let bar = |layer: &Layer| Bar {
         name: layer.name.clone(),
         value: layer.nonzero as f64,
@@ -130,7 +131,7 @@ fn layers(html: &mut Html, run: &Run, tensors: &Tensors) {
         let bars = tensors.layers.iter().map(bar).collect();
         let note = "weights that are not zero, before all weights of the layer".to_owned();
         let (title, what) = ("Weights kept".to_owned(), ["kept", "of"].map(str::to_owned));
-        Bars { title, note, what, unit: Unit::Count, bars, table: true }.draw(html);
+        Bars { title, note, what, unit: Unit::Count, bars, table: false }.draw(html);
         let bar = |layer: &Layer| Bar {
             name: layer.name.clone(),
             value: layer.sparsity(),
@@ -139,7 +140,7 @@ fn layers(html: &mut Html, run: &Run, tensors: &Tensors) {
         let bars = tensors.layers.iter().map(bar).collect();
         let (title, note) = ("Sparsity of layers".to_owned(), "share of zeros".to_owned());
         let what = ["sparsity", "of"].map(str::to_owned);
-        Bars { title, note, what, unit: Unit::Share, bars, table: true }.draw(html);
+        Bars { title, note, what, unit: Unit::Share, bars, table: false }.draw(html);
     });
 }
 
@@ -181,7 +182,10 @@ fn magnitudes(html: &mut Html, run: &Run, tensors: &Tensors) {
         let text = format!("The first {most} of {} layers, at the last checkpoint.", charts.len());
         html.p("note", &text);
     }
-    html.p("note", "Gray: at the threshold or below, so pruned. Coloured: kept.");
+    let text = "Gray: at the threshold of the last mask update or below; coloured: above it. Weights \
+                that are pruned stand at 0, unless they may revive; one that is kept may move below \
+                the threshold until the next update.";
+    html.p("note", text);
     html.charts("small", |html| charts.iter().take(most).for_each(|chart| chart.draw(html)));
 }
 
@@ -223,6 +227,6 @@ fn size(png: &[u8]) -> String {
     };
     // The header of a PNG has width and height in its bytes 16 to 23.
     let (width, height) = (extent(16), extent(20));
-    let factor = (160 / width.max(height)).clamp(1, 12);
+    let factor = (320 / width.max(height)).clamp(1, 16);
     format!("width=\"{}\" height=\"{}\" ", width * factor, height * factor)
 }

@@ -98,7 +98,7 @@ pub(super) fn fill(html: &mut Html, run: &Run) {
     let bytes = memory.map(|bytes| crate::error::Bytes(bytes).to_string());
     say("memory on the device", bytes);
     say("written by secateur", manifest.map(|m| m.version.clone()));
-    html.table("Where and on what it ran", &["", "value"], &rows);
+    html.facts("Where and on what it ran", &rows);
     if let Some(command) = command(run) {
         put!(html, "<h3 id=\"again\">To run it again</h3>\n");
         put!(html, "<pre tabindex=\"0\"><code>{}</code></pre>\n", Esc(&command));
