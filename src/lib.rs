@@ -20,6 +20,7 @@ pub mod optim;
 pub mod pretrained;
 pub mod prune;
 pub mod raw;
+pub mod report;
 pub mod session;
 pub mod settings;
 pub mod storage;

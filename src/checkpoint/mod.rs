@@ -143,7 +143,16 @@ pub fn newest_manifest(path: &Path) -> Result<Option<Manifest>> {
     if path.join(MANIFEST_FILE).is_file() {
         return Ok(manifest::read(path).ok());
     }
-    Ok(list(path)?.iter().find_map(|(_, path)| manifest::read(path).ok()))
+    Ok(newest_folder(path)?.map(|(_, manifest)| manifest))
+}
+
+/// The folder of the newest checkpoint of `logdir` with a readable manifest, with that.
+///
+/// # Errors
+/// [`Error::Io`] where `logdir` cannot be listed.
+pub fn newest_folder(logdir: &Path) -> Result<Option<(PathBuf, Manifest)>> {
+    let readable = |(_, path): (u64, PathBuf)| manifest::read(&path).ok().map(|m| (path, m));
+    Ok(list(logdir)?.into_iter().find_map(readable))
 }
 
 /// Reads the checkpoint in the folder `path`, whatever its name.

@@ -2,6 +2,7 @@
 mod eval;
 mod export;
 mod generate;
+mod report;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub use eval::Eval;
 pub use export::{Export, OnDevice, Packed};
 use generate::GENERATE_EXAMPLES;
 pub use generate::Generate;
+pub use report::{Report, Sweep};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 ran but missed a stated check; 2 wrong usage or an error;
@@ -73,6 +75,17 @@ pub enum Command {
     /// Prune a safetensors file, without training.
     #[command(after_help = PRUNE_EXAMPLES)]
     Prune(Prune),
+    /// A page about runs, from their logdirs alone: one file of HTML, side by side where there are
+    /// several.
+    #[command(
+        after_help = "Examples:\n  secateur report logs/digits-001\n  secateur report logs/digits-001 logs/digits-002 -o both.html"
+    )]
+    Report(Report),
+    /// Train a recipe with each of some settings, and compare what comes out.
+    #[command(
+        after_help = "Examples:\n  secateur sweep recipes/digits.toml --sparsity 0.5,0.8,0.9 --seeds 3\n  secateur sweep recipes/digits.toml --set optimizer.lr=0.001,0.002 --set model=mlp:64,mlp:128"
+    )]
+    Sweep(Sweep),
     /// Adapters that this machine has, and which one would be taken.
     #[command(after_help = "Example:\n  secateur devices --check")]
     Devices(Devices),
@@ -368,7 +381,7 @@ pub struct Common {
     pub json: bool,
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     let mut share = Share(0.0);
     share.set(text).map(|()| share.0)
 }

@@ -17,6 +17,7 @@ mod measured;
 mod model;
 mod output;
 mod pack;
+mod page;
 mod plan;
 mod predict;
 mod pretrained;
@@ -31,7 +32,9 @@ mod signals;
 mod speed;
 mod stripped;
 mod subject;
+mod sweep;
 mod train;
+mod watch;
 
 use std::io::{ErrorKind, IsTerminal};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -98,7 +101,7 @@ pub fn main() -> ExitCode {
     let command = args.command.unwrap_or_default();
     let trains = matches!(command, Command::Train(_));
     let several = match &command {
-        Command::Train(_) => true,
+        Command::Train(_) | Command::Sweep(_) => true,
         Command::Bench(bench) => bench.exchange,
         _ => false,
     };
@@ -134,8 +137,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command, ranks: &Ranks) -> anyhow::Result<Verdict> {
-    // Training takes the signals itself, once it can save.
-    if !matches!(command, Command::Train(_)) {
+    // Training takes the signals itself, once it can save, and a sweep hands them on.
+    if !matches!(command, Command::Train(_) | Command::Sweep(_)) {
         signals::Signals::leave_nothing()?;
     }
     match command {
@@ -146,6 +149,8 @@ fn run(command: Command, ranks: &Ranks) -> anyhow::Result<Verdict> {
         Command::Export(args) => export::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Prune(args) => prune::run(&args),
+        Command::Report(args) => page::run(&args),
+        Command::Sweep(args) => sweep::run(&args, ranks),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args, ranks),
     }

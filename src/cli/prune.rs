@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::args::Prune;
 use super::ranking::Ranking;
-use super::{Verdict, adapter, calibrated, output, pretrained};
+use super::{Verdict, adapter, calibrated, output, page, pretrained};
 
 /// What `--json` prints. Sparsities are fractions of 1.
 #[derive(Debug, Serialize)]
@@ -99,6 +99,9 @@ pub fn run(args: &Prune) -> Result<Verdict> {
         seconds: begun.elapsed().as_secs_f64(),
     };
     warn(&report.report.warnings);
+    if is_folder {
+        page::of_pruning(output, &report);
+    }
     if args.common.json {
         output::json(&report)?;
     } else {

@@ -191,6 +191,11 @@ fn check(args: &Train, differences: &[Difference]) -> Result<()> {
     Ok(())
 }
 
+/// Whether a logdir has the recipe of a run.
+pub fn is_in(logdir: &Path) -> bool {
+    logdir.join(RECIPE).is_file()
+}
+
 /// Writes `recipe` into the logdir of a run that has none yet.
 pub fn begin(recipe: &Recipe, logdir: &Path) -> Result<()> {
     match logdir.join(RECIPE).is_file() {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use secateur::data::{Batches, Dataset, Prefetch};
+use secateur::data::{Batches, Prefetch, Split};
 use secateur::gpu::Gpu;
 use secateur::nn::{Figures, Metric};
 use secateur::prune::MaskUpdateOp;
@@ -21,7 +21,7 @@ use super::recipe::{Asked, begin};
 use super::report::{Measured, print, report};
 use super::signals::Signals;
 use super::subject::Subject;
-use super::{Verdict, adapter, export, output, recipe};
+use super::{Verdict, adapter, export, output, page, recipe, watch};
 
 pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     let (started, first_step) = (Instant::now(), OnceLock::new());
@@ -83,7 +83,7 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
         let (recipe, logdir) = (&dense_recipe, &*logdir.join("dense"));
         let (label, trace, on_step) = ("dense", false, &on_step);
         let job = Job { recipe, subject, logdir, whole, label, trace, args, ranks, on_step };
-        let outcome = train_one(&gpu, &job, MaskUpdateOp::none(), &data.train, &signals)?;
+        let outcome = train_one(&gpu, &job, MaskUpdateOp::none(), data, &signals)?;
         // Another one than before, where the device was lost.
         gpu = outcome.session.gpu().clone();
         if outcome.end == End::Stopped {
@@ -107,8 +107,16 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
         ranks,
         on_step: &on_step,
     };
-    let outcome = train_one(&gpu, &job, mask_update_op, &data.train, &signals)?;
+    let outcome = train_one(&gpu, &job, mask_update_op, data, &signals).inspect_err(|_| {
+        // Of a run that has begun.
+        if ranks.is_chief() && recipe::is_in(&logdir) {
+            page::of_run(&logdir);
+        }
+    })?;
     if outcome.end == End::Stopped {
+        if ranks.is_chief() {
+            page::of_run(&logdir);
+        }
         return stopped(&outcome, &signals, ranks);
     }
     if !ranks.is_chief() {
@@ -140,6 +148,8 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     let of_text = measured.test.figures.get(Metric::CrossEntropy).unwrap_or(measured.test.loss);
     report.test_perplexity = subject.has_perplexity().then(|| of_text.exp());
     report.output.clone_from(&args.output);
+    page::result(&logdir, recipe, [outcome.steps, outcome.global_step], &report);
+    page::of_run(&logdir);
     if args.common.json {
         output::json(&report)?;
     } else {
@@ -187,10 +197,11 @@ fn train_one(
     gpu: &Gpu,
     job: &Job<'_>,
     mask_update_op: MaskUpdateOp,
-    train_set: &Arc<Dataset>,
+    data: &Split,
     signals: &Signals,
 ) -> Result<TrainOutcome> {
     let &Job { recipe, subject, logdir, whole, label, trace, args, ranks, on_step } = job;
+    let train_set = &data.train;
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
     let batches = Prefetch::new(batches.augment(true).streams(train_set.is_text()));
@@ -212,6 +223,7 @@ fn train_one(
         // Ten lines where there is no progress bar.
         .log_every_n_steps((!terminal).then_some((recipe.steps / 10).max(1)))
         .save_summaries_steps(Some((recipe.steps / 100).max(1)))
+        .summary_op(watch::summaries(recipe, subject, &data.test)?)
         .save_interval_secs(recipe.save_secs.unwrap_or(600.0))
         .save_every_n_steps(recipe.save_steps)
         // A run that is killed early does not begin again at 0, and few files are written.
@@ -226,6 +238,9 @@ fn train_one(
             if let (Event::Start { step, .. }, true) = (event, is_chief) {
                 written = recipe::keep(recipe, logdir, *step)
                     .and_then(|()| whole.map_or(Ok(()), |(whole, logdir)| begin(whole, logdir)));
+                if *step < recipe.steps {
+                    page::goes_on(logdir);
+                }
             }
             if let Event::Step(_) = event {
                 on_step();

@@ -26,6 +26,7 @@ pub use mask_update::MaskUpdate;
 pub use op::{MaskUpdateOp, Pruning};
 pub use pattern::Pattern;
 pub use picture::mask_picture;
+pub(crate) use picture::small_mask_picture;
 pub use report::{LayerSparsity, total_sparsity};
 pub(crate) use role::UNQUANTISED;
 pub use role::{OwnModel, Role, Taken, is_ragged, is_rankable, refuse_quantised, roles};

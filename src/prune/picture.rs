@@ -13,6 +13,28 @@ const MOST: usize = 2_048;
 /// # Errors
 /// [`Error::Shape`] for a mask that has no bit for each weight, or a shape without any.
 pub fn mask_picture(mask: &[u32], shape: &[u32]) -> Result<Vec<u8>> {
+    picture(mask, shape, |rows, columns| [rows, columns].map(|n| n.min(MOST)))
+}
+
+/// The same within `most` pixels each way. What is reduced keeps its form, up to four times as long
+/// as wide.
+pub(crate) fn small_mask_picture(mask: &[u32], shape: &[u32], most: usize) -> Result<Vec<u8>> {
+    picture(mask, shape, |rows, columns| {
+        if rows.max(columns) <= most {
+            return [rows, columns];
+        }
+        let form = (rows as f64 / columns as f64).clamp(0.25, 4.0);
+        let side = |share: f64| ((most as f64 * share.min(1.0)).round() as usize).max(1);
+        [side(form).min(rows), side(1.0 / form).min(columns)]
+    })
+}
+
+/// A picture of the height and width that `size` makes of rows and columns, no more of either.
+fn picture(
+    mask: &[u32],
+    shape: &[u32],
+    size: impl FnOnce(usize, usize) -> [usize; 2],
+) -> Result<Vec<u8>> {
     let columns = shape.last().copied().unwrap_or(1) as usize;
     let len = shape.iter().map(|&d| d as usize).product::<usize>();
     if len == 0 || mask.len() != len.div_ceil(32) {
@@ -22,7 +44,7 @@ pub fn mask_picture(mask: &[u32], shape: &[u32]) -> Result<Vec<u8>> {
         return Err(Error::shape("mask_picture", message));
     }
     let rows = len / columns;
-    let [height, width] = [rows, columns].map(|n| n.min(MOST));
+    let [height, width] = size(rows, columns);
     let mut pixels = vec![0u8; height * width];
     for y in 0..height {
         for x in 0..width {

@@ -74,6 +74,9 @@ settings! {
         save_secs: Option<f64>, option keeps_run;
         /// Checkpoint every so many steps too.
         save_steps: Option<u64>, option keeps_run;
+        /// Evaluate on all test rows every so many steps; 0 never does. By default on some of them,
+        /// so that it takes little time, 20 times in a run.
+        eval_steps: Option<u64>, option keeps_run;
         /// Evaluate by an average of the weights of which this share stays at a step, like 0.9999.
         average: Option<f32>, option;
         /// Learning rates by step.

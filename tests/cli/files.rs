@@ -15,6 +15,8 @@ fn a_logdir_holds_events_traces_and_the_recipe() {
         "LOCK",
         "ckpt-000000000045",
         "recipe.toml",
+        "report.html",
+        "result.json",
         "timeline-1.json",
         "timeline-20.json",
         "timeline-39.json",

@@ -27,9 +27,11 @@ mod pretrained_rows;
 mod prune;
 mod recover;
 mod removal;
+mod report;
 mod roles;
 #[cfg(unix)]
 mod signals;
+mod sweep;
 mod tensors;
 mod train;
 mod usage;

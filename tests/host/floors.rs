@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["nn", "optim"],
     &["prune"],
     &["checkpoint"],
-    &["session"],
+    &["session", "report"],
     &["train", "oneshot", "pretrained", "onnx"],
     &["bench", "gguf"],
     &["cli"],

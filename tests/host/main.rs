@@ -26,6 +26,7 @@ mod rank_checks;
 mod ranks;
 mod replace;
 mod replicas;
+mod report;
 mod server;
 mod settings;
 mod shaders;

@@ -16,7 +16,7 @@ use super::calibration::{Calibration, Counts};
 use crate::cli::args::Prune;
 use crate::cli::plan::target;
 use crate::cli::ranking::Ranking;
-use crate::cli::{Verdict, adapter, output, signals};
+use crate::cli::{Verdict, adapter, output, page, signals};
 
 /// What `--json` prints. Sparsities are fractions of 1.
 #[derive(Debug, Serialize)]
@@ -90,6 +90,7 @@ pub fn run(args: &Prune, options: &Options) -> Result<Verdict> {
         left_out: &companions.left_out,
         seconds: begun.elapsed().as_secs_f64(),
     };
+    page::of_pruning(out, &report);
     if args.common.json {
         output::json(&report)?;
     } else {

@@ -21,6 +21,6 @@ pub use folder::pack_folder;
 pub use options::{PackOptions, Values};
 pub use packing::{Format, Packing};
 pub use rounding::Loss;
-pub use write::{PackedTensor, pack, smallest_bytes};
+pub use write::{PackedTensor, pack, packed_sizes, smallest_bytes};
 
 pub(crate) use contents::{Content, Contents};

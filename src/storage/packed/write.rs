@@ -50,6 +50,51 @@ pub struct PackedTensor {
 pub fn pack(input: &Header, output: &Path, options: &PackOptions) -> Result<Vec<PackedTensor>> {
     check_output(output, options.force)?;
     let contents = Contents::of(input)?;
+    let (told, mut planned) = plan(input, &contents, options)?;
+    // Readers map elements where they lie: those of more bytes come first.
+    planned.sort_by_key(|(info, place)| (Reverse(info.dtype.bits().unwrap_or(0)), *place));
+    let mut end = 0;
+    for (info, _) in &mut planned {
+        info.offset = end;
+        end += info.bytes;
+    }
+    let (layout, places): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
+    let wrong = |message: String| Error::file(output, message);
+    let (first, layout) = header(&input.metadata, layout).map_err(wrong)?;
+    let mut file = Replace::create(output)?;
+    file.reserve(layout.last().map_or(first.len() as u64, |last| last.offset + last.bytes))?;
+    file.write(&first)?;
+    // Parts of one tensor that lie together are made together.
+    let mut made: Option<(usize, Vec<Part>)> = None;
+    for (at, part) in places {
+        if made.as_ref().is_none_or(|(of, _)| *of != at) {
+            let content = &contents.tensors[at];
+            let elements = Elements::read(input, content, options)?;
+            made = Some((at, parts(content, &elements, told[at].packing)));
+        }
+        if let Some((_, parts)) = &made {
+            file.write(&parts[part].bytes)?;
+        }
+    }
+    file.finish()?;
+    Ok(told)
+}
+
+/// What [`pack`] would make of the tensors of `input`, and nothing is written.
+///
+/// # Errors
+/// As [`pack`], of the input.
+pub fn packed_sizes(input: &Header, options: &PackOptions) -> Result<Vec<PackedTensor>> {
+    Ok(plan(input, &Contents::of(input)?, options)?.0)
+}
+
+/// What becomes of each tensor, and the tensors of the output, each with its place among the parts
+/// of one.
+fn plan(
+    input: &Header,
+    contents: &Contents,
+    options: &PackOptions,
+) -> Result<(Vec<PackedTensor>, Vec<Planned>)> {
     let mut names: HashSet<String> = contents.tensors.iter().map(|t| t.name.clone()).collect();
     let (mut told, mut planned) = (Vec::new(), Vec::new());
     for (at, content) in contents.tensors.iter().enumerate() {
@@ -90,34 +135,11 @@ pub fn pack(input: &Header, output: &Path, options: &PackOptions) -> Result<Vec<
             planned.push((TensorInfo { name, dtype, shape, offset: 0, bytes }, (at, i)));
         }
     }
-    // Readers map elements where they lie: those of more bytes come first.
-    planned.sort_by_key(|(info, place)| (Reverse(info.dtype.bits().unwrap_or(0)), *place));
-    let mut end = 0;
-    for (info, _) in &mut planned {
-        info.offset = end;
-        end += info.bytes;
-    }
-    let (layout, places): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
-    let wrong = |message: String| Error::file(output, message);
-    let (first, layout) = header(&input.metadata, layout).map_err(wrong)?;
-    let mut file = Replace::create(output)?;
-    file.reserve(layout.last().map_or(first.len() as u64, |last| last.offset + last.bytes))?;
-    file.write(&first)?;
-    // Parts of one tensor that lie together are made together.
-    let mut made: Option<(usize, Vec<Part>)> = None;
-    for (at, part) in places {
-        if made.as_ref().is_none_or(|(of, _)| *of != at) {
-            let content = &contents.tensors[at];
-            let elements = Elements::read(input, content, options)?;
-            made = Some((at, parts(content, &elements, told[at].packing)));
-        }
-        if let Some((_, parts)) = &made {
-            file.write(&parts[part].bytes)?;
-        }
-    }
-    file.finish()?;
-    Ok(told)
+    Ok((told, planned))
 }
+
+/// A tensor of the output, with the tensor that it is made of and its number among the parts.
+type Planned = (TensorInfo, (usize, usize));
 
 /// How a tensor is packed in `format`, and its bytes in the smallest one.
 fn chosen(content: &Content, elements: &Elements, format: Format) -> (Option<Packing>, u64) {

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::Recipe;
 use crate::settings::Settings;
@@ -29,7 +30,27 @@ impl fmt::Display for Difference {
     }
 }
 
+/// Settings that change nothing of what a run comes to.
+const BESIDES: [&str; 7] = [
+    "recompute",
+    "trace_every_n_steps",
+    "save_secs",
+    "save_steps",
+    "eval_steps",
+    // Folders are told by their weights.
+    "init.folder",
+    "distill.folder",
+];
+
 impl Recipe {
+    /// Tells recipes apart that come to different results, as 16 hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        let decides = |(name, _): &(String, String)| !BESIDES.contains(&name.as_str());
+        let lines = settings(self).into_iter().filter(decides);
+        let text: String = lines.map(|(name, value)| format!("{name}={value}\n")).collect();
+        format!("{:016x}", xxh3_64(text.as_bytes()))
+    }
+
     /// What `other` has otherwise, by name.
     pub fn differences(&self, other: &Self) -> Vec<Difference> {
         let (mut was, mut is) = (settings(self), settings(other));

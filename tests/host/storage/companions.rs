@@ -2,7 +2,7 @@
 use std::fs;
 use std::path::Path;
 
-use secateur::storage::{Companions, Folder, Format, Patch, Rewrite, pack_folder};
+use secateur::storage::{Companions, Folder, Format, PackOptions, Patch, Rewrite, pack_folder};
 
 use super::{Raw, f32s, message, write};
 
@@ -138,7 +138,8 @@ fn every_way_to_write_a_folder_takes_what_belongs_to_it() {
     let path = out("rewrite");
     let rewrite = Rewrite::begin(&input, &path, false, &Default::default()).unwrap();
     check(&path, &input, &rewrite.finish(None).unwrap());
-    let (_, beside) = pack_folder(&input.path(), &out("pack"), &PackOptions::new(Format::Dense)).unwrap();
+    let (_, beside) =
+        pack_folder(&input.path(), &out("pack"), &PackOptions::new(Format::Dense)).unwrap();
     check(&out("pack"), &input, &beside);
     // In a folder that is there, file by file, in place of those that are there.
     put(&out("patch"), "1_Pooling/config.json", "old");
