@@ -1,6 +1,8 @@
 //! Parses, runs, and turns the outcome into an exit code; nothing else.
 mod cli;
 
-fn main() -> std::process::ExitCode {
-    cli::main()
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(cli::run(std::env::args_os()))
 }

@@ -43,7 +43,7 @@ from 0), SECATEUR_BACKEND (vulkan, metal, dx12), SECATEUR_POWER (high, low), SEC
 ///
 /// Without a command: trains and prunes a small network on the embedded digits.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(name = "secateur", version, after_help = EXIT_CODES)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -36,9 +36,9 @@ mod sweep;
 mod train;
 mod watch;
 
+use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
 
 use clap::Parser;
 use secateur::Error;
@@ -92,8 +92,10 @@ impl Verdict {
     }
 }
 
-pub fn main() -> ExitCode {
-    let args = Args::parse();
+/// The exit code of the command line `args`, whose first word is the program's name. What it asks
+/// of the parser alone, like `--help`, ends the process.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let args = Args::parse_from(args);
     log::set_logger(&StderrLogger).expect("the only logger");
     // On a terminal the progress bar says it all.
     let quiet = std::io::stderr().is_terminal();
@@ -110,12 +112,12 @@ pub fn main() -> ExitCode {
         if several {
             ranks = Ranks::connect()?;
         }
-        run(command, &ranks)
+        dispatch(command, &ranks)
     }));
     let Ok(outcome) = outcome else {
         // The hook has said what there is to say. Other ranks would wait for ever.
         ranks.panicked(PANICKED);
-        return ExitCode::from(PANICKED);
+        return PANICKED;
     };
     let outcome = match outcome {
         // Nobody reads on.
@@ -124,7 +126,7 @@ pub fn main() -> ExitCode {
     };
     // The chief may have been busy for longer.
     let outcome = outcome.and_then(|verdict| ranks.meet().map(|()| verdict));
-    ExitCode::from(match outcome {
+    match outcome {
         Ok(Verdict::Done) => 0,
         Ok(Verdict::Missed) => MISSED,
         Ok(Verdict::Signalled(number)) => SIGNALLED + number,
@@ -133,10 +135,10 @@ pub fn main() -> ExitCode {
             ranks.fail(&e, &format!("secateur: {}", said(&e, trains)), code);
             code
         }
-    })
+    }
 }
 
-fn run(command: Command, ranks: &Ranks) -> anyhow::Result<Verdict> {
+fn dispatch(command: Command, ranks: &Ranks) -> anyhow::Result<Verdict> {
     // Training takes the signals itself, once it can save, and a sweep hands them on.
     if !matches!(command, Command::Train(_) | Command::Sweep(_)) {
         signals::Signals::leave_nothing()?;
