@@ -4,5 +4,5 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(cli::run(std::env::args_os()))
+    ExitCode::from(cli::run(std::env::args_os(), Vec::new()))
 }

@@ -26,9 +26,10 @@ mod _secateur {
     #[pymodule_export]
     use crate::train::train;
 
-    /// Runs the command line `args`, whose first word is the program's name; its exit code.
+    /// Runs the command line `args`, whose first word is the program's name; its exit code. The words
+    /// of `program` start it once more.
     #[pyfunction]
-    fn main(py: Python<'_>, args: Vec<OsString>) -> u8 {
-        py.detach(|| crate::cli::run(args))
+    fn main(py: Python<'_>, args: Vec<OsString>, program: Vec<OsString>) -> u8 {
+        py.detach(|| crate::cli::run(args, program))
     }
 }

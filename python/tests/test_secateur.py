@@ -187,3 +187,13 @@ def test_the_command_line_is_inside():
     assert wrong.returncode == 2
     adapters = secateur.command("devices")["adapters"]
     assert json.dumps(adapters[0]["name"])
+
+
+def test_a_sweep_starts_further_runs(tmp_path):
+    (tmp_path / "recipe.toml").write_text(
+        'data = "digits"\nmodel = "mlp:8"\nbatch = 64\nsteps = 4\n[optimizer]\nname = "adam"\nlr = 0.01\n'
+    )
+    report = secateur.command(
+        "sweep", tmp_path / "recipe.toml", sparsity=[0.5, 0.75], logdir=tmp_path / "runs"
+    )
+    assert [trial["failed"] for trial in report["trials"]] == [None, None], report

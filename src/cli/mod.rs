@@ -21,6 +21,7 @@ mod page;
 mod plan;
 mod predict;
 mod pretrained;
+mod program;
 mod progress;
 mod prune;
 mod ranking;
@@ -93,8 +94,10 @@ impl Verdict {
 }
 
 /// The exit code of the command line `args`, whose first word is the program's name. What it asks
-/// of the parser alone, like `--help`, ends the process.
-pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+/// of the parser alone, like `--help`, ends the process. `program` starts this program once more,
+/// where its executable alone does not.
+pub fn run(args: impl IntoIterator<Item = OsString>, program: Vec<OsString>) -> u8 {
+    program::starts_by(program);
     let args = Args::parse_from(args);
     log::set_logger(&StderrLogger).expect("the only logger");
     // On a terminal the progress bar says it all.

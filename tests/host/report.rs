@@ -10,7 +10,7 @@ use std::fs;
 
 use roxmltree::Node;
 use secateur::report::Page;
-use secateur::storage::{Format, Header, pack};
+use secateur::storage::{Format, Header, PackOptions, pack};
 use secateur::train::summary::{EventWriter, SummaryWriter};
 
 use fixture::{Parsed, Run, parsed};
@@ -210,7 +210,7 @@ fn sizes_are_those_of_exports() {
     let model = run.logdir.join("ckpt-000000000120/model.safetensors");
     let of = |format: Format| {
         let (header, out) = (Header::open(&model).unwrap(), dir.path().join("x.safetensors"));
-        let tensors = pack(&header, &out, format, None, true).unwrap();
+        let tensors = pack(&header, &out, &PackOptions::new(format).force(true)).unwrap();
         let written = Header::open(&out).unwrap();
         let bytes: u64 = written.tensors.iter().map(|t| t.bytes).sum();
         assert_eq!(bytes, tensors.iter().map(|t| t.bytes).sum::<u64>());

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::cli::args::Sweep as Args;
+use crate::cli::program;
 use crate::cli::signals::Signals;
 
 /// How often it is looked at.
@@ -30,8 +31,7 @@ pub enum Ended {
 pub fn train(args: &Args, folder: &Path, signals: &Signals) -> Result<Ended> {
     let log = folder.join(LOG);
     let errors = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    let program = std::env::current_exe().context("cannot find this program")?;
-    let mut command = Command::new(program);
+    let mut command = program::command()?;
     command.arg("train").arg("--logdir").arg(folder).args(["--no-baseline", "--json"]);
     let common = &args.common;
     let options = [
