@@ -196,4 +196,4 @@ def test_a_sweep_starts_further_runs(tmp_path):
     report = secateur.command(
         "sweep", tmp_path / "recipe.toml", sparsity=[0.5, 0.75], logdir=tmp_path / "runs"
     )
-    assert [trial["failed"] for trial in report["trials"]] == [None, None], report
+    assert [trial.get("failed") for trial in report["trials"]] == [None, None], report
