@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::args::Export;
 use super::pretrained::{Run, is_run};
 use super::stripped::{self, Dropped, TensorZeros, floats};
-use super::{Verdict, advice, gguf, output, pack};
+use super::{Verdict, advice, fastest, gguf, output, pack};
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -33,6 +33,8 @@ struct Report {
     /// Weights whose units had to stay, each with the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     kept_units: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fastest: Option<fastest::Found>,
 }
 
 pub fn run(args: &Export) -> Result<Verdict> {
@@ -44,7 +46,7 @@ pub fn run(args: &Export) -> Result<Verdict> {
     }
     let plain = args.checkpoint.is_dir() && !checkpoint::is_in(&args.checkpoint);
     let packs = args.format.is_some() || args.values.is_some();
-    if packs && (plain || args.checkpoint.is_file()) {
+    if packs && !args.fastest && (plain || args.checkpoint.is_file()) {
         ensure!(!args.shrink, "--shrink is for checkpoints of networks of secateur's own");
         return pack::run(args);
     }
@@ -61,16 +63,24 @@ pub fn run(args: &Export) -> Result<Verdict> {
     ensure!(!is_onnx || !packs, "--format and --values are for *.safetensors");
     check_output(&args.output, args.force)?;
     let mut file = ModelFile::open(&args.checkpoint)?;
+    ensure!(
+        !args.fastest || !is_onnx,
+        "--fastest is noted in *.safetensors; other engines have kernels of their own"
+    );
     let (mut whole_model, mut kept_units) = (None, Vec::new());
     let whole = file.weights.clone();
     if args.shrink {
         whole_model = Some(file.network.clone());
         kept_units = without_dead(&mut file)?;
     }
+    let fastest = args.fastest.then(|| fastest::measure(args, &mut file)).transpose()?;
+    if let Some(found) = fastest.as_ref().filter(|_| !args.common.json) {
+        found.print()?;
+    }
     match packs {
         false if is_onnx => replace(&args.output, &file.to_onnx()?)?,
         false => file.write(&args.output)?,
-        true => return pack::checkpoint(args, &file),
+        true => return pack::checkpoint(args, &file, fastest),
     }
     let values = || file.weights.iter().flat_map(floats);
     let report = Report {
@@ -84,6 +94,7 @@ pub fn run(args: &Export) -> Result<Verdict> {
         tensors: stripped::zeros(&file, &whole),
         dropped,
         kept_units,
+        fastest,
     };
     if args.common.json {
         output::json(&report)?;
@@ -128,6 +139,7 @@ fn without_dead(file: &mut ModelFile) -> Result<Vec<(String, String)>> {
 fn folder(args: &Export, run: &Run) -> Result<Verdict> {
     let Run { file, recipe, logdir, model } = run;
     ensure!(!args.shrink, "--shrink knows mlp:... only, and this is {}", file.network);
+    ensure!(!args.fastest, "--fastest is for networks of secateur's own");
     ensure!(
         args.format.is_none() && args.values.is_none(),
         "--format, --values: export a folder first, then pack the folder"

@@ -9,6 +9,7 @@ use secateur::storage::{
 use serde::Serialize;
 
 use super::args::{Export, Packed};
+use super::fastest::Found;
 use super::measured::Compared;
 use super::{Verdict, advice, output};
 
@@ -29,6 +30,8 @@ struct Report {
     /// Where data was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     evaluation: Option<Compared>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fastest: Option<Found>,
 }
 
 /// Packs a file, or a folder with one.
@@ -37,19 +40,19 @@ pub fn run(args: &Export) -> Result<Verdict> {
         let Weights { files, .. } = Weights::open(&args.checkpoint)?;
         let options = options(args, &files)?;
         let (tensors, beside) = pack_folder(&args.checkpoint, &args.output, &options)?;
-        return report(args, &args.checkpoint, tensors, beside);
+        return report(args, &args.checkpoint, tensors, beside, None);
     }
     check_name(&args.output)?;
     let file = Header::open(&args.checkpoint)?;
     let tensors = pack(&file, &args.output, &options(args, std::slice::from_ref(&file))?)?;
-    report(args, &args.checkpoint, tensors, Companions::default())
+    report(args, &args.checkpoint, tensors, Companions::default(), None)
 }
 
 /// Packs what `export` writes of a checkpoint.
-pub fn checkpoint(args: &Export, file: &ModelFile) -> Result<Verdict> {
+pub fn checkpoint(args: &Export, file: &ModelFile, fastest: Option<Found>) -> Result<Verdict> {
     let plain = Header::from_bytes(&file.path, file.to_bytes()?)?;
     let tensors = pack(&plain, &args.output, &options(args, std::slice::from_ref(&plain))?)?;
-    report(args, &file.path, tensors, Companions::default())
+    report(args, &file.path, tensors, Companions::default(), fastest)
 }
 
 fn check_name(path: &Path) -> Result<()> {
@@ -80,6 +83,7 @@ fn report(
     input: &Path,
     tensors: Vec<PackedTensor>,
     beside: Companions,
+    fastest: Option<Found>,
 ) -> Result<Verdict> {
     let sum = |of: fn(&PackedTensor) -> u64| tensors.iter().map(of).sum();
     let (dense_bytes, bytes) = (sum(|t| t.dense_bytes), sum(|t| t.bytes));
@@ -97,6 +101,7 @@ fn report(
         copied,
         left_out,
         evaluation,
+        fastest,
     };
     advice::of_two_four(&args.output, &report.tensors);
     if args.common.json {

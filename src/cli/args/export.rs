@@ -37,6 +37,13 @@ pub struct Export {
     /// Replace an output that is there.
     #[arg(long)]
     pub force: bool,
+    /// Time each matrix dense and packed on this adapter, and note in the file which is the faster:
+    /// `eval` and `predict` go by it.
+    #[arg(long)]
+    pub fastest: bool,
+    /// Rows in a batch, with --fastest.
+    #[arg(long, default_value_t = 1, requires = "fastest")]
+    pub batch: usize,
     #[command(flatten)]
     pub common: Common,
 }
