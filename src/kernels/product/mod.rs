@@ -12,6 +12,7 @@ kernels! {
     f16_matmul: F16Matmul(F16MatmulParams);
     magnitude_peak: MagnitudePeak(MagnitudePeakParams);
     matmul: Matmul(MatmulParams);
+    matvec: Matvec(MatvecParams);
     patches: Patches(PatchesParams);
     tiling;
 }

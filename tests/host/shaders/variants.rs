@@ -34,6 +34,18 @@ pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolu
     let of = Attended { shape, queries: a, keys: b, values: b, seen: Some(mask) };
     let logs = plan.persistent("logs", shape.queries());
     Attention { of, logs, out: c }.push(plan).unwrap();
+    let one = |form, adds| Matvec {
+        form,
+        a,
+        b,
+        bias: Some(mask),
+        activation: Activation::Gelu,
+        c,
+        n: 4,
+        k: 4,
+        adds,
+    };
+    plan.push(one(Form::NT, true)).unwrap();
     // A window, and more channels than a workgroup's invocations.
     let heads = Heads::new([1, 1, 1, 65]).causal(true).window(Some(1));
     let shape = CachedHeads { heads, capacity: 1 };
