@@ -4,42 +4,41 @@ use secateur::kernels::*;
 
 use crate::common::{Noise, Rig, Tol, U, gpu};
 
-/// Of one size and form, with everything that it does besides: the result behind it and the sums'
-/// bounds.
+/// Of one size and form, with everything that it does besides: by the sums of the general product,
+/// which are held to the reference.
 fn check(form: Form, [n, k]: [usize; 2], parts: bool, adds: bool) {
     let Some(gpu) = gpu() else { return };
     let mut noise = Noise::new((n * k) as u64);
     let [a, b, bias, before] = [k, n * k, n, n].map(|len| noise.floats(len, 1.0));
-    let activation = if parts { Activation::Relu } else { Activation::Identity };
-    let run = |target: Target| {
-        let mut rig = Rig::for_target(gpu, target);
-        let (a, b, c) = (rig.slot("a", &a), rig.slot("b", &b), rig.slot("c", &before));
-        let bias = rig.slot("bias", &bias);
-        let mut product = Matmul::new(form, [a, b, c], [1, n as u32, k as u32]);
-        (product.bias, product.activation) = (parts.then_some(bias), activation);
-        match adds {
-            true => product.push_onto(&mut rig.plan),
-            false => product.push(&mut rig.plan),
-        }
-        .unwrap();
-        let name = if target.software { "matvec" } else { "matmul" };
-        assert!(rig.plan.to_string().contains(&format!("\n  {name} ")), "{}", rig.plan);
-        rig.run().read::<f32>(c)
-    };
-    let got = run(Target { software: true, ..Target::default() });
+    let target = Target { software: true, ..Target::default() };
+    let mut rig = Rig::for_target(gpu, target);
+    let (a_at, b_at, bias_at) = (rig.slot("a", &a), rig.slot("b", &b), rig.slot("bias", &bias));
+    let (sums, c) = (rig.output("sums", n), rig.slot("c", &before));
+    let size = [1, n as u32, k as u32];
+    Matmul::new(form, [a_at, b_at, sums], size).push_as(Tiling::Blocks, &mut rig.plan).unwrap();
+    let mut product = Matmul::new(form, [a_at, b_at, c], size);
+    if parts {
+        (product.bias, product.activation) = (Some(bias_at), Activation::Relu);
+    }
+    match adds {
+        true => product.push_onto(&mut rig.plan),
+        false => product.push(&mut rig.plan),
+    }
+    .unwrap();
     let context = format!("{form:?}, n {n}, k {k}, {parts}, {adds}");
-    assert!(got == run(Target::default()), "{context}: other bits than matmul's");
-    let sums = matmul_reference(form, (&a, &b), None, [1, n, k]);
-    let one = |(j, (mut value, magnitude)): (usize, (f64, f64))| {
-        let mut bound = 4.0 * (k as f64).sqrt() * U * magnitude;
-        for more in [adds.then(|| before[j]), parts.then(|| bias[j])].into_iter().flatten() {
-            value += f64::from(more);
-            bound += U * (value.abs() + bound);
-        }
-        (activation.apply(value), bound)
+    assert_eq!(rig.plan.to_string().matches("\n  matvec ").count(), 1, "{context}: {}", rig.plan);
+    let bench = rig.run();
+    let (sums, got): (Vec<f32>, Vec<f32>) = (bench.read(sums), bench.read(c));
+    let one = |j: usize| {
+        let sum = sums[j] + if adds { before[j] } else { 0.0 };
+        if parts { (sum + bias[j]).max(0.0) } else { sum }
     };
-    let (want, bounds): (Vec<f64>, Vec<f64>) = sums.into_iter().enumerate().map(one).unzip();
-    Tol::Within(&bounds).check(&got, &want).unwrap_or_else(|e| panic!("{context}: {e}"));
+    let want: Vec<f32> = (0..n).map(one).collect();
+    Tol::Exact.check(&got, &want).unwrap_or_else(|e| panic!("{context}: {e}"));
+    let reference = matmul_reference(form, (&a, &b), None, [1, n, k]).into_iter();
+    let bound = |(sum, magnitude): (f64, f64)| (sum, 4.0 * (k as f64).sqrt() * U * magnitude);
+    let (want, bounds): (Vec<f64>, Vec<f64>) = reference.map(bound).unzip();
+    Tol::Within(&bounds).check(&sums, &want).unwrap_or_else(|e| panic!("{context}: {e}"));
 }
 
 #[test]
