@@ -2,12 +2,14 @@
 // caches of keys and values, or where WINDOWED the last of these.
 //
 // A workgroup has four rows that share a head of keys: neighbouring positions, and heads of queries. It goes through 64
-// positions of the caches at a time: an invocation has one of them while scores are made, and up to four channels of
-// the sums while values are added up. Sums so far fade as the highest score rises (Milakov and Gimelshein 2018).
+// positions of the caches at a time: an invocation has one of them while scores are made, and four neighbouring
+// channels of some of them while values are added up, as 64 / TEAM teams of TEAM invocations. Sums so far fade as the
+// highest score rises (Milakov and Gimelshein 2018).
 
 @group(0) @binding(0) var<storage, read> queries: array<f32>;
-@group(0) @binding(1) var<storage, read> keys: array<f32>; // [batch, capacity, heads / group, width]
-@group(0) @binding(2) var<storage, read> values: array<f32>;
+// [batch, capacity, heads / group, fours]: channels in fours, the last of which zeros may fill up.
+@group(0) @binding(1) var<storage, read> keys: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> values: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> positions: array<f32>; // of the rows
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
@@ -27,20 +29,21 @@ struct Params {
 }
 
 override WINDOWED: bool = false;
-// Fours of 64 channels: what an invocation has of the sums.
-override PARTS: u32 = 1u;
+// Invocations that have the channels of a head, four each: a power of two.
+override TEAM: u32 = 16u;
 
 // Of a position that is not seen; no other score is as low.
 const HIDDEN: f32 = -3.4e38;
 const BLOCK: u32 = 64u;
 
-// A vector has the four rows: of each channel the queries, of each position of a block the scores and the weights.
-var<workgroup> query: array<vec4<f32>, 256>;
+// Of each channel the queries of the four rows; in the end the sums of each invocation, row by row.
+var<workgroup> held: array<vec4<f32>, 256>;
+// A vector has the four rows: of each position of a block the scores and the weights.
 var<workgroup> score: array<vec4<f32>, 64>;
 var<workgroup> weight: array<vec4<f32>, 64>;
 var<workgroup> partial: array<vec4<f32>, 8>;
 
-// Four rows of up to four channels.
+// Four channels of each row.
 struct Sums {
     x: vec4<f32>,
     y: vec4<f32>,
@@ -48,30 +51,17 @@ struct Sums {
     w: vec4<f32>,
 }
 
-// Channels past the end add nothing: their queries are 0.
-fn dot_with(key: u32) -> vec4<f32> {
-    let last = params.width - 1u;
+// The products of the four rows with the key whose channels begin at `key`.
+fn dots_with(key: u32, fours: u32) -> vec4<f32> {
     var s = vec4<f32>();
-    for (var c = 0u; c < params.width; c += 4u) {
-        s = fma(query[c], vec4(keys[key + c]), s);
-        s = fma(query[c + 1u], vec4(keys[key + min(c + 1u, last)]), s);
-        s = fma(query[c + 2u], vec4(keys[key + min(c + 2u, last)]), s);
-        s = fma(query[c + 3u], vec4(keys[key + min(c + 3u, last)]), s);
+    for (var c = 0u; c < fours; c += 1u) {
+        let k = keys[key + c];
+        s = fma(held[c * 4u], vec4(k.x), s);
+        s = fma(held[c * 4u + 1u], vec4(k.y), s);
+        s = fma(held[c * 4u + 2u], vec4(k.z), s);
+        s = fma(held[c * 4u + 3u], vec4(k.w), s);
     }
     return s;
-}
-
-fn mix(sums: ptr<function, Sums>, w: vec4<f32>, value: u32, channel: vec4<u32>) {
-    (*sums).x = fma(w, vec4(values[value + channel.x]), (*sums).x);
-    if PARTS > 1u {
-        (*sums).y = fma(w, vec4(values[value + channel.y]), (*sums).y);
-    }
-    if PARTS > 2u {
-        (*sums).z = fma(w, vec4(values[value + channel.z]), (*sums).z);
-    }
-    if PARTS > 3u {
-        (*sums).w = fma(w, vec4(values[value + channel.w]), (*sums).w);
-    }
 }
 
 // The highest of 8 neighbours.
@@ -87,20 +77,28 @@ fn sum_of(at: u32) -> vec4<f32> {
     return low + high;
 }
 
-fn store(rows: vec4<bool>, result: vec4<u32>, channel: u32, sums: vec4<f32>) {
-    if channel < params.width {
-        if rows.x {
-            out[result.x + channel] = sums.x;
-        }
-        if rows.y {
-            out[result.y + channel] = sums.y;
-        }
-        if rows.z {
-            out[result.z + channel] = sums.z;
-        }
-        if rows.w {
-            out[result.w + channel] = sums.w;
-        }
+// What all teams have of a row's channels `lane` and its three neighbours.
+fn of_teams(lane: u32, row: u32) -> vec4<f32> {
+    var sum = vec4<f32>();
+    for (var at = lane; at < 64u; at += TEAM) {
+        sum += held[at * 4u + row];
+    }
+    return sum;
+}
+
+fn store(at: u32, channel: u32, value: vec4<f32>) {
+    let left = params.width - min(channel, params.width);
+    if left > 0u {
+        out[at] = value.x;
+    }
+    if left > 1u {
+        out[at + 1u] = value.y;
+    }
+    if left > 2u {
+        out[at + 2u] = value.z;
+    }
+    if left > 3u {
+        out[at + 3u] = value.w;
     }
 }
 
@@ -118,23 +116,24 @@ fn main(
     let place = group.z * params.length + at;
     let q = place * params.query_stride + head * params.width;
     // Positions past the end of the caches are nobody's; they are held to it.
-    let final_position = params.capacity - 1u;
-    let sees_x = min(u32(positions[at.x]), final_position);
-    let sees_y = min(u32(positions[at.y]), final_position);
-    let sees_z = min(u32(positions[at.z]), final_position);
-    let sees_w = min(u32(positions[at.w]), final_position);
+    let last_position = params.capacity - 1u;
+    let sees_x = min(u32(positions[at.x]), last_position);
+    let sees_y = min(u32(positions[at.y]), last_position);
+    let sees_z = min(u32(positions[at.z]), last_position);
+    let sees_w = min(u32(positions[at.w]), last_position);
     let sees = vec4(sees_x, sees_y, sees_z, sees_w);
     let to = max(max(sees.x, sees.y), max(sees.z, sees.w)) + 1u;
     let first = min(min(sees.x, sees.y), min(sees.z, sees.w));
     // Blocks are the same whichever rows are together, so that these change no bit.
     let begin_at = select(0u, (first - min(first, params.window - 1u)) / BLOCK * BLOCK, WINDOWED);
-    let key_stride = params.heads / params.group * params.width;
-    let begin = group.z * params.capacity * key_stride + group.y * params.width;
-    let channel = min(lane + vec4(0u, 64u, 128u, 192u), vec4(params.width - 1u));
+    let fours = (params.width + 3u) / 4u;
+    let key_stride = params.heads / params.group * fours;
+    let begin = group.z * params.capacity * key_stride + group.y * fours;
+    let four = min(lane % TEAM, fours - 1u);
     for (var c = lane; c < 256u; c += 64u) {
         let there = min(c, params.width - 1u);
-        let four = vec4(queries[q.x + there], queries[q.y + there], queries[q.z + there], queries[q.w + there]);
-        query[c] = select(vec4<f32>(), four, c < params.width);
+        let rows = vec4(queries[q.x + there], queries[q.y + there], queries[q.z + there], queries[q.w + there]);
+        held[c] = select(vec4<f32>(), rows, c < params.width);
     }
     workgroupBarrier();
     var sums: Sums;
@@ -143,7 +142,7 @@ fn main(
     var total = vec4<f32>();
     for (var j = begin_at; j < to; j += BLOCK) {
         let mine = j + lane;
-        let s = dot_with(begin + min(mine, to - 1u) * key_stride) * params.scale;
+        let s = dots_with(begin + min(mine, to - 1u) * key_stride, fours) * params.scale;
         let near = vec4(!WINDOWED) | (vec4(mine + params.window) > sees);
         let seen = (vec4(mine) <= sees) & near;
         let own_score = select(vec4(HIDDEN), s, seen);
@@ -160,20 +159,24 @@ fn main(
         let own_weight = select(vec4<f32>(), exp(s - high), seen);
         weight[lane] = own_weight;
         total = total * fade + own_weight;
-        sums = Sums(sums.x * fade, sums.y * fade, sums.z * fade, sums.w * fade);
+        sums = Sums(sums.x * fade.x, sums.y * fade.y, sums.z * fade.z, sums.w * fade.w);
         workgroupBarrier();
-        // Weights past the last position are 0.
         let count = min(to - j, BLOCK);
-        for (var n = 0u; n < count; n += 4u) {
-            let there = begin + min(j + n + vec4(0u, 1u, 2u, 3u), vec4(to - 1u)) * key_stride;
-            mix(&sums, weight[n], there.x, channel);
-            mix(&sums, weight[n + 1u], there.y, channel);
-            mix(&sums, weight[n + 2u], there.z, channel);
-            mix(&sums, weight[n + 3u], there.w, channel);
+        for (var n = lane / TEAM; n < count; n += 64u / TEAM) {
+            let w = weight[n];
+            let v = values[begin + (j + n) * key_stride + four];
+            sums.x = fma(vec4(w.x), v, sums.x);
+            sums.y = fma(vec4(w.y), v, sums.y);
+            sums.z = fma(vec4(w.z), v, sums.z);
+            sums.w = fma(vec4(w.w), v, sums.w);
         }
     }
-    // Those who read scores are past the last barrier.
+    // Those who read scores and queries are past the last barrier.
     score[lane] = total;
+    held[lane * 4u] = sums.x;
+    held[lane * 4u + 1u] = sums.y;
+    held[lane * 4u + 2u] = sums.z;
+    held[lane * 4u + 3u] = sums.w;
     workgroupBarrier();
     if lane < 8u {
         partial[lane] = sum_of(lane * 8u);
@@ -181,16 +184,20 @@ fn main(
     workgroupBarrier();
     let lower = (partial[0] + partial[1]) + (partial[2] + partial[3]);
     let sum = lower + ((partial[4] + partial[5]) + (partial[6] + partial[7]));
-    let rows = own < vec4(all);
-    let result = place * (params.heads * params.width) + head * params.width;
-    store(rows, result, lane, sums.x / sum);
-    if PARTS > 1u {
-        store(rows, result, lane + 64u, sums.y / sum);
-    }
-    if PARTS > 2u {
-        store(rows, result, lane + 128u, sums.z / sum);
-    }
-    if PARTS > 3u {
-        store(rows, result, lane + 192u, sums.w / sum);
+    if lane < fours {
+        let channel = lane * 4u;
+        let result = place * (params.heads * params.width) + head * params.width + channel;
+        if own.x < all {
+            store(result.x, channel, of_teams(lane, 0u) / sum.x);
+        }
+        if own.y < all {
+            store(result.y, channel, of_teams(lane, 1u) / sum.y);
+        }
+        if own.z < all {
+            store(result.z, channel, of_teams(lane, 2u) / sum.z);
+        }
+        if own.w < all {
+            store(result.w, channel, of_teams(lane, 3u) / sum.w);
+        }
     }
 }

@@ -143,6 +143,11 @@ impl Suite<'_> {
                 }
             }
         }
+        // A row alone, as of a text that is written token by token: all of it is reading weights.
+        let side = if self.effort.tiny { 64 } else { 4096 };
+        for form in [Form::NT, Form::NN] {
+            self.row(&Workload::Matmul { form, size: [1, side, side] }, 0.0)?;
+        }
         Ok(())
     }
 

@@ -19,16 +19,11 @@ pub struct CachedAttention {
 }
 
 impl Graph {
-    /// Room for keys or values of `capacity` positions, `[batch, capacity, channels]`, that are kept
-    /// from one submission to the next. Whoever lowers the graph says where, as for features.
-    pub fn cache(&mut self, name: &str, shape: impl Into<Shape>) -> Tensor {
-        self.push(Cache, vec![], shape.into(), name)
-    }
-
     /// As [`attend`](Self::attend), of the next `length` positions of a sequence, which see
-    /// themselves and all before them: their keys and values go into `caches`, [`cache`](Self::cache)s
-    /// `[batch, capacity, kv_heads * width]` of keys and of values, at `positions [length]`, whole
-    /// numbers as f32 that count up. There is no gradient.
+    /// themselves and all before them; and the caches of its keys and values, of `capacity`
+    /// positions, into which theirs go at `positions [length]`, whole numbers as f32 that count up.
+    /// Whoever lowers the graph says where the caches are, as for features, and keeps them from one
+    /// submission to the next. There is no gradient.
     ///
     /// # Errors
     /// As [`attend`](Self::attend); [`Error::Argument`] unless it is causal and all positions are
@@ -37,9 +32,9 @@ impl Graph {
         &mut self,
         x: &[Tensor],
         positions: Tensor,
-        caches: [Tensor; 2],
+        capacity: u32,
         options: &AttentionOptions,
-    ) -> Result<Tensor> {
+    ) -> Result<(Tensor, [Tensor; 2])> {
         let heads = self.heads(x, options)?;
         if !heads.causal || heads.masked {
             let message = "new positions see those before them, and all of these";
@@ -50,21 +45,15 @@ impl Graph {
             let message = format!("positions {rows} must be [{}]", heads.length);
             return Err(Error::shape("attention", message));
         }
-        let capacity = self.shape(caches[0]).dims().get(1).copied().unwrap_or(0);
-        let width = heads.kv_heads.saturating_mul(heads.width);
-        let want = Shape::new([heads.batch, capacity, width]);
-        for cache in caches {
-            let have = self.shape(cache);
-            if *have != want {
-                let message = format!("cache {have} must be {want}");
-                return Err(Error::shape("attention", message));
-            }
-        }
         let shape = CachedHeads { heads, capacity };
+        let cache = Shape::new([heads.batch, capacity, heads.kv_heads, shape.padded()]);
+        let last = self.nodes[x[x.len() - 1].0].name.clone();
+        let caches = ["keys", "values"]
+            .map(|of| self.push(Cache, vec![], cache.clone(), &format!("{last}.{of}")));
         let inputs = x.iter().copied().chain([positions]).chain(caches).collect();
         let name = format!("{}.attention", self.nodes[x[0].0].name);
         let out = Shape::new([heads.batch, heads.length, heads.heads.saturating_mul(heads.width)]);
-        Ok(self.push(CachedAttention { shape }, inputs, out, &name))
+        Ok((self.push(CachedAttention { shape }, inputs, out, &name), caches))
     }
 }
 

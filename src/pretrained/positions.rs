@@ -1,7 +1,7 @@
 //! What layers know of the places of positions, and of those before them: tables by position, and
 //! attention, of whole sequences or part by part.
 use super::layers::Layers;
-use crate::graph::{AttentionOptions, Shape, Tensor};
+use crate::graph::{AttentionOptions, Tensor};
 use crate::{Error, Result};
 
 /// A sequence that goes through part by part: keys and values stay in caches.
@@ -71,26 +71,10 @@ impl Layers {
     /// # Errors
     /// Of the graph.
     pub fn attend(&mut self, x: &[Tensor], options: &AttentionOptions) -> Result<Tensor> {
-        let Some(&Cached { positions, capacity, ref caches }) = self.cached.as_ref() else {
-            return self.graph.attend(x, options);
-        };
-        let last = x.last().copied().ok_or_else(|| Error::shape("attention", "x is missing"))?;
-        let &[batch, _, channels] = self.graph.shape(last).dims() else {
-            return Err(Error::shape("attention", format!("x is {}", self.graph.shape(last))));
-        };
-        // Side by side the values are a part of the one operand.
-        let kv_heads = options.kv_heads.unwrap_or(options.heads);
-        let width = match x {
-            [_] => channels / options.heads.saturating_add(2 * kv_heads).max(1) * kv_heads,
-            _ => channels,
-        };
-        let shape = Shape::new([batch, capacity, width]);
-        let at = caches.len();
-        let caches = ["keys", "values"]
-            .map(|of| self.graph.cache(&format!("cache.{at}.{of}"), shape.clone()));
-        if let Some(cached) = &mut self.cached {
-            cached.caches.push(caches);
-        }
-        self.graph.attend_cached(x, positions, caches, options)
+        let Some(cached) = &mut self.cached else { return self.graph.attend(x, options) };
+        let (positions, capacity) = (cached.positions, cached.capacity);
+        let (y, caches) = self.graph.attend_cached(x, positions, capacity, options)?;
+        cached.caches.push(caches);
+        Ok(y)
     }
 }

@@ -30,7 +30,15 @@ fn a_quick_bench_has_ceilings_and_rows() {
         assert!(value.is_finite() && value > 0.0, "{key}: {value}");
     }
     let rows = report["rows"].as_array().expect("rows");
-    for kind in ["matmul NN", "matmul NT", "matmul TN", "add", "mask update", "train step"] {
+    for kind in [
+        "matmul NN",
+        "matmul NT",
+        "matmul TN",
+        "matmul NT 1x64x64",
+        "add",
+        "mask update",
+        "train step",
+    ] {
         assert!(
             rows.iter().any(|r| r["name"].as_str().is_some_and(|n| n.starts_with(kind))),
             "{kind}"

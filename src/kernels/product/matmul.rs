@@ -1,5 +1,6 @@
 //! `matmul`: the three products that training needs, with mask, bias and activation in one pass.
 use super::parts::{self, Product, texts};
+use super::matvec::Matvec;
 use super::tiling::Tiling;
 use crate::kernels::{Activation, bit, mask_words};
 use crate::Result;
@@ -84,12 +85,18 @@ impl Matmul {
     /// Appends the product to `plan`: one launch, or as many as keep each invocation's loop under
     /// [`crate::gpu::MAX_LOOP_ITERATIONS`], each adding its terms to the sums so far.
     pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
-        parts::push(self, plan)
+        match Matvec::of(&self, false, plan.target()) {
+            Some(one) => plan.push(one),
+            None => parts::push(self, plan),
+        }
     }
 
     /// The same, added to what `c` holds, before bias and activation.
     pub fn push_onto(self, plan: &mut PlanBuilder) -> Result<()> {
-        parts::push_onto(self, plan)
+        match Matvec::of(&self, true, plan.target()) {
+            Some(one) => plan.push(one),
+            None => parts::push_onto(self, plan),
+        }
     }
 
     /// As [`push_onto`](Self::push_onto) for a square `c` that is symmetric: what is on its diagonal

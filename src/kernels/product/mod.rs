@@ -14,6 +14,7 @@ kernels! {
     gaps_matmul: GapsMatmul(GapsMatmulParams);
     magnitude_peak: MagnitudePeak(MagnitudePeakParams);
     matmul: Matmul(MatmulParams);
+    matvec: Matvec(MatvecParams);
     packed;
     patches: Patches(PatchesParams);
     tiling;

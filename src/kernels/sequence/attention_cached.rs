@@ -7,9 +7,11 @@ use crate::gpu::{
 
 /// Channels of a head that a workgroup has room for.
 const MOST_CHANNELS: u32 = 256;
-/// Positions of the caches that a workgroup goes through at a time, and channels that it adds up
-/// with one variable of each invocation, as in the WGSL.
+/// Positions of the caches that a workgroup goes through at a time, and its invocations, as in the
+/// WGSL.
 const BLOCK: u32 = 64;
+/// Channels of a head in the caches are a multiple of this: what an invocation loads at once.
+const FOUR: u32 = 4;
 /// Rows of a workgroup.
 const ROWS: u32 = 4;
 
@@ -35,7 +37,8 @@ pub struct CacheRows {
     /// `[length]`, of each new position its number, whole numbers as f32. One past the caches' end
     /// is left out.
     pub positions: Slot,
-    /// `[batch, capacity, kv_heads, width]`: these rows of it are written.
+    /// `[batch, capacity, kv_heads, padded]`, as [`CachedHeads::padded`] says: these rows of it are
+    /// written.
     pub to_keys: Slot,
     /// The same of the values.
     pub to_values: Slot,
@@ -49,7 +52,7 @@ pub struct AttentionCached {
     pub shape: CachedHeads,
     /// `[batch, length, heads, width]`, or where packed with keys and values beside them.
     pub queries: Slot,
-    /// `[batch, capacity, kv_heads, width]`
+    /// `[batch, capacity, kv_heads, padded]`, as [`CacheRows`] leaves them.
     pub keys: Slot,
     /// The same of the values.
     pub values: Slot,
@@ -67,8 +70,12 @@ crate::uniform! {
         len: u32,
         /// New positions of a sequence.
         length: u32,
-        /// Channels of a position, of all heads.
+        /// Channels of a position in the caches, of all heads.
         width: u32,
+        /// Channels of a head.
+        head: u32,
+        /// Channels of a head in the caches.
+        padded: u32,
         /// From one position's keys, or values, to the next.
         stride: u32,
         /// Of the first key.
@@ -109,15 +116,27 @@ crate::uniform! {
 }
 
 impl CachedHeads {
-    /// Elements of one of the caches.
-    pub fn cache_len(&self) -> u64 {
-        Heads { length: self.capacity, ..self.heads }.elements(self.heads.kv_heads.into())
+    /// Channels of a head in the caches: whole fours, which zeros fill up.
+    pub fn padded(&self) -> u32 {
+        self.heads.width.saturating_add(FOUR - 1) / FOUR * FOUR
     }
 
-    /// Most iterations of an invocation: of each block the products, the sums, and its own.
+    /// Elements of one of the caches.
+    pub fn cache_len(&self) -> u64 {
+        let of = Heads { length: self.capacity, width: self.padded(), ..self.heads };
+        of.elements(self.heads.kv_heads.into())
+    }
+
+    /// Invocations that have the channels of a head while values are added up.
+    fn team(&self) -> u32 {
+        (self.padded() / FOUR).max(1).next_power_of_two()
+    }
+
+    /// Most iterations of an invocation: of each block the products, the sums, and its own; and
+    /// what puts the sums of teams together.
     fn iterations(&self) -> u64 {
-        let block = self.heads.width.div_ceil(4) + BLOCK / 4 + 1;
-        u64::from(self.capacity.div_ceil(BLOCK)) * u64::from(block) + 4
+        let block = self.padded() / FOUR + self.team() + 1;
+        u64::from(self.capacity.div_ceil(BLOCK)) * u64::from(block) + 4 * u64::from(BLOCK) + 4
     }
 
     fn check(&self) -> Result<(), String> {
@@ -174,12 +193,15 @@ impl Kernel for CacheRows {
     fn params(&self) -> CacheRowsParams {
         let CachedHeads { heads, capacity } = self.shape;
         let Heads { batch, length, .. } = heads;
-        let width = heads.kv_heads * heads.width;
+        let (head, padded) = (heads.width, self.shape.padded());
+        let width = heads.kv_heads * padded;
         let of = heads.params(0);
         CacheRowsParams {
             len: batch * length * width,
             length,
             width,
+            head,
+            padded,
             stride: of.key_stride,
             keys_begin: of.keys_begin,
             values_begin: of.values_begin,
@@ -188,8 +210,8 @@ impl Kernel for CacheRows {
     }
 
     fn grid(&self) -> [u32; 3] {
-        let Heads { batch, length, kv_heads, width, .. } = self.shape.heads;
-        let all = [length, kv_heads, width];
+        let Heads { batch, length, kv_heads, .. } = self.shape.heads;
+        let all = [length, kv_heads, self.shape.padded()];
         grid_1d(all.iter().fold(batch, |n: u32, &d| n.saturating_mul(d)))
     }
 
@@ -234,10 +256,9 @@ impl Kernel for AttentionCached {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let Heads { width, window, .. } = self.shape.heads;
-        let parts = width.div_ceil(BLOCK);
-        let windowed = window.map(|_| ("WINDOWED", 1.0));
-        windowed.into_iter().chain((parts > 1).then(|| ("PARTS", parts.into()))).collect()
+        let (windowed, team) = (self.shape.heads.window.is_some(), self.shape.team());
+        let windowed = windowed.then_some(("WINDOWED", 1.0));
+        windowed.into_iter().chain((team != 16).then(|| ("TEAM", team.into()))).collect()
     }
 
     fn grid(&self) -> [u32; 3] {
@@ -266,7 +287,8 @@ pub fn cache_rows_reference(
     caches: [&[f64]; 2],
 ) -> [Vec<f64>; 2] {
     let (of, capacity) = (shape.heads.params(0), shape.capacity as usize);
-    let [length, width] = [of.length, shape.heads.kv_heads * of.width].map(|n| n as usize);
+    let [length, heads, width, padded] =
+        [of.length, shape.heads.kv_heads, of.width, shape.padded()].map(|n| n as usize);
     let begins = [of.keys_begin, of.values_begin].map(|n| n as usize);
     let mut out = caches.map(<[f64]>::to_vec);
     for ((out, new), begin) in out.iter_mut().zip(new).zip(begins) {
@@ -274,8 +296,12 @@ pub fn cache_rows_reference(
             for (i, &at) in positions.iter().enumerate().filter(|(_, at)| (**at as usize) < capacity)
             {
                 let source = begin + (batch * length + i) * of.key_stride as usize;
-                let to = (batch * capacity + at as usize) * width;
-                out[to..to + width].copy_from_slice(&new[source..source + width]);
+                let to = (batch * capacity + at as usize) * heads * padded;
+                for head in 0..heads {
+                    let row = &mut out[to + head * padded..][..padded];
+                    row[..width].copy_from_slice(&new[source + head * width..][..width]);
+                    row[width..].fill(0.0);
+                }
             }
         }
     }
@@ -302,7 +328,7 @@ pub fn attention_cached_reference(
             let q = &queries[row * stride + head * width..][..width];
             let begin = |j: usize| {
                 let position = row / length * capacity as usize + j;
-                (position * of.kv_heads as usize + head / group) * width
+                (position * of.kv_heads as usize + head / group) * shape.padded() as usize
             };
             let score = |j: usize| {
                 let k = &keys[begin(j)..][..width];

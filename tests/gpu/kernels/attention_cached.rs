@@ -25,7 +25,8 @@ impl Operands {
             true => vec![of(length, heads + 2 * kv_heads)],
             false => vec![of(length, heads), of(length, kv_heads), of(length, kv_heads)],
         };
-        let caches = [of(shape.capacity, kv_heads), of(shape.capacity, kv_heads)];
+        let cache = (batch * shape.capacity * kv_heads * shape.padded()) as usize;
+        let caches = [(); 2].map(|()| noise.floats(cache, 2.0));
         let positions = (first..first + length).map(|at| at as f32).collect();
         Self { new, caches, positions }
     }

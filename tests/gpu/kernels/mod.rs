@@ -16,6 +16,7 @@ mod layerwise_admm;
 mod limits;
 mod loss;
 mod matmul;
+mod matvec;
 mod metrics;
 mod nan;
 mod optimizers;

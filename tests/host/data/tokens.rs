@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 mod damage;
+mod decode;
 mod pieces;
 mod rows;
 

@@ -34,11 +34,23 @@ pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolu
     let of = Attended { shape, queries: a, keys: b, values: b, seen: Some(mask) };
     let logs = plan.persistent("logs", shape.queries());
     Attention { of, logs, out: c }.push(plan).unwrap();
-    // A window, and more channels than a workgroup's invocations.
-    let heads = Heads::new([1, 1, 1, 65]).causal(true).window(Some(1));
+    let one = |form, adds| Matvec {
+        form,
+        a,
+        b,
+        bias: Some(mask),
+        activation: Activation::Gelu,
+        c,
+        n: 4,
+        k: 4,
+        adds,
+    };
+    plan.push(one(Form::NT, true)).unwrap();
+    // A window, and a team of all invocations.
+    let heads = Heads::new([1, 1, 1, 256]).causal(true).window(Some(1));
     let shape = CachedHeads { heads, capacity: 1 };
-    let [queries, keys, values] = ["q", "k", "v"].map(|name| plan.persistent(name, 65));
-    let (positions, out) = (a, plan.persistent("out", 65));
+    let [queries, keys, values] = ["q", "k", "v"].map(|name| plan.persistent(name, 256));
+    let (positions, out) = (a, plan.persistent("out", 256));
     plan.push(CacheRows {
         shape,
         keys: out,
