@@ -53,8 +53,10 @@ pub fn of(args: &Train, ranks: &Ranks) -> Result<Asked> {
     match asked {
         Some(asked) => Ok(asked),
         None => {
-            let mut recipe = toml::from_str(&told.recipe)?;
+            let chiefs: Recipe = toml::from_str(&told.recipe)?;
+            let mut recipe = chiefs.clone();
             let subject = Subject::of(&mut recipe)?;
+            check_alike(&chiefs, &recipe)?;
             let data = subject.open_data(&recipe, told.schema.as_ref())?;
             let Told { continues, past, .. } = told;
             Ok(Asked { recipe, data, subject, continues, past })
@@ -165,6 +167,22 @@ fn check_folder(args: &Train, past: &Recipe, recipe: &Recipe) -> Result<()> {
             args.logdir.as_deref().unwrap_or(Path::new(".")).display(),
             was.fingerprint,
             is.fingerprint
+        );
+    }
+    Ok(())
+}
+
+/// That a rank finds the folders that the chief has.
+fn check_alike(chiefs: &Recipe, recipe: &Recipe) -> Result<()> {
+    for (chiefs, own) in [(&chiefs.init, &recipe.init), (&chiefs.distill, &recipe.distill)] {
+        let (Some(chiefs), Some(own)) = (chiefs, own) else { continue };
+        ensure!(
+            chiefs.fingerprint == own.fingerprint,
+            "{} is not what rank 0 has there: fingerprint {}, {} there; give every rank the same \
+             folder",
+            own.folder.display(),
+            own.fingerprint,
+            chiefs.fingerprint
         );
     }
     Ok(())

@@ -40,6 +40,9 @@ pub struct Report {
     /// Of a model of tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_perplexity: Option<f64>,
+    /// The dense one's, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dense_test_perplexity: Option<f64>,
     sparsity: f64,
     layers: Vec<LayerSparsity>,
     steps_per_second: f64,
@@ -83,6 +86,7 @@ pub fn report(
         dense_test: Figured::new("dense_test", &measured.dense),
         test_loss: measured.test.loss,
         test_perplexity: None,
+        dense_test_perplexity: None,
         sparsity: total_sparsity(&layers),
         layers,
         steps_per_second,
@@ -118,6 +122,9 @@ pub fn print(report: &Report, measured: &Measured, recipe: &Recipe, logdir: &Pat
     for figure in measured.test.figures.iter() {
         let (name, value) = line_of("test", figure);
         facts.push((if both { format!("{name}, pruned") } else { name }, value));
+    }
+    if let Some(perplexity) = report.dense_test_perplexity {
+        facts.push(("test perplexity, dense".to_owned(), format!("{perplexity:.4}")));
     }
     if let Some(perplexity) = report.test_perplexity {
         facts.push(("test perplexity".to_owned(), format!("{perplexity:.4}")));

@@ -9,6 +9,7 @@ use secateur::data::{Batches, Prefetch, Split};
 use secateur::gpu::Gpu;
 use secateur::nn::{Figures, Metric};
 use secateur::prune::MaskUpdateOp;
+use secateur::session::Evaluation;
 use secateur::storage::MadeFolder;
 use secateur::train::{End, Event, Recipe, TrainOp, TrainOutcome, train};
 
@@ -75,7 +76,11 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     }
     let data = &subject.taught(&gpu, data)?;
     let signals = Signals::listen()?;
-    let mut dense = Figures::default();
+    let perplexity = |of: &Evaluation| {
+        let of_text = of.figures.get(Metric::CrossEntropy).unwrap_or(of.loss);
+        subject.has_perplexity().then(|| of_text.exp())
+    };
+    let (mut dense, mut dense_perplexity) = (Figures::default(), None);
     if baseline && recipe.pruning.is_some() {
         let dense_recipe = recipe.clone().pruning(None).trace_every_n_steps(None);
         // Known from here on, though only the baseline may come to its end.
@@ -90,7 +95,8 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
             return stopped(&outcome, &signals, ranks);
         }
         if ranks.is_chief() {
-            dense = outcome.session.evaluate(&data.test)?.figures;
+            let evaluation = outcome.session.evaluate(&data.test)?;
+            (dense_perplexity, dense) = (perplexity(&evaluation), evaluation.figures);
         }
         // Nobody watches over ranks that wait for this.
         ranks.meet()?;
@@ -134,7 +140,7 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     if let (Some(folder), Some(out)) = (subject.folder(), &args.output) {
         let job = export::job(recipe, &logdir, outcome.global_step);
         let mut average = |name: &str| outcome.session.average(name).map(Some);
-        folder.save(out, args.force, &job, &mut average)?;
+        output::left_out(&folder.save(out, args.force, &job, &mut average)?.left_out);
     }
     let train = match subject.folder() {
         // Each row takes a pass through a large model.
@@ -145,8 +151,8 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     };
     let measured = Measured { train, test: outcome.session.evaluate(&data.test)?, dense };
     let mut report = report(&outcome, &measured, ranks, first_step.get().copied())?;
-    let of_text = measured.test.figures.get(Metric::CrossEntropy).unwrap_or(measured.test.loss);
-    report.test_perplexity = subject.has_perplexity().then(|| of_text.exp());
+    (report.test_perplexity, report.dense_test_perplexity) =
+        (perplexity(&measured.test), dense_perplexity);
     report.output.clone_from(&args.output);
     page::result(&logdir, recipe, [outcome.steps, outcome.global_step], &report);
     page::of_run(&logdir);
@@ -166,6 +172,11 @@ fn check(args: &Train, asked: &Asked) -> Result<()> {
         "--accumulate {}: each rank adds up so many gradients for an update of all; leave out \
          --replicas-to-aggregate and --async",
         asked.recipe.accumulate
+    );
+    ensure!(
+        !args.baseline || asked.recipe.pruning.is_some() || asked.subject.folder().is_none(),
+        "--baseline: nothing is pruned by a schedule, so a dense network would be no comparison; \
+         give --sparsity or --pruning, or leave it out"
     );
     match (&args.output, asked.subject.folder()) {
         (Some(output), Some(folder)) => Ok(folder.check_save(output, args.force)?),

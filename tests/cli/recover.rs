@@ -211,6 +211,58 @@ fn a_schedule_prunes_on_from_where_a_folder_is() {
     }
 }
 
+/// The baseline is the run that nothing prunes; it goes on with the other one.
+#[test]
+fn a_baseline_is_the_folder_trained_without_its_schedule() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    copy(&folder, "llama");
+    let run = format!("train --init llama {TRAIN}");
+    let dense = folder.run(&format!("{run} --steps 3 --logdir alone --json")).json();
+    let both = format!("{run} --steps 3 --logdir run -o out --sparsity 0.5 --baseline");
+    let report = folder.run(&format!("{both} --json")).json();
+    assert_eq!(report["dense_test_perplexity"], dense["test_perplexity"]);
+    assert_eq!((report["sparsity"].as_f64(), dense["sparsity"].as_f64()), (Some(0.5), Some(0.0)));
+    assert_ne!(report["test_perplexity"], dense["test_perplexity"]);
+    let eval = |of: &str| {
+        let run = format!("eval {of} --data text:text.txt --length 12 --json");
+        folder.run(&run).json()["loss"].clone()
+    };
+    assert_eq!(eval("run/dense"), eval("alone"));
+    assert_eq!(eval("run"), eval("out"));
+    let told = folder.run("train --logdir run --steps 4").ok().out;
+    assert!(told.contains("test perplexity, dense"), "{told}");
+    assert!(folder.list("run/dense").contains(&"ckpt-000000000004".to_owned()));
+    let none = ["--baseline", "no comparison", "--sparsity"];
+    folder.run(&format!("{run} --steps 3 --logdir x --baseline")).fails(2, &none);
+    assert!(!folder.path("x").exists());
+}
+
+/// How far a loss in mixed precision may be from that in f32, relatively: products of f16 have 11
+/// bits, of which some hundred add up in each of a dozen layers; steps go on from there.
+const MIXED: f64 = 0.02;
+
+#[test]
+fn a_pruned_folder_is_trained_in_mixed_precision_where_the_adapter_has_it() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    copy(&folder, "llama");
+    folder.run("prune llama -o pruned --sparsity 50%").ok();
+    let run = format!("train --init pruned {TRAIN} --steps 6 --json");
+    let plan = folder.run(&format!("{run} --plan --precision mixed")).json()["plan"].clone();
+    assert!(plan.as_str().unwrap().contains("f16_matmul"), "{plan}");
+    let full = folder.run(&format!("{run} --logdir full")).json();
+    let run = format!("{run} --logdir half -o out --precision mixed");
+    let half = folder.run(&run).json();
+    let [a, b] = [&full, &half].map(|report| report["test_loss"].as_f64().unwrap());
+    assert!((a / b - 1.0).abs() < MIXED, "{a}, {b} in mixed precision");
+    if half["precision"] == "mixed" {
+        assert_ne!(a, b);
+    }
+    let [old, new] = ["pruned", "out"].map(|name| tensors(&folder.path(name)));
+    for (name, values) in &old {
+        assert_eq!(zeros(values), zeros(&new[name]), "{name}");
+    }
+}
+
 #[test]
 fn what_does_not_fit_a_folder_is_refused_before_anything_is_written() {
     let Some(folder) = Folder::with_gpu() else { return };

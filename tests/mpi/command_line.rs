@@ -17,7 +17,7 @@ const TRAIN: &str = "train --model mlp:8 --batch 16 --steps 40 --share-adapter";
 
 /// A job of two ranks in `folder`; each is `line` of a shell, to which `$RANK` is its rank and
 /// `$SECATEUR` the program. `None` where something is missing here.
-fn job(folder: &Path, line: &str) -> Option<Ended> {
+pub fn job(folder: &Path, line: &str) -> Option<Ended> {
     match Gpu::open(&GpuOptions::from_env().expect("options")) {
         Err(e @ Error::NoAdapter { .. }) => {
             missing(GPU, e);

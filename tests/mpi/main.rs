@@ -18,6 +18,8 @@ mod mount;
 mod needs;
 #[path = "../common/paths.rs"]
 mod paths;
+#[cfg(all(target_os = "linux", feature = "text"))]
+mod pretrained;
 #[path = "../common/ranks.rs"]
 mod ranks;
 mod scenarios;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use secateur::storage::{Companions, Folder, Format, PackOptions, Patch, Rewrite, pack_folder};
 
-use super::{Raw, f32s, message, write};
+use super::{Raw, f32s, message, names, write};
 
 /// Writes the file `name`, and the folders that it lies in.
 fn put(folder: &Path, name: &str, text: &str) {
@@ -190,4 +190,9 @@ fn a_copy_that_fails_leaves_nothing() {
     let said = message(rewrite.finish(None));
     assert!(said.contains("one.jinja"), "{said}");
     assert!(!out.exists());
+    // All copies are there, and the weights cannot come to their place.
+    let rewrite = Rewrite::begin(&input, &out, false, &Default::default()).unwrap();
+    fs::create_dir(out.join("model.safetensors")).unwrap();
+    assert!(message(rewrite.finish(None)).contains("model.safetensors"));
+    assert_eq!(names(&out), ["model.safetensors"]);
 }
