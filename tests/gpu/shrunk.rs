@@ -2,6 +2,7 @@
 //! are the same.
 use secateur::data::Task;
 use secateur::graph::Padding;
+use secateur::kernels::Activation;
 use secateur::nn::layers::{
     Conv, Embedding, Flatten, Gated, Gru, Layer, LayerNorm, Linear, LocalResponseNorm, Lstm,
     Normalizer, Pool, Residual,
@@ -80,8 +81,8 @@ fn shrunk(living: &Living) -> Vec<(&str, u32, u32)> {
 #[test]
 fn convolutions_lose_channels_that_are_dead() {
     let Some(gpu) = gpu() else { return };
-    let conv = |outputs, padding| Conv { padding, ..Conv::new(outputs, 3) };
-    let normed = Conv { normalizer: Some(Normalizer::BatchNorm), ..conv(5, Padding::Valid) };
+    let conv = |outputs, padding| Conv::new(outputs, 3).padding(padding);
+    let normed = conv(5, Padding::Valid).normalizer(Some(Normalizer::BatchNorm));
     let model = Model::Layers(vec![
         conv(6, Padding::Same).into(),
         Pool::max(2, 2, Padding::Same).into(),
@@ -102,9 +103,13 @@ fn convolutions_lose_channels_that_are_dead() {
     let TensorData::F32(values) = &mut bias.data else { panic!() };
     (values[0], values[1]) = (0.3, -0.4);
     zero_rows(&mut of, "conv2.weight", &[4], 6);
-    // Of conv2 channel 2 is what its batch norm makes of 0, which padding parts at the edges of
-    // conv3: so it stays; of conv3 channel 3 is a constant that fc1 takes into its biases.
-    zero_columns(&mut of, "conv2.weight", &[2]);
+    // Of conv2 channels 2 and 3 are what their batch norm makes of 0: that is above 0 for channel 2,
+    // and padding parts it from other zeros at the edges of conv3, so it stays. Of conv3 channel 3
+    // is a constant that fc1 takes into its biases.
+    zero_columns(&mut of, "conv2.weight", &[2, 3]);
+    let shift = of.weights.iter_mut().find(|t| t.name == "conv2.norm.shift").unwrap();
+    let TensorData::F32(values) = &mut shift.data else { panic!() };
+    (values[2], values[3]) = (3.0, -1.0);
     zero_columns(&mut of, "conv3.weight", &[3]);
     let bias = of.weights.iter_mut().find(|t| t.name == "conv3.bias").unwrap();
     let TensorData::F32(values) = &mut bias.data else { panic!() };
@@ -113,9 +118,9 @@ fn convolutions_lose_channels_that_are_dead() {
     let living = smaller(&gpu, &model, &input, &of, &rows);
     let mut found = shrunk(&living);
     found.sort_unstable();
-    assert_eq!(found, [("conv1", 6, 4), ("conv3", 4, 3), ("fc1", 7, 5)]);
+    assert_eq!(found, [("conv1", 6, 4), ("conv2", 5, 4), ("conv3", 4, 3), ("fc1", 7, 5)]);
     let shape = |name: &str| &living.weights.iter().find(|t| t.name == name).unwrap().shape;
-    assert_eq!(*shape("conv2.weight"), [3, 3, 4, 5]);
+    assert_eq!(*shape("conv2.weight"), [3, 3, 4, 4]);
     assert_eq!(*shape("conv3.bias"), [3]);
     assert_eq!(*shape("fc1.weight"), [3 * 3 * 3, 5]);
     // The units of the last layer are the answers.
@@ -145,11 +150,11 @@ fn gated_layers_lose_units_and_residual_connections_none() {
     let inner: Vec<Layer> = vec![
         LayerNorm::default().into(),
         Gated::new(9).into(),
-        Linear { activation: Default::default(), ..Linear::new(6) }.into(),
+        Linear::new(6).activation(Activation::Identity).into(),
     ];
     let model = Model::Layers(vec![
         Linear::new(6).into(),
-        Residual { layers: inner }.into(),
+        Residual::new(inner).into(),
         Linear::logits().into(),
     ]);
     let input = Input::flat(5, 3);
@@ -172,7 +177,7 @@ fn recurrent_layers_lose_units_that_are_dead() {
     let input = Input { shape: vec![4], task };
     let rows: Vec<f32> = (0..BATCH * 4).map(|i| (i * 7 % 5) as f32).collect();
     let head = || -> Layer { Linear::logits().into() };
-    let lstm = Lstm { peepholes: true, ..Lstm::new(6) };
+    let lstm = Lstm::new(6).peepholes(true);
     let model = Model::Layers(vec![
         Embedding::new(3, false).into(),
         lstm.into(),
