@@ -20,8 +20,10 @@ from safetensors.torch import load_file, save_file
 secateur = pathlib.Path(sys.argv[1]).resolve()
 docs = (pathlib.Path(__file__).parent.parent / "docs/format.md").read_text()
 lines = re.findall(r"```python\n(.*?)```", docs, re.DOTALL)
-by_torch, by_numpy = (next(text for text in lines if f"import {name}" in text) for name in ("torch", "numpy"))
-exec(by_numpy)
+by_torch = next(text for text in lines if "import torch" in text)
+for text in lines:
+    if "import numpy" in text:
+        exec(text)
 
 torch.manual_seed(0)
 ninety = torch.rand(300, 784) < 0.1
@@ -37,6 +39,10 @@ tensors = {
     "two_four.weight": kept(half),
     "dense.weight": torch.randn(8, 8),
     "none.weight": torch.zeros(7, 9),
+    "thin.weight": kept(torch.rand(53, 400) < 0.015),
+    "rare.weight": kept(torch.rand(3, 9000) < 0.0007),
+    "eighth.weight": kept(torch.rand(48, 6, 8).argsort(2).argsort(2).flatten(1) < 1),
+    "fifth.weight": kept((torch.rand(40, 12, 5).argsort(2).argsort(2).flatten(1) < 1).T.contiguous()),
     "fc1.bias": torch.randn(300),
     "conv.weight": torch.zeros(4, 3, 2, 2),
 }
@@ -44,14 +50,19 @@ with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
     save_file(tensors, folder / "in.safetensors", metadata={"format": "pt"})
 
-    def export(source, out, form):
-        command = [secateur, "export", source, "-o", out, "--format", form, "--json"]
+    def export(source, out, form, *more):
+        command = [secateur, "export", source, "-o", out, "--format", form, "--json", *more]
         return json.loads(subprocess.run(command, cwd=folder, check=True, capture_output=True).stdout)
 
     expected = {
-        "sparse": {"fc1": "csr", "half": "csr", "brain": "csr", "blocks": "bsr 16x16", "two_four": None, "none": "csr"},
+        "sparse": {"fc1": "csr", "half": "csr", "brain": "csr", "blocks": "bsr 16x16", "two_four": None, "none": "csr",
+                   "thin": "csr", "rare": "csr", "eighth": "csr", "fifth": "csr"},
         "bitmask": {"fc1": "bitmask", "half": "bitmask", "brain": "bitmask", "blocks": "bitmask",
-                    "two_four": "2:4 bitmask", "none": "bitmask"},
+                    "two_four": "2:4 bitmask", "none": "bitmask", "thin": "bitmask", "rare": "bitmask",
+                    "eighth": "bitmask", "fifth": "bitmask"},
+        "smallest": {"fc1": "gaps of 4 bits", "half": "gaps of 4 bits", "brain": "gaps of 8 bits", "blocks": "bsr 16x16",
+                     "two_four": "bits", "none": "gaps of 4 bits", "conv": "gaps of 4 bits",
+                     "thin": "gaps of 8 bits", "rare": "columns", "eighth": "1:8 in rows", "fifth": "1:5 in columns"},
     }
     for form, packings in expected.items():
         report = export("in.safetensors", f"{form}.safetensors", form)
@@ -79,6 +90,30 @@ with tempfile.TemporaryDirectory() as folder:
     file = {name: plain(tensor) for name, tensor in load_file(folder / "bitmask.safetensors").items()}
     for stem in ("fc1", "half", "brain", "blocks", "two_four"):
         assert np.array_equal(dense(file, stem), plain(tensors[f"{stem}.weight"])), stem
+    # The same of the smallest forms, and of codes of eight bits in every form.
+    read = lambda name: {k: plain(t) for k, t in load_file(folder / name).items()}
+    file = read("smallest.safetensors")
+    packed = [name for name in tensors if f"{name}.values" in file]
+    assert len(packed) == 11, packed
+    for name in packed:
+        assert np.array_equal(unpacked(file, name), plain(tensors[name])), name
+    for form in ("dense", "sparse", "smallest"):
+        report = export("in.safetensors", "int8.safetensors", form, "--values", "int8", "--force")
+        file, losses = read("int8.safetensors"), {t["name"]: t["loss"] for t in report["tensors"]}
+        for name, tensor in tensors.items():
+            found = unpacked(file, name)
+            if tensor.dim() < 2 or found is None:
+                continue
+            scales, exact = file[f"{name}.scales"], tensor.float().numpy()
+            units = exact.reshape(len(exact), -1) if scales.shape[0] > 1 or exact.shape[0] == 1 else exact.T
+            # Half a scale, and the roundings of the scale and of the product.
+            bound = np.abs(units).max(1) * (0.5 / 127 + 2**-22)
+            error = np.abs(found - exact)
+            of_unit = error.reshape(len(units), -1) if units.shape[0] == exact.shape[0] else error.T
+            assert (of_unit.max(1) <= bound).all(), (form, name)
+            assert np.isclose(losses[name]["largest"], error.max(), rtol=1e-5, atol=1e-12), (form, name)
+        share = report["bytes"] / report["dense_bytes"]
+        print(f"{form} int8: {report['bytes']} of {report['dense_bytes']} bytes, {share:.1%}")
     if "--compressed-tensors" in sys.argv:
         from compressed_tensors.compressors.sparse_compressors.sparse_bitmask import BitmaskTensor
         from compressed_tensors.compressors.sparse_compressors.sparse_24_bitmask import Sparse24BitMaskTensor

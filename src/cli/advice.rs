@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::Result;
+use secateur::oneshot::TensorPlan;
 use secateur::pretrained::{Answer, Pretrained};
-use secateur::storage::{Header, PackedTensor, Packing, smallest_bytes};
+use secateur::storage::{Dtype, Header, PackedTensor, Packing, smallest_bytes};
 
 use super::output;
 
@@ -41,6 +42,30 @@ pub fn of_formats(path: &Path) -> Result<()> {
         let share = output::percent(smallest as f64 / bytes as f64);
         let smallest = output::thousands(smallest);
         output::line(&format!("--format smallest would take {smallest} bytes, {share}"))?;
+    }
+    Ok(())
+}
+
+/// Says about how much smaller tensors with so many elements that are not zero would be in the
+/// smallest format, where these are spread as by chance.
+pub fn of_pruned<'a>(tensors: impl Iterator<Item = (&'a TensorPlan, u64)>) -> Result<()> {
+    let (mut dense, mut smallest) = (0.0, 0.0);
+    for (plan, nonzero) in tensors {
+        let elements = plan.shape.iter().map(|&d| d as u64).product::<u64>().max(1) as f64;
+        let bits = Dtype::named(&plan.dtype).bits().unwrap_or(32) as f64;
+        let (kept, zeros) = (nonzero as f64, 1.0 - nonzero as f64 / elements);
+        // A code for each element, and one more for each so many zeros before it.
+        let gaps = |code: f64, longest: i32| kept * code / (1.0 - zeros.powi(longest)).max(1e-9);
+        let places = elements.min(gaps(4.0, 15)).min(gaps(8.0, 255));
+        dense += elements * bits / 8.0;
+        smallest += (elements * bits).min(kept * bits + places) / 8.0;
+    }
+    if smallest < 0.95 * dense {
+        let share = output::percent(smallest / dense);
+        output::line(&format!(
+            "secateur export OUTPUT -o PACKED --format smallest would take about {share} of the \
+             bytes of what was pruned"
+        ))?;
     }
     Ok(())
 }

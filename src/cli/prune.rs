@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::args::Prune;
 use super::ranking::Ranking;
-use super::{Verdict, adapter, calibrated, output, page, pretrained};
+use super::{Verdict, adapter, advice, calibrated, output, page, pretrained};
 
 /// What `--json` prints. Sparsities are fractions of 1.
 #[derive(Debug, Serialize)]
@@ -49,6 +49,9 @@ pub fn run(args: &Prune) -> Result<Verdict> {
         return pretrained::remove(args, options);
     }
     ensure!(args.multiple.is_none(), "--multiple is for --remove");
+    if args.pattern == "2:4" {
+        advice::warn_of_language(&args.input);
+    }
     let options = options(args)?;
     let by_data = args.score != Ranking::Score(Score::Magnitude) || args.data.data.is_some();
     let is_folder = pretrained::is_folder(&args.input);
@@ -217,5 +220,6 @@ fn print(report: &Report) -> Result<()> {
     output::line(&format!(
         "{sparsity} of {pruned} tensors pruned, {whole} of the whole file, in {:.1} s: {}",
         report.seconds, report.output
-    ))
+    ))?;
+    advice::of_pruned(done.tensors.iter().filter_map(|t| Some((&t.plan, t.nonzero?))))
 }

@@ -39,7 +39,10 @@ fn refusals_say_the_way_out() {
     for (args, parts) in [
         ("export run -o a.safetensors", &["--force"][..]),
         ("export run -o a.onnx --format sparse", &["--format", "*.safetensors"]),
-        ("export run -o b.safetensors --values f16", &["--format"]),
+        ("export run -o a.onnx --values f16", &["--values", "*.safetensors"]),
+        ("export run -o a.gguf", &["no folder of a language model"]),
+        ("export run -o a.safetensors --format gguf", &["must end in .gguf"]),
+        ("export a.safetensors -o b.safetensors --values f16 --length 3", &["--length", "--data"]),
         ("export a.safetensors -o b.bin --format sparse", &["must end in .safetensors"]),
         ("export a.safetensors -o a.safetensors --format sparse", &["--force"]),
         ("export a.safetensors -o b.safetensors --format sparse --shrink", &["--shrink"]),
@@ -66,7 +69,8 @@ fn packed_files_are_smaller_and_answer_the_same() {
         (report["test_accuracy"].clone(), report["test_loss"].clone())
     };
     let whole = eval("whole.safetensors");
-    for (format, packing) in [("sparse", "csr"), ("bitmask", "bitmask")] {
+    let packings = [("sparse", "csr"), ("bitmask", "bitmask"), ("smallest", "gaps of 4 bits")];
+    for (format, packing) in packings {
         for input in ["run", "whole.safetensors"] {
             let args = format!("export {input} -o p.safetensors --format {format} --force --json");
             let report = folder.run(&args).json();
@@ -81,8 +85,144 @@ fn packed_files_are_smaller_and_answer_the_same() {
     }
     let text = folder.run("export run -o p.safetensors --format bitmask --force").ok().out;
     assert!(text.contains("3 of 6 tensors are packed"), "{text}");
+    assert!(text.contains("--format smallest would take"), "{text}");
     folder.run("export p.safetensors -o dense.safetensors --format dense").ok();
     assert_eq!(eval("dense.safetensors"), whole);
+}
+
+/// Codes of eight bits are as good as what they stand for, and the table says what they cost.
+#[test]
+fn codes_are_evaluated_before_and_after() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    let args = "train --data digits --model mlp:30 --steps 150 --batch 64 --lr 0.005 --seed 3 \
+                --logdir run --pruning target_sparsity=0.8,pruning_frequency=10";
+    folder.run(args).ok();
+    let args = "export run -o q.safetensors --format smallest --values int8 --data digits --json";
+    let report = folder.run(args).json();
+    let tensor = report["tensors"].as_array().unwrap().iter().find(|t| t["name"] == "fc1.weight");
+    let (tensor, number) = (tensor.unwrap(), |v: &serde_json::Value| v.as_f64().unwrap());
+    assert_eq!(tensor["dtype"], "I8");
+    // Half a scale of the largest weight; a mean error of some hundredths of it.
+    let loss = &tensor["loss"];
+    assert!(number(&loss["largest"]) > 0.0 && number(&loss["largest"]) < 0.02, "{loss}");
+    assert!(number(&loss["relative"]) > 1e-4 && number(&loss["relative"]) < 0.02, "{loss}");
+    let evaluation = &report["evaluation"];
+    let of = |when: &str, name: &str| {
+        let all = evaluation[when].as_array().unwrap();
+        number(&all.iter().find(|figure| figure["name"] == name).unwrap()["value"])
+    };
+    let eval = folder.run("eval q.safetensors --data digits --json").json();
+    assert_eq!(of("after", "test loss"), number(&eval["test_loss"]));
+    assert_ne!(of("before", "test loss"), of("after", "test loss"));
+    let cost = of("before", "test accuracy") - of("after", "test accuracy");
+    assert!(of("after", "test accuracy") > 0.8 && cost.abs() < 0.02, "{evaluation}");
+    let text = folder.run(&args.replace("--json", "--force")).ok().out;
+    for part in ["largest error", "mean error", "test accuracy on digits:", "before,"] {
+        assert!(text.contains(part), "{part} is not in: {text}");
+    }
+}
+
+/// What is only for training is gone, and the answers are the same to the bit.
+#[test]
+fn an_export_lists_zeros_and_what_it_drops() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    let args = "train --data digits --model mlp:20 --steps 60 --batch 64 --lr 0.005 --seed 3 \
+                --average 0.9 --logdir run --pruning \
+                target_sparsity=0.75,pruning_frequency=10,sparsity_function_end_step=40";
+    folder.run(args).ok();
+    let report = folder.run("export run -o a.safetensors --json").json();
+    let tensors = report["tensors"].as_array().unwrap();
+    let of = |name: &str| tensors.iter().find(|t| t["name"] == name).unwrap();
+    assert_eq!(of("fc1.weight")["zeros"], 64 * 20 * 3 / 4);
+    assert_eq!(of("fc2.weight")["sparsity"], 0.75);
+    assert_eq!(tensors.len(), 4);
+    let dropped = report["dropped"].as_array().unwrap();
+    let bytes = |what: &str| {
+        let found = dropped.iter().find(|d| d["what"].as_str().unwrap().contains(what));
+        let found = found.unwrap_or_else(|| panic!("{what} is not in {dropped:?}"));
+        (found["tensors"].as_u64().unwrap(), found["bytes"].as_u64().unwrap())
+    };
+    // Masks are 32 to a word; Adam has two slots a weight and a bias.
+    assert_eq!(bytes("masks"), (2, (64 * 20 / 32 + (20 * 10_u64).div_ceil(32)) * 4));
+    assert_eq!(bytes("thresholds"), (2, 8));
+    let values = 64 * 20 + 20 + 20 * 10 + 10;
+    assert_eq!(bytes("averages"), (4, values * 4));
+    assert_eq!(bytes("optimizer slots"), (8, values * 2 * 4));
+    for (what, to) in [("run", "a.npy"), ("a.safetensors", "b.npy")] {
+        folder.run(&format!("predict {what} --data digits -o {to}")).ok();
+    }
+    assert_eq!(folder.read("a.npy"), folder.read("b.npy"));
+    let text = folder.run("export run -o a.safetensors --force").ok().out;
+    assert!(text.contains("dropped: masks") && text.contains("75.00 %"), "{text}");
+}
+
+/// Channels of a convolution that are pruned whole.
+#[test]
+fn convolutions_are_shrunk_and_show_their_shapes() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    folder.write(
+        "conv.toml",
+        "data = 'digits'\nsteps = 40\nbatch = 32\npruning = { target_sparsity = 0.5, \
+         pattern = 'channel', pruning_frequency = 5, sparsity_function_end_step = 25, \
+         last_layer_sparsity = 0.0 }\n\
+         [optimizer]\nname = 'adam'\nlr = 0.01\n\
+         [[model]]\nkind = 'conv'\noutputs = 8\nkernel = [3, 3]\npadding = 'valid'\n\
+         [[model]]\nkind = 'flatten'\n\
+         [[model]]\nkind = 'linear'\nactivation = 'identity'\n",
+    );
+    folder.run("train conv.toml --logdir run").ok();
+    folder.run("export run -o whole.safetensors").ok();
+    let report = folder.run("export run -o small.safetensors --remove-dead --json").json();
+    let tensors = report["tensors"].as_array().unwrap();
+    let of = |name: &str| tensors.iter().find(|t| t["name"] == name).unwrap();
+    assert_eq!(of("conv1.weight")["shape"], serde_json::json!([3, 3, 1, 4]));
+    assert_eq!(of("conv1.weight")["whole_shape"], serde_json::json!([3, 3, 1, 8]));
+    assert_eq!(of("fc1.weight")["shape"], serde_json::json!([6 * 6 * 4, 10]));
+    assert_eq!(report["kept_units"][0][0], "fc1.weight");
+    let eval = |what: &str| {
+        let report = folder.run(&format!("eval {what} --data digits --json")).json();
+        (report["test_accuracy"].as_f64().unwrap(), report["test_loss"].as_f64().unwrap())
+    };
+    let ((accuracy, loss), small) = (eval("whole.safetensors"), eval("small.safetensors"));
+    assert_eq!(small.0, accuracy);
+    // Sums of the same numbers in another order, and biases that are rounded once more.
+    assert!((small.1 - loss).abs() < 1e-5 * (1.0 + loss), "{} is not {loss}", small.1);
+    let text = folder.run("export run -o small.safetensors --shrink --force").ok().out;
+    assert!(text.contains("shape before") && text.contains("kept all units of fc1"), "{text}");
+}
+
+/// Rows a second, and what one batch takes.
+#[test]
+fn evaluations_and_predictions_say_how_fast_they_are() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    folder.run("train --data digits --model mlp:4 --steps 2 --pruning none --logdir run").ok();
+    folder.run("export run -o a.safetensors --format smallest").ok();
+    for args in ["eval a.safetensors --data digits", "predict a.safetensors --data digits -o p.csv"]
+    {
+        let report = folder.run(&format!("{args} --batch 7 --json")).json();
+        assert_eq!(report["batch"], 7, "{args}");
+        let number = |v: &serde_json::Value| v.as_f64().unwrap();
+        assert!(number(&report["rows_per_second"]) > 0.0 && number(&report["seconds"]) > 0.0);
+        assert!(report["timed_batches"].as_u64().unwrap() >= 3, "{report}");
+        let [p50, p95, p99] = ["p50", "p95", "p99"].map(|p| number(&report["latency_ms"][p]));
+        assert!(0.0 < p50 && p50 <= p95 && p95 <= p99, "{report}");
+    }
+    let text = folder.run("eval a.safetensors --data digits").ok().out;
+    assert!(text.contains("rows/s") && text.contains("p50"), "{text}");
+}
+
+/// That others read it is checked by `scripts/check_gguf.py`.
+#[test]
+fn language_models_become_gguf_files() {
+    let folder = Folder::new();
+    folder.copy_model("llama");
+    let report = folder.run("export llama -o llama.gguf --values f16 --json").json();
+    assert_eq!(report["architecture"], "llama");
+    assert_eq!(report["bytes"].as_u64(), Some(folder.read("llama.gguf").len() as u64));
+    let text = folder.run("export llama -o llama.gguf --force").ok().out;
+    assert!(text.contains("blk.0.attn_q.weight") && text.contains("no tokenizer.json"), "{text}");
+    folder.run("export llama -o llama.gguf").fails(2, &["llama.gguf", "--force"]);
+    folder.run("export llama -o l.gguf --values int8").fails(2, &["int8"]);
 }
 
 /// That other engines compute the same is checked by `scripts/check_onnx.py`.

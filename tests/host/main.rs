@@ -5,6 +5,7 @@ mod checkpoint;
 mod comm;
 mod data;
 mod floors;
+mod gguf;
 mod layerwise;
 mod memory;
 #[path = "../common/models.rs"]
