@@ -6,6 +6,7 @@
 mod attention;
 mod ceilings;
 mod exchange;
+pub mod model;
 #[cfg(feature = "cli")]
 mod plot;
 mod replay;

@@ -12,6 +12,7 @@ mod figures;
 mod given;
 mod inspect;
 mod model;
+mod modelled;
 mod output;
 mod pack;
 mod plan;
