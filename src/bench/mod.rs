@@ -6,6 +6,7 @@
 mod attention;
 mod ceilings;
 mod exchange;
+pub mod model;
 mod packed;
 #[cfg(feature = "cli")]
 mod plot;

@@ -250,7 +250,7 @@ pub(super) fn fill(plan: &mut PlanBuilder, slots: &[Slot]) -> Result<Phase> {
     Ok(phase)
 }
 
-fn matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Result<Phase> {
+pub(super) fn matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Result<Phase> {
     let [a, b, c] =
         [("a", m * k), ("b", k * n), ("c", m * n)].map(|(name, len)| plan.persistent(name, len));
     Matmul::new(form, [a, b, c], [m, n, k]).push(plan)?;
@@ -258,7 +258,7 @@ fn matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Result<Pha
 }
 
 /// The copies are made in the phase that fills.
-fn f16_matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Result<Phase> {
+pub(super) fn f16_matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Result<Phase> {
     let stored = [
         ("a", if form == Form::TN { [k, m] } else { [m, k] }),
         ("b", if form == Form::NT { [n, k] } else { [k, n] }),
@@ -283,9 +283,13 @@ fn f16_matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]) -> Result
     Ok(phase)
 }
 
-type MaskUpdateSlots = (Phase, Slot, Vec<Slot>);
+pub(super) type MaskUpdateSlots = (Phase, Slot, Vec<Slot>);
 
-fn mask_update(plan: &mut PlanBuilder, len: u32, tensors: u32) -> Result<MaskUpdateSlots> {
+pub(super) fn mask_update(
+    plan: &mut PlanBuilder,
+    len: u32,
+    tensors: u32,
+) -> Result<MaskUpdateSlots> {
     let counts = plan.persistent("counts", 1);
     let histogram = plan.persistent("histogram", Selection::HISTOGRAM_WORDS);
     let state = plan.persistent("state", TOPK_STATE_WORDS);

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::Bench;
 use super::progress::Naming;
 use super::ranks::Ranks;
-use super::{Verdict, adapter, exchange, output};
+use super::{Verdict, adapter, exchange, modelled, output};
 
 #[derive(Debug, Serialize)]
 struct Report<'a> {
@@ -30,6 +30,9 @@ struct Report<'a> {
 }
 
 pub fn run(args: &Bench, ranks: &Ranks) -> Result<Verdict> {
+    if let Some(card) = &args.model {
+        return modelled::run(card, args);
+    }
     if args.exchange {
         return exchange::run(args, ranks);
     }

@@ -16,6 +16,7 @@ mod given;
 mod inspect;
 mod measured;
 mod model;
+mod modelled;
 mod output;
 mod pack;
 mod page;

@@ -139,6 +139,7 @@ pub fn grid_1d(len: u32) -> [u32; 3] {
 /// `groups` workgroups or more, folded likewise: those past the end are guarded in the shader.
 pub fn grid_groups(groups: u32) -> [u32; 3] {
     const MAX: u32 = 65_535;
-    let groups = groups.max(1);
-    [groups.min(MAX), groups.div_ceil(MAX), 1]
+    let rows = groups.div_ceil(MAX).max(1);
+    // Even rows: hardly a workgroup has nothing to do.
+    [groups.div_ceil(rows).max(1), rows, 1]
 }

@@ -7,6 +7,7 @@ mod device;
 mod health;
 mod host;
 mod kernel;
+mod listing;
 mod macros;
 mod plan;
 mod planner;
@@ -30,6 +31,7 @@ pub use device::Gpu;
 pub use kernel::{
     Access, Bound, Kernel, Operand, Slot, Uniform, Variant, grid_1d, grid_groups, read, write,
 };
+pub use listing::{Listed, ListedOperand};
 #[doc(hidden)]
 pub use macros::{joined, joined_len};
 pub(crate) use macros::{uniform, wgsl};

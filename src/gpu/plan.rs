@@ -53,7 +53,7 @@ pub(super) struct PhaseInfo {
 pub(super) struct Launch {
     pub(super) name: &'static str,
     /// Name of the kernel's variant, where it is one.
-    variant: Option<&'static str>,
+    pub(super) variant: Option<&'static str>,
     pub(super) source: Source,
     pub(super) constants: Vec<(&'static str, u64)>,
     /// Operand name, access, slot; `None` where the launch leaves the operand alone.

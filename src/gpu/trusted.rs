@@ -109,6 +109,11 @@ impl Source {
         Self { wgsl, own: <K::Params as Uniform<K>>::TRUST.own }
     }
 
+    /// Its text.
+    pub(super) fn wgsl(self) -> &'static str {
+        self.wgsl
+    }
+
     /// Whether it is this crate's, compiled as it stands.
     pub(super) fn is_own(self) -> bool {
         self.own

@@ -78,3 +78,25 @@ fn a_picture_that_is_no_svg_is_refused_at_once() {
     folder.run("bench --plot roofline.png").fails(2, &["roofline.png", "name a file *.svg"]);
     assert_eq!(folder.list("."), [""; 0]);
 }
+
+#[test]
+fn a_card_is_modelled_without_a_gpu() {
+    let folder = Folder::new();
+    let report = folder.run("bench --model 4090 --only add --json").json();
+    assert_eq!(report["card"]["name"], "NVIDIA GeForce RTX 4090");
+    assert_eq!(report["command"], "secateur bench --model 4090 --only add --json");
+    let [row] = &report["rows"].as_array().expect("rows")[..] else { panic!("{report}") };
+    let [kernel] = &row["kernels"].as_array().expect("kernels")[..] else { panic!("{row}") };
+    assert_eq!((&row["name"], &kernel["limit"]), (&"add 2^24".into(), &"memory".into()));
+    for key in ["loaded_bytes", "registers", "sectors_per_load"] {
+        assert!(number(&kernel[key]) > 0.0, "{key}: {kernel}");
+    }
+    let table = folder.run("bench --model --only add").ok().out;
+    for text in ["NVIDIA H100 SXM", "add 2^24", "memory", "sectors"] {
+        assert!(table.contains(text), "{text}: {table}");
+    }
+    folder.run("bench --model abacus").fails(2, &["abacus", "h100, 4090, 7900xtx, m3max, b580"]);
+    folder.run("bench --model --only abacus").fails(2, &["--only abacus"]);
+    folder.run("bench --model --quick").fails(2, &["--model", "--quick"]);
+    folder.run("bench --only add").fails(2, &["--model"]);
+}

@@ -7,6 +7,7 @@ use secateur::bench::{
 };
 use secateur::kernels::Form;
 
+mod model;
 #[cfg(feature = "cli")]
 mod plot;
 

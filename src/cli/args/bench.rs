@@ -22,6 +22,22 @@ pub struct Bench {
     /// for each form and batch, with its bound.
     #[arg(long)]
     pub sparse: bool,
+    /// What a card could reach at most, by a model of each kernel and the card's public figures,
+    /// instead: h100, 4090, 7900xtx, m3max or b580. Needs no GPU and measures nothing.
+    #[arg(
+        long,
+        value_name = "CARD",
+        num_args = 0..=1,
+        default_missing_value = "h100",
+        conflicts_with_all = [
+            "plot", "quick", "exchange", "sparse", "adapter", "adapter_index", "precision",
+            "memory_budget",
+        ]
+    )]
+    pub model: Option<String>,
+    /// With --model: only workloads with this in their names.
+    #[arg(long, value_name = "TEXT", requires = "model", default_value = "")]
+    pub only: String,
     #[command(flatten)]
     pub common: Common,
 }

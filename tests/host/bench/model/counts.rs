@@ -1,0 +1,104 @@
+//! Counts of this crate's kernels that stay, or get better.
+use secateur::bench::model::{KernelRow, ModelRow, model, subjects};
+use secateur::kernels::{Conv2d, Convolution, Form, Matmul};
+
+use super::{h100, launches};
+
+fn row(name: &str) -> ModelRow {
+    let [subject] = &subjects(name)[..] else { panic!("{name}") };
+    model(subject, h100()).unwrap()
+}
+
+fn kernel<'a>(row: &'a ModelRow, name: &str) -> &'a KernelRow {
+    row.kernels.iter().find(|k| k.modelled.kernel == name).unwrap()
+}
+
+/// Each tile loads its rows and columns once, and reads workgroup memory in vectors.
+#[test]
+fn products_in_tiles() {
+    let terms = 32_u32;
+    for (n, tile, registers) in [(128, 32.0, 41.0), (1024, 64.0, 41.0), (4096, 128.0, 93.0)] {
+        for form in [Form::NN, Form::NT, Form::TN] {
+            let [product] = &launches(|plan| {
+                let words = [n * terms, n * terms, n * n];
+                let [a, b, c] = words.map(|words| plan.persistent("", words));
+                Matmul::new(form, [a, b, c], [n, n, terms]).push(plan).unwrap();
+            })[..] else {
+                panic!("one launch");
+            };
+            let of = product.of_workgroup;
+            let made = tile * tile * f64::from(terms);
+            assert_eq!(of.multiply_adds, made, "{form:?} {n}");
+            // Of rows and of columns, a word each.
+            assert_eq!(of.unique_sectors * 32.0 / made, 8.0 / tile, "{form:?} {n}");
+            assert_eq!(of.loop_divisions, 0.0);
+            assert!(of.registers <= registers, "{form:?} {n}: {}", of.registers);
+            // Two vectors of four a term for 16 multiply-adds, or four for 64; and the staging.
+            let read = if tile > 100.0 { 1.0 } else { 2.0 };
+            assert_eq!(of.shared_bytes / made, read + 8.0 / tile, "{form:?} {n}");
+        }
+    }
+}
+
+/// Divisions that a tile makes to begin its terms.
+#[test]
+fn convolutions_step_without_divisions() {
+    let shape = Convolution {
+        images: 4,
+        size: [16, 16],
+        channels: 16,
+        kernel: [3, 3],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad: [1, 1],
+        out: [16, 16],
+        outputs: 32,
+        groups: 1,
+    };
+    let lens = [shape.input_len(), shape.weight_len(), shape.output_len()];
+    for form in [Form::NN, Form::NT, Form::TN] {
+        let all = launches(|plan| {
+            let [x, w, y] = lens.map(|words| plan.persistent("", words as u32));
+            let of = match form {
+                Form::NN => [x, w, y],
+                Form::NT => [y, w, x],
+                Form::TN => [x, y, w],
+            };
+            Conv2d::new(form, shape, of).push(plan).unwrap();
+        });
+        for product in all.iter().filter(|m| m.kernel == "conv2d") {
+            // Two divisions for each of four vectors that a turn loads, and those of rows.
+            let of = product.of_workgroup;
+            let turns = of.barriers / 2.0;
+            let each = of.loop_divisions / f64::from(product.invocations) / turns;
+            assert!(each <= 10.0, "{form:?}: {each}");
+        }
+    }
+}
+
+/// A step of a small network is its launches.
+#[test]
+fn launches_of_a_step() {
+    let step = row("train step 784-300-100-10");
+    let products: Vec<f64> = step
+        .kernels
+        .iter()
+        .filter(|k| k.modelled.kernel == "matmul")
+        .map(|k| k.modelled.workgroups)
+        .collect();
+    assert!(step.launches <= 19, "{} launches", step.launches);
+    assert_eq!(products, [40.0, 16.0, 4.0, 4.0, 16.0, 40.0, 40.0, 65.0]);
+}
+
+/// Two reads of the values, and few atomics of a workgroup on one word.
+#[test]
+fn selections() {
+    let selection = row("selection of mask update 10^8");
+    assert!(selection.launches <= 15, "{} launches", selection.launches);
+    let loaded: f64 = selection.kernels.iter().map(|k| k.loaded_bytes).sum();
+    assert!(loaded < 8.3, "{loaded} B a value");
+    for name in ["topk_histogram", "topk_mask"] {
+        let of = kernel(&selection, name);
+        assert!(of.modelled.of_workgroup.hottest <= 16.0, "{name}");
+    }
+}
