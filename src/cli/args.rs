@@ -1,4 +1,5 @@
 //! What can be written on the command line.
+mod adapters;
 mod export;
 mod report;
 
@@ -16,6 +17,7 @@ use super::given::Given;
 use super::ranking::{Ranking, ranking};
 use super::replicas::Replicas;
 
+pub use adapters::{Bench, Devices};
 pub use export::{Export, Packed, Values};
 pub use report::{Report, Sweep};
 
@@ -121,6 +123,7 @@ Examples:
   secateur train --data mnist:DIR --model mlp:300-100 --steps 9360 --batch 128 --lr 0.001 \\
     --pruning \"target_sparsity=0.9,pruning_frequency=100,\\
 sparsity_function_begin_step=936,sparsity_function_end_step=6552\"
+  secateur train --init-recipe --data csv:iris.csv --model mlp:32 > recipe.toml
   secateur train --data csv:iris.csv --label species --standardise --model mlp:32 --steps 2000
   secateur train --data csv:houses.csv --targets price --standardise --model mlp:64-64 --steps 4000
   secateur train recipes/fashion-mnist.toml --data fashion-mnist:DIR --logdir logs/fashion
@@ -163,6 +166,9 @@ pub struct Train {
     /// plans for the one that --adapter names.
     #[arg(long, help_heading = "Run")]
     pub plan: bool,
+    /// Print the recipe of this run with a comment for every key, and exit: a file to begin with.
+    #[arg(long, conflicts_with_all = ["plan", "epochs"], help_heading = "Run")]
+    pub init_recipe: bool,
     /// Chrome trace of one step, the second of this call.
     #[arg(long, help_heading = "Run")]
     pub trace: bool,
@@ -345,36 +351,6 @@ impl From<Scope> for secateur::prune::Scope {
             Scope::Unit => Self::Unit,
         }
     }
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct Devices {
-    /// Run the self-test on the adapter that would be taken.
-    #[arg(long)]
-    pub check: bool,
-    /// Measure which kernels are the fastest on the adapter, for a minute, and keep the choices for
-    /// all further runs; results stay the same to the bit. With --precision mixed also try whether
-    /// cooperative matrices are right here: runs in mixed precision use them only then.
-    #[arg(long)]
-    pub tune: bool,
-    #[command(flatten)]
-    pub common: Common,
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct Bench {
-    /// The roofline as a picture: a file *.svg, replaced if it is there.
-    #[arg(long)]
-    pub plot: Option<PathBuf>,
-    /// Sizes so small that it takes seconds, to see that everything runs; the figures mean nothing.
-    #[arg(long)]
-    pub quick: bool,
-    /// What the ranks that a launcher has started pay for the exchange of gradients, instead:
-    /// `mpirun -n 4 secateur bench --exchange`. Needs no GPU.
-    #[arg(long, conflicts_with_all = ["plot", "adapter", "adapter_index", "precision", "memory_budget"])]
-    pub exchange: bool,
-    #[command(flatten)]
-    pub common: Common,
 }
 
 #[derive(Debug, Default, ClapArgs)]
