@@ -180,7 +180,7 @@ def chromium(install):
     names = "chromium", "chromium-browser", "google-chrome", "chrome"
     found = next(filter(None, map(shutil.which, names)), None)
     if not found and install:
-        subprocess.run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", "chromium"], check=True)
+        subprocess.run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"], check=True)
         found = shutil.which("chromium")
     return found or sys.exit("check_report: no Chromium here; --install fetches it by apt-get")
 

@@ -36,6 +36,8 @@ pub struct Setting<T: 'static> {
     pub value: &'static str,
     /// Whether a run that is continued stays the same run where this is changed.
     pub keeps_run: bool,
+    /// Whether it is a field, and so a key of files; else it says how its value changes others.
+    pub is_field: bool,
     /// Reads its value from text, or says what is wrong with it.
     pub set: fn(&mut T, &str) -> Result<(), String>,
 }
@@ -60,6 +62,24 @@ pub trait Settings: Default + Sized + 'static {
         };
         (setting.set)(self, text).map_err(|what| Error::argument(name, format!("`{text}`: {what}")))
     }
+}
+
+/// The name that was most likely meant, where `message` is serde's about one that is unknown; none
+/// where no known one is within an edit per three letters.
+pub fn meant(message: &str) -> Option<&str> {
+    let (_, names) = message.split_once("unknown field ").or_else(|| {
+        let at = message.find("unknown variant ")?;
+        Some(("", &message[at..]))
+    })?;
+    let mut names = names.split('`').skip(1).step_by(2);
+    let given = names.next()?;
+    nearest(given, names)
+}
+
+/// The one of the `known` names that is nearest to `given`, within an edit per three letters.
+pub fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |name: &&str| strsim::damerau_levenshtein(name, given);
+    known.min_by_key(distance).filter(|name| distance(name) <= name.len().div_ceil(3))
 }
 
 /// Whether a field need not be written.
@@ -127,6 +147,7 @@ macro_rules! settings {
                     form: <$also_type as crate::settings::Value>::FORM,
                     value: <$also_type as crate::settings::Value>::NAME,
                     keeps_run: false,
+                    is_field: false,
                     set: |all, text| {
                         let change: fn(&mut $of, $also_type) = $change;
                         let mut value = <$also_type>::default();
@@ -154,6 +175,7 @@ macro_rules! settings {
             form: <$type as crate::settings::Value>::FORM,
             value: <$type as crate::settings::Value>::NAME,
             keeps_run: crate::settings::settings!(@keeps $($keeps)?),
+            is_field: true,
             set: |all, text| crate::settings::Value::set(&mut all.$name, text),
         }
     };
@@ -164,6 +186,7 @@ macro_rules! settings {
             form: crate::settings::Form::File,
             value: "",
             keeps_run: crate::settings::settings!(@keeps $($keeps)?),
+            is_field: true,
             set: |_, _| Err("is set in files and by functions only".to_owned()),
         }
     };

@@ -1,5 +1,5 @@
 //! What can be written on the command line.
-mod bench;
+mod adapters;
 mod eval;
 mod export;
 mod generate;
@@ -19,7 +19,7 @@ use super::given::Given;
 use super::ranking::{Ranking, ranking};
 use super::replicas::Replicas;
 
-pub use bench::Bench;
+pub use adapters::{Bench, Devices};
 pub use eval::Eval;
 pub use export::{Export, OnDevice, Packed};
 use generate::GENERATE_EXAMPLES;
@@ -131,6 +131,7 @@ Examples:
   secateur train --data mnist:DIR --model mlp:300-100 --steps 9360 --batch 128 --lr 0.001 \\
     --pruning \"target_sparsity=0.9,pruning_frequency=100,\\
 sparsity_function_begin_step=936,sparsity_function_end_step=6552\"
+  secateur train --init-recipe --data csv:iris.csv --model mlp:32 > recipe.toml
   secateur train --data csv:iris.csv --label species --standardise --model mlp:32 --steps 2000
   secateur train --data csv:houses.csv --targets price --standardise --model mlp:64-64 --steps 4000
   secateur train recipes/fashion-mnist.toml --data fashion-mnist:DIR --logdir logs/fashion
@@ -173,6 +174,9 @@ pub struct Train {
     /// plans for the one that --adapter names.
     #[arg(long, help_heading = "Run")]
     pub plan: bool,
+    /// Print the recipe of this run with a comment for every key, and exit: a file to begin with.
+    #[arg(long, conflicts_with_all = ["plan", "epochs"], help_heading = "Run")]
+    pub init_recipe: bool,
     /// Chrome trace of one step, the second of this call.
     #[arg(long, help_heading = "Run")]
     pub trace: bool,
@@ -331,20 +335,6 @@ impl From<Scope> for secateur::prune::Scope {
             Scope::Unit => Self::Unit,
         }
     }
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct Devices {
-    /// Run the self-test on the adapter that would be taken.
-    #[arg(long)]
-    pub check: bool,
-    /// Measure which kernels are the fastest on the adapter, for a minute, and keep the choices for
-    /// all further runs; results stay the same to the bit. With --precision mixed also try whether
-    /// cooperative matrices are right here: runs in mixed precision use them only then.
-    #[arg(long)]
-    pub tune: bool,
-    #[command(flatten)]
-    pub common: Common,
 }
 
 #[derive(Debug, Clone, Default, ClapArgs)]

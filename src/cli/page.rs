@@ -54,6 +54,8 @@ struct CameTo<'a, T> {
     fingerprint: String,
     /// Whether the run has taken all steps of its recipe.
     complete: bool,
+    /// The command line.
+    arguments: Vec<String>,
     #[serde(flatten)]
     report: &'a T,
 }
@@ -67,7 +69,9 @@ pub fn result(logdir: &Path, recipe: &Recipe, steps: [u64; 2], report: &impl Ser
         return;
     }
     let (fingerprint, complete) = (recipe.fingerprint(), reached >= recipe.steps);
-    let result = CameTo { fingerprint, complete, report };
+    let arguments = std::env::args_os().skip(1);
+    let arguments = arguments.map(|a| a.to_string_lossy().into_owned()).collect();
+    let result = CameTo { fingerprint, complete, arguments, report };
     let written = serde_json::to_string_pretty(&result)
         .context("what came out is no JSON")
         .and_then(|text| Ok(replace(&path, text.as_bytes())?));

@@ -195,6 +195,7 @@ fn said(args: &Train) -> Vec<Item> {
         output,
         force,
         plan,
+        init_recipe,
         trace,
         baseline,
         no_baseline,
@@ -204,7 +205,7 @@ fn said(args: &Train) -> Vec<Item> {
     } = args;
     let given = opened.all().iter().chain(options.all());
     let given = given.map(|(name, value)| ((*name).to_owned(), value.clone()));
-    let others: [(&str, &dyn Debug); 17] = [
+    let others: [(&str, &dyn Debug); 18] = [
         ("recipe", recipe),
         ("data", data),
         ("epochs", epochs),
@@ -214,6 +215,7 @@ fn said(args: &Train) -> Vec<Item> {
         ("output", output),
         ("force", force),
         ("plan", plan),
+        ("init_recipe", init_recipe),
         ("trace", trace),
         ("baseline", baseline),
         ("no_baseline", no_baseline),

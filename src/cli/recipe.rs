@@ -115,6 +115,13 @@ fn decide(args: &Train, ranks: &Ranks) -> Result<(Asked, Option<Schema>)> {
     Ok((Asked { recipe, data, subject, continues: past.is_some(), past: last }, schema))
 }
 
+/// The recipe that the options say, without a look at data and logdir.
+pub fn written(args: &Train) -> Result<Recipe> {
+    let base = args.recipe.as_deref().map(Recipe::read).transpose()?;
+    let fits_steps = base.is_none();
+    changed(args, base.unwrap_or_else(|| built_in(args)), None, fits_steps)
+}
+
 /// The recipe that runs where neither a file nor a logdir says one.
 fn built_in(args: &Train) -> Recipe {
     if args.options.has("init") {

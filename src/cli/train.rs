@@ -30,6 +30,10 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
         first_step.get_or_init(|| started.elapsed().as_secs_f64());
     };
     ranks.agree(args)?;
+    if args.init_recipe {
+        output::lines(&recipe::written(args)?.commented())?;
+        return Ok(Verdict::Done);
+    }
     let asked = recipe::of(args, ranks)?;
     let Asked { recipe, data, subject, continues, past } = &asked;
     let continues = *continues;

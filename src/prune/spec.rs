@@ -11,7 +11,10 @@ use crate::kernels::{BlockPooling, Pruned};
 /// All settings, each with its type and default: the struct, its builder, and what the string form
 /// reads and writes.
 macro_rules! settings {
-    ($($(#[$meta:meta])* $name:ident: $type:ty = $default:expr;)*) => {
+    ($(
+        $(#[doc = $doc:literal])* $(#[serde($($serde:tt)*)])?
+        $name:ident: $type:ty = $default:expr;
+    )*) => {
         /// Settings of a pruning run, under the names and defaults of TensorFlow r1.9's pruning
         /// hparams.
         ///
@@ -37,7 +40,7 @@ macro_rules! settings {
         #[serde(default, deny_unknown_fields)]
         #[non_exhaustive]
         pub struct PruningSpec {
-            $($(#[$meta])* pub $name: $type,)*
+            $($(#[doc = $doc])* $(#[serde($($serde)*)])? pub $name: $type,)*
         }
 
         impl Default for PruningSpec {
@@ -48,6 +51,10 @@ macro_rules! settings {
 
         /// Each field as a step of a builder: `PruningSpec::to(0.9).pruning_frequency(100)`.
         impl PruningSpec {
+            /// Each setting with what it does, as files and messages say it.
+            pub const HELP: &'static [(&'static str, &'static str)] =
+                &[$((stringify!($name), concat!($($doc),*)),)*];
+
             $(
                 #[doc = concat!("The same settings with this `", stringify!($name), "`.")]
                 #[must_use]

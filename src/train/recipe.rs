@@ -1,4 +1,5 @@
 //! A run as a file: everything that decides its result.
+mod commented;
 mod difference;
 mod init;
 
@@ -9,7 +10,7 @@ use crate::data::{self, OpenOptions, Split};
 use crate::nn::Model;
 use crate::optim::{Clip, Multiplier, Optimizer, Schedule, Training};
 use crate::prune::{PruningSpec, TensorPattern};
-use crate::settings::{Share, Value, settings};
+use crate::settings::{Share, Value, meant, settings};
 use crate::storage::replace;
 use crate::{Error, Result};
 
@@ -164,7 +165,12 @@ impl Recipe {
     /// [`Error::Io`] where it cannot be read; [`Error::File`] says what in it is no recipe.
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
-        toml::from_str(&text).map_err(|e| Error::file(path, format!("is not a recipe: {e}")))
+        toml::from_str(&text).map_err(|e: toml::de::Error| {
+            let near = meant(e.message()).map(|near| format!("; did you mean `{near}`?"));
+            let said = e.to_string();
+            let (said, near) = (said.trim_end(), near.unwrap_or_default());
+            Error::file(path, format!("is not a recipe: {said}{near}"))
+        })
     }
 
     /// Writes it into `logdir`.

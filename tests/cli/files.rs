@@ -11,6 +11,9 @@ fn a_logdir_holds_events_traces_and_the_recipe() {
     let files = folder.list("run");
     let (events, files): (Vec<String>, Vec<String>) =
         files.into_iter().partition(|name| name.starts_with("events.out.tfevents."));
+    // A run that takes more than a second has earlier ones too.
+    let early = |name: &String| name.starts_with("ckpt-") && name != "ckpt-000000000045";
+    let files: Vec<String> = files.into_iter().filter(|name| !early(name)).collect();
     let expected = [
         "LOCK",
         "ckpt-000000000045",

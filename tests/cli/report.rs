@@ -104,3 +104,16 @@ fn a_pruned_folder_has_its_page_beside_it() {
     folder.run("report out").ok();
     assert!(folder.read("out.report.html") == first);
 }
+
+#[test]
+fn a_recipe_to_begin_with() {
+    let folder = Folder::new();
+    let text = folder.run("train --init-recipe --model mlp:32 --sparsity 80% --steps 500").ok().out;
+    let recipe: secateur::train::Recipe = toml::from_str(&text).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((recipe.model.to_string(), recipe.steps), ("mlp:32".to_owned(), 500));
+    assert_eq!(recipe.pruning.map(|pruning| pruning.target_sparsity), Some(0.8));
+    assert!(text.contains("# Rows in a batch"), "{text}");
+    assert_eq!(folder.list("."), [""; 0], "nothing is written");
+    folder.write("r.toml", text.replace("\nbatch = ", "\nbach = "));
+    folder.run("train r.toml --plan").fails(2, &["r.toml", "line ", "did you mean `batch`?"]);
+}

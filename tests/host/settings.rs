@@ -1,6 +1,7 @@
 //! Options that are declared once: set by name, written to files, and refused.
 use secateur::data::OpenOptions;
-use secateur::settings::{Settings, Share, Value};
+use secateur::prune::PruningSpec;
+use secateur::settings::{Settings, Share, Value, meant};
 use secateur::train::Recipe;
 
 #[test]
@@ -88,4 +89,70 @@ fn recipes_say_what_differs_and_whether_a_run_stays_the_same() {
     assert_eq!(said(&other), want.map(|(text, keeps)| (text.to_owned(), keeps)));
     let none = said(&first.clone().pruning(None));
     assert!(matches!(&none[..], [(text, false)] if text.ends_with(" -> none")), "{none:?}");
+}
+
+/// A file to begin with: every key is in it, once, and what it says is the recipe.
+#[test]
+fn a_commented_recipe_is_the_recipe() {
+    let length = OpenOptions::default().length(Some(12));
+    let own = Recipe::default().pruning(None).data_options(length).save_secs(Some(2.5));
+    for recipe in [Recipe::default(), own] {
+        let text = recipe.commented();
+        assert_eq!(toml::from_str::<Recipe>(&text).unwrap(), recipe, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        let recipes = Recipe::LIST.iter().filter(|s| s.is_field).map(|s| s.name);
+        let options = OpenOptions::LIST.iter().filter(|s| s.is_field).map(|s| s.name);
+        let pruning = PruningSpec::HELP.iter().map(|(name, _)| *name);
+        for name in recipes.chain(options).chain(pruning) {
+            let is_key = |line: &&str| {
+                let line = line.strip_prefix("# ").unwrap_or(line);
+                line.starts_with(&format!("{name} = ")) || line == format!("[{name}]")
+            };
+            // Some keys of tables are called as those of another.
+            assert!(text.lines().any(|line| is_key(&line)), "no {name} in {text}");
+        }
+        assert!(text.contains("# Rows in a batch; of several ranks"), "{text}");
+        assert!(text.contains("# Least number of steps from one mask update"), "{text}");
+    }
+    assert_eq!(Recipe::LIST.iter().filter(|s| !s.is_field).count(), 3, "lr, clip_norm, sparsity");
+}
+
+#[test]
+fn an_unknown_key_is_told_with_its_line_and_the_nearest_one() {
+    let message = "unknown field `bach`, expected one of `data`, `batch`, `steps`";
+    assert_eq!(meant(message), Some("batch"));
+    assert_eq!(meant("unknown variant `sgdd`, expected one of `sgd`, `adam`"), Some("sgd"));
+    assert_eq!(meant("unknown field `colour`, expected one of `data`, `batch`"), None);
+    assert_eq!(meant("missing field `data`"), None);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("r.toml");
+    let right = Recipe::default().commented();
+    let wrong = |from: &str, to: &str| {
+        std::fs::write(&path, right.replace(from, to)).unwrap();
+        Recipe::read(&path).unwrap_err().to_string()
+    };
+    let line = right.lines().position(|line| line == "batch = 64").unwrap() + 1;
+    let said = wrong("\nbatch = 64", "\nbach = 64");
+    assert!(said.contains(&format!("line {line}")), "{said}");
+    assert!(said.ends_with("; did you mean `batch`?"), "{said}");
+    let said = wrong("\ntarget_sparsity", "\ntarget_sparsty");
+    assert!(said.ends_with("; did you mean `target_sparsity`?"), "{said}");
+}
+
+#[test]
+fn fingerprints_tell_results_apart() {
+    let recipe = Recipe::default();
+    let fingerprint = recipe.fingerprint();
+    assert_eq!(fingerprint.len(), 16);
+    let same = recipe.clone().save_secs(Some(9.0)).eval_steps(Some(3)).recompute(1);
+    assert_eq!(same.fingerprint(), fingerprint);
+    for other in [
+        recipe.clone().steps(9),
+        recipe.clone().seed(9),
+        recipe.clone().batch(9),
+        recipe.clone().pruning(None),
+        recipe.data("csv:x".into()),
+    ] {
+        assert_ne!(other.fingerprint(), fingerprint, "{other:?}");
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use secateur::Error;
 use secateur::data::{self, OpenOptions};
 use secateur::report::Trial;
-use secateur::settings::{Form, Settings};
+use secateur::settings::{Form, Settings, nearest};
 use secateur::train::Recipe;
 use toml::{Table, Value};
 
@@ -162,9 +162,12 @@ fn unknown(key: &str, message: &str) -> anyhow::Error {
     // The message names the keys that there are; a recipe's options are keys too.
     let named = message.split('`').skip(1).step_by(2).filter(|name| *name != last);
     let options = Recipe::LIST.iter().map(|s| s.name).filter(|_| prefix.is_empty());
-    let near = named.chain(options).min_by_key(|name| strsim::damerau_levenshtein(name, last));
-    let near = near.map(|near| format!("; did you mean {prefix}{near}?"));
-    let message = format!("a recipe has no such key{}", near.unwrap_or_default());
+    let known: Vec<&str> = named.chain(options).collect();
+    let advice = match nearest(last, known.iter().copied()) {
+        Some(near) => format!("did you mean {prefix}{near}?"),
+        None => format!("known are {prefix}{}", known.join(&format!(", {prefix}"))),
+    };
+    let message = format!("a recipe has no such key; {advice}");
     Error::argument(key, message).into()
 }
 

@@ -10,6 +10,8 @@ use crate::{Error, Result};
 
 /// Longest side of a picture of a mask, in pixels.
 const PICTURE: usize = 256;
+/// Weights of more bytes are looked at in one format only: each is a pass over all of them.
+const LARGE: u64 = 256 << 20;
 /// Most pictures of a page: they are most of its bytes.
 const PICTURES: usize = 48;
 
@@ -57,18 +59,20 @@ impl Tensors {
         let Some((folder, manifest)) = checkpoint::newest_folder(logdir)? else { return Ok(None) };
         let model = Header::open(&folder.join(MODEL_FILE))?;
         let state = Header::open(&folder.join(OPTIMIZER_FILE))?;
-        let [dense, bitmask, sparse] = [Format::Dense, Format::Bitmask, Format::Sparse]
-            .map(|format| packed_sizes(&model, &PackOptions::new(format)));
-        let (dense, bitmask, sparse) = (dense?, bitmask?, sparse?);
-        let mut sizes = vec![
-            ("dense", bytes_of(&dense)),
-            ("bitmask", bytes_of(&bitmask)),
-            ("sparse", bytes_of(&sparse)),
-        ];
-        let halves = PackOptions::new(Format::Bitmask).values(Some(Values::F16));
-        // Values that 16 bits do not hold have no such file.
-        if let Ok(half) = packed_sizes(&model, &halves) {
-            sizes.push(("bitmask, f16 values", bytes_of(&half)));
+        let is_large = model.tensors.iter().map(|t| t.bytes).sum::<u64>() > LARGE;
+        let sized = |format| packed_sizes(&model, &PackOptions::new(format));
+        let (dense, bitmask) = (sized(Format::Dense)?, sized(Format::Bitmask)?);
+        let mut sizes = vec![("dense", bytes_of(&dense)), ("bitmask", bytes_of(&bitmask))];
+        let mut packed: Vec<u64> = bitmask.iter().map(|t| t.bytes).collect();
+        if !is_large {
+            let sparse = sized(Format::Sparse)?;
+            sizes.push(("sparse", bytes_of(&sparse)));
+            packed.iter_mut().zip(&sparse).for_each(|(least, t)| *least = t.bytes.min(*least));
+            let halves = PackOptions::new(Format::Bitmask).values(Some(Values::F16));
+            // Values that 16 bits do not hold have no such file.
+            if let Ok(half) = packed_sizes(&model, &halves) {
+                sizes.push(("bitmask, f16 values", bytes_of(&half)));
+            }
         }
         let mut this = Self { files: files(&folder)?, folder, manifest, sizes, ..Self::default() };
         let mask_of = |name: &str| {
@@ -86,7 +90,7 @@ impl Tensors {
                 shape: tensor.shape.clone(),
                 total: tensor.shape.iter().map(|&d| d as u64).product(),
                 nonzero: tensor.nonzero,
-                bytes: [tensor.bytes, bitmask[at].bytes.min(sparse[at].bytes)],
+                bytes: [tensor.bytes, packed[at]],
                 picture: None,
             };
             if let Some(mask) = mask.filter(|_| this.layers.len() < PICTURES) {
@@ -115,8 +119,9 @@ impl Tensors {
 
     /// Bytes of the weights, dense and as the smallest of the exact formats.
     pub(in crate::report) fn dense_and_packed(&self) -> [u64; 2] {
-        let of = |name: &str| self.sizes.iter().find(|(n, _)| *n == name).map_or(0, |s| s.1);
-        [of("dense"), of("dense").min(of("bitmask")).min(of("sparse"))]
+        let exact = self.sizes.iter().filter(|(name, _)| !name.contains("f16"));
+        let dense = self.sizes.first().map_or(0, |size| size.1);
+        [dense, exact.map(|size| size.1).min().unwrap_or(dense)]
     }
 }
 

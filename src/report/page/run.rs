@@ -52,15 +52,8 @@ pub(super) fn date(unix: u64) -> String {
 pub(super) fn command(run: &Run) -> Option<String> {
     run.recipe.as_ref()?;
     let logdir = run.logdir.display().to_string();
-    let quoted = |text: String| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+:,=@".contains(c);
-        match text.chars().all(plain) && !text.is_empty() && !text.starts_with('-') {
-            true => text,
-            false => format!("'{}'", text.replace('\'', r"'\''")),
-        }
-    };
-    let recipe = quoted(run.logdir.join("recipe.toml").display().to_string());
-    let again = quoted(format!("{}-again", logdir.trim_end_matches(['/', '\\'])));
+    let recipe = quoted(&run.logdir.join("recipe.toml").display().to_string());
+    let again = quoted(&format!("{}-again", logdir.trim_end_matches(['/', '\\'])));
     let mut command = format!("secateur train {recipe} --logdir {again}");
     if run.dense.is_some() {
         command.push_str(" --baseline");
@@ -74,12 +67,26 @@ pub(super) fn command(run: &Run) -> Option<String> {
     }
 }
 
+/// A word as shells read it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+:,=@".contains(c);
+    match text.chars().all(plain) && !text.is_empty() {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 pub(super) fn fill(html: &mut Html, run: &Run) {
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut say = |name: &str, value: Option<String>| {
         rows.extend(value.map(|value| vec![name.to_owned(), value]));
     };
     say("logdir", Some(run.logdir.display().to_string()));
+    let started = run.result.get("arguments").and_then(|arguments| {
+        let words = arguments.as_array()?.iter().filter_map(|word| word.as_str()).map(quoted);
+        Some([vec!["secateur".to_owned()], words.collect()].concat().join(" "))
+    });
+    say("started by", started);
     say("adapter", adapter(run));
     let backend = run.text("backend").map(str::to_owned);
     let manifest = run.tensors.as_ref().map(|tensors| &tensors.manifest);

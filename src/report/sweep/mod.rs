@@ -1,15 +1,18 @@
 //! Runs of one recipe with other settings: what they came to, by sparsity and by bytes.
+mod files;
+mod page;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::chart::{Look, Point, Scatter};
-use super::html::Html;
+use super::chart::Point;
 use super::number::{Unit, digits, percent, seconds};
-use super::page::document;
 use crate::nn::Metric;
 use crate::{Error, Result};
+
+pub(super) use page::page;
 
 /// File name of a sweep's results in its folder.
 pub const SWEEP_FILE: &str = "sweep.json";
@@ -116,51 +119,7 @@ impl Sweep {
         }
         groups.into_iter().map(|(settings, trials)| Group::of(settings, &trials)).collect()
     }
-
-    /// The picture of the figure against sparsity, as a file of its own; `None` where no run has
-    /// come to its end.
-    pub fn picture(&self) -> Option<String> {
-        let (light, _) = STYLE.split_once("@media").unwrap_or_default();
-        let rules = STYLE.lines().filter(|line| line.starts_with("svg "));
-        let style: Vec<&str> = light.lines().chain(rules).collect();
-        let style =
-            style.join("\n").replace(":root", "svg").replace("color-scheme: light dark;", "");
-        self.chart(&self.groups(), false)?.alone(&style)
-    }
-
-    /// A chart of the figure against sparsity, or against bytes.
-    fn chart(&self, groups: &[Group], bytes: bool) -> Option<Scatter> {
-        let figure = &groups.iter().find(|group| !group.figure.is_empty())?.figure;
-        let mut series: Vec<(String, Vec<Point>)> = Vec::new();
-        for group in groups.iter().filter(|group| group.figure == *figure) {
-            let x = if bytes { group.bytes } else { group.sparsity };
-            let Some(x) = x else { continue };
-            let point = Point { x, values: group.values.clone() };
-            let name = group.name(|axis| !is_sparsity(axis));
-            match series.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, points)) => points.push(point),
-                None => series.push((name, vec![point])),
-            }
-        }
-        series.iter_mut().for_each(|(_, points)| points.sort_by(|a, b| a.x.total_cmp(&b.x)));
-        let one = series.len() == 1;
-        let look = |at: usize| if one { Look::Accent } else { Look::Nth(at) };
-        let series = series.into_iter().enumerate();
-        let series = series.map(|(at, (name, points))| (name, look(at), points)).collect();
-        let (name, unit) = shown(figure);
-        let x = if bytes { "bytes of the weights, packed" } else { "sparsity" };
-        Some(Scatter {
-            title: format!("{name} against {x}"),
-            note: "mean and standard deviation over the seeds; small dots are single runs".into(),
-            names: [x.to_owned(), name],
-            units: [if bytes { Unit::Bytes } else { Unit::Share }, unit],
-            log: bytes,
-            series,
-        })
-    }
 }
-
-const STYLE: &str = include_str!("style.css");
 
 impl Trial {
     /// A run called `name` with these settings, not yet at its end.
@@ -271,107 +230,5 @@ impl Group {
         let figure = if figure.is_empty() { "figure".to_owned() } else { figure };
         let rest = ["runs", &figure, "deviation", "sparsity", "bytes", "time"];
         axes.iter().cloned().chain(rest.map(str::to_owned)).collect()
-    }
-}
-
-pub(super) fn page(sweep: &Sweep) -> String {
-    let groups = sweep.groups();
-    let done = sweep.trials.iter().filter(|trial| trial.outcome.is_some()).count();
-    let under = format!("{done} of {} runs of {}", sweep.trials.len(), sweep.recipe);
-    let sections = [("result", "Result"), ("runs", "All runs")];
-    document(&format!("Sweep {}", sweep.name), &under, &sections, |html| {
-        html.section("result", "Result", |html| {
-            html.charts("", |html| {
-                for chart in [false, true].into_iter().filter_map(|by| sweep.chart(&groups, by)) {
-                    chart.draw(html);
-                }
-            });
-            table(html, &groups, &sweep.axes);
-        });
-        html.section("runs", "All runs", |html| trials(html, sweep));
-    })
-}
-
-fn table(html: &mut Html, groups: &[Group], axes: &[String]) {
-    let figure = groups.iter().map(|group| group.figure.as_str()).find(|figure| !figure.is_empty());
-    let head = Group::head(axes, figure.unwrap_or_default());
-    let head: Vec<&str> = head.iter().map(String::as_str).collect();
-    let rows: Vec<_> = groups.iter().map(|group| group.row(axes)).collect();
-    html.table("Means over the seeds", &head, &rows);
-}
-
-fn trials(html: &mut Html, sweep: &Sweep) {
-    let row = |trial: &Trial| {
-        let mut row = vec![trial.name.clone(), trial.seed.to_string()];
-        match &trial.outcome {
-            Some(outcome) => {
-                let (name, unit) = shown(&outcome.figure);
-                let bytes =
-                    [outcome.bytes, outcome.dense_bytes].map(|b| Unit::Bytes.full(b as f64));
-                row.push(format!("{} {name}", unit.full(outcome.value)));
-                row.push(percent(outcome.sparsity));
-                row.extend(bytes);
-                row.push(seconds(outcome.seconds));
-            }
-            None => {
-                let failed = trial.failed.clone().unwrap_or_else(|| "has not ended".to_owned());
-                row.push(failed);
-                row.extend(std::iter::repeat_n("-".to_owned(), 4));
-            }
-        }
-        row
-    };
-    let rows: Vec<_> = sweep.trials.iter().map(row).collect();
-    let head = ["run", "seed", "came to", "sparsity", "bytes", "dense", "time"];
-    html.table("Every run", &head, &rows);
-}
-
-/// Where a sweep keeps its results.
-impl Sweep {
-    /// Writes its results into `folder`, with the page and the picture.
-    ///
-    /// # Errors
-    /// [`Error::Io`] names the file.
-    pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        use crate::storage::replace;
-        let path = |name: &str| folder.join(name);
-        let json = serde_json::to_string_pretty(self)
-            .map_err(|e| Error::argument("sweep", e.to_string()))?;
-        let mut written = vec![path(SWEEP_FILE), path("sweep.csv"), path(super::PAGE_FILE)];
-        replace(&written[0], json.as_bytes())?;
-        replace(&written[1], self.csv().as_bytes())?;
-        replace(&written[2], page(self).as_bytes())?;
-        if let Some(picture) = self.picture() {
-            written.push(path("sweep.svg"));
-            replace(&path("sweep.svg"), picture.as_bytes())?;
-        }
-        Ok(written)
-    }
-
-    /// A line a run, as CSV.
-    fn csv(&self) -> String {
-        let mut out = csv::Writer::from_writer(Vec::new());
-        let fixed = ["seed", "figure", "value", "sparsity", "bytes", "dense_bytes", "seconds"];
-        let head = ["run"].into_iter().chain(self.axes.iter().map(String::as_str));
-        // Into memory, which takes all.
-        out.write_record(head.chain(fixed).chain(["failed"])).ok();
-        for trial in &self.trials {
-            let setting = |axis| trial.settings.get(axis).cloned().unwrap_or_default();
-            let mut row = vec![trial.name.clone()];
-            row.extend(self.axes.iter().map(setting));
-            row.push(trial.seed.to_string());
-            match &trial.outcome {
-                Some(TrialOutcome { figure, value, sparsity, bytes, dense_bytes, seconds }) => {
-                    let numbers = [value.to_string(), sparsity.to_string(), bytes.to_string()];
-                    row.push(figure.clone());
-                    row.extend(numbers);
-                    row.extend([dense_bytes.to_string(), seconds.to_string()]);
-                }
-                None => row.extend(std::iter::repeat_n(String::new(), 6)),
-            }
-            row.push(trial.failed.clone().unwrap_or_default());
-            out.write_record(row).ok();
-        }
-        String::from_utf8(out.into_inner().unwrap_or_default()).unwrap_or_default()
     }
 }

@@ -1,9 +1,23 @@
-//! The arguments of `secateur bench`.
+//! The arguments of `secateur devices` and `secateur bench`.
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
 use super::Common;
+
+#[derive(Debug, ClapArgs)]
+pub struct Devices {
+    /// Run the self-test on the adapter that would be taken.
+    #[arg(long)]
+    pub check: bool,
+    /// Measure which kernels are the fastest on the adapter, for a minute, and keep the choices for
+    /// all further runs; results stay the same to the bit. With --precision mixed also try whether
+    /// cooperative matrices are right here: runs in mixed precision use them only then.
+    #[arg(long)]
+    pub tune: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
 
 #[derive(Debug, ClapArgs)]
 pub struct Bench {
