@@ -25,6 +25,7 @@ pub use gradients::{Gradients, Measured};
 pub use masks::{MaskEvent, MaskSparsity};
 pub use model_file::ModelFile;
 pub(crate) use model_file::{MODEL, SCHEMA};
+pub(crate) use packed::packed;
 pub use packed::{Fastest, FastestWeight, PackedWeights};
 pub use plans::{plan, plan_accumulating};
 pub use predict::Prediction;

@@ -6,7 +6,7 @@ use super::variable::Variable;
 use super::{ModelFile, Session};
 use crate::gpu::{Gpu, Target};
 use crate::graph::Parameter;
-use crate::kernels::{PackedForm, PackedMatrix, PackedValues};
+use crate::kernels::{PackedForm, PackedMatrix, PackedValues, Units};
 use crate::nn::{Input, Network};
 use crate::optim::{Optimizer, Training};
 use crate::prune::MaskUpdateOp;
@@ -15,7 +15,8 @@ use crate::{Error, Result};
 
 /// Which weights that a file has packed are packed on the device, too: of those that fully connected
 /// layers alone read. All others are made dense.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum PackedWeights {
     /// Those that the file says were the faster packed, with as many rows; where it does not say,
@@ -128,22 +129,34 @@ impl ModelFile {
         if of.len() != values.len() as u64 {
             return Ok(None);
         }
-        // Values of a file of halves are halves here.
-        let kind = PackedValues::exact(values);
-        let pack = |&form: &PackedForm| {
-            let packed = PackedMatrix::pack(form, of, values, kind, target);
-            packed.map_err(|e| Error::file(&self.path, format!("{}: {e}", parameter.name)))
-        };
-        // A software adapter pays for each weight that it looks at, a GPU for bytes.
-        let forms: &[PackedForm] = match &form {
-            Some(form) => std::slice::from_ref(form),
-            None if target.software => &[PackedForm::Gaps],
-            None => &PackedForm::ALL,
-        };
-        let all = forms.iter().map(pack).collect::<Result<Vec<_>>>()?;
-        let fewest = all.into_iter().min_by_key(PackedMatrix::bytes);
-        Ok(fewest.filter(|matrix| matrix.bytes() < 4 * of.len()))
+        let packed = packed(form, of, values, target);
+        packed.map_err(|e| Error::file(&self.path, format!("{}: {e}", parameter.name)))
     }
+}
+
+/// The weights `values` in `form`, or in the one that suits `target`; `None` where they take fewer
+/// bytes dense.
+///
+/// # Errors
+/// As [`PackedMatrix::pack`].
+pub(crate) fn packed(
+    form: Option<PackedForm>,
+    of: Units,
+    values: &[f32],
+    target: Target,
+) -> Result<Option<PackedMatrix>, String> {
+    // Values of a file of halves are halves here.
+    let kind = PackedValues::exact(values);
+    // A software adapter pays for each weight that it looks at, a GPU for bytes.
+    let forms: &[PackedForm] = match &form {
+        Some(form) => std::slice::from_ref(form),
+        None if target.software => &[PackedForm::Gaps],
+        None => &PackedForm::ALL,
+    };
+    let pack = |&form: &PackedForm| PackedMatrix::pack(form, of, values, kind, target);
+    let all = forms.iter().map(pack).collect::<Result<Vec<_>, _>>()?;
+    let fewest = all.into_iter().min_by_key(PackedMatrix::bytes);
+    Ok(fewest.filter(|matrix| matrix.bytes() < 4 * of.len()))
 }
 
 impl Session {

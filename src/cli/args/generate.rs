@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use super::Common;
+use super::{Common, OnDevice};
 
 pub const GENERATE_EXAMPLES: &str = "\
 The text goes to standard output as it comes, what there is to say of it to standard error; with
@@ -37,6 +37,10 @@ pub struct Generate {
     /// The same seed draws the same tokens; 0 by default.
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
+    /// Which weights stay without their zeros on the device: those that the folder has packed (auto),
+    /// all that take fewer bytes so (packed), or none (dense).
+    #[arg(long, value_enum, default_value_t)]
+    pub weights: OnDevice,
     /// Go on behind tokens that end a text.
     #[arg(long)]
     pub ignore_end: bool,

@@ -39,6 +39,8 @@ struct Report {
     token_ms_p50: Option<f64>,
     token_ms_p95: Option<f64>,
     device_bytes: u64,
+    /// Weights that are packed on the device.
+    packed: usize,
 }
 
 /// What `--plan` prints.
@@ -72,7 +74,7 @@ pub fn run(args: &Generate) -> Result<Verdict> {
     );
     // The last token that is written goes through the model no more.
     let all = (count as u64 + u64::from(args.tokens) - 1).min(positions.into());
-    let options = GenerateOptions::new(all as u32);
+    let options = GenerateOptions::new(all as u32).weights(args.weights.into());
     if args.plan {
         return plan(args, &model, count, &options);
     }
@@ -84,6 +86,7 @@ pub fn run(args: &Generate) -> Result<Verdict> {
         output::note(format_args!("generation_config.json has {choice}, which is not heeded"));
     }
     let mut generator = model.generator(&gpu, &options)?;
+    let packed = generator.packed_weights().len();
     let mut text = tokenizer.text_behind(&prompt)?;
     let mut generation = generator.generate(&prompt, args.tokens as usize, sampling)?;
     if args.ignore_end {
@@ -124,6 +127,7 @@ pub fn run(args: &Generate) -> Result<Verdict> {
         token_ms_p50: percentile(later, 50),
         token_ms_p95: percentile(later, 95),
         device_bytes: memory.peak(),
+        packed,
         tokens,
     };
     if args.common.json {
@@ -205,6 +209,9 @@ fn print(report: &Report, end: &str) {
         facts.push(("a token", format!("{p50:.1} ms (p50), {p95:.1} ms (p95)")));
     }
     facts.push(("device memory", Bytes(report.device_bytes).to_string()));
+    if report.packed > 0 {
+        facts.push(("packed", format!("{} weights on the device", report.packed)));
+    }
     for (name, value) in facts {
         output::note(format_args!("{name:<14} {value}"));
     }

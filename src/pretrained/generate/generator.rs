@@ -2,6 +2,7 @@
 use super::options::GenerateOptions;
 use super::plan::{GeneratorPlan, Part};
 use crate::gpu::{Encoder, Gpu, Memory, Phase, Program, ReadbackRing, Slot};
+use crate::kernels::PackedForm;
 use crate::pretrained::model::Pretrained;
 use crate::{Error, Result};
 
@@ -23,6 +24,7 @@ pub struct Generator<'m> {
     logits: Vec<f32>,
     /// The tokens' table, where its rows cannot be read one by one.
     table: Option<Vec<f32>>,
+    packed: Vec<(String, PackedForm)>,
 }
 
 impl Pretrained {
@@ -36,7 +38,7 @@ impl Pretrained {
         let of = GeneratorPlan::new(self, gpu.target(), options)?;
         let GeneratorPlan { plan, weights, parts, head, logits } = of;
         let program = plan.build(gpu)?;
-        weights.upload((gpu, &program), self, &|name| self.files().read_f32(name))?;
+        weights.upload(gpu, &program)?;
         let table = self.architecture().table().filter(|name| self.files().is_packed(name));
         let table = table.map(|name| self.files().read_f32(&name)).transpose()?;
         let ring = ReadbackRing::new(gpu, 4 * u64::from(logits.words), 1)?;
@@ -52,6 +54,7 @@ impl Pretrained {
             tokens: Vec::new(),
             logits: Vec::new(),
             table,
+            packed: weights.forms(),
         })
     }
 }
@@ -81,6 +84,11 @@ impl<'m> Generator<'m> {
     /// Bytes on the device.
     pub fn memory(&self) -> Memory {
         self.program.memory()
+    }
+
+    /// The weights that are packed on the device, with what they are packed as.
+    pub fn packed_weights(&self) -> &[(String, PackedForm)] {
+        &self.packed
     }
 
     /// Forgets all tokens but the first `length`, so that another sequence may follow these. Logits

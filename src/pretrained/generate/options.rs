@@ -2,6 +2,7 @@
 use serde::Serialize;
 
 use crate::pretrained::Input;
+use crate::session::PackedWeights;
 use crate::{Error, Result};
 
 crate::settings::steps! {
@@ -14,6 +15,10 @@ crate::settings::steps! {
         /// Tokens of a prompt that go through the model at once, 128 if nobody says so. More of them
         /// take more memory; no bit of the results changes.
         pub part: u32,
+        /// Which weights are packed on the device: by default those that the files have packed, and
+        /// with [`PackedWeights::Always`] all that take fewer bytes so. A token costs less with them
+        /// where many weights are zero, and a long prompt more.
+        pub weights: PackedWeights,
     }
 }
 
@@ -36,14 +41,14 @@ crate::settings::steps! {
 impl GenerateOptions {
     /// For sequences of so many tokens at most.
     pub fn new(positions: u32) -> Self {
-        Self { positions, part: 128 }
+        Self { positions, part: 128, weights: PackedWeights::default() }
     }
 
     /// # Errors
     /// [`Error::Argument`] for none, or more positions than the model knows.
     pub(super) fn validate(&self, input: Input) -> Result<()> {
         let Input::Tokens { positions: known, .. } = input else { return Ok(()) };
-        let Self { positions, part } = *self;
+        let Self { positions, part, .. } = *self;
         if !(1..=known).contains(&positions) {
             let message = format!("{positions}: the model knows 1 to {known}");
             return Err(Error::argument("positions", message));

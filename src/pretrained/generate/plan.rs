@@ -10,9 +10,9 @@ use crate::pretrained::model::Pretrained;
 use crate::{Error, Result};
 
 /// Everything that a generator launches, before it is built.
-pub(super) struct GeneratorPlan {
+pub(super) struct GeneratorPlan<'m> {
     pub(super) plan: PlanBuilder,
-    pub(super) weights: Weights,
+    pub(super) weights: Weights<'m>,
     /// Longest first; the last one is of one position.
     pub(super) parts: Vec<Part>,
     /// Logits of the last position of the part before it.
@@ -73,11 +73,11 @@ impl PartGraph {
     }
 }
 
-impl GeneratorPlan {
+impl<'m> GeneratorPlan<'m> {
     /// Plans the generation of text by `model`, for a device that `target` says. Products are in f32
     /// whatever it says of precision: copies in f16 would be made anew for each token.
     pub(super) fn new(
-        model: &Pretrained,
+        model: &'m Pretrained,
         target: Target,
         options: &GenerateOptions,
     ) -> Result<Self> {
@@ -93,14 +93,15 @@ impl GeneratorPlan {
         let step = plan.persistent("step", STEP_WORDS);
         let hidden = plan.persistent("hidden", width);
         let logits = plan.persistent("logits", vocabulary);
-        let (mut weights, mut caches) = (Weights::default(), Vec::new());
+        let mut weights = Weights::new(model, target, options.weights);
+        let mut caches = Vec::new();
         let (mut parts, mut first) = (Vec::new(), None);
         for length in options.lengths() {
             let of = PartGraph::new(model, [length, width, options.positions])?;
             let PartGraph { mut graph, sources, tokens, positions, last, output, .. } = of;
             graph.share_constants(first.get_or_insert_with(|| graph.clone()));
             let mut bindings = Bindings::new(&graph, step);
-            let stored = weights.place(&mut plan, &graph, sources);
+            let stored = weights.place(&mut plan, &graph, sources)?;
             let parameters = graph.parameters().iter().zip(stored);
             parameters.for_each(|(parameter, stored)| bindings.set(parameter.tensor, stored));
             for (at, &tensor) in of.caches.iter().flatten().enumerate() {
@@ -135,7 +136,7 @@ impl GeneratorPlan {
 fn head(
     model: &Pretrained,
     plan: &mut PlanBuilder,
-    weights: &mut Weights,
+    weights: &mut Weights<'_>,
     [step, hidden, logits]: [Slot; 3],
 ) -> Result<Phase> {
     let mut layers = Layers::new("");
@@ -144,7 +145,7 @@ fn head(
     let output = model.architecture().head(&mut layers, x)?;
     let Layers { graph, sources, .. } = layers;
     let mut bindings = Bindings::new(&graph, step);
-    let stored = weights.place(plan, &graph, sources);
+    let stored = weights.place(plan, &graph, sources)?;
     let parameters = graph.parameters().iter().zip(stored);
     parameters.for_each(|(parameter, stored)| bindings.set(parameter.tensor, stored));
     bindings.set(features, hidden);

@@ -1,7 +1,8 @@
 //! Text that language models write, token by token: what transformers writes, what the model makes
 //! of the whole text at once, and the same again.
 use secateur::gpu::Gpu;
-use secateur::pretrained::{GenerateOptions, Pretrained, Sampling, Stop};
+use secateur::pretrained::{GenerateOptions, Generator, Pretrained, Sampling, Stop};
+use secateur::session::PackedWeights;
 use secateur::storage::{Format, PackOptions, pack_folder};
 use serde_json::Value;
 
@@ -45,7 +46,15 @@ fn write(
     sampling: Sampling,
 ) -> (Vec<u32>, Vec<Vec<f32>>) {
     let options = GenerateOptions::new(written.positions()).part(part);
-    let mut generator = of.generator(gpu, &options).unwrap();
+    write_by(&mut of.generator(gpu, &options).unwrap(), written, sampling)
+}
+
+/// The same by a generator of one's own.
+fn write_by(
+    generator: &mut Generator<'_>,
+    written: &Written,
+    sampling: Sampling,
+) -> (Vec<u32>, Vec<Vec<f32>>) {
     let count = written.tokens.len();
     let mut generation = generator.generate(&written.prompt, count, sampling).unwrap().endless();
     let (mut tokens, mut logits) = (Vec::new(), Vec::new());
@@ -194,7 +203,8 @@ fn what_no_sequence_can_take_is_refused() {
     refused(made, &["no language model"]);
 }
 
-/// A packed folder writes what the dense one does, to the bit.
+/// A packed folder writes what the dense one does: to the bit where its weights are dense on the
+/// device, else but for the order of sums.
 #[test]
 fn packed_folders_write_the_same() {
     let Some(gpu) = gpu() else { return };
@@ -213,7 +223,26 @@ fn packed_folders_write_the_same() {
     let table = told.iter().find(|tensor| tensor.name == "model.embed_tokens.weight").unwrap();
     assert!(table.packing.is_some(), "the tokens' table is to be packed");
     let greedy = Sampling::default();
-    let [first, second] = [source, &out]
-        .map(|path| write(&Pretrained::open(path).unwrap(), gpu, &written, 4, greedy));
-    assert!(first == second);
+    let models = [source, &out].map(|path| Pretrained::open(path).unwrap());
+    let written_by = |at: usize, weights: PackedWeights| {
+        let options = GenerateOptions::new(written.positions()).part(4).weights(weights);
+        let mut generator = models[at].generator(gpu, &options).unwrap();
+        let packed = generator.packed_weights().to_vec();
+        (write_by(&mut generator, &written, greedy), packed, generator.memory())
+    };
+    let (dense, none, whole) = written_by(0, PackedWeights::Auto);
+    assert_eq!(none, []);
+    let (same, none, _) = written_by(1, PackedWeights::Never);
+    assert_eq!(none, []);
+    assert!(same == dense);
+    for (at, weights) in [(0, PackedWeights::Always), (1, PackedWeights::Auto)] {
+        let (packed, names, memory) = written_by(at, weights);
+        // All products of the blocks, and the tokens' table as that of the head.
+        assert!(names.len() >= 14, "{names:?}");
+        assert!(memory.peak() < whole.peak());
+        assert_eq!(packed.0, dense.0);
+        for (packed, dense) in packed.1.iter().zip(&dense.1) {
+            check("packed logits", &wide(packed), &wide(dense));
+        }
+    }
 }

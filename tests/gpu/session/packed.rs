@@ -6,7 +6,7 @@ use secateur::data::Dataset;
 use secateur::kernels::PackedForm;
 use secateur::nn::Input;
 use secateur::session::{Fastest, FastestWeight, ModelFile, PackedWeights};
-use secateur::storage::{Format, Header, pack};
+use secateur::storage::{Format, Header, PackOptions, pack};
 use secateur::{Gpu, Session};
 
 use super::{classes, trained};
@@ -19,7 +19,7 @@ fn packed(gpu: &Gpu, data: &Arc<Dataset>, folder: &Path, hint: Option<Fastest>) 
     let [plain, path] = ["plain", "packed"].map(|n| folder.join(format!("{n}.safetensors")));
     file.write(&plain).unwrap();
     let plain = Header::open(&plain).unwrap();
-    pack(&plain, &path, Format::Bitmask, None, true).unwrap();
+    pack(&plain, &path, &PackOptions::new(Format::Bitmask).force(true)).unwrap();
     ModelFile::open(&path).unwrap()
 }
 
