@@ -86,7 +86,10 @@ impl ModelFile {
         for parameter in network.graph.parameters() {
             let Some(rows) = network.graph.packs(parameter.tensor) else { continue };
             let Some(form) = self.form_of(&parameter.name, rows, weights) else { continue };
-            if let Some(matrix) = self.pack(parameter, form, gpu.target())? {
+            let Some(matrix) = self.pack(parameter, form, gpu.target())? else { continue };
+            // Unasked only what is smaller.
+            let smaller = matrix.bytes() < 4 * parameter.units().len();
+            if smaller || form.is_some() || weights == PackedWeights::Always {
                 packed.push((parameter.name.clone(), matrix));
             }
         }
@@ -114,8 +117,8 @@ impl ModelFile {
         }
     }
 
-    /// The weight `parameter` in `form`, or in the one that suits `target`; `None` where it takes
-    /// fewer bytes dense, or is not as the network has it, which [`Session::load`] says.
+    /// The weight `parameter` in `form`, or in the one that suits `target`; `None` where it is not
+    /// as the network has it, which [`Session::load`] says.
     fn pack(
         &self,
         parameter: &Parameter,
@@ -141,8 +144,7 @@ impl ModelFile {
             None => &PackedForm::ALL,
         };
         let all = forms.iter().map(pack).collect::<Result<Vec<_>>>()?;
-        let fewest = all.into_iter().min_by_key(PackedMatrix::bytes);
-        Ok(fewest.filter(|matrix| matrix.bytes() < 4 * of.len()))
+        Ok(all.into_iter().min_by_key(PackedMatrix::bytes))
     }
 }
 
