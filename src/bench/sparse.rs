@@ -5,7 +5,7 @@ use super::packed::PackedCase;
 use super::sampling::Effort;
 use crate::Result;
 use crate::gpu::Gpu;
-use crate::kernels::{Layout, PackedForm, Units, random_bits};
+use crate::kernels::{Layout, PackedForm, PackedMatrix, Units, random_bits};
 
 /// A layer in one pattern, sparsity, form and batch.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -76,10 +76,14 @@ pub fn sparse(gpu: &Gpu, effort: &Effort, progress: &mut dyn FnMut(&str)) -> Res
     let mut told = Sparse::default();
     for (pattern, sparsity) in cases {
         let weights = weights(of, pattern, sparsity);
-        let mut forms = PackedForm::ALL.to_vec();
+        let case = PackedCase::new(of, &weights, 1);
+        let packed = PackedForm::ALL.iter().map(|&form| case.pack(form, gpu));
+        let packed = packed.collect::<Result<Vec<_>>>()?;
+        let mut matrices: Vec<&PackedMatrix> = packed.iter().collect();
         for batch in BATCHES {
             progress(&format!("{pattern} {:.0} %, batch {batch}", sparsity * 100.0));
-            let times = PackedCase::new(of, &weights, batch).time(gpu, &forms, effort)?;
+            let case = PackedCase { rows: batch, ..case };
+            let times = case.time_packed(gpu, &matrices, effort)?;
             for time in &times.packed {
                 told.rows.push(SparseRow {
                     pattern,
@@ -96,7 +100,7 @@ pub fn sparse(gpu: &Gpu, effort: &Effort, progress: &mut dyn FnMut(&str)) -> Res
             let slow = times.packed.iter().filter(|time| time.speedup * HOPELESS < 1.0);
             for time in slow.filter(|_| !effort.tiny) {
                 let form = time.form;
-                forms.retain(|&other| other != form);
+                matrices.retain(|other| other.form() != form);
                 let times = 1.0 / time.speedup;
                 let reason = format!("takes {times:.1} times as long as dense with {batch} rows");
                 let larger = BATCHES.into_iter().filter(|&other| other > batch);

@@ -87,7 +87,10 @@ impl ModelFile {
         for parameter in network.graph.parameters() {
             let Some(rows) = network.graph.packs(parameter.tensor) else { continue };
             let Some(form) = self.form_of(&parameter.name, rows, weights) else { continue };
-            if let Some(matrix) = self.pack(parameter, form, gpu.target())? {
+            let Some(matrix) = self.pack(parameter, form, gpu.target())? else { continue };
+            // Unasked only what is smaller.
+            let smaller = matrix.bytes() < 4 * parameter.units().len();
+            if smaller || form.is_some() || weights == PackedWeights::Always {
                 packed.push((parameter.name.clone(), matrix));
             }
         }
@@ -115,8 +118,8 @@ impl ModelFile {
         }
     }
 
-    /// The weight `parameter` in `form`, or in the one that suits `target`; `None` where it takes
-    /// fewer bytes dense, or is not as the network has it, which [`Session::load`] says.
+    /// The weight `parameter` in `form`, or in the one that suits `target`; `None` where it is not
+    /// as the network has it, which [`Session::load`] says.
     fn pack(
         &self,
         parameter: &Parameter,
@@ -134,8 +137,7 @@ impl ModelFile {
     }
 }
 
-/// The weights `values` in `form`, or in the one that suits `target`; `None` where they take fewer
-/// bytes dense.
+/// The weights `values` in `form`, or in the one that suits `target`.
 ///
 /// # Errors
 /// As [`PackedMatrix::pack`].
@@ -155,8 +157,7 @@ pub(crate) fn packed(
     };
     let pack = |&form: &PackedForm| PackedMatrix::pack(form, of, values, kind, target);
     let all = forms.iter().map(pack).collect::<Result<Vec<_>, _>>()?;
-    let fewest = all.into_iter().min_by_key(PackedMatrix::bytes);
-    Ok(fewest.filter(|matrix| matrix.bytes() < 4 * of.len()))
+    Ok(all.into_iter().min_by_key(PackedMatrix::bytes))
 }
 
 impl Session {

@@ -16,6 +16,7 @@ kernels! {
     matmul: Matmul(MatmulParams);
     matvec: Matvec(MatvecParams);
     packed;
+    packed_product;
     patches: Patches(PatchesParams);
     tiling;
 }

@@ -90,9 +90,10 @@ impl<'m> Weights<'m> {
         read: Read<'_>,
     ) -> Result<Option<PackedMatrix>> {
         let values = self.model.values(source, "", read)?;
-        let found = packed(None, parameter.units(), &values, self.target);
+        let of = parameter.units();
         let named = |e| Error::file(self.model.path(), format!("{}: {e}", parameter.name));
-        found.map_err(named)
+        let found = packed(None, of, &values, self.target).map_err(named)?;
+        Ok(found.filter(|matrix| matrix.bytes() < 4 * of.len()))
     }
 
     /// Gives all of them what the files have. A packed one is packed once more, so that the host
