@@ -71,10 +71,13 @@ impl TokenText<'_> {
         let same = self.text.chars().zip(text.chars()).take_while(|(a, b)| a == b);
         let known: usize = same.map(|(c, _)| c.len_utf8()).sum();
         let new = text[known..].to_owned();
-        // The tokens told now are what the next one's text may depend on.
-        self.ids.drain(..self.told);
+        // The tokens told now are what the next one's text may depend on; and those before them,
+        // where these have no text of their own.
+        if !new.is_empty() {
+            self.ids.drain(..self.told);
+            self.text = self.tokenizer.decode(&self.ids)?;
+        }
         self.told = self.ids.len();
-        self.text = self.tokenizer.decode(&self.ids)?;
         Ok(new)
     }
 }
