@@ -45,23 +45,33 @@ def run(*args):
     return json.loads(done.stdout)
 
 
-def check(secateur, folder, work, how):
-    source, out = work / folder.name, work / f"{folder.name}-{how[0]}"
-    if not source.exists():
-        source.mkdir()
-        for file in ("config.json", "model.safetensors"):
-            (source / file).write_bytes((folder / file).read_bytes())
-    words = json.loads((source / "config.json").read_text())["vocab_size"]
-    (source / "tokenizer.json").write_text(json.dumps(tokenizer(words)))
+def copied(folder, work):
+    """A model's folder in another place, and its number of words."""
+    source = work / folder.name
+    source.mkdir(parents=True, exist_ok=True)
+    for file in ("config.json", "model.safetensors"):
+        (source / file).write_bytes((folder / file).read_bytes())
+    words = json.loads((source / "config.json").read_text()).get("vocab_size", 0)
+    if words:
+        (source / "tokenizer.json").write_text(json.dumps(tokenizer(words)))
+    return source, words
+
+
+def with_text(folder, work):
+    """The same of a language model, the options of a text of windows, and these."""
+    source, words = copied(folder, work)
     ids = torch.tensor([(11 * i * i + 7 * i + 3) % words for i in range(LENGTH * WINDOWS)])
     text = work / f"{folder.name}.txt"
     text.write_text(" ".join(f"w{i}" for i in ids.tolist()))
-    data = ("--data", f"text:{text}", "--length", LENGTH)
+    return source, ("--data", f"text:{text}", "--length", LENGTH), ids.view(WINDOWS, LENGTH)
+
+
+def check(secateur, folder, work, how):
+    (source, data, windows), out = with_text(folder, work), work / f"{folder.name}-{how[0]}"
     report = run(secateur, "prune", source, "-o", out, "--score", *how, *data, "--samples", WINDOWS)
     ours = run(secateur, "eval", out, *data)
     model = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32).eval()
     with torch.no_grad():
-        windows = ids.view(WINDOWS, LENGTH)
         logits = model(windows).logits
         loss = F.cross_entropy(logits[:, :-1].reshape(-1, logits.shape[-1]), windows[:, 1:].flatten()).item()
     assert abs(loss - ours["loss"]) <= 2e-4, (folder.name, how, loss, ours["loss"])
@@ -87,7 +97,6 @@ def check_files(source, out, report):
 def texts(source, work):
     """Lines of several lengths, as words and as a batch of transformers."""
     words = json.loads((source / "config.json").read_text())["vocab_size"]
-    (source / "tokenizer.json").write_text(json.dumps(tokenizer(words)))
     rows = [[(7 * i * i + 5 * n * i + 11 * n) % words for i in range(3 + 4 * n)] for n in (1, 0, 4, 2, 3)]
     path = work / f"{source.name}.txt"
     path.write_text("".join(" ".join(f"w{i}" for i in row) + "\n" for row in rows))
@@ -120,18 +129,17 @@ def images(source, work, side):
     return f"images:{work / f'{source.name}-images'}", {"pixel_values": pixels}, [number for _, number in pictures]
 
 
+def rows_of(source, work):
+    """Rows of a model of texts or of images: for secateur, for transformers, and of images their classes."""
+    sides = {"vit": 24, "resnet": 37, "resnet_early": 33}
+    return images(source, work, sides[source.name]) if source.name in sides else (*texts(source, work), None)
+
+
 def check_rows(secateur, folder, work, how):
     """A model of texts or of images: its answers to the rows that it was pruned by."""
-    source, out, array = work / folder.name, work / f"{folder.name}-{how[0]}", work / "answers.npy"
-    if not source.exists():
-        source.mkdir()
-        for file in ("config.json", "model.safetensors"):
-            (source / file).write_bytes((folder / file).read_bytes())
-    kind, labels = json.loads((folder / "config.json").read_text())["model_type"], None
-    if kind == "bert":
-        data, given = texts(source, work)
-    else:
-        data, given, labels = images(source, work, {"vit": 24, "resnet": 37, "resnet_early": 33}[folder.name])
+    (source, _), out, array = copied(folder, work), work / f"{folder.name}-{how[0]}", work / "answers.npy"
+    kind = json.loads((folder / "config.json").read_text())["model_type"]
+    data, given, labels = rows_of(source, work)
     report = run(secateur, "prune", source, "-o", out, "--score", *how, "--data", data)
     run(secateur, "predict", out, "--data", data, "-o", array, "--force")
     head = AutoModelForSequenceClassification if folder.name == "bert_classes" else AutoModel

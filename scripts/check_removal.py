@@ -4,40 +4,26 @@
     python3 scripts/check_removal.py SECATEUR [FOLDER ...]      (needs what check_pretrained.py needs)
 
 Without folders: the models of tests/goldens/models, as far as each architecture's settings can say the sizes.
-transformers loads the smaller folder, and it has the loss that secateur finds, or the outputs of the whole model with
-zeros for these units.
+transformers loads the smaller folder, and it has the loss that secateur finds, the outputs of the whole model with
+zeros for these units, or, where they were chosen by texts or pictures, the answers that secateur predicts.
 """
-import json
 import pathlib
 import sys
 import tempfile
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForImageClassification
 
-from check_pretrained import GOLDENS, LENGTH, MODELS, WINDOWS, run, tokenizer
+from check_pretrained import GOLDENS, MODELS, copied, rows_of, run, with_text
 
 # What loads them, and what is taken out of each.
 AUTO = dict.fromkeys(("llama", "llama3", "mistral", "qwen2", "qwen3", "gpt2"), AutoModelForCausalLM)
 AUTO |= {"bert": AutoModel, "vit": AutoModelForImageClassification}
 REMOVE = {"llama": "heads=0.5,channels=0.25", "llama3_rope": "heads=2", "mistral": "heads=0.5,channels=0.5",
           "qwen2": "channels=0.5", "qwen3": "heads=0.5,channels=0.5", "gpt2": "channels=0.25"}
-
-
-def copied(folder, work):
-    """The folder of a language model with a tokenizer of its own, a text of windows, and these."""
-    source = work / folder.name
-    source.mkdir()
-    for file in ("config.json", "model.safetensors"):
-        (source / file).write_bytes((folder / file).read_bytes())
-    words = json.loads((source / "config.json").read_text())["vocab_size"]
-    (source / "tokenizer.json").write_text(json.dumps(tokenizer(words)))
-    ids = torch.tensor([(11 * i * i + 7 * i + 3) % words for i in range(LENGTH * WINDOWS)])
-    text = work / f"{folder.name}.txt"
-    text.write_text(" ".join(f"w{i}" for i in ids.tolist()))
-    return source, ("--data", f"text:{text}", "--length", LENGTH), ids.view(WINDOWS, LENGTH)
 
 
 def smaller(secateur, source, work, remove, data=()):
@@ -72,10 +58,7 @@ ENCODER = {
 
 def check_outputs(secateur, folder, work, remove, inputs):
     """The smaller folder against the whole one with zeros for what was taken out, both by transformers."""
-    source = work / folder.name
-    source.mkdir()
-    for file in ("config.json", "model.safetensors"):
-        (source / file).write_bytes((folder / file).read_bytes())
+    source, _ = copied(folder, work)
     _, model, report = smaller(secateur, source, work, remove)
     dense = AUTO[folder.name].from_pretrained(source, dtype=torch.float32).eval()
     tensors = load_file(source / "model.safetensors")
@@ -96,12 +79,30 @@ def check_outputs(secateur, folder, work, remove, inputs):
     print(f"{folder.name:12} {remove:24} outputs {furthest:.1e} apart; {before} -> {after} bytes")
 
 
+def check_answers(secateur, folder, work, remove):
+    """The smaller folder by data of a model of texts or of images: its answers are those of transformers."""
+    source, _ = copied(folder, work)
+    data, given, _ = rows_of(source, work)
+    out, model, report = smaller(secateur, source, work, remove, ("--data", data))
+    array = work / "answers.npy"
+    run(secateur, "predict", out, "--data", data, "-o", array, "--force")
+    with torch.no_grad():
+        answers = model(**given)[0]
+    if "attention_mask" in given:
+        seen = given["attention_mask"][..., None]
+        answers = (answers * seen).sum(1) / seen.sum(1)
+    apart = (answers - torch.from_numpy(np.load(array))).abs().max().item()
+    assert apart <= 2e-4, (folder.name, remove, apart)
+    before, after = report["bytes"]
+    print(f"{folder.name:12} {remove:24} by data, answers {apart:.1e} apart; {before} -> {after} bytes")
+
+
 def main():
     secateur, folders = pathlib.Path(sys.argv[1]).resolve(), [pathlib.Path(f) for f in sys.argv[2:]]
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
         for folder in folders or [GOLDENS / name for name in MODELS]:
-            source, data, windows = copied(folder, work)
+            source, data, windows = with_text(folder, work)
             check_language(secateur, source, work, REMOVE.get(folder.name, "channels=0.25"), data, windows)
         if not folders:
             seen = torch.ones(2, 12, dtype=torch.long)
@@ -109,6 +110,8 @@ def main():
             pixels = {"pixel_values": torch.sin(0.05 * torch.arange(2 * 3 * 24 * 24.0)).view(2, 3, 24, 24)}
             check_outputs(secateur, GOLDENS / "bert", work, "channels=0.5", words)
             check_outputs(secateur, GOLDENS / "vit", work, "heads=0.25,channels=0.5", pixels)
+            check_answers(secateur, GOLDENS / "bert", work / "by-data", "channels=0.5")
+            check_answers(secateur, GOLDENS / "vit", work / "by-data", "heads=0.25,channels=0.5")
 
 
 if __name__ == "__main__":

@@ -36,10 +36,10 @@ pub struct CutGraph {
     pub seen: Option<Tensor>,
 }
 
-/// In front of the names of the dense copy of a block.
+/// In front of the names of the dense copy of a cut.
 pub(crate) const DENSE: &str = "dense/";
 
-/// Two copies of a block, each with its features and its output.
+/// Two copies of a cut, each with its features and its output.
 #[derive(Debug)]
 pub(crate) struct PairGraph {
     pub(crate) graph: Graph,
@@ -116,10 +116,9 @@ impl Pretrained {
         Ok([features, output])
     }
 
-    /// Two copies of a block in one graph: the one that is pruned, and behind it the dense one,
-    /// whose parameters are called [`DENSE`] and their name.
-    pub(crate) fn pair(&self, block: u32, batch: u32, shape: &[u32]) -> Result<PairGraph> {
-        let cut = Cut::Block(block);
+    /// Two copies of a cut in one graph: the one that is pruned, and behind it the dense one, whose
+    /// parameters are called [`DENSE`] and their name.
+    pub(crate) fn pair(&self, cut: Cut, batch: u32, shape: &[u32]) -> Result<PairGraph> {
         let prefix = self.prefix(cut);
         let mut layers = Layers::new(prefix.clone());
         let pruned = self.append(&mut layers, cut, batch, shape)?;

@@ -142,22 +142,43 @@ impl Forward {
     ) -> Result<Self> {
         let phase = plan.phase("forward");
         let at = lower(graph, plan, bindings, &[output], Mode::Evaluate)?[0];
-        plan.keep(&[at]);
-        let ends = Ends::new([features, step, at], graph.shape(output).dims(), name);
+        Ok(Self::at((plan, phase), [features, step, at], graph.shape(output).dims(), name))
+    }
+
+    /// One that is part of what `phase` does: rows, whose extents are `dims` with those of a batch
+    /// before them, come out at the last of `slots`.
+    pub(crate) fn at(
+        (plan, phase): (&mut PlanBuilder, Phase),
+        slots: [Slot; 3],
+        dims: &[u32],
+        name: &str,
+    ) -> Self {
+        plan.keep(&slots[2..]);
+        let ends = Ends::new(slots, dims, name);
         plan.stage(ends.staging());
-        Ok(Self { ends, phase })
+        Self { ends, phase }
     }
 
     /// Sends the rows of `stream` through it: what comes out takes their place.
     pub(crate) fn advance(&self, on: (&Gpu, &Program), stream: &mut Stream) -> Result<()> {
+        self.advance_beside(on, stream, &|_| Ok(()))
+    }
+
+    /// The same, where other rows go along.
+    pub(crate) fn advance_beside(
+        &self,
+        on: (&Gpu, &Program),
+        stream: &mut Stream,
+        beside: Beside<'_>,
+    ) -> Result<()> {
         let Self { ends, phase } = self;
         if stream.shape() == ends.shape {
             let mut take = |stream: &mut Stream, row: usize, x: &[f32]| stream.write(row, x);
-            return ends.pass(on, *phase, stream, &mut take);
+            return ends.pass(on, *phase, (stream, beside), &mut take);
         }
         let mut out = stream.like(&ends.shape)?;
         let mut take = |_: &mut Stream, row: usize, x: &[f32]| out.write(row, x);
-        ends.pass(on, *phase, stream, &mut take)?;
+        ends.pass(on, *phase, (stream, beside), &mut take)?;
         stream.replace(out);
         Ok(())
     }
@@ -174,7 +195,7 @@ impl Forward {
             out = values.to_vec();
             Ok(())
         };
-        self.ends.pass(on, self.phase, &mut one, &mut take)?;
+        self.ends.pass(on, self.phase, (&mut one, &|_| Ok(())), &mut take)?;
         Ok(out)
     }
 }
@@ -209,6 +230,9 @@ impl StagePlan {
 /// Takes a row of what comes out: its number, and its values.
 pub(crate) type Take<'a> = &'a mut dyn FnMut(&mut Stream, usize, &[f32]) -> Result<()>;
 
+/// Writes what goes beside the batch that begins with a row.
+pub(crate) type Beside<'a> = &'a dyn Fn(usize) -> Result<()>;
+
 impl Ends {
     /// Of slots for features, step and output, whose extents are `dims`.
     fn new([features, step, output]: [Slot; 3], dims: &[u32], name: &str) -> Self {
@@ -227,7 +251,7 @@ impl Ends {
         &self,
         (gpu, program): (&Gpu, &Program),
         phase: Phase,
-        stream: &mut Stream,
+        (stream, beside): (&mut Stream, Beside<'_>),
         take: Take<'_>,
     ) -> Result<()> {
         let mut ring = ReadbackRing::new(gpu, u64::from(self.output.words) * 4, UNDER_WAY)?;
@@ -248,6 +272,7 @@ impl Ends {
             Ok(())
         };
         for first in (0..rows).step_by(self.batch) {
+            beside(first)?;
             let mut encoder = self.begin((gpu, program), phase, stream, first)?;
             ring.copy(gpu, &mut encoder, program, &[self.output])?;
             encoder.submit()?;
@@ -259,13 +284,20 @@ impl Ends {
     }
 
     /// Sends the rows of `stream` through `phase`, which leaves what it finds on the device.
-    pub(crate) fn send(
+    pub(crate) fn send(&self, on: (&Gpu, &Program), phase: Phase, stream: &Stream) -> Result<()> {
+        self.send_beside(on, phase, stream, &|_| Ok(()))
+    }
+
+    /// The same, where other rows go along.
+    pub(crate) fn send_beside(
         &self,
         (gpu, program): (&Gpu, &Program),
         phase: Phase,
         stream: &Stream,
+        beside: Beside<'_>,
     ) -> Result<()> {
         for first in (0..stream.rows()).step_by(self.batch) {
+            beside(first)?;
             self.begin((gpu, program), phase, stream, first)?.submit()?;
             // The host is not to run ahead: what it uploads is kept until it is copied.
             gpu.wait()?;

@@ -15,8 +15,8 @@ use std::time::Instant;
 
 use self::block::{Block, BlockPlan, PrunedWeight};
 pub(in crate::pretrained) use self::inputs::Inputs;
+use self::pair::PairPlan;
 pub(in crate::pretrained) use self::pair::push_moved;
-use self::pair::{Pair, PairPlan};
 use super::cut::Cut;
 use super::model::{Pretrained, Read};
 use super::rows::Rows;
@@ -96,15 +96,19 @@ impl Pretrained {
             let begun = Instant::now();
             let device_bytes = plan.memory().peak();
             let (weights, error) = match (plan, &mut dense) {
-                (Planned::Pair(plan), Some(dense)) => {
-                    let pair = plan.build(gpu, self, input)?;
-                    self.prune_pair(&pair, [&mut stream, dense], options, sink)?
+                (Planned::Parts(parts), Some(dense)) => {
+                    let mut weights = Vec::new();
+                    for part in parts {
+                        let streams = [&mut stream, &mut *dense];
+                        weights.extend(self.prune_part(gpu, part, streams, options, sink)?);
+                    }
+                    (weights, apart(&dense.row(0)?, &stream.row(0)?, stream.beside(0)))
                 }
                 (Planned::Block(plan), _) => {
                     let block = plan.build(gpu, self, input)?;
                     self.prune_block(&block, &mut stream, options, sink)?
                 }
-                (Planned::Pair(_), None) => unreachable!("pairs are planned for two streams"),
+                (Planned::Parts(_), None) => unreachable!("pairs are planned for two streams"),
             };
             let seconds = begun.elapsed().as_secs_f64();
             let of = BlockReport { block: i, blocks, name, weights, error, seconds, device_bytes };
@@ -142,22 +146,31 @@ impl Pretrained {
         Ok((reports, apart(&before, &stream.row(0)?, stream.beside(0))))
     }
 
-    /// Prunes one block, matrix after matrix, sends both streams through their block, and says how
-    /// far the first window is from what the dense model makes of it.
-    fn prune_pair(
+    /// Prunes a part of a block, matrix after matrix, and sends both streams through it.
+    fn prune_part(
         &self,
-        pair: &Pair,
+        gpu: &Gpu,
+        part: PartPlan,
         [stream, dense]: [&mut Stream; 2],
         options: &PruneOptions,
         sink: &mut dyn Sink,
-    ) -> Result<(Vec<WeightReport>, f64)> {
+    ) -> Result<Vec<WeightReport>> {
+        let input: Read<'_> = &|name| self.files().read_f32(name);
         let mut reports = Vec::new();
+        let pair = match part {
+            PartPlan::Pair(plan) => plan.build(gpu, self, input)?,
+            PartPlan::Dense(plan) => {
+                let part = plan.build(gpu, self, input)?;
+                [stream, dense].into_iter().try_for_each(|stream| part.advance(stream))?;
+                return Ok(reports);
+            }
+        };
         for group in 0..pair.groups() {
-            let weights = pair.solve(group, [stream, dense], options, self)?;
+            let weights = pair.solve(group, (stream, dense), options, self)?;
             reports.extend(put(weights, sink, &|at, values| pair.set(at, values))?);
         }
-        pair.advance([stream, dense])?;
-        Ok((reports, apart(&dense.row(0)?, &stream.row(0)?, stream.beside(0))))
+        pair.advance(stream)?;
+        Ok(reports)
     }
 
     /// What block `i` needs on the device; none where nothing of it is pruned.
@@ -187,12 +200,39 @@ impl Pretrained {
             return Err(Error::argument("pattern", message));
         }
         Ok(Some(match options.method {
-            Method::Admm => {
-                let pair = self.pair(i, batch, shape)?;
-                Planned::Pair(PairPlan::new(pair, options, &dense, target)?)
-            }
+            Method::Admm => Planned::Parts(self.part_plans(i, (batch, shape), options, target)?),
             _ => Planned::Block(BlockPlan::new(of, options, &dense, target)?),
         }))
+    }
+
+    /// The parts of block `i`, each beside its dense self. Rows wait on the host between two, so what
+    /// is behind a part does not compute it again for each of its matrices.
+    fn part_plans(
+        &self,
+        i: u32,
+        (batch, shape): (u32, &[u32]),
+        options: &PruneOptions,
+        target: Target,
+    ) -> Result<Vec<PartPlan>> {
+        let (mut shape, mut plans) = (shape.to_vec(), Vec::new());
+        for part in 0..self.architecture().parts(i) {
+            let cut = Cut::Part(i, part);
+            let of = self.cut(cut, batch, &shape)?;
+            let out = of.graph.shape(of.output).dims()[1..].to_vec();
+            let masked = of.graph.parameters().iter().filter(|p| p.masked);
+            let (dense, pruned): (Vec<String>, Vec<String>) = masked
+                .map(|p| p.name.clone())
+                .partition(|name| !options.prunes(&self.name(&of.prefix, name)));
+            plans.push(match pruned.is_empty() {
+                true => PartPlan::Dense(StagePlan::new(of, target)?),
+                false => {
+                    let pair = self.pair(cut, batch, &shape)?;
+                    PartPlan::Pair(PairPlan::new(pair, options, &dense, target)?)
+                }
+            });
+            shape = out;
+        }
+        Ok(plans)
     }
 
     /// Bytes on the device that pruning takes at most, without a device: by windows or texts of
@@ -239,14 +279,30 @@ fn put(
 /// A block with what its method needs.
 enum Planned {
     Block(BlockPlan),
+    /// One after the other.
+    Parts(Vec<PartPlan>),
+}
+
+/// A part of a block.
+enum PartPlan {
+    /// Beside its dense self.
     Pair(PairPlan),
+    /// One of which nothing is pruned.
+    Dense(StagePlan),
 }
 
 impl Planned {
+    /// What is on the device at once.
     fn memory(&self) -> Memory {
         match self {
             Self::Block(plan) => plan.memory(),
-            Self::Pair(plan) => plan.memory(),
+            Self::Parts(parts) => {
+                let memory = |part: &PartPlan| match part {
+                    PartPlan::Pair(plan) => plan.memory(),
+                    PartPlan::Dense(plan) => plan.memory(),
+                };
+                parts.iter().map(memory).max_by_key(Memory::peak).unwrap_or_default()
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A block beside its dense self: what goes into both, and weights that bring the outputs of the
-//! pruned one back to those of the dense one.
+//! A part of a block beside its dense self: what goes into both, and weights that bring the outputs
+//! of the pruned one back to those of the dense one.
 use std::collections::BTreeMap;
 
 use super::block::PrunedWeight;
@@ -8,7 +8,7 @@ use super::options::PruneOptions;
 use crate::gpu::{Encoder, Gpu, Memory, Phase, PlanBuilder, Program, Slot, Target};
 use crate::graph::{Bindings, Graph, Mode, Parameter, Tensor, lower};
 use crate::kernels::{
-    Add, Form, Layout, MASK_STATE_WORDS, Matmul, STEP_WORDS, Step, Units, mask_words, ones,
+    Add, Form, Layout, MASK_STATE_WORDS, Matmul, STEP_WORDS, Units, mask_words, ones,
 };
 use crate::pretrained::cut::{DENSE, PairGraph};
 use crate::pretrained::model::{Pretrained, Read};
@@ -22,13 +22,13 @@ use crate::{Error, Result};
 /// windows say little of texts to come.
 const DAMPING: f64 = 0.4;
 
-/// A pair of blocks before it is built.
+/// A pair of parts before it is built.
 pub(super) struct PairPlan {
     plan: PlanBuilder,
     of: Planned,
 }
 
-/// A pair of blocks on the device.
+/// A pair of parts on the device.
 pub(super) struct Pair {
     gpu: Gpu,
     program: Program,
@@ -37,8 +37,9 @@ pub(super) struct Pair {
 
 /// Where everything of the pair is.
 struct Planned {
-    /// Of the pruned block, and of the dense one.
-    forward: [Forward; 2],
+    forward: Forward,
+    /// The dense part, as its last group is looked at.
+    dense: Forward,
     parameters: Parameters,
     groups: Vec<Group>,
     /// Shared by all groups, one after the other.
@@ -66,7 +67,7 @@ struct Matched {
     counts: Slot,
 }
 
-/// What is known of a group's inputs: `x` in the pruned block, `y` in the dense one.
+/// What is known of a group's inputs: `x` in the pruned part, `y` in the dense one.
 #[derive(Clone, Copy)]
 struct Moments {
     /// `x^T x`
@@ -100,9 +101,13 @@ impl PairPlan {
             .map(|tensor| place((&mut plan, &graph, &mut bindings), "features", tensor));
         let moments = Moments::new(&mut plan, &graph, &grouped);
         let mut planned = Vec::new();
-        for (inputs, group) in &grouped {
+        let mut of_dense = None;
+        for (i, (inputs, group)) in grouped.iter().enumerate() {
             let look = plan.phase("look");
-            push_look(&mut plan, &graph, &bindings, group, &moments)?;
+            // What the last one is multiplied with is all but the dense part's output.
+            let output = (i + 1 == grouped.len()).then_some(whole[1]);
+            let at = push_look(&mut plan, &graph, &bindings, (group, output), &moments)?;
+            of_dense = at.map(|at| (look, at));
             let solve = plan.phase("solve");
             let weights = group.weights.iter().map(|&(own, other)| {
                 let p = &graph.parameters()[own];
@@ -112,11 +117,14 @@ impl PairPlan {
             let weights = weights.collect::<Result<_>>()?;
             planned.push(Group { look, solve, inputs: *inputs, weights });
         }
-        let mut forward = |features, output: Tensor| {
-            Forward::push((&mut plan, &graph, &bindings), [features, step], output, &name)
+        let Some((look, at)) = of_dense else {
+            return Err(Error::argument("pair", "nothing of it is pruned"));
         };
-        let forward = [forward(features[0], pruned[1])?, forward(features[1], whole[1])?];
-        let of = Planned { forward, parameters, groups: planned, moments };
+        let slots = [features[1], step, at];
+        let dense = Forward::at((&mut plan, look), slots, graph.shape(whole[1]).dims(), &name);
+        let ends = [features[0], step];
+        let forward = Forward::push((&mut plan, &graph, &bindings), ends, pruned[1], &name)?;
+        let of = Planned { forward, dense, parameters, groups: planned, moments };
         Ok(Self { plan, of })
     }
 
@@ -211,15 +219,16 @@ impl Moments {
     }
 }
 
-/// Appends what adds a window to the moments.
+/// Appends what adds a window to the moments, and computes a further tensor, if there is one: where
+/// that is.
 fn push_look(
     plan: &mut PlanBuilder,
     graph: &Graph,
     bindings: &Bindings,
-    group: &Grouped,
+    (group, further): (&Grouped, Option<Tensor>),
     moments: &Moments,
-) -> Result<()> {
-    let wanted = [Some(group.input.tensor), Some(group.apart), group.rest];
+) -> Result<Option<Slot>> {
+    let wanted = [Some(group.input.tensor), Some(group.apart), group.rest, further];
     let wanted: Vec<Tensor> = wanted.into_iter().flatten().collect();
     let slots = lower(graph, plan, bindings, &wanted, Mode::Evaluate)?;
     let (x, [rows, inputs]) = group.input.rows(plan, graph, slots[0])?;
@@ -232,7 +241,7 @@ fn push_look(
         let width = graph.shape(rest).dims().last().copied().unwrap_or(1);
         Matmul::new(Form::TN, [x, slots[2], sum], [inputs, width, rows]).push_onto(plan)?;
     }
-    Ok(())
+    Ok(further.and_then(|_| slots.last().copied()))
 }
 
 /// Appends what brings one weight to where the outputs are nearest to the dense ones, and from
@@ -293,32 +302,28 @@ impl Pair {
     }
 
     /// Prunes the weights of a group, by the rows of the pruned and the dense stream, and gives
-    /// them.
+    /// them. With the last group the rows of the dense stream have gone through its part.
     pub(super) fn solve(
         &self,
-        group: usize,
-        streams: [&Stream; 2],
+        at: usize,
+        (stream, whole): (&Stream, &mut Stream),
         options: &PruneOptions,
         model: &Pretrained,
     ) -> Result<Vec<PrunedWeight>> {
-        let Planned { groups, moments, forward, parameters } = &self.of;
-        let ends = [&forward[0].ends, &forward[1].ends];
-        let group = &groups[group];
+        let Planned { groups, moments, forward, dense, parameters } = &self.of;
+        let group = &groups[at];
         let (gpu, program) = self.on();
         for slot in [Some(moments.gram), Some(moments.cross), moments.rest].into_iter().flatten() {
             program.upload(gpu, slot, &vec![0.0_f32; slot.words as usize]);
         }
-        for first in (0..streams[0].rows()).step_by(ends[0].batch) {
-            for (ends, stream) in ends.iter().zip(streams) {
-                program.upload(gpu, ends.features, &ends.features_of(stream, first)?);
-            }
-            let rows = (streams[0].rows() - first).min(ends[0].batch) as u32;
-            program.upload(gpu, ends[0].step, &[Step { rows, share: 1.0, ..Step::default() }]);
-            let mut encoder = Encoder::new(gpu);
-            program.encode(group.look, &mut encoder);
-            encoder.submit()?;
-            // The host is not to run ahead: what it uploads is kept until it is copied.
-            gpu.wait()?;
+        let own = |first: usize| {
+            let features = forward.ends.features_of(stream, first)?;
+            program.upload(gpu, forward.ends.features, &features);
+            Ok(())
+        };
+        match at + 1 == groups.len() {
+            true => dense.advance_beside(self.on(), whole, &own)?,
+            false => dense.ends.send_beside(self.on(), group.look, whole, &own)?,
         }
         let inputs = group.inputs as usize;
         let mut gram: Vec<f32> = program.download(gpu, moments.gram)?;
@@ -354,10 +359,9 @@ impl Pair {
         self.of.parameters.set(self.on(), at, values);
     }
 
-    /// Sends the rows of each stream through its block.
-    pub(super) fn advance(&self, streams: [&mut Stream; 2]) -> Result<()> {
-        let mut both = self.of.forward.iter().zip(streams);
-        both.try_for_each(|(forward, stream)| forward.advance(self.on(), stream))
+    /// Sends the rows of the pruned stream through its part.
+    pub(super) fn advance(&self, stream: &mut Stream) -> Result<()> {
+        self.of.forward.advance(self.on(), stream)
     }
 
     fn on(&self) -> (&Gpu, &Program) {

@@ -221,6 +221,21 @@ fn what_is_left_out_stays() {
     assert!(said.contains("token 101 in row 0, the model's table has 101"), "{said}");
 }
 
+/// Beside its dense self is a part of a block, never all of it: what goes from part to part waits on
+/// the host.
+#[test]
+fn a_pair_has_the_weights_of_a_part() {
+    let options = PruneOptions::new(Method::Admm, 0.5);
+    let memory = open().prune_memory(24, &options, Default::default()).unwrap();
+    let model = open();
+    let block = |name: &str| name.starts_with("model.layers.0.");
+    let weights: u64 = model.files().tensors().filter(|t| block(&t.name)).map(|t| t.len()).sum();
+    // Moments of 96 inputs and what is made of them.
+    let moments = 4 * 96 * 96;
+    assert!(memory.persistent < 4 * (2 * weights + moments), "{memory:?}");
+    assert!(memory.persistent > 4 * (2 * weights * 2 / 3 + moments), "{memory:?}");
+}
+
 #[test]
 fn memory_is_known_before_and_grows_with_the_window() {
     let options = PruneOptions::new(Method::SparseGpt, 0.5);
