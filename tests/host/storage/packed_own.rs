@@ -364,3 +364,22 @@ fn damaged_codes_are_refused_by_name() {
     ];
     refused(folder, &floats, "values are F32, whose scales are for I8");
 }
+
+/// What the fuzzer begins with is read, all but the index of another file.
+#[test]
+fn the_seeds_of_the_fuzzer_are_read() {
+    let (dir, mut read) = (tempfile::tempdir().unwrap(), 0);
+    for seed in std::fs::read_dir(crate::paths::project().join("fuzz/seeds/weights")).unwrap() {
+        let seed = seed.unwrap();
+        if seed.file_name() == "index" {
+            continue;
+        }
+        let bytes = std::fs::read(seed.path()).unwrap();
+        std::fs::write(dir.path().join("seed.safetensors"), &bytes[1..]).unwrap();
+        let floats = read_floats(&dir.path().join("seed.safetensors"));
+        let floats = floats.unwrap_or_else(|e| panic!("{}: {e}", seed.path().display()));
+        assert!(!floats.tensors.is_empty(), "{}", seed.path().display());
+        read += 1;
+    }
+    assert!(read >= 11, "{read}");
+}
