@@ -280,15 +280,15 @@ pub struct Prune {
     /// Of a pretrained model's folder, take out whole heads and channels of every block: shares like
     /// `heads=0.25,channels=0.5`, or numbers like `channels=512`. Tensors and config.json become
     /// smaller; what their loaders cannot be told of is refused. Heads of keys go with all queries
-    /// that share them. With --data text:FILE by what they add on that text, else by their weights.
+    /// that share them. With --data by what they add on its rows, else by their weights.
     #[arg(long, value_name = "KIND=AMOUNT,...", conflicts_with_all = REMOVE_CONFLICTS)]
     pub remove: Option<RemoveOptions>,
     /// What a share of the channels leaves is a multiple of this: by default the largest power of
     /// two up to 32 that divides the channels and is a sixteenth of them at most.
     #[arg(long, value_name = "N")]
     pub multiple: Option<u32>,
-    /// Of a pretrained model, how many windows of the text it is calibrated on; --length says how
-    /// many tokens each has, 2048 by default.
+    /// Of a pretrained model, how many windows of the text, texts or images it is calibrated on;
+    /// --length says how many tokens a window has, 2048 by default.
     #[arg(long, default_value_t = 128)]
     pub samples: usize,
     /// Of a pretrained model, keep what goes from block to block in a file in this folder, and not

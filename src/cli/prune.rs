@@ -38,13 +38,7 @@ struct DryRun {
 }
 
 pub fn run(args: &Prune) -> Result<Verdict> {
-    if pretrained::is_run(&args.input) {
-        let input = args.input.display();
-        bail!(
-            "{input} is a run of a pretrained model: write it into a folder by secateur export \
-             {input} -o FOLDER, and prune that"
-        );
-    }
+    pretrained::check_no_run(&args.input, "prune")?;
     if let Some(options) = &args.remove {
         return pretrained::remove(args, options);
     }

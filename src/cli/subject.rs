@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::misfit;
 use super::output;
-use super::pretrained::bar;
+use super::pretrained::{bar, check_no_run};
 
 /// What is trained. A model by its name is in the recipe.
 #[derive(Debug, Default)]
@@ -43,6 +43,7 @@ impl Subject {
             check_alone(recipe)?;
             return Ok(Self::default());
         };
+        check_no_run(&init.folder, "begin with")?;
         let path = std::path::absolute(&init.folder)?;
         let folder =
             Pretrained::open(&path).with_context(|| format!("--init {}", init.folder.display()))?;
@@ -63,6 +64,7 @@ impl Subject {
             check_alone(recipe)?;
             return Ok(Self { folder: Some(folder), teacher: None });
         };
+        check_no_run(&distill.folder, "distil")?;
         let path = std::path::absolute(&distill.folder)?;
         let teacher = Pretrained::open(&path)
             .with_context(|| format!("--distill {}", distill.folder.display()))?;

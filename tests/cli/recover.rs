@@ -104,7 +104,7 @@ fn a_pruned_folder_learns_again_and_what_is_pruned_stays_so() {
     folder.run("export halves -o exported --force").fails(2, &["moved has changed since"]);
 }
 
-/// The run in `whole` is read as the folder `out` that it wrote, which has the perplexity `written`.
+/// The run in `whole` is read as the folder `out` that it wrote, whose evaluation is `written`.
 fn read_as_its_folder(folder: &Folder, written: &Value) {
     let data = "--data text:text.txt --length 12 --json";
     let checkpoint = "whole/ckpt-000000000006";
@@ -127,6 +127,10 @@ fn read_as_its_folder(folder: &Folder, written: &Value) {
     export("x --format sparse").fails(2, &["--format", "export a folder first"]);
     export("x").ok();
     assert!(folder.read("x/model.safetensors") == folder.read("out/model.safetensors"));
+    for run in [format!("--init whole {TRAIN}"), format!("--init x --distill whole {TRAIN}")] {
+        let run = folder.run(&format!("train {run} --steps 1 --logdir y"));
+        run.fails(2, &["whole is a run of a pretrained model", "secateur export whole -o FOLDER"]);
+    }
     fs::remove_dir_all(folder.path("x")).unwrap();
     for prune in ["--sparsity 0.5", "--sparsity 0.5 --score wanda", "--remove channels=0.5"] {
         let run = folder.run(&format!("prune whole -o x.safetensors {prune}"));

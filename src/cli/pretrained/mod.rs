@@ -24,7 +24,7 @@ pub use generate::run as generate;
 pub use predict::run as predict;
 pub use prune::run as prune;
 pub use remove::run as remove;
-pub use run::{Opened, Run, is_run, open};
+pub use run::{Opened, Run, check_no_run, is_run, open};
 
 /// Whether `path` is such a folder.
 pub fn is_folder(path: &Path) -> bool {

@@ -44,6 +44,17 @@ fn of_file(path: &Path) -> Option<&Path> {
     path.parent().filter(|folder| path.is_file() && folder.join(MANIFEST_FILE).is_file())
 }
 
+/// That `path` is no such run, where a folder is needed to `work` on.
+pub fn check_no_run(path: &Path, work: &str) -> Result<()> {
+    let path_said = path.display();
+    ensure!(
+        !is_run(path),
+        "{path_said} is a run of a pretrained model: write it into a folder by secateur export \
+         {path_said} -o FOLDER, and {work} that"
+    );
+    Ok(())
+}
+
 /// The model at `path`, which is its folder or such a run; none where neither is there.
 ///
 /// # Errors
@@ -82,7 +93,8 @@ impl Run {
         let init =
             init.with_context(|| format!("the recipe in {} has no init", logdir.display()))?;
         let model = Pretrained::open(&init.folder).with_context(|| {
-            format!("the run in {} began with {}", logdir.display(), init.folder.display())
+            let (logdir, folder) = (logdir.display(), init.folder.display());
+            format!("the run in {logdir} began with {folder}, which must be there")
         })?;
         let now = model.files().fingerprint()?;
         ensure!(

@@ -10,7 +10,7 @@ use super::options::Kind;
 pub struct RemoveReport {
     /// Each block, in order.
     pub blocks: Vec<BlockRemoved>,
-    /// Perplexity of the smaller model on the windows that it was calibrated on, where it was.
+    /// Perplexity of the smaller model on the windows that it was calibrated on, of a language model.
     pub calibration_perplexity: Option<f64>,
     /// Most bytes that were taken on the device at once.
     pub device_bytes: u64,
@@ -28,7 +28,7 @@ pub struct BlockRemoved {
     pub name: String,
     /// What stays.
     pub kept: Vec<UnitsKept>,
-    /// How far its output on the first window is from that of the whole block on the same input: the
+    /// How far its output on the first row is from that of the whole block on the same input: the
     /// squared length of the difference over that of the whole block's; none without data.
     pub error: Option<f64>,
     /// Seconds that it took.
