@@ -56,7 +56,8 @@ def check(folder, values, out):
     tied = config.get("tie_word_embeddings", config["model_type"] == "gpt2")
     seen = {"rope_freqs.weight"} & found.keys()
     for name, tensor in load_file(folder / "model.safetensors").items():
-        if name.endswith((".attn.bias", ".attn.masked_bias")) or (tied and name == "lm_head.weight"):
+        buffer = name.endswith((".attn.bias", ".attn.masked_bias"))
+        if buffer or (tied and name == "lm_head.weight"):
             continue
         theirs = names.get_name(name, try_suffixes=(".weight", ".bias"))
         assert theirs in found, (name, theirs)
@@ -71,7 +72,8 @@ def check(folder, values, out):
         wanted = tensor.to(torch.float32 if wide else TORCH[values])
         ours = found[theirs]
         assert tuple(reversed(ours.shape.tolist())) == tuple(wanted.shape), (name, ours.shape)
-        assert ours.tensor_type.name == ("F32" if wide else values.upper()), (name, ours.tensor_type)
+        kind_of = ours.tensor_type.name
+        assert kind_of == ("F32" if wide else values.upper()), (name, kind_of)
         assert np.array_equal(ours.data.view(np.uint8).reshape(-1), bits(wanted)), name
     assert seen == found.keys(), found.keys() - seen
     assert {t["name"] for t in report["tensors"]} == found.keys()

@@ -1,11 +1,11 @@
 //! How fast a network answers: rows a second, and how long one batch takes alone.
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use secateur::data::Dataset;
 use secateur::session::Session;
 use serde::Serialize;
-use std::sync::Arc;
 
 use super::output;
 
@@ -62,7 +62,8 @@ impl Speed {
             (
                 "latency".to_owned(),
                 format!(
-                    "p50 {p50:.2}, p95 {p95:.2}, p99 {p99:.2} ms of a batch of {batch}, {timed} timed"
+                    "p50 {p50:.2}, p95 {p95:.2}, p99 {p99:.2} ms of a batch of {batch} ({timed} \
+                     timed)"
                 ),
             ),
         ]

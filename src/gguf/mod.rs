@@ -58,8 +58,8 @@ pub struct GgufTensor {
 ///
 /// # Errors
 /// [`Error::Argument`] for an architecture that is not known there, an output that is there without
-/// `force`, and values of int8; [`Error::File`] names a setting, a tensor or a part of the tokenizer
-/// that GGUF files cannot say, or a value that does not fit its type.
+/// `force`, and values of int8; [`Error::File`] names a setting, a tensor or a part of the
+/// tokenizer that GGUF files cannot say, or a value that does not fit its type.
 pub fn write_gguf(
     model: &Pretrained,
     output: &Path,

@@ -32,8 +32,8 @@ const QWEN2: &str = concat!(
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 );
 
-/// Adds the tables of the model's tokenizer to `entries`; what splits texts into words, as llama.cpp
-/// calls it. Without a tokenizer there is none.
+/// Adds the tables of the model's tokenizer to `entries`; what splits texts into words, as
+/// llama.cpp calls it. Without a tokenizer there is none.
 pub(super) fn entries(
     model: &Pretrained,
     vocabulary: u32,

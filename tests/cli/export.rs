@@ -106,6 +106,10 @@ fn codes_are_evaluated_before_and_after() {
     let loss = &tensor["loss"];
     assert!(number(&loss["largest"]) > 0.0 && number(&loss["largest"]) < 0.02, "{loss}");
     assert!(number(&loss["relative"]) > 1e-4 && number(&loss["relative"]) < 0.02, "{loss}");
+    // A unit is a column of what secateur trains.
+    let file = secateur::storage::Header::open(&folder.path("q.safetensors")).unwrap();
+    let scales = file.tensors.iter().find(|t| t.name == "fc1.weight.scales").unwrap();
+    assert_eq!(scales.shape, [1, 30]);
     let evaluation = &report["evaluation"];
     let of = |when: &str, name: &str| {
         let all = evaluation[when].as_array().unwrap();
@@ -223,6 +227,30 @@ fn language_models_become_gguf_files() {
     assert!(text.contains("blk.0.attn_q.weight") && text.contains("no tokenizer.json"), "{text}");
     folder.run("export llama -o llama.gguf").fails(2, &["llama.gguf", "--force"]);
     folder.run("export llama -o l.gguf --values int8").fails(2, &["int8"]);
+}
+
+/// Which pattern costs a language model much, and what a pruned file would save.
+#[test]
+fn two_of_four_is_warned_of_for_language_models_alone() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    folder.copy_model("llama");
+    let warns = |args: &str| {
+        let run = folder.run(args).ok();
+        let said = run.err.contains("from 54 to 15 %") && run.err.contains("6:8");
+        assert_eq!(said, run.err.contains("warning: 2:4"), "{}", run.err);
+        (said, run.out)
+    };
+    let (said, out) = warns("prune llama -o halved --pattern 2:4");
+    assert!(said && out.contains("--format smallest would take about 53.12 %"), "{out}");
+    assert!(!warns("prune llama -o pruned --sparsity 0.5").0);
+    assert!(!warns("prune llama/model.safetensors -o one.safetensors --pattern 2:4").0);
+    assert!(warns("export halved -o packed --format bitmask").0);
+    assert!(!warns("export pruned -o packed --format bitmask --force").0);
+    let report =
+        folder.run("export pruned -o packed --format smallest --values int8 --force --json");
+    let report = report.json();
+    let codes = |t: &&serde_json::Value| t["dtype"] == "I8";
+    assert!(report["tensors"].as_array().unwrap().iter().filter(codes).count() > 10, "{report}");
 }
 
 /// That other engines compute the same is checked by `scripts/check_onnx.py`.

@@ -174,7 +174,7 @@ impl Work {
         Ok(false)
     }
 
-    /// Which units of a group are dead; what constant ones are worth is added to biases behind them.
+    /// Which units of a group are dead; what constant ones are is added to biases behind them.
     fn dead(&mut self, graph: &Graph, tied: &Tied, makers: &[Member]) -> Vec<bool> {
         let units = tied.units as usize;
         let all_zero = |this: &Self, members: &mut dyn Iterator<Item = &Member>| {

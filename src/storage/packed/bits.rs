@@ -1,5 +1,5 @@
-//! The elements that are kept, and a bit for each element, from the first to the last: bit j of byte
-//! b is that of element 8 b + j, row ends or not.
+//! The elements that are kept, and a bit for each element, from the first to the last: bit j of
+//! byte b is that of element 8 b + j, row ends or not.
 use super::matrix::Matrix;
 use super::packing::{Part, extents, values};
 use crate::storage::Dtype;

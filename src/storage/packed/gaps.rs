@@ -1,6 +1,6 @@
 //! The elements that are kept, and how many zeros are before each, from the first element of the
-//! tensor to the last. A gap is a code of four or of eight bits; the highest code stands for as many
-//! zeros without an element behind them. The prefix sums of such codes are MACKO's, whose fillers
+//! tensor to the last. A gap is a code of four or of eight bits; the highest code stands for as
+//! many zeros without an element behind them. The prefix sums of such codes are MACKO's, whose fillers
 //! are elements that are kept.
 use super::matrix::Matrix;
 use super::packing::{Part, extents, values};

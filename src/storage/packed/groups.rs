@@ -59,7 +59,7 @@ impl Groups {
         best
     }
 
-    /// What groups of that size along an axis keep at least, if that takes fewer bytes than `limit`.
+    /// What groups of that size along an axis keep, if that takes fewer bytes than `limit`.
     fn fewest(matrix: &Matrix<'_>, of: usize, axis: usize, limit: u64) -> Option<Self> {
         let shape = [matrix.rows, matrix.columns];
         if !shape[axis].is_multiple_of(of) {

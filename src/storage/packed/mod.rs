@@ -1,5 +1,5 @@
-//! Tensors of many zeros in fewer bytes: in layouts that others read, PyTorch's sparse tensors and a
-//! bit for each element beside the values, and in smaller ones of this crate's own.
+//! Tensors of many zeros in fewer bytes: in layouts that others read, PyTorch's sparse tensors and
+//! a bit for each element beside the values, and in smaller ones of this crate's own.
 //! `docs/format.md` says what is where.
 mod bitmask;
 mod bits;

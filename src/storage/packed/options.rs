@@ -13,8 +13,8 @@ pub struct PackOptions {
     /// Type of the values of tensors with two axes and more; `None` leaves each its own.
     pub values: Option<Values>,
     /// The axis of the output units of a tensor by its name, each of which has a scale where values
-    /// are [`Int8`](Values::Int8): the first one, as PyTorch's linear layers have it, for names that
-    /// are not here.
+    /// are [`Int8`](Values::Int8): the first one, as PyTorch's linear layers have it, for names
+    /// that are not here.
     pub unit_axes: HashMap<String, usize>,
     /// Whether an output that is there is replaced.
     pub force: bool,

@@ -75,8 +75,8 @@ const BLOCKS: [[usize; 2]; 10] =
     [[4, 4], [8, 8], [16, 16], [32, 32], [1, 4], [4, 1], [1, 16], [16, 1], [1, 32], [32, 1]];
 
 impl Format {
-    /// The packing in which `matrix` takes the fewest bytes, and these; none where it takes fewer as
-    /// it is.
+    /// The packing in which `matrix` takes the fewest bytes, and these; none where it takes fewer
+    /// as it is.
     pub(super) fn choose(self, matrix: &Matrix<'_>) -> Option<(u64, Packing)> {
         let flat = matrix.is_flat();
         let fits = |[rows, columns]: &[usize; 2]| {

@@ -1,7 +1,9 @@
 //! The smallest forms and codes of eight bits: what is chosen, that it is read as it was, and what is
 //! refused.
+use std::collections::HashMap;
 use std::path::Path;
 
+use secateur::session::unit_axes;
 use secateur::storage::{
     Format, Header, Loss, PackedTensor, Packing, TensorData, Values, pack, read_floats,
 };
@@ -196,6 +198,27 @@ fn odd_scales_are_handled() {
     // Where scales would take more than codes save.
     let told = smallest(dir.path(), &[("w", "F32", &[4, 1], f32s([1.0; 4]))], Some(Values::Int8));
     assert_eq!((told[0].dtype.as_str(), told[0].loss), ("F32", None));
+}
+
+/// Units are rows of `[out, in]`, and columns of what GPT-2 has as `[in, out]`.
+#[test]
+fn scales_belong_to_output_units() {
+    let axes = |name: &str| {
+        let path = crate::model_folders::model(name).join("model.safetensors");
+        unit_axes(&Header::open(&path).unwrap()).unwrap()
+    };
+    let check = |axes: &HashMap<String, usize>, end: &str, axis: usize| {
+        let found: Vec<_> = axes.iter().filter(|(name, _)| name.ends_with(end)).collect();
+        assert!(!found.is_empty() && found.iter().all(|(_, of)| **of == axis), "{end}: {found:?}");
+    };
+    let gpt2 = axes("gpt2");
+    for end in ["attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight"] {
+        check(&gpt2, end, 1);
+    }
+    check(&gpt2, "wte.weight", 0);
+    let llama = axes("llama");
+    ["q_proj.weight", "down_proj.weight", "embed_tokens.weight"].map(|end| check(&llama, end, 0));
+    check(&axes("resnet"), "convolution.weight", 0);
 }
 
 fn i64s(values: &[i64]) -> Vec<u8> {
