@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Opens pages that `secateur report` wrote in headless Chromium, as a phone and as a desktop, light and dark.
+"""Opens pages of `secateur report` in headless Chromium: phone and desktop, light and dark.
 
     scripts/check_report.py PAGE.html ... [--pictures FOLDER] [--install]
 
-Needs Python alone, and Chromium: --install fetches it by apt-get where it is missing. Exit code 1, with what is wrong,
-for a message on the console, a request for anything but the page itself, a page wider than its window, a picture
-without title and description, a text that leaves its picture, a table without caption or scopes, headings that skip a
-level, an id that is there twice, or a text whose contrast is below 4.5. With --pictures the pages are kept as PNG.
+Needs Python alone, and Chromium: --install fetches it by apt-get where it is missing. Exit code 1,
+with what is wrong, for a message on the console, a request for anything but the page itself, a page
+wider than its window, a picture without title and description, a text that leaves its picture or
+meets another, a table without caption or scopes, headings that skip a level, an id that is there
+twice, or a text whose contrast is below 4.5. With --pictures the pages are kept as PNG.
 """
 import argparse
 import base64
@@ -19,6 +20,7 @@ import sys
 import tempfile
 
 PHONE, DESKTOP = (360, 780), (1280, 900)
+CONSOLE = "Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"
 
 # What is wrong with a page, found in the page.
 CHECKS = r"""
@@ -37,16 +39,20 @@ CHECKS = r"""
   const ids = [...document.querySelectorAll('[id]')].map(e => e.id);
   ids.filter((id, at) => ids.indexOf(id) !== at).forEach(id => say(`id ${id} is there twice`));
   for (const svg of document.querySelectorAll('svg')) {
-    const named = svg.getAttribute('aria-labelledby')?.split(' ').map(id => document.getElementById(id)?.textContent);
+    const ids = svg.getAttribute('aria-labelledby')?.split(' ');
+    const named = ids?.map(id => document.getElementById(id)?.textContent);
     const title = svg.querySelector('title')?.textContent;
-    if (svg.getAttribute('role') !== 'img' || !named || named.length !== 2 || !named.every(text => text))
+    const told = named && named.length === 2 && named.every(text => text);
+    if (svg.getAttribute('role') !== 'img' || !told)
       say(`picture without title and description: ${title}`);
-    if (!svg.querySelector('path[d*="M"], rect, circle')) say(`picture without data: ${title}`);
+    if (!svg.querySelector('path[d*="M"], rect, circle'))
+      say(`picture without data: ${title}`);
     const frame = svg.viewBox.baseVal;
     for (const text of svg.querySelectorAll('text')) {
       const box = text.getBBox();
-      if (box.x < frame.x - 1 || box.y < frame.y - 1 || box.x + box.width > frame.x + frame.width + 1 ||
-          box.y + box.height > frame.y + frame.height + 1)
+      const right = box.x + box.width - frame.x - frame.width;
+      const below = box.y + box.height - frame.y - frame.height;
+      if (box.x < frame.x - 1 || box.y < frame.y - 1 || right > 1 || below > 1)
         say(`"${text.textContent}" leaves the picture ${title}`);
     }
     const texts = [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getBBox()]);
@@ -59,7 +65,8 @@ CHECKS = r"""
   for (const table of document.querySelectorAll('table')) {
     const caption = table.caption?.textContent;
     if (!caption) say(`a table without caption: ${table.textContent.slice(0, 60)}`);
-    if ([...table.querySelectorAll('th')].some(th => !th.scope)) say(`a head without scope in ${caption}`);
+    if ([...table.querySelectorAll('th')].some(th => !th.scope))
+      say(`a head without scope in ${caption}`);
     const widths = new Set([...table.rows].map(row => row.cells.length));
     if (widths.size > 1) say(`rows of ${[...widths]} cells in ${caption}`);
   }
@@ -77,7 +84,8 @@ CHECKS = r"""
   for (const link of document.querySelectorAll('a[href^="#"]'))
     if (!document.getElementById(link.hash.slice(1))) say(`a link to nothing: ${link.hash}`);
   const numbers = text => text.match(/[\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map(c => c / 255).map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+  const linear = c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => [r, g, b].map(c => linear(c / 255))
     .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
   const behind = e => {
     for (; e; e = e.parentElement) {
@@ -87,12 +95,16 @@ CHECKS = r"""
     return [255, 255, 255];
   };
   const poor = new Set();
-  for (const e of document.querySelectorAll('p, h1, h2, h3, td, th, a, summary, figcaption, span, dt, dd, caption, code, svg text, footer')) {
+  const texts = 'p, h1, h2, h3, td, th, a, summary, figcaption, span, dt, dd, caption, code, ' +
+    'svg text, footer';
+  for (const e of document.querySelectorAll(texts)) {
     if (!e.textContent.trim()) continue;
     const style = getComputedStyle(e);
-    const [a, b] = [light(numbers(e.closest('svg') ? style.fill : style.color)), light(behind(e))].sort((x, y) => y - x);
+    const own = numbers(e.closest('svg') ? style.fill : style.color);
+    const [a, b] = [light(own), light(behind(e))].sort((x, y) => y - x);
     const contrast = (a + 0.05) / (b + 0.05);
-    if (contrast < 4.5) poor.add(`${e.tagName}.${e.getAttribute('class') ?? ''} ${contrast.toFixed(2)}`);
+    const named = `${e.tagName}.${e.getAttribute('class') ?? ''}`;
+    if (contrast < 4.5) poor.add(`${named} ${contrast.toFixed(2)}`);
   }
   poor.forEach(what => say(`contrast of ${what}`));
   return wrong;
@@ -108,8 +120,9 @@ class Browser:
         self.into, write = os.pipe()
         # Numbers that no pipe has, so that none is closed by the other's copy.
         command = f'exec 8<&{read} 9>&{write}; exec "$0" "$@" 3<&8 4>&9'
-        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe"]
-        args = ["bash", "-c", command, program, *flags, f"--user-data-dir={home}"]
+        flags = ["headless=new", "no-sandbox", "disable-gpu", "hide-scrollbars"]
+        flags += ["remote-debugging-pipe", f"user-data-dir={home}"]
+        args = ["bash", "-c", command, program, *(f"--{flag}" for flag in flags)]
         self.process = subprocess.Popen(args, pass_fds=(read, write), stderr=subprocess.DEVNULL)
         os.close(read)
         os.close(write)
@@ -149,27 +162,31 @@ def look(browser, page, size, scheme, picture):
     width, height = size
     for domain in ("Page", "Runtime", "Log", "Network"):
         call(f"{domain}.enable")
-    call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=size == PHONE)
-    call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    window = dict(width=width, height=height, deviceScaleFactor=1, mobile=size == PHONE)
+    call("Emulation.setDeviceMetricsOverride", **window)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    call("Emulation.setEmulatedMedia", features=features)
     browser.events.clear()
     url = page.resolve().as_uri()
     call("Page.navigate", url=url)
     browser.until("Page.loadEventFired")
     # Closed parts are part of the page too.
-    call("Runtime.evaluate", expression="document.querySelectorAll('details').forEach(d => d.open = true)")
+    opened = "document.querySelectorAll('details').forEach(d => d.open = {})"
+    call("Runtime.evaluate", expression=opened.format("true"))
     wrong = call("Runtime.evaluate", expression=CHECKS, returnByValue=True)
     if "exceptionDetails" in wrong:
         sys.exit(f"check_report: {wrong['exceptionDetails']}")
     wrong = wrong["result"]["value"]
     for event in browser.events:
         params = event.get("params", {})
-        if event.get("method") in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"):
+        if event.get("method") in CONSOLE:
             wrong.append(f"console: {json.dumps(params)[:300]}")
-        asked = params.get("request", {}).get("url", url) if event.get("method") == "Network.requestWillBeSent" else url
+        sent = event.get("method") == "Network.requestWillBeSent"
+        asked = params["request"]["url"] if sent else url
         if asked != url and not asked.startswith("data:"):
             wrong.append(f"asks for {asked}")
     if picture:
-        call("Runtime.evaluate", expression="document.querySelectorAll('details').forEach(d => d.open = false)")
+        call("Runtime.evaluate", expression=opened.format("false"))
         shot = call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
         picture.write_bytes(base64.b64decode(shot))
     browser.call("Target.closeTarget", targetId=target)
@@ -180,7 +197,8 @@ def chromium(install):
     names = "chromium", "chromium-browser", "google-chrome", "chrome"
     found = next(filter(None, map(shutil.which, names)), None)
     if not found and install:
-        subprocess.run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"], check=True)
+        get = ["apt-get", "-qq", "install", "-y", "--no-install-recommends"]
+        subprocess.run([*get, "chromium", "fonts-dejavu-core"], check=True)
         found = shutil.which("chromium")
     return found or sys.exit("check_report: no Chromium here; --install fetches it by apt-get")
 

@@ -107,7 +107,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, program: Vec<OsString>) -> 
     let quiet = std::io::stderr().is_terminal();
     log::set_max_level(if quiet { log::LevelFilter::Warn } else { log::LevelFilter::Info });
     let command = args.command.unwrap_or_default();
-    let trains = matches!(command, Command::Train(_));
+    let trains = matches!(command, Command::Train(_) | Command::Sweep(_));
     let several = match &command {
         Command::Train(_) | Command::Sweep(_) => true,
         Command::Bench(bench) => bench.exchange,

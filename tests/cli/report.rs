@@ -117,3 +117,16 @@ fn a_recipe_to_begin_with() {
     folder.write("r.toml", text.replace("\nbatch = ", "\nbach = "));
     folder.run("train r.toml --plan").fails(2, &["r.toml", "line ", "did you mean `batch`?"]);
 }
+
+/// Looking at test rows on the way is no part of training.
+#[test]
+fn evaluations_on_the_way_change_no_bit() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    for (every, logdir) in [(0, "a"), (4, "b")] {
+        folder.run(&train(&format!("--steps 30 --eval-steps {every} --logdir {logdir}"))).ok();
+    }
+    for file in ["model", "optimizer"] {
+        let of = |logdir| folder.read(&format!("{logdir}/ckpt-000000000030/{file}.safetensors"));
+        assert!(of("a") == of("b"), "{file}");
+    }
+}

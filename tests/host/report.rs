@@ -199,6 +199,11 @@ fn a_history_that_was_replaced_is_gone() {
     let loss = page.row("Loss from step 1 to 5", "train batch");
     assert_eq!(loss[1..], ["1.000", "4.000", "1.000", "4.000"]);
     assert!(page.text().contains("The run has ended"));
+    // One that goes on and has not come to a step yet.
+    EventWriter::create(dir.path()).unwrap().start(3).unwrap();
+    let page = Parsed::of(&[dir.path().to_owned()]);
+    assert_eq!(page.points("Loss"), [2]);
+    assert!(page.text().contains("has not said that it ended"));
 }
 
 /// The bytes of the page are those of the files that export writes.

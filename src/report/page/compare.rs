@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{Figure, duration, headline, metric};
 use super::learning::test_curve;
-use super::run::{adapter, command};
+use super::run::command;
 use super::{document, files, run as about};
 use crate::report::chart::{Line, Lines, Look, Point, Scatter};
 use crate::report::html::{Esc, Html, put};
@@ -61,6 +61,8 @@ fn name_apart(runs: &mut [Run]) {
 fn result(html: &mut Html, runs: &[Run]) {
     let figures: Vec<Option<Figure>> = runs.iter().map(headline).collect();
     let missing = || "-".to_owned();
+    let first = figures.iter().flatten().next();
+    let common = figures.iter().flatten().all(|f| Some(&f.name) == first.map(|first| &first.name));
     let row = |(run, figure): (&Run, &Option<Figure>)| {
         let tensors = run.tensors.as_ref();
         let sizes = tensors.map(|t| t.dense_and_packed());
@@ -68,9 +70,10 @@ fn result(html: &mut Html, runs: &[Run]) {
         let (taken, rate) = duration(run);
         vec![
             run.name.clone(),
-            figure
-                .as_ref()
-                .map_or_else(missing, |f| format!("{} {}", f.unit.full(f.value), f.name)),
+            figure.as_ref().map_or_else(missing, |f| match common {
+                true => f.unit.full(f.value),
+                false => format!("{} {}", f.unit.full(f.value), f.name),
+            }),
             run.number("test_loss").map_or_else(missing, |loss| digits(loss, 4)),
             tensors.map_or_else(missing, |t| percent(t.sparsity())),
             tensors.map_or_else(missing, |t| thousands(t.counts()[0])),
@@ -79,12 +82,11 @@ fn result(html: &mut Html, runs: &[Run]) {
             run.last_step().map_or_else(missing, thousands),
             taken.map_or_else(missing, seconds),
             rate.map_or_else(missing, |rate| digits(rate, 3)),
-            adapter(run).unwrap_or_else(missing),
         ]
     };
     let head = [
         "run",
-        "figure",
+        first.filter(|_| common).map_or("figure", |first| &first.name),
         "test loss",
         "sparsity",
         "weights kept",
@@ -93,11 +95,10 @@ fn result(html: &mut Html, runs: &[Run]) {
         "steps",
         "time",
         "steps/s",
-        "adapter",
     ];
     let rows: Vec<_> = runs.iter().zip(&figures).map(row).collect();
     html.table("What the runs came to", &head, &rows);
-    let Some(Some(first)) = figures.iter().find(|figure| figure.is_some()) else { return };
+    let Some(first) = first else { return };
     let point = |at: usize, x: f64| {
         let figure = figures[at].as_ref().filter(|figure| figure.tag == first.tag)?;
         let points = vec![Point { x, values: vec![figure.value] }];

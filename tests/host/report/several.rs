@@ -21,7 +21,7 @@ fn runs_are_compared_side_by_side() {
     let page = parsed(&[first, second, third]);
     page.check();
     let came_to = |name: &str| page.row("What the runs came to", name);
-    assert_eq!(came_to("a/run")[1..4], ["97.50 % test accuracy", "0.2500", "65.38 %"]);
+    assert_eq!(came_to("a/run")[1..4], ["97.50 %", "0.2500", "65.38 %"]);
     assert_eq!(came_to("other")[3..7], ["-", "-", "-", "-"]);
     assert_eq!(page.row("Settings that differ", "batch"), ["batch", "64", "32", "64"]);
     let rows = page.table("Settings that differ").descendants();
