@@ -259,6 +259,7 @@ fn everything(target: Target) -> PlanBuilder {
         product.push(&mut plan).unwrap();
     }
     variants::halves(&mut plan, [a, b, mask, bias, gate, c]);
+    variants::blocks(&mut plan);
     let [size, stride, pad] = [[1, 1], [1, 1], [0, 0]];
     let shape = Convolution {
         images: 1,

@@ -1,5 +1,6 @@
 //! Every kernel against its host reference, and the device's own promises.
 mod attention;
+mod block_matmul;
 mod changes;
 mod clipping;
 mod conv2d;

@@ -115,3 +115,20 @@ pub fn halves(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
     product.activation = activation;
     product.push(plan).unwrap();
 }
+
+/// Products with blocks of weights, of few rows and of many.
+pub fn blocks(plan: &mut PlanBuilder) {
+    let name = "blocks";
+    let values = vec![1.0; 12 * 40];
+    for (m, rows) in [(100, 40), (3, 40)] {
+        let weights =
+            KeptBlocks::of(name, &values[..12 * rows], Units::new([12, rows as u32]), [3, 8]);
+        let shape = weights.unwrap().shape();
+        let mut slot = |words| plan.persistent(name, words);
+        let [a, begins, inputs, values] = [m * 12, 6, 20, 480].map(&mut slot);
+        let (c, bias) = (slot(m * 40), slot(40));
+        let mut product = BlockMatmul::new(a, [begins, inputs, values], c, m, shape);
+        (product.bias, product.activation) = (Some(bias), Activation::Tanh);
+        product.push_onto(plan).unwrap();
+    }
+}

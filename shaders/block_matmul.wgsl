@@ -1,0 +1,62 @@
+// c = activation(a W + bias), for row-major a [m, k] and a W [k, n] of which only blocks are there, HEIGHT neighbouring
+// inputs of WIDTH neighbouring outputs each.
+//
+// The outputs from g WIDTH on have the blocks begins[g] to begins[g + 1]. Block b begins at the input inputs[b] HEIGHT,
+// in rising order, and its weights are values[b], input by input; what of it is past an edge of W is 0. A term of a sum
+// is an input of a block.
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> begins: array<u32>;
+@group(0) @binding(2) var<storage, read> inputs: array<u32>;
+@group(0) @binding(3) var<storage, read> values: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> c: array<f32>;
+@group(0) @binding(6) var<uniform> params: Params;
+
+struct Params {
+    m: u32,
+    n: u32,
+    k: u32,
+    blocks: u32,
+    begin: u32, // of the terms of each sum, the first of this launch
+    end: u32, // and one past the last
+    first_x: u32, // see common/cut.wgsl
+    first_y: u32,
+    first_z: u32,
+}
+
+override HEIGHT: u32 = 1u;
+override WIDTH: u32 = 32u; // or 4, 8, 16
+override BIAS: bool = false;
+override ACTIVATION: u32 = IDENTITY;
+override ACCUMULATE: bool = false;
+
+// The terms of this launch for the outputs from group WIDTH on. Whatever the lists hold, nothing past a slot is read.
+fn terms_of(group: u32) -> vec2<u32> {
+    let all = min(vec2(begins[group], begins[group + 1u]), vec2(params.blocks)) * HEIGHT;
+    return min(all.xx + vec2(params.begin, params.end), all.yy);
+}
+
+fn input_at(term: u32) -> u32 {
+    return min(inputs[term / HEIGHT] * HEIGHT + term % HEIGHT, params.k - 1u);
+}
+
+// Where the row i of a begins, or the last one.
+fn row_at(i: u32) -> u32 {
+    return min(i, params.m - 1u) * params.k;
+}
+
+fn store(i: u32, j: u32, sum: f32) {
+    if i >= params.m || j >= params.n {
+        return;
+    }
+    let at = i * params.n + j;
+    var value = sum;
+    if ACCUMULATE {
+        value += c[at];
+    }
+    if BIAS {
+        value += bias[j];
+    }
+    c[at] = activate(ACTIVATION, value);
+}
