@@ -6,9 +6,9 @@
 // is an input of a block.
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> begins: array<u32>;
-@group(0) @binding(2) var<storage, read> inputs: array<u32>;
-@group(0) @binding(3) var<storage, read> values: array<f32>;
+@group(0) @binding(1) var<storage, read> values: array<u32>;
+@group(0) @binding(2) var<storage, read> begins: array<u32>;
+@group(0) @binding(3) var<storage, read> inputs: array<u32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> c: array<f32>;
 @group(0) @binding(6) var<uniform> params: Params;
@@ -27,14 +27,18 @@ struct Params {
 
 override HEIGHT: u32 = 1u;
 override WIDTH: u32 = 32u; // or 4, 8, 16
-override BIAS: bool = false;
-override ACTIVATION: u32 = IDENTITY;
-override ACCUMULATE: bool = false;
 
 // The terms of this launch for the outputs from group WIDTH on. Whatever the lists hold, nothing past a slot is read.
 fn terms_of(group: u32) -> vec2<u32> {
     let all = min(vec2(begins[group], begins[group + 1u]), vec2(params.blocks)) * HEIGHT;
     return min(all.xx + vec2(params.begin, params.end), all.yy);
+}
+
+fn weight_at(at: u32) -> f32 {
+    if HALVES {
+        return unpack2x16float(values[at / 2u] >> ((at & 1u) * 16u)).x;
+    }
+    return bitcast<f32>(values[at]);
 }
 
 fn input_at(term: u32) -> u32 {
@@ -44,19 +48,4 @@ fn input_at(term: u32) -> u32 {
 // Where the row i of a begins, or the last one.
 fn row_at(i: u32) -> u32 {
     return min(i, params.m - 1u) * params.k;
-}
-
-fn store(i: u32, j: u32, sum: f32) {
-    if i >= params.m || j >= params.n {
-        return;
-    }
-    let at = i * params.n + j;
-    var value = sum;
-    if ACCUMULATE {
-        value += c[at];
-    }
-    if BIAS {
-        value += bias[j];
-    }
-    c[at] = activate(ACTIVATION, value);
 }

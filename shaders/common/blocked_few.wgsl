@@ -3,7 +3,6 @@
 //
 // A workgroup has the WIDTH columns of one list of blocks.
 override COLUMNS: u32 = 32u; // WIDTH
-override ROWS: u32 = 1u;
 const SLICES: u32 = 8u;
 
 var<workgroup> held: array<vec4<f32>, 256>;
@@ -18,18 +17,10 @@ fn main(
     let slice = (terms.y - terms.x + SLICES - 1u) / SLICES;
     let begin = min(terms.x + local.y * slice, terms.y);
     let end = min(begin + slice, terms.y);
+    let rows = begins_of(0u);
     var sum = vec4<f32>();
     for (var t = begin; t < end; t += 1u) {
-        let x = input_at(t);
-        var rows = vec4(a[x], 0.0, 0.0, 0.0);
-        if ROWS > 1u {
-            rows.y = a[row_at(1u) + x];
-        }
-        if ROWS > 2u {
-            rows.z = a[row_at(2u) + x];
-            rows.w = a[row_at(3u) + x];
-        }
-        sum = fma(rows, vec4(values[t * WIDTH + local.x]), sum);
+        sum = plus(sum, weight_at(t * WIDTH + local.x), row_of(rows, input_at(t)));
     }
     held[local.y * COLUMNS + local.x] = sum;
     workgroupBarrier();

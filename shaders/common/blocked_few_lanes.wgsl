@@ -2,31 +2,18 @@
 // has up to four columns and all eighths of their terms.
 //
 // Of 8 terms each lane loads what the rows have of another, and its neighbours hear of it.
-override ROWS: u32 = 1u;
 const SLICES: u32 = 8u;
 
 fn load_weights(at: u32) -> vec4<f32> {
-    var row = vec4(values[at], 0.0, 0.0, 0.0);
+    var row = vec4(weight_at(at), 0.0, 0.0, 0.0);
     if WIDTH > 8u {
-        row.y = values[at + 8u];
+        row.y = weight_at(at + 8u);
     }
     if WIDTH > 16u {
-        row.z = values[at + 16u];
-        row.w = values[at + 24u];
+        row.z = weight_at(at + 16u);
+        row.w = weight_at(at + 24u);
     }
     return row;
-}
-
-fn load_rows(x: u32) -> vec4<f32> {
-    var rows = vec4(a[x], 0.0, 0.0, 0.0);
-    if ROWS > 1u {
-        rows.y = a[row_at(1u) + x];
-    }
-    if ROWS > 2u {
-        rows.z = a[row_at(2u) + x];
-        rows.w = a[row_at(3u) + x];
-    }
-    return rows;
 }
 
 fn store_row(i: u32, j: vec4<u32>, sum: vec4<f32>) {
@@ -46,6 +33,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(subgroup_invocation_id) l
     let terms = terms_of(group.x);
     let slice = (terms.y - terms.x + SLICES - 1u) / SLICES;
     let column = lane % WIDTH;
+    let rows = begins_of(0u);
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();
@@ -57,18 +45,18 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(subgroup_invocation_id) l
         var p2 = vec4<f32>();
         var p3 = vec4<f32>();
         for (var first = begin; first < end; first += 8u) {
-            let own = load_rows(input_at(min(first + lane, end - 1u)));
+            let own = row_of(rows, input_at(min(first + lane, end - 1u)));
             let count = min(end - first, 8u);
             for (var t = 0u; t < count; t += 1u) {
                 let row = load_weights((first + t) * WIDTH + column);
-                let rows = subgroupShuffle(own, t);
-                p0 = fma(vec4(rows.x), row, p0);
+                let heard = subgroupShuffle(own, t);
+                p0 = fma(vec4(heard.x), row, p0);
                 if ROWS > 1u {
-                    p1 = fma(vec4(rows.y), row, p1);
+                    p1 = fma(vec4(heard.y), row, p1);
                 }
                 if ROWS > 2u {
-                    p2 = fma(vec4(rows.z), row, p2);
-                    p3 = fma(vec4(rows.w), row, p3);
+                    p2 = fma(vec4(heard.z), row, p2);
+                    p3 = fma(vec4(heard.w), row, p3);
                 }
             }
         }

@@ -23,13 +23,13 @@ fn hold_row(lane: u32, row: u32, sum: vec4<f32>) {
 
 // The weights of this lane's columns, those of one set after the other's.
 fn load_weights(at: u32) -> vec4<f32> {
-    var row = vec4(values[at]);
+    var row = vec4(weight_at(at));
     if WIDTH > 8u {
-        let next = values[at + 8u];
+        let next = weight_at(at + 8u);
         row = vec4(row.x, next, row.x, next);
     }
     if WIDTH > 16u {
-        row = vec4(row.xy, values[at + 16u], values[at + 24u]);
+        row = vec4(row.xy, weight_at(at + 16u), weight_at(at + 24u));
     }
     return row;
 }

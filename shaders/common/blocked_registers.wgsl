@@ -38,7 +38,7 @@ fn main(
     for (var t = terms.x; t < terms.y; t += 1u) {
         let x = input_at(t);
         let w = t * WIDTH + local.x;
-        let row = vec4(values[w], values[w + LANES], values[w + 2u * LANES], values[w + 3u * LANES]);
+        let row = vec4(weight_at(w), weight_at(w + LANES), weight_at(w + 2u * LANES), weight_at(w + 3u * LANES));
         s0 = fma(vec4(a[i0 + x]), row, s0);
         s1 = fma(vec4(a[i1 + x]), row, s1);
         s2 = fma(vec4(a[i2 + x]), row, s2);

@@ -1,10 +1,10 @@
 // The sums of a product with blocks of weights on a GPU: what 8 terms take of a and of the weights, in workgroup memory.
 //
-// A workgroup has the WIDTH columns of one list of blocks: SIDE by ROWS invocations, each with four columns and FOURS
+// A workgroup has the WIDTH columns of one list of blocks: SIDE by TILE_ROWS invocations, each with four columns and FOURS
 // fours of rows of c. The inputs of a term are gathered while the tile is filled; the inner loop reads vectors. One
 // invocation fills a whole vector: common/product_tiles.wgsl says why.
 override SIDE: u32 = 8u; // WIDTH / 4
-override ROWS: u32 = 16u;
+override TILE_ROWS: u32 = 16u;
 override FOURS: u32 = 2u; // or 1
 const DEPTH: u32 = 8u;
 
@@ -19,15 +19,15 @@ fn store_row(i: u32, j: u32, sum: vec4<f32>) {
     store(i, j + 3u, sum.w);
 }
 
-@compute @workgroup_size(SIDE, ROWS)
+@compute @workgroup_size(SIDE, TILE_ROWS)
 fn main(
     @builtin(workgroup_id) id: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
     let group = first_group() + id;
-    let fours = ROWS * FOURS;
+    let fours = TILE_ROWS * FOURS;
     let stride = fours + 1u;
-    let invocations = SIDE * ROWS;
+    let invocations = SIDE * TILE_ROWS;
     let invocation = local.y * SIDE + local.x;
     let first_row = group.y * fours * 4u;
     var s0 = vec4<f32>();
@@ -62,7 +62,7 @@ fn main(
             var weights = vec4<f32>();
             if t < terms.y {
                 let at = t * WIDTH + v % SIDE * 4u;
-                weights = vec4(values[at], values[at + 1u], values[at + 2u], values[at + 3u]);
+                weights = vec4(weight_at(at), weight_at(at + 1u), weight_at(at + 2u), weight_at(at + 3u));
             }
             tile_b[v] = weights;
         }
@@ -75,7 +75,7 @@ fn main(
             s2 = fma(vec4(above.z), b, s2);
             s3 = fma(vec4(above.w), b, s3);
             if FOURS > 1u {
-                let below = tile_a[t * stride + ROWS + local.y];
+                let below = tile_a[t * stride + TILE_ROWS + local.y];
                 s4 = fma(vec4(below.x), b, s4);
                 s5 = fma(vec4(below.y), b, s5);
                 s6 = fma(vec4(below.z), b, s6);
@@ -91,7 +91,7 @@ fn main(
     store_row(i + 2u, j, s2);
     store_row(i + 3u, j, s3);
     if FOURS > 1u {
-        let below = i + ROWS * 4u;
+        let below = i + TILE_ROWS * 4u;
         store_row(below, j, s4);
         store_row(below + 1u, j, s5);
         store_row(below + 2u, j, s6);

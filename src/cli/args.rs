@@ -15,7 +15,7 @@ use super::given::Given;
 use super::ranking::{Ranking, ranking};
 use super::replicas::Replicas;
 
-pub use export::{Export, Packed, Values};
+pub use export::{Export, OnDevice, Packed, Values};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 ran but missed a stated check; 2 wrong usage or an error;
@@ -188,6 +188,9 @@ pub struct Eval {
     /// recipe's number by default, else 256, and 16 images of a pretrained model.
     #[arg(long)]
     pub batch: Option<usize>,
+    /// Of a packed file, which matrices stay packed on the device.
+    #[arg(long, value_enum, default_value_t)]
+    pub weights: OnDevice,
     /// Exit with 1 when the test accuracy is below this fraction.
     #[arg(long)]
     pub min_test_accuracy: Option<f64>,
@@ -210,6 +213,9 @@ pub struct Predict {
     /// Rows in a batch: 256 by default, 16 of a pretrained model.
     #[arg(long)]
     pub batch: Option<usize>,
+    /// Of a packed file, which matrices stay packed on the device.
+    #[arg(long, value_enum, default_value_t)]
+    pub weights: OnDevice,
     /// Replace an output that is there.
     #[arg(long)]
     pub force: bool,

@@ -19,6 +19,9 @@ struct Report {
     global_step: Option<u64>,
     data: String,
     rows: u64,
+    /// Weights that are packed on the device.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    packed: Vec<String>,
     test_loss: f64,
     /// `test_accuracy` and the like.
     #[serde(flatten)]
@@ -40,7 +43,8 @@ pub fn run(args: &Eval) -> Result<Verdict> {
         "{name} has rows without answers; secateur predict says what the network answers"
     );
     let gpu = adapter::gpu(&args.common)?;
-    let session = trained.session(&gpu, trained.batch(args.batch, &rows), &rows, &name)?;
+    let batch = trained.batch(args.batch, &rows);
+    let session = trained.session(&gpu, batch, (&rows, &name), args.weights.into())?;
     let evaluation = session.evaluate(&rows)?;
     let report = Report {
         adapter: gpu.report().name.clone(),
@@ -49,6 +53,7 @@ pub fn run(args: &Eval) -> Result<Verdict> {
         global_step: trained.file.global_step,
         data: name,
         rows: evaluation.rows,
+        packed: session.packed_weights().iter().map(|(name, _)| (*name).to_owned()).collect(),
         test_loss: evaluation.loss,
         figures: Figured::new("test", &evaluation.figures),
     };
@@ -67,6 +72,9 @@ pub fn run(args: &Eval) -> Result<Verdict> {
                 format!("{}, {} rows{part}", report.data, output::thousands(report.rows)),
             ),
         ];
+        if !report.packed.is_empty() {
+            facts.push(("packed".to_owned(), report.packed.join(", ")));
+        }
         facts.extend(evaluation.figures.iter().map(|figure| line_of("test", figure)));
         facts.push(("test loss".to_owned(), format!("{:.4}", report.test_loss)));
         facts.push(("adapter".to_owned(), format!("{} ({})", report.adapter, report.backend)));

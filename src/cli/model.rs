@@ -8,8 +8,7 @@ use secateur::Error;
 use secateur::data::{self, Dataset, OpenOptions, Schema, Task};
 use secateur::gpu::Gpu;
 use secateur::nn::{Input, Model};
-use secateur::prune::MaskUpdateOp;
-use secateur::session::{ModelFile, Session};
+use secateur::session::{ModelFile, PackedWeights, Session};
 use secateur::train::Recipe;
 
 use super::data::Data;
@@ -60,9 +59,16 @@ impl Trained {
         Ok((name.clone(), rows.map_err(|e| self.misfit(e, name))?))
     }
 
-    /// A session of it for batches of `batch` of `rows`, which are called `name`.
-    pub fn session(&self, gpu: &Gpu, batch: usize, rows: &Dataset, name: &str) -> Result<Session> {
-        let session = self.file.session_for(gpu, batch, &self.input(rows), &MaskUpdateOp::none());
+    /// A session of it for batches of `batch` of `rows`, which are called `name`, with the weights
+    /// packed on the device that `weights` says.
+    pub fn session(
+        &self,
+        gpu: &Gpu,
+        batch: usize,
+        (rows, name): (&Dataset, &str),
+        weights: PackedWeights,
+    ) -> Result<Session> {
+        let session = self.file.session_packed(gpu, batch, &self.input(rows), weights);
         session.map_err(|e| {
             let of = of_rows(rows);
             self.misfit(e, &format!("{name} ({of})"))

@@ -56,7 +56,7 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         true => trained.batch(None, &rows),
         false => args.batch.unwrap_or(BATCH),
     };
-    let session = trained.session(&gpu, batch, &rows, &name)?;
+    let session = trained.session(&gpu, batch, (&rows, &name), args.weights.into())?;
     let prediction = session.predict_dataset("output", &rows)?;
     let schema = session.schema().cloned().unwrap_or_else(|| rows.schema());
     let report = Report {

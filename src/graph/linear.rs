@@ -69,6 +69,22 @@ impl Graph {
         self.nodes.iter().filter(reads).map(|n| n.inputs[0]).collect()
     }
 
+    /// The most rows that a product multiplies with `weight`, where nothing but products of the
+    /// forward pass reads it: then it may be packed
+    /// ([`PackedMatrix`](crate::kernels::PackedMatrix)).
+    pub fn packs(&self, weight: Tensor) -> Option<u32> {
+        let mut rows = None;
+        for node in self.nodes.iter().filter(|n| n.inputs.contains(&weight)) {
+            let forward = matches!(node.op, Op::Matmul(Matmul { forward: true, .. }));
+            if !forward || node.inputs.iter().position(|&i| i == weight) != Some(1) {
+                return None;
+            }
+            let columns = node.shape.dims().last().copied().unwrap_or(1).max(1);
+            rows = rows.max(Some(node.shape.elements()? / columns));
+        }
+        rows
+    }
+
     /// What the product with `weight` is added to, where it is: what goes around a layer.
     pub fn added_to(&self, weight: Tensor) -> Option<Tensor> {
         let multiplies = |n: &Node| {

@@ -70,7 +70,7 @@ pub fn lower(
         plan,
         bindings,
         mode,
-        slots: bindings.stored.iter().map(|s| s.map(|s| s.values())).collect(),
+        slots: bindings.stored.iter().map(|s| s.and_then(|s| s.values())).collect(),
         done: vec![false; graph.nodes.len()],
         seconds: vec![None; graph.nodes.len()],
         tapes: vec![None; graph.nodes.len()],
@@ -174,7 +174,8 @@ impl Lowering<'_> {
     pub(super) fn slot(&self, tensor: Tensor) -> Result<Slot> {
         self.slots[tensor.0].ok_or_else(|| {
             let node = &self.graph.nodes[tensor.0];
-            Error::shape(node.op.name(), format!("{} has no slot", node.name))
+            let lacks = || Error::shape(node.op.name(), format!("{} has no slot", node.name));
+            self.refuses(tensor).unwrap_or_else(lacks)
         })
     }
 

@@ -6,7 +6,7 @@ use super::ops::{self, ColumnSum, Gate};
 use super::stored::{Factors, Masked};
 use super::{Node, Op, Tensor};
 use crate::gpu::Slot;
-use crate::kernels::{Activation, Conv2d, F16Matmul, Form, Matmul};
+use crate::kernels::{Activation, Conv2d, F16Matmul, Form, Matmul, PackedProduct};
 use crate::{Error, Result};
 
 impl Backward<'_> {
@@ -92,9 +92,17 @@ impl Lowering<'_> {
                     None => product.push(self.plan),
                 }
             }
-            Op::Matmul(ops::Matmul { form, activation, .. }) => {
+            Op::Matmul(ops::Matmul { form, activation, forward }) => {
                 let extents = self.extents(tensor, tensor_a, form)?;
+                if let Some(refused) = self.refuses(tensor_b).filter(|_| !forward) {
+                    return Err(refused);
+                }
                 match self.factors([tensor_a, tensor_b], extents)? {
+                    Factors::Packed { a, b } => {
+                        let product = PackedProduct::new(a, b, c, extents[0]);
+                        let onto = sum.is_some();
+                        PackedProduct { bias, activation, onto, ..product }.push(self.plan)
+                    }
                     Factors::F16 { a, b, peaks } => {
                         let product = F16Matmul::new(form, [a, b], [peaks, c], extents);
                         let product = F16Matmul { bias, activation, gate, ..product };

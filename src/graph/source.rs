@@ -121,7 +121,10 @@ impl Operation for Parameter {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, tensor: Tensor) -> Result<()> {
-        lowering.slot(tensor).map(|_| ())
+        match lowering.is_packed(tensor) {
+            true => Ok(()),
+            false => lowering.slot(tensor).map(|_| ()),
+        }
     }
 
     fn gradient(&self, _: &mut Backward<'_>, _: Tensor, _: Tensor) -> Result<()> {

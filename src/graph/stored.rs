@@ -7,10 +7,12 @@ use std::borrow::Cow;
 
 use super::lower::Lowering;
 use super::{Shape, Tensor, node};
-use crate::Result;
 use crate::gpu::Slot;
-use crate::kernels::{F16Operand, Layout, Pruned, Units, apply_mask_reference, ones};
+use crate::kernels::{
+    F16Operand, Layout, Packed, PackedShape, Pruned, Units, apply_mask_reference, ones,
+};
 use crate::storage::TensorData;
+use crate::{Error, Result};
 
 /// A checkpoint has the mask of `NAME` under `NAME/mask`, one bit a weight.
 pub const MASK: &str = "mask";
@@ -46,6 +48,12 @@ pub enum Stored {
         /// Whether no optimizer moves the pruned ones.
         frozen: bool,
     },
+    /// The kept weights alone, in a form that forward products read. Nothing else does, and no
+    /// value moves: it has no gradient.
+    Packed {
+        /// The matrix.
+        matrix: Packed,
+    },
 }
 
 /// A tensor as most launches read it: one f32 an element, of which those whose bit of the mask is
@@ -62,11 +70,19 @@ pub(super) enum Factors {
     F32 { a: Slot, b: Masked },
     /// Copies for mixed precision, which have the mask in them.
     F16 { a: F16Operand, b: F16Operand, peaks: Slot },
+    /// The second without its zeros.
+    Packed { a: Slot, b: Packed },
 }
 
 impl From<Slot> for Stored {
     fn from(values: Slot) -> Self {
         Self::Dense { values }
+    }
+}
+
+impl From<Packed> for Stored {
+    fn from(matrix: Packed) -> Self {
+        Self::Packed { matrix }
     }
 }
 
@@ -81,31 +97,42 @@ impl Stored {
     }
 
     /// The values, one f32 a weight: what initial values are written to and an optimizer moves.
-    pub fn values(&self) -> Slot {
+    /// `None` where they are packed.
+    pub fn values(&self) -> Option<Slot> {
         match *self {
             Self::Dense { values } | Self::Held { values, .. } | Self::Masked { values, .. } => {
-                values
+                Some(values)
             }
+            Self::Packed { .. } => None,
+        }
+    }
+
+    /// The packed matrix, if it is one.
+    pub fn packed(&self) -> Option<Packed> {
+        match *self {
+            Self::Dense { .. } | Self::Held { .. } | Self::Masked { .. } => None,
+            Self::Packed { matrix } => Some(matrix),
         }
     }
 
     /// The mask, if there is one.
     pub fn mask(&self) -> Option<Slot> {
         match *self {
-            Self::Dense { .. } => None,
+            Self::Dense { .. } | Self::Packed { .. } => None,
             Self::Held { mask, .. } | Self::Masked { mask, .. } => Some(mask),
         }
     }
 
     /// All that a copy of it takes.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
-        [Some(self.values()), self.mask()].into_iter().flatten()
+        let packed = self.packed().into_iter().flat_map(|matrix| matrix.slots());
+        [self.values(), self.mask()].into_iter().flatten().chain(packed)
     }
 
     /// The mask as an optimizer's kernel reads it.
     pub fn moved_under(&self) -> Option<(Slot, Pruned)> {
         match *self {
-            Self::Dense { .. } => None,
+            Self::Dense { .. } | Self::Packed { .. } => None,
             Self::Held { mask, .. } => Some((mask, Pruned::Zero)),
             Self::Masked { mask, frozen: false, .. } => Some((mask, Pruned::Revive)),
             Self::Masked { mask, frozen: true, .. } => Some((mask, Pruned::Freeze)),
@@ -116,24 +143,27 @@ impl Stored {
     pub fn holds_zeros(&self) -> bool {
         match self {
             Self::Held { .. } => true,
-            Self::Dense { .. } | Self::Masked { .. } => false,
+            Self::Dense { .. } | Self::Masked { .. } | Self::Packed { .. } => false,
         }
     }
 
-    /// Other values of the same weights, stored in the same way: averages.
+    /// Other values of the same weights, stored in the same way: averages. Those of packed weights
+    /// are not packed.
     pub fn with_values(self, values: Slot) -> Self {
         match self {
-            Self::Dense { .. } => Self::Dense { values },
+            Self::Dense { .. } | Self::Packed { .. } => Self::Dense { values },
             Self::Held { mask, .. } => Self::Held { values, mask },
             Self::Masked { mask, frozen, .. } => Self::Masked { values, mask, frozen },
         }
     }
 
-    /// What launches read.
-    fn read(&self) -> Masked {
+    /// What launches read of weights that have values.
+    fn read(&self, values: Slot) -> Masked {
         match *self {
-            Self::Dense { values } | Self::Held { values, .. } => Masked { values, mask: None },
-            Self::Masked { values, mask, .. } => Masked { values, mask: Some(mask) },
+            Self::Dense { .. } | Self::Held { .. } | Self::Packed { .. } => {
+                Masked { values, mask: None }
+            }
+            Self::Masked { mask, .. } => Masked { values, mask: Some(mask) },
         }
     }
 }
@@ -152,7 +182,7 @@ impl Stored {
     ) -> Result<Vec<f32>> {
         match *self {
             // The device holds pruned weights at zero; nothing here would hide it if it did not.
-            Self::Dense { .. } | Self::Held { .. } => Ok(values),
+            Self::Dense { .. } | Self::Held { .. } | Self::Packed { .. } => Ok(values),
             Self::Masked { mask, .. } => Ok(apply_mask_reference(&bits(mask)?, &values)),
         }
     }
@@ -169,16 +199,20 @@ impl Stored {
         match *self {
             // Nothing else keeps pruned weights out of the products.
             Self::Held { mask, .. } => Ok(apply_mask_reference(&bits(mask)?, values).into()),
-            Self::Dense { .. } | Self::Masked { .. } => Ok(values.into()),
+            Self::Dense { .. } | Self::Masked { .. } | Self::Packed { .. } => Ok(values.into()),
         }
     }
 
     /// What files say of it, by what `read` has of [`slots`](Self::slots), in their order.
     pub(crate) fn save<'w>(&self, mut read: impl FnMut(Slot) -> &'w [u8]) -> Saved {
-        let values: Vec<f32> = bytemuck::pod_collect_to_vec(read(self.values()));
+        let values = self.values().map(|slot| bytemuck::pod_collect_to_vec(read(slot)));
+        let values: Vec<f32> = values.unwrap_or_default();
         let bits: Option<Vec<u32>> = self.mask().map(|m| bytemuck::pod_collect_to_vec(read(m)));
         match self {
-            Self::Dense { .. } | Self::Held { .. } => Saved { weights: values, raw: None, bits },
+            // A session that trains, and so is saved, packs nothing.
+            Self::Dense { .. } | Self::Held { .. } | Self::Packed { .. } => {
+                Saved { weights: values, raw: None, bits }
+            }
             Self::Masked { .. } => {
                 let weights = apply_mask_reference(bits.as_deref().unwrap_or_default(), &values);
                 Saved { weights, raw: Some(values), bits }
@@ -191,7 +225,7 @@ impl Stored {
     pub(crate) fn values_from(&self, found: impl Fn(&str) -> bool) -> Option<&'static str> {
         match self {
             Self::Masked { .. } => found(RAW).then_some(RAW),
-            Self::Dense { .. } | Self::Held { .. } => None,
+            Self::Dense { .. } | Self::Held { .. } | Self::Packed { .. } => None,
         }
     }
 
@@ -273,17 +307,57 @@ impl Weight {
     pub fn units(&self) -> Units {
         node::units(&self.shape, self.layout)
     }
+
+    /// Where its values are, one f32 a weight.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for one that is packed.
+    pub fn values(&self) -> Result<Slot> {
+        self.stored.values().ok_or_else(|| is_packed(&self.name))
+    }
+}
+
+fn is_packed(name: &str) -> Error {
+    let message = "is packed: the forward pass of fully connected layers reads it, and nothing else \
+                   reads or moves it; make it dense for that";
+    Error::shape(name, message)
 }
 
 impl Lowering<'_> {
+    /// Whether `tensor` is a packed matrix.
+    pub(super) fn is_packed(&self, tensor: Tensor) -> bool {
+        self.packed(tensor).is_some()
+    }
+
+    /// That `tensor`, which has no values on the device, is packed, if it is.
+    pub(super) fn refuses(&self, tensor: Tensor) -> Option<Error> {
+        self.packed(tensor).map(|_| is_packed(&self.graph.nodes[tensor.0].name))
+    }
+
     /// `tensor` as a launch reads it that can apply a mask.
     pub(super) fn read(&self, tensor: Tensor) -> Result<Masked> {
         let values = self.slot(tensor)?;
-        Ok(self.bindings.stored[tensor.0].map_or(Masked { values, mask: None }, |s| s.read()))
+        let stored = self.bindings.stored[tensor.0];
+        Ok(stored.map_or(Masked { values, mask: None }, |s| s.read(values)))
+    }
+
+    /// The packed matrix that `tensor` is, if it is one.
+    fn packed(&self, tensor: Tensor) -> Option<Packed> {
+        self.bindings.stored[tensor.0].and_then(|stored| stored.packed())
     }
 
     /// The operands of a product of `a` and `b` with these rows, columns and terms.
     pub(super) fn factors(&mut self, [a, b]: [Tensor; 2], extents: [u32; 3]) -> Result<Factors> {
+        if let Some(matrix) = self.packed(b) {
+            let (node, [_, n, k]) = (&self.graph.nodes[b.0], extents);
+            let PackedShape { units, inputs, .. } = matrix.shape();
+            if [units, inputs] != [n, k] {
+                let have = format!("packed as {units} units of {inputs} inputs");
+                let message = format!("{have}, the product is of {n} and {k}");
+                return Err(Error::shape(&node.name, message));
+            }
+            return Ok(Factors::Packed { a: self.slot(a)?, b: matrix });
+        }
         if self.reads_f16(extents) {
             let [a, b] = [self.f16_copy(a)?, self.f16_copy(b)?];
             return Ok(Factors::F16 { a, b, peaks: self.f16.peaks()? });

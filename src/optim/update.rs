@@ -34,7 +34,7 @@ impl Optimizer {
     /// [`Error::Argument`](crate::Error::Argument) without the tensors that the optimizer keeps.
     pub fn push(&self, plan: &mut PlanBuilder, update: &Update) -> Result<()> {
         let &Update { gradient, step, ref weight, .. } = update;
-        let (mask, weights) = (weight.stored.moved_under(), weight.stored.values());
+        let (mask, weights) = (weight.stored.moved_under(), weight.values()?);
         let on = Weights { gradient, mask, step, weights, len: weight.len };
         let (name, slots, decay) = (&weight.name, &weight.slots, weight.decay);
         self.launch(plan, &Moved { name, on, slots, decays: weight.shape.rank() >= 2, decay })

@@ -10,6 +10,8 @@ use crate::{Error, Result};
 pub struct PrunedTensor {
     /// The weights, and what is kept beside them.
     pub weight: Weight,
+    /// Where its values are.
+    values: Slot,
     /// The mask to write.
     mask: Slot,
     /// Their last gradient, where
@@ -33,7 +35,8 @@ impl PrunedTensor {
         let mask = weight.stored.mask().ok_or_else(|| {
             Error::argument(&weight.name, "it is stored without a mask, and is to be pruned")
         })?;
-        Ok(Self { weight, mask, gradient: None, score_slots: Vec::new(), state, energy })
+        let values = weight.values()?;
+        Ok(Self { weight, values, mask, gradient: None, score_slots: Vec::new(), state, energy })
     }
 
     /// Its name, for the plan.
@@ -43,7 +46,7 @@ impl PrunedTensor {
 
     /// The values of the weights, one f32 each.
     pub fn weights(&self) -> Slot {
-        self.weight.stored.values()
+        self.values
     }
 
     /// The mask to write.

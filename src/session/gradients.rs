@@ -76,7 +76,7 @@ impl Gradients {
                 Ok(Bucket { pieces, end, staging, spare: Vec::new() })
             })
             .collect::<Result<Vec<_>>>()?;
-        let outputs = &session.objectives[objective].outputs;
+        let outputs = &session.trains_on(objective)?.outputs;
         let after = outputs.iter().map(|&slot| plan.written_after(phase, slot)).max();
         let with = buckets.iter().position(|b| Some(b.end) >= after).unwrap_or(0);
         let measured = (staging(outputs.iter().map(|&slot| slot.into()).collect())?, with);
@@ -124,7 +124,7 @@ pub(super) fn statistics(
     phase: Phase,
 ) -> Vec<(Slot, usize)> {
     let of = |v: &Variable| {
-        let values = (!v.carried).then(|| v.weight.stored.values());
+        let values = v.weight.stored.values().filter(|_| !v.carried);
         values.into_iter().chain(v.score_slots.iter().map(|&(_, slot)| slot)).collect::<Vec<_>>()
     };
     let slots = variables.iter().flat_map(of);

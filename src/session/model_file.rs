@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::Session;
+use super::variable::Variable;
 use crate::checkpoint::{self, Checkpoint};
 use crate::data::Schema;
 use crate::gpu::Gpu;
@@ -35,6 +36,8 @@ pub struct ModelFile {
     pub weights: Vec<Tensor>,
     /// Train steps that they have seen, where the file is of a checkpoint.
     pub global_step: Option<u64>,
+    /// Names of those that the file has packed.
+    pub packed: Vec<String>,
 }
 
 impl ModelFile {
@@ -65,11 +68,12 @@ impl ModelFile {
             schema: found.manifest.schema.clone(),
             weights,
             global_step: Some(found.manifest.global_step),
+            packed: Vec::new(),
         })
     }
 
     fn read(path: &Path) -> Result<Self> {
-        let Floats { tensors: weights, metadata, others, .. } = read_floats(path)?;
+        let Floats { tensors: weights, metadata, others, packed, .. } = read_floats(path)?;
         let fail = |message: String| Error::file(path, message);
         if let Some(other) = others.first() {
             return Err(fail(format!("{other} is no float; a model's file holds floats alone")));
@@ -83,7 +87,8 @@ impl ModelFile {
         })?;
         let schema = metadata.get(SCHEMA).map(|json| serde_json::from_str(json));
         let schema = schema.transpose().map_err(|e| fail(format!("its schema: {e}")))?;
-        Ok(Self { path: path.to_owned(), network, schema, weights, global_step: None })
+        let (path, global_step) = (path.to_owned(), None);
+        Ok(Self { path, network, schema, weights, global_step, packed })
     }
 
     /// Writes it to `path`, whole or not at all, in place of what is there.
@@ -204,6 +209,7 @@ impl Session {
             schema: self.schema.clone(),
             weights: weights.collect::<Result<_>>()?,
             global_step: Some(self.global_step),
+            packed: Vec::new(),
         })
     }
 
@@ -252,6 +258,12 @@ impl Session {
                 }
             }
         }
+        // What is packed was made of what the file has.
+        let is_packed = |name: &str| {
+            let own = |v: &Variable| v.weight.name == name && v.weight.stored.packed().is_some();
+            self.variables.iter().any(own)
+        };
+        found.retain(|(name, _)| !is_packed(name));
         found.into_iter().try_for_each(|(name, values)| self.set_weights(&name, values))
     }
 }

@@ -1,6 +1,6 @@
 //! What a step trains on: the network's losses, each with its phases.
 use super::Session;
-use super::plans::Accumulate;
+use super::plans::{Accumulate, Objective};
 use crate::{Error, Result};
 
 impl Session {
@@ -8,7 +8,7 @@ impl Session {
     pub(crate) fn objective(&self, name: &str) -> Result<usize> {
         let known = &self.objectives;
         known.iter().position(|o| o.name == name).ok_or_else(|| {
-            let names: Vec<&str> = known[1..].iter().map(|o| o.name.as_str()).collect();
+            let names: Vec<&str> = known.iter().skip(1).map(|o| o.name.as_str()).collect();
             let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             Error::argument(
                 name,
@@ -19,7 +19,7 @@ impl Session {
 
     /// Records gradient and update for the batch fed last.
     pub(crate) fn record_train(&mut self, objective: usize) -> Result<()> {
-        self.record(self.objectives[objective].train, true)
+        self.record(self.trains_on(objective)?.train, true)
     }
 
     /// Records the gradient of the batch fed last, into the running means.
@@ -44,12 +44,24 @@ impl Session {
         self.record_apply(objective)
     }
 
+    /// The loss number `objective`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where weights are packed.
+    pub(super) fn trains_on(&self, objective: usize) -> Result<&Objective> {
+        self.objectives.get(objective).ok_or_else(|| {
+            let message = "weights of this session are packed: it evaluates and predicts; open the \
+                           file with its weights dense to train";
+            Error::argument("step", message)
+        })
+    }
+
     /// The phases of an update in two.
     ///
     /// # Errors
     /// [`Error::Argument`] where the session has no room for the means.
     pub(crate) fn accumulates(&self, objective: usize) -> Result<Accumulate> {
-        self.objectives[objective].accumulate.ok_or_else(|| {
+        self.trains_on(objective)?.accumulate.ok_or_else(|| {
             let message = "the run has no room for it; ask with TrainOp::accumulate_gradients()";
             Error::argument("accumulate", message)
         })

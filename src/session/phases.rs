@@ -136,7 +136,7 @@ impl Planning<'_> {
         self.training.push(&mut self.plan, moved.filter_map(update).collect())?;
         for v in self.variables {
             let Some(average) = v.average() else { continue };
-            let (weights, step, len) = (v.weight.stored.values(), self.step, v.weight.len);
+            let (weights, step, len) = (v.weight.values()?, self.step, v.weight.len);
             self.plan.push(WeightAverage { weights, step, average, len })?;
         }
         Ok(scored)

@@ -4,9 +4,9 @@ use super::variable::Variable;
 use crate::data::Task;
 use crate::gpu::{Phase, PlanBuilder, Slot, Target};
 use crate::graph::{Bindings, Graph, Mode, Parameter, Tensor, gradients, lower};
-use crate::kernels::STEP_WORDS;
+use crate::kernels::{PackedMatrix, STEP_WORDS};
 use crate::nn::{Metric, Network};
-use crate::optim::Training;
+use crate::optim::{Optimizer, Training};
 use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Targets};
 use crate::{Error, Result};
 
@@ -77,7 +77,7 @@ pub(crate) struct Accumulate {
 pub(crate) struct Plans {
     pub(crate) plan: PlanBuilder,
     pub(super) variables: Vec<Variable>,
-    /// The network's own loss first, then [`Network::losses`].
+    /// The network's own loss first, then [`Network::losses`]; none where weights are packed.
     pub(super) objectives: Vec<Objective>,
     pub(super) mask_update: Option<(Phase, MaskUpdate)>,
     /// A train step that leaves the weights, where the mask updates rank by what it leaves.
@@ -105,6 +105,27 @@ impl Plans {
         accumulates: bool,
         target: Target,
     ) -> Result<Self> {
+        Self::with(network, training, mask_update_op, accumulates, target, None)
+    }
+
+    /// The phases that only read weights, some of which are packed. There is nothing to train on.
+    pub(crate) fn forward(
+        network: &Network,
+        packed: &[(String, PackedMatrix)],
+        target: Target,
+    ) -> Result<Self> {
+        let training = Training::from(Optimizer::sgd(1.0));
+        Self::with(network, &training, &MaskUpdateOp::none(), false, target, Some(packed))
+    }
+
+    fn with(
+        network: &Network,
+        training: &Training,
+        mask_update_op: &MaskUpdateOp,
+        accumulates: bool,
+        target: Target,
+        packed: Option<&[(String, PackedMatrix)]>,
+    ) -> Result<Self> {
         let spec = mask_update_op.spec();
         let batch = network.batch();
         let targets = spec.map(|spec| Targets::of(spec, &network.graph, batch)).transpose()?;
@@ -120,8 +141,9 @@ impl Plans {
                 return Err(Error::argument("losses", message));
             }
         }
+        let trained = if packed.is_none() { &losses[..] } else { &[] };
         let gradients: Vec<_> =
-            losses.iter().map(|(_, loss)| gradients(&mut graph, *loss)).collect::<Result<_>>()?;
+            trained.iter().map(|(_, loss)| gradients(&mut graph, *loss)).collect::<Result<_>>()?;
         let mut bindings = Bindings::new(&graph, step);
         let mut place = |plan: &mut PlanBuilder, name: &str, tensor| {
             let words = graph.shape(tensor).elements().unwrap_or(0);
@@ -148,7 +170,9 @@ impl Plans {
             .iter()
             .map(|p| {
                 let prunes = targets.as_ref().is_some_and(|t| t.prunes(&p.name));
-                Variable::declare(p, training, spec.filter(|_| prunes), &mut plan, &mut bindings)
+                let packed = packed.into_iter().flatten().find(|(name, _)| *name == p.name);
+                let how = (spec.filter(|_| prunes), packed.map(|(_, matrix)| matrix));
+                Variable::declare(p, training, how, &mut plan, &mut bindings)
             })
             .collect::<Result<_>>()?;
         if spec.is_some_and(PruningSpec::needs_gradients) {
@@ -200,6 +224,7 @@ impl Plans {
             pruned: variables.iter().map(Variable::pruned).collect(),
             inputs: graph.parameters().iter().map(inputs_of).collect(),
         };
+        let loss = outputs[0];
         let mut objectives = Vec::new();
         for (((name, loss), gradients), slot) in losses.into_iter().zip(&gradients).zip(outputs) {
             let first = metrics.first().filter(|&&(tensor, _)| tensor != loss);
@@ -255,9 +280,7 @@ impl Plans {
         let evaluate = evaluation("evaluate", &averages)?;
         let evaluate_raw = training.average.map(|_| evaluation("evaluate_raw", &bindings));
         let evaluate_raw = evaluate_raw.transpose()?;
-        let evaluated =
-            [objectives[0].outputs[0]].into_iter().chain(metrics.iter().map(|&(_, slot)| slot));
-        let evaluated = evaluated.collect();
+        let evaluated = [loss].into_iter().chain(metrics.iter().map(|&(_, slot)| slot)).collect();
         let predict = plan.phase("predict");
         let answered: Vec<Tensor> = [network.output]
             .into_iter()

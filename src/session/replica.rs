@@ -35,12 +35,9 @@ impl Session {
     /// Begins the states that are carried from batch to batch at 0; says whether there are any.
     pub(crate) fn forget_states(&self) -> bool {
         let states = self.variables.iter().filter(|v| v.carried);
-        let zeros = |v: &super::variable::Variable| {
-            self.program.upload(
-                &self.gpu,
-                v.weight.stored.values(),
-                &vec![0.0; v.weight.len as usize],
-            );
+        let states = states.filter_map(|v| v.weight.stored.values());
+        let zeros = |slot: Slot| {
+            self.program.upload(&self.gpu, slot, &vec![0_f32; slot.words as usize]);
         };
         states.map(zeros).count() > 0
     }
@@ -73,7 +70,7 @@ impl Session {
         for v in self.variables.iter().filter(|v| !v.carried) {
             let name = &v.weight.name;
             let beside = |&(slot, at): &(&str, Slot)| (format!("{name}/{slot}"), at);
-            all.push((name.clone(), v.weight.stored.values()));
+            all.extend(v.weight.stored.values().map(|values| (name.clone(), values)));
             all.extend(v.weight.slots.iter().chain(&v.score_slots).map(beside));
             let mask = v.weight.stored.mask().map(|mask| ("mask", mask));
             let state = v.mask.map(|mask| ("threshold", mask.state));
@@ -87,7 +84,7 @@ impl Session {
     fn parameter_slots(&self) -> Result<Vec<Slot>> {
         let phase = self.accumulates(0)?.gradient;
         let weights = self.variables.iter().filter(|v| !v.carried);
-        let mut slots: Vec<Slot> = weights.map(|v| v.weight.stored.values()).collect();
+        let mut slots: Vec<Slot> = weights.filter_map(|v| v.weight.stored.values()).collect();
         let moved = statistics(self.program.plan(), &self.variables, phase).into_iter();
         let of_scores: Vec<_> =
             moved.map(|(slot, _)| slot).filter(|s| !slots.contains(s)).collect();

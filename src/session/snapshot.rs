@@ -143,7 +143,7 @@ impl Session {
             let beside = |slot: &str| format!("{name}/{slot}");
             let raw = stored.values_from(|slot| find(&beside(slot)).is_some());
             let values = f32s(&raw.map_or(name.clone(), beside), v)?;
-            uploads.push((stored.values(), values));
+            uploads.push((v.weight.values()?, values));
             for &(slot, at) in slots {
                 let name = beside(slot);
                 // A run that kept no averages: they begin as the weights.

@@ -190,7 +190,7 @@ impl Session {
         self.has_seen_batches = true;
         self.mark("upload");
         self.upload_batch(batch, scalars);
-        let outputs = self.objectives[objective].outputs.clone();
+        let outputs = self.trains_on(objective)?.outputs.clone();
         self.part()?.batch = Some((outputs, batch.rows));
         Ok(())
     }
@@ -309,7 +309,8 @@ impl Session {
         if let Some(timestamps) = trace.as_mut().and_then(Trace::timestamps) {
             timestamps.resolve(&mut encoder);
         }
-        let (outputs, rows) = batch.unwrap_or_else(|| (self.objectives[0].outputs.clone(), 0));
+        let of_own = || self.objectives.first().map_or(&[][..], |own| &own.outputs).to_vec();
+        let (outputs, rows) = batch.unwrap_or_else(|| (of_own(), 0));
         let readback: Vec<Slot> = outputs.iter().chain(states).copied().collect();
         ring.copy(&self.gpu, &mut encoder, &self.program, &readback)?;
         if let Some(trace) = trace {

@@ -3,7 +3,7 @@ use crate::Error;
 use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::graph::{Bindings, MASK, Parameter, RAW, Stored, Weight};
-use crate::kernels::{MASK_STATE_WORDS, mask_words};
+use crate::kernels::{MASK_STATE_WORDS, PackedMatrix, mask_words};
 use crate::optim::{AVERAGE, Training};
 use crate::prune::{PrunedTensor, PruningSpec, Score};
 
@@ -43,11 +43,11 @@ pub(super) struct Mask {
 
 impl Variable {
     /// Declares the slots of `parameter` in `plan` and gives it its home; with a mask when
-    /// `spec` prunes it.
+    /// `spec` prunes it, or as the `packed` matrix, which nothing moves.
     pub(super) fn declare(
         parameter: &Parameter,
         training: &Training,
-        spec: Option<&PruningSpec>,
+        (spec, packed): (Option<&PruningSpec>, Option<&PackedMatrix>),
         plan: &mut PlanBuilder,
         bindings: &mut Bindings,
     ) -> Result<Self> {
@@ -55,15 +55,18 @@ impl Variable {
         let len = shape.elements().filter(|&n| n > 0).ok_or_else(|| {
             Error::shape(&name, format!("{shape} must have 1 to {} elements", u32::MAX))
         })?;
-        let values = plan.persistent(&name, len);
+        let whole = match packed {
+            Some(matrix) => matrix.declare(plan, &name).into(),
+            None => Stored::from(plan.persistent(&name, len)),
+        };
         let slots = if parameter.trainable { training.slots() } else { Vec::new() }.into_iter();
         let slots = slots.map(|s| (s, plan.persistent(format!("{name}/{s}"), len))).collect();
-        let stored = match spec {
-            Some(spec) => {
+        let stored = match spec.zip(whole.values()) {
+            Some((spec, values)) => {
                 let mask = plan.persistent(format!("{name}/{MASK}"), mask_words(len));
                 Stored::pruned(values, mask, spec.pruned)
             }
-            None => values.into(),
+            None => whole,
         };
         bindings.set(parameter.tensor, stored);
         let mask = spec.map(|spec| Mask {
@@ -114,6 +117,6 @@ impl Variable {
 
     /// What initial or loaded values of the weights are written to.
     pub(super) fn holders(&self) -> impl Iterator<Item = Slot> + use<> {
-        [Some(self.weight.stored.values()), self.average()].into_iter().flatten()
+        [self.weight.stored.values(), self.average()].into_iter().flatten()
     }
 }

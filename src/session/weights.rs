@@ -112,7 +112,7 @@ impl Session {
     /// As [`weights`](Self::weights).
     pub fn average(&self, name: &str) -> Result<Vec<f32>> {
         let v = self.variable(name)?;
-        self.effective(v, v.average().unwrap_or(v.weight.stored.values()))
+        self.effective(v, v.average().or(v.weight.stored.values()))
     }
 
     /// Replaces the weights of the parameter `name`, and their average where there is one; its mask
@@ -120,10 +120,12 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Argument`] for a name that the network does not have, [`Error::Shape`] for another
-    /// number of values than it has weights.
+    /// number of values than it has weights, and for weights that are packed.
     pub fn set_weights(&mut self, name: &str, values: &[f32]) -> Result<()> {
         let v = self.variable(name)?;
         let Weight { shape, len, stored, .. } = &v.weight;
+        // Packed ones are what they were made of.
+        v.weight.values()?;
         if values.len() != *len as usize {
             let message = format!("{} values for {shape}, which takes {len}", values.len());
             return Err(Error::shape(name, message));
@@ -139,7 +141,10 @@ impl Session {
     /// Name of the first parameter that is not finite; `loss` when all are.
     pub(crate) fn first_non_finite(&self) -> Result<String> {
         for v in &self.variables {
-            let values: Vec<f32> = self.program.download(&self.gpu, v.weight.stored.values())?;
+            let values: Vec<f32> = match v.weight.stored.values() {
+                Some(values) => self.program.download(&self.gpu, values)?,
+                None => self.effective(v, None)?,
+            };
             if values.iter().any(|w| !w.is_finite()) {
                 return Ok(v.weight.name.clone());
             }
@@ -147,8 +152,13 @@ impl Session {
         Ok("the loss".to_owned())
     }
 
-    /// The values at `slot`, which belong to the weights of `v`, under its mask.
-    fn effective(&self, v: &Variable, slot: Slot) -> Result<Vec<f32>> {
+    /// The values at `slot`, which belong to the weights of `v`, under its mask; those of packed
+    /// weights without one.
+    fn effective(&self, v: &Variable, slot: Option<Slot>) -> Result<Vec<f32>> {
+        if let Some(matrix) = v.weight.stored.packed() {
+            return Ok(matrix.download(&self.gpu, &self.program)?.dense(v.weight.layout));
+        }
+        let slot = slot.map_or_else(|| v.weight.values(), Ok)?;
         let values = self.program.download(&self.gpu, slot)?;
         v.weight.stored.effective(values, |mask| self.program.download(&self.gpu, mask))
     }

@@ -149,6 +149,8 @@ pub struct Floats {
     pub metadata: HashMap<String, String>,
     /// Names of the tensors that are no floats: they are left out.
     pub others: Vec<String>,
+    /// Names of those that the file has packed.
+    pub packed: Vec<String>,
 }
 
 /// Reads all tensors of floats of the file at `path` as f32, packed ones ([`pack`](super::pack))
@@ -161,6 +163,7 @@ pub fn read_floats(path: &Path) -> Result<Floats> {
     let metadata = std::mem::take(&mut header.metadata);
     let (tensors, others): (Vec<_>, Vec<_>) =
         Contents::of(&header)?.tensors.into_iter().partition(|t| is_float(&t.dtype));
+    let packed = tensors.iter().filter(|t| t.packing.is_some()).map(|t| t.name.clone()).collect();
     let mut floats = Vec::with_capacity(tensors.len());
     for content in tensors {
         let mut values = vec![0.0; content.shape.iter().product()];
@@ -169,7 +172,7 @@ pub fn read_floats(path: &Path) -> Result<Floats> {
         floats.push(Tensor { name, shape, data: TensorData::F32(values) });
     }
     let others = others.into_iter().map(|t| t.name).collect();
-    Ok(Floats { tensors: floats, metadata, others })
+    Ok(Floats { tensors: floats, metadata, others, packed })
 }
 
 /// The JSON header, padded so that the data starts at a multiple of 8 bytes.

@@ -15,6 +15,7 @@ mod models;
 mod needs;
 mod network;
 mod oneshot;
+mod packed;
 #[path = "../common/paths.rs"]
 mod paths;
 mod pretrained;

@@ -340,7 +340,7 @@ fn a_score_without_its_tensors_is_an_error() {
     let stored = Stored::pruned(slot("weights", 12), slot("mask", 1), spec.pruned);
     let weight = Weight::new("fc.weight", Shape::new([4, 3]), stored);
     let (state, energy) = (slot("state", MASK_STATE_WORDS), slot("energy", 2));
-    let bare = Weight::new("fc.weight", Shape::new([4, 3]), weight.stored.values());
+    let bare = Weight::new("fc.weight", Shape::new([4, 3]), weight.values().unwrap());
     let error = PrunedTensor::new(bare, state, energy).unwrap_err().to_string();
     assert!(error.contains("fc.weight") && error.contains("without a mask"), "{error}");
     let tensor = PrunedTensor::new(weight, state, energy).unwrap();

@@ -5,6 +5,7 @@ mod checkpoint;
 mod comm;
 mod data;
 mod floors;
+mod kept_blocks;
 mod layerwise;
 mod memory;
 #[path = "../common/models.rs"]
@@ -13,6 +14,7 @@ mod models;
 #[path = "../common/needs.rs"]
 mod needs;
 mod options;
+mod packed;
 #[path = "../common/paths.rs"]
 mod paths;
 mod pictures;

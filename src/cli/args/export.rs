@@ -2,6 +2,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
+use secateur::session::PackedWeights;
 
 #[derive(Debug, ClapArgs)]
 pub struct Export {
@@ -46,4 +47,26 @@ pub enum Values {
     F32,
     F16,
     Bf16,
+}
+
+/// Where the packed matrices of a file are multiplied with.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum OnDevice {
+    /// Packed in batches of few rows, where that is the faster, else dense.
+    #[default]
+    Auto,
+    /// Packed, where nothing but fully connected layers reads them.
+    Packed,
+    /// Dense.
+    Dense,
+}
+
+impl From<OnDevice> for PackedWeights {
+    fn from(weights: OnDevice) -> Self {
+        match weights {
+            OnDevice::Auto => Self::Auto,
+            OnDevice::Packed => Self::Always,
+            OnDevice::Dense => Self::Never,
+        }
+    }
 }

@@ -1,45 +1,35 @@
 //! `block_matmul`: a product with a matrix of weights of which only blocks are kept.
-use super::kept_blocks::BlockShape;
+use super::kept_blocks::{self, BlockShape, KeptBlocks};
+use super::packed::{
+    KeptRows, PackedProduct, PackedShape, PackedValues, Words, value_in, words_of,
+};
 use crate::Result;
 use crate::gpu::{
-    Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, Target, Variant, read,
-    write,
+    Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Target, Variant, read, write,
 };
 use crate::kernels::Activation;
 
-/// `c = activation(a W + bias)` for row-major `a [m, inputs]` and `c [m, outputs]`, and a `W` of
-/// which the blocks of [`KeptBlocks`](super::KeptBlocks) are there: what is pruned costs nothing, at
-/// any batch. For more than four rows the bits are those of [`Matmul`](super::Matmul) with zeros for
-/// what is pruned; of fewer each sum is made of eight parts. An infinity in `a` meets no such zero.
+/// A launch of a [`PackedProduct`] with [`PackedForm::Blocks`]: what is pruned costs nothing, at any
+/// batch. For more than four rows the bits are those of [`Matmul`](super::Matmul) with zeros for
+/// what is pruned; of fewer each sum is made of eight parts.
+///
+/// [`PackedForm::Blocks`]: super::PackedForm::Blocks
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct BlockMatmul {
-    /// `[m, inputs]`
-    pub a: Slot,
-    /// `[groups + 1]`, [`KeptBlocks::begins`](super::KeptBlocks::begins).
-    pub begins: Slot,
-    /// `[blocks]`, [`KeptBlocks::inputs`](super::KeptBlocks::inputs).
-    pub inputs: Slot,
-    /// `[blocks, height, width]`, [`KeptBlocks::values`](super::KeptBlocks::values).
-    pub values: Slot,
-    /// `[outputs]`, added to every row.
-    pub bias: Option<Slot>,
-    /// Applied after the bias.
-    pub activation: Activation,
-    /// `[m, outputs]`
-    pub c: Slot,
-    /// Rows of `c`.
-    pub m: u32,
-    /// What is kept of `W`.
-    pub shape: BlockShape,
+    product: PackedProduct,
+    shape: BlockShape,
+    sharing: Sharing,
+    /// Of each sum the terms of this launch.
+    terms: [u32; 2],
 }
 
 crate::uniform! {
     /// Uniform of [`BlockMatmul`].
     pub struct BlockMatmulParams {
-        /// Rows.
+        /// Rows of `a`.
         m: u32,
-        /// Columns.
+        /// Output units.
         n: u32,
         /// Inputs.
         k: u32,
@@ -64,13 +54,14 @@ macro_rules! text {
         crate::wgsl!(
             "common/activation.wgsl",
             "common/cut.wgsl",
+            "common/packed.wgsl",
             $sums,
             "block_matmul.wgsl"
         )
     };
 }
 
-/// How workgroups share rows; each has the outputs of one list of blocks.
+/// How workgroups share rows; each has the units of one list of blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sharing {
     /// `blocked_registers.wgsl`
@@ -112,32 +103,19 @@ impl Sharing {
 
     /// The constants that say so, where they differ from the WGSL's.
     fn constants(self, width: u32, m: u32) -> Vec<(&'static str, f64)> {
-        // Three rows are four, of which one is not stored.
-        let few = if m == 3 { 4 } else { m };
         let all: &[(&str, u32, u32)] = match self {
             Self::Registers => &[("LANES", width / 4, 8), ("LANE_ROWS", 256 / width, 8)],
             Self::Lanes => &[("SETS", sets(width, m), 1)],
             Self::Tiles => &[
                 ("SIDE", width / 4, 8),
-                ("ROWS", tile_rows(width), 16),
+                ("TILE_ROWS", tile_rows(width), 16),
                 ("FOURS", fours(width, m), 2),
             ],
-            Self::Few => &[("COLUMNS", width, 32), ("ROWS", few, 1)],
-            Self::FewLanes => &[("ROWS", few, 1)],
+            Self::Few => &[("COLUMNS", width, 32)],
+            Self::FewLanes => &[],
         };
         let differs = all.iter().filter(|(_, value, default)| value != default);
         differs.map(|&(name, value, _)| (name, value.into())).collect()
-    }
-
-    fn variant(self) -> Option<&'static Variant> {
-        let name = match self {
-            Self::Registers => return None,
-            Self::Lanes => "lanes",
-            Self::Tiles => "tiles",
-            Self::Few => "few",
-            Self::FewLanes => "few_lanes",
-        };
-        BlockMatmul::VARIANTS.iter().find(|variant| variant.name == name)
     }
 }
 
@@ -158,53 +136,30 @@ fn fours(width: u32, m: u32) -> u32 {
 }
 
 impl BlockMatmul {
-    /// `c = a W` for `m` rows, `W` having its lists at `[begins, inputs, values]`. What else a launch
-    /// can do is a field to set.
-    pub fn new(a: Slot, weights: [Slot; 3], c: Slot, m: u32, shape: BlockShape) -> Self {
-        let ([begins, inputs, values], activation) = (weights, Activation::Identity);
-        Self { a, begins, inputs, values, bias: None, activation, c, m, shape }
-    }
-
     /// Appends the product to `plan`: one launch, or as many as keep each invocation's loop under
     /// [`MAX_LOOP_ITERATIONS`], each adding its terms to the sums so far.
-    ///
-    /// # Errors
-    /// [`Error::Plan`](crate::Error::Plan) for sizes and slots that do not fit.
-    pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
-        self.parts(plan, false)
-    }
-
-    /// The same, added to what `c` holds, before bias and activation.
-    ///
-    /// # Errors
-    /// As [`push`](Self::push).
-    pub fn push_onto(self, plan: &mut PlanBuilder) -> Result<()> {
-        self.parts(plan, true)
-    }
-
-    fn parts(self, plan: &mut PlanBuilder, onto: bool) -> Result<()> {
-        let (sharing, terms) = (Sharing::of(plan.target(), self.m), self.terms());
+    pub(super) fn push(
+        product: PackedProduct,
+        shape: BlockShape,
+        plan: &mut PlanBuilder,
+    ) -> Result<()> {
+        let sharing = Sharing::of(plan.target(), product.m);
+        let all = shape.most.saturating_mul(shape.height);
         let mut begin = 0;
         // At least one launch, where nothing is kept too: its sums are zeros.
         loop {
-            let end = terms.min(begin + MAX_LOOP_ITERATIONS);
-            let (product, adds) = (self, onto || begin > 0);
-            plan.push(Part { product, sharing, begin, end, adds })?;
-            if end == terms {
+            let end = all.min(begin + MAX_LOOP_ITERATIONS);
+            let (mut product, terms) = (product, [begin, end]);
+            product.onto |= begin > 0;
+            if end < all {
+                (product.bias, product.activation) = (None, Activation::Identity);
+            }
+            plan.push(Self { product, shape, sharing, terms })?;
+            if end == all {
                 return Ok(());
             }
             begin = end;
         }
-    }
-
-    /// Terms of the longest sum.
-    fn terms(&self) -> u32 {
-        self.shape.most.saturating_mul(self.shape.height)
-    }
-
-    fn whole(self) -> Part {
-        let end = self.terms();
-        Part { product: self, sharing: Sharing::Registers, begin: 0, end, adds: false }
     }
 }
 
@@ -219,129 +174,137 @@ impl Kernel for BlockMatmul {
     ];
     const OPERANDS: &'static [Operand] = &[
         read("a"),
+        read("values"),
         read("begins"),
         read("inputs"),
-        read("values"),
         read("bias"),
         write("c"),
     ];
     type Params = BlockMatmulParams;
 
     fn bind(&self) -> Vec<Bound> {
-        let BlockShape { inputs, outputs, blocks, .. } = self.shape;
-        let [m, n, k] = [self.m, outputs, inputs].map(u64::from);
+        let [a, bias, c] = self.product.touched();
+        let (b, weights) = (self.product.b, self.shape.weights());
+        let halves = b.of.values == PackedValues::F16;
+        let values = if halves { weights.div_ceil(2) } else { weights };
         vec![
-            self.a.needs(m * k),
-            self.begins.needs(u64::from(self.shape.groups()) + 1),
-            self.inputs.needs(blocks.max(1).into()),
-            self.values.needs(self.shape.weights().max(1)),
-            self.bias.map_or(Bound::NONE, |slot| slot.needs(n)),
-            self.c.needs(m * n),
+            self.product.a.needs(a),
+            b.slot(0).needs(values.max(1)),
+            b.slot(1).needs(u64::from(self.shape.lists()) + 1),
+            b.slot(2).needs(self.shape.blocks.max(1).into()),
+            self.product.bias.map_or(Bound::NONE, |slot| slot.needs(bias)),
+            self.product.c.needs(c),
         ]
     }
 
     fn params(&self) -> BlockMatmulParams {
-        self.whole().params()
-    }
-
-    fn constants(&self) -> Vec<(&'static str, f64)> {
-        self.whole().constants()
-    }
-
-    fn grid(&self) -> [u32; 3] {
-        self.whole().grid()
-    }
-
-    fn cut(&self) -> Option<Cut> {
-        self.whole().cut()
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let terms = self.terms();
-        if terms > MAX_LOOP_ITERATIONS {
-            return Err(format!("{terms} terms are over {MAX_LOOP_ITERATIONS}; use its push"));
-        }
-        self.whole().check()
-    }
-}
-
-/// One launch: of each sum the terms `begin..end`.
-#[derive(Debug, Clone, Copy)]
-struct Part {
-    product: BlockMatmul,
-    sharing: Sharing,
-    begin: u32,
-    end: u32,
-    /// Whether it adds to what is there.
-    adds: bool,
-}
-
-crate::kernels::parts! {
-    Part: BlockMatmulParams,
-}
-
-impl Part {
-    fn is_last(&self) -> bool {
-        self.end == self.product.terms()
-    }
-}
-
-impl Kernel for Part {
-    const NAME: &'static str = BlockMatmul::NAME;
-    const WGSL: &'static str = BlockMatmul::WGSL;
-    const VARIANTS: &'static [Variant] = BlockMatmul::VARIANTS;
-    const OPERANDS: &'static [Operand] = BlockMatmul::OPERANDS;
-    type Params = BlockMatmulParams;
-
-    fn bind(&self) -> Vec<Bound> {
-        let bias = self.product.bias.filter(|_| self.is_last());
-        BlockMatmul { bias, ..self.product }.bind()
-    }
-
-    fn params(&self) -> BlockMatmulParams {
-        let &Self { product: BlockMatmul { m, shape, .. }, begin, end, .. } = self;
-        let BlockShape { inputs: k, outputs: n, blocks, .. } = shape;
+        let BlockShape { inputs: k, units: n, blocks, .. } = self.shape;
+        let (m, [begin, end]) = (self.product.m, self.terms);
         BlockMatmulParams { m, n, k, blocks, begin, end, ..BlockMatmulParams::default() }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let BlockMatmul { shape: BlockShape { height, width, .. }, m, bias, .. } = self.product;
-        let last = self.is_last();
-        let flag = |set: bool| f64::from(u8::from(set));
-        let activation = if last { self.product.activation.code() } else { 0.0 };
-        let all = [
-            ("HEIGHT", height.into(), 1.0),
-            ("WIDTH", width.into(), 32.0),
-            ("BIAS", flag(last && bias.is_some()), 0.0),
-            ("ACTIVATION", activation, 0.0),
-            ("ACCUMULATE", flag(self.adds), 0.0),
-        ];
-        let differs = all.into_iter().filter(|(_, value, default)| value != default);
-        let meaning = differs.map(|(name, value, _)| (name, value));
-        meaning.chain(self.sharing.constants(width, m)).collect()
+        let (BlockShape { height, width, .. }, m) = (self.shape, self.product.m);
+        let rows = match self.sharing {
+            Sharing::Few | Sharing::FewLanes => m.next_power_of_two(),
+            Sharing::Registers | Sharing::Lanes | Sharing::Tiles => 1,
+        };
+        let mut constants = self.product.constants(rows);
+        let own = [("HEIGHT", height, 1), ("WIDTH", width, 32)];
+        let differs = own.into_iter().filter(|(_, value, default)| value != default);
+        constants.extend(differs.map(|(name, value, _)| (name, f64::from(value))));
+        constants.extend(self.sharing.constants(width, m));
+        constants
     }
 
     fn variant(&self) -> Option<&'static Variant> {
-        self.sharing.variant()
+        let name = match self.sharing {
+            Sharing::Registers => return None,
+            Sharing::Lanes => "lanes",
+            Sharing::Tiles => "tiles",
+            Sharing::Few => "few",
+            Sharing::FewLanes => "few_lanes",
+        };
+        Self::VARIANTS.iter().find(|variant| variant.name == name)
     }
 
     fn grid(&self) -> [u32; 3] {
-        let BlockMatmul { shape, m, .. } = self.product;
-        [shape.groups(), m.div_ceil(self.sharing.rows(shape.width, m)), 1]
+        let m = self.product.m;
+        [self.shape.lists(), m.div_ceil(self.sharing.rows(self.shape.width, m)), 1]
     }
 
     fn cut(&self) -> Option<Cut> {
-        let operations = self.product.shape.weights().saturating_mul(self.product.m.into());
+        let operations = self.shape.weights().saturating_mul(self.product.m.into());
         Some(Cut { operations, first: std::mem::offset_of!(BlockMatmulParams, first_x) })
     }
 
     fn check(&self) -> Result<(), String> {
-        let BlockMatmul { shape, m, .. } = self.product;
-        shape.check()?;
-        let BlockShape { inputs: k, outputs: n, .. } = shape;
-        if m == 0 || m.checked_mul(k).is_none() || m.checked_mul(n).is_none() {
-            return Err(format!("m {m}, n {n}, k {k}: a matrix has none or 2^32 elements or more"));
-        }
-        Ok(())
+        self.shape.check()?;
+        self.product.check()
     }
+}
+
+/// What the weights of a block of so many units cost at a large batch, by ten: a software adapter's
+/// lanes share less of what they load for fewer units.
+const COSTS: [(u32, u64); 4] = [(32, 10), (16, 11), (8, 14), (4, 30)];
+
+/// The size of blocks in which `rows` cost least, and of as cheap ones that which takes the fewest
+/// bytes.
+fn size_of(rows: &KeptRows<'_>, of: PackedShape) -> [u32; 2] {
+    let mut least = ((u64::MAX, u64::MAX), [1, 32]);
+    for (width, cost) in COSTS {
+        let mut blocks = [(32, 0), (16, 0), (8, 0), (4, 0), (1, 0)];
+        for first in (0..of.units).step_by(width as usize) {
+            let mut inputs = vec![false; of.inputs as usize];
+            for unit in first..of.units.min(first + width) {
+                rows.kept(unit).for_each(|(input, _)| inputs[input as usize] = true);
+            }
+            for (height, count) in &mut blocks {
+                let kept = |block: &&[bool]| block.contains(&true);
+                *count += inputs.chunks(*height as usize).filter(kept).count() as u64;
+            }
+        }
+        for (height, count) in blocks {
+            let of_block = u64::from(height * width);
+            let found = ((count * of_block * cost, count * (of_block + 1)), [height, width]);
+            least = least.min(found);
+        }
+    }
+    least.1
+}
+
+/// The blocks of `rows`, of the size that suits them, as they lie on the device.
+pub(super) fn pack(
+    rows: &KeptRows<'_>,
+    of: PackedShape,
+) -> Result<(BlockShape, Words), String> {
+    let kept = KeptBlocks::gathered(rows, [of.inputs, of.units], size_of(rows, of))?;
+    words(&kept, of.values)
+}
+
+/// `kept` as it lies on the device, a word at least in each slot.
+pub(super) fn words(
+    kept: &KeptBlocks,
+    values: PackedValues,
+) -> Result<(BlockShape, Words), String> {
+    let mut words = vec![
+        ("values", words_of(kept.values(), values)?),
+        ("begins", kept.begins().to_vec()),
+        ("inputs", kept.inputs().to_vec()),
+    ];
+    words.iter_mut().filter(|(_, words)| words.is_empty()).for_each(|(_, words)| words.push(0));
+    Ok((kept.shape(), words))
+}
+
+/// Calls `put` with unit, input and value of each weight in the blocks.
+pub(super) fn visit(
+    shape: BlockShape,
+    of: PackedShape,
+    words: &[&[u32]],
+    put: &mut impl FnMut(u32, u32, f32),
+) {
+    let &[values, begins, inputs] = words else { return };
+    kept_blocks::visit(shape, begins, inputs, |at, input, unit| {
+        put(unit, input, value_in(values, at, of.values));
+    });
 }

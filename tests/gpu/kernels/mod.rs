@@ -19,6 +19,7 @@ mod matmul;
 mod metrics;
 mod nan;
 mod optimizers;
+mod packed;
 mod patterns;
 mod probes;
 mod recurrent;

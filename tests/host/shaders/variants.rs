@@ -116,19 +116,26 @@ pub fn halves(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
     product.push(plan).unwrap();
 }
 
-/// Products with blocks of weights, of few rows and of many.
-pub fn blocks(plan: &mut PlanBuilder) {
-    let name = "blocks";
-    let values = vec![1.0; 12 * 40];
-    for (m, rows) in [(100, 40), (3, 40)] {
-        let weights =
-            KeptBlocks::of(name, &values[..12 * rows], Units::new([12, rows as u32]), [3, 8]);
-        let shape = weights.unwrap().shape();
-        let mut slot = |words| plan.persistent(name, words);
-        let [a, begins, inputs, values] = [m * 12, 6, 20, 480].map(&mut slot);
-        let (c, bias) = (slot(m * 40), slot(40));
-        let mut product = BlockMatmul::new(a, [begins, inputs, values], c, m, shape);
-        (product.bias, product.activation) = (Some(bias), Activation::Tanh);
-        product.push_onto(plan).unwrap();
+/// Products with packed matrices: every row of one on a software adapter, halves, and blocks for many
+/// rows.
+pub fn packed(plan: &mut PlanBuilder, [a, bias, c]: [Slot; 3]) {
+    let of = Units::new([1000, 1]).layout(Layout::OutIn);
+    let weights = [&[1.0; 400][..], &[0.0; 600]].concat();
+    let sparse: Vec<f32> = (0..1000).map(|i| if i % 100 == 0 { 1.0 } else { 0.0 }).collect();
+    for form in PackedForm::ALL {
+        for weights in [&weights, &sparse] {
+            let (values, target) = (PackedValues::F16, plan.target());
+            let matrix = PackedMatrix::pack(form, of, weights, values, target).unwrap();
+            let b = matrix.declare(plan, "packed");
+            let mut product = PackedProduct::new(a, b, c, 3);
+            (product.bias, product.activation) = (Some(bias), Activation::Tanh);
+            product.onto = true;
+            product.push(plan).unwrap();
+        }
+    }
+    let kept = KeptBlocks::of(&[1.0; 480], Units::new([12, 40]), [3, 8]).unwrap();
+    let matrix = PackedMatrix::of_blocks(&kept, PackedValues::F16).unwrap();
+    for m in [3, 100] {
+        PackedProduct::new(a, matrix.declare(plan, "packed"), c, m).push(plan).unwrap();
     }
 }
