@@ -6,12 +6,16 @@
 mod attention;
 mod ceilings;
 mod exchange;
+mod packed;
 #[cfg(feature = "cli")]
 mod plot;
 mod replay;
 mod roofline;
 mod sampling;
 mod selftest;
+mod sparse;
+#[cfg(feature = "cli")]
+mod sparse_plot;
 mod suite;
 mod train_step;
 mod tune;
@@ -19,11 +23,15 @@ mod workload;
 
 pub use attention::CausalAttention;
 pub use exchange::{Talk, Talks, exchange};
+pub use packed::{PackedCase, PackedTime, PackedTimes};
 #[cfg(feature = "cli")]
 pub use plot::plot;
 pub use roofline::{Ceilings, Limit, Work};
 pub use sampling::{Effort, Sampled, median, sample};
 pub use selftest::{Check, matrices, selftest};
+pub use sparse::{Sparse, SparseLeftOut, SparseRow, sparse};
+#[cfg(feature = "cli")]
+pub use sparse_plot::plot_sparse;
 pub use suite::{LeftOut, Measured, Row, measure};
 pub use train_step::TrainStep;
 pub use tune::{TUNED_SIZES, Tuned, tune};

@@ -1,4 +1,5 @@
 //! What can be written on the command line.
+mod bench;
 mod export;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use super::given::Given;
 use super::ranking::{Ranking, ranking};
 use super::replicas::Replicas;
 
+pub use bench::Bench;
 pub use export::{Export, OnDevice, Packed, Values};
 
 const EXIT_CODES: &str = "\
@@ -351,22 +353,6 @@ pub struct Devices {
     /// cooperative matrices are right here: runs in mixed precision use them only then.
     #[arg(long)]
     pub tune: bool,
-    #[command(flatten)]
-    pub common: Common,
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct Bench {
-    /// The roofline as a picture: a file *.svg, replaced if it is there.
-    #[arg(long)]
-    pub plot: Option<PathBuf>,
-    /// Sizes so small that it takes seconds, to see that everything runs; the figures mean nothing.
-    #[arg(long)]
-    pub quick: bool,
-    /// What the ranks that a launcher has started pay for the exchange of gradients, instead:
-    /// `mpirun -n 4 secateur bench --exchange`. Needs no GPU.
-    #[arg(long, conflicts_with_all = ["plot", "adapter", "adapter_index", "precision", "memory_budget"])]
-    pub exchange: bool,
     #[command(flatten)]
     pub common: Common,
 }

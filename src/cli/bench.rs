@@ -37,6 +37,9 @@ pub fn run(args: &Bench, ranks: &Ranks) -> Result<Verdict> {
         let svg = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg"));
         ensure!(svg, "--plot {}: the picture is an SVG; name a file *.svg", path.display());
     }
+    if args.sparse {
+        return super::sparse::run(args);
+    }
     let gpu = adapter::gpu(&args.common)?;
     let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
     let progress = Naming::new();

@@ -13,7 +13,7 @@ use secateur::train::Recipe;
 use serde::Serialize;
 
 use super::args::Export;
-use super::{Verdict, output, pack};
+use super::{Verdict, fastest, output, pack};
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -26,17 +26,20 @@ struct Report {
     parameters: usize,
     nonzero: usize,
     bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fastest: Option<fastest::Found>,
 }
 
 pub fn run(args: &Export) -> Result<Verdict> {
     let plain = args.checkpoint.is_dir() && !checkpoint::is_in(&args.checkpoint);
-    if args.format.is_some() && (plain || args.checkpoint.is_file()) {
+    if args.format.is_some() && !args.fastest && (plain || args.checkpoint.is_file()) {
         ensure!(!args.shrink, "--shrink is for checkpoints of networks of secateur's own");
         return pack::run(args);
     }
     if !args.checkpoint.is_file() {
         let found = checkpoint::find(&args.checkpoint)?;
         if let Ok(Model::Pretrained { .. }) = found.manifest.model.parse() {
+            ensure!(!args.fastest, "--fastest is for networks of secateur's own");
             ensure!(args.format.is_none(), "--format: export a folder first, then pack the folder");
             return folder(args, &found);
         }
@@ -50,16 +53,24 @@ pub fn run(args: &Export) -> Result<Verdict> {
     ensure!(!is_onnx || args.format.is_none(), "--format is for *.safetensors");
     check_output(&args.output, args.force)?;
     let mut file = ModelFile::open(&args.checkpoint)?;
+    ensure!(
+        !args.fastest || !is_onnx,
+        "--fastest is noted in *.safetensors; other engines have kernels of their own"
+    );
     let mut whole_model = None;
     if args.shrink {
         let small = shrink(&file.model()?, &dense_layers(&file.path, &file.weights)?)?;
         whole_model = Some(file.network.clone());
         (file.network, file.weights) = (small.model.to_string(), named(small.layers));
     }
+    let fastest = args.fastest.then(|| fastest::measure(args, &mut file)).transpose()?;
+    if let Some(found) = fastest.as_ref().filter(|_| !args.common.json) {
+        found.print()?;
+    }
     match args.format {
         None if is_onnx => replace(&args.output, &file.to_onnx()?)?,
         None => file.write(&args.output)?,
-        Some(_) => return pack::checkpoint(args, &file),
+        Some(_) => return pack::checkpoint(args, &file, fastest),
     }
     let values = || file.weights.iter().flat_map(floats);
     let report = Report {
@@ -70,8 +81,9 @@ pub fn run(args: &Export) -> Result<Verdict> {
         parameters: values().count(),
         nonzero: values().filter(|&&v| v != 0.0).count(),
         bytes: fs::metadata(&args.output)?.len(),
+        fastest,
     };
-    if args.json {
+    if args.common.json {
         output::json(&report)?;
         return Ok(Verdict::Done);
     }
@@ -123,7 +135,7 @@ fn folder(args: &Export, found: &Checkpoint) -> Result<Verdict> {
         nonzero: values().filter(|&&v| v != 0.0).count(),
         copied: &files.copied,
     };
-    if args.json {
+    if args.common.json {
         output::json(&report)?;
         return Ok(Verdict::Done);
     }

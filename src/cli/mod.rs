@@ -8,6 +8,7 @@ mod devices;
 mod eval;
 mod exchange;
 mod export;
+mod fastest;
 mod figures;
 mod given;
 mod inspect;
@@ -25,6 +26,7 @@ mod recipe;
 mod replicas;
 mod report;
 mod signals;
+mod sparse;
 mod subject;
 mod train;
 

@@ -7,6 +7,7 @@ use secateur::storage::{Dtype, Format, Header, PackedTensor, pack, pack_folder};
 use serde::Serialize;
 
 use super::args::{Export, Packed, Values};
+use super::fastest::Found;
 use super::{Verdict, output};
 
 #[derive(Debug, Serialize)]
@@ -19,6 +20,8 @@ struct Report {
     bytes: u64,
     /// Names of the files that were copied along.
     copied: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fastest: Option<Found>,
 }
 
 /// Packs a file, or a folder with one.
@@ -27,20 +30,20 @@ pub fn run(args: &Export) -> Result<Verdict> {
     if args.checkpoint.is_dir() {
         let (tensors, beside) =
             pack_folder(&args.checkpoint, &args.output, format, values.as_ref(), args.force)?;
-        return report(args, &args.checkpoint, tensors, beside.copied);
+        return report(args, &args.checkpoint, tensors, beside.copied, None);
     }
     check_name(&args.output)?;
     let file = Header::open(&args.checkpoint)?;
     let tensors = pack(&file, &args.output, format, values.as_ref(), args.force)?;
-    report(args, &args.checkpoint, tensors, Vec::new())
+    report(args, &args.checkpoint, tensors, Vec::new(), None)
 }
 
 /// Packs what `export` writes of a checkpoint.
-pub fn checkpoint(args: &Export, file: &ModelFile) -> Result<Verdict> {
+pub fn checkpoint(args: &Export, file: &ModelFile, fastest: Option<Found>) -> Result<Verdict> {
     let (format, values) = asked(args);
     let plain = Header::from_bytes(&file.path, file.to_bytes()?)?;
     let tensors = pack(&plain, &args.output, format, values.as_ref(), args.force)?;
-    report(args, &file.path, tensors, Vec::new())
+    report(args, &file.path, tensors, Vec::new(), fastest)
 }
 
 fn check_name(path: &Path) -> Result<()> {
@@ -68,12 +71,13 @@ fn report(
     input: &Path,
     tensors: Vec<PackedTensor>,
     copied: Vec<String>,
+    fastest: Option<Found>,
 ) -> Result<Verdict> {
     let sum = |of: fn(&PackedTensor) -> u64| tensors.iter().map(of).sum();
     let (dense_bytes, bytes) = (sum(|t| t.dense_bytes), sum(|t| t.bytes));
     let (input, output) = (input.to_owned(), args.output.clone());
-    let report = Report { input, output, tensors, dense_bytes, bytes, copied };
-    if args.json {
+    let report = Report { input, output, tensors, dense_bytes, bytes, copied, fastest };
+    if args.common.json {
         output::json(&report)?;
         return Ok(Verdict::Done);
     }

@@ -24,7 +24,7 @@ pub use gradients::{Gradients, Measured};
 pub use masks::{MaskEvent, MaskSparsity};
 pub use model_file::ModelFile;
 pub(crate) use model_file::{MODEL, SCHEMA};
-pub use packed::PackedWeights;
+pub use packed::{Fastest, FastestWeight, PackedWeights};
 pub use plans::{plan, plan_accumulating};
 pub use predict::Prediction;
 pub use steps::{Selected, StepResult};

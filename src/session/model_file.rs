@@ -3,8 +3,8 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::Session;
 use super::variable::Variable;
+use super::{Fastest, Session};
 use crate::checkpoint::{self, Checkpoint};
 use crate::data::Schema;
 use crate::gpu::Gpu;
@@ -19,6 +19,9 @@ use crate::{Error, Result};
 pub(crate) const MODEL: &str = "model";
 /// The key of what its rows are, as JSON.
 pub(crate) const SCHEMA: &str = "schema";
+
+/// The key of which weights were faster packed, as JSON.
+const FASTEST: &str = "fastest";
 
 /// A trained network on the host: its weights, what model they are of, and what rows it is for.
 ///
@@ -38,6 +41,8 @@ pub struct ModelFile {
     pub global_step: Option<u64>,
     /// Names of those that the file has packed.
     pub packed: Vec<String>,
+    /// Which were faster packed, where the file says so.
+    pub fastest: Option<Fastest>,
 }
 
 impl ModelFile {
@@ -69,6 +74,7 @@ impl ModelFile {
             weights,
             global_step: Some(found.manifest.global_step),
             packed: Vec::new(),
+            fastest: None,
         })
     }
 
@@ -87,8 +93,10 @@ impl ModelFile {
         })?;
         let schema = metadata.get(SCHEMA).map(|json| serde_json::from_str(json));
         let schema = schema.transpose().map_err(|e| fail(format!("its schema: {e}")))?;
+        let fastest = metadata.get(FASTEST).map(|json| serde_json::from_str(json)).transpose();
+        let fastest = fastest.map_err(|e| fail(format!("what it says was fastest: {e}")))?;
         let (path, global_step) = (path.to_owned(), None);
-        Ok(Self { path, network, schema, weights, global_step, packed })
+        Ok(Self { path, network, schema, weights, global_step, packed, fastest })
     }
 
     /// Writes it to `path`, whole or not at all, in place of what is there.
@@ -117,6 +125,11 @@ impl ModelFile {
             let json =
                 serde_json::to_string(schema).map_err(|e| Error::file(path, e.to_string()))?;
             metadata.insert(SCHEMA.to_owned(), json);
+        }
+        if let Some(fastest) = &self.fastest {
+            let json =
+                serde_json::to_string(fastest).map_err(|e| Error::file(path, e.to_string()))?;
+            metadata.insert(FASTEST.to_owned(), json);
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let encoding = Encoding::new(&name, &self.weights, Some(metadata))?;
@@ -210,6 +223,7 @@ impl Session {
             weights: weights.collect::<Result<_>>()?,
             global_step: Some(self.global_step),
             packed: Vec::new(),
+            fastest: None,
         })
     }
 

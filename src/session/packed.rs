@@ -1,4 +1,6 @@
 //! Sessions that read weights as files have them packed: they evaluate and predict.
+use serde::{Deserialize, Serialize};
+
 use super::plans::Plans;
 use super::variable::Variable;
 use super::{ModelFile, Session};
@@ -16,28 +18,55 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PackedWeights {
-    /// Those that products multiply with few rows, where packed ones are the faster.
+    /// Those that the file says were the faster packed, with as many rows; where it does not say,
+    /// those that it has packed and that are multiplied with few rows.
     #[default]
     Auto,
-    /// All.
+    /// All that the file has packed, or says were the faster so.
     Always,
     /// None.
     Never,
 }
 
-/// Rows of a product for which a packed matrix is taken unasked.
-const FEW: u32 = 8;
+/// Which weights were faster packed where a file was exported: a hint, which another adapter may
+/// find wrong. In the file's metadata.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Fastest {
+    /// The adapter that they were timed on.
+    pub adapter: String,
+    /// Those that were timed, or were not worth it.
+    pub weights: Vec<FastestWeight>,
+}
 
-impl PackedWeights {
-    /// Whether a weight that is multiplied with so many rows is.
-    fn takes(self, rows: u32) -> bool {
-        match self {
-            Self::Auto => rows <= FEW,
-            Self::Always => true,
-            Self::Never => false,
-        }
+/// What was fastest for a weight.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FastestWeight {
+    /// Its name.
+    pub name: String,
+    /// Rows that it was multiplied with: the hint is for no more than these.
+    pub rows: u32,
+    /// How it was packed; `None` where dense was the faster.
+    pub form: Option<PackedForm>,
+}
+
+impl Fastest {
+    /// What was found on `adapter`.
+    pub fn new(adapter: impl Into<String>, weights: Vec<FastestWeight>) -> Self {
+        Self { adapter: adapter.into(), weights }
     }
 }
+
+impl FastestWeight {
+    /// That `name` was fastest in `form` with so many rows.
+    pub fn new(name: impl Into<String>, rows: u32, form: Option<PackedForm>) -> Self {
+        Self { name: name.into(), rows, form }
+    }
+}
+
+/// Rows of a product for which a packed matrix is taken unasked.
+const FEW: u32 = 8;
 
 impl ModelFile {
     /// As [`session_for`](Self::session_for) without masks, with the weights on the device that
@@ -55,11 +84,9 @@ impl ModelFile {
         let network = self.model()?.network(batch, input)?;
         let mut packed = Vec::new();
         for parameter in network.graph.parameters() {
-            let rows = network.graph.packs(parameter.tensor).filter(|&rows| weights.takes(rows));
-            if rows.is_none() || !self.packed.contains(&parameter.name) {
-                continue;
-            }
-            if let Some(matrix) = self.pack(parameter, gpu.target())? {
+            let Some(rows) = network.graph.packs(parameter.tensor) else { continue };
+            let Some(form) = self.form_of(&parameter.name, rows, weights) else { continue };
+            if let Some(matrix) = self.pack(parameter, form, gpu.target())? {
                 packed.push((parameter.name.clone(), matrix));
             }
         }
@@ -71,9 +98,30 @@ impl ModelFile {
         Ok(session)
     }
 
-    /// The weight `parameter` in the form that suits `target`; `None` where it takes fewer bytes
-    /// dense, or is not as the network has it, which [`Session::load`] says.
-    fn pack(&self, parameter: &Parameter, target: Target) -> Result<Option<PackedMatrix>> {
+    /// Whether the weight `name`, which is multiplied with so many rows, is packed on the device,
+    /// and in which form where the file has a hint.
+    fn form_of(&self, name: &str, rows: u32, weights: PackedWeights) -> Option<Option<PackedForm>> {
+        let hint = self.fastest.iter().flat_map(|f| &f.weights).find(|w| w.name == name);
+        let is_packed = self.packed.iter().any(|packed| packed == name);
+        let hinted = hint.and_then(|hint| hint.form);
+        match weights {
+            PackedWeights::Never => None,
+            PackedWeights::Always => (is_packed || hinted.is_some()).then_some(hinted),
+            PackedWeights::Auto => match hint {
+                Some(hint) => (rows <= hint.rows).then_some(hinted).filter(Option::is_some),
+                None => (is_packed && rows <= FEW).then_some(None),
+            },
+        }
+    }
+
+    /// The weight `parameter` in `form`, or in the one that suits `target`; `None` where it takes
+    /// fewer bytes dense, or is not as the network has it, which [`Session::load`] says.
+    fn pack(
+        &self,
+        parameter: &Parameter,
+        form: Option<PackedForm>,
+        target: Target,
+    ) -> Result<Option<PackedMatrix>> {
         let found = self.weights.iter().find(|w| w.name == parameter.name);
         let Some(TensorData::F32(values)) = found.map(|w| &w.data) else { return Ok(None) };
         let of = parameter.units();
@@ -87,8 +135,11 @@ impl ModelFile {
             packed.map_err(|e| Error::file(&self.path, format!("{}: {e}", parameter.name)))
         };
         // A software adapter pays for each weight that it looks at, a GPU for bytes.
-        let forms: &[PackedForm] =
-            if target.software { &[PackedForm::Gaps] } else { &PackedForm::ALL };
+        let forms: &[PackedForm] = match &form {
+            Some(form) => std::slice::from_ref(form),
+            None if target.software => &[PackedForm::Gaps],
+            None => &PackedForm::ALL,
+        };
         let all = forms.iter().map(pack).collect::<Result<Vec<_>>>()?;
         let fewest = all.into_iter().min_by_key(PackedMatrix::bytes);
         Ok(fewest.filter(|matrix| matrix.bytes() < 4 * of.len()))

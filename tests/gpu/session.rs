@@ -2,6 +2,7 @@
 //! crate would.
 mod gradients;
 mod own_source;
+mod packed;
 mod replica;
 
 use std::sync::Arc;

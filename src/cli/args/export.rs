@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, ValueEnum};
 use secateur::session::PackedWeights;
 
+use super::Common;
+
 #[derive(Debug, ClapArgs)]
 pub struct Export {
     /// A checkpoint, a logdir (its newest valid checkpoint), or a file that `export` wrote. With
@@ -25,9 +27,15 @@ pub struct Export {
     /// Replace an output that is there.
     #[arg(long)]
     pub force: bool,
-    /// One JSON object on standard output.
+    /// Time each matrix dense and packed on this adapter, and note in the file which is the faster:
+    /// `eval` and `predict` go by it.
     #[arg(long)]
-    pub json: bool,
+    pub fastest: bool,
+    /// Rows in a batch, with --fastest.
+    #[arg(long, default_value_t = 1, requires = "fastest")]
+    pub batch: usize,
+    #[command(flatten)]
+    pub common: Common,
 }
 
 /// What a file's matrices become.

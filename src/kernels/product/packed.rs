@@ -1,6 +1,6 @@
 //! Matrices that are packed on the device, and the products that read them: what all forms share.
 use half::f16;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{bitmask_matmul, block_matmul, gaps_matmul};
 use super::{BitmaskMatmul, BlockMatmul, BlockShape, GapsMatmul, KeptBlocks};
@@ -10,7 +10,7 @@ use crate::kernels::{Activation, Layout, Units};
 
 /// How a matrix is packed on the device. What a file has is another matter: any of its forms can
 /// become any of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum PackedForm {

@@ -1,0 +1,129 @@
+//! How much faster a layer is without its zeros: over sparsity, for each pattern, form and batch.
+use serde::Serialize;
+
+use super::packed::PackedCase;
+use super::sampling::Effort;
+use crate::Result;
+use crate::gpu::Gpu;
+use crate::kernels::{Layout, PackedForm, Units, random_bits};
+
+/// A layer in one pattern, sparsity, form and batch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SparseRow {
+    /// How the zeros lie: `unstructured`, or `2:4`.
+    pub pattern: &'static str,
+    /// Share of zeros.
+    pub sparsity: f64,
+    /// Outputs and inputs.
+    pub size: [u32; 2],
+    /// Rows of the product.
+    pub batch: u32,
+    /// How the weight is packed.
+    pub form: PackedForm,
+    /// Median time with the weight dense.
+    pub dense_seconds: f64,
+    /// Median time with it packed.
+    pub seconds: f64,
+    /// How many times as fast as dense it is.
+    pub speedup: f64,
+    /// How many times as fast it could be: [`PackedTime::bound`](super::PackedTime::bound).
+    pub bound: f64,
+}
+
+/// A form that was not measured with a batch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SparseLeftOut {
+    /// How the zeros lie.
+    pub pattern: &'static str,
+    /// Share of zeros.
+    pub sparsity: f64,
+    /// Rows of the product.
+    pub batch: u32,
+    /// How the weight would be packed.
+    pub form: PackedForm,
+    /// Why not.
+    pub reason: String,
+}
+
+/// What [`sparse`] has measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Sparse {
+    /// In the order measured.
+    pub rows: Vec<SparseRow>,
+    /// What a smaller batch has made pointless.
+    pub left_out: Vec<SparseLeftOut>,
+}
+
+/// Shares of zeros without a pattern.
+const SPARSITIES: [f64; 5] = [0.5, 0.6, 0.75, 0.9, 0.95];
+const BATCHES: [u32; 3] = [1, 8, 256];
+/// A form that takes so many times as long as dense is not tried with larger batches, where dense
+/// gains by all that it reads once.
+const HOPELESS: f64 = 2.0;
+
+/// Times a layer of 4096 x 4096 weights, dense and packed; `progress` hears what comes next.
+///
+/// # Errors
+/// Of the device, and where it has no room.
+pub fn sparse(gpu: &Gpu, effort: &Effort, progress: &mut dyn FnMut(&str)) -> Result<Sparse> {
+    let side = if effort.tiny { 96 } else { 4096 };
+    let of = Units::new([side, side]).layout(Layout::OutIn);
+    let mut cases = vec![("2:4", 0.5)];
+    cases.extend(SPARSITIES.map(|sparsity| ("unstructured", sparsity)));
+    let mut told = Sparse::default();
+    for (pattern, sparsity) in cases {
+        let weights = weights(of, pattern, sparsity);
+        let mut forms = PackedForm::ALL.to_vec();
+        for batch in BATCHES {
+            progress(&format!("{pattern} {:.0} %, batch {batch}", sparsity * 100.0));
+            let times = PackedCase::new(of, &weights, batch).time(gpu, &forms, effort)?;
+            for time in &times.packed {
+                told.rows.push(SparseRow {
+                    pattern,
+                    sparsity,
+                    size: [of.units, of.inputs],
+                    batch,
+                    form: time.form,
+                    dense_seconds: times.dense_seconds,
+                    seconds: time.seconds,
+                    speedup: time.speedup,
+                    bound: time.bound,
+                });
+            }
+            let slow = times.packed.iter().filter(|time| time.speedup * HOPELESS < 1.0);
+            for time in slow.filter(|_| !effort.tiny) {
+                let form = time.form;
+                forms.retain(|&other| other != form);
+                let times = 1.0 / time.speedup;
+                let reason = format!("takes {times:.1} times as long as dense with {batch} rows");
+                let larger = BATCHES.into_iter().filter(|&other| other > batch);
+                told.left_out.extend(larger.map(|batch| {
+                    let reason = reason.clone();
+                    SparseLeftOut { pattern, sparsity, batch, form, reason }
+                }));
+            }
+        }
+    }
+    Ok(told)
+}
+
+/// Weights of noise, of which this share is zero: each by itself, or two of every four in a row.
+fn weights(of: Units, pattern: &str, sparsity: f64) -> Vec<f32> {
+    let pruned = (sparsity * f64::from(u32::MAX)) as u32;
+    let noise = |seed: u32, at: u32| random_bits(random_bits(seed, at), at);
+    let value = |at: u32| match pattern {
+        // The first of four that is kept and the second, each as likely as any other.
+        "2:4" => {
+            let pick = noise(7, at / 4) % 6;
+            let kept = [0b0011, 0b0101, 0b1001, 0b0110, 0b1010, 0b1100_u32][pick as usize];
+            kept >> (at % 4) & 1 == 1
+        }
+        _ => noise(7, at) >= pruned,
+    };
+    let weight = |at: u32| (noise(11, at) >> 8) as f32 / (1 << 23) as f32 - 1.0;
+    let all = 0..of.len() as u32;
+    all.map(|at| if value(at) { weight(at) } else { 0.0 }).collect()
+}

@@ -1,0 +1,177 @@
+//! `secateur export --fastest`: which matrices are faster packed, timed here.
+use anyhow::{Result, ensure};
+use secateur::bench::{Effort, PackedCase, PackedTimes};
+use secateur::kernels::{Layout, PackedForm, Units};
+use secateur::nn::Input;
+use secateur::session::{Fastest, FastestWeight, ModelFile};
+use secateur::storage::TensorData;
+use serde::Serialize;
+
+use super::args::Export;
+use super::progress::Naming;
+use super::{adapter, output};
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub struct Found {
+    adapter: String,
+    backend: String,
+    driver: String,
+    /// Rows in a batch.
+    batch: usize,
+    layers: Vec<Layer>,
+}
+
+/// A matrix that nothing but fully connected layers reads.
+#[derive(Debug, Serialize)]
+struct Layer {
+    layer: String,
+    /// Outputs and inputs.
+    shape: [u32; 2],
+    pattern: &'static str,
+    sparsity: f64,
+    /// Rows that it is multiplied with.
+    rows: u32,
+    /// What takes the least time: a form, or none for dense.
+    choice: Option<PackedForm>,
+    /// None where so few weights are zero that nothing was timed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    times: Option<PackedTimes>,
+}
+
+/// Fewer zeros than this are not worth leaving out.
+const LEAST: f64 = 0.1;
+
+/// Times the matrices of `file`, and notes in it what was the faster.
+pub fn measure(args: &Export, file: &mut ModelFile) -> Result<Found> {
+    ensure!(args.batch > 0, "--batch 0: a batch has rows");
+    let schema = file.schema.as_ref();
+    let Some(schema) = schema else {
+        anyhow::bail!("{} does not say its rows; --fastest times its layers", file.path.display());
+    };
+    let network = file.model()?.network(args.batch, &Input::from(schema))?;
+    let gpu = adapter::gpu(&args.common)?;
+    let progress = Naming::new();
+    let mut layers = Vec::new();
+    for parameter in network.graph.parameters() {
+        let weight = file.weights.iter().find(|w| w.name == parameter.name);
+        let (Some(rows), Some(weight)) = (network.graph.packs(parameter.tensor), weight) else {
+            continue;
+        };
+        let TensorData::F32(values) = &weight.data else { continue };
+        let of = parameter.units();
+        let zeros = values.iter().filter(|&&w| w == 0.0).count();
+        let sparsity = zeros as f64 / values.len().max(1) as f64;
+        progress.next(&parameter.name);
+        let case = PackedCase::new(of, values, rows);
+        let times = (sparsity >= LEAST)
+            .then(|| case.time(&gpu, &PackedForm::ALL, &Effort::FULL))
+            .transpose()?;
+        layers.push(Layer {
+            layer: parameter.name.clone(),
+            shape: [of.units, of.inputs],
+            pattern: pattern(of, values),
+            sparsity,
+            rows,
+            choice: times.as_ref().and_then(PackedTimes::fastest).map(|best| best.form),
+            times,
+        });
+    }
+    progress.finish();
+    let report = gpu.report();
+    let hint = |l: &Layer| FastestWeight::new(&l.layer, l.rows, l.choice);
+    file.fastest = Some(Fastest::new(&report.name, layers.iter().map(hint).collect()));
+    Ok(Found {
+        adapter: report.name.clone(),
+        backend: report.backend.clone(),
+        driver: report.driver.clone(),
+        batch: args.batch,
+        layers,
+    })
+}
+
+/// How the zeros lie.
+fn pattern(of: Units, values: &[f32]) -> &'static str {
+    let [units, inputs] = [of.units, of.inputs].map(|x| x as usize);
+    let at = |unit: usize, input: usize| match of.layout {
+        Layout::InOut => input * units + unit,
+        Layout::OutIn => unit * inputs + input,
+    };
+    let four = |unit: usize, four: usize| {
+        (four * 4..four * 4 + 4).filter(|&input| values[at(unit, input)] != 0.0).count()
+    };
+    let mut all = (0..units).flat_map(|unit| (0..inputs / 4).map(move |i| (unit, i)));
+    match inputs.is_multiple_of(4) && all.all(|(unit, i)| four(unit, i) <= 2) {
+        true => "2:4",
+        false => "unstructured",
+    }
+}
+
+impl Found {
+    /// The table, and in words where dense stays.
+    pub fn print(&self) -> Result<()> {
+        let Self { adapter, backend, driver, batch, .. } = self;
+        output::line(&format!("{adapter} ({backend}), driver {driver}; batch {batch}"))?;
+        let header = [
+            "layer",
+            "pattern",
+            "choice",
+            "outputs x inputs",
+            "zeros",
+            "dense ms",
+            "packed ms",
+            "packed as",
+            "bytes before",
+            "bytes packed",
+        ];
+        output::table(&header, 3, self.layers.iter().map(Layer::row).collect())?;
+        self.layers.iter().filter_map(Layer::said).try_for_each(|line| output::line(&line))
+    }
+}
+
+impl Layer {
+    /// The fastest packed one.
+    fn best(&self) -> Option<&secateur::bench::PackedTime> {
+        let packed = self.times.iter().flat_map(|times| &times.packed);
+        packed.min_by(|x, y| x.seconds.total_cmp(&y.seconds))
+    }
+
+    fn row(&self) -> Vec<String> {
+        let ms = |seconds: Option<f64>| {
+            seconds.map_or_else(|| "-".to_owned(), |s| format!("{:.4}", s * 1e3))
+        };
+        let [units, inputs] = self.shape;
+        let best = self.best();
+        let bytes = 4 * u64::from(units) * u64::from(inputs);
+        vec![
+            self.layer.clone(),
+            self.pattern.to_owned(),
+            self.choice.map_or("dense", PackedForm::name).to_owned(),
+            format!("{units} x {inputs}"),
+            output::percent(self.sparsity),
+            ms(self.times.as_ref().map(|times| times.dense_seconds)),
+            ms(best.map(|best| best.seconds)),
+            best.map_or("-", |best| best.form.name()).to_owned(),
+            output::thousands(bytes),
+            best.map_or_else(|| "-".to_owned(), |best| output::thousands(best.bytes)),
+        ]
+    }
+
+    /// Why dense stays, where it does.
+    fn said(&self) -> Option<String> {
+        let name = &self.layer;
+        if self.choice.is_some() {
+            return None;
+        }
+        Some(match self.best() {
+            Some(best) => {
+                let times = 1.0 / best.speedup;
+                format!("{name}: dense stays: packed takes {times:.1} times as long here")
+            }
+            None => {
+                let zeros = output::percent(self.sparsity);
+                format!("{name}: dense stays: {zeros} of it are zeros, too few to leave out")
+            }
+        })
+    }
+}
