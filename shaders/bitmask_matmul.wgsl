@@ -4,7 +4,6 @@
 // A team of LANES invocations has four rows of W, and goes through their words. Where a bit is clear the weight that
 // comes next is read and counts as zero, so there is one more than the kept ones.
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> values: array<u32>;
 @group(0) @binding(2) var<storage, read> bits: array<u32>;
 @group(0) @binding(3) var<storage, read> offsets: array<u32>;
@@ -17,6 +16,7 @@ struct Params {
     n: u32,
     k: u32,
     words: u32, // of a row
+    fours: u32, // of rows of a, where they are turned
     first_x: u32, // see common/cut.wgsl
     first_y: u32,
     first_z: u32,
@@ -41,7 +41,6 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let of_group = 64u / LANES * 4u;
     let unit = min(group.x * of_group + local / LANES * 4u + vec4(0u, 1u, 2u, 3u), vec4(params.n - 1u));
     let i = group.y * ROWS;
-    let rows = begins_of(i);
     let begins = unit * params.words;
     var next = vec4(offsets[unit.x], offsets[unit.y], offsets[unit.z], offsets[unit.w]);
     var s0 = vec4<f32>();
@@ -55,7 +54,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
             let kept = (word & vec4(1u << bit)) != vec4<u32>();
             let all = vec4(value_at(at.x), value_at(at.y), value_at(at.z), value_at(at.w));
             let value = select(vec4<f32>(), all, kept);
-            let x = row_of(rows, min(w * 32u + bit, params.k - 1u));
+            let x = row_of(i, min(w * 32u + bit, params.k - 1u));
             s0 = plus(s0, value.x, x);
             s1 = plus(s1, value.y, x);
             s2 = plus(s2, value.z, x);

@@ -49,3 +49,16 @@ fn input_at(term: u32) -> u32 {
 fn row_at(i: u32) -> u32 {
     return min(i, params.m - 1u) * params.k;
 }
+
+// What the first rows of a have in a column, as many of them as count.
+fn first_rows(x: u32) -> vec4<f32> {
+    var rows = vec4(a[x], 0.0, 0.0, 0.0);
+    if ROWS > 1u {
+        rows.y = a[row_at(1u) + x];
+    }
+    if ROWS > 2u {
+        rows.z = a[row_at(2u) + x];
+        rows.w = a[row_at(3u) + x];
+    }
+    return rows;
+}

@@ -6,7 +6,6 @@
 // the longest of them: blocks of eight weights a strand, begins[slice] to begins[slice + 1]. What a strand lacks is
 // zeros without a gap. PARTS slices below each other have the strands of the same eight rows.
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> values: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> gaps: array<u32>;
 @group(0) @binding(3) var<storage, read> strands: array<vec2<u32>>;
@@ -19,6 +18,7 @@ struct Params {
     m: u32,
     n: u32,
     k: u32,
+    fours: u32, // of rows of a, where they are turned
     first_x: u32, // see common/cut.wgsl
     first_y: u32,
     first_z: u32,
@@ -64,8 +64,6 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let slice = group.x * 8u + local / 8u;
     let lane = local & 7u;
     let i = group.y * ROWS;
-    let upper = begins_of(i);
-    let lower = begins_of(i + 4u);
     let strand = strands[slice * 8u + lane];
     let end = begins[slice + 1u];
     var column = strand.y;
@@ -77,24 +75,24 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         let last = columns_of(first.w, words.y);
         column = last.w;
         let x = load_values(block, 0u, lane);
-        s = plus(s, x.x, row_of(upper, first.x));
-        s = plus(s, x.y, row_of(upper, first.y));
-        s = plus(s, x.z, row_of(upper, first.z));
-        s = plus(s, x.w, row_of(upper, first.w));
+        s = plus(s, x.x, row_of(i, first.x));
+        s = plus(s, x.y, row_of(i, first.y));
+        s = plus(s, x.z, row_of(i, first.z));
+        s = plus(s, x.w, row_of(i, first.w));
         let y = load_values(block, 1u, lane);
-        s = plus(s, y.x, row_of(upper, last.x));
-        s = plus(s, y.y, row_of(upper, last.y));
-        s = plus(s, y.z, row_of(upper, last.z));
-        s = plus(s, y.w, row_of(upper, last.w));
+        s = plus(s, y.x, row_of(i, last.x));
+        s = plus(s, y.y, row_of(i, last.y));
+        s = plus(s, y.z, row_of(i, last.z));
+        s = plus(s, y.w, row_of(i, last.w));
         if ROWS > 4u {
-            t = plus(t, x.x, row_of(lower, first.x));
-            t = plus(t, x.y, row_of(lower, first.y));
-            t = plus(t, x.z, row_of(lower, first.z));
-            t = plus(t, x.w, row_of(lower, first.w));
-            t = plus(t, y.x, row_of(lower, last.x));
-            t = plus(t, y.y, row_of(lower, last.y));
-            t = plus(t, y.z, row_of(lower, last.z));
-            t = plus(t, y.w, row_of(lower, last.w));
+            t = plus(t, x.x, row_of(i + 4u, first.x));
+            t = plus(t, x.y, row_of(i + 4u, first.y));
+            t = plus(t, x.z, row_of(i + 4u, first.z));
+            t = plus(t, x.w, row_of(i + 4u, first.w));
+            t = plus(t, y.x, row_of(i + 4u, last.x));
+            t = plus(t, y.y, row_of(i + 4u, last.y));
+            t = plus(t, y.z, row_of(i + 4u, last.z));
+            t = plus(t, y.w, row_of(i + 4u, last.w));
         }
     }
     if PARTS > 1u {

@@ -17,10 +17,9 @@ fn main(
     let slice = (terms.y - terms.x + SLICES - 1u) / SLICES;
     let begin = min(terms.x + local.y * slice, terms.y);
     let end = min(begin + slice, terms.y);
-    let rows = begins_of(0u);
     var sum = vec4<f32>();
     for (var t = begin; t < end; t += 1u) {
-        sum = plus(sum, weight_at(t * WIDTH + local.x), row_of(rows, input_at(t)));
+        sum = plus(sum, weight_at(t * WIDTH + local.x), first_rows(input_at(t)));
     }
     held[local.y * COLUMNS + local.x] = sum;
     workgroupBarrier();

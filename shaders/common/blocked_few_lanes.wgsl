@@ -33,7 +33,6 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(subgroup_invocation_id) l
     let terms = terms_of(group.x);
     let slice = (terms.y - terms.x + SLICES - 1u) / SLICES;
     let column = lane % WIDTH;
-    let rows = begins_of(0u);
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();
@@ -45,7 +44,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(subgroup_invocation_id) l
         var p2 = vec4<f32>();
         var p3 = vec4<f32>();
         for (var first = begin; first < end; first += 8u) {
-            let own = row_of(rows, input_at(min(first + lane, end - 1u)));
+            let own = first_rows(input_at(min(first + lane, end - 1u)));
             let count = min(end - first, 8u);
             for (var t = 0u; t < count; t += 1u) {
                 let row = load_weights((first + t) * WIDTH + column);

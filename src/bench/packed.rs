@@ -81,12 +81,25 @@ impl<'w> PackedCase<'w> {
     /// # Errors
     /// Of the plan and the device, and for weights that do not fit their extents.
     pub fn time(&self, gpu: &Gpu, forms: &[PackedForm], effort: &Effort) -> Result<PackedTimes> {
-        let fail = |message: String| crate::Error::argument("weights", message);
-        let pack = |&form: &PackedForm| {
-            let kind = PackedValues::F32;
-            PackedMatrix::pack(form, self.of, self.weights, kind, gpu.target()).map_err(fail)
-        };
-        let matrices = forms.iter().map(pack).collect::<Result<Vec<_>>>()?;
+        let matrices =
+            forms.iter().map(|&form| self.pack(form, gpu)).collect::<Result<Vec<_>>>()?;
+        self.time_packed(gpu, &matrices.iter().collect::<Vec<_>>(), effort)
+    }
+
+    /// The weights in `form`.
+    pub(super) fn pack(&self, form: PackedForm, gpu: &Gpu) -> Result<PackedMatrix> {
+        let packed =
+            PackedMatrix::pack(form, self.of, self.weights, PackedValues::F32, gpu.target());
+        packed.map_err(|message| crate::Error::argument("weights", message))
+    }
+
+    /// As [`time`](Self::time), of weights that are packed already.
+    pub(super) fn time_packed(
+        &self,
+        gpu: &Gpu,
+        matrices: &[&PackedMatrix],
+        effort: &Effort,
+    ) -> Result<PackedTimes> {
         let dense_bytes = 4 * self.weights.len() as u64;
         let layer = Layer::new(self.of, self.rows)?;
         let mut plan = PlanBuilder::new(gpu.target());
@@ -117,10 +130,10 @@ impl<'w> PackedCase<'w> {
         }
         let program = plan.build(gpu)?;
         dense.iter().for_each(|&slot| program.upload(gpu, slot, self.weights));
-        packed.iter().for_each(|(at, copy)| copy.upload(gpu, &program, &matrices[*at]));
+        packed.iter().for_each(|(at, copy)| copy.upload(gpu, &program, matrices[*at]));
         let mut seconds = by_turns(gpu, &program, &turns, effort)?.into_iter();
         let dense_seconds = seconds.next().unwrap_or(f64::NAN);
-        let of = |(matrix, seconds): (&PackedMatrix, f64)| PackedTime {
+        let of = |(&matrix, seconds): (&&PackedMatrix, f64)| PackedTime {
             form: matrix.form(),
             seconds,
             bytes: matrix.bytes(),

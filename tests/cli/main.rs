@@ -6,6 +6,7 @@ mod data;
 mod distill;
 mod errors;
 mod export;
+mod fastest;
 mod files;
 mod folder;
 mod inspect;

@@ -261,7 +261,6 @@ fn everything(target: Target) -> PlanBuilder {
     }
     variants::halves(&mut plan, [a, b, mask, bias, gate, c]);
     variants::packed(&mut plan, [a, bias, c]);
-    variants::blocks(&mut plan);
     let [size, stride, pad] = [[1, 1], [1, 1], [0, 0]];
     let shape = Convolution {
         images: 1,

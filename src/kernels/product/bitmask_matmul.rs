@@ -1,6 +1,7 @@
 //! `bitmask_matmul`: a product with a matrix of which the kept weights are there, and a bit for each.
-use super::packed::{PackedProduct, PackedShape, PackedValues, KeptRows, Words, value_in, words_of};
-use crate::gpu::{Bound, Cut, Kernel, Operand, Slot, Target, read, write};
+use super::packed::{KeptRows, PackedShape, PackedValues, Words, value_in, words_of};
+use super::packed_product::{PackedProduct, texts};
+use crate::gpu::{Bound, Cut, Kernel, Operand, Slot, Target, Variant, read, write};
 use crate::kernels::bit;
 
 /// `c = activation(a b^T + bias)`: [`PackedProduct`] with [`PackedForm::Bitmask`].
@@ -25,6 +26,8 @@ crate::uniform! {
         k: u32,
         /// Words of bits of a unit.
         words: u32,
+        /// Fours of rows of `a`, where there are several.
+        fours: u32,
         /// First workgroup of this launch.
         first_x: u32,
         /// The same along y.
@@ -48,7 +51,7 @@ impl BitmaskMatmul {
 
     /// Rows of `a` of an invocation.
     fn rows(&self) -> u32 {
-        self.product.m.min(4).next_power_of_two()
+        self.product.rows(4)
     }
 
     fn slots(&self) -> [Slot; 3] {
@@ -58,12 +61,9 @@ impl BitmaskMatmul {
 
 impl Kernel for BitmaskMatmul {
     const NAME: &'static str = "bitmask_matmul";
-    const WGSL: &'static str = crate::wgsl!(
-        "common/activation.wgsl",
-        "common/cut.wgsl",
-        "common/packed.wgsl",
-        "bitmask_matmul.wgsl"
-    );
+    const WGSL: &'static str = texts!("common/packed_row.wgsl", "bitmask_matmul.wgsl");
+    const VARIANTS: &'static [Variant] =
+        &[Variant { name: "rows", wgsl: texts!("common/packed_rows.wgsl", "bitmask_matmul.wgsl") }];
     const OPERANDS: &'static [Operand] =
         &[read("a"), read("values"), read("bits"), read("offsets"), read("bias"), write("c")];
     type Params = BitmaskMatmulParams;
@@ -86,7 +86,8 @@ impl Kernel for BitmaskMatmul {
     fn params(&self) -> BitmaskMatmulParams {
         let of = self.product.b.of;
         let [m, n, k, words] = [self.product.m, of.units, of.inputs, row_words(of)];
-        BitmaskMatmulParams { m, n, k, words, ..BitmaskMatmulParams::default() }
+        let fours = self.product.fours();
+        BitmaskMatmulParams { m, n, k, words, fours, ..BitmaskMatmulParams::default() }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
@@ -97,6 +98,10 @@ impl Kernel for BitmaskMatmul {
         constants
     }
 
+    fn variant(&self) -> Option<&'static Variant> {
+        (self.product.m > 1).then_some(&Self::VARIANTS[0])
+    }
+
     fn grid(&self) -> [u32; 3] {
         let of_group = INVOCATIONS / self.lanes * TEAM_ROWS;
         let units = self.product.b.of.units;
@@ -104,9 +109,10 @@ impl Kernel for BitmaskMatmul {
     }
 
     fn cut(&self) -> Option<Cut> {
-        let [a, n, _] = self.product.touched();
+        let [.., c] = self.product.touched();
         let first = std::mem::offset_of!(BitmaskMatmulParams, first_x);
-        Some(Cut { operations: a.saturating_mul(n), first })
+        let inputs = u64::from(self.product.b.of.inputs);
+        Some(Cut { operations: c.saturating_mul(inputs), first })
     }
 
     fn check(&self) -> Result<(), String> {

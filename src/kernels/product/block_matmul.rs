@@ -1,8 +1,7 @@
 //! `block_matmul`: a product with a matrix of weights of which only blocks are kept.
 use super::kept_blocks::{self, BlockShape, KeptBlocks};
-use super::packed::{
-    KeptRows, PackedProduct, PackedShape, PackedValues, Words, value_in, words_of,
-};
+use super::PackedProduct;
+use super::packed::{KeptRows, PackedShape, PackedValues, Words, value_in, words_of};
 use crate::Result;
 use crate::gpu::{
     Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Target, Variant, read, write,
@@ -183,17 +182,18 @@ impl Kernel for BlockMatmul {
     type Params = BlockMatmulParams;
 
     fn bind(&self) -> Vec<Bound> {
-        let [a, bias, c] = self.product.touched();
+        let BlockShape { inputs, units, .. } = self.shape;
+        let [m, n, k] = [self.product.m, units, inputs].map(u64::from);
         let (b, weights) = (self.product.b, self.shape.weights());
         let halves = b.of.values == PackedValues::F16;
         let values = if halves { weights.div_ceil(2) } else { weights };
         vec![
-            self.product.a.needs(a),
+            self.product.a.needs(m * k),
             b.slot(0).needs(values.max(1)),
             b.slot(1).needs(u64::from(self.shape.lists()) + 1),
             b.slot(2).needs(self.shape.blocks.max(1).into()),
-            self.product.bias.map_or(Bound::NONE, |slot| slot.needs(bias)),
-            self.product.c.needs(c),
+            self.product.bias.map_or(Bound::NONE, |slot| slot.needs(n)),
+            self.product.c.needs(m * n),
         ]
     }
 
@@ -247,6 +247,12 @@ impl Kernel for BlockMatmul {
 /// What the weights of a block of so many units cost at a large batch, by ten: a software adapter's
 /// lanes share less of what they load for fewer units.
 const COSTS: [(u32, u64); 4] = [(32, 10), (16, 11), (8, 14), (4, 30)];
+
+/// What a product of many rows costs, where one with a dense matrix costs ten for each weight.
+pub(super) fn cost(shape: BlockShape) -> u64 {
+    let of_width = COSTS.iter().find(|(width, _)| *width == shape.width);
+    shape.weights().saturating_mul(of_width.map_or(u64::MAX, |(_, cost)| *cost))
+}
 
 /// The size of blocks in which `rows` cost least, and of as cheap ones that which takes the fewest
 /// bytes.

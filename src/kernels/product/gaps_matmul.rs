@@ -4,8 +4,11 @@
 //! The gaps of four bits, with zeros where one is longer, are MACKO's. Its threads share a row and
 //! find their columns together; here an invocation walks a stretch of a row by itself, beside seven
 //! others whose rows are about as long, so that nothing is shared and any adapter can do it.
-use super::packed::{PackedProduct, PackedShape, PackedValues, KeptRows, Words, value_in, words_of};
-use crate::gpu::{Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, Target, read, write};
+use super::packed::{KeptRows, PackedShape, PackedValues, Words, value_in, words_of};
+use super::packed_product::{PackedProduct, texts};
+use crate::gpu::{
+    Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, Target, Variant, read, write,
+};
 
 /// `c = activation(a b^T + bias)`: [`PackedProduct`] with [`PackedForm::Gaps`].
 ///
@@ -39,6 +42,8 @@ crate::uniform! {
         n: u32,
         /// Inputs.
         k: u32,
+        /// Fours of rows of `a`, where there are several.
+        fours: u32,
         /// First workgroup of this launch.
         first_x: u32,
         /// The same along y.
@@ -62,18 +67,15 @@ impl GapsMatmul {
 
     /// Rows of `a` of an invocation.
     fn rows(&self) -> u32 {
-        self.product.m.min(8).next_power_of_two()
+        self.product.rows(8)
     }
 }
 
 impl Kernel for GapsMatmul {
     const NAME: &'static str = "gaps_matmul";
-    const WGSL: &'static str = crate::wgsl!(
-        "common/activation.wgsl",
-        "common/cut.wgsl",
-        "common/packed.wgsl",
-        "gaps_matmul.wgsl"
-    );
+    const WGSL: &'static str = texts!("common/packed_row.wgsl", "gaps_matmul.wgsl");
+    const VARIANTS: &'static [Variant] =
+        &[Variant { name: "rows", wgsl: texts!("common/packed_rows.wgsl", "gaps_matmul.wgsl") }];
     const OPERANDS: &'static [Operand] = &[
         read("a"),
         read("values"),
@@ -104,7 +106,8 @@ impl Kernel for GapsMatmul {
 
     fn params(&self) -> GapsMatmulParams {
         let PackedShape { units: n, inputs: k, .. } = self.product.b.of;
-        GapsMatmulParams { m: self.product.m, n, k, ..GapsMatmulParams::default() }
+        let (m, fours) = (self.product.m, self.product.fours());
+        GapsMatmulParams { m, n, k, fours, ..GapsMatmulParams::default() }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
@@ -114,6 +117,10 @@ impl Kernel for GapsMatmul {
         let differs = own.into_iter().filter(|(_, value, default)| value != default);
         constants.extend(differs.map(|(name, value, _)| (name, f64::from(value))));
         constants
+    }
+
+    fn variant(&self) -> Option<&'static Variant> {
+        (self.product.m > 1).then_some(&Self::VARIANTS[0])
     }
 
     fn grid(&self) -> [u32; 3] {

@@ -17,6 +17,7 @@ kernels! {
     magnitude_peak: MagnitudePeak(MagnitudePeakParams);
     matmul: Matmul(MatmulParams);
     packed;
+    packed_product;
     patches: Patches(PatchesParams);
     tiling;
 }

@@ -1,12 +1,11 @@
-//! Matrices that are packed on the device, and the products that read them: what all forms share.
+//! Matrices that are packed on the device: what all forms share.
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use super::{bitmask_matmul, block_matmul, gaps_matmul};
-use super::{BitmaskMatmul, BlockMatmul, BlockShape, GapsMatmul, KeptBlocks};
+use super::{BlockShape, KeptBlocks, bitmask_matmul, block_matmul, gaps_matmul};
 use crate::Result;
 use crate::gpu::{Gpu, PlanBuilder, Program, Slot, Target};
-use crate::kernels::{Activation, Layout, Units};
+use crate::kernels::{Layout, Units};
 
 /// How a matrix is packed on the device. What a file has is another matter: any of its forms can
 /// become any of these.
@@ -14,9 +13,11 @@ use crate::kernels::{Activation, Layout, Units};
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum PackedForm {
-    /// A bit for each weight, and the kept ones: [`BitmaskMatmul`].
+    /// A bit for each weight, and the kept ones:
+    /// [`BitmaskMatmul`](super::BitmaskMatmul).
     Bitmask,
-    /// The kept weights, and how many columns each is behind the one before it: [`GapsMatmul`].
+    /// The kept weights, and how many columns each is behind the one before it:
+    /// [`GapsMatmul`](super::GapsMatmul).
     Gaps,
     /// Blocks of neighbouring inputs and units that are not all zero, of the size that suits the
     /// matrix: [`BlockMatmul`].
@@ -169,6 +170,14 @@ impl PackedMatrix {
         }
     }
 
+    /// Whether a product of any number of rows should be half as fast again with it as dense, by what
+    /// was measured of software adapters. Of a GPU only a measurement says.
+    pub fn pays(&self, target: Target) -> bool {
+        let dense = u64::from(self.of.units) * u64::from(self.of.inputs) * 10;
+        let pays = |shape| block_matmul::cost(shape).saturating_mul(3) <= dense.saturating_mul(2);
+        target.software && self.blocks().is_some_and(pays)
+    }
+
     /// How it is packed.
     pub fn form(&self) -> PackedForm {
         self.arranged.form()
@@ -264,81 +273,6 @@ impl Packed {
         let read = |slot| Ok(("", program.download(gpu, slot)?));
         let words = self.slots().map(read).collect::<Result<_>>()?;
         Ok(PackedMatrix { arranged: self.arranged, of: self.of, words })
-    }
-}
-
-/// `c = activation(a b^T + bias)`, row-major, where `b` is packed by its output units: `a` is
-/// `[m, inputs]`, `c` is `[m, units]`. Blocks are for any number of rows. The other forms are for
-/// few: what each costs beyond some eight of them is about what the first ones cost.
-///
-/// A weight that is zero is not multiplied with, so an infinity or a NaN that it would meet in `a`
-/// may not show.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct PackedProduct {
-    /// `[m, inputs]`
-    pub a: Slot,
-    /// `[units, inputs]`
-    pub b: Packed,
-    /// `[units]`, added to every row.
-    pub bias: Option<Slot>,
-    /// Applied after the bias.
-    pub activation: Activation,
-    /// `[m, units]`
-    pub c: Slot,
-    /// Rows of `a` and `c`.
-    pub m: u32,
-    /// Whether it is added to what `c` holds, before bias and activation.
-    pub onto: bool,
-}
-
-impl PackedProduct {
-    /// `c = a b^T` of `m` rows. What else a launch can do is a field to set.
-    pub fn new(a: Slot, b: Packed, c: Slot, m: u32) -> Self {
-        Self { a, b, bias: None, activation: Activation::Identity, c, m, onto: false }
-    }
-
-    /// Appends it to `plan`.
-    ///
-    /// # Errors
-    /// [`crate::Error::Plan`]
-    pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
-        match self.b.arranged {
-            Arranged::Bitmask => plan.push(BitmaskMatmul::of(self, plan.target())),
-            Arranged::Gaps(strands) => plan.push(GapsMatmul::of(self, strands)),
-            Arranged::Blocks(shape) => BlockMatmul::push(self, shape, plan),
-        }
-    }
-
-    /// What a launch of it does, in constants that differ from the WGSL's, for `rows` rows of `a`
-    /// an invocation.
-    pub(in crate::kernels) fn constants(&self, rows: u32) -> Vec<(&'static str, f64)> {
-        let flag = |set: bool| f64::from(u8::from(set));
-        let rows = if rows == 1 { 0.0 } else { f64::from(rows) };
-        let all = [
-            ("BIAS", flag(self.bias.is_some())),
-            ("ACTIVATION", self.activation.code()),
-            ("ACCUMULATE", flag(self.onto)),
-            ("ROWS", rows),
-            ("HALVES", flag(self.b.of.values == PackedValues::F16)),
-        ];
-        all.into_iter().filter(|&(_, value)| value != 0.0).collect()
-    }
-
-    /// Words of `a`, bias and `c`.
-    pub(in crate::kernels) fn touched(&self) -> [u64; 3] {
-        let [m, n, k] = [self.m, self.b.of.units, self.b.of.inputs].map(u64::from);
-        [m * k, n, m * n]
-    }
-
-    pub(in crate::kernels) fn check(&self) -> Result<(), String> {
-        let PackedShape { units: n, inputs: k, .. } = self.b.of;
-        let m = self.m;
-        let fits = |x: u32, y: u32| x.checked_mul(y).is_some();
-        match m > 0 && fits(m, n) && fits(m, k) {
-            true => Ok(()),
-            false => Err(format!("m {m}, n {n}, k {k}: m may not be 0, nor a matrix 2^32 words")),
-        }
     }
 }
 
