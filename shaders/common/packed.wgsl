@@ -3,7 +3,7 @@
 override BIAS: bool = false;
 override ACTIVATION: u32 = IDENTITY;
 override ACCUMULATE: bool = false;
-// Rows of a that an invocation has: 1, 4 or 8.
+// Rows of a that an invocation has.
 override ROWS: u32 = 1u;
 // Whether the kept weights are halves, two a word.
 override HALVES: bool = false;

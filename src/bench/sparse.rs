@@ -11,7 +11,7 @@ use crate::kernels::{Layout, PackedForm, PackedMatrix, Units, random_bits};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SparseRow {
-    /// How the zeros lie: `unstructured`, or `2:4`.
+    /// How the zeros lie: `unstructured`, `2:4`, `N:32x32`, or blocks of `16x16`.
     pub pattern: &'static str,
     /// Share of zeros.
     pub sparsity: f64,
@@ -59,6 +59,9 @@ pub struct Sparse {
 
 /// Shares of zeros without a pattern.
 const SPARSITIES: [f64; 5] = [0.5, 0.6, 0.75, 0.9, 0.95];
+/// Vectors and blocks, which are kept as one.
+pub(super) const VECTORS: &str = "N:32x32";
+pub(super) const SQUARES: &str = "16x16";
 const BATCHES: [u32; 3] = [1, 8, 256];
 /// A form that takes so many times as long as dense is not tried with larger batches, where dense
 /// gains by all that it reads once.
@@ -73,11 +76,18 @@ pub fn sparse(gpu: &Gpu, effort: &Effort, progress: &mut dyn FnMut(&str)) -> Res
     let of = Units::new([side, side]).layout(Layout::OutIn);
     let mut cases = vec![("2:4", 0.5)];
     cases.extend(SPARSITIES.map(|sparsity| ("unstructured", sparsity)));
+    // The last leaves three of 32.
+    cases.extend([0.5, 0.75, 0.90625].map(|sparsity| (VECTORS, sparsity)));
+    cases.extend([0.5, 0.75, 0.9].map(|sparsity| (SQUARES, sparsity)));
     let mut told = Sparse::default();
     for (pattern, sparsity) in cases {
         let weights = weights(of, pattern, sparsity);
         let case = PackedCase::new(of, &weights, 1);
-        let packed = PackedForm::ALL.iter().map(|&form| case.pack(form, gpu));
+        let forms: &[PackedForm] = match pattern {
+            VECTORS | SQUARES => &[PackedForm::Blocks],
+            _ => &[PackedForm::Bitmask, PackedForm::Gaps],
+        };
+        let packed = forms.iter().map(|&form| case.pack(form, gpu));
         let packed = packed.collect::<Result<Vec<_>>>()?;
         let mut matrices: Vec<&PackedMatrix> = packed.iter().collect();
         for batch in BATCHES {
@@ -114,7 +124,8 @@ pub fn sparse(gpu: &Gpu, effort: &Effort, progress: &mut dyn FnMut(&str)) -> Res
     Ok(told)
 }
 
-/// Weights of noise, of which this share is zero: each by itself, or two of every four in a row.
+/// Weights of noise, of which this share is zero: each by itself, two of every four in a row, or as
+/// many of every 32 inputs for 32 units, or blocks.
 fn weights(of: Units, pattern: &str, sparsity: f64) -> Vec<f32> {
     let pruned = (sparsity * f64::from(u32::MAX)) as u32;
     let noise = |seed: u32, at: u32| random_bits(random_bits(seed, at), at);
@@ -125,6 +136,15 @@ fn weights(of: Units, pattern: &str, sparsity: f64) -> Vec<f32> {
             let kept = [0b0011, 0b0101, 0b1001, 0b0110, 0b1010, 0b1100_u32][pick as usize];
             kept >> (at % 4) & 1 == 1
         }
+        VECTORS => {
+            // Those of the lowest numbers among their 32.
+            let (unit, input) = (at / of.inputs / 32, at % of.inputs);
+            let number = |input: u32| (noise(7, unit * of.inputs + input), input);
+            let first = input / 32 * 32;
+            let before = (first..first + 32).filter(|&other| number(other) < number(input));
+            before.count() < ((1.0 - sparsity) * 32.0).round() as usize
+        }
+        SQUARES => noise(7, at / of.inputs / 16 * of.inputs + at % of.inputs / 16) >= pruned,
         _ => noise(7, at) >= pruned,
     };
     let weight = |at: u32| (noise(11, at) >> 8) as f32 / (1 << 23) as f32 - 1.0;

@@ -3,7 +3,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::sparse::{Sparse, SparseRow};
+use super::sparse::{SQUARES, Sparse, SparseRow, VECTORS};
 use crate::kernels::PackedForm;
 use crate::{Error, Result};
 
@@ -70,7 +70,8 @@ fn draw(root: &Area<'_>, title: &str, sparse: &Sparse) -> Drawn<()> {
                 let of = |r: &&&SparseRow| r.form == form && r.pattern == pattern;
                 rows.iter().filter(of).copied().collect::<Vec<_>>()
             };
-            let line = of("unstructured");
+            let pattern = if form == PackedForm::Blocks { VECTORS } else { "unstructured" };
+            let line = of(pattern);
             let at = |r: &&SparseRow, value: fn(&SparseRow) -> f64| (r.sparsity * 100.0, value(r));
             let measured = line.iter().map(|r| at(r, |r| r.speedup));
             let series = LineSeries::new(measured.clone(), colour.stroke_width(2));
@@ -83,6 +84,9 @@ fn draw(root: &Area<'_>, title: &str, sparse: &Sparse) -> Drawn<()> {
             let structured = of("2:4");
             let marks = structured.iter().map(|r| at(r, |r| r.speedup));
             chart.draw_series(marks.map(|at| TriangleMarker::new(at, 7, colour.filled())))?;
+            let squares = of(SQUARES);
+            let marks = squares.iter().map(|r| at(r, |r| r.speedup));
+            chart.draw_series(marks.map(|at| Cross::new(at, 5, colour.stroke_width(2))))?;
         }
         chart.configure_series_labels().label_font(style(13)).border_style(INK).draw()?;
     }

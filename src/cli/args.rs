@@ -260,8 +260,9 @@ pub struct Prune {
     #[arg(long, value_enum)]
     pub scope: Option<Scope>,
     /// `unstructured`; `N:M` like 2:4: of every M along the inputs of a sum N are left, and weights
-    /// whose inputs M does not divide stay dense; or `block:HxW` like block:4x4: by the mean of |w|
-    /// over blocks of a matrix, the last axis being its columns.
+    /// whose inputs M does not divide stay dense; `N:MxV` like 8:32x32: the same N of every M for V
+    /// neighbouring outputs, by the mean of their |w|; or `block:HxW` like block:4x4: by the mean of
+    /// |w| over blocks of a matrix, the last axis being its columns.
     #[arg(long, default_value = "unstructured")]
     pub pattern: String,
     /// What ranks the weights: `magnitude`; or by running data through a network that secateur has
@@ -298,7 +299,7 @@ pub struct Prune {
     /// Say what pruning a pretrained model takes on the device and on the host; write nothing.
     #[arg(long)]
     pub plan: bool,
-    /// The axis of the inputs, along which groups of N:M run, of all weights: 0 is the first, -1
+    /// The axis of the inputs, along which groups of M run, of all weights: 0 is the first, -1
     /// the last. By default each tensor's name and shape say it.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub axis: Option<isize>,

@@ -1,7 +1,8 @@
 //! `secateur export --fastest`: which matrices are faster packed, timed here.
 use anyhow::{Result, ensure};
 use secateur::bench::{Effort, PackedCase, PackedTimes};
-use secateur::kernels::{Layout, PackedForm, Units};
+use secateur::gpu::Target;
+use secateur::kernels::{Layout, PackedForm, PackedMatrix, PackedValues, Units};
 use secateur::nn::Input;
 use secateur::session::{Fastest, FastestWeight, ModelFile};
 use secateur::storage::TensorData;
@@ -28,7 +29,7 @@ struct Layer {
     layer: String,
     /// Outputs and inputs.
     shape: [u32; 2],
-    pattern: &'static str,
+    pattern: String,
     sparsity: f64,
     /// Rows that it is multiplied with.
     rows: u32,
@@ -70,7 +71,7 @@ pub fn measure(args: &Export, file: &mut ModelFile) -> Result<Found> {
         layers.push(Layer {
             layer: parameter.name.clone(),
             shape: [of.units, of.inputs],
-            pattern: pattern(of, values),
+            pattern: pattern(of, values, gpu.target()),
             sparsity,
             rows,
             choice: times.as_ref().and_then(PackedTimes::fastest).map(|best| best.form),
@@ -90,8 +91,15 @@ pub fn measure(args: &Export, file: &mut ModelFile) -> Result<Found> {
     })
 }
 
-/// How the zeros lie.
-fn pattern(of: Units, values: &[f32]) -> &'static str {
+/// How the zeros lie: in blocks of inputs and outputs that are wholly kept or not at all, or alone.
+fn pattern(of: Units, values: &[f32], target: Target) -> String {
+    let packed = PackedMatrix::pack(PackedForm::Blocks, of, values, PackedValues::F32, target).ok();
+    let whole = |m: &PackedMatrix| m.blocks().filter(|b| b.weights() == u64::from(m.shape().kept));
+    if let Some(blocks) = packed.as_ref().and_then(whole)
+        && blocks.weights() < of.len()
+    {
+        return format!("blocks {}x{}", blocks.height, blocks.width);
+    }
     let [units, inputs] = [of.units, of.inputs].map(|x| x as usize);
     let at = |unit: usize, input: usize| match of.layout {
         Layout::InOut => input * units + unit,
@@ -102,8 +110,8 @@ fn pattern(of: Units, values: &[f32]) -> &'static str {
     };
     let mut all = (0..units).flat_map(|unit| (0..inputs / 4).map(move |i| (unit, i)));
     match inputs.is_multiple_of(4) && all.all(|(unit, i)| four(unit, i) <= 2) {
-        true => "2:4",
-        false => "unstructured",
+        true => "2:4".to_owned(),
+        false => "unstructured".to_owned(),
     }
 }
 
@@ -145,7 +153,7 @@ impl Layer {
         let bytes = 4 * u64::from(units) * u64::from(inputs);
         vec![
             self.layer.clone(),
-            self.pattern.to_owned(),
+            self.pattern.clone(),
             self.choice.map_or("dense", PackedForm::name).to_owned(),
             format!("{units} x {inputs}"),
             output::percent(self.sparsity),

@@ -115,7 +115,8 @@ fn options(args: &Prune) -> Result<Options> {
         _ if block.is_some() => Pattern::Element,
         text => text.parse().map_err(|_| {
             anyhow::anyhow!(
-                "--pattern {text}: must be unstructured, N:M like 2:4 or block:HxW like block:4x4"
+                "--pattern {text}: must be unstructured, N:M like 2:4, N:MxV like 8:32x32 or \
+                 block:HxW like block:4x4"
             )
         })?,
     };

@@ -46,7 +46,7 @@ pub fn run(args: &Bench) -> Result<Verdict> {
     if let Some(path) = &args.plot {
         let Report { adapter, backend, date, version, .. } = &report;
         let title = format!(
-            "{adapter} ({backend}), {date}, secateur {version}; dashed: the bound; triangles: 2:4"
+            "{adapter} ({backend}), {date}, secateur {version}; dashed: the bound; triangles: 2:4; crosses: 16x16"
         );
         replace(path, plot_sparse(&title, &report.measured)?.as_bytes())?;
     }

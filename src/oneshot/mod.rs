@@ -27,7 +27,7 @@ use crate::{Error, Result};
 use files::Files;
 use ranker::Ranker;
 use stream::Stream;
-use units::{Cut, Units};
+use units::{Cut, Inputs, Units};
 
 /// Most elements on the device at once: 64 MiB as f32.
 const CHUNK: u32 = 1 << 24;
@@ -118,6 +118,11 @@ fn survey_files(files: &mut Files, options: &Options) -> Result<Survey> {
 
 /// How a tensor that is pruned is cut.
 fn cut(options: &Options, plan: &TensorPlan) -> Cut {
+    if let (Some([_, m, v]), Some(axis)) = (options.pattern.vectors(), plan.axis)
+        && let Some(inputs) = Inputs::of(axis, plan.shape.len())
+    {
+        return Cut::Vectors { m, v, inputs };
+    }
     match (options.pattern.groups(), options.block, plan.axis) {
         (Some([_, m]), _, Some(axis)) => Cut::Groups { m, axis },
         (_, Some(block), _) => Cut::Blocks(block),
@@ -183,6 +188,9 @@ impl Work<'_> {
     /// Prunes one tensor into the output, by the ranking of `all` where there is one: how many
     /// elements are left, and its threshold.
     fn prune(&mut self, at: Place, all: Option<f32>) -> Result<(u64, f32)> {
+        if let Some([n, ..]) = self.options.pattern.vectors() {
+            return self.prune_vectors(at, n);
+        }
         let units = self.units(at)?;
         // The ranking of all is on the device of one ranker.
         let key = if all.is_some() { self.chunk } else { self.chunk_len(units.count()) };
@@ -218,6 +226,18 @@ impl Work<'_> {
             threshold = ranker.threshold()?;
         }
         self.rankers.insert(key, ranker);
+        Ok((left, threshold))
+    }
+
+    /// The same in vectors, which are ranked on the host: their scores are made there, and groups are
+    /// so small that nothing is left to do.
+    fn prune_vectors(&mut self, at: Place, n: u32) -> Result<(u64, f32)> {
+        let (units, mut left, mut threshold) = (self.stream.units(at), 0, 0.0f32);
+        for range in units.chunks((0, units.count()), u64::MAX, stream::PIECE) {
+            let masked = self.stream.rank_vectors(at, range, n)?;
+            threshold = threshold.max(masked.threshold);
+            left += self.stream.write(at, range, &masked)?;
+        }
         Ok((left, threshold))
     }
 

@@ -11,7 +11,8 @@ pub struct Options {
     /// Which weights are ranked together: those of a tensor or of all, not of a unit.
     pub scope: Scope,
     /// [`Pattern::Element`], or N:M along each weight's inputs, which a product sums over; then the
-    /// sparsity is `1 - n / m`, and weights that M does not divide along them stay dense.
+    /// sparsity is `1 - n / m`, and weights that M does not divide along them stay dense. Or N:M
+    /// shared by V outputs, by the means of their |w|.
     pub pattern: Pattern,
     /// Rows and columns of the blocks that are kept or pruned as one, by the mean of their |w|: on
     /// a grid over each tensor as a matrix whose columns are its last axis. Then the sparsity is
@@ -69,7 +70,8 @@ impl Options {
             }
         }
         self.pattern.check_files()?;
-        if self.axis.is_some() && self.pattern.groups().is_none() {
+        let in_groups = self.pattern.groups().is_some() || self.pattern.vectors().is_some();
+        if self.axis.is_some() && !in_groups {
             let message = format!("it says where groups run: pattern {} has none", self.pattern);
             return refuse("axis", message);
         }

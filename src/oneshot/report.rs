@@ -19,7 +19,7 @@ pub struct Report {
     pub tensors: Vec<TensorReport>,
     /// The names of what was not pruned, by what it was taken for.
     pub dense: BTreeMap<Role, Vec<String>>,
-    /// The names of the weights that M does not divide.
+    /// The names of the weights that the pattern leaves dense: [`Fate::Skipped`].
     pub skipped: Vec<String>,
     /// [`Survey::warnings`]
     pub warnings: Vec<String>,

@@ -10,7 +10,7 @@ use crate::storage::widen;
 use crate::{Error, Result};
 
 /// Elements that are held at once, but for a row of blocks of more.
-const PIECE: u64 = 1 << 18;
+pub(super) const PIECE: u64 = 1 << 18;
 
 /// The files, and how far the work on them is. What is written is read a second time, so that
 /// nothing here grows with a tensor.
@@ -59,6 +59,15 @@ impl Stream<'_> {
             ranker.put(first + (piece.0 - range.0) as usize, &scores);
         }
         Ok((range.1 - range.0) as usize)
+    }
+
+    /// The mask of the vectors `range` of a tensor, of which `n` of each group stay.
+    pub(super) fn rank_vectors(&mut self, at: Place, range: (u64, u64), n: u32) -> Result<Masked> {
+        let (units, mut bytes) = (self.units(at), Vec::new());
+        let elements = self.read(at, units.elements(range), &mut bytes)?;
+        let mut values = vec![0.0; elements];
+        widen(&self.files.tensor(at).dtype, &bytes, &mut values);
+        Ok(units.ranked(&values, n))
     }
 
     /// Writes the units `range` of a tensor without what their mask clears; how many elements are

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::options::Options;
+use super::units::Inputs;
 use crate::prune::{Role, Taken, UNQUANTISED, is_ragged, is_rankable};
 use crate::storage::{Dtype, TensorInfo};
 use crate::{Error, Result};
@@ -17,7 +18,8 @@ pub enum Fate {
     Pruned,
     /// It is copied: it is no weight, or not asked for.
     Dense,
-    /// It is a weight and copied: its inputs cannot be divided into groups of M.
+    /// It is a weight and copied: its inputs cannot be divided into groups of M, or it does not say
+    /// which of its axes are the outputs that are to share their inputs.
     Skipped,
 }
 
@@ -120,6 +122,10 @@ fn plan(tensor: &TensorInfo, taken: &Taken, options: &Options) -> Result<TensorP
                 why = format!("{n}:{m}: {m} does not divide its {extent} inputs; {why}");
             }
         }
+        if options.pattern.vectors().is_some() && Inputs::of(axis, rank).is_none() {
+            fate = Fate::Skipped;
+            why = format!("{}: which axis are its outputs? {why}", options.pattern);
+        }
     }
     Ok(TensorPlan {
         name: name.clone(),
@@ -181,7 +187,7 @@ fn undecided(plans: &[TensorPlan], taken: &[Taken], options: &Options) -> Vec<St
     weights.into_iter().chain(dense).collect()
 }
 
-/// The weights that M does not divide, all at once.
+/// The weights that a pattern leaves dense, all at once.
 fn skipped(plans: &[TensorPlan], options: &Options) -> Option<String> {
     let ragged = plans.iter().filter(|p| p.fate == Fate::Skipped);
     let names = ragged.map(|p| {
@@ -189,8 +195,12 @@ fn skipped(plans: &[TensorPlan], options: &Options) -> Option<String> {
         format!("{} {:?} along axis {axis}", p.name, p.shape)
     });
     let names = listed(names)?;
-    let [n, m] = options.pattern.groups()?;
-    Some(format!("{n}:{m} skips what {m} does not divide, which stays dense: {names}"))
+    let pattern = options.pattern;
+    let what = match pattern.groups() {
+        Some([_, m]) => format!("what {m} does not divide"),
+        None => "tensors whose outputs could be more than one axis".to_owned(),
+    };
+    Some(format!("{pattern} skips {what}, which stays dense: {names}"))
 }
 
 /// The names of all, where there are any.

@@ -1,4 +1,7 @@
-//! What is ranked of a tensor: its elements, blocks of them, or its elements in groups.
+//! What is ranked of a tensor: its elements, blocks of them, or its elements or vectors of them in
+//! groups.
+use super::ranker::Masked;
+use crate::kernels::NmMask;
 use crate::storage::TensorInfo;
 
 /// How a tensor is cut.
@@ -10,21 +13,51 @@ pub(super) enum Cut {
     Blocks([u32; 2]),
     /// Into groups of `m` elements along an axis, which `m` divides.
     Groups { m: u32, axis: usize },
+    /// Into groups of `m` inputs, and each of these for `v` neighbouring outputs as one.
+    Vectors { m: u32, v: u32, inputs: Inputs },
+}
+
+/// Where the inputs of a matrix are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Inputs {
+    /// Along its last axis; all axes before that are outputs.
+    Last,
+    /// Along all axes but the last, which is the outputs'.
+    First,
+    /// Along all axes but the first, which is the outputs'.
+    BehindFirst,
+}
+
+impl Inputs {
+    /// Those of a tensor of `rank` axes whose inputs are `axis`; none where the axis of the outputs
+    /// is not clear.
+    pub(super) fn of(axis: usize, rank: usize) -> Option<Self> {
+        match (axis, rank) {
+            // A convolution over images, as PyTorch and as this crate have it.
+            (1, 4..) if axis + 2 < rank => Some(Self::BehindFirst),
+            (_, 2 | 4..) if axis + 2 == rank => Some(Self::First),
+            (_, 2..) if axis + 1 == rank => Some(Self::Last),
+            _ => None,
+        }
+    }
 }
 
 /// A tensor as a matrix of blocks, its last axis being the columns; for single elements as one
 /// column of them. Units are counted row by row.
 ///
 /// In groups the columns are all axes behind that of the groups, a block is a group, and its
-/// elements are the units: those of a group follow each other.
+/// elements are the units: those of a group follow each other. Of vectors a block is a group, too,
+/// and its vectors are the units; a block at the edge counts as many of them as the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Units {
     rows: u64,
     columns: u64,
     height: u64,
     width: u64,
-    /// Units of a block: 1, or all its elements.
+    /// Units of a block: 1, or all its elements, or all its vectors.
     each: u64,
+    /// Whether vectors are columns of a block, not rows.
+    upright: bool,
 }
 
 impl Units {
@@ -32,27 +65,38 @@ impl Units {
     pub(super) fn new(tensor: &TensorInfo, cut: Cut) -> Self {
         let len = tensor.len();
         let matrix = |columns: u64| (len / columns.max(1), columns.max(1));
+        let upright = false;
         match cut {
-            Cut::Elements => Self { rows: len, columns: 1, height: 1, width: 1, each: 1 },
+            Cut::Elements => Self { rows: len, columns: 1, height: 1, width: 1, each: 1, upright },
             Cut::Blocks([height, width]) => {
                 let (rows, columns) = matrix(tensor.shape.last().map_or(1, |&d| d as u64));
                 let width = u64::from(width).min(columns);
-                Self { rows, columns, height: height.into(), width, each: 1 }
+                Self { rows, columns, height: height.into(), width, each: 1, upright }
             }
             Cut::Groups { m, axis } => {
                 let behind = tensor.shape.iter().skip(axis + 1);
                 let (rows, columns) = matrix(behind.map(|&d| d as u64).product());
-                Self { rows, columns, height: m.into(), width: 1, each: m.into() }
+                Self { rows, columns, height: m.into(), width: 1, each: m.into(), upright }
+            }
+            Cut::Vectors { m, v, inputs } => {
+                let columns = match inputs {
+                    Inputs::Last | Inputs::First => tensor.shape.last().map_or(1, |&d| d as u64),
+                    Inputs::BehindFirst => len / tensor.shape.first().map_or(1, |&d| d as u64),
+                };
+                let ((rows, columns), upright) = (matrix(columns), inputs != Inputs::First);
+                let [height, width] = if upright { [v, m] } else { [m, v] }.map(u64::from);
+                Self { rows, columns, height, width, each: m.into(), upright }
             }
         }
     }
 
     /// Whether the units are the elements in their order.
     pub(super) fn are_elements(self) -> bool {
-        self.each == self.height * self.width && (self.each == 1 || self.columns == 1)
+        let in_order = self.each == 1 || (self.columns == 1 && !self.upright);
+        self.each == self.height * self.width && in_order
     }
 
-    /// Whether several elements are one unit.
+    /// Whether several elements are one unit, which is a block.
     pub(super) fn are_blocks(self) -> bool {
         self.each == 1 && self.height * self.width > 1
     }
@@ -104,7 +148,8 @@ impl Units {
         let (row, column) = (i as u64 / self.columns, i as u64 % self.columns);
         let first = row / self.height * self.across() + column / self.width * self.each;
         // The place within the block, where that has units of its own.
-        (first + if self.each == 1 { 0 } else { row % self.height }) as usize
+        let place = if self.upright { column % self.width } else { row % self.height };
+        (first + if self.each == 1 { 0 } else { place }) as usize
     }
 
     /// The values of a chunk of whole rows of groups in the order of the units.
@@ -138,5 +183,33 @@ impl Units {
                 *score = (sum / (block.len() * (last - first)) as f64) as f32;
             }
         }
+    }
+
+    /// The mask of a chunk of whole rows of blocks of vectors, of which `n` of each whole group stay:
+    /// those of the highest mean magnitudes, summed in f64, and of equal ones the first.
+    pub(super) fn ranked(self, values: &[f32], n: u32) -> Masked {
+        let (each, rows) = (self.each as usize, values.len() as u64 / self.columns);
+        let mut sums = vec![0.0f64; (rows.div_ceil(self.height) * self.across()) as usize];
+        values.iter().enumerate().for_each(|(i, x)| sums[self.of(i)] += f64::from(x.abs()));
+        let (mut bits, mut nan, mut threshold) = (vec![0; sums.len().div_ceil(32)], 0, 0.0f32);
+        let across = self.columns.div_ceil(self.width);
+        for (block, sums) in (0..).zip(sums.chunks(each)) {
+            let [row, column] = [block / across * self.height, block % across * self.width];
+            // What is there of a block at the edge.
+            let [height, width] =
+                [self.height.min(rows - row), self.width.min(self.columns - column)];
+            let (inputs, units) = if self.upright { (width, height) } else { (height, width) };
+            let mean = |&sum: &f64| (sum / units as f64) as f32;
+            let scores: Vec<f32> = sums[..inputs as usize].iter().map(mean).collect();
+            nan += scores.iter().filter(|x| x.is_nan()).count() as u32;
+            let mut order: Vec<usize> = (0..scores.len()).collect();
+            order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+            let pruned = order.split_off(NmMask::kept(n, each as u32, inputs as u32) as usize);
+            threshold = pruned.iter().map(|&at| scores[at]).fold(threshold, f32::max);
+            for unit in order.iter().map(|at| block as usize * each + at) {
+                bits[unit / 32] |= 1 << (unit % 32);
+            }
+        }
+        Masked { bits, nan, threshold }
     }
 }

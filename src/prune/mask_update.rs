@@ -1,6 +1,6 @@
 //! The mask update as launches: rank, select, pack, and zero what was pruned.
 use super::choice::{Regrow, Threshold};
-use super::pattern::Among;
+use super::pattern::{Among, Form};
 use super::rank;
 use super::schedule::pruned_count;
 use super::score::Ranking;
@@ -146,10 +146,18 @@ impl MaskUpdate {
     /// The share of all pruned tensors' weights that the update to `total` is to clear.
     pub fn asked(&self, total: f64) -> f64 {
         let sparsities = self.targets.sparsities(total);
+        let structures: Vec<&dyn Form> = self.targets.structures().collect();
         let share = |group: &Group| {
-            let sparsity = sparsities[group.members[0]];
-            let of = |units: u64| pruned_count(units, sparsity) as f64 / units as f64;
-            group.len as f64 * group.size.map_or(of(group.units), |size| of(size.into()))
+            let first = group.members[0];
+            let sparsity = sparsities[first];
+            let pruned = pruned_count(group.units, sparsity) as f64 / group.units as f64;
+            match structures[first].among() {
+                Among::All => group.len as f64 * pruned,
+                Among::Groups(groups) => {
+                    let count = pruned_count(groups.size().into(), sparsity);
+                    groups.pruned(count as u32, group.len) as f64
+                }
+            }
         };
         let pruned: f64 = self.groups.iter().map(share).sum();
         pruned / self.groups.iter().map(|g| g.len as f64).sum::<f64>()

@@ -20,7 +20,8 @@ use crate::{Error, Result};
 #[non_exhaustive]
 pub enum PackedWeights {
     /// Those that the file says were the faster packed, with as many rows; where it does not say,
-    /// those that it has packed and that are multiplied with few rows.
+    /// those that it has packed and that are multiplied with few rows, and with many on a software
+    /// adapter what is pruned in blocks.
     #[default]
     Auto,
     /// All that the file has packed, or says were the faster so.
@@ -87,10 +88,12 @@ impl ModelFile {
         for parameter in network.graph.parameters() {
             let Some(rows) = network.graph.packs(parameter.tensor) else { continue };
             let Some(form) = self.form_of(&parameter.name, rows, weights) else { continue };
-            let Some(matrix) = self.pack(parameter, form, gpu.target())? else { continue };
-            // Unasked only what is smaller.
+            let many = rows > FEW && weights == PackedWeights::Auto;
+            let Some(matrix) = self.pack(parameter, (form, many), gpu.target())? else { continue };
+            // Unasked only what is smaller, and with many rows should be faster, too.
             let smaller = matrix.bytes() < 4 * parameter.units().len();
-            if smaller || form.is_some() || weights == PackedWeights::Always {
+            let suits = smaller && (!many || matrix.pays(gpu.target()));
+            if suits || form.is_some() || weights == PackedWeights::Always {
                 packed.push((parameter.name.clone(), matrix));
             }
         }
@@ -113,17 +116,17 @@ impl ModelFile {
             PackedWeights::Always => (is_packed || hinted.is_some()).then_some(hinted),
             PackedWeights::Auto => match hint {
                 Some(hint) => (rows <= hint.rows).then_some(hinted).filter(Option::is_some),
-                None => (is_packed && rows <= FEW).then_some(None),
+                None => is_packed.then_some(None),
             },
         }
     }
 
-    /// The weight `parameter` in `form`, or in the one that suits `target`; `None` where it is not
-    /// as the network has it, which [`Session::load`] says.
+    /// The weight `parameter` in `form`, or in the one that suits `target` and, if they are, `many`
+    /// rows; `None` where it is not as the network has it, which [`Session::load`] says.
     fn pack(
         &self,
         parameter: &Parameter,
-        form: Option<PackedForm>,
+        (form, many): (Option<PackedForm>, bool),
         target: Target,
     ) -> Result<Option<PackedMatrix>> {
         let found = self.weights.iter().find(|w| w.name == parameter.name);
@@ -132,17 +135,17 @@ impl ModelFile {
         if of.len() != values.len() as u64 {
             return Ok(None);
         }
-        let packed = packed(form, of, values, target);
+        let packed = packed((form, many), of, values, target);
         packed.map_err(|e| Error::file(&self.path, format!("{}: {e}", parameter.name)))
     }
 }
 
-/// The weights `values` in `form`, or in the one that suits `target`.
+/// The weights `values` in `form`, or in the one that suits `target` and, if they are, `many` rows.
 ///
 /// # Errors
 /// As [`PackedMatrix::pack`].
 pub(crate) fn packed(
-    form: Option<PackedForm>,
+    (form, many): (Option<PackedForm>, bool),
     of: Units,
     values: &[f32],
     target: Target,
@@ -152,7 +155,8 @@ pub(crate) fn packed(
     // A software adapter pays for each weight that it looks at, a GPU for bytes.
     let forms: &[PackedForm] = match &form {
         Some(form) => std::slice::from_ref(form),
-        None if target.software => &[PackedForm::Gaps],
+        None if many => &[PackedForm::Blocks],
+        None if target.software => &[PackedForm::Gaps, PackedForm::Blocks],
         None => &PackedForm::ALL,
     };
     let pack = |&form: &PackedForm| PackedMatrix::pack(form, of, values, kind, target);

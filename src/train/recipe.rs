@@ -90,7 +90,7 @@ settings! {
         /// target_sparsity, initial_sparsity, pruning_frequency, sparsity_function_begin_step,
         /// sparsity_function_end_step, sparsity_function_exponent, begin_pruning_step,
         /// end_pruning_step, do_not_prune=[NAME,...], scope=layer|global, budget=uniform|erk,
-        /// pattern=element|N:M|channel, pruned=zero|revive|freeze; docs/pruning.md has them all.
+        /// pattern=element|N:M|N:MxV|channel, pruned=zero|revive|freeze; docs/pruning.md has them all.
         pruning: Option<PruningSpec>, option;
     }
     also {

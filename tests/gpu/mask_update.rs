@@ -1,4 +1,6 @@
 //! Whole mask updates against the host: what is dropped, what grows.
+mod vectors;
+
 use secateur::gpu::{Gpu, PlanBuilder, Slot};
 use secateur::graph::{Graph, Shape, Stored, Weight};
 use secateur::kernels::*;
@@ -82,6 +84,7 @@ struct Done<'a> {
     bench: Bench<'a>,
     tensors: Vec<PrunedTensor>,
     words: Vec<u32>,
+    asked: f64,
 }
 
 fn update<'a>(gpu: &'a Gpu, text: &str, hosts: &[Host], total: f64) -> Done<'a> {
@@ -129,10 +132,10 @@ fn update<'a>(gpu: &'a Gpu, text: &str, hosts: &[Host], total: f64) -> Done<'a> 
     }
     let update = MaskUpdate::push(&mut rig.plan, &spec, targets, &tensors).unwrap();
     let bench = rig.build();
-    let words = update.words(50, total);
+    let (words, asked) = (update.words(50, total), update.asked(total));
     bench.upload(update.counts(), &words);
     bench.run();
-    Done { spec, bench, tensors, words }
+    Done { spec, bench, tensors, words, asked }
 }
 
 /// The score's tensors with numbers in them; where it takes sums of squares or a running mean of
@@ -155,6 +158,7 @@ fn nan_is_counted_in_every_pattern() {
         "block_height=4,block_pooling_function=max",
         "block_width=2,threshold=histogram",
         "pattern=2:4",
+        "pattern=16:32x3",
         "scope=unit",
         "regrow=set,end_pruning_step=100",
         "score=saliency",
@@ -175,7 +179,7 @@ fn nan_is_counted_in_every_pattern() {
 
 fn drops_and_grows(gpu: &Gpu, text: &str) {
     let hosts: Vec<Host> = (1..).zip(SHAPES).map(|(i, s)| Host::new(s, 0.75, i)).collect();
-    let Done { spec, bench, tensors, words } = update(gpu, text, &hosts, 0.8);
+    let Done { spec, bench, tensors, words, .. } = update(gpu, text, &hosts, 0.8);
 
     // What grows at random grows at other places in each tensor.
     let seeds = &words[6..];
@@ -248,6 +252,7 @@ fn outputs_first_lose_the_same_weights() {
     let Some(gpu) = gpu() else { return };
     for (text, sparsity) in [
         ("score=wanda,pattern=2:4,target_sparsity=0.5", 0.5),
+        ("score=wanda,pattern=8:32x4,target_sparsity=0.75", 0.75),
         ("score=wanda,scope=unit", 0.6),
         ("score=wanda,scope=global", 0.8),
         ("score=magnitude,keep_units=true", 0.95),

@@ -1,5 +1,6 @@
 //! Pruning of files: which bytes change, and what is refused.
 mod groups;
+mod vectors;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@ mod comm;
 mod data;
 mod floors;
 mod gguf;
+mod kept_blocks;
 mod layerwise;
 mod memory;
 #[path = "../common/models.rs"]

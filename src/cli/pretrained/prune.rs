@@ -109,7 +109,10 @@ fn planned(args: &Prune, options: &Options) -> Result<PruneOptions> {
             bail!("--score {other}: a pretrained model takes magnitude, wanda, sparsegpt, admm")
         }
     };
-    ensure!(options.block.is_none(), "--pattern: a pretrained model takes unstructured and N:M");
+    ensure!(
+        options.block.is_none(),
+        "--pattern: a pretrained model takes unstructured, N:M and N:MxV"
+    );
     ensure!(options.axis.is_none(), "--axis is for files: a model's layers say where inputs are");
     ensure!(
         options.include.is_none(),

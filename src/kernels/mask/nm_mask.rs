@@ -26,6 +26,11 @@ pub struct NmMask {
 impl NmMask {
     /// Largest group.
     pub const MAX_M: u32 = 32;
+
+    /// How many of a group of `size` inputs stay, where of `m` it is `n`.
+    pub fn kept(n: u32, m: u32, size: u32) -> u32 {
+        (n * size).div_ceil(m.max(1))
+    }
 }
 
 crate::uniform! {
@@ -96,7 +101,8 @@ pub fn nm_mask_reference(values: &[f32], columns: usize, n: usize, m: usize) -> 
                 (first..rows.min(first + m)).map(|row| row * columns + column).collect();
             // Stable: the first of equal ones stays first.
             group.sort_by_key(|&i| std::cmp::Reverse(values[i].to_bits() & 0x7fff_ffff));
-            for i in group.into_iter().take(n) {
+            let kept = (n * group.len()).div_ceil(m);
+            for i in group.into_iter().take(kept) {
                 mask[i / 32] |= 1 << (i % 32);
             }
         }

@@ -1,5 +1,5 @@
 //! Products of matrices and convolutions: one text, several tilings; copies in f16 for mixed
-//! precision; matrices of many zeros that are packed.
+//! precision; matrices of many zeros that are packed, by weights or by blocks of them.
 
 pub(in crate::kernels) mod parts;
 
@@ -7,11 +7,13 @@ use super::kernels;
 
 kernels! {
     bitmask_matmul: BitmaskMatmul(BitmaskMatmulParams);
+    block_matmul: BlockMatmul(BlockMatmulParams);
     conv2d: Conv2d(Conv2dParams);
     f16_begin: F16Begin(F16BeginParams);
     f16_copy: F16Copy(F16CopyParams);
     f16_matmul: F16Matmul(F16MatmulParams);
     gaps_matmul: GapsMatmul(GapsMatmulParams);
+    kept_blocks;
     magnitude_peak: MagnitudePeak(MagnitudePeakParams);
     matmul: Matmul(MatmulParams);
     matvec: Matvec(MatvecParams);

@@ -2,7 +2,7 @@
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use super::{bitmask_matmul, gaps_matmul};
+use super::{BlockShape, KeptBlocks, bitmask_matmul, block_matmul, gaps_matmul};
 use crate::Result;
 use crate::gpu::{Gpu, PlanBuilder, Program, Slot, Target};
 use crate::kernels::{Layout, Units};
@@ -19,17 +19,21 @@ pub enum PackedForm {
     /// The kept weights, and how many columns each is behind the one before it:
     /// [`GapsMatmul`](super::GapsMatmul).
     Gaps,
+    /// Blocks of neighbouring inputs and units that are not all zero, of the size that suits the
+    /// matrix: [`BlockMatmul`].
+    Blocks,
 }
 
 impl PackedForm {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Bitmask, Self::Gaps];
+    pub const ALL: [Self; 3] = [Self::Bitmask, Self::Gaps, Self::Blocks];
 
     /// What it is called in tables and files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bitmask => "bitmask",
             Self::Gaps => "gaps",
+            Self::Blocks => "blocks",
         }
     }
 }
@@ -86,6 +90,7 @@ pub struct PackedShape {
 pub(in crate::kernels) enum Arranged {
     Bitmask,
     Gaps(gaps_matmul::Strands),
+    Blocks(BlockShape),
 }
 
 impl Arranged {
@@ -93,6 +98,7 @@ impl Arranged {
         match self {
             Self::Bitmask => PackedForm::Bitmask,
             Self::Gaps(_) => PackedForm::Gaps,
+            Self::Blocks(_) => PackedForm::Blocks,
         }
     }
 }
@@ -136,8 +142,40 @@ impl PackedMatrix {
                 let (strands, words) = gaps_matmul::pack(&rows, of, target)?;
                 (Arranged::Gaps(strands), words)
             }
+            PackedForm::Blocks => {
+                let (shape, words) = block_matmul::pack(&rows, of)?;
+                (Arranged::Blocks(shape), words)
+            }
         };
         Ok(Self { arranged, of, words })
+    }
+
+    /// `kept` in [`PackedForm::Blocks`], of the size that they have.
+    ///
+    /// # Errors
+    /// For a weight that is not finite in the type of `values`.
+    pub fn of_blocks(kept: &KeptBlocks, values: PackedValues) -> Result<Self, String> {
+        let (shape, words) = block_matmul::words(kept, values)?;
+        let BlockShape { inputs, units, .. } = shape;
+        let count = kept.values().iter().filter(|&&w| w != 0.0).count() as u32;
+        let of = PackedShape { units, inputs, kept: count, values };
+        Ok(Self { arranged: Arranged::Blocks(shape), of, words })
+    }
+
+    /// Of [`PackedForm::Blocks`] which these are.
+    pub fn blocks(&self) -> Option<BlockShape> {
+        match self.arranged {
+            Arranged::Blocks(shape) => Some(shape),
+            Arranged::Bitmask | Arranged::Gaps(_) => None,
+        }
+    }
+
+    /// Whether a product of any number of rows should be half as fast again with it as dense, by what
+    /// was measured of software adapters. Of a GPU only a measurement says.
+    pub fn pays(&self, target: Target) -> bool {
+        let dense = u64::from(self.of.units) * u64::from(self.of.inputs) * 10;
+        let pays = |shape| block_matmul::cost(shape).saturating_mul(3) <= dense.saturating_mul(2);
+        target.software && self.blocks().is_some_and(pays)
     }
 
     /// How it is packed.
@@ -171,6 +209,7 @@ impl PackedMatrix {
         match self.arranged {
             Arranged::Bitmask => bitmask_matmul::visit(self.of, &words, &mut put),
             Arranged::Gaps(strands) => gaps_matmul::visit(strands, self.of, &words, &mut put),
+            Arranged::Blocks(shape) => block_matmul::visit(shape, self.of, &words, &mut put),
         }
         out
     }
@@ -239,8 +278,8 @@ impl Packed {
 
 /// A dense matrix by its rows.
 pub(in crate::kernels) struct KeptRows<'w> {
-    of: Units,
-    weights: &'w [f32],
+    pub(super) of: Units,
+    pub(super) weights: &'w [f32],
 }
 
 impl KeptRows<'_> {

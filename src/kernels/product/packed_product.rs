@@ -1,6 +1,6 @@
 //! The product with a packed matrix, whatever its form.
 use super::packed::{Arranged, Packed, PackedShape, PackedValues};
-use super::{BitmaskMatmul, GapsMatmul};
+use super::{BitmaskMatmul, BlockMatmul, GapsMatmul};
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{Activation, Rearrange, Strides};
 use crate::{Error, Result};
@@ -20,8 +20,8 @@ macro_rules! texts {
 pub(super) use texts;
 
 /// `c = activation(a b^T + bias)`, row-major, where `b` is packed by its output units: `a` is
-/// `[m, inputs]`, `c` is `[m, units]`. It is for few rows: an invocation has up to eight, and each
-/// eight of them go through the weights anew.
+/// `[m, inputs]`, `c` is `[m, units]`. Blocks are for any number of rows. The other forms are for
+/// few: an invocation has up to eight, and each eight of them go through the weights anew.
 ///
 /// A weight that is zero is not multiplied with, so an infinity or a NaN that it would meet in `a`
 /// may not show.
@@ -55,13 +55,15 @@ impl PackedProduct {
     /// # Errors
     /// [`crate::Error::Plan`]
     pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
-        let product = match self.m {
-            0 | 1 => self,
+        let product = match (self.m, self.b.arranged) {
+            // Blocks are multiplied with rows as they lie.
+            (0 | 1, _) | (_, Arranged::Blocks(_)) => self,
             _ => self.turned(plan)?,
         };
         match self.b.arranged {
             Arranged::Bitmask => plan.push(BitmaskMatmul::of(product, plan.target())),
             Arranged::Gaps(strands) => plan.push(GapsMatmul::of(product, strands)),
+            Arranged::Blocks(shape) => BlockMatmul::push(product, shape, plan),
         }
     }
 

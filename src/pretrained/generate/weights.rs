@@ -92,7 +92,7 @@ impl<'m> Weights<'m> {
         let values = self.model.values(source, "", read)?;
         let of = parameter.units();
         let named = |e| Error::file(self.model.path(), format!("{}: {e}", parameter.name));
-        let found = packed(None, of, &values, self.target).map_err(named)?;
+        let found = packed((None, false), of, &values, self.target).map_err(named)?;
         Ok(found.filter(|matrix| matrix.bytes() < 4 * of.len()))
     }
 

@@ -34,7 +34,8 @@ crate::settings::steps! {
         pub sparsity: f64,
         /// What is ranked together: [`Scope::Unit`] or [`Scope::Layer`].
         pub scope: Scope,
-        /// [`Pattern::Element`], or N of M inputs.
+        /// [`Pattern::Element`], N of M inputs, or N of M shared by V outputs, which SparseGPT and
+        /// ADMM do not take.
         pub pattern: Pattern,
         /// Prune only the weights whose name this is found in.
         pub only: Option<TensorPattern>,
@@ -84,7 +85,8 @@ impl PruneOptions {
     }
 
     /// # Errors
-    /// [`Error::Argument`] for a sparsity out of range, or a scope that one block cannot have.
+    /// [`Error::Argument`] for a sparsity out of range, a scope that one block cannot have, or a
+    /// pattern that the method does not take.
     pub(crate) fn validate(&self) -> Result<()> {
         if self.scope == Scope::Global {
             let message = "blocks are pruned one after the other, so no ranking goes over all of \
@@ -98,6 +100,15 @@ impl PruneOptions {
         if self.method == Method::Admm && self.scope == Scope::Layer {
             let message = "ADMM ranks the weights of each unit; take unit";
             return Err(Error::argument("scope", message));
+        }
+        let moves = matches!(self.method, Method::SparseGpt | Method::Admm);
+        if moves && self.pattern.vectors().is_some() {
+            let (pattern, method) = (self.pattern, self.method.name());
+            let message = format!(
+                "{pattern}: {method} chooses the weights of each output unit by itself, and these \
+                 share theirs; take magnitude or wanda"
+            );
+            return Err(Error::argument("pattern", message));
         }
         self.spec(&[]).validate()
     }
@@ -122,7 +133,7 @@ impl PruneOptions {
             Method::SparseGpt | Method::Admm => Score::Magnitude,
         };
         // Groups are within a unit anyway.
-        let in_groups = self.pattern.groups().is_some();
+        let in_groups = self.pattern.groups().is_some() || self.pattern.vectors().is_some();
         let scope = if in_groups { Scope::Layer } else { self.scope };
         let whole = |name: &String| TensorTarget::new(format!("^{}$", regex::escape(name)), 0.0);
         let spec = PruningSpec::to(self.share());

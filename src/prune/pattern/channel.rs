@@ -31,6 +31,10 @@ impl Kind for Channel {
         None
     }
 
+    fn vectors(&self) -> Option<[u32; 3]> {
+        None
+    }
+
     fn pools(&self) -> bool {
         true
     }

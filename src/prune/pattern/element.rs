@@ -33,6 +33,10 @@ impl Kind for Element {
         None
     }
 
+    fn vectors(&self) -> Option<[u32; 3]> {
+        None
+    }
+
     fn pools(&self) -> bool {
         false
     }

@@ -22,8 +22,8 @@ macro_rules! patterns {
     ($($(#[$doc:meta])* $file:ident: $name:ident $({ $($(#[$of:meta])* $field:ident: $ty:ty),+ })?;)+) => {
         $(mod $file;)+
 
-        /// What is kept or pruned as one. As text: `element`, `2:4`, `channel`; blocks are asked
-        /// for by `block_height` and `block_width`.
+        /// What is kept or pruned as one. As text: `element`, `2:4`, `8:32x32`, `channel`;
+        /// blocks are asked for by `block_height` and `block_width`.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         #[non_exhaustive]
@@ -67,6 +67,17 @@ patterns! {
         /// Size of a group, at most 32.
         m: u32
     };
+    /// N:M shared by `v` neighbouring output units: of every `m` inputs the same `n` are left for all
+    /// of them, those whose weights to these units score highest together. Of a shorter last group
+    /// as large a share is left, rounded up, so that no weight is too narrow for it.
+    vectors: Vectors {
+        /// Inputs of a group that are left, below `m`.
+        n: u32,
+        /// Size of a group, at most 32.
+        m: u32,
+        /// Units that share them, the last ones as they come; at most 1,024.
+        v: u32
+    };
     /// Whole output units (columns), by the mean or maximum of their weights. The last layer, whose
     /// units are the classes, stays dense unless it has a target of its own.
     channel: Channel;
@@ -88,6 +99,9 @@ trait Kind: fmt::Display {
 
     /// [`Pattern::groups`]
     fn groups(&self) -> Option<[u32; 2]>;
+
+    /// [`Pattern::vectors`]
+    fn vectors(&self) -> Option<[u32; 3]>;
 
     /// [`Pattern::pools`]
     fn pools(&self) -> bool;
@@ -114,9 +128,14 @@ impl Pattern {
         self.kind().sparsity()
     }
 
-    /// `[n, m]` where of each `m` weights along the inputs `n` are left.
+    /// `[n, m]` where of each `m` weights along the inputs of a unit `n` are left.
     pub fn groups(self) -> Option<[u32; 2]> {
         self.kind().groups()
+    }
+
+    /// `[n, m, v]` where of each `m` inputs the same `n` are left for `v` neighbouring units.
+    pub fn vectors(self) -> Option<[u32; 3]> {
+        self.kind().vectors()
     }
 
     /// Whether it ranks what several weights are together.
@@ -232,8 +251,13 @@ pub(super) enum Among<'a> {
 
 /// A structure that ranks within groups of a fixed size.
 pub(super) trait Grouped {
-    /// Weights of a group.
+    /// Weights of a group, or vectors of them.
     fn size(&self) -> u32;
+
+    /// How many weights go of a tensor of `len`, where of each whole group `count` do.
+    fn pruned(&self, count: u32, len: u64) -> u64 {
+        len / u64::from(self.size()) * u64::from(count)
+    }
 
     /// Appends what makes the mask of `t` of its scores: the best `counts[selection]` of each
     /// group.

@@ -14,16 +14,37 @@ pub(super) struct Nm {
     pub(super) m: u32,
 }
 
-impl Nm {
-    /// Where it ends.
-    fn target(&self) -> Result<f64> {
-        let &Self { n, m } = self;
-        if !(1..=32).contains(&m) || n == 0 || n >= m {
-            let message = format!("{n}:{m}: must be N:M, N at least 1 and below M, M at most 32");
-            return Err(Error::argument("pattern", message));
-        }
-        Ok(1.0 - f64::from(n) / f64::from(m))
+/// The sparsity that `pattern`, which keeps n of m, ends at.
+pub(super) fn target_of([n, m]: [u32; 2], pattern: &dyn fmt::Display) -> Result<f64> {
+    let most = NmMask::MAX_M;
+    if !(1..=most).contains(&m) || n == 0 || n >= m {
+        let range = format!("must be N:M, N at least 1 and below M, M at most {most}");
+        return Err(Error::argument("pattern", format!("{pattern}: {range}")));
     }
+    Ok(1.0 - f64::from(n) / f64::from(m))
+}
+
+/// Refuses settings that exclude `pattern`, which ranks within groups and says its sparsity itself.
+pub(super) fn check_groups(pattern: &dyn Kind, spec: &PruningSpec) -> Result<()> {
+    let refuse = |field, message: String| Err(Error::argument(field, message));
+    let target = pattern.sparsity()?.unwrap_or_default();
+    if spec.target_parameters.is_some() || spec.target_flops.is_some() {
+        let message = format!("{pattern}: it says itself how much is left; leave out the target");
+        return refuse("pattern", message);
+    }
+    if (spec.target_sparsity - target).abs() > 1e-9 {
+        let have = spec.target_sparsity;
+        return refuse(
+            "target_sparsity",
+            format!("{have}: pattern {pattern} ends at {target}; write that"),
+        );
+    }
+    let alone = spec.scope != Scope::Global && spec.groups.is_empty();
+    if spec.threshold == Threshold::Histogram || !alone {
+        let write = "write threshold=exact, scope=layer, no groups";
+        return refuse("pattern", format!("{pattern}: it ranks within its groups: {write}"));
+    }
+    Ok(())
 }
 
 impl fmt::Display for Nm {
@@ -44,11 +65,15 @@ impl Written for Nm {
 
 impl Kind for Nm {
     fn sparsity(&self) -> Result<Option<f64>> {
-        self.target().map(Some)
+        target_of([self.n, self.m], self).map(Some)
     }
 
     fn groups(&self) -> Option<[u32; 2]> {
         Some([self.n, self.m])
+    }
+
+    fn vectors(&self) -> Option<[u32; 3]> {
+        None
     }
 
     fn pools(&self) -> bool {
@@ -60,26 +85,7 @@ impl Kind for Nm {
     }
 
     fn check(&self, spec: &PruningSpec) -> Result<()> {
-        let &Self { n, m } = self;
-        let refuse = |field, message: String| Err(Error::argument(field, message));
-        let target = self.target()?;
-        if spec.target_parameters.is_some() || spec.target_flops.is_some() {
-            let message = format!("{n}:{m}: it says itself how much is left; leave out the target");
-            return refuse("pattern", message);
-        }
-        if (spec.target_sparsity - target).abs() > 1e-9 {
-            let have = spec.target_sparsity;
-            return refuse(
-                "target_sparsity",
-                format!("{have}: pattern {n}:{m} ends at {target}; write that"),
-            );
-        }
-        let alone = spec.scope != Scope::Global && spec.groups.is_empty();
-        if spec.threshold == Threshold::Histogram || !alone {
-            let write = "write threshold=exact, scope=layer, no groups";
-            return refuse("pattern", format!("{n}:{m}: it ranks within its groups: {write}"));
-        }
-        Ok(())
+        check_groups(self, spec)
     }
 
     fn last_target(&self) -> Option<f64> {

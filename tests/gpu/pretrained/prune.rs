@@ -116,6 +116,39 @@ fn weights_that_are_moved_are_nearer_to_the_dense_model() {
     }
 }
 
+/// Neighbouring outputs lose the same inputs, of which as many stay in every group; what chooses for
+/// each output by itself is refused.
+#[test]
+fn units_share_their_inputs_where_vectors_are_pruned() {
+    if gpu().is_none() {
+        return;
+    }
+    let options = |method| PruneOptions::new(method, 0.75).pattern("2:8x4".parse().unwrap());
+    for method in [Method::SparseGpt, Method::Admm] {
+        let error = prune(&options(method), &mut Held::default()).unwrap_err().to_string();
+        assert!(error.contains("2:8x4") && error.contains(method.name()), "{error}");
+    }
+    let mut held = Held::default();
+    let report = prune(&options(Method::Wanda), &mut held).unwrap();
+    assert!(report.blocks.iter().all(|block| block.weights.len() == 7));
+    for (name, values) in &held.tensors {
+        let units = open().files().info(name).unwrap().shape[0];
+        let inputs = values.len() / units;
+        let kept = |unit: usize, input: usize| values[unit * inputs + input] != 0.0;
+        for first in (0..units).step_by(4) {
+            for unit in first..units.min(first + 4) {
+                let same = (0..inputs).all(|input| kept(unit, input) == kept(first, input));
+                assert!(same, "{name}: units {first} and {unit}");
+            }
+            for group in (0..inputs).step_by(8) {
+                let group = group..inputs.min(group + 8);
+                let count = group.clone().filter(|&input| kept(first, input)).count();
+                assert_eq!(count, (2 * group.len()).div_ceil(8), "{name}: {group:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn each_unit_loses_as_many() {
     if gpu().is_none() {

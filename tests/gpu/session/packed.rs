@@ -6,7 +6,7 @@ use secateur::data::{Answers, Batch, BatchSource, Batches, Dataset};
 use secateur::kernels::PackedForm;
 use secateur::nn::Input;
 use secateur::session::{Fastest, FastestWeight, ModelFile, PackedWeights};
-use secateur::storage::{Format, Header, PackOptions, pack};
+use secateur::storage::{Format, Header, PackOptions, TensorData, pack};
 use secateur::train::{TrainOptions, train};
 use secateur::{Gpu, Model, Optimizer, Pruning, PruningSpec, Session, TrainOp};
 
@@ -19,10 +19,11 @@ fn wide() -> Arc<Dataset> {
     Arc::new(Dataset::new("wide", &[96], features, labels).unwrap())
 }
 
-/// A network at 90 %, packed into a file in `folder`.
+/// A network at 90 %, the last layer at 30 %, packed into a file in `folder`.
 fn packed(gpu: &Gpu, data: &Arc<Dataset>, folder: &Path, hint: Option<Fastest>) -> ModelFile {
     let batches = Batches::new(Arc::clone(data), 10, Some(3)).unwrap();
     let spec = PruningSpec::to(0.9).pruning_frequency(2).sparsity_function_end_step(4);
+    let spec = spec.last_layer_sparsity(Some(0.3));
     let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
     let train_op =
         TrainOp::new(gpu, &Model::mlp(&[64]), Optimizer::adam(0.01), batches, 3).unwrap();
@@ -91,7 +92,7 @@ fn hints_and_rows_decide_what_stays_packed() {
     let (data, folder) = (wide(), tempfile::tempdir().unwrap());
     let file = packed(gpu, &data, folder.path(), None);
     let auto = |file: &ModelFile, batch| open(gpu, file, batch, PackedWeights::Auto);
-    // The second layer is so small that it takes fewer bytes dense.
+    // The second layer takes fewer bytes dense.
     assert_eq!(names(&auto(&file, 8)), ["fc1.weight"]);
     assert_eq!(names(&auto(&file, 9)), [""; 0]);
     let first = FastestWeight::new("fc1.weight", 16, Some(PackedForm::Bitmask));
@@ -105,4 +106,31 @@ fn hints_and_rows_decide_what_stays_packed() {
     };
     assert_eq!(of(16), [("fc1.weight".to_owned(), PackedForm::Bitmask)]);
     assert_eq!(of(17), []);
+}
+
+/// What is pruned in blocks stays so with any number of rows, where it should be the faster, and
+/// predicts what dense weights do: of the same order of sums, to the bit.
+#[test]
+fn blocks_stay_packed_with_many_rows() {
+    let Some(gpu) = gpu() else { return };
+    let (data, folder) = (wide(), tempfile::tempdir().unwrap());
+    let mut file = packed(gpu, &data, folder.path(), None);
+    let first = file.weights.iter_mut().find(|w| w.name == "fc1.weight").unwrap();
+    assert_eq!(first.shape, [96, 64]);
+    let TensorData::F32(values) = &mut first.data else { panic!("f32") };
+    for (i, weight) in values.iter_mut().enumerate() {
+        *weight = if i % 64 < 8 { (i % 23) as f32 / 100.0 - 0.105 } else { 0.0 };
+    }
+    let [plain, path] = ["plain", "packed"].map(|n| folder.path().join(format!("{n}.safetensors")));
+    file.write(&plain).unwrap();
+    pack(&Header::open(&plain).unwrap(), &path, Format::Sparse, None, true).unwrap();
+    let file = ModelFile::open(&path).unwrap();
+    let [packed, dense] =
+        [PackedWeights::Auto, PackedWeights::Never].map(|weights| open(gpu, &file, 33, weights));
+    // On a GPU only a measurement says.
+    let blocks = gpu.target().software.then_some(("fc1.weight", PackedForm::Blocks));
+    assert_eq!(packed.packed_weights(), blocks.into_iter().collect::<Vec<_>>());
+    let [got, want] = [&packed, &dense].map(|s| s.predict_dataset("output", &data).unwrap().values);
+    let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    assert!(bits(&got) == bits(&want));
 }

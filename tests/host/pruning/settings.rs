@@ -112,7 +112,7 @@ fn bad_strings_say_what_and_where() {
         }
     }
     let message = parse_error("pattern=2-4");
-    assert!(message.contains("must be one of element, N:M like 2:4, channel"), "{message}");
+    assert!(message.contains("must be one of element, N:M like 2:4, N:MxV like"), "{message}");
     let message = parse_error("threshold=fuzzy");
     assert!(message.contains("fuzzy") && message.contains("`exact` or `histogram`"), "{message}");
 }
@@ -136,6 +136,10 @@ fn validation_names_field_value_and_range() {
         ("block_dims_map=[fc1:0x4]", "fc1:0x4", "each -1 or at least 1"),
         ("pattern=4:2", "4:2", "N at least 1 and below M"),
         ("pattern=1:33", "1:33", "M at most 32"),
+        ("pattern=8:33x32", "8:33x32", "M at most 32"),
+        ("pattern=8:32x0", "8:32x0", "V must be 1 to 1024"),
+        ("pattern=8:32x1025", "8:32x1025", "V must be 1 to 1024"),
+        ("target_sparsity=0.5,pattern=8:32x32", "0.5", "ends at 0.75"),
         ("pattern=2:4,block_height=2", "2:4", "choose one"),
         ("pattern=channel,block_width=2", "channel", "choose one"),
         ("pattern=2:4,target_flops=9", "2:4", "leave out the target"),
@@ -312,6 +316,7 @@ fn any_division() -> impl Strategy<Value = (Schedule, Budget, Scope, bool, (Regr
             Just(Pattern::Element),
             Just(Pattern::Channel),
             any::<[u32; 2]>().prop_map(|[n, m]| Pattern::Nm { n, m }),
+            any::<[u32; 3]>().prop_map(|[n, m, v]| Pattern::Vectors { n, m, v }),
         ],
     )
 }

@@ -143,7 +143,8 @@ pub fn halves(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
     product.push(plan).unwrap();
 }
 
-/// Products with packed matrices: every row of one on a software adapter, and halves.
+/// Products with packed matrices: every row of one on a software adapter, halves, and blocks for many
+/// rows.
 pub fn packed(plan: &mut PlanBuilder, [a, bias, c]: [Slot; 3]) {
     let of = Units::new([1000, 1]).layout(Layout::OutIn);
     let weights = [&[1.0; 400][..], &[0.0; 600]].concat();
@@ -158,5 +159,10 @@ pub fn packed(plan: &mut PlanBuilder, [a, bias, c]: [Slot; 3]) {
             product.onto = true;
             product.push(plan).unwrap();
         }
+    }
+    let kept = KeptBlocks::of(&[1.0; 480], Units::new([12, 40]), [3, 8]).unwrap();
+    let matrix = PackedMatrix::of_blocks(&kept, PackedValues::F16).unwrap();
+    for m in [3, 100] {
+        PackedProduct::new(a, matrix.declare(plan, "packed"), c, m).push(plan).unwrap();
     }
 }
