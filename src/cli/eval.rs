@@ -30,6 +30,7 @@ struct Report {
 
 pub fn run(args: &Eval) -> Result<Verdict> {
     if pretrained::is_folder(&args.checkpoint) {
+        args.weights.check_folder()?;
         return pretrained::eval(args);
     }
     ensure!(

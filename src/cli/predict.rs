@@ -42,6 +42,7 @@ const BATCH: usize = 256;
 
 pub fn run(args: &Predict) -> Result<Verdict> {
     if pretrained::is_folder(&args.model) {
+        args.weights.check_folder()?;
         return pretrained::predict(args);
     }
     let trained = Trained::open(&args.model)?;
