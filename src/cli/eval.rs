@@ -34,6 +34,7 @@ struct Report {
 
 pub fn run(args: &Eval) -> Result<Verdict> {
     if let Some(opened) = pretrained::open(&args.checkpoint, &args.data)? {
+        args.weights.check_folder()?;
         return pretrained::eval(args, &opened);
     }
     ensure!(

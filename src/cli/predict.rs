@@ -47,6 +47,7 @@ const BATCH: usize = 256;
 
 pub fn run(args: &Predict) -> Result<Verdict> {
     if let Some(opened) = pretrained::open(&args.model, &args.data)? {
+        args.weights.check_folder()?;
         return pretrained::predict(args, &opened.model);
     }
     let trained = Trained::open(&args.model)?;

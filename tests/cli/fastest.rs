@@ -119,3 +119,14 @@ fn a_quick_bench_of_sparse_layers_has_bounds_and_a_picture() {
         assert!(texts.iter().any(|text| text.trim() == part), "{part}: {texts:?}");
     }
 }
+
+/// The model of a folder is read dense, whatever one asks.
+#[test]
+fn the_weights_of_a_folder_are_not_packed() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("model")).unwrap();
+    folder.write("model/config.json", "{}");
+    for command in ["eval model --data text:text.txt", "predict model --data text:text.txt"] {
+        folder.run(&format!("{command} --weights packed")).fails(2, &["--weights", "dense"]);
+    }
+}

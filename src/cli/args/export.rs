@@ -85,7 +85,7 @@ impl From<Values> for storage::Values {
 }
 
 /// Where the packed matrices of a file are multiplied with.
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum OnDevice {
     /// Packed in batches of few rows, where that is the faster, else dense.
     #[default]
@@ -94,6 +94,16 @@ pub enum OnDevice {
     Packed,
     /// Dense.
     Dense,
+}
+
+impl OnDevice {
+    /// Refuses what nobody would heed: the model of a folder is read dense.
+    pub fn check_folder(self) -> anyhow::Result<()> {
+        let message = "--weights is for files of secateur's own networks; the weights of a folder \
+                       are made dense";
+        anyhow::ensure!(self == Self::Auto, message);
+        Ok(())
+    }
 }
 
 impl From<OnDevice> for PackedWeights {
