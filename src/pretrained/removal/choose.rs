@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::Removal;
-use super::block::BlockPlan;
 use super::groups::Group;
+use super::part::PartPlan;
 use super::report::{BlockRemoved, RemoveReport, UnitsKept};
 use crate::gpu::{Gpu, Memory, Target};
 use crate::pretrained::Pretrained;
@@ -66,21 +66,26 @@ impl Removal<'_> {
         let mut report = RemoveReport { device_bytes: embed_bytes, ..RemoveReport::default() };
         for (i, groups) in self.blocks.iter().enumerate() {
             let begun = Instant::now();
-            let shape = stream.shape().to_vec();
-            let (of, seen) = self.looked_at(i, &shape)?;
-            let plan = BlockPlan::new(of, &seen, gpu.target())?;
-            report.device_bytes = report.device_bytes.max(plan.memory().peak());
-            let block = plan.build(gpu, model, read)?;
-            let before = block.output(&stream, 0)?;
+            // The first row, on its way through the whole block.
+            let mut whole = stream.only(0)?;
             let (mut stays, mut moved) = (Vec::new(), BTreeMap::new());
-            for (at, group) in groups.iter().enumerate() {
-                let scores = block.scores(at, group.units, &stream)?;
-                stays.push(highest(&scores, self.kept(group)));
-                moved.extend(block.remove(at, &stays[at], model)?);
+            for cut in self.parts(i) {
+                let (of, seen) = self.looked_at(cut, &stream.shape().to_vec())?;
+                let plan = PartPlan::new(of, &seen, gpu.target())?;
+                report.device_bytes = report.device_bytes.max(plan.memory().peak());
+                let part = plan.build(gpu, model, read)?;
+                part.advance(&mut whole)?;
+                for at in 0..seen.len() {
+                    let group = &groups[stays.len()];
+                    let scores = part.scores(at, group.units, &stream)?;
+                    let stay = highest(&scores, self.kept(group));
+                    moved.extend(part.remove(at, &stay, model)?);
+                    stays.push(stay);
+                }
+                part.advance(&mut stream)?;
             }
             self.put(i, &stays, &moved, out)?;
-            block.advance(&mut stream)?;
-            let error = apart(&before, &stream.row(0)?, stream.beside(0));
+            let error = apart(&whole.row(0)?, &stream.row(0)?, stream.beside(0));
             let of = self.reported(i, &stays, Some(error), begun);
             told(&of);
             report.blocks.push(of);
@@ -102,15 +107,26 @@ impl Removal<'_> {
         let shapes = self.model.shapes(length)?;
         let mut all = self.model.ends_memory(&shapes[0], target)?;
         for (block, shape) in (0..self.blocks.len()).zip(&shapes[1..]) {
-            let (of, seen) = self.looked_at(block, shape)?;
-            all.push(BlockPlan::new(of, &seen, target)?.memory());
+            let mut shape = shape.clone();
+            for cut in self.parts(block) {
+                let (of, seen) = self.looked_at(cut, &shape)?;
+                shape = of.graph.shape(of.output).dims()[1..].to_vec();
+                all.push(PartPlan::new(of, &seen, target)?.memory());
+            }
         }
         Ok(all.into_iter().max_by_key(Memory::peak).unwrap_or_default())
     }
 
-    /// A block for rows of `shape`, and its groups by the tensors of that graph.
-    fn looked_at(&self, block: usize, shape: &[u32]) -> Result<(CutGraph, Vec<Group>)> {
-        let of = self.model.cut(Cut::Block(block as u32), 1, shape)?;
+    /// The parts of a block, none of whose groups is in two of them: what goes from one to the other
+    /// stays as wide as it is. So what is behind a part does not compute it again.
+    fn parts(&self, block: usize) -> impl Iterator<Item = Cut> + use<> {
+        let block = block as u32;
+        (0..self.model.architecture().parts(block)).map(move |part| Cut::Part(block, part))
+    }
+
+    /// A part for rows of `shape`, and its groups by the tensors of that graph.
+    fn looked_at(&self, cut: Cut, shape: &[u32]) -> Result<(CutGraph, Vec<Group>)> {
+        let of = self.model.cut(cut, 1, shape)?;
         let asked = |group: &Group| self.sizes.iter().any(|size| size.kind == group.kind);
         let mut groups = super::groups::groups(self.model, &of)?.groups;
         groups.retain(asked);

@@ -1,9 +1,9 @@
 //! Whole heads and channels taken out of a pretrained model: a folder of smaller tensors, with the
 //! settings of their sizes, that computes what the whole one does where those units are zero.
-mod block;
 mod choose;
 mod groups;
 mod options;
+mod part;
 mod report;
 mod sizes;
 

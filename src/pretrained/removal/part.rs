@@ -1,5 +1,5 @@
-//! A block on the device with what says which of its units count, and what brings its outputs back
-//! when some are gone.
+//! A part of a block on the device with what says which of its units count, and what brings its
+//! outputs back when some are gone.
 use super::groups::{Group, Member};
 use crate::gpu::{Encoder, Gpu, Memory, Phase, PlanBuilder, Program, Slot, Target};
 use crate::graph::{Bindings, Graph, Mode, Spread, Tensor, lower};
@@ -19,20 +19,20 @@ const DAMPING: f64 = 0.4;
 /// What is done where the inputs of a weight are not known.
 const WAY: &str = "leave out --data, and what goes is chosen by the weights";
 
-/// A block before it is built.
-pub(super) struct BlockPlan {
+/// A part before it is built.
+pub(super) struct PartPlan {
     plan: PlanBuilder,
     of: Planned,
 }
 
-/// A block on the device.
-pub(super) struct Block {
+/// A part on the device.
+pub(super) struct PlacedPart {
     gpu: Gpu,
     program: Program,
     of: Planned,
 }
 
-/// Where everything of a block is.
+/// Where everything of a part is.
 struct Planned {
     parameters: Parameters,
     /// Of each group what looks at its units, and the weights that read them.
@@ -64,8 +64,8 @@ struct Tap {
     moves: Phase,
 }
 
-impl BlockPlan {
-    /// Plans a block of which `groups` are looked at.
+impl PartPlan {
+    /// Plans a part of which `groups` are looked at.
     pub(super) fn new(cut: CutGraph, groups: &[Group], target: Target) -> Result<Self> {
         let CutGraph { mut graph, sources, prefix, features, output, seen } = cut;
         let of_group = |group: &Group| reading(&mut graph, group, seen);
@@ -77,7 +77,7 @@ impl BlockPlan {
         let parameters = Parameters::place((&mut plan, &graph, &mut bindings), sources, prefix);
         let input = place((&mut plan, &graph, &mut bindings), "features", features);
         let words = |words: fn(&Units) -> u64| {
-            let most = read.iter().flatten().map(|reading| words(&reading.of)).max().unwrap_or(0);
+            let most = read.iter().flatten().map(|reading| words(&reading.of)).max().unwrap_or(1);
             // What is too large for a slot is refused where it is bound.
             u32::try_from(most).unwrap_or(u32::MAX)
         };
@@ -115,12 +115,12 @@ impl BlockPlan {
         self.plan.memory()
     }
 
-    /// The block on the device, with the weights that `read` has by their names in the file.
-    pub(super) fn build(self, gpu: &Gpu, model: &Pretrained, read: Read<'_>) -> Result<Block> {
+    /// The part on the device, with the weights that `read` has by their names in the file.
+    pub(super) fn build(self, gpu: &Gpu, model: &Pretrained, read: Read<'_>) -> Result<PlacedPart> {
         let Self { plan, of } = self;
         let program = plan.build(gpu)?;
         of.parameters.upload((gpu, &program), model, read)?;
-        Ok(Block { gpu: gpu.clone(), program, of })
+        Ok(PlacedPart { gpu: gpu.clone(), program, of })
     }
 }
 
@@ -164,7 +164,7 @@ impl Tap {
     }
 }
 
-impl Block {
+impl PlacedPart {
     /// What each unit of a group adds to what its readers make, for the rows of `stream`: the sum
     /// of `(|w| |x|)^2` over their weights.
     pub(super) fn scores(&self, group: usize, units: u32, stream: &Stream) -> Result<Vec<f64>> {
@@ -259,12 +259,7 @@ impl Block {
         self.program.download(&self.gpu, self.of.parameters.slot(tap.parameter))
     }
 
-    /// What comes out of the block for a row of `stream`.
-    pub(super) fn output(&self, stream: &Stream, row: usize) -> Result<Vec<f32>> {
-        self.of.forward.output(self.on(), stream, row)
-    }
-
-    /// Sends the rows of `stream` through the block: what comes out takes their place.
+    /// Sends the rows of `stream` through the part: what comes out takes their place.
     pub(super) fn advance(&self, stream: &mut Stream) -> Result<()> {
         self.of.forward.advance(self.on(), stream)
     }
