@@ -1,8 +1,10 @@
-// c = activation(a W^T + bias), for row-major a [m, k] and W [n, k], of which the kept weights are there, row by row,
-// and a bit for each weight that says which these are: bit t & 31 of word t / 32 of a row is its column t.
+// c = activation(a W^T + bias), for row-major a [m, k] and W [n, k], of which the kept weights are
+// there, row by row, and a bit for each weight that says which these are: bit t & 31 of word t / 32
+// of a row is its column t.
 //
-// A team of LANES invocations has four rows of W, and goes through their words. Where a bit is clear the weight that
-// comes next is read and counts as zero, so there is one more than the kept ones.
+// A team of LANES invocations has four rows of W, and goes through their words. Where a bit is
+// clear the weight that comes next is read and counts as zero, so there is one more than the kept
+// ones.
 
 @group(0) @binding(1) var<storage, read> values: array<u32>;
 @group(0) @binding(2) var<storage, read> bits: array<u32>;
@@ -39,7 +41,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let group = first_group() + id;
     let lane = local % LANES;
     let of_group = 64u / LANES * 4u;
-    let unit = min(group.x * of_group + local / LANES * 4u + vec4(0u, 1u, 2u, 3u), vec4(params.n - 1u));
+    let first_unit = group.x * of_group + local / LANES * 4u;
+    let unit = min(first_unit + vec4(0u, 1u, 2u, 3u), vec4(params.n - 1u));
     let i = group.y * ROWS;
     let begins = unit * params.words;
     var next = vec4(offsets[unit.x], offsets[unit.y], offsets[unit.z], offsets[unit.w]);
@@ -48,7 +51,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     var s2 = vec4<f32>();
     var s3 = vec4<f32>();
     for (var w = 0u; w < params.words; w += 1u) {
-        let word = vec4(bits[begins.x + w], bits[begins.y + w], bits[begins.z + w], bits[begins.w + w]);
+        let row = begins + w;
+        let word = vec4(bits[row.x], bits[row.y], bits[row.z], bits[row.w]);
         for (var bit = lane; bit < 32u; bit += LANES) {
             let at = next + countOneBits(word & vec4((1u << bit) - 1u));
             let kept = (word & vec4(1u << bit)) != vec4<u32>();

@@ -1,10 +1,11 @@
-// c = activation(a W^T + bias), for row-major a [m, k] and W [n, k], of which the kept weights are there, and how many
-// columns each is behind the one before it.
+// c = activation(a W^T + bias), for row-major a [m, k] and W [n, k], of which the kept weights are
+// there, and how many columns each is behind the one before it.
 //
-// A strand is a stretch of the kept weights of one row of W, walked by one invocation: strands[s] is the row, or past
-// the last for a strand of no row, and the column that it begins at. Eight strands side by side are a slice, as long as
-// the longest of them: blocks of eight weights a strand, begins[slice] to begins[slice + 1]. What a strand lacks is
-// zeros without a gap. PARTS slices below each other have the strands of the same eight rows.
+// A strand is a stretch of the kept weights of one row of W, walked by one invocation: strands[s]
+// is the row, or past the last for a strand of no row, and the column that it begins at. Eight
+// strands side by side are a slice, as long as the longest of them: blocks of eight weights a
+// strand, begins[slice] to begins[slice + 1]. What a strand lacks is zeros without a gap. PARTS
+// slices below each other have the strands of the same eight rows.
 
 @group(0) @binding(1) var<storage, read> values: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> gaps: array<u32>;

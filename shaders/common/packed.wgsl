@@ -1,5 +1,5 @@
-// What is done to the sums of a product with a packed matrix, for the file that has c [m, n] and bias [n]. What there
-// is of a is another file's: packed_row.wgsl, or packed_rows.wgsl.
+// What is done to the sums of a product with a packed matrix, for the file that has c [m, n] and
+// bias [n]. What there is of a is another file's: packed_row.wgsl, or packed_rows.wgsl.
 override BIAS: bool = false;
 override ACTIVATION: u32 = IDENTITY;
 override ACCUMULATE: bool = false;

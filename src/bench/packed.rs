@@ -48,8 +48,8 @@ pub struct PackedTime {
     pub bytes: u64,
     /// How many times as fast as dense it is.
     pub speedup: f64,
-    /// How many times as fast it could be: with up to eight rows by the bytes of weights, inputs and
-    /// outputs, with more by the terms of the sums.
+    /// How many times as fast it could be: with up to eight rows by the bytes of weights, inputs
+    /// and outputs, with more by the terms of the sums.
     pub bound: f64,
 }
 
@@ -189,8 +189,8 @@ impl Layer {
     }
 }
 
-/// Median seconds of a launch of each phase, which has so many: one phase after the other, again and
-/// again.
+/// Median seconds of a launch of each phase, which has so many: one phase after the other, again
+/// and again.
 fn by_turns(
     gpu: &Gpu,
     program: &Program,

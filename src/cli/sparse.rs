@@ -87,8 +87,8 @@ fn print(report: &Report<'_>) -> Result<()> {
         ))?;
     }
     output::line(
-        "Times are medians, by turns, on copies of the weights that no cache holds. The bound is bytes over bytes for up to \
-         eight rows, and above that terms over terms.",
+        "Times are medians, by turns, on copies of the weights that no cache holds. The bound is \
+         bytes over bytes for up to eight rows, and above that terms over terms.",
     )?;
     if report.quick {
         output::line("--quick: sizes too small for these figures to mean anything.")?;

@@ -13,8 +13,8 @@ use crate::prune::MaskUpdateOp;
 use crate::storage::TensorData;
 use crate::{Error, Result};
 
-/// Which weights that a file has packed are packed on the device, too: of those that fully connected
-/// layers alone read. All others are made dense.
+/// Which weights that a file has packed are packed on the device, too: of those that fully
+/// connected layers alone read. All others are made dense.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -72,7 +72,8 @@ const FEW: u32 = 8;
 
 impl ModelFile {
     /// As [`session_for`](Self::session_for) without masks, with the weights on the device that
-    /// `weights` says packed. Such a session evaluates and predicts; a step of training is an error.
+    /// `weights` says packed. Such a session evaluates and predicts; a step of training is an
+    /// error.
     ///
     /// # Errors
     /// As [`session_for`](Self::session_for).

@@ -1,4 +1,5 @@
-//! `bitmask_matmul`: a product with a matrix of which the kept weights are there, and a bit for each.
+//! `bitmask_matmul`: a product with a matrix of which the kept weights are there, and a bit for
+//! each.
 use super::packed::{KeptRows, PackedShape, PackedValues, Words, value_in, words_of};
 use super::packed_product::{PackedProduct, texts};
 use crate::gpu::{Bound, Cut, Kernel, Operand, Slot, Target, Variant, read, write};

@@ -6,9 +6,7 @@
 //! others whose rows are about as long, so that nothing is shared and any adapter can do it.
 use super::packed::{KeptRows, PackedShape, PackedValues, Words, value_in, words_of};
 use super::packed_product::{PackedProduct, texts};
-use crate::gpu::{
-    Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, Target, Variant, read, write,
-};
+use crate::gpu::{Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, Target, Variant, read, write};
 
 /// `c = activation(a b^T + bias)`: [`PackedProduct`] with [`PackedForm::Gaps`].
 ///
@@ -161,7 +159,8 @@ fn bits_for(rows: &KeptRows<'_>, of: PackedShape) -> u32 {
         let most = (1 << bits) - 1;
         let fillers = |unit| {
             let mut at = 0;
-            let gaps = rows.kept(unit).map(|(column, _)| column - std::mem::replace(&mut at, column));
+            let gaps =
+                rows.kept(unit).map(|(column, _)| column - std::mem::replace(&mut at, column));
             gaps.map(|gap| u64::from(gap.saturating_sub(1) / most)).sum::<u64>()
         };
         let steps = u64::from(of.kept) + (0..of.units).map(fillers).sum::<u64>();
@@ -171,15 +170,15 @@ fn bits_for(rows: &KeptRows<'_>, of: PackedShape) -> u32 {
     if bytes(8) < bytes(4) { 8 } else { 4 }
 }
 
-/// Strands of a row: one on a software adapter, whose few cores are busy with the rows; else as many
-/// as leave each some 64 weights.
+/// Strands of a row: one on a software adapter, whose few cores are busy with the rows; else as
+/// many as leave each some 64 weights.
 fn parts_for(of: PackedShape, target: Target) -> u32 {
     let each = of.kept / of.units.max(1) / 64;
     if target.software { 1 } else { ((each + 1).next_power_of_two() / 2).clamp(1, SLICES as u32) }
 }
 
-/// How the rows are shared out, and the slots of the matrix: weights, gaps, strands, and where slices
-/// begin.
+/// How the rows are shared out, and the slots of the matrix: weights, gaps, strands, and where
+/// slices begin.
 pub(super) fn pack(
     rows: &KeptRows<'_>,
     of: PackedShape,
@@ -207,12 +206,8 @@ pub(super) fn pack(
         words
     };
     let values = some(words_of(&values, of.values)?);
-    let words = vec![
-        ("values", values),
-        ("gaps", some(gaps)),
-        ("strands", strands),
-        ("begins", begins),
-    ];
+    let words =
+        vec![("values", values), ("gaps", some(gaps)), ("strands", strands), ("begins", begins)];
     Ok((Strands { bits, parts, slices, blocks }, words))
 }
 
@@ -244,7 +239,8 @@ impl Made {
         let strands: [_; LANES] = std::array::from_fn(strand);
         let blocks = strands.iter().map(|(.., steps)| steps.len().div_ceil(BLOCK)).max();
         let blocks = blocks.unwrap_or(0);
-        let words = (self.values.len() + blocks * LANES * BLOCK).max(self.strands.len() + 2 * LANES);
+        let words =
+            (self.values.len() + blocks * LANES * BLOCK).max(self.strands.len() + 2 * LANES);
         if blocks > MAX_LOOP_ITERATIONS as usize || u32::try_from(words).is_err() {
             return Err(format!("{} weights in a row, {words} in all: too many", blocks * BLOCK));
         }
@@ -283,7 +279,8 @@ pub(super) fn visit(
     let &[values, gaps, strands, begins] = words else { return };
     let per_word = 32 / of.bits as usize;
     for s in 0..of.slices as usize * LANES {
-        let (slice, lane, [unit, mut column]) = (s / LANES, s % LANES, [strands[s * 2], strands[s * 2 + 1]]);
+        let (slice, lane, [unit, mut column]) =
+            (s / LANES, s % LANES, [strands[s * 2], strands[s * 2 + 1]]);
         for block in begins[slice] as usize..begins[slice + 1] as usize {
             for i in 0..BLOCK {
                 let word = gaps[(block * BLOCK / per_word + i / per_word) * LANES + lane];

@@ -296,10 +296,7 @@ impl KeptRows<'_> {
 }
 
 /// Values as the words of a slot.
-pub(in crate::kernels) fn words_of(
-    values: &[f32],
-    kind: PackedValues,
-) -> Result<Vec<u32>, String> {
+pub(in crate::kernels) fn words_of(values: &[f32], kind: PackedValues) -> Result<Vec<u32>, String> {
     let half = |&value: &f32| match f16::from_f32(value) {
         half if half.is_infinite() && value.is_finite() => {
             Err(format!("a weight is {value}, f16 ends at {}", f16::MAX))

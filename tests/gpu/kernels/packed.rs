@@ -87,7 +87,8 @@ impl Case {
     }
 }
 
-/// Around a word of bits, a block of gaps, a slice and a workgroup, with rows that are empty or full.
+/// Around a word of bits, a block of gaps, a slice and a workgroup, with rows that are empty or
+/// full.
 #[test]
 fn integers_are_exact_at_every_size() {
     let Some(gpu) = gpu() else { return };
