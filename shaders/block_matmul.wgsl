@@ -1,9 +1,9 @@
-// c = activation(a W + bias), for row-major a [m, k] and a W [k, n] of which only blocks are there, HEIGHT neighbouring
-// inputs of WIDTH neighbouring outputs each.
+// c = activation(a W + bias), for row-major a [m, k] and a W [k, n] of which only blocks are there,
+// HEIGHT neighbouring inputs of WIDTH neighbouring outputs each.
 //
-// The outputs from g WIDTH on have the blocks begins[g] to begins[g + 1]. Block b begins at the input inputs[b] HEIGHT,
-// in rising order, and its weights are values[b], input by input; what of it is past an edge of W is 0. A term of a sum
-// is an input of a block.
+// The outputs from g WIDTH on have the blocks begins[g] to begins[g + 1]. Block b begins at the
+// input inputs[b] HEIGHT, in rising order, and its weights are values[b], input by input; what of
+// it is past an edge of W is 0. A term of a sum is an input of a block.
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> values: array<u32>;
@@ -28,7 +28,8 @@ struct Params {
 override HEIGHT: u32 = 1u;
 override WIDTH: u32 = 32u; // or 4, 8, 16
 
-// The terms of this launch for the outputs from group WIDTH on. Whatever the lists hold, nothing past a slot is read.
+// The terms of this launch for the outputs from group WIDTH on. Whatever the lists hold, nothing
+// past a slot is read.
 fn terms_of(group: u32) -> vec2<u32> {
     let all = min(vec2(begins[group], begins[group + 1u]), vec2(params.blocks)) * HEIGHT;
     return min(all.xx + vec2(params.begin, params.end), all.yy);

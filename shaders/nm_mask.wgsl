@@ -1,6 +1,6 @@
-// In each unit, of every m inputs the n values that score highest stay; of equal ones the first. Of a
-// shorter last group as large a share stays, rounded up. One invocation a word: it ranks each of its
-// 32 values in the group of that value.
+// In each unit, of every m inputs the n values that score highest stay; of equal ones the first. Of
+// a shorter last group as large a share stays, rounded up. One invocation a word: it ranks each of
+// its 32 values in the group of that value.
 
 @group(0) @binding(0) var<storage, read> values: array<f32>;
 @group(0) @binding(1) var<storage, read> counts: array<u32>;

@@ -1,5 +1,6 @@
-// The sums of a product of up to four rows with blocks of weights: an invocation has a column and an eighth of its terms,
-// one behind the other, of all rows; the eighths are added up in their order.
+// The sums of a product of up to four rows with blocks of weights: an invocation has a column and
+// an eighth of its terms, one behind the other, of all rows; the eighths are added up in their
+// order.
 //
 // A workgroup has the WIDTH columns of one list of blocks.
 override COLUMNS: u32 = 32u; // WIDTH

@@ -1,5 +1,5 @@
-// The same as common/blocked_few.wgsl, to the same bits, where subgroups have 8 lanes that broadcast to each other: a lane
-// has up to four columns and all eighths of their terms.
+// The same as common/blocked_few.wgsl, to the same bits, where subgroups have 8 lanes that
+// broadcast to each other: a lane has up to four columns and all eighths of their terms.
 //
 // Of 8 terms each lane loads what the rows have of another, and its neighbours hear of it.
 const SLICES: u32 = 8u;
@@ -64,7 +64,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(subgroup_invocation_id) l
         s2 += p2;
         s3 += p3;
     }
-    let j = select(vec4(params.n), group.x * WIDTH + lane + vec4(0u, 8u, 16u, 24u), vec4(lane < WIDTH));
+    let columns = group.x * WIDTH + lane + vec4(0u, 8u, 16u, 24u);
+    let j = select(vec4(params.n), columns, vec4(lane < WIDTH));
     store_row(0u, j, s0);
     if ROWS > 1u {
         store_row(1u, j, s1);

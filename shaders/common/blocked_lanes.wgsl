@@ -1,9 +1,10 @@
-// The sums of a product with blocks of weights where subgroups have 8 lanes that broadcast to each other, and loads cost
-// more than arithmetic.
+// The sums of a product with blocks of weights where subgroups have 8 lanes that broadcast to each
+// other, and loads cost more than arithmetic.
 //
-// A subgroup has the WIDTH columns of one list of blocks, and SETS times 16 rows of c: with 4 columns a lane one set, with
-// fewer of them more, so that a lane has as many sums for what it loads. A workgroup is 8 subgroups, one below the other.
-// Of 8 terms each lane looks up the input of another, and hears the others' from its neighbours.
+// A subgroup has the WIDTH columns of one list of blocks, and SETS times 16 rows of c: with 4
+// columns a lane one set, with fewer of them more, so that a lane has as many sums for what it
+// loads. A workgroup is 8 subgroups, one below the other. Of 8 terms each lane looks up the input
+// of another, and hears the others' from its neighbours.
 override SETS: u32 = 1u; // 32 / WIDTH at most, 4 where WIDTH is 4
 
 // A lane's sums on their way out: common/product_lanes.wgsl says why.

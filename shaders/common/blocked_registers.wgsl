@@ -1,6 +1,8 @@
-// The sums of a product with blocks of weights, on any adapter: 8 x 4 of c in each invocation's registers.
+// The sums of a product with blocks of weights, on any adapter: 8 x 4 of c in each invocation's
+// registers.
 //
-// A workgroup has the WIDTH columns of one list of blocks, LANES invocations side by side, and goes through its terms.
+// A workgroup has the WIDTH columns of one list of blocks, LANES invocations side by side, and goes
+// through its terms.
 override LANES: u32 = 8u; // WIDTH / 4
 override LANE_ROWS: u32 = 8u; // 64 / LANES
 
@@ -38,7 +40,13 @@ fn main(
     for (var t = terms.x; t < terms.y; t += 1u) {
         let x = input_at(t);
         let w = t * WIDTH + local.x;
-        let row = vec4(weight_at(w), weight_at(w + LANES), weight_at(w + 2u * LANES), weight_at(w + 3u * LANES));
+        let next = vec4(w) + vec4(0u, 1u, 2u, 3u) * LANES;
+        let row = vec4(
+            weight_at(next.x),
+            weight_at(next.y),
+            weight_at(next.z),
+            weight_at(next.w),
+        );
         s0 = fma(vec4(a[i0 + x]), row, s0);
         s1 = fma(vec4(a[i1 + x]), row, s1);
         s2 = fma(vec4(a[i2 + x]), row, s2);

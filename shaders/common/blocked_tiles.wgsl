@@ -1,8 +1,10 @@
-// The sums of a product with blocks of weights on a GPU: what 8 terms take of a and of the weights, in workgroup memory.
+// The sums of a product with blocks of weights on a GPU: what 8 terms take of a and of the weights,
+// in workgroup memory.
 //
-// A workgroup has the WIDTH columns of one list of blocks: SIDE by TILE_ROWS invocations, each with four columns and FOURS
-// fours of rows of c. The inputs of a term are gathered while the tile is filled; the inner loop reads vectors. One
-// invocation fills a whole vector: common/product_tiles.wgsl says why.
+// A workgroup has the WIDTH columns of one list of blocks: SIDE by TILE_ROWS invocations, each with
+// four columns and FOURS fours of rows of c. The inputs of a term are gathered while the tile is
+// filled; the inner loop reads vectors. One invocation fills a whole vector:
+// common/product_tiles.wgsl says why.
 override SIDE: u32 = 8u; // WIDTH / 4
 override TILE_ROWS: u32 = 16u;
 override FOURS: u32 = 2u; // or 1
@@ -62,7 +64,12 @@ fn main(
             var weights = vec4<f32>();
             if t < terms.y {
                 let at = t * WIDTH + v % SIDE * 4u;
-                weights = vec4(weight_at(at), weight_at(at + 1u), weight_at(at + 2u), weight_at(at + 3u));
+                weights = vec4(
+                    weight_at(at),
+                    weight_at(at + 1u),
+                    weight_at(at + 2u),
+                    weight_at(at + 3u),
+                );
             }
             tile_b[v] = weights;
         }

@@ -125,29 +125,46 @@ pub fn sparse(gpu: &Gpu, effort: &Effort, progress: &mut dyn FnMut(&str)) -> Res
 }
 
 /// Weights of noise, of which this share is zero: each by itself, two of every four in a row, or as
-/// many of every 32 inputs for 32 units, or blocks.
+/// many of every 32 inputs for 32 units, or of the blocks of 16 units.
 fn weights(of: Units, pattern: &str, sparsity: f64) -> Vec<f32> {
     let pruned = (sparsity * f64::from(u32::MAX)) as u32;
-    let noise = |seed: u32, at: u32| random_bits(random_bits(seed, at), at);
-    let value = |at: u32| match pattern {
+    let (width, height, group) = match pattern {
+        VECTORS => (32, 1, 32),
+        _ => (16, 16, of.inputs.div_ceil(16)),
+    };
+    let lists = match pattern {
+        VECTORS | SQUARES => of.units.div_ceil(width),
+        _ => 0,
+    };
+    let across = of.inputs.div_ceil(height);
+    let mut kept = Vec::new();
+    for list in 0..lists {
+        for first in (0..across).step_by(group as usize) {
+            let group = group.min(across - first);
+            let mut order: Vec<u32> = (0..group).collect();
+            order.sort_by_key(|&block| noise(7, list * across + first + block));
+            let stay = ((1.0 - sparsity) * f64::from(group)).round() as usize;
+            kept.extend((0..group).map(|block| order[..stay].contains(&block)));
+        }
+    }
+    let is_kept = |at: u32| match pattern {
         // The first of four that is kept and the second, each as likely as any other.
         "2:4" => {
             let pick = noise(7, at / 4) % 6;
             let kept = [0b0011, 0b0101, 0b1001, 0b0110, 0b1010, 0b1100_u32][pick as usize];
             kept >> (at % 4) & 1 == 1
         }
-        VECTORS => {
-            // Those of the lowest numbers among their 32.
-            let (unit, input) = (at / of.inputs / 32, at % of.inputs);
-            let number = |input: u32| (noise(7, unit * of.inputs + input), input);
-            let first = input / 32 * 32;
-            let before = (first..first + 32).filter(|&other| number(other) < number(input));
-            before.count() < ((1.0 - sparsity) * 32.0).round() as usize
+        VECTORS | SQUARES => {
+            let (unit, input) = (at / of.inputs, at % of.inputs);
+            kept[(unit / width * across + input / height) as usize]
         }
-        SQUARES => noise(7, at / of.inputs / 16 * of.inputs + at % of.inputs / 16) >= pruned,
         _ => noise(7, at) >= pruned,
     };
     let weight = |at: u32| (noise(11, at) >> 8) as f32 / (1 << 23) as f32 - 1.0;
     let all = 0..of.len() as u32;
-    all.map(|at| if value(at) { weight(at) } else { 0.0 }).collect()
+    all.map(|at| if is_kept(at) { weight(at) } else { 0.0 }).collect()
+}
+
+fn noise(seed: u32, at: u32) -> u32 {
+    random_bits(random_bits(seed, at), at)
 }

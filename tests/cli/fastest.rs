@@ -92,9 +92,16 @@ fn a_quick_bench_of_sparse_layers_has_bounds_and_a_picture() {
     let report = folder.run("bench --sparse --quick --json --plot sparse.svg").json();
     assert_eq!(report["quick"], true);
     let rows = report["rows"].as_array().unwrap();
-    for (pattern, sparsity) in [("2:4", 0.5), ("unstructured", 0.5), ("unstructured", 0.95)] {
+    let few = &["bitmask", "gaps"][..];
+    for (pattern, sparsity, forms) in [
+        ("2:4", 0.5, few),
+        ("unstructured", 0.5, few),
+        ("unstructured", 0.95, few),
+        ("N:32x32", 0.75, &["blocks"]),
+        ("16x16", 0.5, &["blocks"]),
+    ] {
         for batch in [1, 8, 256] {
-            for form in ["bitmask", "gaps"] {
+            for &form in forms {
                 let is = |row: &&Value| {
                     row["pattern"] == pattern
                         && row["sparsity"] == sparsity
@@ -115,7 +122,7 @@ fn a_quick_bench_of_sparse_layers_has_bounds_and_a_picture() {
     let svg = String::from_utf8(svg).unwrap();
     let document = roxmltree::Document::parse(&svg).unwrap();
     let texts: Vec<&str> = document.descendants().filter_map(|node| node.text()).collect();
-    for part in ["batch 1", "batch 8", "batch 256", "bitmask", "gaps"] {
+    for part in ["batch 1", "batch 8", "batch 256", "bitmask", "gaps", "blocks"] {
         assert!(texts.iter().any(|text| text.trim() == part), "{part}: {texts:?}");
     }
 }

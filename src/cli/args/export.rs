@@ -87,7 +87,8 @@ impl From<Values> for storage::Values {
 /// Where the packed matrices of a file are multiplied with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum OnDevice {
-    /// Packed in batches of few rows, where that is the faster, else dense.
+    /// Packed in batches of few rows, and of any where they are pruned in blocks, where that is the
+    /// faster, else dense.
     #[default]
     Auto,
     /// Packed, where nothing but fully connected layers reads them.

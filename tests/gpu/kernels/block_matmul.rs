@@ -117,7 +117,8 @@ fn floats_have_the_bits_of_the_dense_product() {
     }
 }
 
-/// Where the terms take several launches, and where nothing is kept.
+/// Where the terms take several launches, of which the first adds to nothing, and where nothing is
+/// kept.
 #[test]
 fn bias_activation_and_what_is_there_come_last() {
     let Some(gpu) = gpu() else { return };
@@ -126,13 +127,16 @@ fn bias_activation_and_what_is_there_come_last() {
         let len = (of[0] * of[1]) as usize;
         let values = if all { noise.integers(len, 3) } else { vec![0.0; len] };
         let weights = KeptBlocks::of(&values, Units::new(of), size).unwrap();
-        let [bias, onto] = [of[1], m * of[1]].map(|len| noise.integers(len as usize, 9));
+        let [bias, mut onto] = [of[1], m * of[1]].map(|len| noise.integers(len as usize, 9));
         let operands = Operands {
             bias: Some(bias.clone()),
-            onto: Some(onto.clone()),
+            onto: (!all).then(|| onto.clone()),
             activation: Activation::Relu,
             ..Operands::new(noise.integers((m * of[0]) as usize, 3))
         };
+        if all {
+            onto.fill(0.0);
+        }
         let got = shared_targets(gpu, |target| run(gpu, target, &operands, &weights, m));
         let sums = block_matmul_reference(&operands.a, &weights, m as usize);
         let both = sums.into_iter().zip(&onto).zip(bias.iter().cycle());
