@@ -122,7 +122,7 @@ fn masks_are_shown_bit_by_bit() {
     let info = reader.next_frame(&mut pixels).unwrap();
     assert_eq!((info.width, info.height, pixels.len()), (12, 32, 384));
     for (at, pixel) in pixels.iter().enumerate() {
-        assert_eq!(*pixel, if at % 3 == 0 { 255 } else { 0 }, "pixel {at}");
+        assert_eq!(*pixel, if at.is_multiple_of(3) { 255 } else { 0 }, "pixel {at}");
     }
 }
 
