@@ -152,7 +152,7 @@ impl Lines {
             true => format!("{} at step {first}", self.title),
             false => format!("{} from step {first} to {last}", self.title),
         };
-        html.table(&caption, &["", "first", "last", "low", "high"], &rows);
+        html.table(&caption, &["curve", "first", "last", "low", "high"], &rows);
         let (head, rows, whole) = self.numbers();
         let said = if whole { "All numbers" } else { "Numbers, evenly chosen" };
         html.details(said, |html| {

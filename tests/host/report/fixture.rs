@@ -242,7 +242,7 @@ impl Parsed {
                     });
                     assert!(texts.clone().count() == 2 && texts.into_iter().all(|t| !t.is_empty()));
                 }
-                "th" => assert!(node.attribute("scope").is_some()),
+                "th" => assert!(node.attribute("scope").is_some() && !inner(node).is_empty()),
                 "table" => {
                     let caption = node.children().find(|n| n.has_tag_name("caption"));
                     assert!(caption.is_some_and(|n| n.text().is_some()), "no caption");
