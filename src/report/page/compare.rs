@@ -142,7 +142,7 @@ fn learning(html: &mut Html, runs: &[Run]) {
         };
         let curves = lines(&reached).into_iter().map(Line::stays).collect();
         Lines::new("Sparsity reached", "sparsity", Unit::Share, curves).from_zero().draw(html);
-        let speed = lines(&|run| run.events.curve("steps_per_second").to_vec());
+        let speed = lines(&super::time::speed);
         Lines::new("Speed", "steps a second", Unit::Plain, speed).from_zero().draw(html);
     });
 }
