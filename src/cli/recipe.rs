@@ -119,7 +119,11 @@ fn decide(args: &Train, ranks: &Ranks) -> Result<(Asked, Option<Schema>)> {
 pub fn written(args: &Train) -> Result<Recipe> {
     let base = args.recipe.as_deref().map(Recipe::read).transpose()?;
     let fits_steps = base.is_none();
-    changed(args, base.unwrap_or_else(|| built_in(args)), None, fits_steps)
+    let mut recipe = changed(args, base.unwrap_or_else(|| built_in(args)), None, fits_steps)?;
+    if recipe.init.is_some() {
+        Subject::of(&mut recipe)?;
+    }
+    Ok(recipe)
 }
 
 /// The recipe that runs where neither a file nor a logdir says one.

@@ -9,7 +9,7 @@ fn text(folder: &Folder, page: &str) -> String {
     let html = String::from_utf8(folder.read(page)).expect("text");
     let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
     let page = Document::parse_with_options(&html, options).unwrap_or_else(|e| panic!("{e}"));
-    let texts = page.descendants().filter(|n| n.is_text()).filter_map(|n| n.text());
+    let texts = page.descendants().filter(roxmltree::Node::is_text).filter_map(|n| n.text());
     texts.collect::<Vec<_>>().join(" ")
 }
 

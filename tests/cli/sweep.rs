@@ -149,3 +149,21 @@ fn an_interrupted_sweep_goes_on() {
     assert_eq!(plan["runs"][0]["state"], "goes on");
     assert!(folder.path("s/sweep.json").exists());
 }
+
+/// What tells such runs apart is the folder's weights, which only a look at them says.
+#[test]
+fn a_pretrained_folder_is_swept() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    crate::recover::copy(&folder, "llama");
+    let recipe = "train --init llama --data text:text.txt --length 12 --batch 4 --steps 2";
+    let recipe = folder.run(&format!("{recipe} --init-recipe")).ok().out;
+    folder.write("r.toml", recipe);
+    let args = "sweep r.toml --set lr=0.001,0.002 --logdir s --json";
+    let report = folder.run(args).json();
+    let outcomes: Vec<&Value> =
+        report["trials"].as_array().unwrap().iter().map(|trial| &trial["outcome"]).collect();
+    assert_eq!(outcomes.len(), 2);
+    assert!(outcomes.iter().all(|outcome| outcome["figure"] == "test_perplexity"), "{report}");
+    let again = folder.run(args);
+    assert_eq!(again.err.matches(": done before").count(), 2, "{}", again.err);
+}

@@ -112,6 +112,7 @@ fn a_commented_recipe_is_the_recipe() {
             assert!(text.lines().any(|line| is_key(&line)), "no {name} in {text}");
         }
         assert!(text.contains("# Rows in a batch; of several ranks"), "{text}");
+        assert!(text.contains("\nlr = 0.002\n"), "digits as people gave them: {text}");
         assert!(text.contains("# Least number of steps from one mask update"), "{text}");
     }
     assert_eq!(Recipe::LIST.iter().filter(|s| !s.is_field).count(), 3, "lr, clip_norm, sparsity");

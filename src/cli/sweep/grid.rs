@@ -130,7 +130,7 @@ pub fn set(recipe: &Recipe, key: &str, value: &str) -> Result<Recipe> {
         !key.starts_with("pruning.") || recipe.pruning.is_some(),
         "{key}: the recipe prunes nothing; add --sparsity, or a [pruning] to it"
     );
-    let mut table = Table::try_from(recipe)?;
+    let mut table: Table = toml::to_string(recipe)?.parse()?;
     let parsed = format!("x = {value}").parse::<Table>().ok().and_then(|mut t| t.remove("x"));
     put(&mut table, key, parsed.unwrap_or_else(|| Value::String(value.to_owned())))?;
     table.try_into().map_err(|e: toml::de::Error| unknown(key, e.message()))

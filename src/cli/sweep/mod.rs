@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::args::Sweep as Args;
 use super::ranks::Ranks;
 use super::signals::Signals;
+use super::subject::Subject;
 use super::{Verdict, output};
 use trainer::Ended;
 
@@ -32,7 +33,11 @@ pub fn run(args: &Args, ranks: &Ranks) -> Result<Verdict> {
     );
     let axes = grid::axes(args)?;
     let base = grid::base(args, &args.recipe)?;
-    let runs = grid::runs(&base, &axes, args.seeds)?;
+    let mut runs = grid::runs(&base, &axes, args.seeds)?;
+    for (_, recipe) in runs.iter_mut().filter(|(_, recipe)| recipe.init.is_some()) {
+        // Its fingerprint and its layers are part of what tells runs apart.
+        Subject::of(recipe)?;
+    }
     let stem = args.recipe.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let logdir = args.logdir.clone().unwrap_or_else(|| format!("logs/sweep-{stem}").into());
     let states = runs

@@ -89,7 +89,7 @@ impl Bars {
             row
         };
         let rows: Vec<_> = self.bars.iter().map(row).collect();
-        let head = ["", &self.what[0], &self.what[1]];
+        let head = ["part", &self.what[0], &self.what[1]];
         html.table(&self.title, &head[..if both { 3 } else { 2 }], &rows);
     }
 }

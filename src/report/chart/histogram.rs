@@ -88,7 +88,7 @@ impl Magnitudes<'_> {
                 row("above it", said_above.clone()),
                 row("largest |w|", digits(bins.last().map_or(0.0, |(edge, _)| *edge), 4)),
             ];
-            html.table(&format!("{title}: how many"), &["", "weights"], &rows);
+            html.table(&format!("{title}: how many"), &["where", "weights"], &rows);
         });
     }
 }

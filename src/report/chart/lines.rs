@@ -152,7 +152,7 @@ impl Lines {
             true => format!("{} at step {first}", self.title),
             false => format!("{} from step {first} to {last}", self.title),
         };
-        html.table(&caption, &["", "first", "last", "low", "high"], &rows);
+        html.table(&caption, &["curve", "first", "last", "low", "high"], &rows);
         let (head, rows, whole) = self.numbers();
         let said = if whole { "All numbers" } else { "Numbers, evenly chosen" };
         html.details(said, |html| {
@@ -170,10 +170,9 @@ impl Lines {
         let few = self.lines.iter().filter(|line| every > 1 && line.points.len() <= DOTS);
         let few: BTreeSet<u64> = few.flat_map(steps_of).collect();
         let last = all.last().copied();
-        let kept = all
-            .iter()
-            .enumerate()
-            .filter(|(at, step)| at % every == 0 || few.contains(step) || Some(**step) == last);
+        let kept = all.iter().enumerate().filter(|(at, step)| {
+            at.is_multiple_of(every) || few.contains(step) || Some(**step) == last
+        });
         let value = |line: &Line, step: u64| {
             let at = line.points.binary_search_by_key(&step, |(step, _)| *step);
             at.map_or("-".to_owned(), |at| self.unit.full(line.points[at].1))

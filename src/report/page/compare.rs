@@ -1,5 +1,6 @@
 //! Runs side by side.
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::answer::{Figure, duration, headline, metric};
 use super::learning::test_curve;
@@ -7,7 +8,7 @@ use super::run::command;
 use super::{document, files, run as about};
 use crate::report::chart::{Line, Lines, Look, Point, Scatter};
 use crate::report::html::{Esc, Html, put};
-use crate::report::logdir::Run;
+use crate::report::logdir::{Run, Tensors};
 use crate::report::number::{Unit, digits, percent, seconds, shape, thousands};
 
 pub(super) fn page(mut runs: Vec<Run>) -> String {
@@ -45,7 +46,7 @@ fn name_apart(runs: &mut [Run]) {
     let same: Vec<bool> = runs.iter().map(|run| count(runs, &run.name) > 1).collect();
     for (run, _) in runs.iter_mut().zip(same).filter(|(_, same)| *same) {
         let path = std::path::absolute(&run.logdir).unwrap_or_else(|_| run.logdir.clone());
-        let parent = path.parent().and_then(|parent| parent.file_name());
+        let parent = path.parent().and_then(Path::file_name);
         if let Some(parent) = parent {
             run.name = format!("{}/{}", parent.to_string_lossy(), run.name);
         }
@@ -65,7 +66,7 @@ fn result(html: &mut Html, runs: &[Run]) {
     let common = figures.iter().flatten().all(|f| Some(&f.name) == first.map(|first| &first.name));
     let row = |(run, figure): (&Run, &Option<Figure>)| {
         let tensors = run.tensors.as_ref();
-        let sizes = tensors.map(|t| t.dense_and_packed());
+        let sizes = tensors.map(Tensors::dense_and_packed);
         let size = |at: usize| sizes.map_or_else(missing, |s| Unit::Bytes.full(s[at] as f64));
         let (taken, rate) = duration(run);
         vec![
@@ -141,7 +142,7 @@ fn learning(html: &mut Html, runs: &[Run]) {
         };
         let curves = lines(&reached).into_iter().map(Line::stays).collect();
         Lines::new("Sparsity reached", "sparsity", Unit::Share, curves).from_zero().draw(html);
-        let speed = lines(&|run| run.events.curve("steps_per_second").to_vec());
+        let speed = lines(&super::time::speed);
         Lines::new("Speed", "steps a second", Unit::Plain, speed).from_zero().draw(html);
     });
 }

@@ -36,5 +36,5 @@ pub(super) fn fill(html: &mut Html, run: &Run) {
     };
     let rows: Vec<_> = tensors.files.iter().map(row).collect();
     let folder = tensors.folder.file_name().unwrap_or_default().to_string_lossy();
-    html.table(&format!("Files of {folder}"), &["file", "bytes", ""], &rows);
+    html.table(&format!("Files of {folder}"), &["file", "bytes", "size"], &rows);
 }

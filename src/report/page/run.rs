@@ -1,4 +1,6 @@
 //! What was run, on what, and how to run it again.
+use serde_json::Value;
+
 use crate::report::html::{Esc, Html, put};
 use crate::report::logdir::Run;
 use crate::report::number::{seconds, thousands};
@@ -6,7 +8,7 @@ use crate::report::number::{seconds, thousands};
 /// The line under the title.
 pub(super) fn under(run: &Run) -> String {
     let table = run.table();
-    let text = |key: &str| table.get(key).and_then(|v| v.as_str()).map(str::to_owned);
+    let text = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
     let manifest = run.tensors.as_ref().map(|tensors| &tensors.manifest);
     let model = text("model").or_else(|| manifest.map(|m| m.model.clone()));
     let data = text("data").map(|data| format!("on {data}"));
@@ -83,7 +85,7 @@ pub(super) fn fill(html: &mut Html, run: &Run) {
     };
     say("logdir", Some(run.logdir.display().to_string()));
     let started = run.result.get("arguments").and_then(|arguments| {
-        let words = arguments.as_array()?.iter().filter_map(|word| word.as_str()).map(quoted);
+        let words = arguments.as_array()?.iter().filter_map(Value::as_str).map(quoted);
         Some([vec!["secateur".to_owned()], words.collect()].concat().join(" "))
     });
     say("started by", started);
@@ -101,7 +103,7 @@ pub(super) fn fill(html: &mut Html, run: &Run) {
     say("fingerprint of the rows", manifest.and_then(|m| m.data.clone()));
     say("begun", begun(run));
     say("time on the clock", run.events.from_to.map(|(from, to)| seconds(to - from)));
-    let memory = run.result.get("memory").and_then(|m| m.get("peak")).and_then(|v| v.as_u64());
+    let memory = run.result.get("memory").and_then(|m| m.get("peak")).and_then(Value::as_u64);
     let bytes = memory.map(|bytes| crate::error::Bytes(bytes).to_string());
     say("memory on the device", bytes);
     say("written by secateur", manifest.map(|m| m.version.clone()));

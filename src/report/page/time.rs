@@ -4,14 +4,16 @@ use crate::report::html::{Html, put};
 use crate::report::logdir::{Run, Trace};
 use crate::report::number::{Unit, thousands};
 
+/// Into so many parts the time of a run is divided.
+const PARTS: f64 = 50.0;
 /// Kernels of a traced step that have a bar.
 const KERNELS: usize = 12;
 
 pub(super) fn fill(html: &mut Html, run: &Run) {
     html.charts("", |html| {
-        let rate = Line::new("steps/s", run.events.curve("steps_per_second"), Look::Accent);
+        let rate = Line::new("steps/s", &speed(run), Look::Accent);
         Lines::new("Speed", "steps a second", Unit::Plain, vec![rate])
-            .note("between two summaries; checkpoints and evaluations are part of it")
+            .note("means over parts of the time, with checkpoints and evaluations")
             .from_zero()
             .draw(html);
         let seconds = |tag: &str| run.events.curve(&format!("checkpoint/{tag}"));
@@ -33,6 +35,33 @@ pub(super) fn fill(html: &mut Html, run: &Run) {
              the report breaks a step down to its kernels.",
         ),
     }
+}
+
+/// Steps a second, as means over some fiftieth of the time: results come in bursts, so the rate of
+/// a step or two says little.
+pub(super) fn speed(run: &Run) -> Vec<(u64, f64)> {
+    let rates = run.events.curve("steps_per_second");
+    let first = rates.get(1).map_or(1, |second| second.0.saturating_sub(rates[0].0));
+    let before = [first].into_iter().chain(rates.windows(2).map(|pair| pair[1].0 - pair[0].0));
+    // Steps of each summary, and the seconds that they took.
+    let taken: Vec<[f64; 2]> = before
+        .zip(rates)
+        .map(|(steps, (_, rate))| [steps as f64, steps as f64 / rate.max(f64::MIN_POSITIVE)])
+        .collect();
+    let mut left = taken.iter().map(|[_, seconds]| seconds).sum::<f64>();
+    let part = left / PARTS;
+    let mut parts: Vec<(u64, [f64; 2])> = Vec::new();
+    for ([steps, seconds], (step, _)) in taken.iter().zip(rates) {
+        // What is left after a part may be too short for one of its own.
+        match parts.last_mut() {
+            Some((last, sum)) if sum[1] < part || left < part / 2.0 => {
+                (*last, *sum) = (*step, [sum[0] + steps, sum[1] + seconds]);
+            }
+            _ => parts.push((*step, [*steps, *seconds])),
+        }
+        left -= seconds;
+    }
+    parts.into_iter().map(|(step, [steps, seconds])| (step, steps / seconds)).collect()
 }
 
 /// What each rank's steps took, and how long it waited for others.

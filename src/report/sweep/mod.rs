@@ -167,7 +167,7 @@ const FIGURES: [&str; 6] = [
 
 /// A figure as people call it, and what it counts.
 fn shown(figure: &str) -> (String, Unit) {
-    let shares = [Metric::Accuracy, Metric::LabelAccuracy].map(|metric| metric.name());
+    let shares = [Metric::Accuracy, Metric::LabelAccuracy].map(Metric::name);
     let is_share = shares.iter().any(|share| figure == format!("test_{share}"));
     (figure.replace('_', " "), if is_share { Unit::Share } else { Unit::Plain })
 }

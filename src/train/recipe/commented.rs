@@ -4,7 +4,7 @@ use toml::{Table, Value};
 use super::Recipe;
 use crate::data::OpenOptions;
 use crate::prune::PruningSpec;
-use crate::settings::{Setting, Settings};
+use crate::settings::{Form, Setting, Settings};
 
 /// Characters of a line.
 const WIDTH: usize = 98;
@@ -13,7 +13,9 @@ impl Recipe {
     /// The recipe as text of a file, with a comment for every key; a key that has no value here is
     /// commented out.
     pub fn commented(&self) -> String {
-        let table = Table::try_from(self).unwrap_or_default();
+        // By way of text, in which an f32 has the digits that people gave it.
+        let table = toml::to_string(self).ok().and_then(|text| text.parse().ok());
+        let table: Table = table.unwrap_or_default();
         let mut text = comment(
             "What to train, on what, and how. A key behind `#` is not set: it is off, or has its \
              default. docs/training.md, docs/pruning.md, docs/data.md and docs/layers.md say more.",
@@ -27,7 +29,7 @@ impl Recipe {
         for setting in fields().filter(|s| !TABLES.contains(&s.name)) {
             let value = table.get(setting.name).filter(|value| !is_table(value));
             if value.is_some() || !table.contains_key(setting.name) {
-                text.push_str(&key(setting.name, setting.help, value, placeholder(setting)));
+                text.push_str(&key(setting.name, setting.help, value, &placeholder(setting)));
             }
         }
         for setting in fields() {
@@ -49,12 +51,14 @@ const TABLES: [&str; 6] =
 
 /// A table: that of the data and that of the pruning with what each of their keys does.
 fn section(name: &str, value: Option<&Value>) -> String {
-    let keys: Vec<(&str, &str, &str)> = match name {
+    let keys: Vec<(&str, &str, String)> = match name {
         "data_options" => {
             let of = |s: &'static Setting<OpenOptions>| (s.name, s.help, placeholder(s));
             OpenOptions::LIST.iter().filter(|s| s.is_field).map(of).collect()
         }
-        "pruning" => PruningSpec::HELP.iter().map(|(name, help)| (*name, *help, "...")).collect(),
+        "pruning" => {
+            PruningSpec::HELP.iter().map(|(name, help)| (*name, *help, "...".to_owned())).collect()
+        }
         _ => Vec::new(),
     };
     let table = value.and_then(Value::as_table);
@@ -66,16 +70,19 @@ fn section(name: &str, value: Option<&Value>) -> String {
     // Keys of no table would be those of the table before it.
     let head = if table.is_some() { "" } else { "# " };
     let keys = keys.into_iter().map(|(name, help, placeholder)| {
-        key(name, help, table.and_then(|table| table.get(name)), placeholder)
+        key(name, help, table.and_then(|table| table.get(name)), &placeholder)
     });
     [format!("{head}[{name}]\n")].into_iter().chain(keys).collect()
 }
 
-/// What stands for a value that is not there.
-fn placeholder<T>(setting: &Setting<T>) -> &'static str {
-    match setting.value {
-        "" => "...",
-        value => value,
+/// What stands for a value that is not there, in its form.
+fn placeholder<T>(setting: &Setting<T>) -> String {
+    match (setting.form, setting.value) {
+        (Form::Flag, _) => "true".to_owned(),
+        (Form::List, _) => "[\"...\"]".to_owned(),
+        (_, "FOLDER") => "{ folder = \"FOLDER\" }".to_owned(),
+        (_, "" | "N" | "HEIGHTxWIDTH") => "...".to_owned(),
+        (_, value) => format!("\"{value}\""),
     }
 }
 

@@ -84,6 +84,27 @@ fn points_lie_where_the_axes_say() {
     assert_eq!(class.and_then(|n| n.attribute("d")).unwrap().matches('H').count(), 4);
 }
 
+/// Results come in bursts: rates of single steps are no speed.
+#[test]
+fn speed_is_a_mean_over_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = EventWriter::create(dir.path()).unwrap();
+    writer.start(1).unwrap();
+    for step in 2..=231 {
+        let rate = if step & 1 == 0 { 10.0 } else { 100_000.0 };
+        writer.scalar("steps_per_second", step, rate).unwrap();
+    }
+    writer.close(231).unwrap();
+    let page = Parsed::of(&[dir.path().to_owned()]);
+    let points = page.points("Speed")[0];
+    // 11.5 s in parts of 0.23 s or more: of three slow steps each, with two or three fast ones.
+    // The last part has the rest, too.
+    assert!((38..=42).contains(&points), "{points} parts");
+    let speed = page.row("Speed from step 6 to 231", "steps/s");
+    let values: Vec<f64> = speed[1..].iter().map(|text| text.parse().unwrap()).collect();
+    assert!(values.iter().all(|value| (16.0..23.0).contains(value)), "{speed:?}");
+}
+
 #[test]
 fn names_of_curves_and_bars_do_not_meet() {
     let dir = tempfile::tempdir().unwrap();
@@ -122,7 +143,7 @@ fn masks_are_shown_bit_by_bit() {
     let info = reader.next_frame(&mut pixels).unwrap();
     assert_eq!((info.width, info.height, pixels.len()), (12, 32, 384));
     for (at, pixel) in pixels.iter().enumerate() {
-        assert_eq!(*pixel, if at % 3 == 0 { 255 } else { 0 }, "pixel {at}");
+        assert_eq!(*pixel, if at.is_multiple_of(3) { 255 } else { 0 }, "pixel {at}");
     }
 }
 

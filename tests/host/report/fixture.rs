@@ -62,7 +62,7 @@ impl Run {
     fn events(&self) {
         let mut writer = EventWriter::create(&self.logdir).unwrap();
         writer.start(1).unwrap();
-        for at in 1..=12 {
+        for at in 1..=12u64 {
             let (step, t) = (at * 10, at as f32);
             let mut scalar = |tag: &str, value| writer.scalar(tag, step, value).unwrap();
             scalar("loss", 0.9 / t);
@@ -75,7 +75,7 @@ impl Run {
                 scalar(&format!("replicas/wait_seconds/rank_{rank}"), 0.001 * t);
                 scalar(&format!("replicas/step_seconds/rank_{rank}"), 0.01);
             }
-            if at % 4 == 0 {
+            if at.is_multiple_of(4) {
                 scalar("test/loss", 1.0 / t);
                 scalar("test/accuracy", 0.6 + t / 40.0);
                 scalar("model_pruning_summaries/sparsity", 0.625 * t / 12.0);
@@ -90,7 +90,7 @@ impl Run {
                     of("threshold", 0.25);
                 }
             }
-            if at % 6 == 0 {
+            if at.is_multiple_of(6) {
                 scalar("checkpoint/seconds", 0.01 * t);
                 scalar("checkpoint/stall_seconds", 0.001);
                 for (name, _) in &self.weights {
@@ -242,7 +242,7 @@ impl Parsed {
                     });
                     assert!(texts.clone().count() == 2 && texts.into_iter().all(|t| !t.is_empty()));
                 }
-                "th" => assert!(node.attribute("scope").is_some()),
+                "th" => assert!(node.attribute("scope").is_some() && !inner(node).is_empty()),
                 "table" => {
                     let caption = node.children().find(|n| n.has_tag_name("caption"));
                     assert!(caption.is_some_and(|n| n.text().is_some()), "no caption");
@@ -270,6 +270,6 @@ impl Parsed {
 
 /// All text within an element, parts apart.
 pub fn inner(node: Node<'_, '_>) -> String {
-    let texts = node.descendants().filter(|n| n.is_text()).filter_map(|n| n.text());
+    let texts = node.descendants().filter(Node::is_text).filter_map(|n| n.text());
     texts.collect::<Vec<_>>().join(" ").trim().to_owned()
 }
