@@ -188,6 +188,10 @@ pub struct Eval {
     /// recipe's number by default, else 256, and 16 images of a pretrained model.
     #[arg(long)]
     pub batch: Option<usize>,
+    /// Of a pretrained model, time so many batches alone, block after block. Networks of secateur's
+    /// own are timed anyway.
+    #[arg(long, value_name = "N")]
+    pub latencies: Option<usize>,
     /// Exit with 1 when the test accuracy is below this fraction.
     #[arg(long)]
     pub min_test_accuracy: Option<f64>,
@@ -210,6 +214,10 @@ pub struct Predict {
     /// Rows in a batch: 256 by default, 16 of a pretrained model.
     #[arg(long)]
     pub batch: Option<usize>,
+    /// Of a pretrained model, time so many batches alone, block after block. Networks of secateur's
+    /// own are timed anyway, where -o is given.
+    #[arg(long, value_name = "N")]
+    pub latencies: Option<usize>,
     /// Replace an output that is there.
     #[arg(long)]
     pub force: bool,

@@ -64,6 +64,7 @@ fn figures(args: &Export, path: &Path) -> Result<Vec<Figure>> {
             samples: args.samples,
             stride: None,
             batch: None,
+            latencies: None,
             min_test_accuracy: None,
             common: args.common.clone(),
         });

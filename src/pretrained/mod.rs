@@ -13,6 +13,7 @@ mod data;
 mod distill;
 mod evaluate;
 mod head;
+mod latency;
 mod layers;
 mod model;
 mod network;

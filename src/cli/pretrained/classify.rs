@@ -11,6 +11,7 @@ use super::images::Images;
 use super::{bar, chunk};
 use crate::cli::args::Eval;
 use crate::cli::measured::Figure;
+use crate::cli::speed::Latencies;
 use crate::cli::{Verdict, adapter, output};
 
 #[derive(Debug, Serialize)]
@@ -32,6 +33,8 @@ pub struct Report {
     seconds: f64,
     images_per_second: f64,
     device_bytes: u64,
+    #[serde(flatten)]
+    latencies: Option<Latencies>,
 }
 
 pub fn run(args: &Eval, model: &Pretrained) -> Result<Verdict> {
@@ -99,6 +102,11 @@ pub fn measured(args: &Eval, model: &Pretrained) -> Result<Report> {
     }
     bar.finish_and_clear();
     let seconds = begun.elapsed().as_secs_f64();
+    let latencies = args.latencies.map(|n| {
+        let pixels = images.prepared(&files[..files.len().min(batch as usize)])?;
+        let times = model.latencies(&gpu, Rows::Images(&pixels), batch, n)?;
+        Ok::<_, anyhow::Error>(Latencies::new(batch as usize, &times))
+    });
     Ok(Report {
         adapter: gpu.report().name.clone(),
         backend: gpu.report().backend.clone(),
@@ -114,6 +122,7 @@ pub fn measured(args: &Eval, model: &Pretrained) -> Result<Report> {
         seconds,
         images_per_second: classified.rows as f64 / seconds,
         device_bytes,
+        latencies: latencies.transpose()?,
     })
 }
 
@@ -130,6 +139,9 @@ fn print(report: &Report) -> Result<()> {
     facts.extend([
         ("test loss", format!("{:.4}", report.test_loss)),
         ("speed", format!("{speed:.1} images/s, {seconds:.1} s")),
+    ]);
+    facts.extend(report.latencies.as_ref().map(|latencies| ("latency", latencies.fact().1)));
+    facts.extend([
         ("device memory", Bytes(report.device_bytes).to_string()),
         ("adapter", format!("{} ({})", report.adapter, report.backend)),
     ]);
