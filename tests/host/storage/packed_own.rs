@@ -217,7 +217,9 @@ fn scales_belong_to_output_units() {
     }
     check(&gpt2, "wte.weight", 0);
     let llama = axes("llama");
-    ["q_proj.weight", "down_proj.weight", "embed_tokens.weight"].map(|end| check(&llama, end, 0));
+    for end in ["q_proj.weight", "down_proj.weight", "embed_tokens.weight"] {
+        check(&llama, end, 0);
+    }
     check(&axes("resnet"), "convolution.weight", 0);
 }
 
