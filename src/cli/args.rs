@@ -213,6 +213,10 @@ pub struct Predict {
     /// Of a packed file, which matrices stay packed on the device.
     #[arg(long, value_enum, default_value_t)]
     pub weights: OnDevice,
+    /// Of a pretrained model, time so many batches alone, block after block. Networks of secateur's
+    /// own are timed anyway, where -o is given.
+    #[arg(long, value_name = "N")]
+    pub latencies: Option<usize>,
     /// Replace an output that is there.
     #[arg(long)]
     pub force: bool,

@@ -66,6 +66,7 @@ fn figures(args: &Export, path: &Path) -> Result<Vec<Figure>> {
             stride: None,
             batch: None,
             weights: OnDevice::default(),
+            latencies: None,
             min_test_accuracy: None,
             common: args.common.clone(),
         };

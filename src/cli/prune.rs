@@ -216,5 +216,6 @@ fn print(report: &Report) -> Result<()> {
         "{sparsity} of {pruned} tensors pruned, {whole} of the whole file, in {:.1} s: {}",
         report.seconds, report.output
     ))?;
-    advice::of_pruned(done.tensors.iter().filter_map(|t| Some((&t.plan, t.nonzero?))))
+    let pruned = done.tensors.iter().filter(|t| t.plan.fate == Fate::Pruned);
+    advice::of_pruned(pruned.filter_map(|t| Some((&t.plan, t.nonzero?))))
 }

@@ -14,6 +14,7 @@ mod distill;
 mod evaluate;
 mod generate;
 mod head;
+mod latency;
 mod layers;
 mod model;
 mod network;

@@ -35,6 +35,14 @@ pub fn with_llama() -> Option<(Folder, Value)> {
     Some((folder, golden))
 }
 
+/// What so many batches of so many rows took that were timed alone.
+pub fn check_latencies(report: &Value, [batch, timed]: [u64; 2]) {
+    let found = [&report["batch"], &report["timed_batches"]].map(|n| n.as_u64());
+    assert_eq!(found, [batch, timed].map(Some), "{report}");
+    let [p50, p99] = ["p50", "p99"].map(|p| report["latency_ms"][p].as_f64().unwrap());
+    assert!(0.0 < p50 && p50 <= p99, "{report}");
+}
+
 fn length(golden: &Value) -> usize {
     golden["input_ids"][0].as_array().unwrap().len()
 }
@@ -55,8 +63,9 @@ fn the_perplexity_of_a_text_is_that_of_transformers() {
     let report = folder.run(&format!("{run} --stride {stride} --json")).json();
     let (windows, tokens) = (&report["windows"], &report["tokens"]);
     assert_eq!((windows, tokens), (&json!(3), &json!(length + 2 * stride - 1)), "{report}");
-    let report = folder.run(&format!("{run} --samples 1 --json")).json();
+    let report = folder.run(&format!("{run} --samples 1 --latencies 3 --json")).json();
     assert_eq!(report["windows"], 1);
+    check_latencies(&report, [1, 3]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::folder::Folder;
 use crate::paths::project;
-use crate::pretrained::tokenizer;
+use crate::pretrained::{check_latencies, tokenizer};
 
 /// The golden model `name` in a folder of that name.
 fn put(folder: &Folder, name: &str) {
@@ -54,7 +54,8 @@ fn values(bytes: &[u8]) -> Vec<f64> {
 #[test]
 fn accuracy_and_loss_are_those_of_the_logits() {
     let Some(folder) = with_images() else { return };
-    let report = folder.run("eval vit --data images:images --json").json();
+    let report = folder.run("eval vit --data images:images --latencies 2 --json").json();
+    check_latencies(&report, [16, 2]);
     let predicted = folder.run("predict vit --data images:images -o out.npy --json").json();
     assert_eq!((&predicted["rows"], &predicted["shape"]), (&json!(6), &json!([7])));
     let (mut loss, mut right, mut top) = (0.0, 0.0, 0.0);
@@ -105,6 +106,10 @@ fn embeddings_are_the_means_of_transformers_hidden_states() {
     let words: Vec<String> = ids.map(|id| format!("w{id}")).collect();
     let long = vec!["w5"; 60].join(" ");
     folder.write("texts.txt", format!("{long}\n{}\nw7 w9\n", words.join(" ")));
+    let timed = "predict bert --data text:texts.txt -o timed.npy --latencies 2 --batch 1 --json";
+    let report = folder.run(timed).json();
+    check_latencies(&report, [1, 2]);
+    assert!(report["rows_per_second"].as_f64().unwrap() > 0.0, "{report}");
     let run = folder.run("predict bert --data text:texts.txt -o out.npy");
     assert!(run.err.contains("1 of 3 texts have more than 48 tokens"), "{}", run.err);
     run.ok();

@@ -25,6 +25,10 @@ pub struct Eval {
     /// recipe's number by default, else 256, and 16 images of a pretrained model.
     #[arg(long)]
     pub batch: Option<usize>,
+    /// Of a pretrained model, time so many batches alone, block after block. Networks of secateur's
+    /// own are timed anyway.
+    #[arg(long, value_name = "N")]
+    pub latencies: Option<usize>,
     /// Of a packed file, which matrices stay packed on the device.
     #[arg(long, value_enum, default_value_t)]
     pub weights: OnDevice,

@@ -11,6 +11,7 @@ use super::images::Images;
 use super::{Opened, bar, chunk};
 use crate::cli::args::Eval;
 use crate::cli::measured::Figure;
+use crate::cli::speed::Latencies;
 use crate::cli::{Verdict, adapter, output};
 
 #[derive(Debug, Serialize)]
@@ -34,6 +35,8 @@ pub struct Report {
     seconds: f64,
     images_per_second: f64,
     device_bytes: u64,
+    #[serde(flatten)]
+    latencies: Option<Latencies>,
 }
 
 pub fn run(args: &Eval, opened: &Opened) -> Result<Verdict> {
@@ -102,6 +105,11 @@ pub fn measured(args: &Eval, opened: &Opened) -> Result<Report> {
     }
     bar.finish_and_clear();
     let seconds = begun.elapsed().as_secs_f64();
+    let latencies = args.latencies.map(|n| {
+        let pixels = images.prepared(&files[..files.len().min(batch as usize)])?;
+        let times = model.latencies(&gpu, Rows::Images(&pixels), batch, n)?;
+        Ok::<_, anyhow::Error>(Latencies::new(batch as usize, &times))
+    });
     Ok(Report {
         adapter: gpu.report().name.clone(),
         backend: gpu.report().backend.clone(),
@@ -118,6 +126,7 @@ pub fn measured(args: &Eval, opened: &Opened) -> Result<Report> {
         seconds,
         images_per_second: classified.rows as f64 / seconds,
         device_bytes,
+        latencies: latencies.transpose()?,
     })
 }
 
@@ -134,6 +143,9 @@ fn print(report: &Report) -> Result<()> {
     facts.extend([
         ("test loss", format!("{:.4}", report.test_loss)),
         ("speed", format!("{speed:.1} images/s, {seconds:.1} s")),
+    ]);
+    facts.extend(report.latencies.as_ref().map(|latencies| ("latency", latencies.fact().1)));
+    facts.extend([
         ("device memory", Bytes(report.device_bytes).to_string()),
         ("adapter", format!("{} ({})", report.adapter, report.backend)),
     ]);

@@ -3,12 +3,13 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use secateur::error::Bytes;
-use secateur::pretrained::{Answer, Input};
+use secateur::pretrained::{Answer, Input, Rows};
 use serde::Serialize;
 
 use super::{Opened, bar, classify, windows};
 use crate::cli::args::Eval;
 use crate::cli::measured::Figure;
+use crate::cli::speed::Latencies;
 use crate::cli::{Verdict, adapter, output};
 
 #[derive(Debug, Serialize)]
@@ -29,6 +30,8 @@ struct Report {
     seconds: f64,
     tokens_per_second: f64,
     device_bytes: u64,
+    #[serde(flatten)]
+    latencies: Option<Latencies>,
 }
 
 /// What a model of either kind is measured by.
@@ -51,15 +54,20 @@ pub fn run(args: &Eval, opened: &Opened) -> Result<Verdict> {
     }
     let windows = format!("{} windows of {} tokens", report.windows, report.length);
     let Report { tokens_per_second, seconds, .. } = report;
-    for (name, value) in [
+    let latency = report.latencies.as_ref().map(|latencies| latencies.fact().1);
+    let mut facts = vec![
         ("model", report.model.clone()),
         ("data", format!("{}, {windows}", report.data)),
         ("perplexity", format!("{:.4}", report.perplexity)),
         ("loss", format!("{:.4} over {} tokens", report.loss, report.tokens)),
         ("speed", format!("{tokens_per_second:.1} tokens/s, {seconds:.1} s")),
+    ];
+    facts.extend(latency.map(|latency| ("latency", latency)));
+    facts.extend([
         ("device memory", Bytes(report.device_bytes).to_string()),
         ("adapter", format!("{} ({})", report.adapter, report.backend)),
-    ] {
+    ]);
+    for (name, value) in facts {
         output::line(&format!("{name:<14} {value}"))?;
     }
     Ok(Verdict::Done)
@@ -89,6 +97,8 @@ fn measured(args: &Eval, opened: &Opened) -> Result<Report> {
     bar.finish_and_clear();
     let (evaluated, seconds) = (evaluated?, begun.elapsed().as_secs_f64());
     let tokens: usize = windows.iter().map(|w| w.ids.len()).sum();
+    let timed = |n| model.latencies(&gpu, Rows::Tokens(&windows[..1]), 1, n);
+    let latencies = args.latencies.map(timed).transpose()?;
     Ok(Report {
         adapter: gpu.report().name.clone(),
         backend: gpu.report().backend.clone(),
@@ -104,5 +114,6 @@ fn measured(args: &Eval, opened: &Opened) -> Result<Report> {
         seconds,
         tokens_per_second: tokens as f64 / seconds,
         device_bytes: evaluated.device_bytes,
+        latencies: latencies.map(|times| Latencies::new(1, &times)),
     })
 }

@@ -1,5 +1,6 @@
 //! `secateur predict FOLDER`: what a pretrained model says of pictures, or makes of texts.
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use secateur::data::{Pictures, Schema, Task};
@@ -12,6 +13,7 @@ use super::texts::Texts;
 use super::{bar, chunk};
 use crate::cli::args::Predict;
 use crate::cli::predict::{Answers, Report, check, told};
+use crate::cli::speed::{Latencies, Speed};
 use crate::cli::{Verdict, adapter, output};
 
 /// What is answered, of which rows.
@@ -24,6 +26,7 @@ struct Answered {
     cut: Option<usize>,
     /// How a text's vector is made.
     embedding: Option<String>,
+    speed: Speed,
 }
 
 pub fn run(args: &Predict, model: &Pretrained) -> Result<Verdict> {
@@ -46,7 +49,7 @@ pub fn run(args: &Predict, model: &Pretrained) -> Result<Verdict> {
         let width = answered.prediction.shape[0];
         schema.targets = (1..=width).map(|i| format!("embedding_{i}")).collect();
     }
-    let Answered { data, prediction, files, cut, embedding } = answered;
+    let Answered { data, prediction, files, cut, embedding, speed } = answered;
     let answers =
         Answers { prediction: &prediction, schema: &schema, alphabet: None, files: &files };
     let report = Report {
@@ -57,7 +60,7 @@ pub fn run(args: &Predict, model: &Pretrained) -> Result<Verdict> {
         output: String::new(),
         cut,
         embedding,
-        speed: None,
+        speed: Some(speed),
     };
     told(args, &answers, report)
 }
@@ -66,7 +69,7 @@ fn images(args: &Predict, model: &Pretrained) -> Result<(Gpu, Answered)> {
     let images = Images::open(model, &args.data, Pictures::to_test)?;
     let gpu = adapter::gpu(&args.common)?;
     let files = &images.pictures.files;
-    let bar = bar("images");
+    let (bar, begun) = (bar("images"), Instant::now());
     bar.set_length(files.len() as u64);
     let (chunk, batch) = chunk(model, 1, args.batch)?;
     let mut rows = Vec::with_capacity(files.len());
@@ -76,6 +79,13 @@ fn images(args: &Predict, model: &Pretrained) -> Result<(Gpu, Answered)> {
         bar.inc(files.len() as u64);
     }
     bar.finish_and_clear();
+    let seconds = begun.elapsed().as_secs_f64();
+    let latencies = args.latencies.map(|n| {
+        let pixels = images.prepared(&files[..files.len().min(batch as usize)])?;
+        let times = model.latencies(&gpu, Rows::Images(&pixels), batch, n)?;
+        Ok::<_, anyhow::Error>(Latencies::new(batch as usize, &times))
+    });
+    let speed = Speed::new(rows.len(), seconds, latencies.transpose()?);
     output::note(format_args!("images: {}", images.preparation));
     let name = |file: &std::path::PathBuf| {
         let dir = images.name.strip_prefix("images:").map_or(Path::new(""), Path::new);
@@ -84,7 +94,7 @@ fn images(args: &Predict, model: &Pretrained) -> Result<(Gpu, Answered)> {
     let files = files.iter().map(name).collect();
     let prediction = Prediction::of(&rows);
     let data = images.name.clone();
-    Ok((gpu, Answered { data, prediction, files, cut: None, embedding: None }))
+    Ok((gpu, Answered { data, prediction, files, cut: None, embedding: None, speed }))
 }
 
 fn texts(args: &Predict, model: &Pretrained, task: Task) -> Result<(Gpu, Answered)> {
@@ -94,7 +104,7 @@ fn texts(args: &Predict, model: &Pretrained, task: Task) -> Result<(Gpu, Answere
     // Like lengths go together, so that little of a batch is padding.
     let mut order: Vec<usize> = (0..texts.rows.len()).collect();
     order.sort_by_key(|&i| texts.rows[i].ids.len());
-    let bar = bar("texts");
+    let (bar, begun) = (bar("texts"), Instant::now());
     bar.set_length(order.len() as u64);
     let mut rows = vec![Vec::new(); order.len()];
     let mut left = &order[..];
@@ -114,12 +124,20 @@ fn texts(args: &Predict, model: &Pretrained, task: Task) -> Result<(Gpu, Answere
         bar.inc(now.len() as u64);
     }
     bar.finish_and_clear();
+    let seconds = begun.elapsed().as_secs_f64();
+    let latencies = args.latencies.map(|n| {
+        let batch = args.batch.unwrap_or(16).min(order.len());
+        let times =
+            model.latencies(&gpu, Rows::Padded(&texts.filled(&order[..batch])), batch as u32, n)?;
+        Ok::<_, anyhow::Error>(Latencies::new(batch, &times))
+    });
+    let speed = Speed::new(rows.len(), seconds, latencies.transpose()?);
     let embedding = pooling.map(|pooling| pooling.to_string());
     if let Some(how) = &embedding {
         output::note(format_args!("a text's vector is {how}"));
     }
     let (data, cut, prediction) = (texts.name.clone(), Some(texts.cut), Prediction::of(&rows));
-    Ok((gpu, Answered { data, prediction, files: Vec::new(), cut, embedding }))
+    Ok((gpu, Answered { data, prediction, files: Vec::new(), cut, embedding, speed }))
 }
 
 fn pooled(pooling: Option<&Pooling>, output: &[f32], seen: &[bool]) -> Vec<f32> {
