@@ -26,7 +26,21 @@ fn main(
     let j = group.x * 16u + local.x;
     var sum = 0.0;
     if j < params.columns {
-        for (var i = local.y; i < params.rows; i += 16u) {
+        var i = local.y;
+        // Four loads are on their way at once; the order of additions is that of one at a time.
+        for (; i + 48u < params.rows; i += 64u) {
+            let at = i * params.columns + j;
+            let step = 16u * params.columns;
+            let first = x[at];
+            let second = x[at + step];
+            let third = x[at + 2u * step];
+            let fourth = x[at + 3u * step];
+            sum += first;
+            sum += second;
+            sum += third;
+            sum += fourth;
+        }
+        for (; i < params.rows; i += 16u) {
             sum += x[i * params.columns + j];
         }
     }

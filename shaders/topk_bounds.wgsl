@@ -20,18 +20,28 @@ fn smaller(ranks: vec4<u32>, own: u32) -> vec4<u32> {
     return select(vec4(0u), vec4(1u), ranks < vec4(own));
 }
 
+// All of the sample: 2,048 ranks at most.
+var<workgroup> staged: array<vec4<u32>, 512>;
+
 @compute @workgroup_size(256)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+fn main(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    // The padding to whole sixteens is above all.
+    let fours = (params.samples + 15u) / 16u * 4u;
+    for (var at = local; at < fours; at += 256u) {
+        staged[at] = sample[at];
+    }
+    workgroupBarrier();
     if id.x >= params.samples {
         return;
     }
     let own = sample[id.x / 4u][id.x % 4u];
     var counted = vec4(0u);
-    // The padding at the end is above all.
-    for (var s = 0u; s < params.samples; s += 16u) {
-        let at = s / 4u;
-        counted += smaller(sample[at], own) + smaller(sample[at + 1u], own)
-            + smaller(sample[at + 2u], own) + smaller(sample[at + 3u], own);
+    for (var at = 0u; at < fours; at += 4u) {
+        counted += smaller(staged[at], own) + smaller(staged[at + 1u], own)
+            + smaller(staged[at + 2u], own) + smaller(staged[at + 3u], own);
     }
     let below = f32(dot(counted, vec4(1u)));
     let prune = counts[params.selection];

@@ -17,6 +17,10 @@ fn next_term(k: Term) -> Term {
     return k + 1u;
 }
 
+fn term_after(k: Term, count: u32) -> Term {
+    return k + count;
+}
+
 // How many terms from k on have neighbouring places in b, where columns have none.
 fn neighbours(k: Term) -> u32 {
     return 32u;

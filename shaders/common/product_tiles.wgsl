@@ -2,8 +2,9 @@
 //
 // A workgroup is SIDE x SIDE invocations; each keeps FOURS fours of rows by as many of columns of c in registers.
 // The tiles are kept term by term, so that the inner loop reads vectors. One invocation fills a whole vector:
-// stores of single components by several would race, as each may write all four. Rows and columns past the edge
-// are clamped while loading and skipped while storing; terms past the end are zeros.
+// stores of single components by several would race, as each may write all four. The next tile's vectors, one of each
+// tile or two, are loaded into registers while a tile is used. Rows and columns past the edge are clamped while loading
+// and skipped while storing; terms past the end are zeros.
 override SIDE: u32 = 16u;
 override FOURS: u32 = 1u; // or 2
 override DEPTH: u32 = 16u;
@@ -36,6 +37,39 @@ fn clamped_column(j: u32) -> u32 {
     return min(j, params.n - 1u);
 }
 
+// Neighbouring rows of c.
+struct FourRows {
+    x: Row,
+    y: Row,
+    z: Row,
+    w: Row,
+}
+
+fn four_rows(i: u32) -> FourRows {
+    return FourRows(clamped_row(i), clamped_row(i + 1u), clamped_row(i + 2u), clamped_row(i + 3u));
+}
+
+// What four rows have of term `t`, the k-th; zeros past the end.
+fn four_of_a(rows: FourRows, k: u32, t: Term) -> vec4<f32> {
+    if k >= params.k_end {
+        return vec4<f32>();
+    }
+    return vec4(load_a(rows.x, t), load_a(rows.y, t), load_a(rows.z, t), load_a(rows.w, t));
+}
+
+// The same of four columns from `j` on.
+fn four_of_b(j: u32, k: u32, t: Term) -> vec4<f32> {
+    if k >= params.k_end {
+        return vec4<f32>();
+    }
+    return vec4(
+        load_b(t, clamped_column(j)),
+        load_b(t, clamped_column(j + 1u)),
+        load_b(t, clamped_column(j + 2u)),
+        load_b(t, clamped_column(j + 3u)),
+    );
+}
+
 @compute @workgroup_size(SIDE, SIDE)
 fn main(
     @builtin(workgroup_id) id: vec3<u32>,
@@ -47,18 +81,33 @@ fn main(
     let fours = SIDE * FOURS;
     let invocations = SIDE * SIDE;
     let invocation = local.y * SIDE + local.x;
-    let loads = fours * DEPTH / invocations; // 1 or 2
+    let two = fours * DEPTH > invocations; // vectors of each tile that an invocation loads, or one
     let stride = fours + 1u;
     let first_row = group.y * side;
     let first_column = group.x * side;
-    var row: array<Row, 8>;
-    for (var s = 0u; s < loads; s += 1u) {
-        let place = place_in_tile(invocation + s * invocations, fours, rows_are_neighbours());
-        let i = first_row + place.x * 4u;
-        row[s * 4u] = clamped_row(i);
-        row[s * 4u + 1u] = clamped_row(i + 1u);
-        row[s * 4u + 2u] = clamped_row(i + 2u);
-        row[s * 4u + 3u] = clamped_row(i + 3u);
+    let first_a = place_in_tile(invocation, fours, rows_are_neighbours());
+    let first_b = place_in_tile(invocation, fours, columns_are_neighbours());
+    let rows = four_rows(first_row + first_a.x * 4u);
+    let column = first_column + first_b.x * 4u;
+    var t_a = term_of(params.k_begin + first_a.y);
+    var t_b = term_of(params.k_begin + first_b.y);
+    var next_a = four_of_a(rows, params.k_begin + first_a.y, t_a);
+    var next_b = four_of_b(column, params.k_begin + first_b.y, t_b);
+    var second_a = vec2<u32>();
+    var second_b = vec2<u32>();
+    var more_rows = rows;
+    var u_a = t_a;
+    var u_b = t_b;
+    var further_a = vec4<f32>();
+    var further_b = vec4<f32>();
+    if two {
+        second_a = place_in_tile(invocation + invocations, fours, rows_are_neighbours());
+        second_b = place_in_tile(invocation + invocations, fours, columns_are_neighbours());
+        more_rows = four_rows(first_row + second_a.x * 4u);
+        u_a = term_of(params.k_begin + second_a.y);
+        u_b = term_of(params.k_begin + second_b.y);
+        further_a = four_of_a(more_rows, params.k_begin + second_a.y, u_a);
+        further_b = four_of_b(first_column + second_b.x * 4u, params.k_begin + second_b.y, u_b);
     }
     var s0 = vec4<f32>();
     var w0 = vec4<f32>();
@@ -77,32 +126,27 @@ fn main(
     var s7 = vec4<f32>();
     var w7 = vec4<f32>();
     for (var k = params.k_begin; k < params.k_end; k += DEPTH) {
-        for (var s = 0u; s < loads; s += 1u) {
-            let place = place_in_tile(invocation + s * invocations, fours, rows_are_neighbours());
-            var values = vec4<f32>();
-            if k + place.y < params.k_end {
-                let t = term_of(k + place.y);
-                values.x = load_a(row[s * 4u], t);
-                values.y = load_a(row[s * 4u + 1u], t);
-                values.z = load_a(row[s * 4u + 2u], t);
-                values.w = load_a(row[s * 4u + 3u], t);
-            }
-            tile_a[place.y * stride + place.x] = values;
-        }
-        for (var s = 0u; s < loads; s += 1u) {
-            let place = place_in_tile(invocation + s * invocations, fours, columns_are_neighbours());
-            var values = vec4<f32>();
-            if k + place.y < params.k_end {
-                let t = term_of(k + place.y);
-                let j = first_column + place.x * 4u;
-                values.x = load_b(t, clamped_column(j));
-                values.y = load_b(t, clamped_column(j + 1u));
-                values.z = load_b(t, clamped_column(j + 2u));
-                values.w = load_b(t, clamped_column(j + 3u));
-            }
-            tile_b[place.y * stride + place.x] = values;
+        tile_a[first_a.y * stride + first_a.x] = next_a;
+        tile_b[first_b.y * stride + first_b.x] = next_b;
+        if two {
+            tile_a[second_a.y * stride + second_a.x] = further_a;
+            tile_b[second_b.y * stride + second_b.x] = further_b;
         }
         workgroupBarrier();
+        // What comes next is on its way while these terms are added up.
+        let next = k + DEPTH;
+        if next < params.k_end {
+            t_a = term_after(t_a, DEPTH);
+            t_b = term_after(t_b, DEPTH);
+            next_a = four_of_a(rows, next + first_a.y, t_a);
+            next_b = four_of_b(column, next + first_b.y, t_b);
+            if two {
+                u_a = term_after(u_a, DEPTH);
+                u_b = term_after(u_b, DEPTH);
+                further_a = four_of_a(more_rows, next + second_a.y, u_a);
+                further_b = four_of_b(first_column + second_b.x * 4u, next + second_b.y, u_b);
+            }
+        }
         for (var t = 0u; t < DEPTH; t += 1u) {
             let a = tile_a[t * stride + local.y];
             let b = tile_b[t * stride + local.x];

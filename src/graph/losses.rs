@@ -214,7 +214,7 @@ impl Operation for SoftmaxCrossEntropy {
             None => lowering.plan.scratch("correct rows", rows),
         };
         beside.into_iter().for_each(|correct| lowering.done[correct.0] = true);
-        lowering.plan.push(kernels::SoftmaxCrossEntropy {
+        let loss = kernels::SoftmaxCrossEntropy {
             logits,
             labels,
             step,
@@ -225,7 +225,8 @@ impl Operation for SoftmaxCrossEntropy {
             classes,
             repeat,
             smoothing,
-        })
+        };
+        loss.push(&mut lowering.plan)
     }
 
     fn is_loss(&self) -> bool {

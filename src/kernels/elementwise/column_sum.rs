@@ -1,6 +1,6 @@
 //! `column_sum`: sums over the rows of a matrix by a fixed tree.
 use crate::Result;
-use crate::gpu::{Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, read, write};
+use crate::gpu::{Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, Target, read, write};
 
 /// `out[j] = sum over i of x[i, j]`; with one column the sum of a vector.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,9 @@ pub(in crate::kernels) const CHUNK: u32 = 8_192;
 /// Rows from which on a sum is made in two launches, so that a tall matrix of few columns takes
 /// more than a few workgroups.
 const TALL: u32 = 4096;
+/// The same on a GPU, where fewer workgroups than this leave much of it idle.
+const TALL_ON_GPU: u32 = 512;
+const BUSY: u32 = 256;
 
 impl ColumnSum {
     /// Appends it to `plan`. A tall matrix is summed as a wider one of fewer rows, and then those.
@@ -45,7 +48,7 @@ impl ColumnSum {
     /// [`crate::Error::Plan`] for extents that do not fit the slots.
     pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
         let Self { x, out, rows, columns } = self;
-        let Some(parts) = parts(rows, columns) else { return plan.push(self) };
+        let Some(parts) = parts(rows, columns, plan.target()) else { return plan.push(self) };
         let sums = plan.scratch("sums", parts * columns);
         plan.push(Self { x, out: sums, rows: rows / parts, columns: columns * parts })?;
         plan.push(Self { x: sums, out, rows: parts, columns })
@@ -53,9 +56,11 @@ impl ColumnSum {
 }
 
 /// How many sums of each column are made first, where not all in one.
-pub(in crate::kernels) fn parts(rows: u32, columns: u32) -> Option<u32> {
+pub(in crate::kernels) fn parts(rows: u32, columns: u32, target: Target) -> Option<u32> {
     let fits = |parts: &u32| rows.is_multiple_of(*parts) && columns.checked_mul(*parts).is_some();
-    (2..=rows.isqrt()).rev().find(fits).filter(|_| rows > TALL)
+    let few = !target.software && columns.div_ceil(16) < BUSY;
+    let tall = rows > if few { TALL_ON_GPU } else { TALL };
+    (2..=rows.isqrt()).rev().find(fits).filter(|_| tall)
 }
 
 impl Kernel for ColumnSum {

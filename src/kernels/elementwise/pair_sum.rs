@@ -28,7 +28,7 @@ impl PairSum {
     /// # Errors
     /// [`crate::Error::Plan`] for a length that does not fit the slots.
     pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
-        let Some(parts) = column_sum::parts(self.len, 1) else { return plan.push(self) };
+        let Some(parts) = column_sum::parts(self.len, 1, plan.target()) else { return plan.push(self) };
         let of = self.of.map(|x| (x, plan.scratch("sums", parts)));
         for (x, out) in of {
             plan.push(ColumnSum { x, out, rows: self.len / parts, columns: parts })?;

@@ -1,9 +1,11 @@
 //! `softmax_cross_entropy`: the loss of each row, its gradient and whether the row is right in one
 //! pass.
-use crate::kernels::{STEP_WORDS, Step};
+use crate::Result;
 use crate::gpu::{
-    Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, Slot, Variant, grid_groups, read, write,
+    Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, Variant, grid_groups, read,
+    write,
 };
+use crate::kernels::{STEP_WORDS, Step};
 
 /// Losses and gradients are divided by the number of valid rows, so that their sum over the batch
 /// is the mean.
@@ -49,6 +51,50 @@ crate::uniform! {
 pub(super) const WIDE: u32 = 1_024;
 /// Most classes: three loops over every 64th in one invocation, and four trees.
 pub(super) const MOST: u32 = (MAX_LOOP_ITERATIONS - 24) / 3 * 64;
+
+impl SoftmaxCrossEntropy {
+    /// Appends it to `plan`: on a GPU as a workgroup a row, however few classes there are, since
+    /// a row for each invocation leaves most of it idle.
+    ///
+    /// # Errors
+    /// [`crate::Error::Plan`] for extents that do not fit the slots.
+    pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
+        if plan.target().software { plan.push(self) } else { plan.push(Wide(self)) }
+    }
+}
+
+/// A workgroup a row.
+struct Wide(SoftmaxCrossEntropy);
+
+crate::kernels::parts! { Wide: SoftmaxCrossEntropyParams }
+
+impl Kernel for Wide {
+    const NAME: &'static str = SoftmaxCrossEntropy::NAME;
+    const WGSL: &'static str = SoftmaxCrossEntropy::WGSL;
+    const VARIANTS: &'static [Variant] = SoftmaxCrossEntropy::VARIANTS;
+    const OPERANDS: &'static [Operand] = SoftmaxCrossEntropy::OPERANDS;
+    type Params = SoftmaxCrossEntropyParams;
+
+    fn bind(&self) -> Vec<Bound> {
+        self.0.bind()
+    }
+
+    fn params(&self) -> SoftmaxCrossEntropyParams {
+        self.0.params()
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        grid_groups(self.0.batch)
+    }
+
+    fn variant(&self) -> Option<&'static Variant> {
+        Self::VARIANTS.first()
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        self.0.check()
+    }
+}
 
 impl Kernel for SoftmaxCrossEntropy {
     const NAME: &'static str = "softmax_cross_entropy";
@@ -104,7 +150,7 @@ impl Kernel for SoftmaxCrossEntropy {
         Self::VARIANTS.first().filter(|_| self.classes > WIDE)
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> std::result::Result<(), String> {
         let (classes, most) = (self.classes, MOST);
         if !(2..=most).contains(&classes) {
             return Err(format!("{classes} classes, must be 2 to {most}"));

@@ -1,7 +1,7 @@
 //! `block_pool`: one score for each block of a matrix.
 use serde::{Deserialize, Serialize};
 
-use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
+use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, grid_groups, read, write};
 
 /// How the weights of a block become its one score.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +119,7 @@ impl Kernel for BlockPool {
     fn grid(&self) -> [u32; 3] {
         let count = self.blocks.count();
         match self.wide() {
-            true => [count.min(65_535), count.div_ceil(65_535), 1],
+            true => grid_groups(count),
             false => grid_1d(count),
         }
     }

@@ -1,6 +1,6 @@
 //! `unit_peak`: where each output unit has its highest weight.
 use crate::kernels::Units;
-use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
+use crate::gpu::{Bound, Kernel, Operand, Slot, grid_groups, read, write};
 
 /// `peaks[u]` = input of the value of unit `u` with the highest magnitude, the first of equal ones.
 #[derive(Debug, Clone, Copy)]
@@ -54,8 +54,7 @@ impl Kernel for UnitPeak {
     }
 
     fn grid(&self) -> [u32; 3] {
-        let groups = self.of.units.div_ceil(16);
-        [groups.min(65_535), groups.div_ceil(65_535), 1]
+        grid_groups(self.of.units.div_ceil(16))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::merge_moments::MergeMoments;
 use crate::Result;
 use crate::gpu::{
-    Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, grid_1d, read, write,
+    Bound, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, Target, grid_1d, read, write,
 };
 use crate::kernels::STEP_WORDS;
 
@@ -25,6 +25,9 @@ pub struct Columns {
 const MAX_ROWS: u32 = MAX_LOOP_ITERATIONS / 2 * 16;
 /// Rows of a part where there are more.
 const PART_ROWS: u32 = 16_384;
+/// Rows up to which one launch is as good on a GPU, and workgroups that keep one busy.
+const FEW_ROWS: u32 = 512;
+const WORKGROUPS: u32 = 512;
 
 impl Columns {
     pub(super) fn len(&self) -> u64 {
@@ -44,11 +47,14 @@ impl Columns {
         }
     }
 
-    /// How many parts the moments of all rows are made of.
-    fn parts(&self) -> u32 {
+    /// How many parts the moments of all rows are made of: on a GPU so many that it has enough
+    /// workgroups, of rows that take about as long as merging the parts does.
+    fn parts(&self, target: Target) -> u32 {
+        let of_columns = self.columns.div_ceil(16).max(1);
         match self.rows > MAX_ROWS {
             true => self.rows.div_ceil(PART_ROWS),
-            false => 1,
+            false if target.software || self.rows < FEW_ROWS => 1,
+            false => WORKGROUPS.div_ceil(of_columns).min((self.rows / 64).isqrt()),
         }
     }
 
@@ -104,7 +110,7 @@ impl Moments {
     /// # Errors
     /// [`crate::Error::Plan`] for extents that do not fit the slots.
     pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
-        let (shape, step, parts) = (self.shape, self.step, self.shape.parts());
+        let (shape, step, parts) = (self.shape, self.step, self.shape.parts(plan.target()));
         if parts == 1 {
             return plan.push(self);
         }

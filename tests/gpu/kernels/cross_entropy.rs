@@ -1,27 +1,39 @@
 //! `softmax_cross_entropy`, `correct` and `pair_sum`: the end of a forward pass.
-use secateur::gpu::Gpu;
+use secateur::gpu::{Gpu, Target};
 use secateur::kernels::*;
 
 use super::LENGTHS;
 use super::loss::{DIVISION, exp_error, log_error, step};
 use crate::common::{Noise, Rig, Tol, U, gpu};
 
-/// Losses, gradient and right rows of the device.
+/// Losses, gradient and right rows of the device, in the variants of software adapters and of GPUs.
 fn softmax(
     gpu: &Gpu,
+    logits: &[f32],
+    labels: &[u32],
+    about: [f32; 2],
+    step: Step,
+) -> [[Vec<f32>; 3]; 2] {
+    let software = Target { software: true, ..Target::default() };
+    [software, Target::default()].map(|target| softmax_on(gpu, target, logits, labels, about, step))
+}
+
+fn softmax_on(
+    gpu: &Gpu,
+    target: Target,
     logits: &[f32],
     labels: &[u32],
     [smoothing, repeat]: [f32; 2],
     step: Step,
 ) -> [Vec<f32>; 3] {
     let (batch, classes) = (labels.len() as u32, (logits.len() / labels.len()) as u32);
-    let mut rig = Rig::new(gpu);
+    let mut rig = Rig::for_target(gpu, target);
     let losses = rig.output("losses", labels.len());
     let gradient = rig.output("gradient", logits.len());
     let correct = rig.output("correct", labels.len());
     let (logits, labels) = (rig.slot("logits", logits), rig.slot("labels", labels));
     let step = rig.slot("step", &[step]);
-    rig.push(SoftmaxCrossEntropy {
+    let loss = SoftmaxCrossEntropy {
         logits,
         labels,
         step,
@@ -32,7 +44,8 @@ fn softmax(
         classes,
         repeat: repeat as u32,
         smoothing,
-    });
+    };
+    loss.push(&mut rig.plan).unwrap();
     let bench = rig.run();
     [losses, gradient, correct].map(|slot| bench.read(slot))
 }
@@ -71,7 +84,6 @@ fn softmax_cross_entropy_is_inside_its_bounds() {
                 // All of the first row tie, so that it is right.
                 labels[0] = 0;
                 let step = step(rows);
-                let [losses, gradient, correct] = softmax(gpu, &logits, &labels, [0.0, 1.0], step);
                 let want = softmax_cross_entropy_reference(&logits, &labels, classes, 0.0, &step);
                 let row = |(row, &label)| softmax_bounds(row, label as usize, rows as f64);
                 let bounds = logits.chunks(classes).zip(&labels).map(row);
@@ -81,10 +93,13 @@ fn softmax_cross_entropy_is_inside_its_bounds() {
                 in_losses[rows..].fill(0.0);
                 in_gradient[rows * classes..].fill(0.0);
                 let context = |e| panic!("{batch} x {classes}, scale {scale}, {rows} rows: {e}");
-                Tol::Within(&in_losses).check(&losses, &want.0).unwrap_or_else(context);
-                Tol::Within(&in_gradient).check(&gradient, &want.1).unwrap_or_else(context);
                 let right = correct_reference(&logits, &labels, classes, &step);
-                Tol::Exact.check(&correct, &right).unwrap_or_else(context);
+                for [losses, gradient, correct] in softmax(gpu, &logits, &labels, [0.0, 1.0], step)
+                {
+                    Tol::Within(&in_losses).check(&losses, &want.0).unwrap_or_else(context);
+                    Tol::Within(&in_gradient).check(&gradient, &want.1).unwrap_or_else(context);
+                    Tol::Exact.check(&correct, &right).unwrap_or_else(context);
+                }
             }
         }
     }
@@ -122,8 +137,10 @@ fn correct_counts_ties_for_the_lowest_class() {
                 Tol::Exact.check(&got, &want).unwrap_or_else(context);
                 if classes > 1 {
                     let settings = [smoothing, repeat as f32];
-                    let [.., got] = softmax(gpu, &scores, &y, settings, step(rows));
-                    Tol::Exact.check(&got, &want).unwrap_or_else(context);
+                    let both = softmax(gpu, &scores, &y, settings, step(rows));
+                    for [.., got] in both {
+                        Tol::Exact.check(&got, &want).unwrap_or_else(context);
+                    }
                 }
             }
         }
