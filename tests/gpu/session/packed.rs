@@ -123,7 +123,8 @@ fn blocks_stay_packed_with_many_rows() {
     }
     let [plain, path] = ["plain", "packed"].map(|n| folder.path().join(format!("{n}.safetensors")));
     file.write(&plain).unwrap();
-    pack(&Header::open(&plain).unwrap(), &path, &PackOptions::new(Format::Sparse).force(true)).unwrap();
+    pack(&Header::open(&plain).unwrap(), &path, &PackOptions::new(Format::Sparse).force(true))
+        .unwrap();
     let file = ModelFile::open(&path).unwrap();
     let [packed, dense] =
         [PackedWeights::Auto, PackedWeights::Never].map(|weights| open(gpu, &file, 33, weights));
