@@ -48,7 +48,8 @@ const WEIGHTS: &[&str] = &[
 ///
 /// A subfolder comes with all that is in it, unless weights are: those of another format, of another
 /// model, or of a checkpoint. Of those that `modules.json` names the weights come too, once. Files
-/// that are links are copied, as model caches have them; folders that are links are left out.
+/// that are links are copied, as model caches have them, but those in a subfolder that lead out of
+/// the folder and into no such cache; folders that are links are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Companions {
@@ -62,6 +63,8 @@ pub struct Companions {
 /// What is found in a subfolder.
 #[derive(Default)]
 struct Found {
+    /// The model's folder itself, and where the Hub's cache has what files in it are links to.
+    within: Vec<PathBuf>,
     of: Companions,
     bytes: u64,
     /// Files and folders.
@@ -95,7 +98,7 @@ impl Companions {
                     None if inside().is_some_and(|(path, output)| output.starts_with(path)) => {
                         this.leave(&name, "the output is there");
                     }
-                    None => this.subfolder(&path, &name, modules.contains(&name))?,
+                    None => this.subfolder(folder, &name, modules.contains(&name))?,
                 },
                 // Files of model caches are links to where their content lies.
                 found => match found.map_or(Some("it cannot be read"), |m| reason(&name, &m)) {
@@ -113,11 +116,15 @@ impl Companions {
         self.left_out.push(format!("{name} ({reason})"));
     }
 
-    /// Takes what is in the subfolder `name` at `path`, of which the model is made where it is a
+    /// Takes what is in the subfolder `name` of `folder`, of which the model is made where it is a
     /// `module`.
-    fn subfolder(&mut self, path: &Path, name: &str, module: bool) -> Result<()> {
-        let mut found = Found::default();
-        found.walk(path, name, module)?;
+    fn subfolder(&mut self, folder: &Path, name: &str, module: bool) -> Result<()> {
+        let real = fs::canonicalize(folder).map_err(Error::io("find", folder))?;
+        // A snapshot there is two folders below its cache.
+        let blobs = real.ancestors().nth(2).map(|cache| cache.join("blobs"));
+        let within = blobs.into_iter().chain([real]).collect();
+        let mut found = Found { within, ..Found::default() };
+        found.walk(&folder.join(name), name, module)?;
         if found.entries > MOST {
             self.leave(name, "over 1000 files");
         } else if found.bytes > LARGEST && !module {
@@ -173,6 +180,7 @@ impl Found {
                     Some(reason) => self.of.leave(&name, reason),
                     None => self.walk(path, &name, module)?,
                 },
+                Ok(_) if self.leads_out(path) => self.of.leave(&name, "a link out of the folder"),
                 Ok(found) if weights(path) => {
                     if safe && !is(path, |e| e == "safetensors") {
                         self.of.leave(&name, "the same weights in another format");
@@ -192,6 +200,13 @@ impl Found {
             }
         }
         Ok(())
+    }
+
+    /// Whether what is at `path` is a link to somewhere else than models have theirs.
+    fn leads_out(&self, path: &Path) -> bool {
+        let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+        let real = fs::canonicalize(path).ok().filter(|_| is_link);
+        real.is_some_and(|real| !self.within.iter().any(|folder| real.starts_with(folder)))
     }
 }
 

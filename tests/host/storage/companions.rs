@@ -13,10 +13,10 @@ fn put(folder: &Path, name: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-/// A model of one file in the folder `in`, as sentence-transformers has it, among what people keep
+/// A model of one file, as sentence-transformers has it, in the Hub's cache, among what people keep
 /// beside models.
 fn crowded(folder: &Path) -> Folder {
-    let model = folder.join("in");
+    let model = folder.join("snapshots/in");
     fs::create_dir_all(&model).unwrap();
     let weight: [Raw; 1] = [("a.weight", "F32", &[2, 2], f32s([1.0, 2.0, 3.0, 4.0]))];
     write(&model, "model.safetensors", &weight);
@@ -40,8 +40,8 @@ fn crowded(folder: &Path) -> Folder {
         ("templates/tools/one.jinja", "kept"),
         ("../elsewhere/secret.txt", "of somebody else"),
         ("../out_of_it/secret.txt", "of somebody else"),
-        ("../blobs/1", "tokens"),
-        ("../blobs/2", "linked"),
+        ("../../blobs/1", "tokens"),
+        ("../../blobs/2", "linked"),
     ] {
         put(&model, name, text);
     }
@@ -52,8 +52,10 @@ fn crowded(folder: &Path) -> Folder {
         symlink("../elsewhere", model.join("elsewhere")).unwrap();
         symlink("../../elsewhere", model.join("templates/elsewhere")).unwrap();
         symlink("..", model.join("templates/tools/round")).unwrap();
-        symlink("../blobs/1", model.join("tokenizer.json")).unwrap();
-        symlink("../../blobs/2", model.join("templates/linked.jinja")).unwrap();
+        symlink("../../blobs/1", model.join("tokenizer.json")).unwrap();
+        symlink("../../../blobs/2", model.join("templates/linked.jinja")).unwrap();
+        symlink("../a/notes.txt", model.join("templates/linked.txt")).unwrap();
+        symlink("../../elsewhere/secret.txt", model.join("templates/secret.txt")).unwrap();
         symlink("nowhere", model.join("templates/broken")).unwrap();
     }
     Folder::open(&model).unwrap()
@@ -67,6 +69,7 @@ const COPIED: &[&str] = &[
     "config.json",
     "modules.json",
     "templates/linked.jinja",
+    "templates/linked.txt",
     "templates/tools/one.jinja",
     "tokenizer.json",
 ];
@@ -101,6 +104,7 @@ fn check(out: &Path, input: &Folder, beside: &Companions) {
             ("elsewhere", "a link to a folder"),
             ("templates/broken", "it cannot be read"),
             ("templates/elsewhere", "a link to a folder"),
+            ("templates/secret.txt", "a link out of the folder"),
             ("templates/tools/round", "a link to a folder"),
         ]);
     }
@@ -170,7 +174,7 @@ fn an_output_in_the_input_does_not_come_along() {
 fn what_is_not_the_outputs_own_is_not_written_through() {
     let dir = tempfile::tempdir().unwrap();
     let input = crowded(dir.path());
-    let (out, elsewhere) = (dir.path().join("out"), dir.path().join("elsewhere"));
+    let (out, elsewhere) = (dir.path().join("out"), dir.path().join("snapshots/elsewhere"));
     fs::create_dir(&out).unwrap();
     std::os::unix::fs::symlink(&elsewhere, out.join("1_Pooling")).unwrap();
     let said = message(Patch::begin(&input, &out, true, "job"));
