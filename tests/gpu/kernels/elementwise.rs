@@ -177,7 +177,8 @@ fn column_sum_is_exact_for_integers_and_inside_the_bound_for_floats() {
 fn column_sum_repeats_bit_for_bit() {
     let Some(gpu) = gpu() else { return };
     let data = Noise::new(5).floats(10_007 * 19, 1.0);
-    let bits = || column_sum(gpu, &data, 19).into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    let bits =
+        || column_sum(gpu, true, &data, 19).into_iter().map(f32::to_bits).collect::<Vec<_>>();
     assert_eq!(bits(), bits());
 }
 
