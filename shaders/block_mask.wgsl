@@ -16,24 +16,25 @@ struct Params {
 fn main(
     @builtin(global_invocation_id) id: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
 ) {
     let len = params.rows * params.columns;
     let word = flat_index(id, groups);
-    if word * 32u >= len {
-        return;
-    }
-    let across = (params.columns + params.width - 1u) / params.width;
     var bits = 0u;
-    for (var n = 0u; n < 32u; n += 1u) {
-        let i = word * 32u + n;
-        if i < len {
-            let row = i / params.columns;
-            let column = i - row * params.columns;
-            let block = row / params.height * across + column / params.width;
-            bits |= u32(bit(blocks[block / 32u], block)) << n;
+    var changed = 0u;
+    if word * 32u < len {
+        let across = (params.columns + params.width - 1u) / params.width;
+        for (var n = 0u; n < 32u; n += 1u) {
+            let i = word * 32u + n;
+            if i < len {
+                let row = i / params.columns;
+                let column = i - row * params.columns;
+                let block = row / params.height * across + column / params.width;
+                bits |= u32(bit(blocks[block / 32u], block)) << n;
+            }
         }
+        changed = countOneBits(bits ^ mask[word]);
+        mask[word] = bits;
     }
-    atomicAdd(&mask_state[CHANGED], countOneBits(bits ^ mask[word]));
-    mask[word] = bits;
-    atomicAdd(&mask_state[KEPT], countOneBits(bits));
+    tally(local, countOneBits(bits), changed);
 }

@@ -15,47 +15,60 @@ struct Params {
     selection: u32,
 }
 
+// The highest score that each invocation prunes.
+var<workgroup> pruned: array<u32, 256>;
+
 @compute @workgroup_size(256)
 fn main(
     @builtin(global_invocation_id) id: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
 ) {
     let len = params.inputs * params.units;
     let word = flat_index(id, groups);
-    if word * 32u >= len {
-        return;
-    }
-    let n = counts[params.selection];
     var bits = 0u;
-    var not_a_number = 0u;
+    var changed = 0u;
     var highest = 0u;
-    for (var b = 0u; b < 32u; b += 1u) {
-        let i = word * 32u + b;
-        if i >= len {
-            break;
+    if word * 32u < len {
+        let n = counts[params.selection];
+        var not_a_number = 0u;
+        for (var b = 0u; b < 32u; b += 1u) {
+            let i = word * 32u + b;
+            if i >= len {
+                break;
+            }
+            let own = score(values[i]);
+            let input = input_of(i);
+            let unit = unit_of(i);
+            let first = input / params.m * params.m;
+            let end = min(first + params.m, params.inputs);
+            var before = 0u;
+            for (var r = first; r < end; r += 1u) {
+                let other = score(values[weight_at(r, unit)]);
+                before += u32(other > own || (other == own && r < input));
+            }
+            not_a_number += u32(own > INFINITE);
+            if before < (n * (end - first) + params.m - 1u) / params.m {
+                bits |= 1u << b;
+            } else {
+                highest = max(highest, own);
+            }
         }
-        let own = score(values[i]);
-        let input = input_of(i);
-        let unit = unit_of(i);
-        let first = input / params.m * params.m;
-        let end = min(first + params.m, params.inputs);
-        var before = 0u;
-        for (var r = first; r < end; r += 1u) {
-            let other = score(values[weight_at(r, unit)]);
-            before += u32(other > own || (other == own && r < input));
-        }
-        not_a_number += u32(own > INFINITE);
-        if before < (n * (end - first) + params.m - 1u) / params.m {
-            bits |= 1u << b;
-        } else {
-            highest = max(highest, own);
+        changed = countOneBits(bits ^ mask[word]);
+        mask[word] = bits;
+        if not_a_number > 0u {
+            atomicAdd(&mask_state[NAN], not_a_number);
         }
     }
-    atomicAdd(&mask_state[CHANGED], countOneBits(bits ^ mask[word]));
-    mask[word] = bits;
-    atomicAdd(&mask_state[KEPT], countOneBits(bits));
-    atomicMax(&mask_state[THRESHOLD], highest);
-    if not_a_number > 0u {
-        atomicAdd(&mask_state[NAN], not_a_number);
+    pruned[local] = highest;
+    // Where it adds up, it waits for all of these.
+    tally(local, countOneBits(bits), changed);
+    if !TALLY {
+        atomicMax(&mask_state[THRESHOLD], highest);
+    } else if local < 16u {
+        for (var n = 0u; n < 16u; n += 1u) {
+            highest = max(highest, pruned[local * 16u + n]);
+        }
+        atomicMax(&mask_state[THRESHOLD], highest);
     }
 }

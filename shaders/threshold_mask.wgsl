@@ -13,26 +13,27 @@ struct Params {
 fn main(
     @builtin(global_invocation_id) id: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
 ) {
     let word = flat_index(id, groups);
-    if word * 32u >= params.len {
-        return;
-    }
-    let threshold = atomicLoad(&mask_state[THRESHOLD]);
     var bits = 0u;
-    var not_a_number = 0u;
-    for (var n = 0u; n < 32u; n += 1u) {
-        let i = word * 32u + n;
-        if i < params.len {
-            let s = score(values[i]);
-            bits |= u32(s > threshold) << n;
-            not_a_number += u32(s > INFINITE);
+    var changed = 0u;
+    if word * 32u < params.len {
+        let threshold = atomicLoad(&mask_state[THRESHOLD]);
+        var not_a_number = 0u;
+        for (var n = 0u; n < 32u; n += 1u) {
+            let i = word * 32u + n;
+            if i < params.len {
+                let s = score(values[i]);
+                bits |= u32(s > threshold) << n;
+                not_a_number += u32(s > INFINITE);
+            }
+        }
+        changed = countOneBits(bits ^ mask[word]);
+        mask[word] = bits;
+        if not_a_number > 0u {
+            atomicAdd(&mask_state[NAN], not_a_number);
         }
     }
-    atomicAdd(&mask_state[CHANGED], countOneBits(bits ^ mask[word]));
-    mask[word] = bits;
-    atomicAdd(&mask_state[KEPT], countOneBits(bits));
-    if not_a_number > 0u {
-        atomicAdd(&mask_state[NAN], not_a_number);
-    }
+    tally(local, countOneBits(bits), changed);
 }

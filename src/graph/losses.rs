@@ -226,7 +226,7 @@ impl Operation for SoftmaxCrossEntropy {
             repeat,
             smoothing,
         };
-        loss.push(&mut lowering.plan)
+        loss.push(lowering.plan)
     }
 
     fn is_loss(&self) -> bool {

@@ -119,7 +119,7 @@ impl Ranker {
             let phase = plan.phase("n:m");
             plan.push(MaskBegin { mask_state, keep_nan: false })?;
             let (of, selection) = (Units::new([len, 1]), 0);
-            plan.push(NmMask { values, counts, selection, mask_state, mask, of, m })?;
+            NmMask { values, counts, selection, mask_state, mask, of, m }.push(&mut plan)?;
             Ok::<_, Error>(phase)
         });
         let nm = nm_phase.transpose()?;

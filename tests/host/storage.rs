@@ -2,6 +2,7 @@
 mod companions;
 mod folder;
 mod packed;
+mod packed_damaged;
 mod packed_own;
 mod patch;
 mod rewrite;

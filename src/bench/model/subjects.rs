@@ -212,7 +212,7 @@ fn layers() -> Vec<Subject> {
             let [labels, losses, correct] = [batch; 3].map(&mut slot);
             let [logits, gradient] = [batch * classes; 2].map(&mut slot);
             let (step, repeat, smoothing) = (plan.persistent("step", STEP_WORDS), 1, 0.0);
-            plan.push(SoftmaxCrossEntropy {
+            let loss = SoftmaxCrossEntropy {
                 logits,
                 labels,
                 step,
@@ -223,7 +223,8 @@ fn layers() -> Vec<Subject> {
                 classes,
                 repeat,
                 smoothing,
-            })
+            };
+            loss.push(plan)
         }));
     }
     for [rows, columns] in [[128, 300], [4096, 768], [100_352, 64]] {
@@ -284,7 +285,7 @@ fn masks() -> Vec<Subject> {
     };
     all.push(Subject::of_bytes("threshold mask 10^8", len, 1.0 + 1.0 / 32.0, move |plan| {
         let [values, mask, mask_state] = slots(plan);
-        plan.push(ThresholdMask { values, mask_state, mask, len })
+        ThresholdMask { values, mask_state, mask, len }.push(plan)
     }));
     all.push(Subject::of_bytes("bin count 10^8, 256 bins", len, 1.0, move |plan| {
         let [values, bins, peak] = slots(plan);
@@ -293,7 +294,7 @@ fn masks() -> Vec<Subject> {
     all.push(Subject::of_bytes("2:4 mask 10^8", len, 1.0 + 1.0 / 32.0, move |plan| {
         let [values, mask, mask_state] = slots(plan);
         let (counts, of) = (plan.persistent("counts", 1), Units::new([10_000, 10_000]));
-        plan.push(NmMask { values, counts, selection: 0, mask_state, mask, of, m: 4 })
+        NmMask { values, counts, selection: 0, mask_state, mask, of, m: 4 }.push(plan)
     }));
     all.push(Subject::of_bytes("unit mask 10^8", len, 1.0 + 1.0 / 32.0, move |plan| {
         let [values, mask, mask_state] = slots(plan);

@@ -1,7 +1,8 @@
 //! `block_mask`: the mask of a matrix from that of its blocks.
 use super::block_pool::{Blocks, BlocksParams};
 use crate::kernels::{MASK_STATE_WORDS, bit, mask_words};
-use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
+use super::tallied;
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, grid_1d, read, write};
 
 /// Each weight stays with its block.
 #[derive(Debug, Clone, Copy)]
@@ -16,12 +17,23 @@ pub struct BlockMask {
     pub blocks: Blocks,
 }
 
+impl BlockMask {
+    /// Appends it to `plan`; on a GPU its workgroups count for themselves first.
+    ///
+    /// # Errors
+    /// [`crate::Error::Plan`] for extents that do not fit the slots.
+    pub fn push(self, plan: &mut PlanBuilder) -> crate::Result<()> {
+        tallied::push(self, plan)
+    }
+}
+
 impl Kernel for BlockMask {
     const NAME: &'static str = "block_mask";
     const WGSL: &'static str = crate::wgsl!(
         "common/grid.wgsl",
         "common/bits.wgsl",
         "common/mask_state.wgsl",
+        "common/tally.wgsl",
         "block_mask.wgsl"
     );
     const OPERANDS: &'static [Operand] = &[read("blocks"), write("mask_state"), write("mask")];

@@ -52,7 +52,7 @@ impl HistogramThreshold {
         plan.push(MagnitudePeak { values, peak, at: 0, len })?;
         plan.push(BinCount { values, peak, bins, nbins, len })?;
         plan.push(BinPick { sparsities, bins, peak, mask_state, selection, nbins, decay })?;
-        plan.push(ThresholdMask { values, mask_state, mask, len })
+        ThresholdMask { values, mask_state, mask, len }.push(plan)
     }
 }
 

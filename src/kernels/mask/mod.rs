@@ -1,5 +1,7 @@
 //! Masks: one bit a weight, and how each pattern sets them.
 
+mod tallied;
+
 use super::kernels;
 
 kernels! {

@@ -1,6 +1,7 @@
 //! `nm_mask`: n of every m weights of an output unit stay.
 use crate::kernels::{MASK_STATE_WORDS, Units};
-use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
+use super::tallied;
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, grid_1d, read, write};
 
 /// N:M sparsity along the inputs, the axis that a product sums over: of the inputs `m * g .. m * (g
 /// + 1)` of each unit the `n` of highest |x| stay, the first of equal ones; of a shorter last group
@@ -47,12 +48,23 @@ crate::uniform! {
     }
 }
 
+impl NmMask {
+    /// Appends it to `plan`; on a GPU its workgroups count for themselves first.
+    ///
+    /// # Errors
+    /// [`crate::Error::Plan`] for extents that do not fit the slots.
+    pub fn push(self, plan: &mut PlanBuilder) -> crate::Result<()> {
+        tallied::push(self, plan)
+    }
+}
+
 impl Kernel for NmMask {
     const NAME: &'static str = "nm_mask";
     const WGSL: &'static str = crate::wgsl!(
         "common/grid.wgsl",
         "common/score.wgsl",
         "common/mask_state.wgsl",
+        "common/tally.wgsl",
         "common/units.wgsl",
         "nm_mask.wgsl"
     );

@@ -1,6 +1,7 @@
 //! `threshold_mask`: keeps what lies above a threshold.
 use crate::kernels::{MASK_STATE_WORDS, mask_words};
-use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
+use super::tallied;
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, grid_1d, read, write};
 
 /// Bit `i` of `mask` is set where `|values[i]|` is above the state's threshold; NaN is kept, and
 /// counted.
@@ -24,12 +25,23 @@ crate::uniform! {
     }
 }
 
+impl ThresholdMask {
+    /// Appends it to `plan`; on a GPU its workgroups count for themselves first.
+    ///
+    /// # Errors
+    /// [`crate::Error::Plan`] for extents that do not fit the slots.
+    pub fn push(self, plan: &mut PlanBuilder) -> crate::Result<()> {
+        tallied::push(self, plan)
+    }
+}
+
 impl Kernel for ThresholdMask {
     const NAME: &'static str = "threshold_mask";
     const WGSL: &'static str = crate::wgsl!(
         "common/grid.wgsl",
         "common/score.wgsl",
         "common/mask_state.wgsl",
+        "common/tally.wgsl",
         "threshold_mask.wgsl"
     );
     const OPERANDS: &'static [Operand] = &[read("values"), write("mask_state"), write("mask")];

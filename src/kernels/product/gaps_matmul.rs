@@ -93,7 +93,7 @@ impl Kernel for GapsMatmul {
         let halves = u64::from(b.of.values == PackedValues::F16);
         vec![
             self.product.a.needs(a),
-            b.slot(0).needs((lanes * BLOCK as u64 >> halves).max(4)),
+            b.slot(0).needs(((lanes * BLOCK as u64) >> halves).max(4)),
             b.slot(1).needs((lanes * u64::from(bits / 4)).max(1)),
             b.slot(2).needs(u64::from(slices) * LANES as u64 * 2),
             b.slot(3).needs(u64::from(slices) + 1),

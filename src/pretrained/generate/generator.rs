@@ -144,9 +144,9 @@ impl<'m> Generator<'m> {
     /// The part that suits so many tokens: none of which more than half would be empty, but that one
     /// pass over the weights for a few tokens costs less than several.
     fn part_of(&self, tokens: usize) -> Part {
-        let several = self.parts.iter().filter(|part| part.length > 1);
+        let mut several = self.parts.iter().filter(|part| part.length > 1);
         let full = several.clone().find(|part| 2 * tokens > part.length as usize);
-        let fits = || several.last().filter(|_| tokens > 1);
+        let fits = || several.next_back().filter(|_| tokens > 1);
         *full.or_else(fits).unwrap_or(&self.parts[self.parts.len() - 1])
     }
 

@@ -201,7 +201,7 @@ impl Pretrained {
         }
         Ok(Some(match options.method {
             Method::Admm => Planned::Parts(self.part_plans(i, (batch, shape), options, target)?),
-            _ => Planned::Block(BlockPlan::new(of, options, &dense, target)?),
+            _ => Planned::Block(BlockPlan::new(of, options, &dense, target)?.into()),
         }))
     }
 
@@ -278,7 +278,7 @@ fn put(
 
 /// A block with what its method needs.
 enum Planned {
-    Block(BlockPlan),
+    Block(Box<BlockPlan>),
     /// One after the other.
     Parts(Vec<PartPlan>),
 }

@@ -70,7 +70,7 @@ impl Removal<'_> {
             let mut whole = stream.only(0)?;
             let (mut stays, mut moved) = (Vec::new(), BTreeMap::new());
             for cut in self.parts(i) {
-                let (of, seen) = self.looked_at(cut, &stream.shape().to_vec())?;
+                let (of, seen) = self.looked_at(cut, stream.shape())?;
                 let plan = PartPlan::new(of, &seen, gpu.target())?;
                 report.device_bytes = report.device_bytes.max(plan.memory().peak());
                 let part = plan.build(gpu, model, read)?;

@@ -128,7 +128,7 @@ impl Admm {
                 let selection = step;
                 match m {
                     Some(m) => {
-                        plan.push(NmMask { values, counts, selection, mask_state, mask, of, m })?;
+                        NmMask { values, counts, selection, mask_state, mask, of, m }.push(plan)?;
                     }
                     None => {
                         plan.push(UnitMask { values, counts, selection, mask_state, mask, of })?;

@@ -56,6 +56,6 @@ impl Form for Blocks {
     fn spread(&self, plan: &mut PlanBuilder, t: &PrunedTensor, selected: Slot) -> Result<()> {
         let (mask_state, mask) = (t.state, t.mask());
         plan.push(MaskBegin { mask_state, keep_nan: true })?;
-        plan.push(BlockMask { block_mask: selected, mask_state, mask, blocks: *self })
+        BlockMask { block_mask: selected, mask_state, mask, blocks: *self }.push(plan)
     }
 }

@@ -123,6 +123,6 @@ impl Grouped for Groups {
     ) -> Result<()> {
         let (mask_state, mask) = (t.state, t.mask());
         let (of, m) = (t.matrix(), self.m);
-        plan.push(NmMask { values, counts, selection, mask_state, mask, of, m })
+        NmMask { values, counts, selection, mask_state, mask, of, m }.push(plan)
     }
 }

@@ -66,7 +66,7 @@ impl Lines {
     }
 
     /// With an axis that begins at 0.
-    pub(in crate::report) fn from_zero(self) -> Self {
+    pub(in crate::report) fn with_zero(self) -> Self {
         Self { zero: true, ..self }
     }
 

@@ -141,9 +141,9 @@ fn learning(html: &mut Html, runs: &[Run]) {
             run.events.curve(&format!("{prefix}/mask_sparsity")).to_vec()
         };
         let curves = lines(&reached).into_iter().map(Line::stays).collect();
-        Lines::new("Sparsity reached", "sparsity", Unit::Share, curves).from_zero().draw(html);
+        Lines::new("Sparsity reached", "sparsity", Unit::Share, curves).with_zero().draw(html);
         let speed = lines(&super::time::speed);
-        Lines::new("Speed", "steps a second", Unit::Plain, speed).from_zero().draw(html);
+        Lines::new("Speed", "steps a second", Unit::Plain, speed).with_zero().draw(html);
     });
 }
 

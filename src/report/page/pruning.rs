@@ -23,7 +23,7 @@ pub(super) fn fill(html: &mut Html, run: &Run) {
         let reached = Line::new("reached", curve("mask_sparsity"), Look::Accent).stays();
         Lines::new("Sparsity", "sparsity", Unit::Share, vec![asked, reached])
             .note("share of the weights that is pruned, at each mask update")
-            .from_zero()
+            .with_zero()
             .draw(html);
         of_layers(run, "mask/churn", "Churn of the masks")
             .note("share of the mask bits that an update changed")

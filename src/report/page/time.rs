@@ -14,14 +14,14 @@ pub(super) fn fill(html: &mut Html, run: &Run) {
         let rate = Line::new("steps/s", &speed(run), Look::Accent);
         Lines::new("Speed", "steps a second", Unit::Plain, vec![rate])
             .note("means over parts of the time, with checkpoints and evaluations")
-            .from_zero()
+            .with_zero()
             .draw(html);
         let seconds = |tag: &str| run.events.curve(&format!("checkpoint/{tag}"));
         if !seconds("seconds").is_empty() {
             let written = Line::new("until written", seconds("seconds"), Look::Quiet);
             let stall = Line::new("training waits", seconds("stall_seconds"), Look::Accent);
             Lines::new("Checkpoints", "seconds", Unit::Seconds, vec![written, stall])
-                .from_zero()
+                .with_zero()
                 .draw(html);
         }
         ranks(html, run);
@@ -84,7 +84,7 @@ fn ranks(html: &mut Html, run: &Run) {
             Line::new(name, curve, Look::Nth(at))
         };
         let lines = curves.iter().enumerate().map(line).collect();
-        Lines::new(title, "seconds", Unit::Seconds, lines).note(note).from_zero().draw(html);
+        Lines::new(title, "seconds", Unit::Seconds, lines).note(note).with_zero().draw(html);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Upstream's threshold, bin for bin: TensorFlow 1.9's own numbers, and the host reference.
 
-use secateur::gpu::{Gpu, Slot};
+use secateur::gpu::{Gpu, Slot, Target};
 use secateur::kernels::*;
 use serde_json::Value;
 
@@ -17,7 +17,9 @@ struct Updater<'a> {
 
 impl<'a> Updater<'a> {
     fn new(gpu: &'a Gpu, len: usize, nbins: u32, decay: f64) -> Self {
-        let mut rig = Rig::new(gpu);
+        // Odd lengths as GPUs have them.
+        let software = len.is_multiple_of(2);
+        let mut rig = Rig::for_target(gpu, Target { software, ..Target::default() });
         let (values, sparsities) = (rig.output("values", len), rig.output("sparsities", 2));
         let bins = rig.slot("bins", &vec![0u32; nbins as usize]);
         let peak = rig.slot("peak", &[0u32]);

@@ -1,4 +1,5 @@
 //! `block_pool`, `block_mask`, `nm_mask` and `unit_mask`: masks with a pattern.
+use secateur::gpu::Target;
 use secateur::kernels::*;
 
 use crate::common::{Noise, Rig, Tol, gpu};
@@ -71,13 +72,15 @@ fn a_block_mask_spreads_to_its_weights() {
         let blocks = blocks(grid);
         let len = blocks.rows * blocks.columns;
         let words = Noise::new(len.into()).words(blocks.count().div_ceil(32) as usize);
-        let mut rig = Rig::new(gpu);
+        // Small ones as software adapters have them, and large ones as GPUs.
+        let software = len < 1000;
+        let mut rig = Rig::for_target(gpu, Target { software, ..Target::default() });
         let block_mask = rig.slot("blocks", &words);
         let mask_state =
             rig.slot("mask_state", &[MaskState { nan: 3, threshold: 5, ..Default::default() }]);
         let mask = rig.slot("mask", &ones(len));
         rig.push(MaskBegin { mask_state, keep_nan: true });
-        rig.push(BlockMask { block_mask, mask_state, mask, blocks });
+        BlockMask { block_mask, mask_state, mask, blocks }.push(&mut rig.plan).unwrap();
         let bench = rig.run();
         let want = block_mask_reference(&words, blocks);
         Tol::Exact
@@ -175,15 +178,20 @@ fn n_of_m_stay() {
             let choice = Noise::new(len as u64).below(len, 6);
             let few = [0.5, -0.5, 0.0, f32::INFINITY, -2.0, f32::NAN];
             let values: Vec<f32> = choice.iter().map(|&c| few[c as usize]).collect();
-            for values in [values, Noise::new(9).floats(len, 1.0)] {
-                let mut rig = Rig::new(gpu);
+            // Each as one kind of adapter has it.
+            let both = [(true, values), (false, Noise::new(9).floats(len, 1.0))];
+            for (software, values) in both {
+                let mut rig = Rig::for_target(gpu, Target { software, ..Target::default() });
                 let want = nm_mask_reference(&values, columns, n as usize, m as usize);
                 let (values, want) = stored(layout, values, want, columns);
                 let (slot, counts) = (rig.slot("values", &values), rig.slot("counts", &[7, n]));
                 let mask_state = rig.slot("mask_state", &[MaskState::default()]);
                 let mask = rig.slot("mask", &ones(len as u32));
                 let of = Units::new([rows as u32, columns as u32]).layout(layout);
-                rig.push(NmMask { values: slot, counts, selection: 1, mask_state, mask, of, m });
+                let selection = 1;
+                NmMask { values: slot, counts, selection, mask_state, mask, of, m }
+                    .push(&mut rig.plan)
+                    .unwrap();
                 let bench = rig.run();
                 let context = |e| panic!("{of:?} {n}:{m}: {e}");
                 Tol::Exact.check(&bench.read::<u32>(mask), &want).unwrap_or_else(context);

@@ -93,7 +93,10 @@ pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolu
 /// What looks at the output units of a matrix, which may be its first axis.
 fn outputs_first(plan: &mut PlanBuilder, [values, counts, mask_state, mask]: [Slot; 4]) {
     let (of, selection) = (Units::new([1, 1]).layout(Layout::OutIn), 0);
-    plan.push(NmMask { values, counts, selection, mask_state, mask, of, m: 4 }).unwrap();
+    NmMask { values, counts, selection, mask_state, mask, of, m: 4 }.push(plan).unwrap();
+    let blocks = Blocks { rows: 1, columns: 1, height: 1, width: 1 };
+    BlockMask { block_mask: values, mask_state, mask, blocks }.push(plan).unwrap();
+    ThresholdMask { values, mask_state, mask, len: 1 }.push(plan).unwrap();
     plan.push(UnitMask { values, counts, selection, mask_state, mask, of }).unwrap();
     let (peaks, protect) = (mask_state, mask);
     plan.push(UnitPeak { values, peaks, of }).unwrap();

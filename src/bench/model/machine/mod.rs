@@ -16,6 +16,7 @@ mod expressions;
 mod memory;
 mod ops;
 mod statements;
+mod traffic;
 mod value;
 
 use std::collections::{HashMap, HashSet};

@@ -139,7 +139,7 @@ pub(super) enum Shape {
 pub(super) enum Value {
     Lanes(Lanes),
     /// Members of a struct, elements of an array.
-    Parts(Vec<Value>),
+    Parts(Vec<Self>),
     Place(Place),
     /// A cooperative matrix, of which nobody needs the elements, and when they are there.
     Matrix(u64),
