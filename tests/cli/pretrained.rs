@@ -37,7 +37,7 @@ pub fn with_llama() -> Option<(Folder, Value)> {
 
 /// What so many batches of so many rows took that were timed alone.
 pub fn check_latencies(report: &Value, [batch, timed]: [u64; 2]) {
-    let found = [&report["batch"], &report["timed_batches"]].map(|n| n.as_u64());
+    let found = [&report["batch"], &report["timed_batches"]].map(serde_json::Value::as_u64);
     assert_eq!(found, [batch, timed].map(Some), "{report}");
     let [p50, p99] = ["p50", "p99"].map(|p| report["latency_ms"][p].as_f64().unwrap());
     assert!(0.0 < p50 && p50 <= p99, "{report}");

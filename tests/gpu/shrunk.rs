@@ -93,9 +93,9 @@ fn convolutions_lose_channels_that_are_dead() {
         Linear::logits().into(),
     ]);
     let input = Input { shape: vec![10, 10, 2], task: Task::classification(3) };
-    let mut of = file(&gpu, &model, &input);
+    let mut of = file(gpu, &model, &input);
     let rows = Noise::new(8).floats(BATCH * 200, 1.0);
-    assert_eq!(smaller(&gpu, &model, &input, &of, &rows).model, model);
+    assert_eq!(smaller(gpu, &model, &input, &of, &rows).model, model);
     // Of conv1 channel 0 is a constant, which conv2 has no bias to take; channel 1 a constant 0,
     // since its bias is below it; nobody reads channel 4.
     zero_columns(&mut of, "conv1.weight", &[0, 1]);
@@ -115,7 +115,7 @@ fn convolutions_lose_channels_that_are_dead() {
     let TensorData::F32(values) = &mut bias.data else { panic!() };
     values[3] = 0.7;
     zero_rows(&mut of, "fc2.weight", &[5, 6], 7);
-    let living = smaller(&gpu, &model, &input, &of, &rows);
+    let living = smaller(gpu, &model, &input, &of, &rows);
     let mut found = shrunk(&living);
     found.sort_unstable();
     assert_eq!(found, [("conv1", 6, 4), ("conv2", 5, 4), ("conv3", 4, 3), ("fc1", 7, 5)]);
@@ -136,9 +136,9 @@ fn convolutions_lose_channels_that_are_dead() {
         Flatten {}.into(),
         Linear::logits().into(),
     ]);
-    let mut of = file(&gpu, &model, &input);
+    let mut of = file(gpu, &model, &input);
     zero_rows(&mut of, "fc1.weight", &[2], 6);
-    let living = smaller(&gpu, &model, &input, &of, &rows);
+    let living = smaller(gpu, &model, &input, &of, &rows);
     assert_eq!(living.model, model);
     assert!(left(&living, "conv1.weight").contains("needs all of them"), "{:?}", living.left);
 }
@@ -158,12 +158,12 @@ fn gated_layers_lose_units_and_residual_connections_none() {
         Linear::logits().into(),
     ]);
     let input = Input::flat(5, 3);
-    let mut of = file(&gpu, &model, &input);
+    let mut of = file(gpu, &model, &input);
     zero_rows(&mut of, "fc2.weight", &[0, 8], 9);
     zero_columns(&mut of, "gated1.gate.weight", &[4]);
     zero_columns(&mut of, "gated1.up.weight", &[4]);
     zero_columns(&mut of, "fc1.weight", &[2]);
-    let living = smaller(&gpu, &model, &input, &of, &Noise::new(2).floats(BATCH * 5, 1.0));
+    let living = smaller(gpu, &model, &input, &of, &Noise::new(2).floats(BATCH * 5, 1.0));
     assert_eq!(shrunk(&living), [("gated1", 9, 6)]);
     let names: Vec<&str> = living.left.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["fc1.weight", "fc2.weight", "fc3.weight"]);
@@ -184,8 +184,8 @@ fn recurrent_layers_lose_units_that_are_dead() {
         Lstm::new(5).into(),
         head(),
     ]);
-    let mut of = file(&gpu, &model, &input);
-    assert_eq!(smaller(&gpu, &model, &input, &of, &rows).model, model);
+    let mut of = file(gpu, &model, &input);
+    assert_eq!(smaller(gpu, &model, &input, &of, &rows).model, model);
     // Of lstm1 nothing moves the cell of unit 1, and nobody but itself reads unit 4.
     for name in ["lstm1.weight", "lstm1.bias"] {
         zero_columns(&mut of, name, &[6 + 1]);
@@ -202,13 +202,13 @@ fn recurrent_layers_lose_units_that_are_dead() {
     // Of lstm2 nobody reads unit 0.
     zero_rows(&mut of, "lstm2.weight", &[6], 11);
     zero_rows(&mut of, "fc1.weight", &[0], 5);
-    let living = smaller(&gpu, &model, &input, &of, &rows);
+    let living = smaller(gpu, &model, &input, &of, &rows);
     let mut found = shrunk(&living);
     found.sort_unstable();
     assert_eq!(found, [("lstm1", 6, 4), ("lstm2", 5, 4)]);
 
     let model = Model::Layers(vec![Embedding::new(3, false).into(), Gru::new(6).into(), head()]);
-    let mut of = file(&gpu, &model, &input);
+    let mut of = file(gpu, &model, &input);
     for name in ["gru1.candidate.weight", "gru1.candidate.bias"] {
         zero_columns(&mut of, name, &[3]);
     }
@@ -216,7 +216,7 @@ fn recurrent_layers_lose_units_that_are_dead() {
     for name in ["gru1.gates.weight", "gru1.candidate.weight"] {
         zero_rows(&mut of, name, &[3 + 5], 9);
     }
-    let living = smaller(&gpu, &model, &input, &of, &rows);
+    let living = smaller(gpu, &model, &input, &of, &rows);
     assert_eq!(shrunk(&living), [("gru1", 6, 4)]);
 }
 
@@ -224,7 +224,7 @@ fn recurrent_layers_lose_units_that_are_dead() {
 fn weights_must_fit_the_model() {
     let Some(gpu) = gpu() else { return };
     let (model, input) = (Model::mlp(&[4]), Input::flat(5, 3));
-    let mut of = file(&gpu, &model, &input);
+    let mut of = file(gpu, &model, &input);
     of.weights[0].shape.reverse();
     let name = of.weights[0].name.clone();
     let refused = remove_dead(&model, &input, &of.weights).unwrap_err().to_string();

@@ -34,7 +34,7 @@ fn what_is_packed_comes_out() {
         1 => true,
         2 => input == 0,
         3 => input == 599,
-        _ => input == 0 || input % gaps[unit as usize % gaps.len()] == 0,
+        _ => input == 0 || input.is_multiple_of(gaps[unit as usize % gaps.len()]),
     };
     let sizes = [[1, 1], [7, 33], [8, 8], [65, 31], [20, 600]];
     for (size, software) in sizes.into_iter().flat_map(|s| TARGETS.map(|software| (s, software))) {

@@ -19,7 +19,7 @@ use fixture::{Parsed, Run, parsed};
 fn a_page_says_what_the_logdir_says() {
     let dir = tempfile::tempdir().unwrap();
     let run = Run::full(dir.path(), "digits-007");
-    let page = parsed(&[run.clone()]);
+    let page = parsed(std::slice::from_ref(&run));
     let text = page.text();
     for part in [
         "Run digits-007",
@@ -133,7 +133,7 @@ fn is_png(url: &str) -> bool {
 fn what_is_missing_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let logdir = dir.path().to_owned();
-    let none = Page::of(&[logdir.clone()]).unwrap_err().to_string();
+    let none = Page::of(std::slice::from_ref(&logdir)).unwrap_err().to_string();
     assert!(none.contains("holds no run"), "{none}");
     assert!(Page::of(&[]).is_err());
     fs::write(logdir.join("recipe.toml"), "model = \"mlp:3\"").unwrap();
@@ -211,7 +211,7 @@ fn a_history_that_was_replaced_is_gone() {
 fn sizes_are_those_of_exports() {
     let dir = tempfile::tempdir().unwrap();
     let run = Run::full(dir.path(), "run");
-    let page = parsed(&[run.clone()]);
+    let page = parsed(std::slice::from_ref(&run));
     let model = run.logdir.join("ckpt-000000000120/model.safetensors");
     let of = |format: Format| {
         let (header, out) = (Header::open(&model).unwrap(), dir.path().join("x.safetensors"));

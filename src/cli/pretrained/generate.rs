@@ -97,7 +97,7 @@ pub fn run(args: &Generate) -> Result<Verdict> {
         written.push_str(&piece);
         if args.common.json { Ok(()) } else { output::piece(&piece) }
     };
-    while let Some(token) = generation.next() {
+    for token in generation.by_ref() {
         tokens.push(token?);
         tell(text.push(tokens[tokens.len() - 1])?)?;
     }

@@ -262,7 +262,12 @@ fn a_pair_has_the_weights_of_a_part() {
     let memory = open().prune_memory(24, &options, Default::default()).unwrap();
     let model = open();
     let block = |name: &str| name.starts_with("model.layers.0.");
-    let weights: u64 = model.files().tensors().filter(|t| block(&t.name)).map(|t| t.len()).sum();
+    let weights: u64 = model
+        .files()
+        .tensors()
+        .filter(|t| block(&t.name))
+        .map(secateur::storage::TensorInfo::len)
+        .sum();
     // Moments of 96 inputs and what is made of them.
     let moments = 4 * 96 * 96;
     assert!(memory.persistent < 4 * (2 * weights + moments), "{memory:?}");

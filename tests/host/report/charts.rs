@@ -27,10 +27,10 @@ fn ticks(figure: Node<'_, '_>) -> Vec<(f64, f64)> {
 
 /// Places of the last curve of a figure.
 fn places(figure: Node<'_, '_>) -> Vec<(f64, f64)> {
-    let curve = figure.descendants().filter(|n| {
+    let mut curve = figure.descendants().filter(|n| {
         n.has_tag_name("path") && n.attribute("class").is_some_and(|c| c.starts_with("line"))
     });
-    let d = curve.last().and_then(|n| n.attribute("d")).expect("a curve");
+    let d = curve.next_back().and_then(|n| n.attribute("d")).expect("a curve");
     let pair = |text: &str| {
         let (x, y) = text.split_once(' ').expect(text);
         (x.parse().expect(x), y.parse().expect(y))

@@ -141,7 +141,7 @@ fn a_pruned_folder_has_a_page_beside_it() {
     });
     fs::write(numbers_of(&folder), numbers.to_string()).unwrap();
     assert_eq!(page_of(&folder), dir.path().join("pruned.report.html"));
-    let page = Parsed::of(&[folder.clone()]);
+    let page = Parsed::of(std::slice::from_ref(&folder));
     page.check();
     for part in ["Pruned pruned", "12.50", "65.00 %", "140 of 400 weights left", "0.0200"] {
         assert!(page.text().contains(part), "no `{part}` in {}", page.text());

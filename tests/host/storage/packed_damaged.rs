@@ -1,14 +1,10 @@
 //! Damaged parts of secateur's own smaller forms are refused by name.
-use std::collections::HashMap;
 use std::path::Path;
 
-use secateur::session::unit_axes;
-use secateur::storage::{
-    Format, Header, Loss, PackedTensor, Packing, TensorData, Values, pack, read_floats,
-};
+use secateur::storage::read_floats;
 
-use super::packed::options;
-use super::{Raw, f16s, f32s, message, write};
+use super::packed_own::values;
+use super::{Raw, f32s, write};
 
 fn i64s(values: &[i64]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()

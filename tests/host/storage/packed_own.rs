@@ -27,7 +27,7 @@ fn smallest(folder: &Path, tensors: &[Raw], values: Option<Values>) -> Vec<Packe
 }
 
 /// The tensor `name` of a file in `folder`, and its extents.
-fn values(folder: &Path, file: &str, name: &str) -> (Vec<f32>, Vec<usize>) {
+pub fn values(folder: &Path, file: &str, name: &str) -> (Vec<f32>, Vec<usize>) {
     let floats = read_floats(&folder.join(file)).unwrap();
     let tensor = floats.tensors.into_iter().find(|t| t.name == name).unwrap();
     let TensorData::F32(values) = tensor.data else { panic!("{name} is no float") };
@@ -111,7 +111,7 @@ fn at_ninety_percent_an_eighth_is_left() {
     let elements = kept(300 * 784, one_of(10));
     let tensor: Raw = ("fc1.weight", "F32", &[300, 784], f32s(elements));
     let share = |values| {
-        let told = smallest(dir.path(), &[tensor.clone()], values);
+        let told = smallest(dir.path(), std::slice::from_ref(&tensor), values);
         told[0].bytes as f64 / told[0].dense_bytes as f64
     };
     let (f32, f16, int8) = (share(None), share(Some(Values::F16)), share(Some(Values::Int8)));
@@ -144,7 +144,7 @@ fn codes_are_the_nearest_ones() {
             let (after, shape) = values(dir.path(), "out.safetensors", name);
             assert_eq!(shape, [24, 20]);
             let unit = |i: usize| if axis == 0 { i / 20 } else { i % 20 };
-            let mut most = vec![0.0_f32; 24];
+            let mut most = [0.0_f32; 24];
             before.iter().enumerate().for_each(|(i, v)| most[unit(i)] = most[unit(i)].max(v.abs()));
             let mut largest = 0.0_f64;
             for (i, (before, after)) in before.iter().zip(&after).enumerate() {
