@@ -113,8 +113,12 @@ fn convolutions_lose_channels_that_are_dead() {
     zero_columns(&mut of, "conv3.weight", &[3]);
     let bias = of.weights.iter_mut().find(|t| t.name == "conv3.bias").unwrap();
     let TensorData::F32(values) = &mut bias.data else { panic!() };
-    values[3] = 0.7;
+    values[3] = 20.0;
     zero_rows(&mut of, "fc2.weight", &[5, 6], 7);
+    // Every unit of fc1 is above 0, so that the outputs have all that goes into them.
+    let bias = of.weights.iter_mut().find(|t| t.name == "fc1.bias").unwrap();
+    let TensorData::F32(values) = &mut bias.data else { panic!() };
+    values.fill(6.0);
     let living = smaller(gpu, &model, &input, &of, &rows);
     let mut found = shrunk(&living);
     found.sort_unstable();
