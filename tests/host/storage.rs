@@ -1,6 +1,7 @@
 //! A model's files: tensors by name, and outputs that are tensors by name.
 mod folder;
 mod packed;
+mod packed_int8;
 mod packed_own;
 mod patch;
 mod rewrite;
