@@ -82,8 +82,9 @@ fn models_of_characters() {
     folder
         .run("train --data text:some.txt --model charlstm:8 --steps 1 --logdir run --length 6")
         .ok();
-    let shrink = folder.run("export run -o small.safetensors --shrink");
-    shrink.fails(2, &["--shrink knows mlp"]);
+    // Nothing of it is dead.
+    let report = folder.run("export run -o small.safetensors --shrink --json").json();
+    assert_eq!(report["model"], "charlstm:8x1");
 }
 
 #[test]

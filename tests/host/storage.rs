@@ -3,6 +3,7 @@ mod companions;
 mod folder;
 mod packed;
 mod packed_damaged;
+mod packed_int8;
 mod packed_own;
 mod patch;
 mod rewrite;
