@@ -20,7 +20,7 @@ pub enum PackedForm {
     /// [`GapsMatmul`](super::GapsMatmul).
     Gaps,
     /// Blocks of neighbouring inputs and units that are not all zero, of the size that suits the
-    /// matrix: [`BlockMatmul`].
+    /// matrix: [`BlockMatmul`](crate::kernels::BlockMatmul).
     Blocks,
 }
 
