@@ -33,8 +33,10 @@ struct Report {
 }
 
 pub fn run(args: &Eval) -> Result<Verdict> {
-    if let Some(opened) = pretrained::open(&args.checkpoint, &args.data)? {
+    if pretrained::is_folder(&args.checkpoint) || pretrained::is_run(&args.checkpoint) {
         args.weights.check_folder()?;
+    }
+    if let Some(opened) = pretrained::open(&args.checkpoint, &args.data)? {
         return pretrained::eval(args, &opened);
     }
     ensure!(

@@ -46,8 +46,10 @@ pub struct Answers<'a> {
 const BATCH: usize = 256;
 
 pub fn run(args: &Predict) -> Result<Verdict> {
-    if let Some(opened) = pretrained::open(&args.model, &args.data)? {
+    if pretrained::is_folder(&args.model) || pretrained::is_run(&args.model) {
         args.weights.check_folder()?;
+    }
+    if let Some(opened) = pretrained::open(&args.model, &args.data)? {
         return pretrained::predict(args, &opened.model);
     }
     let trained = Trained::open(&args.model)?;
