@@ -33,7 +33,7 @@ fn codes_are_the_nearest_ones() {
             let (after, shape) = values(dir.path(), "out.safetensors", name);
             assert_eq!(shape, [24, 20]);
             let unit = |i: usize| if axis == 0 { i / 20 } else { i % 20 };
-            let mut most = vec![0.0_f32; 24];
+            let mut most = [0.0_f32; 24];
             before.iter().enumerate().for_each(|(i, v)| most[unit(i)] = most[unit(i)].max(v.abs()));
             let mut largest = 0.0_f64;
             for (i, (before, after)) in before.iter().zip(&after).enumerate() {
