@@ -60,7 +60,8 @@ with tempfile.TemporaryDirectory() as folder:
         "bitmask": {"fc1": "bitmask", "half": "bitmask", "brain": "bitmask", "blocks": "bitmask",
                     "two_four": "2:4 bitmask", "none": "bitmask", "thin": "bitmask", "rare": "bitmask",
                     "eighth": "bitmask", "fifth": "bitmask"},
-        "smallest": {"fc1": "gaps of 4 bits", "half": "gaps of 4 bits", "brain": "gaps of 8 bits", "blocks": "bsr 16x16",
+        "smallest": {"fc1": "gaps of 4 bits", "half": "gaps of 4 bits", "brain": "gaps of 8 bits",
+                     "blocks": "bsr 16x16",
                      "two_four": "bits", "none": "gaps of 4 bits", "conv": "gaps of 4 bits",
                      "thin": "gaps of 8 bits", "rare": "columns", "eighth": "1:8 in rows", "fifth": "1:5 in columns"},
     }

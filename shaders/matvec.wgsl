@@ -1,8 +1,9 @@
-// c = activation(sum over the terms k of a(k) b(k, j), + bias): `matmul` of one row, whose sums it makes term by term in
-// the same order, to the same bits. For adapters where a load costs as much for four neighbouring words as for one.
+// c = activation(sum over the terms k of a(k) b(k, j), + bias): `matmul` of one row, whose sums it
+// makes term by term in the same order, to the same bits. It is for adapters where a load costs as
+// much for four neighbouring words as for one.
 //
-// b is [k, n], and an invocation has four neighbouring columns; or where TRANS_B [n, k], and it has two columns, each of
-// whose terms are neighbours.
+// b is [k, n], and an invocation has four neighbouring columns; or where TRANS_B [n, k], and it has
+// two columns, each of whose terms are neighbours.
 
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> b: array<vec4<f32>>;

@@ -79,14 +79,14 @@ pub enum Command {
     Prune(Prune),
     /// A page about runs, from their logdirs alone: one file of HTML, side by side where there are
     /// several.
-    #[command(
-        after_help = "Examples:\n  secateur report logs/digits-001\n  secateur report logs/digits-001 logs/digits-002 -o both.html"
-    )]
+    #[command(after_help = "Examples:\n  secateur report logs/digits-001\n  \
+                      secateur report logs/digits-001 logs/digits-002 -o both.html")]
     Report(Report),
     /// Train a recipe with each of some settings, and compare what comes out.
-    #[command(
-        after_help = "Examples:\n  secateur sweep recipes/digits.toml --sparsity 0.5,0.8,0.9 --seeds 3\n  secateur sweep recipes/digits.toml --set optimizer.lr=0.001,0.002 --set model=mlp:64,mlp:128"
-    )]
+    #[command(after_help = "Examples:\n  \
+                      secateur sweep recipes/digits.toml --sparsity 0.5,0.8,0.9 --seeds 3\n  \
+                      secateur sweep recipes/digits.toml --set optimizer.lr=0.001,0.002 \
+                      --set model=mlp:64,mlp:128")]
     Sweep(Sweep),
     /// Adapters that this machine has, and which one would be taken.
     #[command(after_help = "Example:\n  secateur devices --check")]
