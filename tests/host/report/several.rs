@@ -155,7 +155,10 @@ fn a_pruned_folder_has_a_page_beside_it() {
         assert_eq!(bars.count(), 2, "{title}");
     }
     // Of a pruning without data there are tensors.
-    let tensor = |name: &str, fate: &str| json!({"name": name, "shape": [10, 10], "fate": fate, "nonzero": 40, "sparsity": 0.6});
+    let tensor = |name: &str, fate: &str| {
+        let shape = [10, 10];
+        json!({"name": name, "shape": shape, "fate": fate, "nonzero": 40, "sparsity": 0.6})
+    };
     let tensors = json!({
         "output": "x", "tensors": [tensor("a", "pruned"), tensor("b", "dense")],
         "whole_sparsity": 0.3,
