@@ -127,7 +127,9 @@ def test_others_go_on_while_it_trains():
 
 def test_an_interrupt_ends_the_run():
     program = (
-        "import numpy as np, secateur\n"
+        "import numpy as np, secateur, signal\n"
+        # A shell's background jobs ignore it, and so would what they start.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "x = np.ones((8, 2), np.float32)\n"
         "say = lambda event: print(event['step'], flush=True)\n"
         "try: secateur.train({'model': 'mlp:4', 'steps': 10**9}, x, [0, 1] * 4, callback=say)\n"

@@ -169,7 +169,7 @@ def command(name: str, *arguments: Path, **options: Any) -> dict[str, Any]:
 
     ``True`` sets a flag, ``False`` and ``None`` leave an option out.
     """
-    words = [sys.executable, "-m", "secateur", name, *map(os.fspath, arguments)]
+    words = [sys.executable, "-m", "secateur", name, *(os.fspath(path) for path in arguments)]
     for option, value in options.items():
         if value is None or value is False:
             continue
@@ -186,7 +186,8 @@ def command(name: str, *arguments: Path, **options: Any) -> dict[str, Any]:
             raise
     if run.returncode != 0:
         raise _refused(run.returncode, said)
-    return json.loads(answer)
+    report: dict[str, Any] = json.loads(answer)
+    return report
 
 
 def _refused(code: int, said: str) -> Error:
