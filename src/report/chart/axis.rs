@@ -32,7 +32,11 @@ impl Axis {
             low = low.min(0.0);
         }
         if high - low <= high.abs().max(low.abs()) * 1e-9 {
-            let room = if log { 0.5 } else { (high.abs() * 0.1).max(1e-6) };
+            let room = match (log, high) {
+                (true, _) => 0.5,
+                (false, 0.0) => 0.1,
+                (false, high) => high.abs() * 0.1,
+            };
             // A share of 0 or 1, and a count of 0, have no room below.
             (low, high) = (low - if low == 0.0 { 0.0 } else { room }, high + room);
         }

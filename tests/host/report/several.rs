@@ -171,3 +171,20 @@ fn a_pruned_folder_has_a_page_beside_it() {
     let wrong = Page::of(&[folder]).unwrap_err().to_string();
     assert!(wrong.contains("pruned.report.json") && wrong.contains("neither"), "{wrong}");
 }
+
+/// Where all values are 0, as the sparsity of dense runs, an axis goes to a tenth: its names are as
+/// short as on any other.
+#[test]
+fn an_axis_of_nothing_but_zero_has_short_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut dense = Sweep::new("dense", "recipes/x.toml", vec!["sparsity".into()]);
+    dense.trials = vec![trial("0", 1, Some(0.9)), trial("0.9", 1, None)];
+    dense.write(dir.path()).unwrap();
+    let svg = fs::read_to_string(dir.path().join("sweep.svg")).unwrap();
+    let svg = roxmltree::Document::parse(&svg).unwrap();
+    let texts = svg.descendants().filter(|n| n.has_tag_name("text"));
+    let shares: Vec<&str> =
+        texts.filter_map(|n| n.text()).filter(|text| text.ends_with('%')).collect();
+    assert!(shares.contains(&"0.0 %") && shares.contains(&"10.0 %"), "{shares:?}");
+    assert!(shares.iter().all(|text| text.len() <= 6), "{shares:?}");
+}
