@@ -52,7 +52,7 @@ fn is_small(header: &Header) -> bool {
 }
 
 /// Its tensors follow each other to its end, and each can be read.
-fn whole(mut header: Header) {
+fn whole(header: Header) {
     let len = fs::metadata(&header.path).unwrap().len();
     let mut at = header.bytes.len() as u64;
     for tensor in header.tensors.clone() {
