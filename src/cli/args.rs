@@ -4,6 +4,7 @@ mod eval;
 mod export;
 mod generate;
 mod report;
+mod shell;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,8 @@ pub use export::{Export, OnDevice, Packed};
 use generate::GENERATE_EXAMPLES;
 pub use generate::Generate;
 pub use report::{Report, Sweep};
+use shell::{COMPLETIONS_EXAMPLES, MAN_EXAMPLES};
+pub use shell::{Completions, Man};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 ran but missed a stated check; 2 wrong usage or an error;
@@ -94,6 +97,12 @@ pub enum Command {
     /// How fast the adapter is, and how near to that the kernels come; takes about a minute.
     #[command(after_help = "Example:\n  secateur bench --plot roofline.svg")]
     Bench(Bench),
+    /// What a shell needs to complete this command line, on standard output.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(Completions),
+    /// Manual pages, one a command.
+    #[command(after_help = MAN_EXAMPLES)]
+    Man(Man),
 }
 
 impl Default for Command {

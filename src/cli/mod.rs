@@ -4,6 +4,7 @@ mod advice;
 mod args;
 mod bench;
 mod calibrated;
+mod completions;
 mod data;
 mod devices;
 mod eval;
@@ -14,6 +15,7 @@ mod figures;
 mod gguf;
 mod given;
 mod inspect;
+mod man;
 mod measured;
 mod model;
 mod modelled;
@@ -161,6 +163,8 @@ fn dispatch(command: Command, ranks: &Ranks) -> anyhow::Result<Verdict> {
         Command::Sweep(args) => sweep::run(&args, ranks),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args, ranks),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 

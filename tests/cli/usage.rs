@@ -75,7 +75,7 @@ fn devices_pass_their_checks() {
 }
 
 /// Runs with a standard output, and then a standard error, whose reader has gone.
-fn run_unread(folder: &Folder, args: &str) -> [Run; 2] {
+pub fn run_unread(folder: &Folder, args: &str) -> [Run; 2] {
     let unread = || {
         let (reader, writer) = pipe().expect("a pipe");
         drop(reader);
