@@ -104,6 +104,7 @@ macro_rules! settings {
         $(#[$meta])*
         #[non_exhaustive]
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(deny_unknown_fields)]
         pub struct $of {
             $($(#[doc = $need_doc])* pub $need: $need_type,)*
@@ -194,3 +195,21 @@ macro_rules! settings {
     (@keeps keeps_run) => { true };
 }
 pub(crate) use settings;
+
+/// The JSON schema of a type that is text in files: what is beside `"type": "string"`.
+#[cfg(feature = "schema")]
+macro_rules! text_schema {
+    ($of:ident = { $($key:literal: $value:expr),* }) => {
+        impl schemars::JsonSchema for $of {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($of).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", $($key: $value),* })
+            }
+        }
+    };
+}
+#[cfg(feature = "schema")]
+pub(crate) use text_schema;

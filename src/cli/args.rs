@@ -186,6 +186,9 @@ pub struct Train {
     /// Print the recipe of this run with a comment for every key, and exit: a file to begin with.
     #[arg(long, conflicts_with_all = ["plan", "epochs"], help_heading = "Run")]
     pub init_recipe: bool,
+    /// Print the JSON schema of recipes, by which editors complete and check them, and exit.
+    #[arg(long, conflicts_with_all = ["plan", "init_recipe"], help_heading = "Run")]
+    pub recipe_schema: bool,
     /// Chrome trace of one step, the second of this call.
     #[arg(long, help_heading = "Run")]
     pub trace: bool,

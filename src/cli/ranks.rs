@@ -196,6 +196,7 @@ fn said(args: &Train) -> Vec<Item> {
         force,
         plan,
         init_recipe,
+        recipe_schema,
         trace,
         baseline,
         no_baseline,
@@ -205,7 +206,7 @@ fn said(args: &Train) -> Vec<Item> {
     } = args;
     let given = opened.all().iter().chain(options.all());
     let given = given.map(|(name, value)| ((*name).to_owned(), value.clone()));
-    let others: [(&str, &dyn Debug); 18] = [
+    let others: [(&str, &dyn Debug); 19] = [
         ("recipe", recipe),
         ("data", data),
         ("epochs", epochs),
@@ -216,6 +217,7 @@ fn said(args: &Train) -> Vec<Item> {
         ("force", force),
         ("plan", plan),
         ("init_recipe", init_recipe),
+        ("recipe_schema", recipe_schema),
         ("trace", trace),
         ("baseline", baseline),
         ("no_baseline", no_baseline),

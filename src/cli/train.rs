@@ -34,6 +34,10 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
         output::lines(&recipe::written(args)?.commented())?;
         return Ok(Verdict::Done);
     }
+    if args.recipe_schema {
+        output::data(&serde_json::to_string_pretty(&Recipe::schema())?)?;
+        return Ok(Verdict::Done);
+    }
     let asked = recipe::of(args, ranks)?;
     let Asked { recipe, data, subject, continues, past } = &asked;
     let continues = *continues;

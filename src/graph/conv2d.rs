@@ -23,6 +23,7 @@ pub struct Conv2d {
 
 /// How many zeros an image is given at its edges.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Padding {
     /// TensorFlow's: one output for each stride begun, the odd row or column of zeros behind.

@@ -20,6 +20,7 @@ pub struct Node {
 
 /// How a parameter begins: a function of the run's seed, the parameter's place and the index.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
     /// Uniform in `+-sqrt(6 / (inputs + outputs))` (Glorot and Bengio 2010); a kernel of a

@@ -286,3 +286,22 @@ impl<'de> Visitor<'de> for ModelVisitor {
         Vec::deserialize(SeqAccessDeserializer::new(layers)).map(Model::Layers)
     }
 }
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Model {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Model".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let known = r"^(mlp:\+?\d+(-\+?\d+)*|lenet5:?|cifar10:?|charlstm:\+?\d+(x\+?\d+)?|chargpt:\+?\d+(x\+?\d+){2})$";
+        let layers = generator.subschema_for::<Vec<Layer>>();
+        schemars::json_schema!({
+            "anyOf": [
+                { "type": "string", "pattern": known, "description": KNOWN },
+                { "type": "string", "pattern": format!("^({LAYERS}|{PRETRAINED}.)") },
+                layers,
+            ]
+        })
+    }
+}

@@ -15,6 +15,7 @@ steps! {
     /// the gradients of the loss, weight decay left out. Gradients of pruned weights do not count
     /// in norms.
     #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(default, deny_unknown_fields)]
     pub struct Clip {
         /// Largest magnitude of an element.
@@ -31,6 +32,7 @@ steps! {
 
 /// A factor on the gradients of some parameters; 0 leaves them only what weight decay does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Multiplier {
     /// A regular expression, found anywhere in the parameter's name.

@@ -12,6 +12,7 @@ steps! {
     /// needs no state of it. The warm-up's factor and the decay's are multiplied, and both count
     /// from the run's first step.
     #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(default, deny_unknown_fields)]
     pub struct Schedule {
         /// Step `t` of the first so many has the factor `t / warmup_steps`.
@@ -26,6 +27,7 @@ steps! {
 /// How the learning rate falls. `n` counts the steps before this one, so that the first step has
 /// factor 1.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "name", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Decay {
     /// Factor 1.

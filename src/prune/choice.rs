@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 /// How the weights to prune are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Threshold {
     /// Exactly [`pruned_count`](super::pruned_count) weights of each tensor, smallest |w| first;
@@ -15,7 +16,9 @@ pub enum Threshold {
 
 /// How the sparsity goes from `initial_sparsity` to `target_sparsity`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", schemars(rename = "PruningSchedule"))]
 pub enum Schedule {
     /// Upstream's: fast first, slow last, by `sparsity_function_exponent` (Zhu and Gupta 2017).
     #[default]
@@ -30,6 +33,7 @@ pub enum Schedule {
 
 /// How the total sparsity is divided among the tensors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Budget {
     /// Each tensor to the same sparsity.
@@ -42,6 +46,7 @@ pub enum Budget {
 
 /// What the weights of a tensor are ranked with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Each other.
@@ -57,6 +62,7 @@ pub enum Scope {
 /// lowest |w| of those that stay, and grows as many of those that do not, from 0, with optimizer
 /// slots of 0; one that was dropped by the same update may be grown again, with its value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Regrow {
     /// No: a pruned weight returns only when the sparsity falls.

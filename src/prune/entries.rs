@@ -15,6 +15,8 @@ use crate::{Error, Result};
 /// A target of single tensors: as text `regex:target`, as a table
 /// `{ tensors = "regex", sparsity = target }`.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, transform = text_too))]
 #[non_exhaustive]
 pub struct TensorTarget {
     /// Which tensors.
@@ -33,6 +35,8 @@ impl TensorTarget {
 /// Tensors that are ranked together: as text `name:regex`, as a table
 /// `{ name = "name", tensors = "regex" }`. Several entries may add to one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, transform = text_too))]
 #[non_exhaustive]
 pub struct Group {
     /// What the group is called, without `:` or a space at its ends.
@@ -51,6 +55,8 @@ impl Group {
 /// Blocks of single tensors: as text `regex:HxW`, as a table
 /// `{ tensors = "regex", height = H, width = W }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, transform = text_too))]
 #[non_exhaustive]
 pub struct BlockDims {
     /// Which tensors.
@@ -236,6 +242,14 @@ entries! {
     TensorTarget { tensors: TensorPattern, sparsity: f64 } of "weight_sparsity_map" as "regex:target";
     Group { name: String, tensors: TensorPattern } of "groups" as "name:regex";
     BlockDims { tensors: TensorPattern, height: i64, width: i64 } of "block_dims_map" as "regex:HxW";
+}
+
+/// In files an entry may be a text; an empty one is left out.
+#[cfg(feature = "schema")]
+fn text_too(entry: &mut schemars::Schema) {
+    let description = entry.remove("description");
+    let table = std::mem::take(entry.ensure_object());
+    *entry = schemars::json_schema!({ "description": description, "anyOf": [{ "type": "string" }, table] });
 }
 
 /// Reads a text, or a table that the function makes an entry of.

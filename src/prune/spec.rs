@@ -37,6 +37,7 @@ macro_rules! settings {
         /// Steps are global steps, counted after the train step they follow. Neither the string
         /// form nor serde looks at ranges: [`PruningSpec::validate`] does.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(default, deny_unknown_fields)]
         #[non_exhaustive]
         pub struct PruningSpec {

@@ -101,3 +101,8 @@ impl From<TensorPattern> for String {
         pattern.text
     }
 }
+
+#[cfg(feature = "schema")]
+crate::settings::text_schema! {
+    TensorPattern = { "description": "A regular expression, found anywhere in a tensor's name" }
+}

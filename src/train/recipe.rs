@@ -2,6 +2,8 @@
 mod commented;
 mod difference;
 mod init;
+#[cfg(feature = "schema")]
+mod schema;
 
 use std::fs;
 use std::path::Path;

@@ -30,6 +30,7 @@ mod recover;
 mod removal;
 mod report;
 mod roles;
+mod schema;
 mod shell;
 #[cfg(unix)]
 mod signals;

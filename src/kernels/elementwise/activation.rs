@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 /// An element-wise non-linearity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// `x`

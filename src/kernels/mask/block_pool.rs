@@ -5,6 +5,7 @@ use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, grid_groups, read, write
 
 /// How the weights of a block become its one score.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum BlockPooling {
     /// Mean of |w|, over the weights that are there in a block at the edge. Also read from `AVG`.

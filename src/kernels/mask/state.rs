@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// In each mode the forward pass sees 0 in its place and it gets no data gradient.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Pruned {
     /// Weight and optimizer slots are set to 0 at the mask update and held there, whatever

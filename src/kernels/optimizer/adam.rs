@@ -12,6 +12,7 @@ steps! {
     const
     /// Kingma and Ba 2015, algorithm 1.
     #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Adam {
         /// Learning rate.
@@ -112,6 +113,7 @@ pub struct AdamUpdate {
 
 /// Where Adam adds its epsilon. The two differ in early steps, while `1 - beta2^t` is far below 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum EpsilonForm {

@@ -12,6 +12,7 @@ steps! {
     const
     /// Adam with decoupled weight decay, Loshchilov and Hutter 2019.
     #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct AdamW {
         /// Learning rate.

@@ -14,6 +14,7 @@ steps! {
     /// `w -= lr * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * w)`, then
     /// `m = beta2 * m + (1 - beta2) * g`: Chen et al. 2023.
     #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Lion {
         /// Learning rate.

@@ -39,6 +39,7 @@ macro_rules! optimizers {
         /// ([`Graph::weight_decay`](crate::graph::Graph::weight_decay)) is part of its gradient `g`
         /// here.
         #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(tag = "name", rename_all = "lowercase")]
         #[non_exhaustive]
         pub enum Optimizer {

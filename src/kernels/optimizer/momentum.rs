@@ -12,6 +12,7 @@ steps! {
     const
     /// `v = momentum * v + g + weight_decay * w`, then `w -= lr * v`.
     #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Momentum {
         /// Learning rate.

@@ -13,6 +13,7 @@ steps! {
     /// `s = decay * s + (1 - decay) * g^2`, `v = momentum * v + lr * g / sqrt(s + epsilon)`, then
     /// `w -= v`: TensorFlow's RMSProp, but that there `s` begins at 1 and here at 0.
     #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct RmsProp {
         /// Learning rate.

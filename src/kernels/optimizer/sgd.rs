@@ -12,6 +12,7 @@ steps! {
     const
     /// `w -= lr * (g + weight_decay * w)`
     #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Sgd {
         /// Learning rate.

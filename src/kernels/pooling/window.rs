@@ -5,6 +5,7 @@ use crate::kernels::Convolution;
 
 /// What a window becomes. Padding is no part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
     /// Its largest value; the gradient goes to the first that is as large, row by row.

@@ -8,6 +8,7 @@ use crate::kernels::Activation;
 
 /// An activation on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Activate {
     /// Which.

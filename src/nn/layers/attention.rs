@@ -14,6 +14,7 @@ steps! {
     /// * kv_heads) * head_size]`, queries, keys and values side by side, and `out [heads *
     /// head_size, channels]`.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Attention {
         /// Name in files.

@@ -14,6 +14,7 @@ steps! {
     /// `conv2`, ...; parameters `weight [height, width, channels / groups, outputs]`, or `[length,
     /// channels / groups, outputs]`, and `bias [outputs]`.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Conv {
         /// Name in files.

@@ -10,6 +10,7 @@ steps! {
     const
     /// In training, elements left out at random (Srivastava et al. 2014).
     #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Dropout {
         /// Chance of each to be left out.

@@ -11,6 +11,7 @@ steps! {
     /// ...; parameters `weight [tokens, outputs]`, and with positions `positions [length,
     /// outputs]`.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Embedding {
         /// Name in files.

@@ -7,6 +7,7 @@ use crate::graph::Tensor;
 
 /// All axes but the first as one: `[batch, ...]` becomes `[batch, features]`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Flatten {}
 

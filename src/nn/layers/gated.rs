@@ -13,6 +13,7 @@ steps! {
     /// feed-forward layer, whose other is a [`Linear`](super::Linear). Named `gated1`, ...; layers
     /// `gate [inputs, outputs]` and `up [inputs, outputs]`.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Gated {
         /// Name in files.

@@ -12,6 +12,7 @@ steps! {
     /// ...; layers `gates [channels + units, 2 * units]` and `candidate [channels + units, units]`,
     /// each with a bias. Its state goes on from batch to batch where the rows do.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Gru {
         /// Name in files.

@@ -13,6 +13,7 @@ steps! {
     /// `masked_fully_connected` with its defaults. Named `fc1`, `fc2`, ...; parameters `weight
     /// [inputs, outputs]` and `bias [outputs]`.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Linear {
         /// Name in files.

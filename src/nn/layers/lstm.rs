@@ -13,6 +13,7 @@ steps! {
     /// perhaps `peepholes [3, units]` and `projection [units, outputs]`, which upstream never
     /// masks, and nor does this. Its state goes on from batch to batch where the rows do.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Lstm {
         /// Name in files.

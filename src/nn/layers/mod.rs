@@ -51,6 +51,7 @@ macro_rules! layers {
     ($($(#[$meta:meta])* $kind:ident = $name:literal),+ $(,)?) => {
         /// A layer; in a recipe a table with its `kind` and its settings.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(tag = "kind")]
         pub enum Layer {
             $($(#[$meta])* #[serde(rename = $name)] $kind($kind)),+

@@ -24,6 +24,7 @@ steps! {
     /// Batch normalisation of each channel (Ioffe and Szegedy 2015). Named `norm1`, ...; parameters
     /// `scale`, `shift`, and `running [2, channels]`, means and variances, which evaluation is by.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct BatchNorm {
         /// Name in files.
@@ -60,6 +61,7 @@ steps! {
     /// Layer normalisation of each row or position (Ba et al. 2016). Named `norm1`, ...; parameters
     /// `scale` and `shift`.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct LayerNorm {
         /// Name in files.
@@ -88,6 +90,7 @@ steps! {
     /// RMS normalisation of each row or position (Zhang and Sennrich 2019). Named `norm1`, ...;
     /// parameter `scale`.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct RmsNorm {
         /// Name in files.
@@ -141,6 +144,7 @@ fn shift(builder: &mut Builder, x: Tensor, name: &str) -> Result<Tensor> {
 /// Local response normalisation across channels (Krizhevsky et al. 2012):
 /// `x / (bias + alpha * sum of x^2 over the channels at most radius away)^beta`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LocalResponseNorm {
     /// Channels on each side.
@@ -162,6 +166,7 @@ impl Build for LocalResponseNorm {
 
 /// Softmax over the last axis. The loss has its own: no layer of it belongs at the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Softmax {}
 

@@ -11,6 +11,7 @@ steps! {
     const
     /// Each channel of images `[batch, height, width, channels]` in windows.
     #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Pool {
         /// What a window becomes.
@@ -48,6 +49,7 @@ impl Build for Pool {
 
 /// The mean of each channel: `[batch, channels]`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GlobalMeanPool {}
 

@@ -9,6 +9,7 @@ use crate::settings::steps;
 steps! {
     /// `x + layers(x)` (He et al. 2016).
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Residual {
         /// The layers, whose last has the shape of `x`.

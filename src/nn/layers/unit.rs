@@ -9,6 +9,7 @@ use crate::kernels::Activation;
 
 /// What stands between a product and its activation, instead of a bias: upstream's `normalizer_fn`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Normalizer {
     /// [`BatchNorm`] with its defaults.

@@ -83,6 +83,14 @@ patterns! {
     channel: Channel;
 }
 
+#[cfg(feature = "schema")]
+crate::settings::text_schema! {
+    Pattern = {
+        "description": "element; N:M like 2:4; N:MxV like 8:32x32; or channel",
+        "pattern": r"^(element|channel| *\+?\d+ *: *\+?\d+ *(x *\+?\d+ *)?)$"
+    }
+}
+
 /// A pattern as it is written.
 trait Written {
     /// As messages say what can be written.

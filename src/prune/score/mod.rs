@@ -29,6 +29,28 @@ macro_rules! built_in {
             Custom(Arc<dyn Scoring>),
         }
 
+        /// The names of the built-in ones, with what they are.
+        #[cfg(feature = "schema")]
+        #[derive(Default, schemars::JsonSchema)]
+        #[schemars(rename_all = "snake_case")]
+        #[allow(dead_code, reason = "only its schema is asked for")]
+        enum Names {
+            $($(#[$doc])* $variant,)*
+        }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for Score {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                "Score".into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let aliases: Vec<&str> = Self::built_in().filter_map(|score| score.alias()).collect();
+                let names = Names::json_schema(generator);
+                schemars::json_schema!({ "anyOf": [names, { "enum": aliases }] })
+            }
+        }
+
         impl Score {
             /// All built-in ones.
             pub fn built_in() -> impl Iterator<Item = Self> {

@@ -7,6 +7,8 @@ use crate::settings::Value;
 
 /// A folder that others have trained, and what tells it from another one in its place.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "PretrainedFolder"))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Init {
