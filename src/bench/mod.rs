@@ -29,7 +29,7 @@ pub use packed::{PackedCase, PackedTime, PackedTimes};
 pub use plot::plot;
 pub use roofline::{Ceilings, Limit, Work};
 pub use sampling::{Effort, Sampled, median, sample};
-pub use selftest::{Check, matrices, selftest};
+pub use selftest::{Check, Worst, matrices, selftest, selftest_all};
 pub use sparse::{Sparse, SparseLeftOut, SparseRow, sparse};
 #[cfg(feature = "cli")]
 pub use sparse_plot::plot_sparse;

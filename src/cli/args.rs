@@ -20,7 +20,8 @@ use super::given::Given;
 use super::ranking::{Ranking, ranking};
 use super::replicas::Replicas;
 
-pub use adapters::{Bench, Devices};
+use adapters::SELF_TEST_EXAMPLES;
+pub use adapters::{Bench, Devices, SelfTest};
 pub use eval::Eval;
 pub use export::{Export, OnDevice, Packed};
 use generate::GENERATE_EXAMPLES;
@@ -94,6 +95,9 @@ pub enum Command {
     /// Adapters that this machine has, and which one would be taken.
     #[command(after_help = "Example:\n  secateur devices --check")]
     Devices(Devices),
+    /// Whether this machine's adapter computes what it should, as a file for a bug report.
+    #[command(name = "selftest", after_help = SELF_TEST_EXAMPLES)]
+    SelfTest(SelfTest),
     /// How fast the adapter is, and how near to that the kernels come; takes about a minute.
     #[command(after_help = "Example:\n  secateur bench --plot roofline.svg")]
     Bench(Bench),

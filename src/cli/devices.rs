@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use secateur::bench::{self, TUNED_SIZES, Tuned, selftest, tune};
+use secateur::bench::{self, Check, TUNED_SIZES, Tuned, selftest, tune};
 use secateur::gpu::{AdapterReport, Gpu, GpuOptions, Precision, adapters};
 use serde::Serialize;
 
@@ -60,31 +60,17 @@ fn tuning(options: &GpuOptions, gpu: &Gpu) -> Result<(Tuning, Option<Check>)> {
     let mut found = None;
     if options.precision == Precision::Mixed {
         let options = options.clone().untested_matrices(true);
-        found = bench::matrices(&Gpu::open(&options)?)?.map(Check::from);
+        found = bench::matrices(&Gpu::open(&options)?)?;
         choices.matrices = found.as_ref().is_some_and(|check| check.passed);
     }
     let file = gpu.keep_tuning(&choices)?;
     Ok((Tuning { products: rows.into_iter().map(Product::from).collect(), file }, found))
 }
 
-#[derive(Debug, Serialize)]
-struct Check {
-    name: &'static str,
-    passed: bool,
-    detail: String,
-}
-
-impl From<bench::Check> for Check {
-    fn from((name, result): bench::Check) -> Self {
-        Self { name, passed: result.is_ok(), detail: result.unwrap_or_else(|e| e) }
-    }
-}
-
 pub fn run(args: &Devices) -> Result<Verdict> {
     let options = adapter::options(&args.common)?;
     let gpu = Gpu::open(&options)?;
-    let checks = args.check.then(|| selftest(&gpu)).transpose()?;
-    let mut checks = checks.map(|all| all.into_iter().map(Check::from).collect::<Vec<_>>());
+    let mut checks = args.check.then(|| selftest(&gpu)).transpose()?;
     let tuned = args.tune.then(|| tuning(&options, &gpu)).transpose()?;
     let tuning = tuned.map(|(tuning, found)| {
         if let Some(found) = found {

@@ -33,6 +33,7 @@ mod ranks;
 mod recipe;
 mod replicas;
 mod report;
+mod selftest;
 mod signals;
 mod sparse;
 mod speed;
@@ -162,6 +163,7 @@ fn dispatch(command: Command, ranks: &Ranks) -> anyhow::Result<Verdict> {
         Command::Report(args) => page::run(&args),
         Command::Sweep(args) => sweep::run(&args, ranks),
         Command::Devices(args) => devices::run(&args),
+        Command::SelfTest(args) => selftest::run(&args),
         Command::Bench(args) => bench::run(&args, ranks),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

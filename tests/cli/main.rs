@@ -31,6 +31,7 @@ mod removal;
 mod report;
 mod roles;
 mod schema;
+mod selftest;
 mod shell;
 #[cfg(unix)]
 mod signals;

@@ -1,5 +1,5 @@
 //! The self-test passes on an adapter that the other tests pass on, and its probe counts.
-use secateur::bench::selftest;
+use secateur::bench::{selftest, selftest_all};
 use secateur::gpu::MAX_LOOP_ITERATIONS;
 use secateur::kernels::LoopProbe;
 
@@ -11,9 +11,23 @@ fn every_check_passes() {
         let Some(gpu) = gpu else { continue };
         let checks = selftest(gpu).unwrap();
         assert_eq!(checks.len(), count);
-        for (name, result) in checks {
-            assert!(result.is_ok(), "{name}: {result:?}");
-        }
+        assert!(checks.iter().all(|check| check.passed), "{checks:?}");
+    }
+}
+
+#[test]
+fn every_further_check_passes() {
+    let Some(gpu) = gpu() else { return };
+    let mut begun = Vec::new();
+    let checks = selftest_all(gpu, &mut |name| begun.push(name.to_owned()));
+    assert!(checks.iter().all(|check| check.passed), "{checks:#?}");
+    let names: Vec<&str> = checks.iter().map(|check| check.name).collect();
+    assert!(names.len() == 11 && begun == names, "{names:?}, {begun:?}");
+    // What compares within tolerances says how near it came, and none is loose by orders.
+    let worst: Vec<_> = checks.iter().filter_map(|check| check.worst).collect();
+    assert_eq!(worst.len(), 5, "{checks:#?}");
+    for worst in worst {
+        assert!(worst.error <= worst.tolerance && worst.error > 0.0, "{worst:?}");
     }
 }
 

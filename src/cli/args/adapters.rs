@@ -1,4 +1,4 @@
-//! The arguments of `secateur devices` and `secateur bench`.
+//! The arguments of `secateur devices`, `secateur selftest` and `secateur bench`.
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
@@ -15,6 +15,28 @@ pub struct Devices {
     /// cooperative matrices are right here: runs in mixed precision use them only then.
     #[arg(long)]
     pub tune: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+pub const SELF_TEST_EXAMPLES: &str = "\
+Takes less than a minute: kernels of each kind against sums of the host in 64 bits, selections of
+exact counts, the same launches again to the same bits, and a small training that prunes. Exits
+with 1 where a check fails.
+
+Examples:
+  secateur selftest
+  secateur selftest -o selftest.json";
+
+#[derive(Debug, ClapArgs)]
+pub struct SelfTest {
+    /// File to write for a bug report, as JSON: the adapter, its driver and limits, and each check
+    /// with its worst error, its tolerance and its seconds.
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Replace an output that is there.
+    #[arg(long, requires = "output")]
+    pub force: bool,
     #[command(flatten)]
     pub common: Common,
 }
