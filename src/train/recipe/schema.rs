@@ -96,10 +96,10 @@ fn shortest(value: &mut Value) {
 /// Names that serde reads beside those that it writes, which the derived schema leaves out.
 fn also_read(schema: &mut Value) {
     let definitions = &mut schema["definitions"];
-    if let Some(keys) = definitions["PruningSpec"]["properties"].as_object_mut() {
-        if let Some(score) = keys.get("score").cloned() {
-            keys.insert("prune_option".to_owned(), score);
-        }
+    if let Some(keys) = definitions["PruningSpec"]["properties"].as_object_mut()
+        && let Some(score) = keys.get("score").cloned()
+    {
+        keys.insert("prune_option".to_owned(), score);
     }
     if let Some(names) = definitions["BlockPooling"]["oneOf"].as_array_mut() {
         names.push(serde_json::json!({ "enum": ["AVG", "MAX"] }));
