@@ -3,6 +3,7 @@
 
     python3 scripts/reference_prune.py FOLDER TRAIN.txt TEST.txt      (needs torch, transformers)
     python3 scripts/reference_prune.py FOLDER TRAIN.txt TEST.txt --method wanda --sparsity 0.5
+    python3 scripts/reference_prune.py FOLDER TRAIN.txt TEST.txt --method wanda --sparsity 0.5 --noise 1
     python3 scripts/reference_prune.py PRUNED TRAIN.txt TEST.txt --dense
 
 The figures that `secateur prune` and `secateur eval` are held to in docs/results.md: the first 16 windows of 512 tokens
@@ -26,6 +27,8 @@ parser.add_argument("--method", choices=["wanda", "sparsegpt"])
 parser.add_argument("--sparsity", help="a share, or 2:4")
 parser.add_argument("--dense", action="store_true", help="only the folder as it is, as one that secateur has pruned")
 parser.add_argument("--length", type=int, default=512)
+parser.add_argument("--noise", type=int, metavar="SEED",
+                    help="weights differ by about a millionth: how far such differences carry")
 args = parser.parse_args()
 
 
@@ -126,6 +129,10 @@ def main():
         rows += [(name, s if ":" in s else float(s)) for s in sparsities]
     for name, sparsity in rows:
         model = AutoModelForCausalLM.from_pretrained(args.folder, dtype=torch.float32)
+        if args.noise is not None:
+            torch.manual_seed(args.noise)
+            for weight in model.parameters():
+                weight *= 1 + 1e-6 * torch.randn_like(weight)
         began = time.time()
         if name:
             prune(model, calibration, methods[name], sparsity)

@@ -36,3 +36,8 @@ pub use session::Session;
 pub use train::{TrainOp, TrainOptions, TrainOutcome, train};
 
 pub(crate) use gpu::{uniform, wgsl};
+
+/// The program of the guide to the library, which must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/library.md")]
+struct LibraryGuide;

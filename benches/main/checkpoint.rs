@@ -1,8 +1,12 @@
 //! What a checkpoint costs the run that it is taken of.
 use crate::shared::Shared;
-use std::time::Duration;
+use std::fs::File;
+use std::hint::black_box;
+use std::io::{BufWriter, Read, Write};
+use std::time::{Duration, Instant};
 
 use secateur::data::{Answers, Dataset, Features};
+use secateur::storage::{Encoding, Tensor, TensorData, read_floats};
 use secateur::train::Event;
 use secateur::{
     Batches, Gpu, MaskUpdateOp, Model, Optimizer, Result, TrainOp, TrainOptions, train,
@@ -26,6 +30,39 @@ pub fn checkpoint(rows: &mut Rows<'_>, models: &[(&str, &[u32])]) {
             Ok(seconds(gpu, widths, steps * u64::from(DOZEN), interval)? / DOZEN)
         });
     }
+}
+
+/// A safetensors file of `megabytes` in f32, in tensors of 64 MB at most: `read` fills one buffer
+/// with it, a megabyte at a time, and `load` makes tensors of it, each new memory. Both from the
+/// system's cache, as the file has just been written.
+pub fn load(rows: &mut Rows<'_>, megabytes: usize) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("model.safetensors");
+    let part = megabytes.min(64);
+    let tensor = |at: usize| Tensor {
+        name: format!("w{at}"),
+        shape: vec![part, 250_000],
+        data: TensorData::F32((0..part * 250_000).map(|i| (at + i) as f32).collect()),
+    };
+    let tensors: Vec<Tensor> = (0..megabytes / part).map(tensor).collect();
+    let mut file = BufWriter::new(File::create(&path).expect("a file"));
+    let encoding = Encoding::new("model", &tensors, None).expect("tensors");
+    encoding.write(&mut file).and_then(|()| file.flush()).expect("room on the disk");
+    drop(tensors);
+    let times = |repetitions: u64, once: &dyn Fn() -> Result<()>| {
+        let began = Instant::now();
+        (0..repetitions).try_for_each(|_| once())?;
+        Ok(began.elapsed())
+    };
+    let read = || {
+        let (mut file, mut buffer) = (File::open(&path).expect("the file"), vec![0; 1 << 20]);
+        while file.read(&mut buffer).expect("the file") > 0 {}
+        Ok(())
+    };
+    let name = |what: &str| format!("{what}/{megabytes} MB");
+    rows.row("checkpoint", &name("read"), None, |n| times(n, &read));
+    let load = || read_floats(&path).map(|floats| drop(black_box(floats)));
+    rows.row("checkpoint", &name("load"), None, |n| times(n, &load));
 }
 
 fn train_op<'a>(gpu: &Gpu, widths: &[u32]) -> Result<TrainOp<'a>> {

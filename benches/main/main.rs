@@ -7,7 +7,7 @@
 //! sizes from 10^5 to 10^8; whole mask updates of 10^6 weights by each score and pattern (see
 //! `mask_update`); what the host pays to replay a plan; train steps on made-up data (see `train_step`): an MLP in batches of 32 to
 //! 512, the CNN of the tutorials, LeNet-5, CIFAR-10, an LSTM and a transformer; what a checkpoint
-//! costs (see `checkpoint`); what a process costs before its first step is done (see `cold_start`).
+//! costs, and loading a file (see `checkpoint`); what a process costs before its first step is done (see `cold_start`).
 //!
 //! Measured is wall time on the host. `control`, `matmul`, `attention`, `add` and `mask update` are
 //! replayed as training replays launches: up to 64 repetitions or 20 ms in a submission, several
@@ -101,6 +101,7 @@ fn main() -> Result<()> {
     let small = ("270K", if tiny { &[8][..] } else { small });
     let models = [small, ("10M", if tiny { &[9] } else { large })];
     checkpoint::checkpoint(&mut rows, &models);
+    checkpoint::load(&mut rows, if tiny { 1 } else { 1024 });
     if let Some(path) = std::env::var_os("SECATEUR_BENCH_JSON") {
         rows.write(Path::new(&path))?;
     }

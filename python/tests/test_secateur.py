@@ -199,3 +199,6 @@ def test_a_sweep_starts_further_runs(tmp_path):
         "sweep", tmp_path / "recipe.toml", sparsity=[0.5, 0.75], logdir=tmp_path / "runs"
     )
     assert [trial.get("failed") for trial in report["trials"]] == [None, None], report
+    results = [json.loads(path.read_text()) for path in (tmp_path / "runs").rglob("result.json")]
+    # Whoever repeats a run leaves out how Python was called.
+    assert [result["arguments"][0] for result in results] == ["train", "train"], results

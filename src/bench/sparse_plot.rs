@@ -88,7 +88,14 @@ fn draw(root: &Area<'_>, title: &str, sparse: &Sparse) -> Drawn<()> {
             let marks = squares.iter().map(|r| at(r, |r| r.speedup));
             chart.draw_series(marks.map(|at| Cross::new(at, 5, colour.stroke_width(2))))?;
         }
-        chart.configure_series_labels().label_font(style(13)).border_style(INK).draw()?;
+        // All lines rise to the right.
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperLeft)
+            .label_font(style(13))
+            .background_style(WHITE)
+            .border_style(INK)
+            .draw()?;
     }
     root.present()?;
     Ok(())

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::Bench;
 use super::progress::Naming;
 use super::ranks::Ranks;
-use super::{Verdict, adapter, exchange, modelled, output};
+use super::{Verdict, adapter, exchange, modelled, output, program};
 
 #[derive(Debug, Serialize)]
 struct Report<'a> {
@@ -76,8 +76,8 @@ pub fn run(args: &Bench, ranks: &Ranks) -> Result<Verdict> {
 
 /// What was called, without the folder that the program lies in.
 pub fn command() -> String {
-    let arguments = std::env::args().skip(1);
-    [env!("CARGO_PKG_NAME").to_owned()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ")
+    let name = env!("CARGO_PKG_NAME").to_owned();
+    [std::slice::from_ref(&name), program::arguments()].concat().join(" ")
 }
 
 fn print(report: &Report<'_>) -> Result<()> {

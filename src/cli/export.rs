@@ -46,7 +46,8 @@ pub fn run(args: &Export) -> Result<Verdict> {
     }
     let plain = args.checkpoint.is_dir() && !checkpoint::is_in(&args.checkpoint);
     let packs = args.format.is_some() || args.values.is_some();
-    if packs && !args.fastest && (plain || args.checkpoint.is_file()) {
+    let file = args.checkpoint.is_file() && !args.fastest;
+    if plain && (packs || args.fastest) || packs && file {
         ensure!(!args.shrink, "--shrink is for checkpoints of networks of secateur's own");
         return pack::run(args);
     }
@@ -139,7 +140,7 @@ fn without_dead(file: &mut ModelFile) -> Result<Vec<(String, String)>> {
 fn folder(args: &Export, run: &Run) -> Result<Verdict> {
     let Run { file, recipe, logdir, model } = run;
     ensure!(!args.shrink, "--shrink knows mlp:... only, and this is {}", file.network);
-    ensure!(!args.fastest, "--fastest is for networks of secateur's own");
+    ensure!(!args.fastest, "--fastest: export a folder first, then the folder with --fastest");
     ensure!(
         args.format.is_none() && args.values.is_none(),
         "--format, --values: export a folder first, then pack the folder"

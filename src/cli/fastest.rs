@@ -1,9 +1,10 @@
 //! `secateur export --fastest`: which matrices are faster packed, timed here.
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use secateur::bench::{Effort, PackedCase, PackedTimes};
-use secateur::gpu::Target;
+use secateur::gpu::{Gpu, Target};
 use secateur::kernels::{Layout, PackedForm, PackedMatrix, PackedValues, Units};
 use secateur::nn::Input;
+use secateur::pretrained::Pretrained;
 use secateur::session::{Fastest, FastestWeight, ModelFile};
 use secateur::storage::TensorData;
 use serde::Serialize;
@@ -29,13 +30,16 @@ struct Layer {
     layer: String,
     /// Outputs and inputs.
     shape: [u32; 2],
+    #[serde(skip)]
+    layout: Layout,
     pattern: String,
     sparsity: f64,
     /// Rows that it is multiplied with.
     rows: u32,
     /// What takes the least time: a form, or none for dense.
     choice: Option<PackedForm>,
-    /// None where so few weights are zero that nothing was timed.
+    /// Of another layer of the same extents, the same pattern and as many zeros to a hundredth;
+    /// none where so few weights are zero that nothing was timed.
     #[serde(skip_serializing_if = "Option::is_none")]
     times: Option<PackedTimes>,
 }
@@ -51,44 +55,96 @@ pub fn measure(args: &Export, file: &mut ModelFile) -> Result<Found> {
         anyhow::bail!("{} does not say its rows; --fastest times its layers", file.path.display());
     };
     let network = file.model()?.network(args.batch, &Input::from(schema))?;
-    let gpu = adapter::gpu(&args.common)?;
-    let progress = Naming::new();
-    let mut layers = Vec::new();
+    let mut timing = Timing::new(args)?;
     for parameter in network.graph.parameters() {
         let weight = file.weights.iter().find(|w| w.name == parameter.name);
         let (Some(rows), Some(weight)) = (network.graph.packs(parameter.tensor), weight) else {
             continue;
         };
         let TensorData::F32(values) = &weight.data else { continue };
-        let of = parameter.units();
+        timing.layer(&parameter.name, parameter.units(), values, rows)?;
+    }
+    let (found, fastest) = timing.finish();
+    file.fastest = Some(fastest);
+    Ok(found)
+}
+
+/// Times the matrices of the language model in the folder `args` names, with `--batch` rows each: a
+/// token of generated text is one row.
+pub fn measure_folder(args: &Export) -> Result<(Found, Fastest)> {
+    ensure!(args.batch > 0, "--batch 0: a batch has rows");
+    let model = Pretrained::open(&args.checkpoint)?;
+    let weights = model.token_weights()?;
+    let rows = u32::try_from(args.batch).with_context(|| format!("--batch {}", args.batch))?;
+    let mut timing = Timing::new(args)?;
+    for weight in &weights {
+        let values = model.token_weight_values(weight)?;
+        timing.layer(weight.name(), weight.of(), &values, rows)?;
+    }
+    Ok(timing.finish())
+}
+
+/// The layers that were timed so far.
+struct Timing {
+    gpu: Gpu,
+    progress: Naming,
+    batch: usize,
+    layers: Vec<Layer>,
+}
+
+impl Timing {
+    fn new(args: &Export) -> Result<Self> {
+        let gpu = adapter::gpu(&args.common)?;
+        Ok(Self { gpu, progress: Naming::new(), batch: args.batch, layers: Vec::new() })
+    }
+
+    /// Times the weight `name`, unless a layer before was alike.
+    fn layer(&mut self, name: &str, of: Units, values: &[f32], rows: u32) -> Result<()> {
         let zeros = values.iter().filter(|&&w| w == 0.0).count();
         let sparsity = zeros as f64 / values.len().max(1) as f64;
-        progress.next(&parameter.name);
-        let case = PackedCase::new(of, values, rows);
-        let times = (sparsity >= LEAST)
-            .then(|| case.time(&gpu, &PackedForm::ALL, &Effort::FULL))
-            .transpose()?;
-        layers.push(Layer {
-            layer: parameter.name.clone(),
-            shape: [of.units, of.inputs],
-            pattern: pattern(of, values, gpu.target()),
+        let pattern = pattern(of, values, self.gpu.target());
+        let (shape, layout) = ([of.units, of.inputs], of.layout);
+        self.progress.next(name);
+        let alike = |l: &&Layer| {
+            (l.shape, l.layout, l.rows, &l.pattern) == (shape, layout, rows, &pattern)
+                && (l.sparsity - sparsity).abs() < 0.01
+        };
+        let times = match self.layers.iter().find(alike) {
+            Some(before) => before.times.clone(),
+            None if sparsity < LEAST => None,
+            None => {
+                let case = PackedCase::new(of, values, rows);
+                Some(case.time(&self.gpu, &PackedForm::ALL, &Effort::FULL)?)
+            }
+        };
+        self.layers.push(Layer {
+            layer: name.to_owned(),
+            shape,
+            layout,
+            pattern,
             sparsity,
             rows,
             choice: times.as_ref().and_then(PackedTimes::fastest).map(|best| best.form),
             times,
         });
+        Ok(())
     }
-    progress.finish();
-    let report = gpu.report();
-    let hint = |l: &Layer| FastestWeight::new(&l.layer, l.rows, l.choice);
-    file.fastest = Some(Fastest::new(&report.name, layers.iter().map(hint).collect()));
-    Ok(Found {
-        adapter: report.name.clone(),
-        backend: report.backend.clone(),
-        driver: report.driver.clone(),
-        batch: args.batch,
-        layers,
-    })
+
+    /// What was found, and what of it a file notes.
+    fn finish(self) -> (Found, Fastest) {
+        self.progress.finish();
+        let report = self.gpu.report();
+        let hint = |l: &Layer| FastestWeight::new(&l.layer, l.rows, l.choice);
+        let fastest = Fastest::new(&report.name, self.layers.iter().map(hint).collect());
+        let found = Found {
+            adapter: report.name.clone(),
+            backend: report.backend.clone(),
+            driver: report.driver.clone(),
+            batch: self.batch,
+            layers: self.layers,
+        };
+        (found, fastest)
+    }
 }
 
 /// How the zeros lie: in blocks of inputs and outputs that are wholly kept or not at all, or alone.

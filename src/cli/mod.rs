@@ -104,6 +104,8 @@ impl Verdict {
 /// where its executable alone does not.
 pub fn run(args: impl IntoIterator<Item = OsString>, program: Vec<OsString>) -> u8 {
     program::starts_by(program);
+    let args: Vec<OsString> = args.into_iter().collect();
+    program::called_with(&args);
     let args = Args::parse_from(args);
     log::set_logger(&StderrLogger).expect("the only logger");
     // On a terminal the progress bar says it all.

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use secateur::session::{ModelFile, unit_axes};
 use secateur::storage::{
-    Companions, Format, Header, Loss, PackOptions, PackedTensor, Values, Weights, pack, pack_folder,
+    Companions, Format, Header, Loss, PackOptions, PackedTensor, Values, Weights,
+    check_pack_folder, pack, pack_folder,
 };
 use serde::Serialize;
 
 use super::args::{Export, Packed};
-use super::fastest::Found;
+use super::fastest::{Found, measure_folder};
 use super::measured::Compared;
 use super::{Verdict, advice, output};
 
@@ -38,9 +39,20 @@ struct Report {
 pub fn run(args: &Export) -> Result<Verdict> {
     if args.checkpoint.is_dir() {
         let Weights { files, .. } = Weights::open(&args.checkpoint)?;
-        let options = options(args, &files)?;
+        let mut options = options(args, &files)?;
+        let mut fastest = None;
+        if args.fastest {
+            // What would be in the way afterwards is said before the time is spent.
+            check_pack_folder(&args.checkpoint, &args.output, &options)?;
+            let (found, hint) = measure_folder(args)?;
+            if !args.common.json {
+                found.print()?;
+            }
+            let (key, text) = hint.metadata()?;
+            (options, fastest) = (options.metadata(key, text), Some(found));
+        }
         let (tensors, beside) = pack_folder(&args.checkpoint, &args.output, &options)?;
-        return report(args, &args.checkpoint, tensors, beside, None);
+        return report(args, &args.checkpoint, tensors, beside, fastest);
     }
     check_name(&args.output)?;
     let file = Header::open(&args.checkpoint)?;

@@ -10,7 +10,7 @@ use secateur::train::Recipe;
 use serde::Serialize;
 
 use super::args::Report as Args;
-use super::{Verdict, output};
+use super::{Verdict, output, program};
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -69,8 +69,7 @@ pub fn result(logdir: &Path, recipe: &Recipe, steps: [u64; 2], report: &impl Ser
         return;
     }
     let (fingerprint, complete) = (recipe.fingerprint(), reached >= recipe.steps);
-    let arguments = std::env::args_os().skip(1);
-    let arguments = arguments.map(|a| a.to_string_lossy().into_owned()).collect();
+    let arguments = program::arguments().to_vec();
     let result = CameTo { fingerprint, complete, arguments, report };
     let written = serde_json::to_string_pretty(&result)
         .context("what came out is no JSON")

@@ -13,6 +13,20 @@ pub fn starts_by(words: Vec<OsString>) {
     WORDS.get_or_init(|| words);
 }
 
+/// What it was called with, behind its name.
+static ARGUMENTS: OnceLock<Vec<String>> = OnceLock::new();
+
+/// Notes what it was called with: in Python the words of the process are others.
+pub fn called_with(args: &[OsString]) {
+    let text = |arg: &OsString| arg.to_string_lossy().into_owned();
+    ARGUMENTS.get_or_init(|| args.iter().skip(1).map(text).collect());
+}
+
+/// What it was called with, behind its name.
+pub fn arguments() -> &'static [String] {
+    ARGUMENTS.get().map_or(&[], Vec::as_slice)
+}
+
 /// A process of it, without arguments yet.
 pub fn command() -> Result<Command> {
     if let Some([program, words @ ..]) = WORDS.get().map(Vec::as_slice) {

@@ -66,7 +66,12 @@ impl Graph {
             let message = format!("the shape of x {xs} does not end in that of y {ys}");
             return Err(Error::shape(op.name(), message));
         }
-        let name = format!("{}{sign}{}", self.nodes[x.0].name, self.nodes[y.0].name);
+        let [x_name, y_name] = [x, y].map(|tensor| &*self.nodes[tensor.0].name);
+        // Of a chain of sums the last two terms: names would grow with the depth of a network.
+        let name = match x_name.rsplit_once('+') {
+            Some((_, last)) if sign == "+" => format!("..+{last}+{y_name}"),
+            _ => format!("{x_name}{sign}{y_name}"),
+        };
         Ok(self.push(op, vec![x, y], xs, &name))
     }
 

@@ -39,7 +39,7 @@ pub use config::Config;
 pub use cut::{Cut, CutGraph};
 pub use distill::Distill;
 pub use evaluate::{Evaluated, Progress};
-pub use generate::{GenerateOptions, Generation, Generator, Sampler, Sampling, Stop};
+pub use generate::{GenerateOptions, Generation, Generator, Sampler, Sampling, Stop, TokenWeight};
 pub use layers::{Arranged, Layers, Source};
 pub use model::Pretrained;
 pub use pooling::{Pool, Pooling};

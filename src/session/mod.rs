@@ -1,6 +1,7 @@
 //! Floor 8: a compiled network on a device, without a loop and without files: its plans, its
 //! tensors, its steps.
 mod evaluate;
+mod fastest;
 mod gradients;
 mod masks;
 mod model_file;
@@ -20,13 +21,14 @@ mod variable;
 mod weights;
 
 pub use evaluate::Evaluation;
+pub use fastest::{Fastest, FastestWeight};
 #[doc(hidden)]
 pub use gradients::{Gradients, Measured};
 pub use masks::{MaskEvent, MaskSparsity};
 pub use model_file::ModelFile;
 pub(crate) use model_file::{MODEL, SCHEMA};
+pub use packed::PackedWeights;
 pub(crate) use packed::packed;
-pub use packed::{Fastest, FastestWeight, PackedWeights};
 pub use plans::{plan, plan_accumulating};
 pub use predict::Prediction;
 pub use steps::{Selected, StepResult};

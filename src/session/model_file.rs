@@ -20,9 +20,6 @@ pub(crate) const MODEL: &str = "model";
 /// The key of what its rows are, as JSON.
 pub(crate) const SCHEMA: &str = "schema";
 
-/// The key of which weights were faster packed, as JSON.
-const FASTEST: &str = "fastest";
-
 /// A trained network on the host: its weights, what model they are of, and what rows it is for.
 ///
 /// A file of it is a safetensors file that any reader opens; the rest is in its metadata.
@@ -93,8 +90,7 @@ impl ModelFile {
         })?;
         let schema = metadata.get(SCHEMA).map(|json| serde_json::from_str(json));
         let schema = schema.transpose().map_err(|e| fail(format!("its schema: {e}")))?;
-        let fastest = metadata.get(FASTEST).map(|json| serde_json::from_str(json)).transpose();
-        let fastest = fastest.map_err(|e| fail(format!("what it says was fastest: {e}")))?;
+        let fastest = Fastest::of(&metadata).map_err(fail)?;
         let (path, global_step) = (path.to_owned(), None);
         Ok(Self { path, network, schema, weights, global_step, packed, fastest })
     }
@@ -127,9 +123,7 @@ impl ModelFile {
             metadata.insert(SCHEMA.to_owned(), json);
         }
         if let Some(fastest) = &self.fastest {
-            let json =
-                serde_json::to_string(fastest).map_err(|e| Error::file(path, e.to_string()))?;
-            metadata.insert(FASTEST.to_owned(), json);
+            metadata.extend([fastest.metadata()?]);
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let encoding = Encoding::new(&name, &self.weights, Some(metadata))?;

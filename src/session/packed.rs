@@ -1,9 +1,9 @@
 //! Sessions that read weights as files have them packed: they evaluate and predict.
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::plans::Plans;
 use super::variable::Variable;
-use super::{ModelFile, Session};
+use super::{FastestWeight, ModelFile, Session};
 use crate::gpu::{Gpu, Target};
 use crate::graph::Parameter;
 use crate::kernels::{PackedForm, PackedMatrix, PackedValues, Units};
@@ -20,8 +20,8 @@ use crate::{Error, Result};
 #[non_exhaustive]
 pub enum PackedWeights {
     /// Those that the file says were the faster packed, with as many rows; where it does not say,
-    /// those that it has packed and that are multiplied with few rows, and with many on a software
-    /// adapter what is pruned in blocks.
+    /// those that it has packed and that should be faster so
+    /// ([`PackedMatrix::pays`](crate::kernels::PackedMatrix::pays)).
     #[default]
     Auto,
     /// All that the file has packed, or says were the faster so.
@@ -30,40 +30,24 @@ pub enum PackedWeights {
     Never,
 }
 
-/// Which weights were faster packed where a file was exported: a hint, which another adapter may
-/// find wrong. In the file's metadata.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Fastest {
-    /// The adapter that they were timed on.
-    pub adapter: String,
-    /// Those that were timed, or were not worth it.
-    pub weights: Vec<FastestWeight>,
-}
-
-/// What was fastest for a weight.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct FastestWeight {
-    /// Its name.
-    pub name: String,
-    /// Rows that it was multiplied with: the hint is for no more than these.
-    pub rows: u32,
-    /// How it was packed; `None` where dense was the faster.
-    pub form: Option<PackedForm>,
-}
-
-impl Fastest {
-    /// What was found on `adapter`.
-    pub fn new(adapter: impl Into<String>, weights: Vec<FastestWeight>) -> Self {
-        Self { adapter: adapter.into(), weights }
-    }
-}
-
-impl FastestWeight {
-    /// That `name` was fastest in `form` with so many rows.
-    pub fn new(name: impl Into<String>, rows: u32, form: Option<PackedForm>) -> Self {
-        Self { name: name.into(), rows, form }
+impl PackedWeights {
+    /// Whether a weight that is multiplied with so many rows is packed on the device, and in which
+    /// form where there is a `hint`. `is_packed` says that its file has it packed.
+    pub(crate) fn form_of(
+        self,
+        hint: Option<&FastestWeight>,
+        is_packed: bool,
+        rows: u32,
+    ) -> Option<Option<PackedForm>> {
+        let hinted = hint.and_then(|hint| hint.form);
+        match self {
+            Self::Never => None,
+            Self::Always => (is_packed || hinted.is_some()).then_some(hinted),
+            Self::Auto => match hint {
+                Some(hint) => (rows <= hint.rows).then_some(hinted).filter(Option::is_some),
+                None => is_packed.then_some(None),
+            },
+        }
     }
 }
 
@@ -91,9 +75,9 @@ impl ModelFile {
             let Some(form) = self.form_of(&parameter.name, rows, weights) else { continue };
             let many = rows > FEW && weights == PackedWeights::Auto;
             let Some(matrix) = self.pack(parameter, (form, many), gpu.target())? else { continue };
-            // Unasked only what is smaller, and with many rows should be faster, too.
+            // Unasked only what is smaller, and should be faster, too.
             let smaller = matrix.bytes() < 4 * parameter.units().len();
-            let suits = smaller && (!many || matrix.pays(gpu.target()));
+            let suits = smaller && matrix.pays(rows, gpu.target());
             if suits || form.is_some() || weights == PackedWeights::Always {
                 packed.push((parameter.name.clone(), matrix));
             }
@@ -109,17 +93,9 @@ impl ModelFile {
     /// Whether the weight `name`, which is multiplied with so many rows, is packed on the device,
     /// and in which form where the file has a hint.
     fn form_of(&self, name: &str, rows: u32, weights: PackedWeights) -> Option<Option<PackedForm>> {
-        let hint = self.fastest.iter().flat_map(|f| &f.weights).find(|w| w.name == name);
+        let hint = self.fastest.as_ref().and_then(|fastest| fastest.weight(name));
         let is_packed = self.packed.iter().any(|packed| packed == name);
-        let hinted = hint.and_then(|hint| hint.form);
-        match weights {
-            PackedWeights::Never => None,
-            PackedWeights::Always => (is_packed || hinted.is_some()).then_some(hinted),
-            PackedWeights::Auto => match hint {
-                Some(hint) => (rows <= hint.rows).then_some(hinted).filter(Option::is_some),
-                None => is_packed.then_some(None),
-            },
-        }
+        weights.form_of(hint, is_packed, rows)
     }
 
     /// The weight `parameter` in `form`, or in the one that suits `target` and, if they are, `many`

@@ -31,8 +31,8 @@ pub use header::{Header, MAX_HEADER, PREFIX, TensorInfo};
 pub use index::Index;
 pub use output::{check_folder, check_output};
 pub use packed::{
-    Format, Loss, PackOptions, PackedTensor, Packing, Values, pack, pack_folder, packed_sizes,
-    smallest_bytes,
+    Format, Loss, PackOptions, PackedTensor, Packing, Values, check_pack_folder, pack, pack_folder,
+    packed_sizes, smallest_bytes,
 };
 pub use patch::Patch;
 pub use replace::{Replace, replace};

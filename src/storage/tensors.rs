@@ -6,7 +6,7 @@ use std::path::Path;
 use safetensors::Dtype as Written;
 use safetensors::tensor::{Metadata, TensorInfo as Entry};
 
-use super::floats::{is_float, widen};
+use super::floats::is_float;
 use super::header::RESERVED;
 use super::packed::{Content, Contents};
 use super::{Dtype, Header, MAX_HEADER, PREFIX, TensorInfo};
@@ -166,10 +166,9 @@ pub fn read_floats(path: &Path) -> Result<Floats> {
     let packed = tensors.iter().filter(|t| t.packing.is_some()).map(|t| t.name.clone()).collect();
     let mut floats = Vec::with_capacity(tensors.len());
     for content in tensors {
-        let mut values = vec![0.0; content.shape.iter().product()];
-        widen(&content.dtype, &content.read(&header)?, &mut values);
+        let data = TensorData::F32(content.read_floats(&header)?);
         let Content { name, shape, .. } = content;
-        floats.push(Tensor { name, shape, data: TensorData::F32(values) });
+        floats.push(Tensor { name, shape, data });
     }
     let others = others.into_iter().map(|t| t.name).collect();
     Ok(Floats { tensors: floats, metadata, others, packed })

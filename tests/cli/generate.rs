@@ -92,3 +92,33 @@ fn what_cannot_be_written_is_refused() {
     let bert = run(&folder, "bert", &prompt, "");
     assert!(bert.code == 2 && bert.err.contains("no language model"), "{}", bert.err);
 }
+
+/// A folder is packed and timed in one line, and text is written with what was the faster.
+#[test]
+fn what_was_faster_packed_is_packed_for_text() {
+    let Some((folder, prompt, _)) = with("llama", 101) else { return };
+    folder.run("prune llama -o pruned --score magnitude --sparsity 0.75").ok();
+    let export = "export pruned -o fast --format smallest --fastest --json";
+    let report = folder.run(export).json();
+    let layers = report["fastest"]["layers"].as_array().unwrap();
+    // Two blocks of seven matrices, and what makes the logits.
+    assert_eq!(layers.len(), 15, "{report}");
+    let chosen = layers.iter().filter(|layer| !layer["choice"].is_null()).count() as u64;
+    let written = run(&folder, "fast", &prompt, "--tokens 3 --json").json();
+    assert_eq!(written["packed"].as_u64().unwrap_or(0), chosen, "{written}");
+    for layer in layers {
+        assert_eq!(layer["rows"], 1, "{layer}");
+        let times = layer.get("times").is_some_and(|times| !times.is_null());
+        assert_eq!(times, layer["sparsity"].as_f64().unwrap() >= 0.1, "{layer}");
+    }
+    // Dense, but for what the table says in words.
+    let text = folder.run("export pruned -o plain --fastest").ok().out;
+    for part in ["q_proj", "dense ms", "too few to leave out"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    folder.run(export).fails(2, &["fast", "--force"]);
+    folder.run("export pruned -o other --fastest --batch 0").fails(2, &["--batch 0"]);
+    folder.copy_model("bert");
+    folder.run("export bert -o other --fastest").fails(2, &["bert", "no language model"]);
+    assert!(!folder.path("other").exists());
+}

@@ -119,3 +119,36 @@ fn bytes_are_what_the_forms_say() {
         assert!((1.0..1.02 + ends).contains(&over), "{kept} of 256: {over}, ends {ends}");
     }
 }
+
+/// What is taken unasked: on software adapters by what was measured of each form, on a GPU what has
+/// fewer bytes, for few rows.
+#[test]
+fn packed_products_are_taken_where_they_should_be_faster() {
+    let software = Target { software: true, ..Target::default() };
+    let gpu = Target { software: false, ..Target::default() };
+    // Of every hundred weights so many, spread so that no block is empty.
+    let pays = |kept: u32, form, rows, target| {
+        let weights = weights([64, 400], |unit, input| (unit * 400 + input) * 37 % 100 < kept);
+        pack(form, [64, 400], &weights, target).pays(rows, target)
+    };
+    let gaps = [
+        (41, 1, true),
+        (42, 1, false),
+        (20, 2, true),
+        (20, 8, true),
+        (21, 2, false),
+        (5, 9, false),
+    ];
+    for (kept, rows, want) in gaps {
+        assert_eq!(pays(kept, PackedForm::Gaps, rows, software), want, "{kept} %, {rows} rows");
+    }
+    assert!(!pays(5, PackedForm::Bitmask, 1, software));
+    assert!(pays(50, PackedForm::Bitmask, 8, gpu) && !pays(50, PackedForm::Bitmask, 9, gpu));
+    assert!(!pays(100, PackedForm::Bitmask, 1, gpu));
+    // Three of four blocks are empty, then none is.
+    for (empty, want) in [(3, true), (0, false)] {
+        let weights = weights([64, 256], |_, input| input / 16 % 4 >= empty);
+        let matrix = pack(PackedForm::Blocks, [64, 256], &weights, software);
+        assert_eq!(matrix.pays(256, software), want, "{empty} of 4 blocks empty");
+    }
+}

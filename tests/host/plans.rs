@@ -91,6 +91,21 @@ fn a_residual_connection() {
     insta::assert_snapshot!(plan.to_string());
 }
 
+/// What is called by its inputs is not called by all that came before: text of a plan would grow
+/// with the square of the depth.
+#[test]
+fn names_do_not_grow_with_the_depth() {
+    let mut graph = Graph::default();
+    let mut x = graph.features(8, 4);
+    let name = |graph: &Graph, x: Tensor| graph.nodes()[x.index()].name.clone();
+    for at in 0..9 {
+        let w = graph.parameter(&format!("w{at}"), [4, 4]).unwrap();
+        let y = graph.linear(x, w, None, Activation::Tanh).unwrap();
+        x = graph.add(x, y).unwrap();
+    }
+    assert_eq!(name(&graph, x), "..+w7+w8");
+}
+
 /// Sums of more than 30,000 terms are split: some adapters cut long loops off without an error.
 #[test]
 fn long_sums_are_split() {

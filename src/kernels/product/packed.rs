@@ -170,12 +170,27 @@ impl PackedMatrix {
         }
     }
 
-    /// Whether a product of any number of rows should be half as fast again with it as dense, by what
-    /// was measured of software adapters. Of a GPU only a measurement says.
-    pub fn pays(&self, target: Target) -> bool {
-        let dense = u64::from(self.of.units) * u64::from(self.of.inputs) * 10;
-        let pays = |shape| block_matmul::cost(shape).saturating_mul(3) <= dense.saturating_mul(2);
-        target.software && self.blocks().is_some_and(pays)
+    /// Whether a product of so many rows should be faster with it than dense. Of software adapters
+    /// that is what was measured (docs/benchmarks.md): gaps from 59 % zeros on for one row and from
+    /// 80 % for up to eight, blocks where they cost two thirds at most. A GPU reads fewer bytes for up
+    /// to eight rows; beyond them only a measurement says.
+    pub fn pays(&self, rows: u32, target: Target) -> bool {
+        let all = u64::from(self.of.units) * u64::from(self.of.inputs);
+        if !target.software {
+            return rows <= 8 && self.bytes() < 4 * all;
+        }
+        let kept_percent = u64::from(self.of.kept) * 100 / all.max(1);
+        match self.arranged.form() {
+            PackedForm::Bitmask => false,
+            PackedForm::Gaps => match rows {
+                1 => kept_percent <= 41,
+                2..=8 => kept_percent <= 20,
+                _ => false,
+            },
+            PackedForm::Blocks => self.blocks().is_some_and(|shape| {
+                block_matmul::cost(shape).saturating_mul(3) <= (10 * all).saturating_mul(2)
+            }),
+        }
     }
 
     /// How it is packed.

@@ -6,9 +6,11 @@ mod generator;
 mod options;
 mod plan;
 mod sampler;
+mod token_weights;
 mod weights;
 
 pub use generation::{Generation, Stop};
 pub use generator::Generator;
 pub use options::{GenerateOptions, Sampling};
 pub use sampler::Sampler;
+pub use token_weights::TokenWeight;

@@ -35,9 +35,9 @@ pub(super) struct Part {
 }
 
 /// Layers of a part.
-struct PartGraph {
-    graph: Graph,
-    sources: Vec<Source>,
+pub(super) struct PartGraph {
+    pub(super) graph: Graph,
+    pub(super) sources: Vec<Source>,
     tokens: Tensor,
     positions: Tensor,
     last: Option<Tensor>,
@@ -46,8 +46,28 @@ struct PartGraph {
     output: Tensor,
 }
 
+/// Layers of the head for one position.
+pub(super) struct HeadGraph {
+    pub(super) graph: Graph,
+    pub(super) sources: Vec<Source>,
+    /// `[1, width]`
+    features: Tensor,
+    output: Tensor,
+}
+
+impl HeadGraph {
+    pub(super) fn new(model: &Pretrained, width: u32) -> Result<Self> {
+        let mut layers = Layers::new("");
+        let features = layers.graph.features(1, width);
+        let x = layers.graph.reshape(features, [1, 1, width])?;
+        let output = model.architecture().head(&mut layers, x)?;
+        let Layers { graph, sources, .. } = layers;
+        Ok(Self { graph, sources, features, output })
+    }
+}
+
 impl PartGraph {
-    fn new(model: &Pretrained, [length, width, capacity]: [u32; 3]) -> Result<Self> {
+    pub(super) fn new(model: &Pretrained, [length, width, capacity]: [u32; 3]) -> Result<Self> {
         let architecture = model.architecture();
         let mut layers = Layers::new("");
         let positions = layers.part_by_part(length, capacity)?;
@@ -81,19 +101,13 @@ impl<'m> GeneratorPlan<'m> {
         target: Target,
         options: &GenerateOptions,
     ) -> Result<Self> {
-        let input = model.architecture().input();
-        let (Answer::NextToken, Input::Tokens { vocabulary, width, types: None, .. }) =
-            (model.architecture().answer(), input)
-        else {
-            let message = format!("{} is no language model", model.path().display());
-            return Err(Error::argument("model", message));
-        };
-        options.validate(input)?;
+        let [vocabulary, width] = vocabulary_and_width(model)?;
+        options.validate(model.architecture().input())?;
         let mut plan = PlanBuilder::new(Target { precision: Precision::F32, ..target });
         let step = plan.persistent("step", STEP_WORDS);
         let hidden = plan.persistent("hidden", width);
         let logits = plan.persistent("logits", vocabulary);
-        let mut weights = Weights::new(model, target, options.weights);
+        let mut weights = Weights::new(model, target, options.weights)?;
         let mut caches = Vec::new();
         let (mut parts, mut first) = (Vec::new(), None);
         for length in options.lengths() {
@@ -132,6 +146,23 @@ impl<'m> GeneratorPlan<'m> {
     }
 }
 
+/// Tokens that `model` knows, and the width of what stands for one of them.
+///
+/// # Errors
+/// [`Error::Argument`] where it is no language model.
+pub(super) fn vocabulary_and_width(model: &Pretrained) -> Result<[u32; 2]> {
+    let architecture = model.architecture();
+    match (architecture.answer(), architecture.input()) {
+        (Answer::NextToken, Input::Tokens { vocabulary, width, types: None, .. }) => {
+            Ok([vocabulary, width])
+        }
+        _ => {
+            let message = format!("{} is no language model", model.path().display());
+            Err(Error::argument("model", message))
+        }
+    }
+}
+
 /// The phase that makes logits of the last position.
 fn head(
     model: &Pretrained,
@@ -139,11 +170,7 @@ fn head(
     weights: &mut Weights<'_>,
     [step, hidden, logits]: [Slot; 3],
 ) -> Result<Phase> {
-    let mut layers = Layers::new("");
-    let features = layers.graph.features(1, hidden.words);
-    let x = layers.graph.reshape(features, [1, 1, hidden.words])?;
-    let output = model.architecture().head(&mut layers, x)?;
-    let Layers { graph, sources, .. } = layers;
+    let HeadGraph { graph, sources, features, output } = HeadGraph::new(model, hidden.words)?;
     let mut bindings = Bindings::new(&graph, step);
     let stored = weights.place(plan, &graph, sources)?;
     let parameters = graph.parameters().iter().zip(stored);

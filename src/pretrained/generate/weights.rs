@@ -6,7 +6,8 @@ use crate::graph::{Graph, Parameter, Stored};
 use crate::kernels::{PackedForm, PackedMatrix};
 use crate::pretrained::layers::Source;
 use crate::pretrained::model::{Pretrained, Read};
-use crate::session::{PackedWeights, packed};
+use crate::session::{Fastest, PackedWeights, packed};
+use crate::storage::Header;
 use crate::{Error, Result};
 
 /// Bytes that wait on the host until the device has them.
@@ -19,6 +20,8 @@ pub(super) struct Weights<'m> {
     target: Target,
     /// Which of them are packed.
     packs: PackedWeights,
+    /// What the files say was fastest.
+    hints: Vec<Fastest>,
     placed: Vec<Placed>,
     by_name: HashMap<String, usize>,
 }
@@ -31,8 +34,15 @@ struct Placed {
 }
 
 impl<'m> Weights<'m> {
-    pub(super) fn new(model: &'m Pretrained, target: Target, packs: PackedWeights) -> Self {
-        Self { model, target, packs, placed: Vec::new(), by_name: HashMap::new() }
+    /// # Errors
+    /// [`Error::File`] for a hint in the files' metadata that cannot be read.
+    pub(super) fn new(model: &'m Pretrained, target: Target, packs: PackedWeights) -> Result<Self> {
+        let hint = |file: &Header| {
+            Fastest::of(&file.metadata).map_err(|message| Error::file(&file.path, message))
+        };
+        let hints = model.files().files().iter().map(hint).collect::<Result<Vec<_>>>()?;
+        let hints = hints.into_iter().flatten().collect();
+        Ok(Self { model, target, packs, hints, placed: Vec::new(), by_name: HashMap::new() })
     }
 
     /// Where the parameters of `graph` are, in their order; those that no graph before had get their
@@ -53,14 +63,9 @@ impl<'m> Weights<'m> {
                 continue;
             }
             // How a weight is stored is decided here, and only here.
-            let may_be_packed = match self.packs {
-                PackedWeights::Never => false,
-                PackedWeights::Always => true,
-                PackedWeights::Auto => self.model.files().is_packed(&parameter.name),
-            };
-            let matrix = match may_be_packed && graph.packs(parameter.tensor).is_some() {
-                true => self.packed(parameter, &source, &self.read())?,
-                false => None,
+            let matrix = match graph.packs(parameter.tensor) {
+                Some(_) => self.packed(parameter, &source, &self.read())?,
+                None => None,
             };
             let place = match matrix {
                 Some(matrix) => matrix.declare(plan, &parameter.name).into(),
@@ -82,18 +87,28 @@ impl<'m> Weights<'m> {
         |name| files.read_f32(name)
     }
 
-    /// A weight without its zeros; `None` where it takes fewer bytes with them.
+    /// A weight without its zeros; `None` where that does not suit.
     fn packed(
         &self,
         parameter: &Parameter,
         source: &Source,
         read: Read<'_>,
     ) -> Result<Option<PackedMatrix>> {
+        let name = &parameter.name;
+        let hint = self.hints.iter().find_map(|hint| hint.weight(name));
+        // Where all are asked for, those of a dense folder are packed, too. A token is one row.
+        let always = self.packs == PackedWeights::Always;
+        let is_packed = always || self.model.files().is_packed(name);
+        let Some(form) = self.packs.form_of(hint, is_packed, 1) else { return Ok(None) };
         let values = self.model.values(source, "", read)?;
         let of = parameter.units();
-        let named = |e| Error::file(self.model.path(), format!("{}: {e}", parameter.name));
-        let found = packed((None, false), of, &values, self.target).map_err(named)?;
-        Ok(found.filter(|matrix| matrix.bytes() < 4 * of.len()))
+        let named = |e| Error::file(self.model.path(), format!("{name}: {e}"));
+        let found = packed((form, false), of, &values, self.target).map_err(named)?;
+        let suits = |matrix: &PackedMatrix| match always {
+            true => matrix.bytes() < 4 * of.len(),
+            false => form.is_some() || matrix.pays(1, self.target),
+        };
+        Ok(found.filter(suits))
     }
 
     /// Gives all of them what the files have. A packed one is packed once more, so that the host

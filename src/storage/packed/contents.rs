@@ -6,6 +6,7 @@ use super::int8::{SCALES, Scales};
 use super::layout::{self, ALL, Layout, Parts};
 use super::packing::Packing;
 use super::{bitmask, bits, columns, gaps, sparse};
+use crate::storage::floats::widen;
 use crate::storage::{Dtype, Header, TensorInfo};
 use crate::{Error, Result};
 
@@ -232,6 +233,22 @@ fn packing(parts: &Parts<'_>, layout: Layout, shape: &[usize]) -> Result<Packing
 impl Content {
     fn part(&self, name: &str) -> Option<usize> {
         self.parts.iter().find(|(part, _)| *part == name).map(|&(_, i)| i)
+    }
+
+    /// All elements as f32. What the file has so is read where it is to be, without a copy.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_floats(&self, file: &Header) -> Result<Vec<f32>> {
+        let plain = self.part("").map(|part| &file.tensors[part]);
+        let plain = plain.filter(|p| p.dtype == Dtype::F32 && cfg!(target_endian = "little"));
+        let bytes = if plain.is_some() { Vec::new() } else { self.read(file)? };
+        let mut values = vec![0.0; self.elements() as usize];
+        match plain {
+            Some(plain) => file.read(plain.offset, bytemuck::cast_slice_mut(&mut values))?,
+            None => widen(&self.dtype, &bytes, &mut values),
+        }
+        Ok(values)
     }
 
     /// All elements, as bytes of its type.

@@ -17,7 +17,7 @@ mod rounding;
 mod sparse;
 mod write;
 
-pub use folder::pack_folder;
+pub use folder::{check_pack_folder, pack_folder};
 pub use options::{PackOptions, Values};
 pub use packing::{Format, Packing};
 pub use rounding::Loss;

@@ -16,6 +16,8 @@ pub struct PackOptions {
     /// are [`Int8`](Values::Int8): the first one, as PyTorch's linear layers have it, for names
     /// that are not here.
     pub unit_axes: HashMap<String, usize>,
+    /// What else the output's metadata says, beside what the input's does.
+    pub metadata: HashMap<String, String>,
     /// Whether an output that is there is replaced.
     pub force: bool,
 }
@@ -37,6 +39,13 @@ impl PackOptions {
     #[must_use]
     pub fn unit_axes(mut self, axes: HashMap<String, usize>) -> Self {
         self.unit_axes = axes;
+        self
+    }
+
+    /// With this in the output's metadata, in place of what the input has under the key.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
         self
     }
 

@@ -60,7 +60,9 @@ pub fn pack(input: &Header, output: &Path, options: &PackOptions) -> Result<Vec<
     }
     let (layout, places): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
     let wrong = |message: String| Error::file(output, message);
-    let (first, layout) = header(&input.metadata, layout).map_err(wrong)?;
+    let mut metadata = input.metadata.clone();
+    metadata.extend(options.metadata.clone());
+    let (first, layout) = header(&metadata, layout).map_err(wrong)?;
     let mut file = Replace::create(output)?;
     file.reserve(layout.last().map_or(first.len() as u64, |last| last.offset + last.bytes))?;
     file.write(&first)?;

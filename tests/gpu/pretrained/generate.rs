@@ -1,8 +1,9 @@
 //! Text that language models write, token by token: what transformers writes, what the model makes
 //! of the whole text at once, and the same again.
 use secateur::gpu::Gpu;
+use secateur::kernels::PackedForm;
 use secateur::pretrained::{GenerateOptions, Generator, Pretrained, Sampling, Stop};
-use secateur::session::PackedWeights;
+use secateur::session::{Fastest, FastestWeight, PackedWeights};
 use secateur::storage::{Format, PackOptions, pack_folder};
 use serde_json::Value;
 
@@ -173,14 +174,15 @@ fn texts_end_where_the_model_says_so() {
     assert_eq!(tokens(64), ended);
 }
 
+fn refused(result: secateur::Result<()>, what: &[&str]) {
+    let error = result.unwrap_err().to_string();
+    what.iter().for_each(|what| assert!(error.contains(what), "{error}\nlacks {what}"));
+}
+
 #[test]
 fn what_no_sequence_can_take_is_refused() {
     let Some(gpu) = gpu() else { return };
     let of = Pretrained::open(&model("llama")).unwrap();
-    let refused = |result: secateur::Result<()>, what: &[&str]| {
-        let error = result.unwrap_err().to_string();
-        what.iter().for_each(|what| assert!(error.contains(what), "{error}\nlacks {what}"));
-    };
     let made = |positions, part| {
         of.generator(gpu, &GenerateOptions::new(positions).part(part)).map(|_| ())
     };
@@ -245,4 +247,42 @@ fn packed_folders_write_the_same() {
             check("packed logits", &wide(packed), &wide(dense));
         }
     }
+}
+
+/// What a folder says of its weights was measured: such a one is packed as it says, or is dense, and
+/// the others are taken as without it.
+#[test]
+fn hints_of_a_folder_are_followed() {
+    let Some(gpu) = gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut copied = Copied::of("llama");
+    for held in copied.tensors.values_mut().filter(|held| held.shape.len() == 2) {
+        let zeros = held.values().into_iter().enumerate();
+        let values: Vec<f32> = zeros.map(|(i, x)| if i % 4 == 0 { x } else { 0.0 }).collect();
+        held.bytes = bytemuck::cast_slice(&values).to_vec();
+    }
+    let source = copied.write();
+    let all = Pretrained::open(source).unwrap().token_weights().unwrap();
+    let [dense, packed] = [all[0].name(), all[1].name()];
+    let form = Some(PackedForm::Bitmask);
+    let weights = vec![FastestWeight::new(dense, 1, None), FastestWeight::new(packed, 1, form)];
+    let (key, text) = Fastest::new("adapter", weights).metadata().unwrap();
+    let forms_in = |name: &str, text: &str, weights| {
+        let out = folder.path().join(name);
+        let options = PackOptions::new(Format::Bitmask).metadata(key.as_str(), text);
+        pack_folder(source, &out, &options).unwrap();
+        let model = Pretrained::open(&out).unwrap();
+        let options = GenerateOptions::new(8).weights(weights);
+        let generator = model.generator(gpu, &options);
+        generator.map(|generator| generator.packed_weights().to_vec())
+    };
+    let auto = forms_in("auto", &text, PackedWeights::Auto).unwrap();
+    assert_eq!(auto.iter().find(|(name, _)| name == dense), None);
+    assert!(auto.contains(&(packed.to_owned(), PackedForm::Bitmask)), "{auto:?}");
+    assert_eq!(auto.len(), all.len() - 1, "{auto:?}");
+    assert_eq!(forms_in("none", &text, PackedWeights::Never).unwrap(), []);
+    let always = forms_in("all", &text, PackedWeights::Always).unwrap();
+    assert_eq!(always.len(), all.len(), "{always:?}");
+    let damaged = forms_in("damaged", "{", PackedWeights::Auto).map(|_| ());
+    refused(damaged, &["model.safetensors", "was fastest"]);
 }
