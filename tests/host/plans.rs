@@ -99,7 +99,7 @@ fn names_do_not_grow_with_the_depth() {
     let mut x = graph.features(8, 4);
     let name = |graph: &Graph, x: Tensor| graph.nodes()[x.index()].name.clone();
     for at in 0..9 {
-        let w = graph.parameter(&format!("w{at}"), [4, 4]).unwrap();
+        let w = graph.parameter(format!("w{at}"), [4, 4]).unwrap();
         let y = graph.linear(x, w, None, Activation::Tanh).unwrap();
         x = graph.add(x, y).unwrap();
     }
