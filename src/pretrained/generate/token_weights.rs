@@ -49,7 +49,8 @@ impl Pretrained {
     /// The values of one of [`token_weights`](Self::token_weights), in the layout that it has.
     ///
     /// # Errors
-    /// [`Error::Io`], and [`Error::File`] for a value that is not finite.
+    /// [`Error::Io`](crate::Error::Io), and [`Error::File`](crate::Error::File) for a value that is not
+    /// finite.
     pub fn token_weight_values(&self, weight: &TokenWeight) -> Result<Vec<f32>> {
         self.values(&weight.source, "", &|name| self.files().read_f32(name))
     }
