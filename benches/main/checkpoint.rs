@@ -33,8 +33,8 @@ pub fn checkpoint(rows: &mut Rows<'_>, models: &[(&str, &[u32])]) {
 }
 
 /// A safetensors file of `megabytes` in f32, in tensors of 64 MB at most: `read` fills one buffer
-/// with it, a megabyte at a time, and `load` makes tensors of it, each new memory. Both from the
-/// system's cache, as the file has just been written.
+/// with it, a megabyte at a time, and `load` makes tensors of it, each in new memory. Both read from
+/// the system's cache, because the file has just been written.
 pub fn load(rows: &mut Rows<'_>, megabytes: usize) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("model.safetensors");

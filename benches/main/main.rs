@@ -5,9 +5,10 @@
 //! training needs, square and ragged; causal attention of 512 and 2,048 positions in 9 heads of 64
 //! channels that share 3 of keys and values, and its gradients; sums and selections of 90 % in
 //! sizes from 10^5 to 10^8; whole mask updates of 10^6 weights by each score and pattern (see
-//! `mask_update`); what the host pays to replay a plan; train steps on made-up data (see `train_step`): an MLP in batches of 32 to
-//! 512, the CNN of the tutorials, LeNet-5, CIFAR-10, an LSTM and a transformer; what a checkpoint
-//! costs, and loading a file (see `checkpoint`); what a process costs before its first step is done (see `cold_start`).
+//! `mask_update`); what the host pays to replay a plan; train steps on made-up data (see
+//! `train_step`): an MLP in batches of 32 to 512, the CNN of the tutorials, LeNet-5, CIFAR-10, an
+//! LSTM and a transformer; what a checkpoint costs, and what loading a file costs (see
+//! `checkpoint`); what a process costs before its first step is done (see `cold_start`).
 //!
 //! Measured is wall time on the host. `control`, `matmul`, `attention`, `add` and `mask update` are
 //! replayed as training replays launches: up to 64 repetitions or 20 ms in a submission, several
