@@ -32,7 +32,8 @@ take() {
 }
 build() { cargo "$@" --no-run --color never 2>&1 | tee /dev/stderr; }
 
-cargo build $release
+# The program comes with them; `cargo build` would compile dependencies once more, with other
+# features than tests ask of them.
 build test $release --tests | take "$out/tests"
 case $profile in
     release) build bench --bench main ;;

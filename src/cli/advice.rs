@@ -1,8 +1,9 @@
-//! What is said of a choice before it disappoints: of patterns that cost more than they save, and
-//! of formats that would be smaller.
+//! What is said of a choice before it disappoints: of patterns that cost more than they save, of
+//! formats that would be smaller, and of numbers that no network learns from as they are.
 use std::path::Path;
 
 use anyhow::Result;
+use secateur::data::{Dataset, Scaling, Task};
 use secateur::oneshot::TensorPlan;
 use secateur::pretrained::{Answer, Pretrained};
 use secateur::storage::{Dtype, Header, PackedTensor, Packing, smallest_bytes};
@@ -12,6 +13,38 @@ use super::output;
 const TWO_FOUR: &str = "2:4 costs language models much: of Qwen3 the published average over tasks \
                         falls from 54 to 15 % at 2:4, and to 52 % at 6:8; measure what it costs \
                         here by secateur eval, or take 6:8 or an unstructured pattern";
+
+/// Above it a mean or a deviation keeps a network with the usual rates of learning from its best.
+const LARGE: f32 = 20.0;
+
+/// Warns of a table whose features or targets are large numbers and are trained on as they are.
+pub fn of_scale(data: &Dataset) {
+    let schema = data.schema();
+    let numbers = data.feature_shape().len() == 1 && !schema.columns.is_empty();
+    if data.scaling().is_some() || !numbers {
+        return;
+    }
+    let largest = |scaling: Scaling, names: &[String]| {
+        let sizes = scaling.mean.into_iter().zip(scaling.scale);
+        let named = names.iter().cloned().zip(sizes);
+        named.max_by(|(_, a), (_, b)| size(*a).total_cmp(&size(*b)))
+    };
+    let features = largest(Scaling::of(data), &schema.columns);
+    let regresses = matches!(schema.task, Task::Regression { .. });
+    let targets = Scaling::of_targets(data).ok().filter(|_| regresses);
+    let targets = targets.and_then(|scaling| largest(scaling, &schema.targets));
+    let found = [features, targets].into_iter().flatten().find(|(_, of)| size(*of) > LARGE);
+    if let Some((name, (mean, deviation))) = found {
+        output::note(format_args!(
+            "warning: `{name}` has mean {mean:.1} and deviation {deviation:.1} in the rows to \
+             train on, which hampers learning; --standardise brings every column to 0 and 1"
+        ));
+    }
+}
+
+fn size((mean, deviation): (f32, f32)) -> f32 {
+    mean.abs().max(deviation)
+}
 
 /// Warns of weights in 2:4 where the folder at `path` is a language model's.
 pub fn of_two_four(path: &Path, tensors: &[PackedTensor]) {

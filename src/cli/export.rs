@@ -45,7 +45,8 @@ pub fn run(args: &Export) -> Result<Verdict> {
         return folder(args, &Run::open(&args.checkpoint)?);
     }
     let plain = args.checkpoint.is_dir() && !checkpoint::is_in(&args.checkpoint);
-    let packs = args.format.is_some() || args.values.is_some();
+    let asks_onnx = matches!(args.format, Some(Packed::Onnx));
+    let packs = args.format.is_some() && !asks_onnx || args.values.is_some();
     let file = args.checkpoint.is_file() && !args.fastest;
     if plain && (packs || args.fastest) || packs && file {
         ensure!(!args.shrink, "--shrink is for checkpoints of networks of secateur's own");
@@ -61,6 +62,7 @@ pub fn run(args: &Export) -> Result<Verdict> {
         is_onnx || name.ends_with(".safetensors"),
         "-o {name}: must end in .safetensors or .onnx, or of a language model's folder in .gguf"
     );
+    ensure!(is_onnx || !asks_onnx, "-o {name}: --format onnx makes a file *.onnx");
     ensure!(!is_onnx || !packs, "--format and --values are for *.safetensors");
     check_output(&args.output, args.force)?;
     let mut file = ModelFile::open(&args.checkpoint)?;

@@ -75,7 +75,7 @@ fn check_name(path: &Path) -> Result<()> {
 
 fn options(args: &Export, files: &[Header]) -> Result<PackOptions> {
     let format = match args.format {
-        None | Some(Packed::Dense | Packed::Gguf) => Format::Dense,
+        None | Some(Packed::Dense | Packed::Gguf | Packed::Onnx) => Format::Dense,
         Some(Packed::Sparse) => Format::Sparse,
         Some(Packed::Bitmask) => Format::Bitmask,
         Some(Packed::Smallest) => Format::Smallest,

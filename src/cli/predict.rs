@@ -1,9 +1,10 @@
 //! `secateur predict`
 use std::fmt::Write;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
-use secateur::data::{Schema, Task};
+use secateur::data::{Pictures, Schema, Task};
 use secateur::session::Prediction;
 use secateur::storage::{check_output, replace};
 use serde::Serialize;
@@ -59,6 +60,12 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         "--drop-missing would part the answers from the rows that they are for; fill in the values"
     );
     let (name, rows) = trained.rows(&args.data)?;
+    // Of pictures that were named, not of a run's own, whose rows to test on are drawn.
+    let dir = args.data.data.as_deref().and_then(|name| name.strip_prefix("images:"));
+    let files = match dir.map(Path::new) {
+        Some(dir) => Pictures::to_test(dir)?.names(dir),
+        None => Vec::new(),
+    };
     let gpu = adapter::gpu(&args.common)?;
     let batch = match rows.is_text() {
         true => trained.batch(None, &rows),
@@ -83,7 +90,11 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         speed,
     };
     let alphabet = rows.alphabet();
-    told(args, &Answers { prediction: &prediction, schema: &schema, alphabet, files: &[] }, report)
+    told(
+        args,
+        &Answers { prediction: &prediction, schema: &schema, alphabet, files: &files },
+        report,
+    )
 }
 
 /// That there is a place for the answers.

@@ -22,7 +22,7 @@ use super::recipe::{Asked, begin};
 use super::report::{Measured, print, report};
 use super::signals::Signals;
 use super::subject::Subject;
-use super::{Verdict, adapter, export, output, page, recipe, watch};
+use super::{Verdict, adapter, advice, export, output, page, recipe, watch};
 
 pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     let (started, first_step) = (Instant::now(), OnceLock::new());
@@ -82,6 +82,7 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     if recipe.pruning.is_none() && subject.folder().is_none() && !continues {
         output::note("no pruning asked for: dense training");
     }
+    advice::of_scale(&data.train);
     let data = &subject.taught(&gpu, data)?;
     let signals = Signals::listen()?;
     let perplexity = |of: &Evaluation| {

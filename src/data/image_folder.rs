@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The pictures of a folder by their files: those in its folders, which are named as the classes
-/// are, or, where it has none, those in it, without classes.
+/// are, or, where it has none, those in it, without classes. One picture is a folder of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pictures {
@@ -25,6 +25,9 @@ impl Pictures {
     /// # Errors
     /// [`Error::File`] for a folder without a picture or with one in the wrong place; [`Error::Io`].
     pub fn of(dir: &Path) -> Result<Self> {
+        if dir.is_file() && is_image(dir) {
+            return Ok(Self { files: vec![dir.to_owned()], ..Self::default() });
+        }
         let (folders, loose) = list(dir)?;
         let stray = loose.iter().find(|file| is_image(file));
         if let (Some(folder), Some(file)) = (folders.first(), stray) {
@@ -66,6 +69,15 @@ impl Pictures {
     /// As [`of`](Self::of).
     pub fn to_test(dir: &Path) -> Result<Self> {
         Self::of(&test_half("images", dir))
+    }
+
+    /// The files as `dir` has them: without its own path before them.
+    pub fn names(&self, dir: &Path) -> Vec<String> {
+        let name = |file: &PathBuf| match file.strip_prefix(dir) {
+            Ok(within) if !within.as_os_str().is_empty() => within.display().to_string(),
+            _ => file.display().to_string(),
+        };
+        self.files.iter().map(name).collect()
     }
 
     /// Those to train on, or to calibrate on: of such a folder the first.

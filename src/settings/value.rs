@@ -98,7 +98,13 @@ impl Value for Share {
         };
         let share = number.trim().parse().map(|number: f64| number / whole).ok();
         let fits = share.filter(|share| (0.0..=1.0).contains(share));
-        self.0 = fits.ok_or("must be from 0 to 1, or from 0% to 100%")?;
+        self.0 = fits.ok_or_else(|| match share {
+            Some(share) if whole == 1.0 && (1.0..=100.0).contains(&share) => {
+                let part = share / 100.0;
+                format!("must be from 0 to 1, or from 0% to 100%; write {text}% or {part}")
+            }
+            _ => "must be from 0 to 1, or from 0% to 100%".to_owned(),
+        })?;
         Ok(())
     }
 }

@@ -46,6 +46,7 @@ fn refusals_say_the_way_out() {
         ("export a.safetensors -o b.bin --format sparse", &["must end in .safetensors"]),
         ("export a.safetensors -o a.safetensors --format sparse", &["--force"]),
         ("export a.safetensors -o b.safetensors --format sparse --shrink", &["--shrink"]),
+        ("export run -o a.safetensors --format onnx", &["--format onnx makes a file *.onnx"]),
         ("export run -o a.bin", &["must end in .safetensors or .onnx"]),
         ("export none -o b.safetensors", &["none"]),
         ("eval a.safetensors", &["--data"]),
@@ -266,7 +267,7 @@ fn onnx_files_are_written_and_name_the_layer_that_cannot_be() {
     let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(holds("fc1.weight") && holds("MatMul") && holds("features"));
     folder.run("export run -o b.safetensors").ok();
-    folder.run("export b.safetensors -o b.onnx").ok();
+    folder.run("export b.safetensors -o b.onnx --format onnx").ok();
     assert_eq!(folder.read("b.onnx"), bytes);
     folder.run("export run -o a.onnx").fails(2, &["a.onnx", "--force"]);
     folder.write("text.txt", "to be or not to be\n".repeat(30));

@@ -114,6 +114,49 @@ fn words_of_a_table_are_learnt_from() {
     folder.run("predict run --data csv:odd.csv").fails(2, &["Paris", "Oslo"]);
 }
 
+/// Whoever has a table of words and holes is told of all of them at once, and of numbers that are too
+/// large to learn from.
+#[test]
+fn what_a_table_needs_is_said_in_one_message() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    let text = "kind,place,mass,sex\nA,south,3750,f\nB,north,NA,m\nA,north,4200,\n";
+    folder.write("birds.csv", text);
+    let train = "train --data csv:birds.csv --label kind --model mlp:4 --steps 2 --test 0.5";
+    folder.run(train).fails(
+        2,
+        &["line 2, column `place`: `south` is no number", "too, in `sex` (`f`)", "2 of the rows"],
+    );
+    let rows: String = (0..20).map(|i| format!("{},{},f\n", i % 2, 3000 + 100 * i)).collect();
+    folder.write("birds.csv", "kind,mass,sex\n".to_owned() + &rows);
+    let train = format!("{train} --ignore sex --logdir run");
+    let raw = folder.run(&train).ok().err;
+    assert!(raw.contains("warning: `mass` has mean") && raw.contains("--standardise"), "{raw}");
+    let scaled = folder.run(&format!("{train}2 --standardise")).ok().err;
+    assert!(!scaled.contains("warning: `mass`"), "{scaled}");
+}
+
+/// Whose answer is whose.
+#[test]
+fn answers_for_pictures_have_the_names_of_their_files() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    for (class, i) in (0..12).map(|i| (["dark", "light"][i % 2], i)) {
+        let path = folder.path(&format!("all/{class}/{i}.png"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let value = if class == "dark" { 10 + i as u8 } else { 200 + i as u8 };
+        image::GrayImage::from_pixel(4, 3, [value].into()).save(path).unwrap();
+    }
+    folder.run("train --data images:all --model mlp:4 --steps 60 --lr 0.05 --logdir run").ok();
+    let all = folder.run("predict run --data images:all").ok().out;
+    let lines: Vec<&str> = all.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("file,class,p_dark,p_light", 13));
+    assert!(lines[1].starts_with("dark/0.png,dark,"), "{all}");
+    assert!(lines[12].starts_with("light/9.png,light,"), "{all}");
+    let one = folder.run("predict run --data images:all/light/9.png").ok().out;
+    let lines: Vec<&str> = one.lines().collect();
+    assert!(lines.len() == 2 && lines[1].starts_with("all/light/9.png,light,"), "{one}");
+    folder.run("train --data images:all/light/9.png --logdir no").fails(2, &["9.png"]);
+}
+
 fn stated_is_for_classes(err: &str, code: i32) {
     assert!(code == 2 && err.contains("--min-test-accuracy is for classes"), "{code}: {err}");
 }

@@ -118,6 +118,7 @@ fn refusals_say_the_way_out() {
         ("m.safetensors -o p.safetensors", &["--sparsity is missing"]),
         ("m.safetensors -o p.safetensors --sparsity 2", &["from 0 to 1, or from 0% to 100%"]),
         ("m.safetensors -o p.safetensors --sparsity -0.1", &["'-0.1'", "from 0 to 1"]),
+        ("m.safetensors -o p.safetensors --sparsity 80", &["write 80% or 0.8"]),
         ("m.safetensors -o p.safetensors --sparsity half", &["'half'", "from 0% to 100%"]),
         ("m.safetensors -o p.safetensors --pattern 4:2", &["below M"]),
         ("m.safetensors -o p.safetensors --pattern wavy --sparsity 0.5", &["like 2:4"]),

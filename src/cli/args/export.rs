@@ -62,6 +62,9 @@ pub enum Packed {
     /// All elements, for llama.cpp and what is made of it: the folder of a language model becomes
     /// one file *.gguf.
     Gguf,
+    /// All elements, with the layers between them, for onnxruntime and others: a network of
+    /// secateur's own becomes one file *.onnx.
+    Onnx,
 }
 
 /// Types of values.

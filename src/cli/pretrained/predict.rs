@@ -87,11 +87,8 @@ fn images(args: &Predict, model: &Pretrained) -> Result<(Gpu, Answered)> {
     });
     let speed = Speed::new(rows.len(), seconds, latencies.transpose()?);
     output::note(format_args!("images: {}", images.preparation));
-    let name = |file: &std::path::PathBuf| {
-        let dir = images.name.strip_prefix("images:").map_or(Path::new(""), Path::new);
-        file.strip_prefix(dir).unwrap_or(file).display().to_string()
-    };
-    let files = files.iter().map(name).collect();
+    let dir = images.name.strip_prefix("images:").map_or(Path::new(""), Path::new);
+    let files = images.pictures.names(dir);
     let prediction = Prediction::of(&rows);
     let data = images.name.clone();
     Ok((gpu, Answered { data, prediction, files, cut: None, embedding: None, speed }))

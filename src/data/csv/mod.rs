@@ -1,10 +1,12 @@
 //! Tables of numbers and words as text, as a rule with the names of their columns in the first
 //! line.
 mod columns;
+mod survey;
 #[cfg(feature = "text")]
 mod texts;
 
 use self::columns::{Columns, Feature};
+use self::survey::Survey;
 #[cfg(feature = "text")]
 pub(crate) use self::texts::Texts;
 use super::classes::Classes;
@@ -41,9 +43,20 @@ pub(super) fn rows(path: &Path, options: &OpenOptions, schema: Option<&Schema>) 
         };
         for feature in &columns.features {
             match *feature {
-                Feature::Number(column) => {
-                    features.push(number(&record[column]).map_err(|what| refused(column, what))?);
-                }
+                Feature::Number(column) => match number(&record[column]) {
+                    Ok(number) => features.push(number),
+                    Err(what) => {
+                        let at = line(path, record.position());
+                        let mut survey = Survey::new(&columns, &header, options.drop_missing);
+                        survey.row(&record);
+                        while reader.read_record(&mut record).unwrap_or(false) {
+                            survey.row(&record);
+                        }
+                        let (name, rest) = (&header[column], survey.rest(column));
+                        let message = format!("line {at}, column `{name}`: {what}{rest}");
+                        return Err(Error::file(path, message));
+                    }
+                },
                 Feature::Words { column, list } => {
                     words[list].push(&record[column]).map_err(|what| refused(column, what))?;
                 }

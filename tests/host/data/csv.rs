@@ -97,6 +97,24 @@ fn columns_are_ignored_and_rows_without_a_value_dropped() {
         read(text, "label = 'kind'\nignore = ['island']"),
         &["line 3, column `x`: `NA` is no number", "`drop_missing`"],
     );
+    // All at once: words in two columns and rows that lack values; then the one that is left.
+    let two = "kind,island,x,sex\na,north,1,f\nb,south,NA,m\nb,north,,f\n";
+    fails(
+        read(two, "label = 'kind'"),
+        &[
+            "line 2, column `island`: `north` is no number; name the column in `categories`",
+            "there are words, too, in `sex` (`f`); 2 of the rows from there on lack a value: \
+             `drop_missing` leaves them out",
+        ],
+    );
+    fails(
+        read(two, "label = 'kind'\nignore = ['island']\ndrop_missing = true"),
+        &["line 2, column `sex`: `f` is no number", "make it the label"],
+    );
+    fails(
+        read(two, "label = 'kind'\nignore = ['island', 'sex']"),
+        &["line 3, column `x`: `NA` is no number", "; 2 of the rows from there on lack a value"],
+    );
     fails(read(text, "label = 'kind'\nignore = ['sland']"), &["has no column `sland`"]);
     fails(read(text, "label = 'kind'\nignore = ['kind']"), &["`ignore`: `kind` is the label"]);
     let none = "x,y\n?,1\nnull,2\n";
