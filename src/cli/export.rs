@@ -11,7 +11,7 @@ use secateur::storage::{Tensor, TensorData, check_output, replace};
 use secateur::train::Recipe;
 use serde::Serialize;
 
-use super::args::Export;
+use super::args::{Export, Packed};
 use super::pretrained::{Run, is_run};
 use super::stripped::{self, Dropped, TensorZeros, floats};
 use super::{Verdict, advice, fastest, gguf, output, pack};

@@ -145,7 +145,7 @@ fn answers_for_pictures_have_the_names_of_their_files() {
         let value = if class == "dark" { 10 + i as u8 } else { 200 + i as u8 };
         image::GrayImage::from_pixel(4, 3, [value].into()).save(path).unwrap();
     }
-    folder.run("train --data images:all --model mlp:4 --steps 60 --lr 0.05 --logdir run").ok();
+    folder.run("train --data images:all --standardise --model mlp:8 --steps 60 --logdir run").ok();
     let all = folder.run("predict run --data images:all").ok().out;
     let lines: Vec<&str> = all.lines().collect();
     assert_eq!((lines[0], lines.len()), ("file,class,p_dark,p_light", 13));

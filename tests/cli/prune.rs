@@ -113,7 +113,7 @@ fn a_trained_network_is_pruned_by_what_it_sees() {
 fn refusals_say_the_way_out() {
     let Some(folder) = Folder::with_gpu() else { return };
     folder.write("m.safetensors", model());
-    let cases: [(&str, &[&str]); 13] = [
+    let cases: [(&str, &[&str]); 14] = [
         ("m.safetensors -o m.safetensors --sparsity 0.5 --force", &["is the input"]),
         ("m.safetensors -o p.safetensors", &["--sparsity is missing"]),
         ("m.safetensors -o p.safetensors --sparsity 2", &["from 0 to 1, or from 0% to 100%"]),
