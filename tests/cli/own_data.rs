@@ -114,8 +114,8 @@ fn words_of_a_table_are_learnt_from() {
     folder.run("predict run --data csv:odd.csv").fails(2, &["Paris", "Oslo"]);
 }
 
-/// Whoever has a table of words and holes is told of all of them at once, and of numbers that are too
-/// large to learn from.
+/// Whoever has a table of words and holes is told of all of them at once, and of numbers that are
+/// too large to learn from.
 #[test]
 fn what_a_table_needs_is_said_in_one_message() {
     let Some(folder) = Folder::with_gpu() else { return };
