@@ -37,7 +37,11 @@ pub use train::{TrainOp, TrainOptions, TrainOutcome, train};
 
 pub(crate) use gpu::{uniform, wgsl};
 
-/// The program of the guide to the library, which must compile.
+/// The programs of the documents, which must compile.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/library.md")]
-struct LibraryGuide;
+mod guides {
+    #[doc = include_str!("../docs/library.md")]
+    struct Library;
+    #[doc = include_str!("../docs/guide/own-parts.md")]
+    struct OwnParts;
+}
