@@ -4,7 +4,7 @@
     scripts/check_prose.py [ROOT]
 
 A finding is `file:line: what`, and the exit status is then 1. In README, ARCHITECTURE, CONTRIBUTING,
-CHANGELOG and docs/*.md
+CHANGELOG and all of docs/
 
 - a line of prose has at most 100 columns; tables, code blocks and definitions of links may be wider;
 - a relative link leads to a file or folder, and its `#anchor` to a heading there;
@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 COLUMNS = 100
 PICTURES = {".png", ".svg", ".jpg", ".jpeg", ".gif", ".webp"}
-PROSE = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md"]
+PROSE = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md"]
 LINKS_ONLY = ["python/README.md", ".github/*.md", ".github/ISSUE_TEMPLATE/*.md"]
 
 FENCE = re.compile(r"^\s*(?:>\s*)?(`{3,}|~{3,})")

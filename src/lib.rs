@@ -1,4 +1,50 @@
-#![doc = include_str!("../README.md")]
+//! Train neural networks and prune them while they learn, on any GPU, through wgpu compute shaders.
+//!
+//! ```no_run
+//! use secateur::{Batches, Gpu, GpuOptions, Model, Optimizer, Pruning, PruningSpec};
+//! use secateur::{Result, TrainOp, TrainOptions, digits, train};
+//!
+//! fn main() -> Result<()> {
+//!     let gpu = Gpu::open(&GpuOptions::from_env()?)?;
+//!     let data = digits();
+//!     let batches = Batches::new(data.train, 64, Some(1))?;
+//!     let model = Model::mlp(&[128, 64]);
+//!     let train_op = TrainOp::new(&gpu, &model, Optimizer::adam(0.002), batches, 1)?;
+//!     let masks = Pruning::new(PruningSpec::to(0.9).over(1800))?;
+//!     let options = TrainOptions::default().number_of_steps(Some(1800));
+//!     let outcome = train(train_op, None, masks.conditional_mask_update_op(), options)?;
+//!     println!("accuracy {:?}", outcome.session.evaluate(&data.test)?.accuracy());
+//!     outcome.session.model_file()?.write("digits.safetensors".as_ref())
+//! }
+//! ```
+//!
+//! # Where to begin
+//!
+//! | to | see |
+//! |---|---|
+//! | train, with or without pruning | [`train()`], [`TrainOp`], [`TrainOptions`] |
+//! | say what is pruned, when and how far | [`PruningSpec`], [`Pruning`], [`prune::Scoring`] |
+//! | bring rows | [`data::Dataset`], [`data::BatchSource`], [`data::open()`] |
+//! | stack layers, or build a graph | [`Model`], [`nn::layers`], [`graph::Graph`] |
+//! | evaluate, predict, read and write weights | [`Session`], [`session::ModelFile`] |
+//! | prune files without training | [`oneshot`] |
+//! | prune and train models of others | [`pretrained::Pretrained`] |
+//! | train on several devices | [`comm`], [`train::SyncReplicas`] |
+//! | write kernels | [`raw`] |
+//! | measure an adapter | [`bench`] |
+//!
+//! Names and defaults are those of `tf.contrib.model_pruning` wherever it has one.
+//!
+//! # Features
+//!
+//! - `cli`, on by default: the program `secateur`. Without it the library has no terminal
+//!   dependencies: `default-features = false`.
+//! - `text`: texts as the tokens of pretrained models. `cli` has it.
+//! - `schema`: a JSON schema of recipes. `cli` has it.
+//! - `mpi`: ranks that are processes of an MPI job.
+//!
+//! The package's folder `docs` has a guide with tutorials (`docs/README.md`), and the reference of
+//! the command line, of recipes and of files.
 #![deny(missing_docs)]
 
 // Macros name the crate as their callers do.
@@ -37,7 +83,13 @@ pub use train::{TrainOp, TrainOptions, TrainOutcome, train};
 
 pub(crate) use gpu::{uniform, wgsl};
 
-/// The program of the guide to the library, which must compile.
+/// The programs of the documents, which must compile.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/library.md")]
-struct LibraryGuide;
+mod guides {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/library.md")]
+    struct Library;
+    #[doc = include_str!("../docs/guide/own-parts.md")]
+    struct OwnParts;
+}

@@ -196,6 +196,11 @@ pub struct Train {
     /// Chrome trace of one step, the second of this call.
     #[arg(long, help_heading = "Run")]
     pub trace: bool,
+    /// Show the run on the whole terminal: curves of loss and accuracy, sparsity of each layer,
+    /// speed, memory, messages. `q` stops it as Ctrl-C does. Where standard error is no terminal
+    /// progress is shown as without it.
+    #[arg(long, help_heading = "Run")]
+    pub tui: bool,
     /// Train a dense network first, for comparison, in LOGDIR/dense.
     #[arg(long, overrides_with = "no_baseline", help_heading = "Run")]
     pub baseline: bool,

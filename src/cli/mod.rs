@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod calibrated;
 mod completions;
+mod dashboard;
 mod data;
 mod devices;
 mod eval;

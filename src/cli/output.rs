@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 use std::io::{IsTerminal, Write};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
@@ -11,6 +11,16 @@ use serde::Serialize;
 
 /// Rank of a process that is not the chief of several: it writes nothing but errors.
 static OTHER: OnceLock<usize> = OnceLock::new();
+
+/// What takes messages in place of standard error.
+pub type Taker = Box<dyn Fn(String) + Send>;
+
+static TAKER: Mutex<Option<Taker>> = Mutex::new(None);
+
+/// Hands each message to `taker` in place of standard error, while the terminal is drawn on.
+pub fn divert(taker: Option<Taker>) {
+    *TAKER.lock().unwrap_or_else(PoisonError::into_inner) = taker;
+}
 
 /// Writes nothing but errors from now on, as rank `rank`.
 pub fn errors_only(rank: usize) {
@@ -93,6 +103,9 @@ pub fn error(text: impl Display) {
             format!("{}{}", if own { "" } else { &prefix }, lines.join(&format!("\n{prefix}  ")))
         }
     };
+    if let Some(taker) = &*TAKER.lock().unwrap_or_else(PoisonError::into_inner) {
+        return taker(whole);
+    }
     // In one piece: others write there too.
     std::io::stderr().lock().write_all((whole + "\n").as_bytes()).ok();
 }

@@ -198,6 +198,8 @@ fn said(args: &Train) -> Vec<Item> {
         init_recipe,
         recipe_schema,
         trace,
+        // How it is shown is the chief's own, too.
+        tui: _,
         baseline,
         no_baseline,
         min_test_accuracy,

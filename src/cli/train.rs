@@ -14,9 +14,10 @@ use secateur::storage::MadeFolder;
 use secateur::train::{End, Event, Recipe, TrainOp, TrainOutcome, train};
 
 use super::args::Train;
+use super::dashboard::Board;
 use super::model::misfit;
 use super::plan;
-use super::progress::Progress;
+use super::progress::{Look, Progress};
 use super::ranks::Ranks;
 use super::recipe::{Asked, begin};
 use super::report::{Measured, print, report};
@@ -84,7 +85,7 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
     }
     advice::of_scale(&data.train);
     let data = &subject.taught(&gpu, data)?;
-    let signals = Signals::listen()?;
+    let (signals, look) = (Signals::listen()?, Look::of(args.tui));
     let perplexity = |of: &Evaluation| {
         let of_text = of.figures.get(Metric::CrossEntropy).unwrap_or(of.loss);
         subject.has_perplexity().then(|| of_text.exp())
@@ -96,7 +97,7 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
         let whole = Some((recipe, &*logdir));
         let (recipe, logdir) = (&dense_recipe, &*logdir.join("dense"));
         let (label, trace, on_step) = ("dense", false, &on_step);
-        let job = Job { recipe, subject, logdir, whole, label, trace, args, ranks, on_step };
+        let job = Job { recipe, subject, logdir, whole, label, trace, look, args, ranks, on_step };
         let outcome = train_one(&gpu, &job, MaskUpdateOp::none(), data, &signals)?;
         // Another one than before, where the device was lost.
         gpu = outcome.session.gpu().clone();
@@ -118,6 +119,7 @@ pub fn run(args: &Train, ranks: &Ranks) -> Result<Verdict> {
         whole: None,
         label,
         trace: args.trace,
+        look,
         args,
         ranks,
         on_step: &on_step,
@@ -207,6 +209,7 @@ struct Job<'a> {
     label: &'static str,
     /// Whether to trace a step of it.
     trace: bool,
+    look: Look,
     args: &'a Train,
     ranks: &'a Ranks,
     /// Told of every step that is done.
@@ -220,7 +223,7 @@ fn train_one(
     data: &Split,
     signals: &Signals,
 ) -> Result<TrainOutcome> {
-    let &Job { recipe, subject, logdir, whole, label, trace, args, ranks, on_step } = job;
+    let &Job { recipe, subject, logdir, whole, label, trace, look, args, ranks, on_step } = job;
     let train_set = &data.train;
     let batches = Batches::new(Arc::clone(train_set), recipe.batch, Some(recipe.seed))?;
     let batches = batches.drop_last(recipe.drop_last)?;
@@ -231,7 +234,10 @@ fn train_one(
     if recipe.accumulate > 1 {
         train_op = train_op.accumulate_gradients();
     }
-    let mut progress = Progress::new(label, recipe.steps);
+    let subject_said = format!("{}, {}", recipe.data, recipe.model);
+    let board = Board::new(label, recipe.steps).of(subject_said, gpu.report().name.clone());
+    let mut progress = Progress::new(look, board, signals)?;
+    let board = progress.board();
     let mut written = Ok(());
     let is_chief = ranks.is_chief();
     let terminal = std::io::stderr().is_terminal();
@@ -243,7 +249,7 @@ fn train_one(
         // Ten lines where there is no progress bar.
         .log_every_n_steps((!terminal).then_some((recipe.steps / 10).max(1)))
         .save_summaries_steps(Some((recipe.steps / 100).max(1)))
-        .summary_op(watch::summaries(recipe, subject, &data.test)?)
+        .summary_op(watch::summaries(recipe, subject, &data.test, board)?)
         .save_interval_secs(recipe.save_secs.unwrap_or(600.0))
         .save_every_n_steps(recipe.save_steps)
         // A run that is killed early does not begin again at 0, and few files are written.

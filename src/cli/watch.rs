@@ -5,6 +5,7 @@ use anyhow::Result;
 use secateur::data::Dataset;
 use secateur::train::{Recipe, SummaryFn};
 
+use super::dashboard::Shared;
 use super::subject::Subject;
 
 /// Evaluations in a run where nobody says how many.
@@ -15,10 +16,12 @@ const SHARE: u64 = 10;
 
 /// Summaries `test/loss` and the like: of all test rows every `eval_steps` of the recipe, or of
 /// some rows a few times in the run. `None` where nothing is to be evaluated on the way.
+/// `board` takes them in as well.
 pub fn summaries<'a>(
     recipe: &Recipe,
     subject: &Subject,
     test: &Arc<Dataset>,
+    board: Shared,
 ) -> Result<Option<SummaryFn<'a>>> {
     let (every, rows) = match recipe.eval_steps {
         Some(0) => return Ok(None),
@@ -43,6 +46,7 @@ pub fn summaries<'a>(
             return Ok(());
         }
         let evaluation = session.evaluate(&rows)?;
+        board.lock().evaluated(step, &evaluation);
         writer.scalar("test/loss", step, evaluation.loss as f32)?;
         evaluation.figures.iter().try_for_each(|(metric, value)| {
             writer.scalar(&format!("test/{}", metric.name()), step, value as f32)

@@ -145,9 +145,28 @@ impl MaskUpdate {
 
     /// The share of all pruned tensors' weights that the update to `total` is to clear.
     pub fn asked(&self, total: f64) -> f64 {
+        let pruned: f64 = self.pruned(total).sum();
+        pruned / self.groups.iter().map(|g| g.len as f64).sum::<f64>()
+    }
+
+    /// The share of each tensor's weights that the update to `total` is to clear; `None` of one
+    /// that is ranked together with others.
+    pub fn asked_of_each(&self, total: f64) -> Vec<Option<f64>> {
+        let tensors = self.groups.iter().map(|group| group.members.len()).sum();
+        let mut asked = vec![None; tensors];
+        for (group, pruned) in self.groups.iter().zip(self.pruned(total)) {
+            if let [alone] = group.members[..] {
+                asked[alone] = Some(pruned / group.len as f64);
+            }
+        }
+        asked
+    }
+
+    /// How many weights of each group the update to `total` is to clear.
+    fn pruned(&self, total: f64) -> impl Iterator<Item = f64> {
         let sparsities = self.targets.sparsities(total);
         let structures: Vec<&dyn Form> = self.targets.structures().collect();
-        let share = |group: &Group| {
+        self.groups.iter().map(move |group| {
             let first = group.members[0];
             let sparsity = sparsities[first];
             let pruned = pruned_count(group.units, sparsity) as f64 / group.units as f64;
@@ -158,9 +177,7 @@ impl MaskUpdate {
                     groups.pruned(count as u32, group.len) as f64
                 }
             }
-        };
-        let pruned: f64 = self.groups.iter().map(share).sum();
-        pruned / self.groups.iter().map(|g| g.len as f64).sum::<f64>()
+        })
     }
 }
 

@@ -102,12 +102,16 @@ impl Session {
         (asked, selected): &(f64, Vec<Selected>),
     ) -> Result<MaskEvent> {
         let score = self.score().cloned().unwrap_or_default();
-        let tensor = |(tensor, &Selected { state, energy }): (PrunedTensor, &Selected)| {
+        let update = self.mask_update.as_ref().map(|(_, update)| update);
+        let asked_of = update.map_or_else(Vec::new, |update| update.asked_of_each(*asked));
+        let tensor = |(i, (tensor, selected)): (usize, (PrunedTensor, &Selected))| {
+            let &Selected { state, energy } = selected;
             if state.nan > 0 {
                 return Err(Error::NonFinite { step, tensor: tensor.weight.name });
             }
             let [left, found] = energy.map(f64::from);
             Ok(MaskSparsity {
+                asked: asked_of.get(i).copied().flatten(),
                 sparsity: 1.0 - f64::from(state.kept) / f64::from(tensor.len()),
                 churn: f64::from(state.changed) / f64::from(tensor.len()),
                 // Where there was nothing, nothing is lost.
@@ -117,9 +121,8 @@ impl Session {
                 name: tensor.weight.name,
             })
         };
-        let tensors = self.pruned().zip(selected).map(tensor).collect::<Result<_>>()?;
-        let update = self.mask_update.as_ref();
-        let asked_total = update.map_or(*asked, |(_, update)| update.asked(*asked));
+        let tensors = self.pruned().zip(selected).enumerate().map(tensor).collect::<Result<_>>()?;
+        let asked_total = update.map_or(*asked, |update| update.asked(*asked));
         Ok(MaskEvent { asked: *asked, asked_total, tensors })
     }
 }
@@ -158,6 +161,9 @@ pub struct MaskSparsity {
     pub name: String,
     /// Number of weights.
     pub len: u32,
+    /// Share of clear bits that the update was to leave; `None` where the tensor is ranked together
+    /// with others, which only have a share in common.
+    pub asked: Option<f64>,
     /// Share of clear bits, counted on the device.
     pub sparsity: f64,
     /// Share of the bits that this update changed.

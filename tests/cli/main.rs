@@ -2,6 +2,8 @@
 mod bench;
 #[cfg(target_os = "linux")]
 mod cache;
+#[cfg(target_os = "linux")]
+mod dashboard;
 mod data;
 mod distill;
 mod errors;

@@ -75,6 +75,7 @@ fn global_scope_is_one_ranking() {
         let total = all.len() as f64;
         assert!((masks.sparsity() - count as f64 / total).abs() < 1e-12);
         assert!((masks.asked_total - masks.sparsity()).abs() < 1e-12);
+        assert!(masks.tensors.iter().all(|t| t.asked.is_none()), "they have one share together");
         let sparsities: Vec<f64> = masks.tensors.iter().map(|t| t.sparsity).collect();
         assert!(sparsities.iter().any(|s| (s - 0.9).abs() > 0.01), "{sparsities:?}: not global");
     }
@@ -210,6 +211,7 @@ fn rigl_exchanges_weights_in_a_run() {
         for mask in &masks.tensors {
             let clear = pruned_count(mask.len.into(), 0.7) as f64;
             assert!((mask.sparsity - clear / f64::from(mask.len)).abs() < 1e-12, "step {step}");
+            assert_eq!(mask.asked, Some(clear / f64::from(mask.len)), "step {step}");
         }
     }
     // At the last update nothing is exchanged; before, what is dropped may be what grows.
@@ -296,6 +298,9 @@ fn n_of_m_goes_down_by_the_schedule() {
     // Of three layers 4 divides the inputs of one. 0.75 (1 - (3/4)^3) and so on are 0.43, 0.66,
     // 0.74, 0.75: 2, 3, 3, 3 of 4.
     assert_eq!(sparsities, [0.5, 0.75, 0.75, 0.75]);
+    let masks = events.iter().filter_map(|e| e.masks.as_ref());
+    let asked: Vec<f64> = masks.filter_map(|masks| masks.tensors[0].asked).collect();
+    assert_eq!(asked, sparsities);
 }
 
 /// Upstream's threshold on blocks: its state is the tensor's, and outlives an update.
