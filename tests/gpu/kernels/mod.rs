@@ -28,6 +28,7 @@ mod recurrent;
 mod scores;
 mod sequences;
 mod sizes;
+mod split;
 mod topk;
 mod topk_ranges;
 mod unit_floor;
