@@ -25,6 +25,7 @@ mod packed;
 mod patterns;
 mod probes;
 mod recurrent;
+mod recurrent_products;
 mod scores;
 mod sequences;
 mod sizes;

@@ -108,6 +108,17 @@ fn products_of_few_results_fill_a_card() {
     }
 }
 
+/// A step of a recurrent layer is a launch that waits a few times.
+#[test]
+fn steps_of_recurrent_layers_wait_seldom() {
+    let step = row("train step charlstm");
+    assert!(step.launches <= 134, "{} launches", step.launches);
+    for name in ["lstm_product", "lstm_gradient_product"] {
+        let of = kernel(&step, name).modelled.of_workgroup;
+        assert!(of.waited <= (8 * LATENCY * SLOTS) as f64, "{name}: {of:?}");
+    }
+}
+
 /// Two reads of the values, and few atomics of a workgroup on one word.
 #[test]
 fn selections() {
