@@ -109,7 +109,7 @@ fn each_part_is_summed_up_from_zero() {
     let (k, large) = (1024, 2f32.powi(24));
     let mut a = vec![0.0; k];
     (a[0], a[k - 2], a[k - 1]) = (large, 1.0, 1.0);
-    let b = vec![1.0; k];
+    let b = vec![1f32; k];
     let sums = each_kind(gpu, |target| {
         let mut rig = Rig::for_target(gpu, target);
         let (a, b, c) = (rig.slot("a", &a), rig.slot("b", &b), rig.output("c", 1));
