@@ -19,6 +19,7 @@ struct Params {
     k: u32,
     k_begin: u32,
     k_end: u32,
+    part_terms: u32, // where SPLIT
     groups: u32,
     height: u32,
     width: u32,
@@ -262,10 +263,18 @@ fn columns_are_neighbours() -> bool {
     return FORM != INPUT;
 }
 
+fn column_of(j: u32) -> u32 {
+    return j;
+}
+
 fn place_of(i: u32, j: u32) -> u32 {
     return (i * params.groups + channel_group) * params.n + j;
 }
 
 fn unit_of(j: u32) -> u32 {
     return channel_group * params.n + j;
+}
+
+fn group_count() -> u32 {
+    return params.groups;
 }

@@ -16,6 +16,7 @@ struct Params {
     k: u32,
     k_begin: u32,
     k_end: u32,
+    part_terms: u32, // where SPLIT
     a_stride: u32, // halves of a row
     b_stride: u32,
     a_peak: u32, // places in peaks
@@ -58,6 +59,10 @@ fn word_of_mask(i: u32) -> u32 {
 fn unscaled(sum: f32) -> f32 {
     let a_power = power_of_two(254u - f16_power(peaks[params.a_peak]));
     return sum * a_power * power_of_two(254u - f16_power(peaks[params.b_peak]));
+}
+
+fn column_of(j: u32) -> u32 {
+    return j;
 }
 
 fn place_of(i: u32, j: u32) -> u32 {

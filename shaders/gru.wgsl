@@ -14,10 +14,5 @@ fn main(
     if at >= params.rows * params.units {
         return;
     }
-    let c = params.time * params.rows * params.units + at;
-    let candidate = tanh_of(candidates[c]);
-    candidates[c] = candidate;
-    let z = gates[gate_of(at) + params.units];
-    inputs[state_of(at, params.time + 1u)] =
-        z * inputs[state_of(at, params.time)] + (1.0 - z) * candidate;
+    step_on(at, candidates[params.time * params.rows * params.units + at]);
 }

@@ -28,17 +28,10 @@ fn main(
     let row = at / params.units;
     var of_h = gradient[(row * params.length + params.time) * params.units + unit];
     if RECURRENT {
-        of_h += recurrent[state_of(at, params.time + 1u)];
+        of_h += recurrent[at];
     }
     if !LAST {
         of_h += carry[at];
     }
-    let c = params.time * params.rows * params.units + at;
-    let z_place = gate_of(at) + params.units;
-    let z = gates[z_place];
-    let candidate = candidates[c];
-    let h = inputs[state_of(at, params.time)];
-    of_candidates[c] = of_h * (1.0 - z) * (1.0 - candidate * candidate);
-    of_gates[z_place] = of_h * (h - candidate) * z * (1.0 - z);
-    carry[at] = of_h * z;
+    step_back(at, of_h);
 }

@@ -18,10 +18,5 @@ fn main(
         return;
     }
     let r = gate_of(at);
-    let z = r + params.units;
-    let reset = sigmoid_of(gates[r]);
-    gates[r] = reset;
-    gates[z] = sigmoid_of(gates[z]);
-    let state = state_of(at, params.time);
-    resets[state] = reset * inputs[state];
+    reset(at, vec2(gates[r], gates[r + params.units]));
 }

@@ -17,10 +17,5 @@ fn main(
     if at >= params.rows * params.units {
         return;
     }
-    let state = state_of(at, params.time);
-    let r_place = gate_of(at);
-    let r = gates[r_place];
-    let of_product = recurrent[state];
-    of_gates[r_place] = of_product * inputs[state] * r * (1.0 - r);
-    carry[at] += of_product * r;
+    carry[at] += reset_back(at, recurrent[at]);
 }

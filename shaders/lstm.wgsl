@@ -19,9 +19,6 @@ struct Params {
     clip: f32,
 }
 
-override PEEPHOLES: bool = false;
-override CLIPS: bool = false;
-
 @compute @workgroup_size(256)
 fn main(
     @builtin(global_invocation_id) id: vec3<u32>,
@@ -33,35 +30,12 @@ fn main(
     }
     let unit = at % params.units;
     let row = at / params.units;
-    let i = (params.time * params.rows + row) * 4u * params.units + unit;
-    let j = i + params.units;
-    let f = j + params.units;
-    let o = f + params.units;
-    let before = params.time * params.rows * params.units + at;
-    let after = before + params.rows * params.units;
-    let c = cells[before];
-    var at_i = gates[i];
-    var at_f = gates[f] + params.forget_bias;
-    if PEEPHOLES {
-        at_i += peepholes[unit] * c;
-        at_f += peepholes[params.units + unit] * c;
-    }
-    let input_gate = sigmoid_of(at_i);
-    let forget_gate = sigmoid_of(at_f);
-    let candidate = tanh_of(gates[j]);
-    var next = forget_gate * c + input_gate * candidate;
-    if CLIPS {
-        next = unless_nan(next, clamp(next, -params.clip, params.clip));
-    }
-    var at_o = gates[o];
-    if PEEPHOLES {
-        at_o += peepholes[2u * params.units + unit] * next;
-    }
-    let output_gate = sigmoid_of(at_o);
-    gates[i] = input_gate;
-    gates[j] = candidate;
-    gates[f] = forget_gate;
-    gates[o] = output_gate;
-    cells[after] = next;
-    out[params.out_begin + row * params.out_stride + unit] = output_gate * tanh_of(next);
+    let i = gate_of(row, unit);
+    let sums = vec4(
+        gates[i],
+        gates[i + params.units],
+        gates[i + 2u * params.units],
+        gates[i + 3u * params.units],
+    );
+    step_on(row, unit, sums);
 }

@@ -16,8 +16,10 @@ struct Params {
     k: u32,
     k_begin: u32,
     k_end: u32,
+    part_terms: u32, // where SPLIT
     a_begin: u32, // where the matrices begin in a and c
     c_begin: u32,
+    first_column: u32, // row of b for it, where TRANS_B
     first_x: u32, // see common/cut.wgsl
     first_y: u32,
     first_z: u32,
@@ -57,6 +59,10 @@ fn word_of_mask(i: u32) -> u32 {
 
 fn unscaled(sum: f32) -> f32 {
     return sum;
+}
+
+fn column_of(j: u32) -> u32 {
+    return j + params.first_column;
 }
 
 fn place_of(i: u32, j: u32) -> u32 {

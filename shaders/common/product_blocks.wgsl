@@ -18,7 +18,7 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
     let group = first_group() + id;
-    channel_group = group.z;
+    let terms = begin_at(group.z);
     let i = (group.y * LANE_ROWS + local.y) * 8u;
     let j = group.x * LANES * 4u + local.x + vec4(0u, 1u, 2u, 3u) * LANES;
     let last = params.m - 1u;
@@ -30,7 +30,13 @@ fn main(
     let i5 = row_of(min(i + 5u, last));
     let i6 = row_of(min(i + 6u, last));
     let i7 = row_of(min(i + 7u, last));
-    let jj = min(j, vec4(params.n - 1u));
+    let clamped = min(j, vec4(params.n - 1u));
+    let jj = vec4(
+        column_of(clamped.x),
+        column_of(clamped.y),
+        column_of(clamped.z),
+        column_of(clamped.w),
+    );
     // Named, not an array: an indexed array of accumulators would live in memory.
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
@@ -40,8 +46,8 @@ fn main(
     var s5 = vec4<f32>();
     var s6 = vec4<f32>();
     var s7 = vec4<f32>();
-    var t = term_of(params.k_begin);
-    for (var k = params.k_begin; k < params.k_end; k += 1u) {
+    var t = term_of(terms.x);
+    for (var k = terms.x; k < terms.y; k += 1u) {
         let row = vec4(load_b(t, jj.x), load_b(t, jj.y), load_b(t, jj.z), load_b(t, jj.w));
         s0 = fma(vec4(load_a(i0, t)), row, s0);
         s1 = fma(vec4(load_a(i1, t)), row, s1);

@@ -43,7 +43,7 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let group = first_group() + id;
-    channel_group = group.z;
+    let terms = begin_at(group.z);
     let side = select(2u, 4u, WIDE) * SIDE;
     let i = group.y * side;
     let j = group.x * side;
@@ -64,7 +64,7 @@ fn main(
     var s31 = MatrixC();
     var s32 = MatrixC();
     var s33 = MatrixC();
-    for (var k = params.k_begin; k < params.k_end; k += SIDE) {
+    for (var k = terms.x; k < terms.y; k += SIDE) {
         let a0 = load_matrix_a(i, k);
         let a1 = load_matrix_a(i + SIDE, k);
         let b0 = load_matrix_b(k, j);

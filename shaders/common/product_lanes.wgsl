@@ -42,9 +42,9 @@ fn bits_from(at: u32) -> u32 {
     return (word_of_mask(at / 32u) >> shift) | ((next << 1u) << (31u - shift));
 }
 
-fn load_bits(k: u32, t: Term, j: vec4<u32>, first: u32, lane: u32) -> vec4<u32> {
+fn load_bits(k: u32, end: u32, t: Term, j: vec4<u32>, first: u32, lane: u32) -> vec4<u32> {
     if columns_are_neighbours() {
-        let term = min(k + lane, params.k_end - 1u);
+        let term = min(k + lane, end - 1u);
         return vec4(bits_from(place_in_b(term_of(term), first)), 0u, 0u, 0u);
     }
     var bits = vec4(bits_from(place_in_b(t, j.x)), 0u, 0u, 0u);
@@ -66,7 +66,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let group = first_group() + id;
-    channel_group = group.z;
+    let terms = begin_at(group.z);
     let i = (group.y * 8u + subgroup) * 16u;
     // The same in all lanes of a subgroup, which may then broadcast.
     if i >= params.m {
@@ -76,7 +76,13 @@ fn main(
     let last = params.m - 1u;
     let upper = row_of(min(i + lane, last));
     let lower = row_of(min(i + 8u + lane, last));
-    let jj = min(j, vec4(params.n - 1u));
+    let clamped = min(j, vec4(params.n - 1u));
+    let jj = vec4(
+        column_of(clamped.x),
+        column_of(clamped.y),
+        column_of(clamped.z),
+        column_of(clamped.w),
+    );
     let of_lane = vec4(1u) << (lane + vec4(0u, 8u, 16u, 24u));
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
@@ -94,13 +100,13 @@ fn main(
     var s13 = vec4<f32>();
     var s14 = vec4<f32>();
     var s15 = vec4<f32>();
-    var t = term_of(params.k_begin);
-    var k = params.k_begin;
-    while k < params.k_end {
-        var end = params.k_end;
+    var t = term_of(terms.x);
+    var k = terms.x;
+    while k < terms.y {
+        var end = terms.y;
         var bits = vec4<u32>();
         if MASKED {
-            bits = load_bits(k, t, jj, group.x * 8u * COLUMNS, lane);
+            bits = load_bits(k, terms.y, t, jj, group.x * 8u * COLUMNS, lane);
             end = min(end, k + select(min(neighbours(t), 32u), 8u, columns_are_neighbours()));
         }
         let begin = k;

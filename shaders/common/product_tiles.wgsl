@@ -34,7 +34,7 @@ fn clamped_row(i: u32) -> Row {
 }
 
 fn clamped_column(j: u32) -> u32 {
-    return min(j, params.n - 1u);
+    return column_of(min(j, params.n - 1u));
 }
 
 // Neighbouring rows of c.
@@ -49,17 +49,17 @@ fn four_rows(i: u32) -> FourRows {
     return FourRows(clamped_row(i), clamped_row(i + 1u), clamped_row(i + 2u), clamped_row(i + 3u));
 }
 
-// What four rows have of term `t`, the k-th; zeros past the end.
-fn four_of_a(rows: FourRows, k: u32, t: Term) -> vec4<f32> {
-    if k >= params.k_end {
+// What four rows have of term `t`, the k-th; zeros past `end`.
+fn four_of_a(rows: FourRows, k: u32, end: u32, t: Term) -> vec4<f32> {
+    if k >= end {
         return vec4<f32>();
     }
     return vec4(load_a(rows.x, t), load_a(rows.y, t), load_a(rows.z, t), load_a(rows.w, t));
 }
 
 // The same of four columns from `j` on.
-fn four_of_b(j: u32, k: u32, t: Term) -> vec4<f32> {
-    if k >= params.k_end {
+fn four_of_b(j: u32, k: u32, end: u32, t: Term) -> vec4<f32> {
+    if k >= end {
         return vec4<f32>();
     }
     return vec4(
@@ -76,7 +76,7 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
     let group = first_group() + id;
-    channel_group = group.z;
+    let terms = begin_at(group.z);
     let side = SIDE * 4u * FOURS;
     let fours = SIDE * FOURS;
     let invocations = SIDE * SIDE;
@@ -89,10 +89,10 @@ fn main(
     let first_b = place_in_tile(invocation, fours, columns_are_neighbours());
     let rows = four_rows(first_row + first_a.x * 4u);
     let column = first_column + first_b.x * 4u;
-    var t_a = term_of(params.k_begin + first_a.y);
-    var t_b = term_of(params.k_begin + first_b.y);
-    var next_a = four_of_a(rows, params.k_begin + first_a.y, t_a);
-    var next_b = four_of_b(column, params.k_begin + first_b.y, t_b);
+    var t_a = term_of(terms.x + first_a.y);
+    var t_b = term_of(terms.x + first_b.y);
+    var next_a = four_of_a(rows, terms.x + first_a.y, terms.y, t_a);
+    var next_b = four_of_b(column, terms.x + first_b.y, terms.y, t_b);
     var second_a = vec2<u32>();
     var second_b = vec2<u32>();
     var more_rows = rows;
@@ -104,10 +104,10 @@ fn main(
         second_a = place_in_tile(invocation + invocations, fours, rows_are_neighbours());
         second_b = place_in_tile(invocation + invocations, fours, columns_are_neighbours());
         more_rows = four_rows(first_row + second_a.x * 4u);
-        u_a = term_of(params.k_begin + second_a.y);
-        u_b = term_of(params.k_begin + second_b.y);
-        further_a = four_of_a(more_rows, params.k_begin + second_a.y, u_a);
-        further_b = four_of_b(first_column + second_b.x * 4u, params.k_begin + second_b.y, u_b);
+        u_a = term_of(terms.x + second_a.y);
+        u_b = term_of(terms.x + second_b.y);
+        further_a = four_of_a(more_rows, terms.x + second_a.y, terms.y, u_a);
+        further_b = four_of_b(first_column + second_b.x * 4u, terms.x + second_b.y, terms.y, u_b);
     }
     var s0 = vec4<f32>();
     var w0 = vec4<f32>();
@@ -125,7 +125,7 @@ fn main(
     var w6 = vec4<f32>();
     var s7 = vec4<f32>();
     var w7 = vec4<f32>();
-    for (var k = params.k_begin; k < params.k_end; k += DEPTH) {
+    for (var k = terms.x; k < terms.y; k += DEPTH) {
         tile_a[first_a.y * stride + first_a.x] = next_a;
         tile_b[first_b.y * stride + first_b.x] = next_b;
         if two {
@@ -135,16 +135,16 @@ fn main(
         workgroupBarrier();
         // What comes next is on its way while these terms are added up.
         let next = k + DEPTH;
-        if next < params.k_end {
+        if next < terms.y {
             t_a = term_after(t_a, DEPTH);
             t_b = term_after(t_b, DEPTH);
-            next_a = four_of_a(rows, next + first_a.y, t_a);
-            next_b = four_of_b(column, next + first_b.y, t_b);
+            next_a = four_of_a(rows, next + first_a.y, terms.y, t_a);
+            next_b = four_of_b(column, next + first_b.y, terms.y, t_b);
             if two {
                 u_a = term_after(u_a, DEPTH);
                 u_b = term_after(u_b, DEPTH);
-                further_a = four_of_a(more_rows, next + second_a.y, u_a);
-                further_b = four_of_b(first_column + second_b.x * 4u, next + second_b.y, u_b);
+                further_a = four_of_a(more_rows, next + second_a.y, terms.y, u_a);
+                further_b = four_of_b(first_column + second_b.x * 4u, next + second_b.y, terms.y, u_b);
             }
         }
         for (var t = 0u; t < DEPTH; t += 1u) {

@@ -7,7 +7,7 @@ mod tolerance;
 use std::sync::OnceLock;
 
 use secateur::Error;
-use secateur::gpu::{Gpu, GpuOptions, Precision, Target};
+use secateur::gpu::{Choices, Gpu, GpuOptions, Precision, Target};
 
 use crate::needs::{FEATURES, GPU, missing, say};
 
@@ -64,7 +64,39 @@ pub fn every_target<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> T {
     first
 }
 
-/// The same without tiles where they are not the adapter's own, for what is done in code that all
+/// The same where GPUs split the terms of products and software adapters do not: all targets of a
+/// kind must give the same bits. Software's results, then those of GPUs.
+pub fn each_kind<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> [T; 2] {
+    let (any, own) = (Target::default(), gpu.target());
+    let software = Target { software: true, ..any };
+    let of_software = work(software);
+    if own.software && own != software {
+        assert!(work(own) == of_software, "{own:?} gives other bits than {software:?}");
+    }
+    let of_gpus = work(any);
+    for other in gpu_targets(gpu).into_iter().filter(|t| *t != any) {
+        assert!(work(other) == of_gpus, "{other:?} gives other bits than {any:?}");
+    }
+    [of_software, of_gpus]
+}
+
+/// Targets of GPUs whose products run on `gpu` in tilings that its compiler is fast with, whatever
+/// kind of adapter it is; and its own, where it is a GPU.
+pub fn gpu_targets(gpu: &Gpu) -> Vec<Target> {
+    let (any, own) = (Target::default(), gpu.target());
+    let choosing = |name: &str| {
+        let mut choices = Choices::default();
+        assert!((0..Choices::PLACES).all(|place| choices.set(place, name)));
+        Target { choices, subgroup: own.subgroup, ..any }
+    };
+    let mut all = vec![choosing("blocks")];
+    // Where there are no such subgroups it is what stands without a choice, tiles.
+    all.extend((own.subgroup == Some(8)).then(|| choosing("lanes")));
+    all.extend((!own.software).then_some(own));
+    all
+}
+
+/// As [`every_target`] without tiles where they are not the adapter's own, for what is done in code that all
 /// variants share: a software adapter's compiler takes some 4 s for each pipeline of tiles.
 pub fn shared_targets<T: PartialEq>(gpu: &Gpu, work: impl Fn(Target) -> T) -> T {
     let own = work(gpu.target());

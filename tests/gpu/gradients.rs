@@ -13,13 +13,14 @@ mod sequences;
 
 use secateur::Gpu;
 use secateur::data::Task;
+use secateur::gpu::Target;
 use secateur::graph::{Graph, Mode, Tensor, gradients};
 use secateur::kernels::{Step, mask_words};
 use secateur::nn::Ends;
 use secateur::nn::Metric;
 use secateur::nn::Network;
 
-use crate::common::{Noise, Roundings, Tol, bounds, gpu};
+use crate::common::{Noise, Roundings, Tol, bounds, gpu, gpu_targets};
 use crate::interpreter::{Given, evaluate};
 use crate::network::OnDevice;
 
@@ -148,7 +149,11 @@ impl Case {
     }
 
     fn by_device_of(&self, gpu: &Gpu) -> Vec<Vec<f32>> {
-        let device = OnDevice::new(gpu, &self.network, |_, _, _, _, _| {});
+        self.by_device_for(gpu, gpu.target())
+    }
+
+    fn by_device_for(&self, gpu: &Gpu, target: Target) -> Vec<Vec<f32>> {
+        let device = OnDevice::for_target(gpu, target, &self.network, |_, _, _, _, _| {});
         device.upload_batch(&self.features, &self.labels, self.step);
         for (i, (values, mask)) in self.parameters.iter().zip(&self.masks).enumerate() {
             device.upload(device.parameters[i], values);
@@ -168,6 +173,16 @@ impl Case {
 
     fn check_device(&self) {
         let Some(by_device) = self.by_device() else { return };
+        self.check_values(&by_device);
+    }
+
+    /// The same as a GPU launches it.
+    fn check_as_a_gpu(&self) {
+        let Some(gpu) = gpu() else { return };
+        self.check_values(&self.by_device_for(gpu, gpu_targets(gpu)[0]));
+    }
+
+    fn check_values(&self, by_device: &[Vec<f32>]) {
         let exact = self.by_graph(None);
         let rounded = |seed| self.by_graph(Some(Roundings::new(seed, self.terms)));
         let bounds = bounds(&exact, rounded);

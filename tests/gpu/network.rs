@@ -1,6 +1,6 @@
 //! A network on the device for tests: inputs, parameters, masks, and gradients to read back.
 use bytemuck::Pod;
-use secateur::gpu::{Encoder, Gpu, Phase, PlanBuilder, Program, Slot};
+use secateur::gpu::{Encoder, Gpu, Phase, PlanBuilder, Program, Slot, Target};
 use secateur::graph::{Bindings, Mode, Stored, Tensor, gradients, lower};
 use secateur::kernels::{Pruned, STEP_WORDS, Step, mask_words};
 use secateur::nn::Network;
@@ -25,9 +25,19 @@ impl<'g> OnDevice<'g> {
         network: &Network,
         more: impl FnOnce(&mut PlanBuilder, Slot, &[Slot], &[Option<Slot>], &[Slot]),
     ) -> Self {
+        Self::for_target(gpu, gpu.target(), network, more)
+    }
+
+    /// The same in the variants that `target` chooses, which must run on `gpu`.
+    pub fn for_target(
+        gpu: &'g Gpu,
+        target: Target,
+        network: &Network,
+        more: impl FnOnce(&mut PlanBuilder, Slot, &[Slot], &[Option<Slot>], &[Slot]),
+    ) -> Self {
         let mut graph = network.graph.clone();
         let wanted = gradients(&mut graph, network.loss).unwrap();
-        let mut plan = PlanBuilder::new(gpu.target());
+        let mut plan = PlanBuilder::new(target);
         let step = plan.persistent("step", STEP_WORDS);
         let mut bindings = Bindings::new(&graph, step);
         let mut place = |plan: &mut PlanBuilder, name: &str, tensor: Tensor| {

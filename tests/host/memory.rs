@@ -47,12 +47,13 @@ fn recomputed(plan: &PlanBuilder, phase: &str) -> usize {
     launches(plan, phase).iter().filter(writes).count()
 }
 
-/// Scratch without and with, and how many launches that costs: two rows of docs/training.md.
+/// Scratch without and with, and how many launches that costs: two rows of docs/training.md. The sums
+/// of split products are in both.
 #[test]
 fn deep_networks_take_a_fraction_of_the_scratch() {
     let gpt = Model::CharGpt { width: 64, blocks: 8, heads: 4 }.network(32, &text()).unwrap();
     let mlp = Model::mlp(&[64; 16]).network(1024, &Input::flat(64, 10)).unwrap();
-    for (network, layers, at_least, more) in [(gpt, 2, 5.0, 96), (mlp, 4, 1.7, 9)] {
+    for (network, layers, at_least, more) in [(gpt, 2, 4.2, 96), (mlp, 4, 1.7, 9)] {
         let [kept, again] = [0, layers].map(|layers| recomputing(&network, layers, ""));
         let [before, after] = [&kept, &again].map(PlanBuilder::memory);
         let factor = before.scratch as f64 / after.scratch as f64;

@@ -3,10 +3,10 @@ use secateur::data::Task;
 use secateur::gpu::{PlanBuilder, Target};
 use secateur::graph::{Bindings, Graph, Mode, Tensor, gradients, lower};
 use secateur::kernels::{Activation, Pruned, STEP_WORDS};
-use secateur::nn::layers::{Embedding, Gru, Linear, Lstm};
+use secateur::nn::layers::{Embedding, Gru, Layer, Linear, Lstm};
 use secateur::nn::{Input, Model};
 use secateur::optim::{Clip, Multiplier, Optimizer, Training};
-use secateur::prune::{Pruning, PruningSpec, Score};
+use secateur::prune::{MaskUpdateOp, Pruning, PruningSpec, Score};
 
 /// The plan of a run with masks.
 fn plan(training: impl Into<Training>, pruned: Pruned) -> String {
@@ -114,7 +114,8 @@ fn long_sums_are_split() {
     let w = graph.parameter("fc.weight", [70_000, 3]).unwrap();
     let z = graph.linear(features, w, None, Activation::Relu).unwrap();
     let loss = graph.softmax_cross_entropy(z, labels).unwrap();
-    let mut plan = PlanBuilder::default();
+    // On a GPU they are split side by side.
+    let mut plan = PlanBuilder::new(Target { software: true, ..Target::default() });
     let mut bindings = Bindings::new(&graph, plan.persistent("step", STEP_WORDS));
     for (name, tensor) in [("features", features), ("labels", labels), ("weight", w)] {
         bindings.set(tensor, plan.persistent(name, graph.shape(tensor).elements().unwrap()));
@@ -152,4 +153,50 @@ fn each_phase_has_its_states() {
     assert_eq!(written("calibrate", ""), [false; 3]);
     assert_eq!(written("evaluate", ""), [false; 3]);
     assert_eq!(written("evaluate", "/evaluation"), [true; 3]);
+}
+
+/// Launches of a training step in order, and the plan's scratch, of two layers of 128 units over 64
+/// places.
+fn recurrent(layer: impl Fn() -> Layer, target: Target) -> (Vec<String>, u64) {
+    let input = Input { shape: vec![64], task: Task::Classification { classes: 9, positions: 64 } };
+    let layers = vec![Embedding::new(128, false).into(), layer(), layer(), Linear::logits().into()];
+    let network = Model::Layers(layers).network(32, &input).unwrap();
+    let (adam, none) = (Optimizer::adam(0.1), MaskUpdateOp::none());
+    let plan = secateur::session::plan(&network, adam, &none, target).unwrap();
+    let text = plan.to_string();
+    let phase = text.lines().skip_while(|line| *line != "train:").skip(1);
+    let lines = phase.take_while(|line| line.starts_with("  "));
+    let kernel = |line: &str| line.split_whitespace().next().unwrap().to_owned();
+    (lines.map(kernel).collect(), plan.memory().scratch)
+}
+
+/// What inputs add to all places is one product, and so is what all send back to them; on a GPU a
+/// place is one launch in each direction.
+#[test]
+fn a_place_of_an_lstm_is_a_launch() {
+    let (launches, scratch) = recurrent(|| Lstm::new(128).into(), Target::default());
+    let count = |kernel: &str| launches.iter().filter(|name| *name == kernel).count();
+    assert_eq!(count("lstm_product"), 2 * 64);
+    assert_eq!(count("lstm_gradient_product"), 2 * 63);
+    assert_eq!((count("lstm"), count("lstm_gradient")), (0, 2));
+    assert!(launches.len() <= 306, "{}", launches.len());
+    assert!(scratch <= 20_200_000, "{scratch} B");
+    let software = Target { software: true, ..Target::default() };
+    let (launches, scratch) = recurrent(|| Lstm::new(128).into(), software);
+    let count = |kernel: &str| launches.iter().filter(|name| *name == kernel).count();
+    assert_eq!((count("lstm"), count("lstm_gradient")), (2 * 64, 2 * 64));
+    assert!(count("matmul") <= 2 * (64 + 63 + 3) + 3, "{}", count("matmul"));
+    assert!(scratch <= 20_200_000, "{scratch} B");
+}
+
+/// The same with one for each half of a step.
+#[test]
+fn half_a_place_of_a_gru_is_a_launch() {
+    let (launches, scratch) = recurrent(|| Gru::new(128).into(), Target::default());
+    let count = |kernel: &str| launches.iter().filter(|name| *name == kernel).count();
+    assert_eq!((count("gru_reset_product"), count("gru_product")), (2 * 64, 2 * 64));
+    assert_eq!(count("gru_gradient_product"), 2 * 63);
+    assert_eq!(count("gru_reset_gradient_product"), 2 * 64);
+    assert!(launches.len() <= 576, "{}", launches.len());
+    assert!(scratch <= 21_200_000, "{scratch} B");
 }

@@ -254,6 +254,7 @@ fn everything(target: Target) -> PlanBuilder {
         (product.mask, product.bias, product.activation) = (Some(mask), Some(bias), activation);
         product.gate = Some((gate, activation));
         product.push(&mut plan).unwrap();
+        product.push_onto(&mut plan).unwrap();
         // Enough of the largest tiles.
         (product.gate, product.c) = (None, plan.persistent("large", 2048 * 2048));
         (product.m, product.n, product.k) = (2048, 2048, 1);

@@ -7,8 +7,8 @@ use super::super::{Graph, Node, Shape, Tensor};
 use super::{by_rows, by_times, one_time};
 use crate::gpu::Slot;
 use crate::kernels::{
-    self, ColumnSum, Form, GruReset, GruResetGradient, GruStep, Matmul,
-    Rearrange,
+    self, ColumnSum, Form, GruGradientProduct, GruProduct, GruReset, GruResetGradient,
+    GruResetGradientProduct, GruResetProduct, GruStep, LstmProduct, Matmul, Rearrange, StateWeights,
 };
 use crate::{Error, Result};
 
@@ -171,17 +171,36 @@ impl Lowering<'_> {
         let moved = Rearrange::new([state, inputs], [1, rows, units], [from, to]);
         self.plan.push(Rearrange { resumes: Some(self.bindings.step), ..moved })?;
         let Masked { values: b, mask } = self.read(nodes[1])?;
-        let product = Matmul::new(Form::NN, [inputs, b, gates], [rows, 2 * units, stride]);
-        let product = Matmul { mask, bias: Some(gates_bias), ..product };
+        // What the inputs of all times add to the sums are two products; what the states add, two a
+        // time.
+        let all = [length * rows, 2 * units, stride];
+        let of_inputs = Matmul::new(Form::NN, [inputs, b, gates], all);
+        let of_inputs = Matmul { mask, terms: Some([0, width]), ..of_inputs };
+        Matmul { bias: Some(gates_bias), ..of_inputs }.push(self.plan)?;
+        let (m, terms) = (rows, Some([width, stride]));
+        let product = Matmul { m, terms, ..of_inputs };
         let Masked { values: b, mask } = self.read(nodes[3])?;
-        let bias = Some(candidate_bias);
-        let second = Matmul { a: resets, b, mask, bias, c: candidates, n: units, ..product };
+        let of_inputs = Matmul { b, mask, c: candidates, n: units, ..of_inputs };
+        Matmul { bias: Some(candidate_bias), ..of_inputs }.push(self.plan)?;
+        let second = Matmul { a: resets, m, terms, ..of_inputs };
+        let weights_of = |product: Matmul| {
+            let Matmul { b: values, mask, .. } = product;
+            StateWeights { values, mask, width }
+        };
+        let fuses = LstmProduct::pays(self.plan.target(), rows, units);
         for time in 0..length {
             let [at, from] = [time * rows * units, time * rows * stride];
             let step = shape.step(time);
-            Matmul { begin: [from, 2 * at], ..product }.push(self.plan)?;
+            if fuses {
+                let weights = weights_of(product);
+                self.plan.push(GruResetProduct { step, weights, inputs, gates, resets })?;
+                let weights = weights_of(second);
+                self.plan.push(GruProduct { step, weights, resets, gates, candidates, inputs })?;
+                continue;
+            }
+            Matmul { begin: [from, 2 * at], ..product }.push_onto(self.plan)?;
             self.plan.push(GruReset { step, inputs, gates, resets })?;
-            Matmul { begin: [from, at], ..second }.push(self.plan)?;
+            Matmul { begin: [from, at], ..second }.push_onto(self.plan)?;
             self.plan.push(kernels::Gru { step, gates, candidates, inputs })?;
         }
         let y = self.output(tensor)?;
@@ -198,7 +217,6 @@ impl Lowering<'_> {
 
     pub(super) fn gru_gradient(&mut self, tensor: Tensor, shape: Gru) -> Result<()> {
         let Gru { rows, length, width, units } = shape;
-        let stride = shape.stride();
         let nodes = self.graph.nodes[tensor.0].inputs.clone();
         let gradient = self.slot(nodes[0])?;
         let Some(super::Tape::Gru(forward)) = self.tapes[nodes[1].0].clone() else {
@@ -208,41 +226,80 @@ impl Lowering<'_> {
         let carry = self.tape(tensor, "carry", &[rows, units])?;
         let of_gates = self.tape(tensor, "of_gates", &[length, rows, 2 * units])?;
         let of_candidates = self.tape(tensor, "of_candidates", &[length, rows, units])?;
-        // What the products send back to x and to the state, or to the state after its reset.
-        let returned = self.tape(tensor, "returned", &[length, rows, stride])?;
-        let of_resets = self.tape(tensor, "of_resets", &[length, rows, stride])?;
+        // What all steps send back to x is two products after them. What each sends to the state is
+        // two of its own, or is part of its halves.
+        let sent = self.tape(tensor, "sent", &[length, rows, width])?;
         let Masked { values: b, mask } = self.read(nodes[2])?;
-        let product = Matmul::new(Form::NT, [of_gates, b, returned], [rows, stride, 2 * units]);
-        let product = Matmul { mask, ..product };
+        let all = [length * rows, width, 2 * units];
+        let of_inputs = Matmul::new(Form::NT, [of_gates, b, sent], all);
+        let of_inputs = Matmul { mask, ..of_inputs };
+        let gates_weights = StateWeights { values: b, mask, width };
         let Masked { values: b, mask } = self.read(nodes[4])?;
-        let first = Matmul { a: of_candidates, b, mask, c: of_resets, k: units, ..product };
+        let of_resets = Matmul { a: of_candidates, b, mask, k: units, ..of_inputs };
+        let candidate_weights = StateWeights { values: b, mask, width };
+        let returned = match LstmProduct::pays(self.plan.target(), rows, units) {
+            true => None,
+            false => Some([
+                self.tape(tensor, "returned", &[rows, units])?,
+                self.tape(tensor, "of_resets", &[rows, units])?,
+            ]),
+        };
+        let [m, n, first_column] = [rows, units, width];
         for time in (0..length).rev() {
-            let [at, to] = [time * rows * units, time * rows * stride];
+            let at = time * rows * units;
             let step = shape.step(time);
-            let recurrent = (time + 1 < length).then_some(returned);
-            self.plan.push(kernels::GruGradient {
-                step,
-                gradient,
-                recurrent,
-                gates,
-                candidates,
-                inputs,
-                carry,
-                of_gates,
-                of_candidates,
-            })?;
-            Matmul { begin: [at, to], ..first }.push(self.plan)?;
-            let recurrent = of_resets;
+            match returned.filter(|_| time + 1 < length) {
+                None if time + 1 < length => self.plan.push(GruGradientProduct {
+                    step,
+                    weights: gates_weights,
+                    gates,
+                    candidates,
+                    inputs,
+                    carry,
+                    of_gates,
+                    of_candidates,
+                })?,
+                returned => self.plan.push(kernels::GruGradient {
+                    step,
+                    gradient,
+                    recurrent: returned.map(|[returned, _]| returned),
+                    gates,
+                    candidates,
+                    inputs,
+                    carry,
+                    of_gates,
+                    of_candidates,
+                })?,
+            }
+            let Some([to_state, c]) = returned else {
+                let weights = candidate_weights;
+                self.plan.push(GruResetGradientProduct {
+                    step,
+                    weights,
+                    gradient,
+                    gates,
+                    inputs,
+                    of_candidates,
+                    carry,
+                    of_gates,
+                })?;
+                continue;
+            };
+            let begin = [at, 0];
+            Matmul { c, m, n, first_column, begin, ..of_resets }.push(self.plan)?;
+            let recurrent = c;
             self.plan.push(GruResetGradient { step, recurrent, gates, inputs, carry, of_gates })?;
-            Matmul { begin: [2 * at, to], ..product }.push(self.plan)?;
+            // Nothing is before the first step.
+            if time > 0 {
+                let (c, begin) = (to_state, [2 * at, 0]);
+                Matmul { c, m, n, first_column, begin, ..of_inputs }.push(self.plan)?;
+            }
         }
+        of_inputs.push(self.plan)?;
+        of_resets.push_onto(self.plan)?;
         let of_x = self.output(tensor)?;
         let extents = [rows, length, width];
-        let (from, to) = (by_times(rows, stride, 0), by_rows(extents));
-        for (x, adds) in [(returned, false), (of_resets, true)] {
-            let moved = Rearrange::new([x, of_x], extents, [from, to]);
-            self.plan.push(Rearrange { adds, ..moved })?;
-        }
+        self.rearrange([sent, of_x], extents, [by_times(rows, width, 0), by_rows(extents)])?;
         let tape = GradientTape { shape, forward, of_gates, of_candidates };
         self.tapes[tensor.0] = Some(super::Tape::GruGradient(tape));
         Ok(())

@@ -7,7 +7,9 @@ use super::super::stored::Masked;
 use super::super::{Graph, Node, Shape, Tensor};
 use super::{by_rows, by_times, one_time};
 use crate::gpu::Slot;
-use crate::kernels::{Form, LstmStep, Matmul, Rearrange, Stride};
+use crate::kernels::{
+    self, Form, LstmProduct, LstmStep, Matmul, Rearrange, StateWeights, Stride,
+};
 use crate::{Error, Result};
 
 /// Constants of [`Graph::lstm`], with upstream's defaults.
@@ -236,24 +238,48 @@ impl Lowering<'_> {
             self.plan.push(Rearrange { resumes: Some(self.bindings.step), ..moved })?;
         }
         let Masked { values: b, mask } = operands.kernel;
-        let product = Matmul::new(Form::NN, [inputs, b, gates], [rows, 4 * units, stride]);
-        let product = Matmul { mask, bias: Some(operands.bias), ..product };
+        // What the inputs of all times add to the gates' sums is one product; what the states add,
+        // one a time.
+        let all = [length * rows, 4 * units, stride];
+        let of_inputs = Matmul::new(Form::NN, [inputs, b, gates], all);
+        let of_inputs = Matmul { mask, terms: Some([0, width]), ..of_inputs };
+        Matmul { bias: Some(operands.bias), ..of_inputs }.push(self.plan)?;
+        let product = Matmul { m: rows, terms: Some([width, stride]), ..of_inputs };
+        let weights = StateWeights { values: b, mask, width };
+        let fuses = LstmProduct::pays(self.plan.target(), rows, units);
         for time in 0..length {
-            let begin = [time * rows * stride, time * rows * 4 * units];
-            Matmul { begin, ..product }.push(self.plan)?;
             let step = shape.step(time);
             let (out, to) = match projected {
                 None => (inputs, shape.state(time + 1)),
                 Some([hidden, _]) => (hidden, Stride { begin: time * rows * units, stride: units }),
             };
             let peepholes = operands.peepholes;
-            self.plan.push(crate::kernels::Lstm { step, peepholes, gates, cells, out, to })?;
+            match fuses {
+                true => self.plan.push(LstmProduct {
+                    step,
+                    weights,
+                    peepholes,
+                    projected: projected.map(|_| inputs),
+                    from: shape.state(time),
+                    outputs,
+                    gates,
+                    cells,
+                    out,
+                    to,
+                })?,
+                false => {
+                    let begin = [time * rows * stride, time * rows * 4 * units];
+                    Matmul { begin, ..product }.push_onto(self.plan)?;
+                    let step = kernels::Lstm { step, peepholes, gates, cells, out, to };
+                    self.plan.push(step)?;
+                }
+            }
             if let (Some([hidden, projected]), Some(Masked { values: b, mask })) =
                 (projected, operands.projection)
             {
                 let begin = [time * rows * units, time * rows * outputs];
                 let (a, c, n, k) = (hidden, projected, outputs, units);
-                Matmul { a, b, mask, bias: None, c, n, k, begin, ..product }.push(self.plan)?;
+                Matmul { a, b, mask, c, n, k, begin, terms: None, ..product }.push(self.plan)?;
                 let from = one_time(outputs, time * rows * outputs);
                 let to = one_time(stride, shape.state(time + 1).begin);
                 let limit = shape.options.projection_clip;

@@ -8,7 +8,8 @@ use super::{by_rows, by_times};
 use crate::Result;
 use crate::gpu::Slot;
 use crate::kernels::{
-    self, ColumnSum, Form, Matmul, PeepholeGradient, ProjectionGradient, Stride,
+    self, ColumnSum, Form, LstmGradientProduct, LstmProduct, Matmul, PeepholeGradient,
+    ProjectionGradient, StateWeights, Stride,
 };
 
 /// What the backward pass leaves to the gradients of the weights.
@@ -40,7 +41,6 @@ impl Operation for LstmGradient {
 impl Lowering<'_> {
     pub(super) fn lstm_gradient(&mut self, tensor: Tensor, shape: Lstm) -> Result<()> {
         let Lstm { rows, length, width, units, outputs, .. } = shape;
-        let stride = shape.stride();
         let nodes = self.graph.nodes[tensor.0].inputs.clone();
         let operands = self.lstm_operands(&shape, &nodes[2..])?;
         let gradient = self.slot(nodes[0])?;
@@ -50,7 +50,6 @@ impl Lowering<'_> {
         let Tape { gates, cells, projected, .. } = forward;
         let carry = self.tape(tensor, "carry", &[rows, units])?;
         let of_gates = self.tape(tensor, "of_gates", &[length, rows, 4 * units])?;
-        let returned = self.tape(tensor, "returned", &[length, rows, stride])?;
         let of_projected = match projected {
             Some(_) => Some((
                 self.tape(tensor, "of_projected", &[length, rows, outputs])?,
@@ -59,11 +58,25 @@ impl Lowering<'_> {
             None => None,
         };
         let Masked { values: b, mask } = operands.kernel;
-        let product = Matmul::new(Form::NT, [of_gates, b, returned], [rows, stride, 4 * units]);
-        let product = Matmul { mask, ..product };
+        // What all steps send back to x is one product after them. What each sends to the states
+        // before it is one of its own, or is part of the step before.
+        let sent = self.tape(tensor, "sent", &[length, rows, width])?;
+        let all = [length * rows, width, 4 * units];
+        let of_inputs = Matmul::new(Form::NT, [of_gates, b, sent], all);
+        let of_inputs = Matmul { mask, ..of_inputs };
+        let weights = StateWeights { values: b, mask, width };
+        let fuses = projected.is_none() && LstmProduct::pays(self.plan.target(), rows, units);
+        let returned = match fuses {
+            true => None,
+            false => Some(self.tape(tensor, "returned", &[rows, outputs])?),
+        };
+        let [m, n, first_column] = [rows, outputs, width];
+        let of_states =
+            returned.map(|c| Matmul { c, m, n, first_column, ..of_inputs });
         for time in (0..length).rev() {
             let last = time + 1 == length;
-            let recurrent = (!last).then(|| (returned, shape.state(time + 1)));
+            let place = Stride { begin: 0, stride: outputs };
+            let recurrent = returned.filter(|_| !last).map(|returned| (returned, place));
             let from = Stride { begin: time * outputs, stride: length * outputs };
             let (mut of_h, mut at, mut back) = (gradient, from, recurrent);
             if let (
@@ -87,27 +100,47 @@ impl Lowering<'_> {
                 })?;
                 let begin = [time * rows * outputs, 0];
                 let (a, c, n, k) = (of_projected, of_hidden, units, outputs);
-                Matmul { a, b, mask, c, n, k, begin, ..product }.push(self.plan)?;
+                let m = rows;
+                Matmul { a, b, mask, c, m, n, k, begin, ..of_inputs }.push(self.plan)?;
                 (of_h, at, back) = (of_hidden, Stride { begin: 0, stride: units }, None);
             }
+            let (step, peepholes, out) = (shape.step(time), operands.peepholes, of_gates);
+            if fuses && !last {
+                self.plan.push(LstmGradientProduct {
+                    step,
+                    weights,
+                    gradient,
+                    from,
+                    gates,
+                    cells,
+                    peepholes,
+                    carry,
+                    out,
+                })?;
+                continue;
+            }
             self.plan.push(kernels::LstmGradient {
-                step: shape.step(time),
+                step,
                 gradient: of_h,
                 from: at,
                 recurrent: back,
                 gates,
                 cells,
-                peepholes: operands.peepholes,
+                peepholes,
                 carry,
                 last,
-                out: of_gates,
+                out,
             })?;
-            let begin = [time * rows * 4 * units, time * rows * stride];
-            Matmul { begin, ..product }.push(self.plan)?;
+            // Nothing is before the first step.
+            if let Some(product) = of_states.filter(|_| time > 0) {
+                let begin = [time * rows * 4 * units, 0];
+                Matmul { begin, ..product }.push(self.plan)?;
+            }
         }
+        of_inputs.push(self.plan)?;
         let of_x = self.output(tensor)?;
         let sequence = [rows, length, width];
-        self.rearrange([returned, of_x], sequence, [by_times(rows, stride, 0), by_rows(sequence)])?;
+        self.rearrange([sent, of_x], sequence, [by_times(rows, width, 0), by_rows(sequence)])?;
         let of_projected = of_projected.map(|(slot, _)| slot);
         let tape = GradientTape { shape, forward, of_gates, of_projected };
         self.tapes[tensor.0] = Some(super::Tape::LstmGradient(tape));

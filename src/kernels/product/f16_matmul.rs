@@ -1,4 +1,5 @@
 //! `f16_matmul`: the three products that training needs, over copies in halves.
+use super::part_sum::PartSum;
 use super::parts::{self, Product, texts};
 use super::tiling::Tiling;
 use crate::kernels::{Activation, Form, F16Copy};
@@ -68,6 +69,8 @@ crate::uniform! {
         k_begin: u32,
         /// One past the last term of this launch.
         k_end: u32,
+        /// Terms of a part, where they are split.
+        part_terms: u32,
         /// Halves of a row of `a`.
         a_stride: u32,
         /// Halves of a row of `b`.
@@ -121,9 +124,10 @@ impl F16Matmul {
 impl Product for F16Matmul {
     const EPILOGUE: [usize; 2] = [3, 4];
     const FIRST: usize = std::mem::offset_of!(F16MatmulParams, first_x);
+    const PART: usize = std::mem::offset_of!(F16MatmulParams, part_terms);
 
-    fn terms(&self) -> u32 {
-        self.k
+    fn terms(&self) -> [u32; 2] {
+        [0, self.k]
     }
 
     fn form(&self) -> Form {
@@ -162,6 +166,12 @@ impl Product for F16Matmul {
 
     fn bare(self) -> Self {
         Self { bias: None, gate: None, activation: Activation::Identity, ..self }
+    }
+
+    fn sum(&self, parts: Slot) -> PartSum {
+        let &Self { m, n, bias, activation, gate, c, .. } = self;
+        let (count, len, units, begin, adds) = (parts.words / (m * n), m * n, n, 0, false);
+        PartSum { parts, count, len, bias, units, activation, gate, c, begin, adds }
     }
 
     fn check_sizes(&self) -> Result<(), String> {

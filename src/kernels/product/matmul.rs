@@ -1,4 +1,5 @@
 //! `matmul`: the three products that training needs, with mask, bias and activation in one pass.
+use super::part_sum::PartSum;
 use super::parts::{self, Product, texts};
 use super::matvec::Matvec;
 use super::tiling::Tiling;
@@ -46,6 +47,11 @@ pub struct Matmul {
     pub k: u32,
     /// Where the matrices begin in `a` and `c`: those of one time of many.
     pub begin: [u32; 2],
+    /// Which of the `k` terms are added up, from the first to one past the last; all by default.
+    pub terms: Option<[u32; 2]>,
+    /// The row of `b` for the first column, in the form NT: `b` is `[first_column + n, k]`, or has
+    /// more rows.
+    pub first_column: u32,
 }
 
 crate::uniform! {
@@ -61,10 +67,14 @@ crate::uniform! {
         k_begin: u32,
         /// One past the last term of this launch.
         k_end: u32,
+        /// Terms of a part, where they are split.
+        part_terms: u32,
         /// Where the matrix begins in `a`.
         a_begin: u32,
         /// Where the matrix begins in `c`.
         c_begin: u32,
+        /// Row of `b` for the first column.
+        first_column: u32,
         /// First workgroup of this launch.
         first_x: u32,
         /// The same along y.
@@ -79,7 +89,8 @@ impl Matmul {
     /// field to set.
     pub fn new(form: Form, [a, b, c]: [Slot; 3], [m, n, k]: [u32; 3]) -> Self {
         let (mask, bias, gate, activation) = (None, None, None, Activation::Identity);
-        Self { form, a, b, mask, bias, activation, gate, c, m, n, k, begin: [0; 2] }
+        let (begin, terms, first_column) = ([0; 2], None, 0);
+        Self { form, a, b, mask, bias, activation, gate, c, m, n, k, begin, terms, first_column }
     }
 
     /// Appends the product to `plan`: one launch, or as many as keep each invocation's loop under
@@ -115,9 +126,10 @@ impl Matmul {
 impl Product for Matmul {
     const EPILOGUE: [usize; 2] = [3, 4];
     const FIRST: usize = std::mem::offset_of!(MatmulParams, first_x);
+    const PART: usize = std::mem::offset_of!(MatmulParams, part_terms);
 
-    fn terms(&self) -> u32 {
-        self.k
+    fn terms(&self) -> [u32; 2] {
+        self.terms.unwrap_or([0, self.k])
     }
 
     fn form(&self) -> Form {
@@ -135,7 +147,7 @@ impl Product for Matmul {
     }
 
     fn params_of(&self, k_begin: u32, k_end: u32) -> MatmulParams {
-        let &Self { m, n, k, begin: [a_begin, c_begin], .. } = self;
+        let &Self { m, n, k, begin: [a_begin, c_begin], first_column, .. } = self;
         MatmulParams {
             m,
             n,
@@ -144,12 +156,20 @@ impl Product for Matmul {
             k_end,
             a_begin,
             c_begin,
+            first_column,
             ..MatmulParams::default()
         }
     }
 
     fn bare(self) -> Self {
-        Self { bias: None, gate: None, activation: Activation::Identity, ..self }
+        let begin = [self.begin[0], 0];
+        Self { bias: None, gate: None, activation: Activation::Identity, begin, ..self }
+    }
+
+    fn sum(&self, parts: Slot) -> PartSum {
+        let &Self { m, n, bias, activation, gate, c, begin: [_, begin], .. } = self;
+        let (count, len, units, adds) = (parts.words / (m * n), m * n, n, false);
+        PartSum { parts, count, len, bias, units, activation, gate, c, begin, adds }
     }
 
     fn check_sizes(&self) -> Result<(), String> {
@@ -157,8 +177,17 @@ impl Product for Matmul {
         if [m, n, k].contains(&0) {
             return Err(format!("m {m}, n {n}, k {k}: none may be 0"));
         }
+        let [begin, end] = Product::terms(self);
+        if begin >= end || end > k {
+            return Err(format!("terms {begin} to {end} of {k}: must be some of them"));
+        }
+        if self.first_column > 0 && self.form != Form::NT {
+            let (first, form) = (self.first_column, self.form);
+            return Err(format!("first column {first} in the form {form:?}: only NT has one"));
+        }
         let fits = |x: u32, y: u32| x.checked_mul(y).is_some();
-        if !(fits(m, n) && fits(m, k) && fits(k, n)) {
+        let rows_of_b = n.saturating_add(self.first_column);
+        if !(fits(m, n) && fits(m, k) && fits(k, rows_of_b)) {
             return Err(format!("m {m}, n {n}, k {k}: a matrix has 2^32 elements or more"));
         }
         Ok(())
@@ -177,10 +206,11 @@ impl Kernel for Matmul {
     fn bind(&self) -> Vec<Bound> {
         let [m, n, k] = [self.m, self.n, self.k].map(u64::from);
         let [a_begin, c_begin] = self.begin.map(u64::from);
+        let b = k * (n + u64::from(self.first_column));
         vec![
             self.a.needs(a_begin + m * k),
-            self.b.needs(k * n),
-            self.mask.map_or(Bound::NONE, |s| s.needs((k * n).div_ceil(32))),
+            self.b.needs(b),
+            self.mask.map_or(Bound::NONE, |s| s.needs(b.div_ceil(32))),
             self.bias.map_or(Bound::NONE, |s| s.needs(n)),
             self.gate.map_or(Bound::NONE, |(s, _)| s.needs(c_begin + m * n)),
             self.c.needs(c_begin + m * n),
@@ -188,7 +218,8 @@ impl Kernel for Matmul {
     }
 
     fn params(&self) -> MatmulParams {
-        self.params_of(0, self.k)
+        let [begin, end] = Product::terms(self);
+        self.params_of(begin, end)
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {

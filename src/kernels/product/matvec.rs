@@ -52,8 +52,9 @@ impl Matvec {
     /// `target` is an adapter that it is the faster one on: software, whose loads of four words cost
     /// what those of one do. On others nobody has measured it.
     pub fn of(product: &Matmul, adds: bool, target: Target) -> Option<Self> {
-        let &Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, begin } = product;
-        let bare = mask.is_none() && gate.is_none() && begin == [0; 2];
+        let &Matmul { form, a, b, mask, bias, activation, gate, c, m, n, k, .. } = product;
+        let whole = product.begin == [0; 2] && product.terms.is_none() && product.first_column == 0;
+        let bare = mask.is_none() && gate.is_none() && whole;
         let one = Self { form, a, b, bias, activation, c, n, k, adds };
         let suits = target.software && m == 1 && bare && one.check().is_ok();
         suits.then_some(one)

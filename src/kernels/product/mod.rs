@@ -2,6 +2,7 @@
 //! precision; matrices of many zeros that are packed, by weights or by blocks of them.
 
 pub(in crate::kernels) mod parts;
+mod split;
 
 use super::kernels;
 
@@ -9,6 +10,7 @@ kernels! {
     bitmask_matmul: BitmaskMatmul(BitmaskMatmulParams);
     block_matmul: BlockMatmul(BlockMatmulParams);
     conv2d: Conv2d(Conv2dParams);
+    convolution;
     f16_begin: F16Begin(F16BeginParams);
     f16_copy: F16Copy(F16CopyParams);
     f16_matmul: F16Matmul(F16MatmulParams);
@@ -19,6 +21,7 @@ kernels! {
     matvec: Matvec(MatvecParams);
     packed;
     packed_product;
+    part_sum: PartSum(PartSumParams);
     patches: Patches(PatchesParams);
     tiling;
 }

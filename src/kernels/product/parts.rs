@@ -1,4 +1,6 @@
-//! What `matmul` and `conv2d` share: long sums in parts.
+//! What `matmul` and `conv2d` share: long sums in parts, one after the other or side by side.
+use super::part_sum::PartSum;
+use super::split::Split;
 use super::tiling::Tiling;
 use super::{Conv2d, Conv2dParams, F16Matmul, F16MatmulParams, Matmul, MatmulParams};
 use crate::Result;
@@ -58,11 +60,15 @@ pub(super) fn meaning_of(
 pub(super) trait Product: Kernel<Params: Uniform<Part<Self>>> + Copy {
     /// Places of bias and gate among the operands.
     const EPILOGUE: [usize; 2];
+    /// Place of the result among them.
+    const RESULT: usize = 5;
     /// Place in its uniform of the launch's first workgroup.
     const FIRST: usize;
+    /// Place in its uniform of the terms of a part.
+    const PART: usize;
 
-    /// Terms of each sum.
-    fn terms(&self) -> u32;
+    /// Terms of each sum, from the first to one past the last.
+    fn terms(&self) -> [u32; 2];
 
     /// Which of the three that training needs.
     fn form(&self) -> Form;
@@ -81,8 +87,11 @@ pub(super) trait Product: Kernel<Params: Uniform<Part<Self>>> + Copy {
     /// Its uniform for the terms `begin..end`.
     fn params_of(&self, begin: u32, end: u32) -> Self::Params;
 
-    /// The same without what is done to the finished sums.
+    /// The same without what is done to the finished sums, with the matrix of `c` at its begin.
     fn bare(self) -> Self;
+
+    /// What is done to them where the sums of the parts are in a slot: `[parts, rows, columns]`.
+    fn sum(&self, parts: Slot) -> PartSum;
 
     fn check_sizes(&self) -> Result<(), String>;
 }
@@ -107,15 +116,15 @@ pub(super) fn push_upper_onto(product: impl Product, plan: &mut PlanBuilder) -> 
     let (tiling, extents) = (product.tiling(plan.target()), product.extents());
     let ([height, width], [wide, high, deep]) = (tiling.of_group(extents), tiling.grid(extents));
     let strip = high.div_ceil(STRIPS).max(STRIP_ROWS.div_ceil(height));
-    let mut begin = 0;
+    let [mut begin, last] = product.terms();
     loop {
-        let end = product.terms().min(begin + MAX_LOOP_ITERATIONS);
+        let end = last.min(begin.saturating_add(MAX_LOOP_ITERATIONS));
         for y in (0..high).step_by(strip as usize) {
             let first = [(y * height / width).min(wide - 1), y, 0];
             let within = Some(Within { first, grid: [wide - first[0], strip.min(high - y), deep] });
-            plan.push(Part { product, tiling, begin, end, adds: true, within })?;
+            plan.push(Part { product, tiling, begin, end, adds: true, within, split: None })?;
         }
-        if end == product.terms() {
+        if end == last {
             return Ok(());
         }
         begin = end;
@@ -140,17 +149,41 @@ pub(super) fn push_as(product: impl Product, tiling: Tiling, plan: &mut PlanBuil
 }
 
 fn parts(product: impl Product, tiling: Tiling, onto: bool, plan: &mut PlanBuilder) -> Result<()> {
+    let [first, last] = product.terms();
+    let split = Split::of(plan.target(), product.extents(), last.saturating_sub(first));
+    if let Some(split) = split.filter(|_| product.check_sizes().is_ok()) {
+        return push_split(product, tiling, split, onto, plan);
+    }
     // At least one launch, whose check says what is wrong with no terms.
-    let mut begin = 0;
+    let mut begin = first;
     loop {
-        let end = product.terms().min(begin + MAX_LOOP_ITERATIONS);
-        let adds = onto || begin > 0;
-        plan.push(Part { product, tiling, begin, end, adds, within: None })?;
-        if end == product.terms() {
+        let end = last.min(begin.saturating_add(MAX_LOOP_ITERATIONS));
+        let adds = onto || begin > first;
+        plan.push(Part { product, tiling, begin, end, adds, within: None, split: None })?;
+        if end == last {
             return Ok(());
         }
         begin = end;
     }
+}
+
+/// The sums of all parts side by side, then what they come to.
+///
+/// Not one launch whose last workgroup adds them up: nothing in WGSL orders what one workgroup
+/// stores before what another loads, within a launch.
+fn push_split(
+    product: impl Product,
+    tiling: Tiling,
+    split: Split,
+    adds: bool,
+    plan: &mut PlanBuilder,
+) -> Result<()> {
+    let len: u32 = product.extents().iter().product();
+    let sums = plan.scratch("parts", split.parts * len);
+    let ([begin, end], within) = (product.terms(), None);
+    let split = Some((split, sums));
+    plan.push(Part { product: product.bare(), tiling, begin, end, adds: false, within, split })?;
+    plan.push(PartSum { adds, ..product.sum(sums) })
 }
 
 /// One launch of a product: its terms `begin..end`.
@@ -164,6 +197,8 @@ pub(super) struct Part<P> {
     adds: bool,
     /// All workgroups where it does not say.
     within: Option<Within>,
+    /// Into how many parts its terms are split, and where the parts' sums go.
+    split: Option<(Split, Slot)>,
 }
 
 crate::kernels::parts! {
@@ -174,7 +209,7 @@ crate::kernels::parts! {
 
 impl<P: Product> Part<P> {
     fn is_last(&self) -> bool {
-        self.end == self.product.terms()
+        self.end == self.product.terms()[1]
     }
 }
 
@@ -190,6 +225,10 @@ impl<P: Product> Kernel for Part<P> {
         if !self.is_last() {
             P::EPILOGUE.into_iter().for_each(|at| bound[at] = Bound::NONE);
         }
+        if let Some((split, sums)) = self.split {
+            let len = self.product.extents().map(u64::from).iter().product::<u64>();
+            bound[P::RESULT] = sums.needs(u64::from(split.parts) * len);
+        }
         bound
     }
 
@@ -198,6 +237,10 @@ impl<P: Product> Kernel for Part<P> {
         if let Some(Within { first, .. }) = self.within {
             let place = &mut bytemuck::bytes_of_mut(&mut params)[P::FIRST..P::FIRST + 12];
             place.copy_from_slice(bytemuck::bytes_of(&first));
+        }
+        if let Some((split, _)) = self.split {
+            let place = &mut bytemuck::bytes_of_mut(&mut params)[P::PART..P::PART + 4];
+            place.copy_from_slice(bytemuck::bytes_of(&split.terms));
         }
         params
     }
@@ -209,6 +252,9 @@ impl<P: Product> Kernel for Part<P> {
         if self.adds {
             constants.push(("ACCUMULATE", 1.0));
         }
+        if self.split.is_some() {
+            constants.push(("SPLIT", 1.0));
+        }
         constants
     }
 
@@ -217,11 +263,16 @@ impl<P: Product> Kernel for Part<P> {
     }
 
     fn grid(&self) -> [u32; 3] {
-        self.within.map_or_else(|| self.tiling.grid(self.product.extents()), |some| some.grid)
+        let [wide, high, deep] = self.tiling.grid(self.product.extents());
+        match (self.within, self.split) {
+            (Some(some), _) => some.grid,
+            (None, Some((split, _))) => [wide, high, deep * split.parts],
+            (None, None) => [wide, high, deep],
+        }
     }
 
     fn cut(&self) -> Option<Cut> {
-        let terms = u64::from(self.end - self.begin);
+        let terms = u64::from(self.end.saturating_sub(self.begin));
         let mut sums = self.product.extents().map(u64::from);
         if let Some(Within { grid: [wide, high, _], .. }) = self.within {
             let [height, width] = self.tiling.of_group(self.product.extents());
@@ -239,7 +290,8 @@ impl<P: Product> Kernel for Part<P> {
 
 /// Refuses a launch of all terms at once where they are too many.
 pub(super) fn check_whole(product: &impl Product) -> Result<(), String> {
-    let k = product.terms();
+    let [first, last] = product.terms();
+    let k = last.saturating_sub(first);
     if k > MAX_LOOP_ITERATIONS {
         return Err(format!("{k} terms are over {MAX_LOOP_ITERATIONS}; use its push"));
     }

@@ -1,5 +1,5 @@
 //! `patches`: what the kernels of a convolution are multiplied with, as rows of a matrix.
-use super::conv2d::Convolution;
+use super::convolution::Convolution;
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
 /// `patches[(n, oy, ox), (ky, kx, c)]`: for each pixel of the result the pixels that it is made of,

@@ -153,7 +153,7 @@ fn class([rows, columns, groups]: [u32; 3]) -> usize {
         let along = |extent: u32| u64::from(extent.div_ceil(tile.extent()));
         along(rows) * along(columns) * u64::from(groups)
     };
-    if count(LARGE) >= 256 { 2 } else { usize::from(count(MEDIUM) >= 64) }
+    if count(LARGE) >= 256 { 2 } else { usize::from(count(MEDIUM) >= 132) }
 }
 
 impl Coop {

@@ -43,11 +43,12 @@ impl GruStep {
     }
 
     /// Words of an operand up to and with this time, by its kind.
-    fn words(&self, kind: &str) -> u64 {
+    pub(super) fn words(&self, kind: &str) -> u64 {
         let times = u64::from(self.time) + 1;
         let stride = u64::from(self.rows) * (u64::from(self.width) + u64::from(self.units));
         match kind {
             "gates" => 2 * times * self.one(),
+            "gates_after" => 2 * (times + 1) * self.one(),
             "candidates" => times * self.one(),
             "inputs" => times * stride,
             "next" => (times + 1) * stride,
@@ -56,14 +57,14 @@ impl GruStep {
         }
     }
 
-    fn params(&self) -> GruParams {
+    pub(super) fn params(&self) -> GruParams {
         let &Self { rows, units, width, length, time } = self;
         GruParams { rows, units, length, time, stride: width.saturating_add(units) }
     }
 }
 
 macro_rules! gru_kernel {
-    ($(#[$meta:meta])* $name:ident, $label:literal, $file:literal:
+    ($(#[$meta:meta])* $name:ident, $label:literal, $cell:literal, $file:literal:
         $($read:ident[$needs:ident])+ -> $($write:ident[$makes:ident])+) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy)]
@@ -80,6 +81,7 @@ macro_rules! gru_kernel {
                 "common/grid.wgsl",
                 "common/activation.wgsl",
                 "common/gru.wgsl",
+                $cell,
                 $file
             );
             const OPERANDS: &'static [Operand] =
@@ -111,18 +113,21 @@ macro_rules! gru_kernel {
 gru_kernel! {
     /// First half of a step of a GRU (Cho et al. 2014), as upstream's `GRUCell` takes it: r and z,
     /// and r h for the candidate.
-    GruReset, "gru_reset", "gru_reset.wgsl": inputs[inputs] -> gates[gates] resets[inputs]
+    GruReset, "gru_reset", "common/gru_reset_cell.wgsl", "gru_reset.wgsl":
+        inputs[inputs] -> gates[gates] resets[inputs]
 }
 
 gru_kernel! {
     /// Second half: the candidate, and the state after the step.
-    Gru, "gru", "gru.wgsl": gates[gates] -> candidates[candidates] inputs[next]
+    Gru, "gru", "common/gru_cell.wgsl", "gru.wgsl":
+        gates[gates] -> candidates[candidates] inputs[next]
 }
 
 gru_kernel! {
     /// Gradient of the first half by the sum of r.
-    GruResetGradient, "gru_reset_gradient", "gru_reset_gradient.wgsl":
-        recurrent[inputs] gates[gates] inputs[inputs] -> carry[one] of_gates[gates]
+    GruResetGradient, "gru_reset_gradient", "common/gru_reset_cell_gradient.wgsl",
+    "gru_reset_gradient.wgsl":
+        recurrent[one] gates[gates] inputs[inputs] -> carry[one] of_gates[gates]
 }
 
 /// Gradient of the second half by the sums of candidate and z; steps go backwards.
@@ -132,7 +137,7 @@ pub struct GruGradient {
     pub step: GruStep,
     /// `[rows, length, units]`: gradient of the outputs.
     pub gradient: Slot,
-    /// As inputs: what the step after sends back to x and h; `None` in the last step.
+    /// `[rows, units]`: what the step after sends back to h; `None` in the last step.
     pub recurrent: Option<Slot>,
     /// As [`GruReset`] left them.
     pub gates: Slot,
@@ -154,6 +159,7 @@ impl Kernel for GruGradient {
         "common/grid.wgsl",
         "common/activation.wgsl",
         "common/gru.wgsl",
+        "common/gru_cell_gradient.wgsl",
         "gru_gradient.wgsl"
     );
     const OPERANDS: &'static [Operand] = &[
@@ -172,7 +178,7 @@ impl Kernel for GruGradient {
         let words = |kind| self.step.words(kind);
         vec![
             self.gradient.needs(words("sequence")),
-            self.recurrent.map_or(Bound::NONE, |s| s.needs(words("next"))),
+            self.recurrent.map_or(Bound::NONE, |s| s.needs(words("one"))),
             self.gates.needs(words("gates")),
             self.candidates.needs(words("candidates")),
             self.inputs.needs(words("inputs")),

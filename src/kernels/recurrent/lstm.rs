@@ -27,16 +27,16 @@ impl LstmStep {
     }
 
     /// Words up to and with the gates of this time.
-    fn gates(&self) -> u64 {
+    pub(super) fn gates(&self) -> u64 {
         4 * (u64::from(self.time) + 1) * u64::from(self.len())
     }
 
     /// Words up to and with the cells after this time.
-    fn cells(&self) -> u64 {
+    pub(super) fn cells(&self) -> u64 {
         (u64::from(self.time) + 2) * u64::from(self.len())
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         check(self.rows, self.units, self.gates())
     }
 }
@@ -81,8 +81,12 @@ crate::uniform! {
 
 impl Kernel for Lstm {
     const NAME: &'static str = "lstm";
-    const WGSL: &'static str =
-        crate::wgsl!("common/grid.wgsl", "common/activation.wgsl", "lstm.wgsl");
+    const WGSL: &'static str = crate::wgsl!(
+        "common/grid.wgsl",
+        "common/activation.wgsl",
+        "common/lstm_cell.wgsl",
+        "lstm.wgsl"
+    );
     const OPERANDS: &'static [Operand] =
         &[read("peepholes"), write("gates"), write("cells"), write("out")];
     type Params = LstmParams;
@@ -172,8 +176,12 @@ crate::uniform! {
 
 impl Kernel for LstmGradient {
     const NAME: &'static str = "lstm_gradient";
-    const WGSL: &'static str =
-        crate::wgsl!("common/grid.wgsl", "common/activation.wgsl", "lstm_gradient.wgsl");
+    const WGSL: &'static str = crate::wgsl!(
+        "common/grid.wgsl",
+        "common/activation.wgsl",
+        "common/lstm_cell_gradient.wgsl",
+        "lstm_gradient.wgsl"
+    );
     const OPERANDS: &'static [Operand] = &[
         read("gradient"),
         read("recurrent"),

@@ -1,4 +1,22 @@
 //! What the kernels of recurrent layers share.
+use crate::gpu::Target;
+
+/// Rows and units of a workgroup of a step with its product (`common/recurrent_product.wgsl`).
+const SIDE: u32 = 8;
+/// Workgroups from which on a product of its own is the better one: eight for each of some 132
+/// multiprocessors.
+const MANY: u32 = 1056;
+
+/// The grid of a step with its product.
+pub(super) fn grid(rows: u32, units: u32) -> [u32; 3] {
+    [units.div_ceil(SIDE), rows.div_ceil(SIDE), 1]
+}
+
+/// Whether `target` is a GPU that such a grid does not fill.
+pub(super) fn small(target: Target, rows: u32, units: u32) -> bool {
+    let [wide, high, _] = grid(rows, units);
+    !target.software && wide.saturating_mul(high) <= MANY
+}
 
 pub(super) fn check(rows: u32, units: u32, words: u64) -> Result<(), String> {
     match rows > 0 && units > 0 && words <= u64::from(u32::MAX) {

@@ -77,6 +77,10 @@ fn check(network: Network, terms: usize, seed: u64, differences: bool) {
             case.check_differences();
         }
         case.check_device();
+        // Where a step takes one launch.
+        if follows == 1 {
+            case.check_as_a_gpu();
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use secateur::gpu::{Gpu, Target};
 use secateur::kernels::*;
 use serde_json::Value;
 
-use crate::common::{Noise, Rig, Tol, U, every_target, gpu, shared_targets};
+use crate::common::{Noise, Rig, Tol, U, each_kind, every_target, gpu, shared_targets};
 
 const FORMS: [Form; 3] = [Form::NN, Form::NT, Form::TN];
 
@@ -191,11 +191,12 @@ fn floats_stay_inside_the_bound_of_their_sums() {
             let terms = (s.weight_len() * s.output_len()) as f64;
             let bound = |m: &f64| 4.0 * terms.sqrt().max(1.0) * U * (m + 1.0);
             let bounds: Vec<f64> = magnitudes.iter().map(bound).collect();
-            let got = run(gpu, &s, parts, &inputs);
-            let check = Tol::Within(&bounds).check(&got, &want);
-            check.unwrap_or_else(|e| panic!("{s:?}, {parts:?}: {e}"));
-            let again = run(gpu, &s, parts, &inputs);
-            assert!(got.iter().zip(&again).all(|(a, b)| a.to_bits() == b.to_bits()), "{s:?}");
+            let run = || each_kind(gpu, |target| run_for(gpu, target, &s, parts, &inputs));
+            for (got, again) in run().into_iter().zip(run()) {
+                let check = Tol::Within(&bounds).check(&got, &want);
+                check.unwrap_or_else(|e| panic!("{s:?}, {parts:?}: {e}"));
+                assert!(got.iter().zip(&again).all(|(a, b)| a.to_bits() == b.to_bits()), "{s:?}");
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 use secateur::gpu::{Gpu, Slot, Target};
 use secateur::kernels::*;
 
-use crate::common::{Noise, Rig, Tol, U, every_target, gpu, shared_targets};
+use crate::common::{Noise, Rig, Tol, U, each_kind, every_target, gpu, shared_targets};
 
 const FORMS: [Form; 3] = [Form::NN, Form::NT, Form::TN];
 const SIZES: [usize; 7] = [1, 3, 31, 33, 64, 65, 100];
@@ -131,10 +131,13 @@ fn floats_stay_inside_the_bound_of_their_sums() {
     let Some(gpu) = gpu() else { return };
     for size in [[1, 1, 1], [33, 65, 100], [5, 7, 4096], [3, 2, 30_000]] {
         let inputs = Inputs::floats(size);
-        for (parts, got) in bare().into_iter().zip(run(gpu, &bare(), &inputs, size)) {
-            let (want, bounds) = parts.want(&inputs, size);
-            let check = Tol::Within(&bounds).check(&got, &want);
-            check.unwrap_or_else(|e| panic!("{size:?}, {parts:?}: {e}"));
+        let all = bare();
+        for results in each_kind(gpu, |target| run_for(gpu, target, &all, &inputs, size)) {
+            for (parts, got) in all.iter().zip(results) {
+                let (want, bounds) = parts.want(&inputs, size);
+                let check = Tol::Within(&bounds).check(&got, &want);
+                check.unwrap_or_else(|e| panic!("{size:?}, {parts:?}: {e}"));
+            }
         }
     }
 }
@@ -237,6 +240,7 @@ fn products_repeat_bit_for_bit() {
     let Some(gpu) = gpu() else { return };
     let size = [65, 100, 1000];
     let inputs = Inputs::floats(size);
-    let bits = || run(gpu, &bare(), &inputs, size).concat().into_iter().map(f32::to_bits);
+    let work = |target| run_for(gpu, target, &bare(), &inputs, size);
+    let bits = || each_kind(gpu, work).concat().concat().into_iter().map(f32::to_bits);
     assert!(bits().eq(bits()));
 }

@@ -197,7 +197,7 @@ fn a_step_of_a_gru_and_its_gradient() {
         let (gates, candidates) = (floats(3 * 2 * one, 2.0), floats(3 * one, 2.0));
         let (inputs, resets) = (floats(4 * rows * stride, 1.0), floats(3 * rows * stride, 1.0));
         let (gradient, carry) = (floats(3 * one, 1.0), floats(one, 1.0));
-        let [returned, of_resets] = [(); 2].map(|()| floats(3 * rows * stride, 1.0));
+        let [returned, of_resets] = [(); 2].map(|()| floats(one, 1.0));
         let step =
             GruStep { rows: 3, units: units as u32, width: WIDTH as u32, length: 3, time: 1 };
         let mut rig = Rig::new(gpu);
@@ -250,10 +250,10 @@ fn a_step_of_a_gru_and_its_gradient() {
                 let before = v[2][state(1)];
                 let sums = [v[0][gate(0)], v[0][gate(1)]];
                 let ([r, z, candidate], after) = gru_reference(sums, v[1][one + i], before);
-                let of_h = v[3][(row * 3 + 1) * units + unit] + v[4][state(2)] + v[5][i];
+                let of_h = v[3][(row * 3 + 1) * units + unit] + v[4][i] + v[5][i];
                 let ([of_candidate, of_z], straight) =
                     gru_gradient_reference(of_h, [z, candidate], before);
-                let of_product = v[6][state(1)];
+                let of_product = v[6][i];
                 all[0].push(r * before);
                 all[1].push(after);
                 all[2].push(of_candidate);

@@ -39,6 +39,34 @@ pub fn variants(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4]) {
         out,
     })
     .unwrap();
+    let weights = StateWeights { values: b, mask: Some(mask), width: 1 };
+    let projected = plan.persistent("projected", 16);
+    plan.push(LstmProduct {
+        step,
+        weights,
+        peepholes: Some(a),
+        projected: Some(projected),
+        from: at,
+        outputs: 1,
+        gates,
+        cells,
+        out: c,
+        to: at,
+    })
+    .unwrap();
+    let (from, peepholes) = (at, Some(projected));
+    plan.push(LstmGradientProduct {
+        step,
+        weights,
+        gradient,
+        from,
+        gates,
+        cells,
+        peepholes,
+        carry,
+        out,
+    })
+    .unwrap();
     let step = GruStep { rows: 1, units: 1, width: 1, length: 2, time: 0 };
     let (candidates, inputs) = (cells, b);
     for recurrent in [None, Some(mask)] {
@@ -57,4 +85,32 @@ pub fn variants(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4]) {
         })
         .unwrap();
     }
+    let [gradient, of_gates] = ["gradient", "of_gates"].map(|name| plan.persistent(name, 16));
+    let (resets, of_candidates) = (a, c);
+    plan.push(GruResetProduct { step, weights, inputs: gradient, gates, resets }).unwrap();
+    let inputs = gradient;
+    plan.push(GruProduct { step, weights, resets, gates, candidates, inputs }).unwrap();
+    plan.push(GruGradientProduct {
+        step,
+        weights,
+        gates,
+        candidates,
+        inputs,
+        carry,
+        of_gates,
+        of_candidates,
+    })
+    .unwrap();
+    let gradient = a;
+    plan.push(GruResetGradientProduct {
+        step,
+        weights,
+        gradient,
+        gates,
+        inputs,
+        of_candidates,
+        carry,
+        of_gates,
+    })
+    .unwrap();
 }
