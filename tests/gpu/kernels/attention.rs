@@ -28,8 +28,9 @@ impl Operands {
         Self { queries, keys, values, seen: seen.collect(), gradient }
     }
 
-    /// The result and both parts of the gradient, by the device, as suits `target`.
-    fn run(&self, shape: Heads, target: Target) -> Option<[Vec<f32>; 3]> {
+    /// The result and both parts of the gradient, by the device, as suits `target`, with at most
+    /// `most` positions a launch of the result.
+    fn run(&self, shape: Heads, target: Target, most: u32) -> Option<[Vec<f32>; 3]> {
         let mut rig = Rig::for_target(gpu()?, target);
         let queries = rig.slot("queries", &self.queries);
         let [keys, values] = match shape.packed {
@@ -47,7 +48,7 @@ impl Operands {
             false => rig.output("to_keys", 2 * self.keys.len()),
         };
         let of = Attended { shape, queries, keys, values, seen };
-        Attention { of, logs, out }.push(&mut rig.plan).unwrap();
+        Attention { of, logs, out }.push_in_parts(&mut rig.plan, most).unwrap();
         rig.push(AttentionRows { shape, logs, result: out, gradient, rows });
         let queries = AttentionQueryGradient { of, gradient, rows, out: to_queries };
         queries.push(&mut rig.plan).unwrap();
@@ -59,11 +60,11 @@ impl Operands {
 
     fn check(&self, shape: Heads) {
         let Some(gpu) = gpu() else { return };
-        self.check_for(shape, gpu.target());
+        self.check_for(shape, gpu.target(), u32::MAX);
     }
 
-    fn check_for(&self, shape: Heads, target: Target) {
-        let Some(got) = self.run(shape, target) else { return };
+    fn check_for(&self, shape: Heads, target: Target, most: u32) {
+        let Some(got) = self.run(shape, target, most) else { return };
         let [out, to_queries, to_keys] = &got;
         let context = |e| panic!("{shape:?}: {e}");
         let wide: Vec<f64> = self.seen.iter().map(|&s| s.into()).collect();
@@ -96,7 +97,7 @@ impl Operands {
             Tol::Within(&bounds[..len]).check(to_queries, first).unwrap_or_else(context);
             Tol::Within(&bounds[len..]).check(to_keys, second).unwrap_or_else(context);
         }
-        assert_eq!(Some(&got), self.run(shape, target).as_ref(), "two runs differ");
+        assert_eq!(Some(&got), self.run(shape, target, most).as_ref(), "two runs differ");
     }
 }
 
@@ -151,12 +152,154 @@ fn windows_and_positions_that_nobody_sees() {
 }
 
 /// Tiles run anywhere, though a software adapter's compiler takes long for each pipeline of them.
+/// Around blocks of 64 positions and 16 terms, in slices of 64 and of 128 channels.
 #[test]
 fn tiles_on_any_adapter() {
-    let shape = Heads::new([2, 4, 67, 5]).kv_heads(2).causal(true);
-    Operands::new(&shape).check_for(shape, Target::default());
-    let shape = Heads::new([3, 2, 45, 70]).window(Some(20)).masked(true).packed(true);
-    Operands::new(&shape).check_for(shape, Target::default());
+    let causal = |size| Heads::new(size).causal(true);
+    let shapes = [
+        causal([1, 1, 1, 20]),
+        causal([2, 4, 67, 5]).kv_heads(2),
+        causal([1, 2, 31, 8]).kv_heads(1),
+        causal([1, 1, 33, 80]),
+        causal([1, 2, 65, 128]).kv_heads(1),
+        causal([1, 1, 257, 64]),
+        causal([1, 1, 129, 200]),
+        Heads::new([3, 2, 45, 70]).window(Some(20)).masked(true).packed(true),
+        Heads::new([2, 2, 130, 20]).masked(true).packed(true),
+    ];
+    for shape in shapes {
+        Operands::new(&shape).check_for(shape, Target::default(), u32::MAX);
+    }
+}
+
+/// Past any number that fits one launch, a launch goes on where the one before has stopped: in
+/// lanes and in tiles, in slices of channels, and where rows see nothing of some launches.
+#[test]
+fn positions_part_by_part() {
+    let Some(gpu) = gpu() else { return };
+    let shapes = [
+        Heads::new([2, 2, 150, 5]).causal(true).kv_heads(1),
+        Heads::new([2, 1, 200, 33]).window(Some(30)).masked(true),
+        Heads::new([1, 1, 70, 140]),
+    ];
+    for shape in shapes {
+        for target in [gpu.target(), Target::default()] {
+            Operands::new(&shape).check_for(shape, target, 64);
+        }
+    }
+}
+
+/// What many positions have where all keys are alike: means over all that a query sees, and no
+/// gradient of queries.
+#[test]
+fn long_sequences_are_means_where_keys_are_alike() {
+    let Some(gpu) = gpu() else { return };
+    let width = 8;
+    for length in [1025_usize, 4097] {
+        let shape = Heads::new([1, 1, length as u32, width as u32]).causal(true);
+        let mut of = Operands::new(&shape);
+        let first = of.keys[..width].to_vec();
+        of.keys = first.iter().copied().cycle().take(length * width).collect();
+        let (mut means, mut sum) = (Vec::new(), vec![0.0_f64; width]);
+        for (i, v) in of.values.chunks(width).enumerate() {
+            sum.iter_mut().zip(v).for_each(|(sum, &v)| *sum += f64::from(v));
+            means.extend(sum.iter().map(|sum| sum / (i + 1) as f64));
+        }
+        // Of values: the sum of the gradients of those that see them, each by its share. Of keys:
+        // the same of slopes, which a matrix of sums makes of a value.
+        let (mut to_keys, mut to_values) = (vec![0.0; length * width], vec![0.0; length * width]);
+        let (mut shares, mut along) = (vec![0.0_f64; width], vec![0.0_f64; width]);
+        let mut outer = vec![0.0_f64; width * width];
+        for i in (0..length).rev() {
+            let row = i * width..(i + 1) * width;
+            let [g, q, v] = [&of.gradient, &of.queries, &of.values]
+                .map(|x| x[row.clone()].iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
+            let share = 1.0 / (i + 1) as f64;
+            let mean: f64 = g.iter().zip(&means[row.clone()]).map(|(g, m)| g * m).sum();
+            for c in 0..width {
+                shares[c] += g[c] * share;
+                along[c] += q[c] * share * mean;
+                (0..width).for_each(|d| outer[c * width + d] += q[c] * g[d] * share);
+                to_values[i * width + c] = shares[c];
+            }
+            for c in 0..width {
+                let slope: f64 = (0..width).map(|d| outer[c * width + d] * v[d]).sum();
+                to_keys[i * width + c] = f64::from(shape.scale) * (slope - along[c]);
+            }
+        }
+        let want = [to_keys, to_values].concat();
+        // Operands are below 2 and terms below 4; sums of n roundings at random grow as the root.
+        let most = (length as f64).sqrt() * 8.0 * f64::from(f32::EPSILON);
+        for target in [gpu.target(), Target::default()] {
+            let Some([out, to_queries, got]) = of.run(shape, target, u32::MAX) else { return };
+            let far = |got: &[f32], want: &[f64]| {
+                got.iter().zip(want).map(|(&x, w)| (f64::from(x) - w).abs()).fold(0.0, f64::max)
+            };
+            let errors = [far(&out, &means), far(&got, &want)];
+            let queries = to_queries.iter().map(|x| f64::from(x.abs())).fold(0.0, f64::max);
+            assert!(errors.iter().all(|&e| e < most) && queries < most, "{errors:?} {queries}");
+        }
+    }
+}
+
+/// What sees nobody has the result 0, and what nobody sees has no gradient: to the bit.
+#[test]
+fn what_is_not_seen_is_zero() {
+    let Some(gpu) = gpu() else { return };
+    let shape = Heads::new([2, 2, 70, 20]).masked(true);
+    let of = Operands::new(&shape);
+    for target in [gpu.target(), Target::default()] {
+        for most in [64, u32::MAX] {
+            let Some([out, to_queries, to_both]) = of.run(shape, target, most) else { return };
+            // Nothing of the first sequence is seen.
+            let row = 2 * 20;
+            let first = 70 * row;
+            assert!(out[..first].iter().all(|&x| x == 0.0));
+            assert!(to_queries[..first].iter().all(|&x| x == 0.0));
+            for part in to_both.chunks(2 * first) {
+                for (at, seen) in of.seen.iter().enumerate() {
+                    let zero = part[at * row..(at + 1) * row].iter().all(|&x| x == 0.0);
+                    assert!(zero == (*seen == 0.0), "position {at}");
+                }
+            }
+        }
+    }
+}
+
+/// The reference of the gradients, by central differences of that of the result.
+#[test]
+fn the_reference_is_the_gradient() {
+    for (shape, step) in [
+        (Heads::new([1, 4, 6, 3]).kv_heads(2).causal(true), 1e-5),
+        (Heads::new([2, 2, 5, 2]).window(Some(2)).masked(true), 1e-5),
+    ] {
+        let of = Operands::new(&shape);
+        let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+        let mut x = [&of.queries, &of.keys, &of.values].map(|x| wide(x));
+        let (gradient, seen) = (wide(&of.gradient), wide(&of.seen));
+        let seen = shape.masked.then_some(seen.as_slice());
+        let along = |[queries, keys, values]: &[Vec<f64>; 3]| -> f64 {
+            let out = attention_reference(&shape, &AttendedValues { queries, keys, values, seen });
+            out.iter().zip(&gradient).map(|(x, g)| x * g).sum()
+        };
+        let [queries, keys, values] = &x;
+        let of = AttendedValues { queries, keys, values, seen };
+        let [to_queries, to_both] = attention_gradient_reference(&shape, &gradient, &of);
+        let (to_keys, to_values) = to_both.split_at(keys.len());
+        let want = [to_queries.clone(), to_keys.to_vec(), to_values.to_vec()];
+        for (operand, want) in want.iter().enumerate() {
+            for (at, want) in want.iter().enumerate() {
+                let mut moved = |by: f64| {
+                    x[operand][at] += by;
+                    let value = along(&x);
+                    x[operand][at] -= by;
+                    value
+                };
+                let slope = (moved(step) - moved(-step)) / (2.0 * step);
+                assert!((slope - want).abs() < 1e-7, "operand {operand} at {at}: {slope}, {want}");
+            }
+        }
+    }
 }
 
 /// A key far below all others, and scores of which an exponential would overflow.
@@ -166,6 +309,8 @@ fn large_scores_do_not_overflow() {
     let mut operands = Operands::new(&shape);
     operands.keys.iter_mut().for_each(|k| *k *= 30.0);
     let Some(gpu) = gpu() else { return };
-    let Some(got) = operands.run(shape, gpu.target()) else { return };
-    assert!(got.concat().iter().all(|x| x.is_finite()), "{got:?}");
+    for target in [gpu.target(), Target::default()] {
+        let Some(got) = operands.run(shape, target, u32::MAX) else { return };
+        assert!(got.concat().iter().all(|x| x.is_finite()), "{got:?}");
+    }
 }
