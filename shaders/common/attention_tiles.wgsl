@@ -16,8 +16,9 @@ const STRIDE: u32 = 17u;
 // Where what columns have begins, behind what rows have.
 const OTHERS: u32 = 272u;
 
-// Nobody reads it when a function that fills it begins, nor when such a function has ended.
-var<workgroup> tile: array<vec4<f32>, OTHERS + DEPTH * (SLICE / 4u + 1u)>;
+// As long as the longest slice needs: OTHERS and 16 columns of 33 vectors. Nobody reads it when a function that fills it
+// begins, nor when such a function has ended.
+var<workgroup> tile: array<vec4<f32>, 800>;
 // Two of each row: of the first eight columns of invocations, and of the last.
 var<workgroup> found: array<f32, 128>;
 
@@ -86,11 +87,11 @@ fn four_channels(second: bool, at: u32, c: u32) -> vec4<f32> {
     return vec4(other(second, there.x), other(second, there.y), other(second, there.z), other(second, there.w));
 }
 
-fn dots_term(s: ptr<function, Products>, local: vec3<u32>, term: u32) {
-    let at = term * STRIDE;
-    let upper = tile[at + local.y * 2u];
-    let lower = tile[at + local.y * 2u + 1u];
-    let b = tile[OTHERS + at + local.x];
+// `row` and `column` are where the invocation's rows and columns are within a term.
+fn dots_term(s: ptr<function, Products>, row: u32, column: u32, term: u32) {
+    let upper = tile[row + term * STRIDE];
+    let lower = tile[row + (term * STRIDE + 1u)];
+    let b = tile[column + (term * STRIDE + OTHERS)];
     (*s).upper.x = fma(upper, vec4(b.x), (*s).upper.x);
     (*s).lower.x = fma(lower, vec4(b.x), (*s).lower.x);
     (*s).upper.y = fma(upper, vec4(b.y), (*s).upper.y);
@@ -105,6 +106,7 @@ fn dots_term(s: ptr<function, Products>, local: vec3<u32>, term: u32) {
 fn dots(second: bool, p: Place, i: u32, j: u32, local: vec3<u32>) -> Products {
     var s: Products;
     let at = local.x * STRIDE + local.y;
+    let row = local.y * 2u;
     let upper = own_places(second, p, i + local.y * 4u);
     let lower = own_places(second, p, i + local.y * 4u + 32u);
     let near = other_places(second, p, j + local.y);
@@ -128,8 +130,8 @@ fn dots(second: bool, p: Place, i: u32, j: u32, local: vec3<u32>) -> Products {
         }
         let terms = min(params.width - c, DEPTH);
         for (var term = 0u; term < terms; term += 2u) {
-            dots_term(&s, local, term);
-            dots_term(&s, local, term + 1u);
+            dots_term(&s, row, local.x, term);
+            dots_term(&s, row, local.x, term + 1u);
         }
         workgroupBarrier();
     }
@@ -159,10 +161,11 @@ fn add_rows(sums: Tile, w: vec4<f32>, x: vec4<f32>) -> Tile {
     );
 }
 
-fn mix_column(sums: ptr<function, Sums>, local: vec3<u32>, column: u32) {
-    let upper = tile[column * STRIDE + local.y * 2u];
-    let lower = tile[column * STRIDE + local.y * 2u + 1u];
-    let at = OTHERS + column * (SLICE / 4u + 1u) + local.x;
+// `row` and `channel` are where the invocation's rows and channels are within a column.
+fn mix_column(sums: ptr<function, Sums>, row: u32, channel: u32, column: u32) {
+    let upper = tile[row + column * STRIDE];
+    let lower = tile[row + (column * STRIDE + 1u)];
+    let at = channel + (column * (SLICE / 4u + 1u) + OTHERS);
     let x = tile[at];
     (*sums).upper = add_rows((*sums).upper, upper, x);
     (*sums).lower = add_rows((*sums).lower, lower, x);
@@ -187,7 +190,8 @@ fn mix(
     var upper = weights.upper;
     var lower = weights.lower;
     var next = staged(second, p, first, slice, local);
-    let row = local.x * STRIDE + local.y * 2u;
+    let mine = local.y * 2u;
+    let row = local.x * STRIDE + mine;
     let column = OTHERS + local.y * (SLICE / 4u + 1u) + local.x;
     let further = column + 8u * (SLICE / 4u + 1u);
     for (var j = first; j < end; j += DEPTH) {
@@ -205,8 +209,8 @@ fn mix(
         }
         let columns = min(end - j, DEPTH);
         for (var c = 0u; c < columns; c += 2u) {
-            mix_column(sums, local, c);
-            mix_column(sums, local, c + 1u);
+            mix_column(sums, mine, local.x, c);
+            mix_column(sums, mine, local.x, c + 1u);
         }
         // The next sixteen columns.
         upper = Tile(upper.y, upper.z, upper.w, upper.w);
