@@ -251,7 +251,8 @@ where
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
         let adds = self.kernel.adds() || (self.before.is_none() && self.span[0] > 0);
-        self.team.constants(&self.kernel, [("ACCUMULATE", adds), ("RESUMED", self.before.is_some())])
+        self.team
+            .constants(&self.kernel, [("ACCUMULATE", adds), ("RESUMED", self.before.is_some())])
     }
 
     fn variant(&self) -> Option<&'static Variant> {
