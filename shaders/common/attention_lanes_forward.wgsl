@@ -18,6 +18,26 @@ fn lanes_sum(x: f32) -> f32 {
     return z + subgroupShuffleXor(z, 1u);
 }
 
+// Where a row begins: with nothing, or with what an earlier launch left, as one column of that weight.
+fn begin(t: ptr<function, Softened>, sums: ptr<function, Sums>, r: u32, p: Place, i: u32, c: Channels, lane: u32) {
+    var high = HIDDEN;
+    if RESUMED {
+        let at = min(i + r, params.length - 1u);
+        high = log_so_far(p, at);
+        (*t).total[r] = select(0.0, 1.0, (lane == 0u) & (high != HIDDEN));
+        (*sums).near[r] = so_far(p, at, c.near);
+        if SLICE > 32u {
+            (*sums).far[r] = so_far(p, at, c.far);
+        }
+    }
+    (*t).high[r] = high;
+}
+
+fn so_far(p: Place, at: u32, channels: vec4<u32>) -> vec4<f32> {
+    let there = vec4(result(p, at)) + channels;
+    return vec4(out[there.x], out[there.y], out[there.z], out[there.w]);
+}
+
 // The row's scores become weights.
 fn soften(t: ptr<function, Softened>, sums: ptr<function, Sums>, s: ptr<function, Tile>, r: u32, seen: vec4<bool>) {
     let scores = select(vec4(HIDDEN), (*s)[r] * params.scale, seen);
@@ -37,7 +57,8 @@ fn soften(t: ptr<function, Softened>, sums: ptr<function, Sums>, s: ptr<function
 // The row's result is held, and its logarithm goes to the lane that stores it.
 fn finish(t: ptr<function, Softened>, sums: ptr<function, Sums>, lane: u32, r: u32, noted: vec2<f32>) -> vec2<f32> {
     let total = lanes_sum((*t).total[r]);
-    let none = vec4(MASKED & (total == 0.0));
+    // Nobody is seen, here or so far.
+    let none = vec4(total == 0.0);
     let near = select((*sums).near[r] / total, vec4<f32>(), none);
     let far = select((*sums).far[r] / total, vec4<f32>(), none);
     hold_row(lane, r, near, far);
@@ -56,26 +77,26 @@ fn main(
     let i = group.x * ROWS;
     let last = params.length - 1u;
     let rows = rows_of(false, p, i, lane);
-    let all = seen_to(min(i + ROWS - 1u, last));
+    let all = min(seen_to(min(i + ROWS - 1u, last)), params.met_end);
     var sums: Sums;
     var t: Softened;
-    t.high[0] = HIDDEN;
-    t.high[1] = HIDDEN;
-    t.high[2] = HIDDEN;
-    t.high[3] = HIDDEN;
-    t.high[4] = HIDDEN;
-    t.high[5] = HIDDEN;
-    t.high[6] = HIDDEN;
-    t.high[7] = HIDDEN;
-    t.high[8] = HIDDEN;
-    t.high[9] = HIDDEN;
-    t.high[10] = HIDDEN;
-    t.high[11] = HIDDEN;
-    t.high[12] = HIDDEN;
-    t.high[13] = HIDDEN;
-    t.high[14] = HIDDEN;
-    t.high[15] = HIDDEN;
-    for (var j = seen_from(i); j < all; j += BLOCK) {
+    begin(&t, &sums, 0u, p, i, c, lane);
+    begin(&t, &sums, 1u, p, i, c, lane);
+    begin(&t, &sums, 2u, p, i, c, lane);
+    begin(&t, &sums, 3u, p, i, c, lane);
+    begin(&t, &sums, 4u, p, i, c, lane);
+    begin(&t, &sums, 5u, p, i, c, lane);
+    begin(&t, &sums, 6u, p, i, c, lane);
+    begin(&t, &sums, 7u, p, i, c, lane);
+    begin(&t, &sums, 8u, p, i, c, lane);
+    begin(&t, &sums, 9u, p, i, c, lane);
+    begin(&t, &sums, 10u, p, i, c, lane);
+    begin(&t, &sums, 11u, p, i, c, lane);
+    begin(&t, &sums, 12u, p, i, c, lane);
+    begin(&t, &sums, 13u, p, i, c, lane);
+    begin(&t, &sums, 14u, p, i, c, lane);
+    begin(&t, &sums, 15u, p, i, c, lane);
+    for (var j = max(seen_from(i), params.met_begin); j < all; j += BLOCK) {
         let at = j + lane + vec4(0u, 8u, 16u, 24u);
         let open = (at < vec4(all)) & !hidden(p, min(at, vec4(last)));
         var s = dots(false, rows, columns_of(false, p, at));
@@ -116,10 +137,11 @@ fn main(
     lower = finish(&t, &sums, lane, 14u, lower);
     lower = finish(&t, &sums, lane, 15u, lower);
     store_held(p, i, slice, lane, false);
+    let log_sums = log_of(vec4(upper.x, lower.x, 0.0, 0.0), vec4(upper.y, lower.y, 0.0, 0.0));
     if (slice == 0u) & (i + lane <= last) {
-        note(p, i + lane, upper.x + log(upper.y));
+        note(p, i + lane, log_sums.x);
     }
     if (slice == 0u) & (i + 8u + lane <= last) {
-        note(p, i + 8u + lane, lower.x + log(lower.y));
+        note(p, i + 8u + lane, log_sums.y);
     }
 }

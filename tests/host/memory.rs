@@ -255,6 +255,14 @@ fn long_texts_and_large_vocabularies_are_planned() {
     let memory = planned(&language(length, 32), "").memory();
     let matrix = u64::from(length) * u64::from(length) * 4;
     assert!(memory.scratch < matrix / 8, "{memory:?}, a matrix is {matrix}");
+    // Twice as many positions take twice as much, past what one launch goes through, too.
+    let scratch = |length| planned(&language(length, 32), "").memory().scratch;
+    assert!(scratch(2 * length) <= 2 * memory.scratch);
+    let (far, further) = (scratch(8 * length), scratch(16 * length));
+    println!("scratch of {length} positions {} B, of {} {further} B", memory.scratch, 16 * length);
+    assert!(further <= 2 * far, "{further} B after {far} B");
+    // The logarithms of launches that go on from each other, two at once.
+    assert!(far <= 8 * memory.scratch + 2 * u64::from(8 * length) * 4 * 4, "{far} B");
     let plan = planned(&language(16, 151_936), "");
     let table = 151_936 * 64 * 4;
     // The table, Adam's two and the gradients of both its uses.

@@ -113,15 +113,13 @@ fn one(listed: &Listed<'_>, nth: usize, contents: Contents) -> Result<Modelled, 
 }
 
 /// All workgroups where they are few; else two that stand for halves of them, which is right where
-/// work grows evenly from the first to the last.
-fn sampled([x, y, z]: [u32; 3]) -> Vec<[u32; 3]> {
-    let all = u64::from(x) * u64::from(y) * u64::from(z);
-    let at = |n: u64| {
-        let (x, y) = (u64::from(x), u64::from(y));
-        [n % x, n / x % y, n / x / y].map(|n| n as u32)
-    };
+/// work grows evenly along each axis of the grid.
+fn sampled(grid: [u32; 3]) -> Vec<[u32; 3]> {
+    let all: u64 = grid.iter().map(|&extent| u64::from(extent)).product();
+    let at = |quarters: u64| grid.map(|extent| (u64::from(extent) * quarters / 4) as u32);
     match all {
-        0..=2 => (0..all).map(at).collect(),
-        _ => vec![at(all / 4), at(all * 3 / 4)],
+        0 => vec![],
+        1 => vec![[0; 3]],
+        _ => vec![at(1), at(3)],
     }
 }

@@ -11,7 +11,7 @@ pub struct Attention {
     /// What it reads.
     pub of: Attended,
     /// Written: `[batch, heads, length]`, the logarithm of each query's sum of exponentials, for
-    /// the gradients.
+    /// the gradients; -3.4e38 of a query that sees nothing.
     pub logs: Slot,
     /// `[batch, length, heads, width]`
     pub out: Slot,
@@ -65,12 +65,19 @@ pub struct AttentionKeyGradient {
 }
 
 impl Attention {
-    /// Appends it to `plan`, in the variant that suits the plan's target.
+    /// Appends it to `plan`, in the variant that suits the plan's target; goes through very many
+    /// positions part by part.
     ///
     /// # Errors
-    /// [`crate::Error::Plan`] for extents that do not fit the slots, or too many positions.
+    /// [`crate::Error::Plan`] for extents that do not fit the slots.
     pub fn push(self, plan: &mut PlanBuilder) -> Result<()> {
-        teams::push(self, plan)
+        teams::push_forward(self, plan, u32::MAX)
+    }
+
+    /// The same with at most so many positions a launch, rounded up to blocks of them.
+    #[doc(hidden)]
+    pub fn push_in_parts(self, plan: &mut PlanBuilder, positions: u32) -> Result<()> {
+        teams::push_forward(self, plan, positions)
     }
 }
 
@@ -107,10 +114,9 @@ impl AttentionKeyGradient {
 }
 
 macro_rules! attends {
-    ($kernel:ident: $work:expr, $adds:literal, $of:expr, $($check:tt)+) => {
+    ($kernel:ident: $work:expr, $of:expr, $adds:expr, $($check:tt)+) => {
         impl Attends for $kernel {
             const WORK: [u64; 2] = $work;
-            const ADDS: bool = $adds;
 
             fn shape(&self) -> &Heads {
                 &self.of.shape
@@ -121,6 +127,11 @@ macro_rules! attends {
                 of(&self.of.shape)
             }
 
+            fn adds(&self) -> bool {
+                let adds: fn(&Self) -> bool = $adds;
+                adds(self)
+            }
+
             fn check_operands(&self) -> Result<(), String> {
                 ($($check)+)(self)
             }
@@ -128,9 +139,9 @@ macro_rules! attends {
     };
 }
 
-attends!(Attention: [1, 1], false, |of| of.heads, |k: &Self| k.of.check());
-attends!(AttentionQueryGradient: [2, 1], true, |of| of.heads, |k: &Self| k.of.check());
-attends!(AttentionKeyGradient: [2, 2], true, |of| of.kv_heads, Self::check_member);
+attends!(Attention: [1, 1], |of| of.heads, |_| false, |k: &Self| k.of.check());
+attends!(AttentionQueryGradient: [2, 1], |of| of.heads, |_| false, |k: &Self| k.of.check());
+attends!(AttentionKeyGradient: [2, 2], |of| of.kv_heads, |k| k.member > 0, Self::check_member);
 
 impl Kernel for Attention {
     const NAME: &'static str = "attention";
@@ -141,6 +152,7 @@ impl Kernel for Attention {
         read("keys"),
         read("values"),
         read("seen"),
+        read("before"),
         write("logs"),
         write("out"),
     ];
@@ -148,7 +160,8 @@ impl Kernel for Attention {
 
     fn bind(&self) -> Vec<Bound> {
         let shape = &self.of.shape;
-        let own = [self.logs.needs(shape.queries().into()), self.out.needs(shape.query_len())];
+        let logs = self.logs.needs(shape.queries().into());
+        let own = [Bound::NONE, logs, self.out.needs(shape.query_len())];
         [self.of.bind().as_slice(), &own].concat()
     }
 
@@ -157,7 +170,7 @@ impl Kernel for Attention {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        self.of.shape.constants()
+        teams::constants(self)
     }
 
     fn grid(&self) -> [u32; 3] {
@@ -204,7 +217,7 @@ impl Kernel for AttentionQueryGradient {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        self.of.shape.constants()
+        teams::constants(self)
     }
 
     fn grid(&self) -> [u32; 3] {
@@ -251,11 +264,7 @@ impl Kernel for AttentionKeyGradient {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let mut constants = self.of.shape.constants();
-        if self.member > 0 {
-            constants.push(("ACCUMULATE", 1.0));
-        }
-        constants
+        teams::constants(self)
     }
 
     fn grid(&self) -> [u32; 3] {
@@ -321,7 +330,7 @@ pub fn attention_reference(shape: &super::Heads, of: &AttendedValues<'_>) -> Vec
     let mut out = vec![0.0; shape.query_len() as usize];
     shape.each(of, |p, i, weights| {
         let to = p.result(i);
-        for (j, weight) in weights.iter().enumerate() {
+        for (j, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
             let v = p.value(j);
             (0..p.width).for_each(|c| out[to + c] += weight * of.values[v + c]);
         }
@@ -342,13 +351,19 @@ pub fn attention_gradient_reference(
     let scale = f64::from(shape.scale);
     shape.each(of, |p, i, weights| {
         let (g, q) = (p.result(i), p.query(i));
-        let along = |j| {
-            let v = p.value(j);
-            (0..p.width).map(|c| gradient[g + c] * of.values[v + c]).sum::<f64>()
+        let along = |(j, &weight): (usize, &f64)| match weight == 0.0 {
+            true => 0.0,
+            false => {
+                let v = p.value(j);
+                (0..p.width).map(|c| gradient[g + c] * of.values[v + c]).sum::<f64>()
+            }
         };
-        let along: Vec<f64> = (0..weights.len()).map(along).collect();
+        let along: Vec<f64> = weights.iter().enumerate().map(along).collect();
         let mean: f64 = weights.iter().zip(&along).map(|(w, d)| w * d).sum();
         for (j, (weight, d)) in weights.iter().zip(&along).enumerate() {
+            if *weight == 0.0 {
+                continue;
+            }
             let (k, to_key, to_value) = (p.key(j), p.to_key(j), p.to_value(j));
             let slope = weight * (d - mean) * scale;
             for c in 0..p.width {

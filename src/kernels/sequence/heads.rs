@@ -13,8 +13,7 @@ steps! {
         pub heads: u32,
         /// Heads of keys and values.
         pub kv_heads: u32,
-        /// Positions of a sequence; an invocation's loops bound them, at 12,000 for heads of 64
-        /// channels.
+        /// Positions of a sequence.
         pub length: u32,
         /// Channels of a head.
         pub width: u32,
@@ -295,9 +294,12 @@ impl Heads {
                     near && of.seen.is_none_or(|seen| seen[batch * length + j] != 0.0)
                 };
                 let score = |j: usize| {
+                    if !is_seen(j) {
+                        return f64::NEG_INFINITY;
+                    }
                     let (q, k) = (p.query(i), p.key(j));
                     let dot = (0..width).map(|c| of.queries[q + c] * of.keys[k + c]).sum::<f64>();
-                    if is_seen(j) { dot * scale } else { f64::NEG_INFINITY }
+                    dot * scale
                 };
                 let scores: Vec<f64> = (0..length).map(score).collect();
                 let highest = scores.iter().fold(f64::NEG_INFINITY, |m, &s| m.max(s));

@@ -3,11 +3,8 @@ use super::attention::{Attention, AttentionKeyGradient, AttentionQueryGradient};
 use super::heads::{Heads, HeadsParams};
 use crate::Result;
 use crate::gpu::{
-    Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Target, Uniform, Variant,
+    Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, Target, Uniform, Variant,
 };
-
-/// Columns that a workgroup goes through at a time, as in the WGSL.
-const BLOCK: u32 = 32;
 
 /// Lanes of the subgroups that `attention_lanes.wgsl` is for.
 const LANES: u32 = 8;
@@ -42,7 +39,7 @@ pub(super) use texts;
 /// Who has the rows of a workgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Team {
-    /// `attention_tiles.wgsl`: 64 invocations that share memory.
+    /// `attention_tiles.wgsl`: 128 invocations that share memory.
     Tiles,
     /// `attention_lanes.wgsl`: a subgroup of a software adapter.
     Lanes,
@@ -52,14 +49,15 @@ pub(super) enum Team {
 pub(super) trait Attends: Kernel<Params = HeadsParams> + Copy {
     /// Products of rows and columns, and sums over columns, of each pair of positions.
     const WORK: [u64; 2];
-    /// Whether its sums can be added to those of a launch before.
-    const ADDS: bool;
 
     /// Extents.
     fn shape(&self) -> &Heads;
 
     /// Heads that have rows.
     fn heads(&self) -> u32;
+
+    /// Whether it adds to what is there.
+    fn adds(&self) -> bool;
 
     /// What is wrong with extents and operands, in whatever way it is launched.
     fn check_operands(&self) -> Result<(), String>;
@@ -72,25 +70,36 @@ impl Team {
     }
 
     fn rows(self) -> u32 {
-        if self == Self::Lanes { 16 } else { 32 }
+        if self == Self::Lanes { 16 } else { 64 }
+    }
+
+    /// Columns that a workgroup goes through at a time.
+    fn block(self) -> u32 {
+        if self == Self::Lanes { 32 } else { 64 }
     }
 
     /// Channels of the sums that a workgroup makes.
-    fn slice(self, width: u32) -> u32 {
-        if self == Self::Lanes && width <= 32 { 32 } else { 64 }
+    fn slice(self, [_, mixes]: [u64; 2], width: u32) -> u32 {
+        match self {
+            Self::Lanes if width <= 32 => 32,
+            // Two sums of so many channels would take more registers than a lane has.
+            Self::Tiles if width > 64 && mixes == 1 => 128,
+            _ => 64,
+        }
     }
 
     /// The grid for rows in so many heads.
-    pub(super) fn grid(self, shape: &Heads, heads: u32) -> [u32; 3] {
-        let slices = shape.width.div_ceil(self.slice(shape.width));
+    pub(super) fn grid<K: Attends>(self, kernel: &K) -> [u32; 3] {
+        let (shape, heads) = (kernel.shape(), kernel.heads());
+        let slices = shape.width.div_ceil(self.slice(K::WORK, shape.width));
         [shape.length.div_ceil(self.rows()), heads, shape.batch.saturating_mul(slices)]
     }
 
     /// Most iterations of an invocation that goes through a block of columns.
     fn iterations(self, [dots, mixes]: [u64; 2], width: u32) -> u64 {
         let (dot, mix, own) = match self {
-            Self::Tiles => (width.div_ceil(16) * 11, 26, 9),
-            Self::Lanes => (width.div_ceil(2), BLOCK + 4, 1),
+            Self::Tiles => (width.div_ceil(16) * 9, 4 * 9, 8),
+            Self::Lanes => (width.div_ceil(2), self.block() + 4, 1),
         };
         dots * u64::from(dot) + mixes * u64::from(mix) + own
     }
@@ -99,12 +108,35 @@ impl Team {
     fn columns(self, work: [u64; 2], width: u32) -> u32 {
         // The sums are stored after that: 128 iterations at most.
         let blocks = u64::from(MAX_LOOP_ITERATIONS - 128 * 2) / self.iterations(work, width);
-        u32::try_from(blocks).unwrap_or(0) * BLOCK
+        u32::try_from(blocks).unwrap_or(0) * self.block()
+    }
+
+    /// Columns of the launches that go through all of them, at most `most` each.
+    fn spans<K: Attends>(self, kernel: &K, most: u32) -> Vec<[u32; 2]> {
+        let (length, block) = (kernel.shape().length, self.block());
+        let most = self.columns(K::WORK, kernel.shape().width).min(most);
+        let step = most.max(1).next_multiple_of(block);
+        // At least one launch, whose check says what is wrong with no positions.
+        let begins = (0..length.max(1)).step_by(step as usize);
+        begins.map(|begin| [begin, length.min(begin.saturating_add(step))]).collect()
+    }
+
+    /// Only what differs from the WGSL's defaults.
+    fn constants<K: Attends>(
+        self,
+        kernel: &K,
+        flags: [(&'static str, bool); 2],
+    ) -> Vec<(&'static str, f64)> {
+        let mut constants = kernel.shape().constants();
+        constants.extend(flags.iter().filter(|(_, on)| *on).map(|&(name, _)| (name, 1.0)));
+        let slice = self.slice(K::WORK, kernel.shape().width);
+        constants.extend((slice != 64).then_some(("SLICE", slice.into())));
+        constants
     }
 
     fn cut<K: Attends>(self, kernel: &K, columns: u32) -> Cut {
         let (shape, [dots, mixes]) = (kernel.shape(), K::WORK);
-        let slices = shape.width.div_ceil(self.slice(shape.width));
+        let slices = shape.width.div_ceil(self.slice(K::WORK, shape.width));
         let pairs = shape.elements(kernel.heads().into()).saturating_mul(columns.into());
         let products = dots * u64::from(slices) + mixes;
         let first = std::mem::offset_of!(HeadsParams, first_x);
@@ -114,11 +146,11 @@ impl Team {
     fn check(self, work: [u64; 2], shape: &Heads, columns: u32) -> Result<(), String> {
         let (length, width) = (shape.length, shape.width);
         if columns > self.columns(work, width) {
-            let blocks = u64::from(columns.div_ceil(BLOCK));
+            let blocks = u64::from(columns.div_ceil(self.block()));
             let iterations = blocks * self.iterations(work, width);
             return Err(format!(
                 "sequences of {length} positions and heads of {width} channels take {iterations} \
-                 iterations of one invocation, at most {MAX_LOOP_ITERATIONS}; take fewer positions"
+                 iterations of one invocation, at most {MAX_LOOP_ITERATIONS}; take narrower heads"
             ));
         }
         Ok(())
@@ -127,12 +159,17 @@ impl Team {
 
 /// The grid of a kernel in tiles, which runs anywhere.
 pub(super) fn grid(kernel: &impl Attends) -> [u32; 3] {
-    Team::Tiles.grid(kernel.shape(), kernel.heads())
+    Team::Tiles.grid(kernel)
 }
 
 /// Its [`Kernel::cut`].
 pub(super) fn cut<K: Attends>(kernel: &K) -> Cut {
     Team::Tiles.cut(kernel, kernel.shape().length)
+}
+
+/// Its [`Kernel::constants`].
+pub(super) fn constants<K: Attends>(kernel: &K) -> Vec<(&'static str, f64)> {
+    Team::Tiles.constants(kernel, [("ACCUMULATE", kernel.adds()), ("RESUMED", false)])
 }
 
 /// Its [`Kernel::check`].
@@ -141,34 +178,44 @@ pub(super) fn check<K: Attends>(kernel: &K) -> Result<(), String> {
     Team::Tiles.check(K::WORK, kernel.shape(), kernel.shape().length)
 }
 
-/// Appends `kernel` to `plan` as suits its target: one launch, or as many as keep each invocation's
-/// loops under [`MAX_LOOP_ITERATIONS`], where each can add to the sums so far.
+/// Appends `kernel`, whose launches add to what is there, to `plan` as suits its target: one
+/// launch, or as many as keep each invocation's loops under [`MAX_LOOP_ITERATIONS`].
 pub(super) fn push<K: Attends>(kernel: K, plan: &mut PlanBuilder) -> Result<()>
 where
     HeadsParams: Uniform<Part<K>>,
 {
     let team = Team::of(plan.target());
-    let Heads { length, width, .. } = *kernel.shape();
-    let most = if K::ADDS { team.columns(K::WORK, width).max(BLOCK) } else { length };
-    // At least one launch, whose check says what is wrong with no positions.
-    let mut begin = 0u32;
-    loop {
-        let end = length.min(begin.saturating_add(most));
-        plan.push(Part { kernel, team, begin, end })?;
-        if end == length {
-            return Ok(());
-        }
-        begin = end;
-    }
+    let spans = team.spans(&kernel, u32::MAX).into_iter();
+    spans.map(|span| Part { kernel, team, span, before: None }).try_for_each(|part| plan.push(part))
 }
 
-/// One launch: the columns `begin..end`.
+/// The same of the result, with at most `most` columns a launch. Each but the first goes on from
+/// the logarithms and the result of the one before; where slices of channels share logarithms, no
+/// launch may write those that it reads.
+pub(super) fn push_forward(kernel: Attention, plan: &mut PlanBuilder, most: u32) -> Result<()> {
+    let team = Team::of(plan.target());
+    let spans = team.spans(&kernel, most);
+    let mut before = None;
+    for (n, &span) in spans.iter().enumerate() {
+        let logs = match n + 1 == spans.len() {
+            true => kernel.logs,
+            false => plan.scratch("attention.logs", kernel.of.shape.queries()),
+        };
+        plan.push(Part { kernel: Attention { logs, ..kernel }, team, span, before })?;
+        before = Some(logs);
+    }
+    Ok(())
+}
+
+/// One launch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part<K> {
     kernel: K,
     team: Team,
-    begin: u32,
-    end: u32,
+    /// Its first column, and one past the last.
+    span: [u32; 2],
+    /// The logarithms that the launch before has left, where it goes on from them.
+    before: Option<Slot>,
 }
 
 crate::kernels::parts! {
@@ -188,25 +235,24 @@ where
     type Params = HeadsParams;
 
     fn bind(&self) -> Vec<Bound> {
-        self.kernel.bind()
+        let mut bound = self.kernel.bind();
+        if let Some(before) = self.before {
+            let place = K::OPERANDS.iter().position(|operand| operand.name == "before");
+            bound[place.expect("only the result goes on")] =
+                before.needs(self.kernel.shape().queries().into());
+        }
+        bound
     }
 
     fn params(&self) -> HeadsParams {
-        let [met_begin, met_end] = [self.begin, self.end];
+        let [met_begin, met_end] = self.span;
         HeadsParams { met_begin, met_end, ..self.kernel.params() }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        const ACCUMULATE: (&str, f64) = ("ACCUMULATE", 1.0);
-        let mut constants = self.kernel.constants();
-        if self.begin > 0 && !constants.contains(&ACCUMULATE) {
-            constants.push(ACCUMULATE);
-        }
-        if self.team == Team::Lanes {
-            let slice = self.team.slice(self.kernel.shape().width);
-            constants.extend((slice != 64).then_some(("SLICE", slice.into())));
-        }
-        constants
+        let adds = self.kernel.adds() || (self.before.is_none() && self.span[0] > 0);
+        self.team
+            .constants(&self.kernel, [("ACCUMULATE", adds), ("RESUMED", self.before.is_some())])
     }
 
     fn variant(&self) -> Option<&'static Variant> {
@@ -214,15 +260,15 @@ where
     }
 
     fn grid(&self) -> [u32; 3] {
-        self.team.grid(self.kernel.shape(), self.kernel.heads())
+        self.team.grid(&self.kernel)
     }
 
     fn cut(&self) -> Option<Cut> {
-        Some(self.team.cut(&self.kernel, self.end - self.begin))
+        Some(self.team.cut(&self.kernel, self.span[1] - self.span[0]))
     }
 
     fn check(&self) -> Result<(), String> {
         self.kernel.check_operands()?;
-        self.team.check(K::WORK, self.kernel.shape(), self.end - self.begin)
+        self.team.check(K::WORK, self.kernel.shape(), self.span[1] - self.span[0])
     }
 }

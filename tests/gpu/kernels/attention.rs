@@ -62,6 +62,20 @@ impl Operands {
         self.check_for(shape, gpu.target());
     }
 
+    /// The result alone, with at most `most` positions a launch.
+    fn in_parts(&self, shape: Heads, target: Target, most: u32) -> Option<Vec<f32>> {
+        let mut rig = Rig::for_target(gpu()?, target);
+        let [queries, keys, values] = [&self.queries, &self.keys, &self.values];
+        let queries = rig.slot("queries", queries);
+        let [keys, values] = [rig.slot("keys", keys), rig.slot("values", values)];
+        let seen: Option<Slot> = shape.masked.then(|| rig.slot("seen", &self.seen));
+        let out = rig.output("out", self.gradient.len());
+        let logs = rig.output("logs", shape.queries() as usize);
+        let of = Attended { shape, queries, keys, values, seen };
+        Attention { of, logs, out }.push_in_parts(&mut rig.plan, most).unwrap();
+        Some(rig.run().read(out))
+    }
+
     fn check_for(&self, shape: Heads, target: Target) {
         let Some(got) = self.run(shape, target) else { return };
         let [out, to_queries, to_keys] = &got;
@@ -151,12 +165,165 @@ fn windows_and_positions_that_nobody_sees() {
 }
 
 /// Tiles run anywhere, though a software adapter's compiler takes long for each pipeline of them.
+/// Around blocks of 64 positions and 16 terms, in slices of 64 and of 128 channels.
 #[test]
 fn tiles_on_any_adapter() {
-    let shape = Heads::new([2, 4, 67, 5]).kv_heads(2).causal(true);
-    Operands::new(&shape).check_for(shape, Target::default());
-    let shape = Heads::new([3, 2, 45, 70]).window(Some(20)).masked(true).packed(true);
-    Operands::new(&shape).check_for(shape, Target::default());
+    let causal = |size| Heads::new(size).causal(true);
+    let shapes = [
+        causal([1, 1, 1, 20]),
+        causal([2, 4, 67, 5]).kv_heads(2),
+        causal([1, 2, 31, 8]).kv_heads(1),
+        causal([1, 1, 33, 80]),
+        causal([1, 2, 65, 128]).kv_heads(1),
+        causal([1, 1, 257, 64]),
+        causal([1, 1, 129, 200]),
+        Heads::new([3, 2, 45, 70]).window(Some(20)).masked(true).packed(true),
+    ];
+    for shape in shapes {
+        Operands::new(&shape).check_for(shape, Target::default());
+    }
+}
+
+/// Past any number that fits one launch, a launch goes on where the one before has stopped: in
+/// lanes and in tiles, in slices of channels, and where rows see nothing of some launches.
+#[test]
+fn positions_part_by_part() {
+    let Some(gpu) = gpu() else { return };
+    let shapes = [
+        Heads::new([2, 2, 200, 33]).kv_heads(1).window(Some(30)).masked(true),
+        Heads::new([1, 1, 70, 140]),
+    ];
+    for shape in shapes {
+        let operands = Operands::new(&shape);
+        let seen: Vec<f64> = operands.seen.iter().map(|&s| s.into()).collect();
+        let terms = 64 + (shape.length * shape.width) as usize;
+        let operands_of = [&*operands.queries, &operands.keys, &operands.values];
+        let (want, bounds) = bounds_of(&operands_of, terms, |x| {
+            let [queries, keys, values] = x else { panic!("three operands") };
+            let seen = shape.masked.then_some(seen.as_slice());
+            attention_reference(&shape, &AttendedValues { queries, keys, values, seen })
+        });
+        for target in [gpu.target(), Target::default()] {
+            let Some(got) = operands.in_parts(shape, target, 64) else { return };
+            let context = |e| panic!("{shape:?}: {e}");
+            Tol::Within(&bounds).check(&got, &want).unwrap_or_else(context);
+            // Of the first sequence nothing is seen by any launch.
+            let zeros = if shape.masked { got.len() / 2 } else { 0 };
+            assert!(got[..zeros].iter().all(|&x| x == 0.0));
+            assert_eq!(Some(&got), operands.in_parts(shape, target, 64).as_ref(), "two runs");
+        }
+    }
+}
+
+/// What many positions have where all keys are alike: means over all that a query sees, and no
+/// gradient of queries.
+#[test]
+fn long_sequences_are_means_where_keys_are_alike() {
+    let Some(gpu) = gpu() else { return };
+    let width = 8;
+    for length in [1025_usize, 4097] {
+        let shape = Heads::new([1, 1, length as u32, width as u32]).causal(true);
+        let mut of = Operands::new(&shape);
+        let first = of.keys[..width].to_vec();
+        of.keys = first.iter().copied().cycle().take(length * width).collect();
+        let (mut means, mut sum) = (Vec::new(), vec![0.0_f64; width]);
+        for (i, v) in of.values.chunks(width).enumerate() {
+            sum.iter_mut().zip(v).for_each(|(sum, &v)| *sum += f64::from(v));
+            means.extend(sum.iter().map(|sum| sum / (i + 1) as f64));
+        }
+        // Of values: the sum of the gradients of those that see them, each by its share. Of keys:
+        // the same of slopes, which a matrix of sums makes of a value.
+        let (mut to_keys, mut to_values) = (vec![0.0; length * width], vec![0.0; length * width]);
+        let (mut shares, mut along) = (vec![0.0_f64; width], vec![0.0_f64; width]);
+        let mut outer = vec![0.0_f64; width * width];
+        for i in (0..length).rev() {
+            let row = i * width..(i + 1) * width;
+            let [g, q, v] = [&of.gradient, &of.queries, &of.values]
+                .map(|x| x[row.clone()].iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
+            let share = 1.0 / (i + 1) as f64;
+            let mean: f64 = g.iter().zip(&means[row.clone()]).map(|(g, m)| g * m).sum();
+            for c in 0..width {
+                shares[c] += g[c] * share;
+                along[c] += q[c] * share * mean;
+                (0..width).for_each(|d| outer[c * width + d] += q[c] * g[d] * share);
+                to_values[i * width + c] = shares[c];
+            }
+            for c in 0..width {
+                let slope: f64 = (0..width).map(|d| outer[c * width + d] * v[d]).sum();
+                to_keys[i * width + c] = f64::from(shape.scale) * (slope - along[c]);
+            }
+        }
+        let want = [to_keys, to_values].concat();
+        // Operands are below 2 and terms below 4; sums of n roundings at random grow as the root.
+        let most = (length as f64).sqrt() * 8.0 * f64::from(f32::EPSILON);
+        for target in [gpu.target(), Target::default()] {
+            let Some([out, to_queries, got]) = of.run(shape, target) else { return };
+            let far = |got: &[f32], want: &[f64]| {
+                got.iter().zip(want).map(|(&x, w)| (f64::from(x) - w).abs()).fold(0.0, f64::max)
+            };
+            let errors = [far(&out, &means), far(&got, &want)];
+            let queries = to_queries.iter().map(|x| f64::from(x.abs())).fold(0.0, f64::max);
+            assert!(errors.iter().all(|&e| e < most) && queries < most, "{errors:?} {queries}");
+        }
+    }
+}
+
+/// What sees nobody has the result 0, and what nobody sees has no gradient: to the bit.
+#[test]
+fn what_is_not_seen_is_zero() {
+    let Some(gpu) = gpu() else { return };
+    let shape = Heads::new([2, 2, 70, 20]).masked(true);
+    let of = Operands::new(&shape);
+    for target in [gpu.target(), Target::default()] {
+        let Some([out, to_queries, to_both]) = of.run(shape, target) else { return };
+        // Nothing of the first sequence is seen.
+        let row = 2 * 20;
+        let first = 70 * row;
+        assert!(out[..first].iter().all(|&x| x == 0.0));
+        assert!(to_queries[..first].iter().all(|&x| x == 0.0));
+        for part in to_both.chunks(2 * first) {
+            for (at, seen) in of.seen.iter().enumerate() {
+                let zero = part[at * row..(at + 1) * row].iter().all(|&x| x == 0.0);
+                assert!(zero == (*seen == 0.0), "position {at}");
+            }
+        }
+    }
+}
+
+/// The reference of the gradients, by central differences of that of the result.
+#[test]
+fn the_reference_is_the_gradient() {
+    for (shape, step) in [
+        (Heads::new([1, 4, 6, 3]).kv_heads(2).causal(true), 1e-5),
+        (Heads::new([2, 2, 5, 2]).window(Some(2)).masked(true), 1e-5),
+    ] {
+        let of = Operands::new(&shape);
+        let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+        let mut x = [&of.queries, &of.keys, &of.values].map(|x| wide(x));
+        let (gradient, seen) = (wide(&of.gradient), wide(&of.seen));
+        let seen = shape.masked.then_some(seen.as_slice());
+        let along = |[queries, keys, values]: &[Vec<f64>; 3]| -> f64 {
+            let out = attention_reference(&shape, &AttendedValues { queries, keys, values, seen });
+            out.iter().zip(&gradient).map(|(x, g)| x * g).sum()
+        };
+        let [queries, keys, values] = &x;
+        let of = AttendedValues { queries, keys, values, seen };
+        let [to_queries, to_both] = attention_gradient_reference(&shape, &gradient, &of);
+        let (to_keys, to_values) = to_both.split_at(keys.len());
+        let want = [to_queries.clone(), to_keys.to_vec(), to_values.to_vec()];
+        for (operand, want) in want.iter().enumerate() {
+            for (at, want) in want.iter().enumerate() {
+                let mut moved = |by: f64| {
+                    x[operand][at] += by;
+                    let value = along(&x);
+                    x[operand][at] -= by;
+                    value
+                };
+                let slope = (moved(step) - moved(-step)) / (2.0 * step);
+                assert!((slope - want).abs() < 1e-7, "operand {operand} at {at}: {slope}, {want}");
+            }
+        }
+    }
 }
 
 /// A key far below all others, and scores of which an exponential would overflow.
@@ -166,6 +333,8 @@ fn large_scores_do_not_overflow() {
     let mut operands = Operands::new(&shape);
     operands.keys.iter_mut().for_each(|k| *k *= 30.0);
     let Some(gpu) = gpu() else { return };
-    let Some(got) = operands.run(shape, gpu.target()) else { return };
-    assert!(got.concat().iter().all(|x| x.is_finite()), "{got:?}");
+    for target in [gpu.target(), Target::default()] {
+        let Some(got) = operands.run(shape, target) else { return };
+        assert!(got.concat().iter().all(|x| x.is_finite()), "{got:?}");
+    }
 }

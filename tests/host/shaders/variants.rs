@@ -86,7 +86,13 @@ pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolu
     // So many positions are added up part by part.
     let shape = Heads::new([1, 1, 40_000, 1]);
     let of = Attended { shape, queries: a, keys: b, values: b, seen: None };
-    let rows = plan.persistent("rows", shape.rows());
+    let [logs, rows] = [shape.queries(), shape.rows()].map(|words| plan.persistent("rows", words));
+    Attention { of, logs, out: c }.push(plan).unwrap();
+    AttentionQueryGradient { of, gradient: b, rows, out: c }.push(plan).unwrap();
+    // Wide heads have wide slices, but for their keys.
+    let shape = Heads::new([1, 1, 1, 128]);
+    let of = Attended { shape, ..of };
+    Attention { of, logs, out: c }.push(plan).unwrap();
     AttentionQueryGradient { of, gradient: b, rows, out: c }.push(plan).unwrap();
 }
 

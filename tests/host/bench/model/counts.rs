@@ -1,6 +1,9 @@
 //! Counts of this crate's kernels that stay, or get better.
 use secateur::bench::model::{KernelRow, LATENCY, ModelRow, Modelled, SLOTS, model, subjects};
-use secateur::kernels::{Conv2d, Convolution, Form, Matmul};
+use secateur::kernels::{
+    Attended, Attention, AttentionKeyGradient, AttentionQueryGradient, Conv2d, Convolution, Form,
+    Heads, Matmul,
+};
 
 use super::{h100, launches};
 
@@ -165,4 +168,52 @@ fn products_hide_their_loads() {
     let of = product.of_workgroup;
     // Eight tiles, of which only the first keeps anybody waiting for long.
     assert!(of.waited < 5.0 * (LATENCY * SLOTS) as f64, "{of:?}");
+}
+
+/// The result of attention and both parts of its gradient.
+fn attention(shape: Heads) -> [Modelled; 3] {
+    let all = launches(|plan| {
+        let len = shape.length * shape.heads * shape.width;
+        let [queries, keys, values, gradient, out] = [len; 5].map(|n| plan.persistent("", n));
+        let [logs, rows] = [shape.queries(), shape.rows()].map(|n| plan.persistent("", n));
+        let back = plan.persistent("", 2 * len);
+        let of = Attended { shape, queries, keys, values, seen: None };
+        Attention { of, logs, out }.push(plan).unwrap();
+        AttentionQueryGradient { of, gradient, rows, out }.push(plan).unwrap();
+        AttentionKeyGradient { of, gradient, rows, out: back, member: 0 }.push(plan).unwrap();
+    });
+    all.try_into().expect("three launches")
+}
+
+/// A workgroup with 64 queries, or keys, loads what these meet once, and nothing that grows faster
+/// than with the length; wide heads have their channels in one sum. What a causal mask hides from
+/// all of a workgroup is not loaded.
+#[test]
+fn attention_loads_what_it_meets_once_for_64_rows() {
+    for width in [64_u32, 128] {
+        let of = |length| attention(Heads::new([1, 1, length, width]));
+        let causal = attention(Heads::new([1, 1, 192, width]).causal(true));
+        let all = of(64).into_iter().zip(of(192)).zip(causal).enumerate();
+        for (n, ((short, long), causal)) in all {
+            let loaded = |of: &Modelled| 32.0 * of.of_workgroup.unique_sectors;
+            // Two operands of 128 positions more; keys hear two numbers of each query.
+            let heard = if n == 2 { 8.0 } else { 0.0 };
+            let more = 128.0 * (2.0 * 4.0 * f64::from(width) + heard);
+            assert_eq!(loaded(&long) - loaded(&short), more, "{}", long.kernel);
+            assert!(loaded(&causal) < 0.8 * loaded(&long), "{}", long.kernel);
+            // As many bytes for each of the rows of a workgroup.
+            assert_eq!(long.workgroups / short.workgroups, 3.0, "{}", long.kernel);
+            let slices = if n == 2 { f64::from(width / 64) } else { 1.0 };
+            assert_eq!(long.workgroups, 3.0 * slices, "{}", long.kernel);
+            let of = long.of_workgroup;
+            let made = [2.0, 3.0, 2.0 * slices + 2.0][n] / slices * 64.0 * 192.0 * f64::from(width);
+            assert_eq!(of.multiply_adds, made, "{}", long.kernel);
+            // What is staged, and three vectors for 32 multiply-adds, or four for 64.
+            assert!(of.shared_bytes / of.multiply_adds < 1.8, "{}: {of:?}", long.kernel);
+            assert!(long.workgroup_bytes <= 16_384, "{} B", long.workgroup_bytes);
+            assert_eq!(of.loop_divisions, 0.0, "{}", long.kernel);
+            // So that two workgroups fit a multiprocessor at least.
+            assert!(long.registers() < 256.0, "{}: {of:?}", long.kernel);
+        }
+    }
 }
