@@ -8,6 +8,7 @@ kernels! {
     input_norm: InputNorm(InputNormParams);
     movement: Movement(MovementParams);
     movement_score: MovementScore(MovementScoreParams);
+    outliers: Outliers(OutliersParams);
     random_score: RandomScore(RandomScoreParams);
     saliency: Saliency(SaliencyParams);
     wanda: Wanda(WandaParams);
