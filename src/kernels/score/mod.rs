@@ -5,6 +5,7 @@ use super::kernels;
 kernels! {
     change: Change(ChangeParams);
     change_norm: ChangeNorm(ChangeNormParams);
+    fisher: Fisher(FisherParams);
     input_norm: InputNorm(InputNormParams);
     movement: Movement(MovementParams);
     movement_score: MovementScore(MovementScoreParams);
