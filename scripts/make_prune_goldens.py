@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What textbook Wanda and SparseGPT make of a tiny Llama, by PyTorch alone: tests/goldens/models/llama/pruned.json.
+"""What textbook Wanda, SparseGPT and OWL make of a tiny Llama, by PyTorch alone: tests/goldens/models/llama/pruned.json.
 
     python3 scripts/make_prune_goldens.py        (needs torch, safetensors)
 
@@ -104,9 +104,24 @@ def pruned(method):
     return {"loss": loss(x), "kept": kept}
 
 
+def outliers(above):
+    """How many scores of each dense block are more than `above` times their mean."""
+    x, counts = FILE["model.embed_tokens.weight"][IDS], []
+    for i in range(BLOCKS):
+        name, taps = f"model.layers.{i}.", {}
+        w = {p: FILE[f"{name}{p}.weight"] for p in PARTS}
+        norms = [FILE[f"{name}{n}.weight"] for n in ("input_layernorm", "post_attention_layernorm")]
+        x = block(x, w, norms, taps)
+        length = {p: taps[p].reshape(-1, taps[p].shape[-1]).pow(2).sum(0).sqrt() for p in PARTS}
+        scores = torch.cat([(w[p].abs() * length[p]).flatten() for p in PARTS])
+        counts.append([(scores > above * scores.mean()).sum().item(), scores.numel()])
+    return {"above": above, "of": counts}
+
+
 found = {"length": LENGTH, "windows": IDS.tolist(), "sparsity": SPARSITY, "dense_loss": pruned(None)["loss"]}
 for method in wanda, sparsegpt:
     found[method.__name__] = pruned(method)
+found["owl"] = [outliers(above) for above in (2.0, 3.0)]
 text = json.dumps(found).replace("], ", "],\n").replace("}, ", "},\n").replace('", "', '",\n"')
 (FOLDER / "pruned.json").write_text(text + "\n")
 print({k: found[k]["loss"] for k in ("wanda", "sparsegpt")}, found["dense_loss"], len(text))

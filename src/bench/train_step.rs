@@ -104,6 +104,7 @@ impl TrainStep {
             Some(Pruned::Zero) => "masked",
             Some(Pruned::Revive) => "masked, revive",
             Some(Pruned::Freeze) => "masked, freeze",
+            Some(Pruned::Pull) => "masked, pull",
         }
     }
 

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use secateur::error::Bytes;
 use secateur::gpu::Precision;
-use secateur::pretrained::RemoveOptions;
+use secateur::pretrained::{Allocate, RemoveOptions};
 use secateur::settings::{Share, Value};
 use secateur::train::Recipe;
 
@@ -259,8 +259,8 @@ pub struct Inspect {
 }
 
 /// What says which weights become zero: whole units have no such choices.
-const REMOVE_CONFLICTS: [&str; 8] =
-    ["sparsity", "scope", "pattern", "score", "axis", "include", "exclude", "only"];
+const REMOVE_CONFLICTS: [&str; 9] =
+    ["sparsity", "allocate", "scope", "pattern", "score", "axis", "include", "exclude", "only"];
 
 #[derive(Debug, ClapArgs)]
 pub struct Prune {
@@ -279,6 +279,12 @@ pub struct Prune {
     /// it themselves.
     #[arg(long, value_parser = share, allow_hyphen_values = true)]
     pub sparsity: Option<f64>,
+    /// Of a pretrained model with --data, how the sparsity is divided among its blocks: `uniform`, or
+    /// `owl`, less in blocks with more outliers. These are weights whose |w| times the length of
+    /// their input is over M times the mean of their block, in the dense model. `owl:M,LAMBDA` says
+    /// M (5) and how far a block may be from --sparsity (0.08).
+    #[arg(long, default_value = "uniform", value_name = "RULE")]
+    pub allocate: Allocate,
     /// Rank the weights of each tensor, of all of them together, or, with a score that needs data,
     /// of each output unit, as Wanda's paper does: `layer` unless a pretrained model is pruned by
     /// `wanda`.

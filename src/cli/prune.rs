@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
 use secateur::oneshot::{self, Fate, Options, Survey, TensorPlan, TensorReport};
+use secateur::pretrained::Allocate;
 use secateur::prune::{Pattern, Role, Scope, Score, TensorPattern};
 use serde::Serialize;
 
@@ -59,6 +61,12 @@ pub fn run(args: &Prune) -> Result<Verdict> {
     if is_folder && (args.plan || by_data) {
         return pretrained::prune(args, &options);
     }
+    ensure!(
+        args.allocate == Allocate::Uniform,
+        "--allocate {} counts outliers of a pretrained model: it takes a folder with config.json \
+         and --data",
+        args.allocate
+    );
     if args.dry_run {
         return dry_run(args, &options);
     }

@@ -13,6 +13,7 @@ mod recompute;
 mod shape;
 mod stored;
 mod tied;
+mod weight;
 
 pub use attention::AttentionOptions;
 pub use autodiff::gradients;
@@ -23,9 +24,10 @@ pub use pool::PoolOptions;
 pub use recurrent::{Gru, GruWeights, Lstm, LstmOptions, LstmWeights};
 pub use rotary::{RotaryOptions, RotaryScaling, rotary_frequencies};
 pub use shape::Shape;
-pub use stored::{MASK, RAW, Stored, Weight};
+pub use stored::{MASK, RAW, Stored};
 pub(crate) use stored::{Saved, effective_in_file};
 pub use tied::{Member, Spread, Tied};
+pub use weight::{ANCHOR, Weight};
 
 use std::sync::Arc;
 

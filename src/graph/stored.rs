@@ -5,12 +5,11 @@
 //! of [`Lowering::factors`], so that another kind of operand is a variant of [`Factors`].
 use std::borrow::Cow;
 
+use super::Tensor;
 use super::lower::Lowering;
-use super::{Shape, Tensor, node};
+use super::weight::is_packed;
 use crate::gpu::Slot;
-use crate::kernels::{
-    F16Operand, Layout, Packed, PackedShape, Pruned, Units, apply_mask_reference, ones,
-};
+use crate::kernels::{F16Operand, Packed, PackedShape, Pruned, apply_mask_reference, ones};
 use crate::storage::TensorData;
 use crate::{Error, Result};
 
@@ -47,6 +46,14 @@ pub enum Stored {
         mask: Slot,
         /// Whether no optimizer moves the pruned ones.
         frozen: bool,
+    },
+    /// One f32 a weight. All of them train ([`Pruned::Pull`]); the pruned ones count as zero in
+    /// evaluation and files.
+    Pulled {
+        /// The raw weights.
+        values: Slot,
+        /// A set bit for each weight that is kept.
+        mask: Slot,
     },
     /// The kept weights alone, in a form that forward products read. Nothing else does, and no
     /// value moves: it has no gradient.
@@ -93,6 +100,7 @@ impl Stored {
             Pruned::Zero => Self::Held { values, mask },
             Pruned::Revive => Self::Masked { values, mask, frozen: false },
             Pruned::Freeze => Self::Masked { values, mask, frozen: true },
+            Pruned::Pull => Self::Pulled { values, mask },
         }
     }
 
@@ -100,9 +108,10 @@ impl Stored {
     /// `None` where they are packed.
     pub fn values(&self) -> Option<Slot> {
         match *self {
-            Self::Dense { values } | Self::Held { values, .. } | Self::Masked { values, .. } => {
-                Some(values)
-            }
+            Self::Dense { values }
+            | Self::Held { values, .. }
+            | Self::Masked { values, .. }
+            | Self::Pulled { values, .. } => Some(values),
             Self::Packed { .. } => None,
         }
     }
@@ -110,7 +119,9 @@ impl Stored {
     /// The packed matrix, if it is one.
     pub fn packed(&self) -> Option<Packed> {
         match *self {
-            Self::Dense { .. } | Self::Held { .. } | Self::Masked { .. } => None,
+            Self::Dense { .. } | Self::Held { .. } | Self::Masked { .. } | Self::Pulled { .. } => {
+                None
+            }
             Self::Packed { matrix } => Some(matrix),
         }
     }
@@ -119,7 +130,27 @@ impl Stored {
     pub fn mask(&self) -> Option<Slot> {
         match *self {
             Self::Dense { .. } | Self::Packed { .. } => None,
+            Self::Held { mask, .. } | Self::Masked { mask, .. } | Self::Pulled { mask, .. } => {
+                Some(mask)
+            }
+        }
+    }
+
+    /// The mask, if the gradients of pruned weights count for nothing.
+    pub fn gradient_mask(&self) -> Option<Slot> {
+        match *self {
+            Self::Dense { .. } | Self::Packed { .. } | Self::Pulled { .. } => None,
             Self::Held { mask, .. } | Self::Masked { mask, .. } => Some(mask),
+        }
+    }
+
+    /// As the forward pass of training reads it, where evaluation reads what it is.
+    pub fn trained(self) -> Self {
+        match self {
+            Self::Pulled { values, .. } => Self::Dense { values },
+            Self::Dense { .. } | Self::Held { .. } | Self::Masked { .. } | Self::Packed { .. } => {
+                self
+            }
         }
     }
 
@@ -132,7 +163,7 @@ impl Stored {
     /// The mask as an optimizer's kernel reads it.
     pub fn moved_under(&self) -> Option<(Slot, Pruned)> {
         match *self {
-            Self::Dense { .. } | Self::Packed { .. } => None,
+            Self::Dense { .. } | Self::Packed { .. } | Self::Pulled { .. } => None,
             Self::Held { mask, .. } => Some((mask, Pruned::Zero)),
             Self::Masked { mask, frozen: false, .. } => Some((mask, Pruned::Revive)),
             Self::Masked { mask, frozen: true, .. } => Some((mask, Pruned::Freeze)),
@@ -143,7 +174,10 @@ impl Stored {
     pub fn holds_zeros(&self) -> bool {
         match self {
             Self::Held { .. } => true,
-            Self::Dense { .. } | Self::Masked { .. } | Self::Packed { .. } => false,
+            Self::Dense { .. }
+            | Self::Masked { .. }
+            | Self::Pulled { .. }
+            | Self::Packed { .. } => false,
         }
     }
 
@@ -154,6 +188,7 @@ impl Stored {
             Self::Dense { .. } | Self::Packed { .. } => Self::Dense { values },
             Self::Held { mask, .. } => Self::Held { values, mask },
             Self::Masked { mask, frozen, .. } => Self::Masked { values, mask, frozen },
+            Self::Pulled { mask, .. } => Self::Pulled { values, mask },
         }
     }
 
@@ -163,7 +198,9 @@ impl Stored {
             Self::Dense { .. } | Self::Held { .. } | Self::Packed { .. } => {
                 Masked { values, mask: None }
             }
-            Self::Masked { mask, .. } => Masked { values, mask: Some(mask) },
+            Self::Masked { mask, .. } | Self::Pulled { mask, .. } => {
+                Masked { values, mask: Some(mask) }
+            }
         }
     }
 }
@@ -183,7 +220,9 @@ impl Stored {
         match *self {
             // The device holds pruned weights at zero; nothing here would hide it if it did not.
             Self::Dense { .. } | Self::Held { .. } | Self::Packed { .. } => Ok(values),
-            Self::Masked { mask, .. } => Ok(apply_mask_reference(&bits(mask)?, &values)),
+            Self::Masked { mask, .. } | Self::Pulled { mask, .. } => {
+                Ok(apply_mask_reference(&bits(mask)?, &values))
+            }
         }
     }
 
@@ -199,7 +238,10 @@ impl Stored {
         match *self {
             // Nothing else keeps pruned weights out of the products.
             Self::Held { mask, .. } => Ok(apply_mask_reference(&bits(mask)?, values).into()),
-            Self::Dense { .. } | Self::Masked { .. } | Self::Packed { .. } => Ok(values.into()),
+            Self::Dense { .. }
+            | Self::Masked { .. }
+            | Self::Pulled { .. }
+            | Self::Packed { .. } => Ok(values.into()),
         }
     }
 
@@ -213,7 +255,7 @@ impl Stored {
             Self::Dense { .. } | Self::Held { .. } | Self::Packed { .. } => {
                 Saved { weights: values, raw: None, bits }
             }
-            Self::Masked { .. } => {
+            Self::Masked { .. } | Self::Pulled { .. } => {
                 let weights = apply_mask_reference(bits.as_deref().unwrap_or_default(), &values);
                 Saved { weights, raw: Some(values), bits }
             }
@@ -224,7 +266,7 @@ impl Stored {
     /// weights: `None` where these are to be taken.
     pub(crate) fn values_from(&self, found: impl Fn(&str) -> bool) -> Option<&'static str> {
         match self {
-            Self::Masked { .. } => found(RAW).then_some(RAW),
+            Self::Masked { .. } | Self::Pulled { .. } => found(RAW).then_some(RAW),
             Self::Dense { .. } | Self::Held { .. } | Self::Packed { .. } => None,
         }
     }
@@ -266,61 +308,6 @@ pub(crate) fn effective_in_file(values: &[f32], mask: Option<&TensorData>) -> Ve
         }
         Some(TensorData::U32(_) | TensorData::F32(_)) | None => values.to_vec(),
     }
-}
-
-/// A tensor of a model on the device, with what optimizers, prunings and sessions know of it alike.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Weight {
-    /// Dotted and unique: `fc1.weight`.
-    pub name: String,
-    /// Extents.
-    pub shape: Shape,
-    /// Which axis its output units are.
-    pub layout: Layout,
-    /// Elements.
-    pub len: u32,
-    /// Where it is.
-    pub stored: Stored,
-    /// What is kept beside it, by name, each as long as it is: the optimizer's tensors, then the
-    /// average of the weights.
-    pub slots: Vec<(&'static str, Slot)>,
-    /// Weight decay of its own, part of its gradient: `decay * weight`.
-    pub decay: f32,
-}
-
-impl Weight {
-    /// A weight with nothing beside it and no decay of its own.
-    pub fn new(name: impl Into<String>, shape: Shape, stored: impl Into<Stored>) -> Self {
-        let (name, stored) = (name.into(), stored.into());
-        let len = shape.elements().unwrap_or(0);
-        let layout = Layout::InOut;
-        Self { name, shape, layout, len, stored, slots: Vec::new(), decay: 0.0 }
-    }
-
-    /// The same with `slots` beside it.
-    pub fn with_slots(self, slots: Vec<(&'static str, Slot)>) -> Self {
-        Self { slots, ..self }
-    }
-
-    /// It as a matrix by its output units.
-    pub fn units(&self) -> Units {
-        node::units(&self.shape, self.layout)
-    }
-
-    /// Where its values are, one f32 a weight.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] for one that is packed.
-    pub fn values(&self) -> Result<Slot> {
-        self.stored.values().ok_or_else(|| is_packed(&self.name))
-    }
-}
-
-fn is_packed(name: &str) -> Error {
-    let message = "is packed: the forward pass of fully connected layers reads it, and nothing else \
-                   reads or moves it; make it dense for that";
-    Error::shape(name, message)
 }
 
 impl Lowering<'_> {

@@ -69,10 +69,14 @@ impl Clip {
     /// # Errors
     /// [`Error::Plan`] from the kernels.
     pub(super) fn push(&self, plan: &mut PlanBuilder, all: &mut [Update]) -> Result<()> {
-        if self.is_none() && all.iter().all(|u| u.multiplier == 1.0) {
+        let clips = !self.is_none() || all.iter().any(|u| u.multiplier != 1.0);
+        // A penalty's gradient is added in place, too.
+        if clips || all.iter().any(|u| u.weight.pull(u.gradient).is_some()) {
+            part(plan, all)?;
+        }
+        if !clips {
             return Ok(());
         }
-        part(plan, all)?;
         let value = self.value;
         for u in all.iter().filter(|u| value.is_some() || u.multiplier != 1.0) {
             let (len, &Update { gradient, multiplier, .. }) = (u.weight.len, u);
@@ -95,7 +99,7 @@ fn scale(plan: &mut PlanBuilder, name: &str, all: &[Update], bound: f32) -> Resu
     let rows = all.iter().map(|u| GradientNorm::chunks(u.weight.len)).sum();
     let (partials, mut first) = (plan.scratch(format!("{name}.squares"), rows), 0);
     for &Update { gradient, ref weight, .. } in all {
-        let (mask, len) = (weight.stored.mask(), weight.len);
+        let (mask, len) = (weight.stored.gradient_mask(), weight.len);
         plan.push(GradientNorm { gradient, mask, partials, first, len })?;
         first += GradientNorm::chunks(len);
     }

@@ -11,7 +11,8 @@ pub struct Update {
     /// The weights and, beside them, the optimizer's own tensors in the order of
     /// [`Optimizer::slots`]; what follows these is left alone.
     pub weight: Weight,
-    /// Their gradient, changed in place where it is clipped.
+    /// Their gradient, changed in place where it is clipped, and behind that where a penalty draws
+    /// the weights.
     pub gradient: Slot,
     /// Factor on it.
     pub multiplier: f32,
@@ -35,6 +36,9 @@ impl Optimizer {
     pub fn push(&self, plan: &mut PlanBuilder, update: &Update) -> Result<()> {
         let &Update { gradient, step, ref weight, .. } = update;
         let (mask, weights) = (weight.stored.moved_under(), weight.values()?);
+        if let Some(pull) = weight.pull(gradient) {
+            plan.push(pull)?;
+        }
         let on = Weights { gradient, mask, step, weights, len: weight.len };
         let (name, slots, decay) = (&weight.name, &weight.slots, weight.decay);
         self.launch(plan, &Moved { name, on, slots, decays: weight.shape.rank() >= 2, decay })

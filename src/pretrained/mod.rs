@@ -44,7 +44,10 @@ pub use layers::{Arranged, Layers, Source};
 pub use model::Pretrained;
 pub use pooling::{Pool, Pooling};
 pub use preparation::Preparation;
-pub use prune::{BlockReport, Method, PruneOptions, PruneReport, Sink, Told, WeightReport};
+pub use prune::{
+    ALLOCATION, Allocate, BlockReport, Method, OutlierReport, PruneEvent, PruneOptions,
+    PruneReport, Sink, Told, WeightReport,
+};
 pub use removal::{
     Amount, BlockRemoved, Kind, Left, Removal, RemoveOptions, RemoveReport, Size, ToldRemoved,
     UnitsKept,

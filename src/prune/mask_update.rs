@@ -9,8 +9,8 @@ use super::targets::Targets;
 use super::tensor::PrunedTensor;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
-    ApplyMask, ColumnSum, HistogramThreshold, KeptEnergy, MaskBegin, Ranked, Selection,
-    TOPK_STATE_WORDS, mask_words,
+    ApplyMask, ColumnSum, HistogramThreshold, KeptEnergy, Lift, MaskBegin, Pruned, Ranked,
+    Selection, Settle, TOPK_STATE_WORDS, mask_words,
 };
 use crate::{Error, Result};
 
@@ -56,9 +56,14 @@ impl MaskUpdate {
             let message = format!("{have} are given, the specification prunes {need}");
             return Err(Error::argument("tensors", message));
         }
+        for t in tensors {
+            let Some(anchor) = t.weight.anchor() else { continue };
+            plan.push(Lift { weights: t.weights(), mask: t.mask(), anchor, len: t.len() })?;
+        }
+        let ranked: Vec<PrunedTensor> = tensors.iter().map(PrunedTensor::ranked).collect();
         let ranking = |(tensor, structure)| Ranking { spec, tensor, structure };
         let rankings: Vec<Ranking<'_>> =
-            tensors.iter().zip(targets.structures()).map(ranking).collect();
+            ranked.iter().zip(targets.structures()).map(ranking).collect();
         let group = |members| Group::new(members, &rankings);
         let groups: Vec<Group> =
             targets.selections().into_iter().map(group).collect::<Result<_>>()?;
@@ -111,6 +116,31 @@ impl MaskUpdate {
             }
         }
         Ok(Self { spec: spec.clone(), targets, counts, groups })
+    }
+
+    /// Appends what follows the last mask update of all to the current phase of `plan`, where
+    /// weights are drawn to their projection: they become it, and pruned ones are held at zero from
+    /// there on.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] from the kernels.
+    pub(crate) fn push_settle(plan: &mut PlanBuilder, tensors: &[PrunedTensor]) -> Result<()> {
+        for t in tensors {
+            let Some(anchor) = t.weight.anchor() else { continue };
+            let (mask, len) = (t.mask(), t.len());
+            plan.push(Settle { mask, weights: t.weights(), anchor, len })?;
+            let beside = t.weight.slots.iter().map(|&(_, slot)| slot);
+            for values in beside.filter(|&slot| slot != anchor) {
+                plan.push(ApplyMask { mask, values, len })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether no update follows the one after global step `step`, so that weights which are drawn
+    /// to their projection become it.
+    pub fn settles(&self, step: u64) -> bool {
+        self.spec.pruned == Pruned::Pull && self.spec.next_update(step, step).is_none()
     }
 
     /// Where [`words`](Self::words) are written before the submission.

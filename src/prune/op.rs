@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::spec::PruningSpec;
 use super::targets::{Skipped, Targets};
 use crate::graph::Graph;
+use crate::kernels::Pruned;
 use crate::{Error, Result};
 
 /// A validated specification, as upstream's class of the same name.
@@ -99,6 +100,9 @@ impl MaskUpdateOp {
     /// # Errors
     /// As [`Pruning::new`].
     pub fn held(spec: PruningSpec) -> Result<Self> {
+        // Where no update follows, there is nothing to draw weights to.
+        let pruned = if spec.pruned == Pruned::Pull { Pruned::Zero } else { spec.pruned };
+        let spec = spec.pruned(pruned);
         Ok(Self { held: true, ..Pruning::new(spec)?.conditional_mask_update_op() })
     }
 

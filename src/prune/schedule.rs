@@ -3,6 +3,7 @@ use std::iter;
 
 use super::choice::{Regrow, Schedule};
 use super::spec::PruningSpec;
+use crate::kernels::Pruned;
 use crate::{Error, Result};
 
 impl PruningSpec {
@@ -44,6 +45,19 @@ impl PruningSpec {
         self.sparsity_function_begin_step(begin)
             .sparsity_function_end_step(part(2.0 / 3.0).max(begin + 1))
             .pruning_frequency(part(1.0 / 90.0).max(1))
+    }
+
+    /// The same for weights that a penalty draws to their projection ([`Pruned::Pull`]): the target
+    /// is reached after half of the steps, and the last projection is after two thirds, from where
+    /// on what stays trains alone.
+    #[must_use]
+    pub fn pulled_over(self, penalty: f64, steps: u64) -> Self {
+        let part = |share: f64| (steps as f64 * share).round() as u64;
+        let spec = self.over(steps);
+        let end = part(0.5).max(spec.sparsity_function_begin_step + 1);
+        let last = part(2.0 / 3.0).max(end) as i64;
+        let spec = spec.pruned(Pruned::Pull).penalty(penalty);
+        spec.sparsity_function_end_step(end).end_pruning_step(last)
     }
 
     /// Sparsity that the last mask update of a run asks for, which starts at global step

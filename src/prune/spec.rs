@@ -164,6 +164,9 @@ settings! {
     regrow_fraction: f64 = 0.3;
     /// What becomes of a weight while its mask bit is 0.
     pruned: Pruned = Pruned::default();
+    /// With [`Pruned::Pull`] the strength of the penalty that draws weights to what the last mask
+    /// update made of them: ELSA's lambda.
+    penalty: f64 = 0.01;
 }
 
 impl PruningSpec {

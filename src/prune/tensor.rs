@@ -49,6 +49,13 @@ impl PrunedTensor {
         self.values
     }
 
+    /// The same as a mask update ranks it: where weights are drawn to their projection, by their
+    /// anchors.
+    #[must_use]
+    pub(super) fn ranked(&self) -> Self {
+        Self { values: self.weight.anchor().unwrap_or(self.values), ..self.clone() }
+    }
+
     /// The mask to write.
     pub fn mask(&self) -> Slot {
         self.mask

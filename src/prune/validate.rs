@@ -1,7 +1,7 @@
 //! The ranges of the settings, and which of them exclude each other.
 use std::fmt;
 
-use super::choice::{Budget, Regrow, Scope, Threshold};
+use super::choice::{Budget, Regrow, Schedule, Scope, Threshold};
 use super::pattern::Pattern;
 use super::spec::PruningSpec;
 use crate::kernels::Pruned;
@@ -83,6 +83,9 @@ impl PruningSpec {
         }
         self.score.check_name()?;
         self.score.scoring().check(self)?;
+        if self.pruned == Pruned::Pull {
+            self.validate_pull()?;
+        }
         if self.regrow != Regrow::None {
             if self.pruned != Pruned::Zero {
                 return refuse("regrow", "weights grow from 0: write pruned=zero");
@@ -96,6 +99,29 @@ impl PruningSpec {
                     "the exchange fades out towards end_pruning_step; give one",
                 );
             }
+        }
+        Ok(())
+    }
+}
+
+impl PruningSpec {
+    /// Settings that `pruned=pull` excludes.
+    fn validate_pull(&self) -> Result<()> {
+        let refuse = |field, message: &str| Err(Error::argument(field, message));
+        let penalty = self.penalty;
+        check(penalty.is_finite() && penalty > 0.0, "penalty", penalty, "finite and above 0")?;
+        if self.threshold == Threshold::Histogram {
+            return refuse(
+                "threshold",
+                "pull projects weights on an exact number of them: write threshold=exact",
+            );
+        }
+        if self.schedule == Schedule::OneShot {
+            return refuse(
+                "schedule",
+                "pull draws weights to their projection from update to update, and one_shot has \
+                 one; write another schedule, or pruned=zero",
+            );
         }
         Ok(())
     }

@@ -136,6 +136,7 @@ fn blocks(html: &mut Html, numbers: &Value) {
     if blocks.is_empty() {
         return html.p("note", "This was no pruning by data, so nothing is known of blocks.");
     }
+    let by_outliers = blocks.iter().any(|block| number(block, "outliers").is_some());
     let name = |block: &Value| text(block, "name").unwrap_or_default();
     let of = |block: &Value| sum(list(block, "weights").iter().map(counts));
     let row = |block: &Value| {
@@ -145,10 +146,17 @@ fn blocks(html: &mut Html, numbers: &Value) {
         let taken = number(block, "seconds").map_or("-".to_owned(), seconds);
         let weights = list(block, "weights").len().to_string();
         let kept = format!("{nonzero} of {all}");
-        vec![name(block), weights, kept, percent(sparsity(counted)), error, taken]
+        let mut row = vec![name(block), weights, kept];
+        if by_outliers {
+            let share = |name: &str| number(block, name).map_or("-".to_owned(), percent);
+            row.extend(["outliers", "asked"].map(share));
+        }
+        row.extend([percent(sparsity(counted)), error, taken]);
+        row
     };
     let rows: Vec<_> = blocks.iter().map(row).collect();
-    let head = ["block", "weights", "kept", "sparsity", "error", "time"];
+    let own: &[&str] = if by_outliers { &["outliers", "asked"] } else { &[] };
+    let head = [&["block", "weights", "kept"], own, &["sparsity", "error", "time"]].concat();
     html.table("What became of each block", &head, &rows);
     html.charts("", |html| {
         let chart = |title: &str, note: &str, unit: Unit, value: &dyn Fn(&Value) -> Option<f64>| {
@@ -167,6 +175,10 @@ fn blocks(html: &mut Html, numbers: &Value) {
         chart("Error", note, Unit::Plain, &|block| number(block, "error")).draw(html);
         let note = "share of zeros of its pruned weights";
         chart("Sparsity", note, Unit::Share, &|block| Some(sparsity(of(block)))).draw(html);
+        if by_outliers {
+            let note = "share of the weights whose score is far over the mean of the dense block";
+            chart("Outliers", note, Unit::Share, &|block| number(block, "outliers")).draw(html);
+        }
     });
 }
 

@@ -141,7 +141,8 @@ fn planned(
     let most = u32::try_from(bucket_bytes / 4).unwrap_or(u32::MAX).max(1);
     let gradient = |v: &Variable| {
         let mean = v.mean?;
-        let piece = Piece { words: mean.into(), twin: v.gradient, mask: v.weight.stored.mask() };
+        let piece =
+            Piece { words: mean.into(), twin: v.gradient, mask: v.weight.stored.gradient_mask() };
         Some((piece, plan.written_after(phase, mean))).filter(|&(_, after)| after > 0)
     };
     let mut gradients: Vec<(Piece, usize)> = variables.iter().filter_map(gradient).collect();

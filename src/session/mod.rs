@@ -61,6 +61,7 @@ pub struct Session {
     seed: u64,
     objectives: Vec<Objective>,
     mask_update: Option<(Phase, MaskUpdate)>,
+    settle: Option<Phase>,
     calibrate: Option<Phase>,
     /// Whether any batch has left what scores rank by.
     has_seen_batches: bool,
@@ -117,6 +118,7 @@ impl Session {
             variables,
             objectives,
             mask_update,
+            settle,
             calibrate,
             evaluate,
             evaluate_raw,
@@ -138,6 +140,7 @@ impl Session {
             seed,
             objectives,
             mask_update,
+            settle,
             calibrate,
             has_seen_batches: false,
             inputs,

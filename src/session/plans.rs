@@ -4,7 +4,7 @@ use super::variable::Variable;
 use crate::data::Task;
 use crate::gpu::{Phase, PlanBuilder, Slot, Target};
 use crate::graph::{Bindings, Graph, Mode, Parameter, Tensor, gradients, lower};
-use crate::kernels::{PackedMatrix, STEP_WORDS};
+use crate::kernels::{PackedMatrix, Pruned, STEP_WORDS};
 use crate::nn::{Metric, Network};
 use crate::optim::{Optimizer, Training};
 use crate::prune::{MaskUpdate, MaskUpdateOp, PrunedTensor, PruningSpec, Targets};
@@ -80,6 +80,8 @@ pub(crate) struct Plans {
     /// The network's own loss first, then [`Network::losses`]; none where weights are packed.
     pub(super) objectives: Vec<Objective>,
     pub(super) mask_update: Option<(Phase, MaskUpdate)>,
+    /// What follows the last mask update of all, where weights are drawn to their projection.
+    pub(super) settle: Option<Phase>,
     /// A train step that leaves the weights, where the mask updates rank by what it leaves.
     pub(super) calibrate: Option<Phase>,
     /// By the averages of the weights where there are any.
@@ -261,6 +263,15 @@ impl Plans {
             }
             _ => None,
         };
+        let pulls = spec.is_some_and(|spec| spec.pruned == Pruned::Pull);
+        let settle = pulls.then(|| plan.phase("settle"));
+        if settle.is_some() {
+            MaskUpdate::push_settle(&mut plan, &pruned)?;
+        }
+        // Training reads all weights that are drawn, evaluation those that are kept.
+        for (p, v) in graph.parameters().iter().zip(&variables).filter(|(_, v)| v.mask.is_some()) {
+            bindings.set(p.tensor, v.weight.stored);
+        }
 
         // Evaluation goes through its own states: training finds its own where it left them.
         for p in graph.parameters().iter().filter(|p| p.carried) {
@@ -292,6 +303,7 @@ impl Plans {
             plan,
             objectives,
             mask_update,
+            settle,
             calibrate,
             evaluate,
             evaluate_raw,

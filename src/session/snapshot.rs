@@ -5,7 +5,7 @@ use super::Session;
 use super::variable::Variable;
 use crate::checkpoint::Checkpoint;
 use crate::gpu::Slot;
-use crate::graph::{MASK, RAW, Saved, Weight};
+use crate::graph::{ANCHOR, MASK, RAW, Saved, Weight};
 use crate::kernels::MaskState;
 use crate::optim::AVERAGE;
 use crate::storage::{Tensor, TensorData};
@@ -146,10 +146,11 @@ impl Session {
             uploads.push((v.weight.values()?, values));
             for &(slot, at) in slots {
                 let name = beside(slot);
-                // A run that kept no averages: they begin as the weights.
+                // A run that kept no averages: they begin as the weights. One that drew weights to
+                // nothing: anchors are 0, as in a new run.
                 let missing = find(&name).is_none();
                 let begins = slot == AVERAGE && missing;
-                if afresh && missing && !begins {
+                if (afresh || slot == ANCHOR) && missing && !begins {
                     continue;
                 }
                 uploads.push((at, if begins { values } else { f32s(&name, v)? }));

@@ -292,7 +292,11 @@ impl Session {
         let mut states = Vec::new();
         if let (Some(sparsity), Some((phase, update))) = (asked, &self.mask_update) {
             self.program.upload(&self.gpu, update.counts(), &update.words(global_step, sparsity));
+            let settle = self.settle.filter(|_| update.settles(global_step));
             self.record(*phase, true)?;
+            if let Some(settle) = settle {
+                self.record(settle, true)?;
+            }
             states = self.pruned().flat_map(|v| [v.state, v.energy]).collect();
         }
         let asked = asked.filter(|_| !states.is_empty());

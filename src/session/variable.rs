@@ -2,8 +2,8 @@
 use crate::Error;
 use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
-use crate::graph::{Bindings, MASK, Parameter, RAW, Stored, Weight};
-use crate::kernels::{MASK_STATE_WORDS, PackedMatrix, mask_words};
+use crate::graph::{ANCHOR, Bindings, MASK, Parameter, RAW, Stored, Weight};
+use crate::kernels::{MASK_STATE_WORDS, PackedMatrix, Pruned, mask_words};
 use crate::optim::{AVERAGE, Training};
 use crate::prune::{PrunedTensor, PruningSpec, Score};
 
@@ -60,6 +60,8 @@ impl Variable {
             None => Stored::from(plan.persistent(&name, len)),
         };
         let slots = if parameter.trainable { training.slots() } else { Vec::new() }.into_iter();
+        let pulls = spec.is_some_and(|spec| spec.pruned == Pruned::Pull);
+        let slots = slots.chain(pulls.then_some(ANCHOR));
         let slots = slots.map(|s| (s, plan.persistent(format!("{name}/{s}"), len))).collect();
         let stored = match spec.zip(whole.values()) {
             Some((spec, values)) => {
@@ -68,17 +70,17 @@ impl Variable {
             }
             None => whole,
         };
-        bindings.set(parameter.tensor, stored);
+        bindings.set(parameter.tensor, stored.trained());
         let mask = spec.map(|spec| Mask {
             state: plan.persistent(format!("{name}/threshold"), MASK_STATE_WORDS),
             energy: plan.persistent(format!("{name}/energy"), 2),
-            of_magnitudes: spec.score.scoring().is_magnitude() && spec.ranks_weights(),
+            of_magnitudes: spec.score.scoring().is_magnitude() && spec.ranks_weights() && !pulls,
         });
         let score = spec.map(|spec| spec.score.clone()).unwrap_or_default();
         let units = parameter.units().units;
         let mut score_slots: Vec<(&'static str, Slot)> = Vec::new();
         for (slot, words) in score.scoring().slots(len, units) {
-            let of_all = [MASK, RAW, "threshold", "energy", "gradient", "last_gradient"];
+            let of_all = [MASK, RAW, ANCHOR, "threshold", "energy", "gradient", "last_gradient"];
             let taken = training.slots().into_iter().chain(score_slots.iter().map(|&(s, _)| s));
             if slot.is_empty() || of_all.into_iter().chain(taken).any(|other| other == slot) {
                 let message = format!("score={score} keeps `{slot}`, a name that is taken");
@@ -88,6 +90,7 @@ impl Variable {
         }
         let mut weight = Weight::new(name, shape, stored).with_slots(slots);
         (weight.decay, weight.layout) = (parameter.decay, parameter.layout);
+        weight.penalty = spec.map_or(0.0, |spec| spec.penalty as f32);
         Ok(Self {
             weight,
             mask,

@@ -92,7 +92,8 @@ settings! {
         /// target_sparsity, initial_sparsity, pruning_frequency, sparsity_function_begin_step,
         /// sparsity_function_end_step, sparsity_function_exponent, begin_pruning_step,
         /// end_pruning_step, do_not_prune=[NAME,...], scope=layer|global, budget=uniform|erk,
-        /// pattern=element|N:M|N:MxV|channel, pruned=zero|revive|freeze; docs/pruning.md has them all.
+        /// pattern=element|N:M|N:MxV|channel, pruned=zero|revive|freeze|pull;
+        /// docs/pruning.md has them all.
         pruning: Option<PruningSpec>, option;
     }
     also {
@@ -105,6 +106,12 @@ settings! {
         sparsity: Share = |recipe, Share(sparsity)| match &mut recipe.pruning {
             Some(spec) => spec.target_sparsity = sparsity,
             pruning => *pruning = Some(PruningSpec::to(sparsity).over(recipe.steps)),
+        };
+        /// Prune by ELSA: pruned weights train on, and a penalty of this strength, like 0.01, draws
+        /// all weights to their projection; by a schedule that fits the steps.
+        penalty: f64 = |recipe, penalty| {
+            let spec = recipe.pruning.take().unwrap_or_default();
+            recipe.pruning = Some(spec.pulled_over(penalty, recipe.steps));
         };
     }
 }

@@ -108,6 +108,34 @@ fn a_folder_is_pruned_into_a_folder() {
 }
 
 #[test]
+fn blocks_with_more_outliers_lose_less() {
+    let Some((folder, golden)) = with_llama() else { return };
+    let length = length(&golden);
+    let run = format!("--data text:text.txt --length {length} --samples 2 --sparsity 50%");
+    let owl = format!("prune llama {run} --score wanda --allocate owl:2,0.1");
+    let plan = folder.run(&format!("{owl} --plan --json")).json();
+    let report = folder.run(&format!("{owl} -o out --json")).json();
+    assert_eq!(report["device_bytes"], plan["device_bytes"]);
+    assert_eq!(report["allocate"], "owl:2,0.1");
+    let blocks = report["blocks"].as_array().unwrap();
+    let of = |key: &str| [0, 1].map(|block| blocks[block][key].as_f64().unwrap());
+    let ([outliers, asked], sum) = (["outliers", "asked"].map(of), of("asked").iter().sum::<f64>());
+    assert!((sum - 1.0).abs() < 1e-9 && (asked[0] - asked[1]).abs() > 0.19, "{report}");
+    assert_eq!(outliers[0] > outliers[1], asked[0] < asked[1], "{report}");
+    assert!((report["reached_sparsity"].as_f64().unwrap() - 0.5).abs() < 1e-3, "{report}");
+    let page = fs::read_to_string(folder.path("out.report.html")).unwrap();
+    assert!(page.contains("outliers") && page.contains("asked"));
+    let text = folder.run(&format!("{owl} -o text")).ok();
+    assert!(text.out.contains("outliers") && text.out.contains("asked"), "{}", text.out);
+    let said = "of all weights that were pruned are zero";
+    assert!(text.out.contains(said), "{}", text.out);
+    folder.run(&format!("{owl} -o x --pattern 2:4")).fails(2, &["allocate", "2:4", "uniform"]);
+    folder.run(&format!("prune llama -o x {run} --allocate owl:5")).fails(2, &["owl:M,LAMBDA"]);
+    let file = "prune llama/model.safetensors -o x.safetensors --sparsity 0.5 --allocate owl";
+    folder.run(file).fails(2, &["--allocate owl:5,0.08", "config.json"]);
+}
+
+#[test]
 fn what_does_not_fit_is_refused_before_anything_is_written() {
     let Some((folder, golden)) = with_llama() else { return };
     let length = length(&golden);

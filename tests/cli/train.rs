@@ -202,3 +202,21 @@ fn precision_is_asked_for_and_said() {
     let f16 = devices["adapters"][0]["f16"].as_bool().unwrap();
     assert_eq!(report["precision"].as_str(), f16.then_some("mixed"), "{report}");
 }
+
+/// 90 steps: the target after 45, the last projection after 60, and what is left is a network with
+/// zeros in files.
+#[test]
+fn a_penalty_draws_weights_to_their_projection() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    let run = "train --model mlp:25-5 --steps 90 --sparsity 0.8 --penalty 0.1 --logdir run --json";
+    let report = folder.run(run).json();
+    assert_eq!(report["sparsity"].as_f64(), Some(0.8), "{report}");
+    let recipe = String::from_utf8(folder.read("run/recipe.toml")).unwrap();
+    for line in ["pruned = \"pull\"", "penalty = 0.1", "end_pruning_step = 60"] {
+        assert!(recipe.contains(line), "{recipe}");
+    }
+    folder.run(&run.replace("--logdir run", "--logdir again")).ok();
+    assert!(tensors(&folder, "run", 90) == tensors(&folder, "again", 90), "the same bytes");
+    let refused = "train --steps 90 --sparsity 0.8 --penalty 0 --logdir other";
+    folder.run(refused).fails(2, &["penalty", "above 0"]);
+}

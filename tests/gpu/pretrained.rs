@@ -5,6 +5,7 @@ mod generate;
 mod images;
 mod language;
 mod names;
+mod owl;
 mod prune;
 mod prune_rows;
 mod removal;

@@ -115,7 +115,11 @@ fn a_commented_recipe_is_the_recipe() {
         assert!(text.contains("\nlr = 0.002\n"), "digits as people gave them: {text}");
         assert!(text.contains("# Least number of steps from one mask update"), "{text}");
     }
-    assert_eq!(Recipe::LIST.iter().filter(|s| !s.is_field).count(), 3, "lr, clip_norm, sparsity");
+    assert_eq!(
+        Recipe::LIST.iter().filter(|s| !s.is_field).count(),
+        4,
+        "lr, clip_norm, sparsity, penalty"
+    );
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn pruned_weights_are_zero_where_they_are_read_or_where_they_are_written() {
     assert_eq!(both(values.into()), [VALUES.to_vec(), VALUES.to_vec()]);
     let zero = Stored::pruned(values, mask, Pruned::Zero);
     assert_eq!(both(zero), [VALUES.to_vec(), KEPT.to_vec()]);
-    for mode in [Pruned::Revive, Pruned::Freeze] {
+    for mode in [Pruned::Revive, Pruned::Freeze, Pruned::Pull] {
         let masked = Stored::pruned(values, mask, mode);
         assert_eq!(both(masked), [KEPT.to_vec(), VALUES.to_vec()], "{mode:?}");
     }
@@ -47,6 +47,13 @@ fn an_optimizer_is_told_the_mode_and_a_mask_update_whether_to_write_zeros() {
     }
     let dense = Stored::from(values);
     assert_eq!((dense.moved_under(), dense.holds_zeros()), (None, false));
+    // Those that are drawn to their projection train as if there were no mask.
+    let pulled = Stored::pruned(values, mask, Pruned::Pull);
+    assert_eq!((pulled.moved_under(), pulled.holds_zeros()), (None, false));
+    assert_eq!((pulled.trained(), pulled.gradient_mask()), (dense, None));
+    assert_eq!(pulled.slots().collect::<Vec<_>>(), [values, mask]);
+    let zero = Stored::pruned(values, mask, Pruned::Zero);
+    assert_eq!((zero.trained(), zero.gradient_mask()), (zero, Some(mask)));
     assert_eq!(dense.slots().collect::<Vec<_>>(), [values]);
 }
 
@@ -67,7 +74,7 @@ fn masks_are_read_where_they_count() {
 #[test]
 fn other_values_keep_the_mask() {
     let [values, mask, average] = slots();
-    for mode in [Pruned::Zero, Pruned::Revive, Pruned::Freeze] {
+    for mode in [Pruned::Zero, Pruned::Revive, Pruned::Freeze, Pruned::Pull] {
         let stored = Stored::pruned(values, mask, mode).with_values(average);
         assert_eq!(stored, Stored::pruned(average, mask, mode));
     }

@@ -6,7 +6,9 @@ use anyhow::{Result, bail, ensure};
 use secateur::error::Bytes;
 use secateur::gpu::Gpu;
 use secateur::oneshot::Options;
-use secateur::pretrained::{BlockReport, Method, Pretrained, PruneOptions, PruneReport};
+use secateur::pretrained::{
+    ALLOCATION, Allocate, BlockReport, Method, Pretrained, PruneEvent, PruneOptions, PruneReport,
+};
 use secateur::prune::Score;
 use secateur::storage::Patch;
 use serde::Serialize;
@@ -32,6 +34,8 @@ struct Report<'a> {
     options: &'a PruneOptions,
     #[serde(flatten)]
     report: &'a PruneReport,
+    /// Of all weights that were pruned.
+    reached_sparsity: f64,
     copied: &'a [String],
     /// What was not, with the reason.
     left_out: &'a [String],
@@ -58,20 +62,37 @@ pub fn run(args: &Prune, options: &Options) -> Result<Verdict> {
         "{}.unfinished stays, and the same command goes on behind the last block that is done",
         out.display()
     ));
-    if let done @ 1.. = patch.done().len() {
-        output::note(format_args!("{}: goes on behind {done} blocks that are done", out.display()));
+    let done = patch.done().iter().filter(|block| *block != ALLOCATION).count();
+    let measured = patch.done().len() > done;
+    if done > 0 || measured {
+        let what = if done > 0 { format!("{done} blocks that are done") } else { String::new() };
+        let what = if done > 0 { what } else { "the count of outliers".to_owned() };
+        output::note(format_args!("{}: goes on behind {what}", out.display()));
     }
     let (bar, begun) = (bar("blocks"), Instant::now());
-    bar.set_length(model.architecture().blocks().into());
-    let mut told = |block: &BlockReport| {
-        bar.set_position(u64::from(block.block) + 1);
-        if bar.is_hidden() {
-            let (error, sparsity) = (block.error, output::percent(block.sparsity()));
-            let (at, of, seconds) = (block.block + 1, block.blocks, block.seconds);
-            output::note(format_args!(
-                "block {at} of {of}: {sparsity} pruned, error {error:.4}, {seconds:.1} s"
-            ));
+    let blocks = u64::from(model.architecture().blocks());
+    // The dense model goes through all blocks before the first is pruned.
+    let before = if options.allocate == Allocate::Uniform || measured { 0 } else { blocks };
+    bar.set_length(before + blocks);
+    let mut told = |event: PruneEvent<'_>| match event {
+        PruneEvent::Measured(of) => {
+            bar.set_position(u64::from(of.block) + 1);
+            if bar.is_hidden() {
+                let (at, of, share) = (of.block + 1, of.blocks, percent(of.outliers));
+                output::note(format_args!("dense block {at} of {of}: {share} outliers"));
+            }
         }
+        PruneEvent::Pruned(block) => {
+            bar.set_position(before + u64::from(block.block) + 1);
+            if bar.is_hidden() {
+                let (error, sparsity) = (block.error, output::percent(block.sparsity()));
+                let (at, of, seconds) = (block.block + 1, block.blocks, block.seconds);
+                output::note(format_args!(
+                    "block {at} of {of}: {sparsity} pruned, error {error:.4}, {seconds:.1} s"
+                ));
+            }
+        }
+        _ => {}
     };
     let report = model.prune_by(&gpu, rows.rows(), &options, &mut patch, &mut told);
     bar.finish_and_clear();
@@ -85,6 +106,7 @@ pub fn run(args: &Prune, options: &Options) -> Result<Verdict> {
         data: &rows.data,
         counts: rows.counts(),
         options: &options,
+        reached_sparsity: report.sparsity(),
         report: &report,
         copied: &companions.copied,
         left_out: &companions.left_out,
@@ -119,6 +141,7 @@ fn planned(args: &Prune, options: &Options) -> Result<PruneOptions> {
         "--include is for files: only products in blocks are pruned"
     );
     let mut planned = PruneOptions::new(method, options.sparsity)
+        .allocate(args.allocate)
         .pattern(options.pattern)
         .only(options.only.clone())
         .exclude(options.exclude.clone());
@@ -205,18 +228,30 @@ fn plan(
     Ok(Verdict::Done)
 }
 
+/// Outliers are few.
+fn percent(share: f64) -> String {
+    format!("{:.3} %", 100.0 * share)
+}
+
 fn print(report: &Report<'_>, rows: &Calibration) -> Result<()> {
+    let by_outliers = report.options.allocate != Allocate::Uniform;
     let row = |b: &BlockReport| {
-        vec![
-            b.name.clone(),
-            b.weights.len().to_string(),
-            output::percent(b.sparsity()),
-            format!("{:.5}", b.error),
-            format!("{:.1}", b.seconds),
-        ]
+        let mut row = vec![b.name.clone(), b.weights.len().to_string()];
+        if by_outliers {
+            row.push(b.outliers.map_or_else(|| "-".to_owned(), percent));
+            row.push(b.asked.map_or_else(|| "-".to_owned(), output::percent));
+        }
+        let (sparsity, error) = (output::percent(b.sparsity()), format!("{:.5}", b.error));
+        row.extend([sparsity, error, format!("{:.1}", b.seconds)]);
+        row
     };
-    let header = ["block", "weights", "sparsity", "error", "seconds"];
+    let own: &[&str] = if by_outliers { &["outliers", "asked"] } else { &[] };
+    let header = [&["block", "weights"], own, &["sparsity", "error", "seconds"]].concat();
     output::table(&header, 1, report.report.blocks.iter().map(row).collect())?;
+    if by_outliers {
+        let sparsity = output::percent(report.reached_sparsity);
+        output::line(&format!("{sparsity} of all weights that were pruned are zero"))?;
+    }
     let of = report.report;
     rows.print(of.calibration_perplexity)?;
     output::left_out(report.left_out);

@@ -3,7 +3,8 @@ use serde::{Deserialize, Serialize};
 
 /// What becomes of a weight while its mask bit is 0: `shaders/common/pruned.wgsl`.
 ///
-/// In each mode the forward pass sees 0 in its place and it gets no data gradient.
+/// In each mode but [`Pull`](Self::Pull) the forward pass sees 0 in its place and it gets no data
+/// gradient.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -19,13 +20,19 @@ pub enum Pruned {
     /// The raw value and the optimizer slots stay as they were at the mask update. Each later
     /// update ranks the raw value again, and the weight returns with both.
     Freeze,
+    /// It is trained like the others, and so are the products that read it; a penalty draws it and
+    /// the kept weights to what the last mask update made of them, which is an ADMM on the loss
+    /// (ELSA: Lee et al. 2025). After the last mask update of all it is held at 0. Evaluation and
+    /// files have 0 in its place all the while.
+    Pull,
 }
 
 impl Pruned {
     /// The number that the WGSL knows it by; a weight without a mask is 0.
     pub(in crate::kernels) fn code(mode: Option<Self>) -> f64 {
         match mode {
-            None => 0.0,
+            // No optimizer sees such a mask.
+            None | Some(Self::Pull) => 0.0,
             Some(Self::Zero) => 1.0,
             Some(Self::Revive) => 2.0,
             Some(Self::Freeze) => 3.0,

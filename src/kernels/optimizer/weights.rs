@@ -82,6 +82,7 @@ pub(super) fn masked_reference<const S: usize>(
                 Pruned::Zero => [0.0; S],
                 Pruned::Freeze => before,
                 Pruned::Revive => moved(before, 0.0),
+                Pruned::Pull => moved(before, f64::from(g)),
             },
             _ => moved(before, f64::from(g)),
         }

@@ -7,7 +7,10 @@ kernels! {
     clip_norm: ClipNorm(ClipNormParams);
     clip_value: ClipValue(ClipValueParams);
     gradient_norm: GradientNorm(GradientNormParams);
+    lift: Lift(LiftParams);
+    pull: Pull(PullParams);
     running_mean: RunningMean(RunningMeanParams);
+    settle: Settle(SettleParams);
     step;
     weight_average: WeightAverage(WeightAverageParams);
 }

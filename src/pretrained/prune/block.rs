@@ -2,16 +2,17 @@
 //! weights are multiplied with, and what chooses its masks.
 use std::collections::BTreeMap;
 
-use super::inputs::{Inputs, WAY};
-use super::options::{Method, PruneOptions};
+use super::inputs::Inputs;
+use super::options::{Method, PruneOptions, Shares};
+use super::tap::{Tap, inputs, push_taps};
 use crate::gpu::{Encoder, Gpu, Memory, Phase, PlanBuilder, Program, Slot, Target};
-use crate::graph::{Bindings, Graph, Mode, Stored, Tensor, Weight, lower};
-use crate::kernels::{InputNorm, MASK_STATE_WORDS, MaskState, STEP_WORDS, mask_words, ones};
+use crate::graph::{Bindings, Stored, Weight};
+use crate::kernels::{MASK_STATE_WORDS, MaskState, STEP_WORDS, mask_words, ones};
 use crate::pretrained::cut::CutGraph;
 use crate::pretrained::model::{Pretrained, Read};
 use crate::pretrained::stage::{Forward, Parameters, place};
 use crate::pretrained::stream::Stream;
-use crate::prune::layerwise::{Chosen, Factor, FactorLayout, Gram, SparseGpt};
+use crate::prune::layerwise::{Chosen, Factor, SparseGpt};
 use crate::prune::{MaskUpdate, PrunedTensor, Targets, pruned_count};
 use crate::{Error, Result};
 
@@ -39,22 +40,12 @@ struct Planned {
     forward: Forward,
 }
 
-/// A tensor that weights are multiplied with, and what is kept of it. Weights that share it share
-/// this.
-struct Tap {
-    /// The first of these weights.
-    name: String,
-    /// The squared length of each input, or the moments of each pair of them.
-    statistics: Slot,
-    /// What the host makes of the moments.
-    factor: Option<(Slot, FactorLayout)>,
-}
-
 /// What chooses the masks, and what the host says before it.
 enum Choice {
     Masks(Phase, Box<MaskUpdate>),
-    /// How many of each block of inputs go, of each weight; none for N:M.
-    SparseGpt(Phase, Vec<Option<Slot>>),
+    /// How many of each block of inputs go, of each weight: where that is written, and the share
+    /// that it makes together; none for N:M.
+    SparseGpt(Phase, Vec<Option<(Slot, f64)>>),
 }
 
 /// A weight of a block that has been pruned.
@@ -71,20 +62,24 @@ pub(super) struct PrunedWeight {
 }
 
 impl BlockPlan {
-    /// Plans a block, of whose weights those called `dense` are left.
+    /// Plans a block, of whose weights those called `dense` are left, and others lose the share that
+    /// is theirs in `shares`.
     pub(super) fn new(
         cut: CutGraph,
-        options: &PruneOptions,
+        (options, shares): (&PruneOptions, &Shares),
         dense: &[String],
         target: Target,
     ) -> Result<Self> {
         let CutGraph { mut graph, sources, prefix, features, output, seen } = cut;
         let mut plan = PlanBuilder::new(target);
         let step = plan.persistent("step", STEP_WORDS);
-        let inputs = inputs(&mut graph, seen, options, dense)?;
+        let inputs = match options.method.needs_data() {
+            true => inputs(&mut graph, seen, dense)?,
+            false => BTreeMap::new(),
+        };
         let mut bindings = Bindings::new(&graph, step);
         let batch = graph.shape(output).dims()[0];
-        let spec = options.spec(dense);
+        let spec = options.spec(dense, shares);
         let targets = Targets::of(&spec, &graph, batch)?;
         let (mut slots, mut pruned) = (Vec::new(), Vec::new());
         let mut taps: BTreeMap<Inputs, Tap> = BTreeMap::new();
@@ -106,14 +101,18 @@ impl BlockPlan {
             let mut tensor = PrunedTensor::new(weight, state, energy)?;
             if options.method.needs_data() {
                 let tap = taps.entry(inputs[&p.tensor]);
-                let tap =
-                    tap.or_insert_with(|| Tap::new(&mut plan, &p.name, p.units().inputs, options));
+                let tap = tap.or_insert_with(|| {
+                    Tap::new(&mut plan, (&p.name, p.units().inputs), options.method, options)
+                });
                 tensor.score_slots = vec![tap.factor.map_or(tap.statistics, |(slot, _)| slot)];
             }
             pruned.push((at, tensor));
         }
         let input = place((&mut plan, &graph, &mut bindings), "features", features);
-        let look = push_look(&mut plan, &graph, &bindings, &taps, (step, batch))?;
+        let look = if taps.is_empty() { None } else { Some(plan.phase("look")) };
+        if look.is_some() {
+            push_taps(&mut plan, (&graph, &bindings), &taps, None, (step, batch))?;
+        }
         let tensors: Vec<PrunedTensor> = pruned.iter().map(|(_, t)| t.clone()).collect();
         let phase = plan.phase("choose");
         let choice = match options.method {
@@ -122,7 +121,10 @@ impl BlockPlan {
                 Choice::Masks(phase, Box::new(update))
             }
             Method::SparseGpt => {
-                let counts = tensors.iter().map(|t| push_sparse_gpt(&mut plan, t, options));
+                let counts = tensors.iter().map(|t| {
+                    let counts = push_sparse_gpt(&mut plan, t, options)?;
+                    Ok(counts.map(|counts| (counts, options.share_of(t.name(), shares))))
+                });
                 Choice::SparseGpt(phase, counts.collect::<Result<_>>()?)
             }
             Method::Admm => {
@@ -157,80 +159,6 @@ impl BlockPlan {
     }
 }
 
-impl Tap {
-    fn new(plan: &mut PlanBuilder, name: &str, inputs: u32, options: &PruneOptions) -> Self {
-        let of = |what: &str| format!("{name}/{what}");
-        let name = name.to_owned();
-        if options.method != Method::SparseGpt {
-            let statistics = plan.persistent(of("input_norm"), inputs);
-            return Self { name, statistics, factor: None };
-        }
-        let layout = FactorLayout::new(inputs, options.pattern.groups().map(|[_, m]| m));
-        // What is too large for a slot is refused where it is bound.
-        let words = |words: u64| u32::try_from(words).unwrap_or(u32::MAX);
-        let statistics = plan.persistent(of("moments"), words(u64::from(inputs).pow(2)));
-        let factor = plan.persistent(of("factor"), words(layout.words()));
-        Self { name, statistics, factor: Some((factor, layout)) }
-    }
-}
-
-/// What each weight is multiplied with that is to be pruned by its inputs. Weights of one input
-/// share it.
-fn inputs(
-    graph: &mut Graph,
-    seen: Option<Tensor>,
-    options: &PruneOptions,
-    dense: &[String],
-) -> Result<BTreeMap<Tensor, Inputs>> {
-    let (mut of, mut counted) = (BTreeMap::new(), BTreeMap::new());
-    if !options.method.needs_data() {
-        return Ok(of);
-    }
-    for p in graph.parameters().to_vec() {
-        if !p.masked || dense.contains(&p.name) {
-            continue;
-        }
-        let inputs = Inputs::of(graph, &p, WAY)?;
-        let known = match counted.get(&inputs) {
-            Some(&known) => known,
-            None => inputs.counted(graph, seen)?,
-        };
-        counted.insert(inputs, known);
-        of.insert(p.tensor, known);
-    }
-    Ok(of)
-}
-
-/// Appends the phase that takes the statistics of all taps, if there are any.
-fn push_look(
-    plan: &mut PlanBuilder,
-    graph: &Graph,
-    bindings: &Bindings,
-    taps: &BTreeMap<Inputs, Tap>,
-    (step, batch): (Slot, u32),
-) -> Result<Option<Phase>> {
-    if taps.is_empty() {
-        return Ok(None);
-    }
-    let phase = plan.phase("look");
-    let mut wanted: Vec<Tensor> = taps.keys().map(|inputs| inputs.tensor).collect();
-    // Patches of several shapes may be of one tensor.
-    wanted.dedup();
-    let slots = lower(graph, plan, bindings, &wanted, Mode::Evaluate)?;
-    for (inputs, tap) in taps {
-        let at = wanted.iter().position(|&tensor| tensor == inputs.tensor).unwrap_or(0);
-        let (x, [rows, columns]) = inputs.rows(plan, graph, slots[at])?;
-        match tap.factor {
-            None => {
-                let (norm, repeat) = (tap.statistics, rows / batch);
-                plan.push(InputNorm { x, step, norm, rows, columns, repeat })?;
-            }
-            Some(_) => Gram { x, gram: tap.statistics, rows, columns }.push(plan)?,
-        }
-    }
-    Ok(Some(phase))
-}
-
 /// Appends SparseGPT of one weight, and says where its counts are written.
 fn push_sparse_gpt(
     plan: &mut PlanBuilder,
@@ -258,7 +186,8 @@ impl Block {
         self.of.forward.ends.send(self.on(), phase, stream)
     }
 
-    /// Chooses the masks for `sparsity`, and moves the weights that stay where the method does.
+    /// Chooses the masks, and moves the weights that stay where the method does. Weights without a
+    /// share of their own lose `sparsity`.
     ///
     /// # Errors
     /// [`Error::Argument`] names a weight whose inputs have moments that cannot be factorised.
@@ -270,10 +199,10 @@ impl Block {
             }
             Choice::SparseGpt(phase, counts) => {
                 for ((_, tensor), counts) in self.of.pruned.iter().zip(counts) {
-                    let Some(counts) = counts else { continue };
-                    let pruned = pruned_count(tensor.len().into(), sparsity);
+                    let &Some((counts, share)) = counts else { continue };
+                    let pruned = pruned_count(tensor.len().into(), share);
                     let words = SparseGpt::counts(tensor.matrix(), pruned);
-                    self.program.upload(&self.gpu, *counts, &words);
+                    self.program.upload(&self.gpu, counts, &words);
                 }
                 for tap in &self.of.taps {
                     let Some((slot, layout)) = tap.factor else { continue };

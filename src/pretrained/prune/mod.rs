@@ -1,20 +1,27 @@
 //! Pruning of a pretrained model by its data: block after block, each calibrated on the outputs of
 //! the pruned blocks before it.
+mod allocate;
 mod block;
 mod inputs;
 mod options;
+mod outliers;
 mod pair;
 mod report;
 mod sink;
+mod tap;
 
+pub use allocate::{Allocate, OutlierReport};
 pub use options::{Method, PruneOptions};
+pub use outliers::ALLOCATION;
 pub use report::{BlockReport, PruneReport, WeightReport};
 pub use sink::Sink;
 
 use std::time::Instant;
 
+use self::allocate::Allocation;
 use self::block::{Block, BlockPlan, PrunedWeight};
 pub(in crate::pretrained) use self::inputs::Inputs;
+use self::options::Shares;
 use self::pair::PairPlan;
 pub(in crate::pretrained) use self::pair::push_moved;
 use super::cut::Cut;
@@ -26,12 +33,24 @@ use super::window::Window;
 use crate::gpu::{Gpu, Memory, Target};
 use crate::{Error, Result};
 
-/// What is told of a block that is done.
-pub type Told<'a> = &'a mut dyn FnMut(&BlockReport);
+/// What is told while a model is pruned.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum PruneEvent<'a> {
+    /// The outliers of a block of the dense model are counted, where [`Allocate::Owl`] asks for it.
+    /// All blocks are before the first is pruned.
+    Measured(&'a OutlierReport),
+    /// A block is done.
+    Pruned(&'a BlockReport),
+}
+
+/// Hears of what is done.
+pub type Told<'a> = &'a mut dyn FnMut(PruneEvent<'_>);
 
 impl Pretrained {
     /// Prunes the weights of the blocks into `sink`, by what `windows` come to on their way through
-    /// them; `told` hears of each block.
+    /// them; `told` hears of each block. With [`Allocate::Owl`] the dense model goes first, and how
+    /// much of each block goes is in `sink` as one more block that is done.
     ///
     /// # Errors
     /// [`Error::Argument`] for settings or windows that do not fit; of the device and the files.
@@ -61,6 +80,7 @@ impl Pretrained {
     ) -> Result<PruneReport> {
         options.validate()?;
         let windows = self.windows_of(rows)?;
+        let (allocation, measured_bytes) = self.allocation(gpu, rows, options, sink, told)?;
         let (mut stream, embed_bytes) =
             self.embedded_by(gpu, rows, 1, options.activations.as_deref())?;
         // What the dense model makes of the same windows, where weights are brought back to that.
@@ -73,7 +93,7 @@ impl Pretrained {
             let input: Read<'_> = &|name| self.files().read_f32(name);
             let plan = match sink.done().contains(&name) {
                 true => None,
-                false => self.block_plan(i, at, options, gpu.target())?,
+                false => self.block_plan(i, at, (options, allocation.as_ref()), gpu.target())?,
             };
             let Some(plan) = plan else {
                 if let Some(dense) = &mut dense {
@@ -111,15 +131,28 @@ impl Pretrained {
                 (Planned::Parts(_), None) => unreachable!("pairs are planned for two streams"),
             };
             let seconds = begun.elapsed().as_secs_f64();
-            let of = BlockReport { block: i, blocks, name, weights, error, seconds, device_bytes };
+            let share = allocation.as_ref().and_then(|of| of.blocks.get(&name));
+            let [outliers, asked] =
+                [share.map(|share| share.outliers), share.map(|share| share.sparsity)];
+            let of = BlockReport {
+                block: i,
+                blocks,
+                name,
+                outliers,
+                asked,
+                weights,
+                error,
+                seconds,
+                device_bytes,
+            };
             // Numbers and names have a form in JSON.
             let remark = serde_json::to_string(&of).unwrap_or_default();
             sink.mark_done(&of.name, &remark)?;
-            told(&of);
+            told(PruneEvent::Pruned(&of));
             report.blocks.push(of);
         }
         let of_blocks = report.blocks.iter().map(|b| b.device_bytes).max();
-        report.device_bytes = of_blocks.unwrap_or(0).max(embed_bytes);
+        report.device_bytes = of_blocks.unwrap_or(0).max(embed_bytes).max(measured_bytes);
         if let Some(windows) = windows {
             let read: Read<'_> = &|name| self.files().read_f32(name);
             let (evaluated, bytes) = self.scored(gpu, &stream, windows, read)?;
@@ -178,17 +211,22 @@ impl Pretrained {
         &self,
         i: u32,
         (batch, shape): (u32, &[u32]),
-        options: &PruneOptions,
+        (options, allocation): (&PruneOptions, Option<&Allocation>),
         target: Target,
     ) -> Result<Option<Planned>> {
         let of = self.cut(Cut::Block(i), batch, shape)?;
         let masked = || of.graph.parameters().iter().filter(|p| p.masked);
-        let is_dense = |name: &str| !options.prunes(&self.name(&of.prefix, name));
-        let dense = masked().filter(|p| is_dense(&p.name)).map(|p| p.name.clone());
-        let dense: Vec<String> = dense.collect();
+        let mut dense = self.left(&of.graph, &of.prefix, options);
+        let share = |name: &String| allocation?.share(&self.name(&of.prefix, name));
+        let pruned = masked().map(|p| &p.name).filter(|name| !dense.contains(name));
+        let shares = pruned.filter_map(|name| Some((name.clone(), share(name)?)));
+        let (shares, none): (Shares, Shares) = shares.partition(|&(_, share)| share > 0.0);
+        // A small matrix may come to less than one of each unit.
+        dense.extend(none.into_keys());
         if dense.len() == masked().count() {
             return Ok(None);
         }
+        let is_dense = |name: &String| dense.contains(name);
         let ragged = |m: u32| masked().find(|p| !is_dense(&p.name) && p.units().inputs % m != 0);
         let groups = options.pattern.groups();
         if let Some((p, [_, m])) = groups.and_then(|g| Some((ragged(g[1])?, g))) {
@@ -200,8 +238,11 @@ impl Pretrained {
             return Err(Error::argument("pattern", message));
         }
         Ok(Some(match options.method {
-            Method::Admm => Planned::Parts(self.part_plans(i, (batch, shape), options, target)?),
-            _ => Planned::Block(BlockPlan::new(of, options, &dense, target)?.into()),
+            Method::Admm => {
+                let options = (options, &shares, &*dense);
+                Planned::Parts(self.part_plans(i, (batch, shape), options, target)?)
+            }
+            _ => Planned::Block(BlockPlan::new(of, (options, &shares), &dense, target)?.into()),
         }))
     }
 
@@ -211,7 +252,7 @@ impl Pretrained {
         &self,
         i: u32,
         (batch, shape): (u32, &[u32]),
-        options: &PruneOptions,
+        (options, shares, left): (&PruneOptions, &Shares, &[String]),
         target: Target,
     ) -> Result<Vec<PartPlan>> {
         let (mut shape, mut plans) = (shape.to_vec(), Vec::new());
@@ -220,14 +261,13 @@ impl Pretrained {
             let of = self.cut(cut, batch, &shape)?;
             let out = of.graph.shape(of.output).dims()[1..].to_vec();
             let masked = of.graph.parameters().iter().filter(|p| p.masked);
-            let (dense, pruned): (Vec<String>, Vec<String>) = masked
-                .map(|p| p.name.clone())
-                .partition(|name| !options.prunes(&self.name(&of.prefix, name)));
+            let (dense, pruned): (Vec<String>, Vec<String>) =
+                masked.map(|p| p.name.clone()).partition(|name| left.contains(name));
             plans.push(match pruned.is_empty() {
                 true => PartPlan::Dense(StagePlan::new(of, target)?),
                 false => {
                     let pair = self.pair(cut, batch, &shape)?;
-                    PartPlan::Pair(PairPlan::new(pair, options, &dense, target)?)
+                    PartPlan::Pair(PairPlan::new(pair, (options, shares), &dense, target)?)
                 }
             });
             shape = out;
@@ -250,7 +290,8 @@ impl Pretrained {
         let shapes = self.shapes(length)?;
         let mut all = self.ends_memory(&shapes[0], target)?;
         for (i, shape) in (0..self.architecture().blocks()).zip(&shapes[1..]) {
-            all.push(match self.block_plan(i, (1, shape), options, target)? {
+            all.extend(self.outlier_memory(i, (1, shape), options, target)?);
+            all.push(match self.block_plan(i, (1, shape), (options, None), target)? {
                 Some(plan) => plan.memory(),
                 None => StagePlan::new(self.cut(Cut::Block(i), 1, shape)?, target)?.memory(),
             });

@@ -1,10 +1,15 @@
 //! How a pretrained model is pruned.
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::allocate::Allocate;
 use crate::prune::{Pattern, PruningSpec, Scope, Score, TensorPattern, TensorTarget};
 use crate::{Error, Result};
+
+/// The share that goes of weights with a share of their own, by their names in a block's graph.
+pub(super) type Shares = BTreeMap<String, f64>;
 
 /// What chooses the weights of a matrix that go, and what becomes of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +37,9 @@ crate::settings::steps! {
         pub method: Method,
         /// Share of the weights of each matrix to prune; an N:M pattern says it itself.
         pub sparsity: f64,
+        /// How the sparsity is divided among the blocks.
+        #[serde(default, skip_serializing_if = "is_uniform")]
+        pub allocate: Allocate,
         /// What is ranked together: [`Scope::Unit`] or [`Scope::Layer`].
         pub scope: Scope,
         /// [`Pattern::Element`], N of M inputs, or N of M shared by V outputs, which SparseGPT and
@@ -46,6 +54,11 @@ crate::settings::steps! {
         #[serde(skip)]
         pub activations: Option<PathBuf>,
     }
+}
+
+/// A work that has begun stays the same work without the setting.
+fn is_uniform(allocate: &Allocate) -> bool {
+    *allocate == Allocate::Uniform
 }
 
 impl Method {
@@ -76,6 +89,7 @@ impl PruneOptions {
         Self {
             method,
             sparsity,
+            allocate: Allocate::Uniform,
             scope,
             pattern: Pattern::Element,
             only: None,
@@ -110,12 +124,26 @@ impl PruneOptions {
             );
             return Err(Error::argument("pattern", message));
         }
-        self.spec(&[]).validate()
+        if self.allocate != Allocate::Uniform && self.pattern != Pattern::Element {
+            let pattern = self.pattern;
+            let message = format!(
+                "{pattern} leaves as many of each group in every block; take uniform, or the \
+                 pattern unstructured"
+            );
+            return Err(Error::argument("allocate", message));
+        }
+        self.spec(&[], &Shares::new()).validate()?;
+        self.allocate.validate(self.sparsity)
     }
 
     /// Share of the weights that go: the pattern's, where it says one.
     pub(crate) fn share(&self) -> f64 {
         self.pattern.sparsity().ok().flatten().unwrap_or(self.sparsity)
+    }
+
+    /// Share of the weight `name` of a block's graph that goes.
+    pub(super) fn share_of(&self, name: &str, shares: &Shares) -> f64 {
+        shares.get(name).copied().unwrap_or_else(|| self.share())
     }
 
     /// Whether the weight `name` of the file is pruned.
@@ -124,8 +152,8 @@ impl PruneOptions {
         found(&self.only) != Some(false) && found(&self.exclude) != Some(true)
     }
 
-    /// The specification of a block, whose weights of these names are left.
-    pub(crate) fn spec(&self, dense: &[String]) -> PruningSpec {
+    /// The specification of a block, whose weights called `dense` are left.
+    pub(super) fn spec(&self, dense: &[String], shares: &Shares) -> PruningSpec {
         let score = match self.method {
             Method::Magnitude => Score::Magnitude,
             Method::Wanda => Score::Wanda,
@@ -135,11 +163,12 @@ impl PruneOptions {
         // Groups are within a unit anyway.
         let in_groups = self.pattern.groups().is_some() || self.pattern.vectors().is_some();
         let scope = if in_groups { Scope::Layer } else { self.scope };
-        let whole = |name: &String| TensorTarget::new(format!("^{}$", regex::escape(name)), 0.0);
+        let own = |(name, share): (&String, f64)| {
+            TensorTarget::new(format!("^{}$", regex::escape(name)), share)
+        };
+        let dense = dense.iter().map(|name| (name, 0.0));
+        let own = dense.chain(shares.iter().map(|(name, &share)| (name, share))).map(own);
         let spec = PruningSpec::to(self.share());
-        spec.score(score)
-            .scope(scope)
-            .pattern(self.pattern)
-            .weight_sparsity_map(dense.iter().map(whole).collect())
+        spec.score(score).scope(scope).pattern(self.pattern).weight_sparsity_map(own.collect())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::block::PrunedWeight;
 use super::inputs::{Inputs, WAY};
-use super::options::PruneOptions;
+use super::options::{PruneOptions, Shares};
 use crate::gpu::{Encoder, Gpu, Memory, Phase, PlanBuilder, Program, Slot, Target};
 use crate::graph::{Bindings, Graph, Mode, Parameter, Tensor, lower};
 use crate::kernels::{
@@ -65,6 +65,8 @@ struct Matched {
     state: Slot,
     /// How many stay of a unit, or of a group of its inputs, before each step.
     counts: Slot,
+    /// Share of its weights that go.
+    share: f64,
 }
 
 /// What is known of a group's inputs: `x` in the pruned part, `y` in the dense one.
@@ -83,10 +85,11 @@ struct Moments {
 }
 
 impl PairPlan {
-    /// Plans the pair, of whose weights those called `dense` are left.
+    /// Plans the pair, of whose weights those called `dense` are left, and others lose the share that
+    /// is theirs in `shares`.
     pub(super) fn new(
         pair: PairGraph,
-        options: &PruneOptions,
+        (options, shares): (&PruneOptions, &Shares),
         dense: &[String],
         target: Target,
     ) -> Result<Self> {
@@ -112,7 +115,9 @@ impl PairPlan {
             let weights = group.weights.iter().map(|&(own, other)| {
                 let p = &graph.parameters()[own];
                 let slots = [own, other].map(|at| parameters.slot(at));
-                push_solve(&mut plan, p, slots, (own, group.rest.is_some()), &moments, options)
+                let of = (own, group.rest.is_some());
+                let solved = push_solve(&mut plan, p, slots, of, &moments, options)?;
+                Ok(Matched { share: options.share_of(&p.name, shares), ..solved })
             });
             let weights = weights.collect::<Result<_>>()?;
             planned.push(Group { look, solve, inputs: *inputs, weights });
@@ -277,7 +282,7 @@ fn push_solve(
     let kept = Kept::GrownInUnits { counts, m, steps: Admm::GROWING, mask_state: state };
     let (inverse, scale, steps) = (moments.multipliers, moments.scale, Admm::STEPS);
     Admm { weights, of, inverse, scale, mask, kept, steps }.push(plan, name)?;
-    Ok(Matched { at, of, mask, state, counts })
+    Ok(Matched { at, of, mask, state, counts, share: options.share() })
 }
 
 /// `weights += inverse lack`, whichever way the weights lie.
@@ -341,7 +346,7 @@ impl Pair {
                 Some([n, _]) => vec![n; Admm::GROWING as usize],
                 None => {
                     let inputs = weight.of.inputs;
-                    let pruned = pruned_count(inputs.into(), options.sparsity) as u32;
+                    let pruned = pruned_count(inputs.into(), weight.share) as u32;
                     Admm::kept(inputs, pruned, Admm::GROWING)
                 }
             };

@@ -24,6 +24,13 @@ pub struct BlockReport {
     pub blocks: u32,
     /// What the names of its tensors begin with.
     pub name: String,
+    /// Share of the outliers of its weights in the dense model, where sparsity is allocated by
+    /// them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outliers: Option<f64>,
+    /// The sparsity that it was to have by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<f64>,
     /// Its weights that were pruned.
     pub weights: Vec<WeightReport>,
     /// How far its output on the first window is from that of the dense block on the same input:
@@ -38,11 +45,24 @@ pub struct BlockReport {
     pub device_bytes: u64,
 }
 
+impl PruneReport {
+    /// Share of the zeros of all weights that were pruned.
+    pub fn sparsity(&self) -> f64 {
+        sparsity(self.blocks.iter().flat_map(|block| &block.weights))
+    }
+}
+
+/// Share of the zeros of `weights`.
+fn sparsity<'a>(weights: impl Iterator<Item = &'a WeightReport>) -> f64 {
+    let counts = |(nonzero, len), w: &WeightReport| (nonzero + w.nonzero, len + w.len);
+    let (nonzero, len) = weights.fold((0, 0), counts);
+    1.0 - nonzero as f64 / (len as f64).max(1.0)
+}
+
 impl BlockReport {
     /// Share of the zeros of its pruned weights.
     pub fn sparsity(&self) -> f64 {
-        let sum = |of: fn(&WeightReport) -> u64| self.weights.iter().map(of).sum::<u64>() as f64;
-        1.0 - sum(|w| w.nonzero) / sum(|w| w.len).max(1.0)
+        sparsity(self.weights.iter())
     }
 }
 

@@ -1,8 +1,9 @@
 //! `first_order_gradient`, `second_order_gradient`: |w| times a running mean of its changes.
 use super::{Ranking, Scoring};
-use crate::Result;
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{Change, ChangeNorm, ColumnSum, Saliency};
+use crate::kernels::{Change, ChangeNorm, ColumnSum, Pruned, Saliency};
+use crate::prune::PruningSpec;
+use crate::{Error, Result};
 
 #[derive(Debug)]
 pub(super) struct GradientChange {
@@ -18,6 +19,18 @@ impl Scoring for GradientChange {
     fn slots(&self, len: u32, _: u32) -> Vec<(&'static str, u32)> {
         let history = if self.second { len.saturating_mul(2) } else { len };
         vec![("old_weights", history), ("change", len)]
+    }
+
+    fn check(&self, spec: &PruningSpec) -> Result<()> {
+        if spec.pruned == Pruned::Pull {
+            let message = format!(
+                "{} says nothing of the projection that pull draws weights to: write magnitude, \
+                 fisher, saliency or wanda",
+                self.name()
+            );
+            return Err(Error::argument("score", message));
+        }
+        Ok(())
     }
 
     fn push_score(&self, plan: &mut PlanBuilder, ranking: &Ranking<'_>) -> Result<Slot> {

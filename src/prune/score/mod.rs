@@ -1,4 +1,5 @@
 //! What ranks the weights: the built-in scores, one file each, and the user's.
+mod fisher;
 mod gradient_change;
 mod magnitude;
 mod movement;
@@ -79,6 +80,10 @@ built_in! {
     /// |w|. Also read from upstream's name `weight`.
     #[default]
     Magnitude = magnitude::Magnitude, also "weight";
+    /// |w| times the root of the second moment of its gradient that Adam and AdamW keep: what the
+    /// diagonal of the empirical Fisher matrix makes of setting it to zero. With `pruned=pull` that
+    /// weighs the projection (ELSA: Lee et al. 2025).
+    Fisher = fisher::Fisher;
     /// |w * gradient| of the last batch: the first-order estimate of what pruning the weight does
     /// to the loss (Molchanov et al. 2017). A weight at zero scores zero.
     Saliency = saliency::Saliency;

@@ -1,7 +1,7 @@
 //! `movement`: the sum of `-w * gradient` over all steps, ranked by its place among the floats.
 use super::{Ranking, Scoring};
 use crate::gpu::{PlanBuilder, Slot};
-use crate::kernels::{self, BlockPooling, MovementScore};
+use crate::kernels::{self, BlockPooling, MovementScore, Pruned};
 use crate::prune::{PrunedTensor, PruningSpec, Threshold};
 use crate::{Error, Result};
 
@@ -27,6 +27,13 @@ impl Scoring for Movement {
             return refuse(
                 "score",
                 "movement is signed, and a histogram is of magnitudes: write threshold=exact",
+            );
+        }
+        if spec.pruned == Pruned::Pull {
+            return refuse(
+                "score",
+                "movement says nothing of the projection that pull draws weights to: write \
+                 magnitude, fisher, saliency or wanda",
             );
         }
         let pools = spec.has_blocks() || spec.pattern.pools();

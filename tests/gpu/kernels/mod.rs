@@ -24,6 +24,7 @@ mod optimizers;
 mod packed;
 mod patterns;
 mod probes;
+mod pull;
 mod recurrent;
 mod recurrent_products;
 mod scores;

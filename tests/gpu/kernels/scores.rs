@@ -283,3 +283,44 @@ fn energy_is_exact_for_integers_and_inside_the_bound_for_floats() {
     let got = kept_energy(gpu, &[f32::NAN, 2.0, 3.0], &[0b110]);
     Tol::Exact.check(&got, &[13.0, f32::NAN]).unwrap();
 }
+
+/// The sum and the count of the scores above each of `thresholds`, one after the other.
+fn outliers(gpu: &Gpu, scores: &[f32], thresholds: &[f32]) -> Vec<(f64, u64)> {
+    let (len, mut rig) = (scores.len() as u32, Rig::new(gpu));
+    let (scores, threshold) = (rig.slot("scores", scores), rig.slot("threshold", &[0.0_f32]));
+    let partials = rig.output("partials", 2 * Outliers::chunks(len) as usize);
+    rig.push(Outliers { scores, threshold, partials, len });
+    let bench = rig.build();
+    let of = |&above: &f32| {
+        bench.upload(threshold, &[above]);
+        bench.run();
+        outliers_of(&bench.read::<u32>(partials))
+    };
+    thresholds.iter().map(of).collect()
+}
+
+#[test]
+fn outliers_are_counted_exactly_and_their_sum_is_inside_the_bound() {
+    let Some(gpu) = gpu() else { return };
+    for len in LENGTHS.into_iter().chain([8191, 8192, 8193]) {
+        let scores: Vec<f32> =
+            Noise::new(len as u64).floats(len, 1.0).iter().map(|x| x.abs()).collect();
+        // One of the scores itself is not above it.
+        let thresholds = [-1.0, 0.0, 0.5, scores[len / 2], 2.0, INF, f32::NAN];
+        let got = outliers(gpu, &scores, &thresholds);
+        for (&(sum, count), &above) in got.iter().zip(&thresholds) {
+            let (want, counted) = outliers_reference(&scores, above);
+            assert_eq!(count, counted, "{len} above {above}");
+            let terms = len.min(8192);
+            let bound = Tol::Sum { terms, magnitude: &[want] };
+            bound.check(&[sum], &[want]).unwrap_or_else(|e| panic!("{len}: {e}"));
+        }
+        let again = outliers(gpu, &scores, &thresholds);
+        let sums = |of: &[(f64, u64)]| of.iter().map(|(sum, _)| sum.to_bits()).collect::<Vec<_>>();
+        assert_eq!(sums(&got), sums(&again), "{len}");
+    }
+    // What is not finite shows in the sum.
+    let got = outliers(gpu, &[1.0, f32::NAN, 3.0], &[2.0]);
+    assert!(got[0].0.is_nan() && got[0].1 == 1, "{got:?}");
+    assert_eq!(outliers(gpu, &[1.0, INF, 3.0], &[2.0]), [(f64::INFINITY, 2)]);
+}

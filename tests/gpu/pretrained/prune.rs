@@ -11,11 +11,11 @@ use crate::paths::golden;
 
 /// Pruned weights in memory. After `until` blocks it fails, as an interruption would.
 #[derive(Default)]
-struct Held {
-    tensors: HashMap<String, Vec<f32>>,
-    done: Vec<(String, String)>,
-    names: Vec<String>,
-    until: Option<usize>,
+pub struct Held {
+    pub tensors: HashMap<String, Vec<f32>>,
+    pub done: Vec<(String, String)>,
+    pub names: Vec<String>,
+    pub until: Option<usize>,
 }
 
 impl Sink for Held {
@@ -47,22 +47,22 @@ impl Sink for Held {
     }
 }
 
-fn open() -> Pretrained {
+pub fn open() -> Pretrained {
     Pretrained::open(&model("llama")).unwrap()
 }
 
-fn read() -> Value {
+pub fn read() -> Value {
     serde_json::from_str(&golden("models/llama/pruned.json")).unwrap()
 }
 
-fn windows(golden: &Value) -> Vec<Window> {
+pub fn windows(golden: &Value) -> Vec<Window> {
     let ids = |row: &Value| {
         row.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
     };
     golden["windows"].as_array().unwrap().iter().map(|row| Window::new(ids(row))).collect()
 }
 
-fn prune(options: &PruneOptions, held: &mut Held) -> Result<PruneReport> {
+pub fn prune(options: &PruneOptions, held: &mut Held) -> Result<PruneReport> {
     let gpu = gpu().expect("asked before");
     open().prune(gpu, &windows(&read()), options, held, &mut |_| {})
 }
@@ -237,7 +237,7 @@ fn what_is_left_out_stays() {
     assert!(held.names.len() == 2 && !held.tensors.keys().any(|n| n.contains("k_proj")));
 
     let refused = |options: PruneOptions, windows: &[Window]| {
-        let told = &mut |_: &secateur::pretrained::BlockReport| {};
+        let told = &mut |_: secateur::pretrained::PruneEvent<'_>| {};
         let error = open().prune(gpu, windows, &options, &mut Held::default(), told);
         error.unwrap_err().to_string()
     };

@@ -2,7 +2,9 @@
 use std::collections::HashMap;
 
 use secateur::Result;
-use secateur::pretrained::{Input, Method, Pretrained, PruneOptions, PruneReport, Rows, Sink};
+use secateur::pretrained::{
+    Allocate, Input, Method, Pretrained, PruneOptions, PruneReport, Rows, Sink,
+};
 use serde_json::Value;
 
 use super::Golden;
@@ -127,6 +129,38 @@ fn padding_changes_no_bit() {
         assert_eq!(one.0.0, other.0.0, "{}", method.name());
         let errors = |report: &PruneReport| report.blocks.iter().map(|b| b.error).sum::<f64>();
         assert_eq!(errors(&one.1), errors(&other.1), "{}", method.name());
+    }
+}
+
+/// Blocks with more outliers lose less, and padding has none.
+#[test]
+fn sparsity_differs_by_block_of_texts_and_images() {
+    if gpu().is_none() {
+        return;
+    }
+    for name in ["bert", "vit", "resnet_early"] {
+        let of = Golden::open(name);
+        let owl = Allocate::Owl { above: 2.0, range: 0.2 };
+        let options = PruneOptions::new(Method::Wanda, 0.5).allocate(owl);
+        let [(held, report), (other, _)] = [1, 60].map(|padding| of.pruned(&options, padding));
+        assert_eq!(held.0, other.0, "{name}");
+        let (mut far, mut zeros, mut all) = (0.0_f64, 0.0, 0.0);
+        for block in &report.blocks {
+            let asked = block.asked.unwrap();
+            far = far.max((asked - 0.5).abs());
+            let len: u64 = block.weights.iter().map(|w| w.len).sum();
+            zeros += block.sparsity() * len as f64;
+            all += len as f64;
+            for other in &report.blocks {
+                let more = block.outliers > other.outliers;
+                assert!(!more || block.asked < other.asked, "{name}: {report:?}");
+            }
+        }
+        assert!((far - 0.2).abs() < 1e-9, "{name}: {far}");
+        // Half a unit's weight of each unit of the last matrix may be too many or too few.
+        let last = report.blocks.last().and_then(|block| block.weights.last()).unwrap();
+        let units = of.model.files().info(&last.name).unwrap().shape[0];
+        assert!((zeros - 0.5 * all).abs() <= units as f64 / 2.0 + 1.0, "{name}: {zeros} of {all}");
     }
 }
 

@@ -5,6 +5,7 @@ mod options;
 mod own_score;
 mod positions;
 mod pruning;
+mod pull;
 mod recompute;
 mod replicas;
 mod rescue;
@@ -51,11 +52,16 @@ pub const MODEL: [u32; 2] = [20, 13];
 pub const SEED: u64 = 5;
 
 pub fn spec(pruned: Pruned) -> PruningSpec {
-    PruningSpec::to(0.8)
+    let spec = PruningSpec::to(0.8)
         .pruning_frequency(3)
         .sparsity_function_begin_step(2)
         .sparsity_function_end_step(16)
-        .pruned(pruned)
+        .pruned(pruned);
+    match pruned {
+        // Behind that step weights are their projection.
+        Pruned::Pull => spec.penalty(0.5).end_pruning_step(16),
+        _ => spec,
+    }
 }
 
 pub fn pruning(pruned: Pruned) -> MaskUpdateOp {

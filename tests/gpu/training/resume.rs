@@ -117,6 +117,8 @@ fn k_steps_and_k_more_are_2k_steps() {
         (everything(named("rmsprop")), Pruned::Zero),
         (everything(named("adagrad")), Pruned::Revive),
         (everything(named("lion")), Pruned::Freeze),
+        (Optimizer::adam(0.01).into(), Pruned::Pull),
+        (everything(momentum), Pruned::Pull),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let [straight, halves] = ["straight", "halves"].map(|name| folder.path().join(name));

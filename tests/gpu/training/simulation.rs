@@ -4,15 +4,15 @@ use secateur::graph::{Graph, Mode, Tensor, gradients};
 use secateur::kernels::{
     AdagradParams, AdamParams, LionParams, Pruned, RmsPropParams, Step, adagrad_reference,
     adam_reference, clip_norm_reference, clip_value_reference, gradient_norm_reference,
-    lion_reference, momentum_reference, ones, rmsprop_reference, sgd_reference, topk_reference,
-    unit_floor_reference, unit_peak_reference,
+    lift_reference, lion_reference, momentum_reference, ones, pull_reference, rmsprop_reference,
+    sgd_reference, topk_reference, unit_floor_reference, unit_peak_reference,
 };
 use secateur::nn::{Model, Network, initial_values};
 use secateur::optim::{
     Adagrad, Adam, AdamW, Clip, Decay, EpsilonForm, Lion, Momentum, Multiplier, Optimizer, RmsProp,
     Schedule, Sgd, Training,
 };
-use secateur::prune::pruned_count;
+use secateur::prune::{PruningSpec, pruned_count};
 use secateur::train::TrainOp;
 
 use super::{MODEL, SEED, blobs, pruning, run_op, spec};
@@ -33,6 +33,8 @@ struct Host {
     weights: Vec<Vec<f32>>,
     slots: Vec<[Vec<f32>; 2]>,
     masks: Vec<Option<Vec<u32>>>,
+    /// What weights are drawn to.
+    anchors: Vec<Vec<f32>>,
 }
 
 impl Host {
@@ -43,17 +45,21 @@ impl Host {
         let parameters = network.graph.parameters();
         let weights: Vec<Vec<f32>> =
             (0..).zip(parameters).map(|(i, p)| initial_values(p, SEED, i)).collect();
+        let anchors = weights.iter().map(|w| vec![0.0; w.len()]).collect();
         let slots = weights.iter().map(|w| [vec![0.0; w.len()], vec![0.0; w.len()]]).collect();
         let masks = parameters
             .iter()
             .zip(&weights)
             .map(|(p, w)| p.masked.then(|| ones(w.len() as u32)))
             .collect();
-        Self { graph, gradients, weights, slots, masks, network }
+        Self { graph, gradients, weights, slots, masks, anchors, network }
     }
 
     /// One step; returns the loss before it.
-    fn step(&mut self, batch: &Batch, training: &Training, pruned: Pruned, step: u64) -> f64 {
+    fn step(&mut self, batch: &Batch, training: &Training, spec: &PruningSpec, step: u64) -> f64 {
+        let pruned = spec.pruned;
+        let dense = vec![None; self.masks.len()];
+        let masks = if pruned == Pruned::Pull { &dense } else { &self.masks };
         let parameters: Vec<Vec<f64>> =
             self.weights.iter().map(|w| w.iter().map(|&w| w.into()).collect()).collect();
         let scalars = training.step(step, batch.rows as u32);
@@ -64,27 +70,33 @@ impl Host {
             step: scalars,
             mode: Mode::Train,
             parameters: &parameters,
-            masks: &self.masks,
+            masks,
         };
         let last = *self.gradients.iter().max().unwrap();
         let values = evaluate(&self.graph, &given, last, None);
         let floats = |g: &Tensor| values[g.index()].iter().map(|g| *g as f32).collect();
         let mut gradients: Vec<Vec<f32>> = self.gradients.iter().map(floats).collect();
-        self.clip(&mut gradients, training);
+        self.clip(&mut gradients, training, masks);
+        for (i, gradient) in gradients.iter_mut().enumerate().filter(|_| pruned == Pruned::Pull) {
+            let Some(mask) = &self.masks[i] else { continue };
+            let of = [&self.weights[i][..], &self.anchors[i], gradient];
+            let pulled = pull_reference(of, mask, spec.penalty as f32);
+            *gradient = pulled.into_iter().map(|g| g as f32).collect();
+        }
         for (i, gradient) in gradients.iter().enumerate() {
             self.update(i, gradient, &training.optimizer, pruned, &scalars);
         }
         values[self.network.loss.index()][0]
     }
 
-    fn clip(&self, gradients: &mut [Vec<f32>], training: &Training) {
+    fn clip(&self, gradients: &mut [Vec<f32>], training: &Training, masks: &[Option<Vec<u32>>]) {
         let parameters = self.network.graph.parameters();
         let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
         let factors = training.factors(&names).unwrap();
         let Clip { value, norm, global_norm, .. } = training.clip;
         let floats = |g: Vec<f64>| g.into_iter().map(|g| g as f32).collect();
         let mut total = 0.0;
-        for ((g, factor), mask) in gradients.iter_mut().zip(factors).zip(&self.masks) {
+        for ((g, factor), mask) in gradients.iter_mut().zip(factors).zip(masks) {
             *g = floats(clip_value_reference(g, factor, value));
             let square = |g: &[f32]| gradient_norm_reference(g, mask.as_deref());
             if let Some(bound) = norm {
@@ -105,7 +117,8 @@ impl Host {
         pruned: Pruned,
         step: &Step,
     ) {
-        let mask = self.masks[i].as_deref().map(|m| (m, pruned));
+        let mask = self.masks[i].as_deref().filter(|_| pruned != Pruned::Pull);
+        let mask = mask.map(|m| (m, pruned));
         let decays = self.masks[i].is_some();
         let decay = |d: f32| if decays { d } else { 0.0 };
         let l2 = self.network.graph.parameters()[i].decay;
@@ -162,16 +175,26 @@ impl Host {
         }
     }
 
-    fn update_masks(&mut self, sparsity: f64, pruned: Pruned) {
+    fn update_masks(&mut self, sparsity: f64, (pruned, last): (Pruned, bool)) {
         for (i, mask) in self.masks.iter_mut().enumerate() {
             let Some(mask) = mask else { continue };
             let weights = &mut self.weights[i];
             let units = *self.network.graph.parameters()[i].shape.dims().last().unwrap();
-            let peaks = unit_peak_reference(weights, units as usize);
-            let protect = unit_floor_reference(&peaks, weights.len());
-            let count = pruned_count(weights.len() as u64, sparsity) as usize;
-            *mask = topk_reference(weights, Some(&protect), count);
-            if pruned == Pruned::Zero {
+            let anchor = &mut self.anchors[i];
+            let pulls = pruned == Pruned::Pull;
+            if pulls {
+                let lifted = lift_reference(weights, mask, anchor);
+                *anchor = lifted.into_iter().map(|a| a as f32).collect();
+            }
+            let ranked = if pulls { &*anchor } else { &*weights };
+            let peaks = unit_peak_reference(ranked, units as usize);
+            let protect = unit_floor_reference(&peaks, ranked.len());
+            let count = pruned_count(ranked.len() as u64, sparsity) as usize;
+            *mask = topk_reference(ranked, Some(&protect), count);
+            if pulls && last {
+                anchor.fill(0.0);
+            }
+            if pruned == Pruned::Zero || pulls && last {
                 let [first, second] = &mut self.slots[i];
                 for values in [weights, first, second] {
                     let clear = |j: usize| !secateur::kernels::bit(mask, j);
@@ -183,14 +206,19 @@ impl Host {
 
     /// Loss before each of `STEPS` steps.
     fn losses(network: Network, training: &Training, pruned: Pruned) -> Vec<f64> {
-        let (mut host, spec) = (Self::new(network), spec(pruned));
+        Self::losses_of(network, training, &spec(pruned))
+    }
+
+    fn losses_of(network: Network, training: &Training, spec: &PruningSpec) -> Vec<f64> {
+        let mut host = Self::new(network);
         let mut batches = Batches::new(blobs(), 16, Some(SEED)).unwrap();
         let (mut batch, mut last_update, mut losses) = (Batch::default(), 0, Vec::new());
         for step in 1..=STEPS {
             assert!(batches.next_batch(&mut batch).unwrap());
-            losses.push(host.step(&batch, training, pruned, step));
+            losses.push(host.step(&batch, training, spec, step));
             if spec.is_update_due(step, last_update) {
-                host.update_masks(spec.sparsity_at(step), pruned);
+                let last = spec.next_update(step, step).is_none();
+                host.update_masks(spec.sparsity_at(step), (spec.pruned, last));
                 last_update = step;
             }
         }
@@ -217,14 +245,18 @@ fn worst(network: Network, training: &Training, mode: Pruned) -> Option<f64> {
     let (_, events) = run_op(op, pruning(mode), STEPS);
     let host = Host::losses(network, training, mode);
     assert_eq!(events.len(), host.len());
-    assert!(host[STEPS as usize - 1] < host[0], "the simulation learns: {host:?}");
+    // Weights that were drawn to their projection lose what they still had beside it.
+    let last = if mode == Pruned::Pull { 15 } else { STEPS as usize - 1 };
+    let lowest = host[1..=last].iter().copied().fold(f64::INFINITY, f64::min);
+    let end = if mode == Pruned::Pull { lowest } else { host[last] };
+    assert!(end < host[0], "the simulation learns: {host:?}");
     let error = |(e, h): (&secateur::train::StepEvent, &f64)| (f64::from(e.loss) - h).abs();
     Some(events.iter().zip(&host).map(error).fold(0.0, f64::max))
 }
 
 fn follow_the_host(network: &Network, all: &[Training]) {
     for training in all {
-        for mode in [Pruned::Zero, Pruned::Revive, Pruned::Freeze] {
+        for mode in [Pruned::Zero, Pruned::Revive, Pruned::Freeze, Pruned::Pull] {
             let Some(worst) = worst(network.clone(), training, mode) else { return };
             println!("{training:?} {mode:?}: worst {worst:.2e}");
             assert!(worst <= BOUND, "{training:?} {mode:?}: {worst:e}");
@@ -302,7 +334,11 @@ fn the_bound_tells_the_settings_apart() {
         }
     };
     let mode = |m| Host::losses(network(), &HEAVY.into(), m);
-    all_apart(&[Pruned::Zero, Pruned::Revive, Pruned::Freeze].map(mode));
+    let mut modes = [Pruned::Zero, Pruned::Revive, Pruned::Freeze, Pruned::Pull].map(mode).to_vec();
+    let pull = |spec: PruningSpec| Host::losses_of(network(), &HEAVY.into(), &spec);
+    modes.push(pull(spec(Pruned::Pull).penalty(0.25)));
+    modes.push(pull(spec(Pruned::Pull).end_pruning_step(-1)));
+    all_apart(&modes);
     let clip = |clip| Host::losses(network(), &clipped(clip), Pruned::Revive);
     let mut all = clips().map(clip).to_vec();
     let mut one = clipped(clips()[4]);

@@ -52,7 +52,7 @@ fn default_is_upstreams() {
                     block_height=1,block_width=1,block_pooling_function=avg,initial_sparsity=0,\
                     target_sparsity=0.5,sparsity_function_begin_step=0,\
                     sparsity_function_end_step=100,sparsity_function_exponent=3,use_tpu=false,\
-                    threshold=exact,pruned=zero,schedule=polynomial,weight_sparsity_map=[],\
+                    threshold=exact,pruned=zero,penalty=0.01,schedule=polynomial,weight_sparsity_map=[],\
                     budget=uniform,scope=layer,groups=[],keep_units=true,\
                     regrow=none,regrow_fraction=0.3,block_dims_map=[],\
                     pattern=element,score=magnitude,gradient_decay_rate=0.99";
@@ -101,7 +101,7 @@ fn bad_strings_say_what_and_where() {
         ("groups=[fc1]", &["`groups`: fc1: must be name:regex"]),
         ("nbins=4,groups=[\"a:b]", &["quote opened at character 17 is never closed"]),
         ("groups=[\"a:b\" c]", &["`groups`: \"a:b\"c: must be a comma behind the quote"]),
-        ("score=mine", &["`score`: mine: unknown score", "magnitude, saliency", "Score::custom"]),
+        ("score=mine", &["`score`: mine: unknown score", "magnitude, fisher", "Score::custom"]),
         ("score=Magnitude", &["unknown score `Magnitude`"]),
         ("groups=[a:fc[12]]", &["stray `[` at character 13"]),
     ];
@@ -167,6 +167,13 @@ fn validation_names_field_value_and_range() {
         ("regrow=rigl", "regrow"),
         ("regrow=rigl,end_pruning_step=9,block_width=4", "regrow"),
         ("regrow=rigl,end_pruning_step=9,pattern=channel", "regrow"),
+        ("pruned=pull,penalty=0", "penalty"),
+        ("pruned=pull,penalty=-1", "penalty"),
+        ("pruned=pull,threshold=histogram", "threshold"),
+        ("pruned=pull,schedule=one_shot", "schedule"),
+        ("pruned=pull,score=movement", "score"),
+        ("pruned=pull,score=first_order_gradient", "score"),
+        ("pruned=pull,regrow=set,end_pruning_step=9", "regrow"),
         ("budget=erk,scope=global", "budget"),
         ("budget=erk,groups=[a:fc]", "budget"),
         ("threshold=histogram,scope=global", "threshold"),
@@ -232,7 +239,7 @@ fn any_spec() -> impl Strategy<Value = PruningSpec> {
     let finite = || any::<f64>().prop_filter("finite", |x| x.is_finite());
     let pooling = prop_oneof![Just(BlockPooling::Avg), Just(BlockPooling::Max)];
     let threshold = prop_oneof![Just(Threshold::Exact), Just(Threshold::Histogram)];
-    let modes = [Pruned::Zero, Pruned::Revive, Pruned::Freeze];
+    let modes = [Pruned::Zero, Pruned::Revive, Pruned::Freeze, Pruned::Pull];
     (
         (word, any::<[u64; 4]>(), any::<[i64; 3]>(), prop::collection::vec(part, 0..4)),
         (prop::array::uniform6(finite()), any::<u32>(), any::<bool>()),
