@@ -8,7 +8,7 @@ fn across(rows: Rows, local: vec3<u32>, sum: bool) -> Rows {
     tile[mine + 1u] = rows.lower;
     workgroupBarrier();
     // An invocation has one row, and half of these columns.
-    let row = local.y * 2u + (local.x >> 2u & 1u);
+    let row = local.y * 2u + ((local.x >> 2u) & 1u);
     let first = local.x & 8u;
     var one = tile[first * STRIDE + row][local.x & 3u];
     for (var column = first + 1u; column < first + 8u; column += 1u) {
