@@ -20,6 +20,9 @@ mod man;
 mod measured;
 mod model;
 mod modelled;
+#[cfg(test)]
+#[path = "../../tests/common/needs.rs"]
+mod needs;
 mod output;
 mod pack;
 mod page;

@@ -13,9 +13,7 @@ use secateur::nn::Metric;
 use super::board::Layer;
 use super::svg::svg;
 use super::*;
-
-#[path = "../../../tests/common/needs.rs"]
-mod needs;
+use crate::cli::needs;
 
 /// A run of 1,800 steps at `step`, pruned to 90 % between the 200th and the 1,200th.
 fn board(step: u64) -> Board {

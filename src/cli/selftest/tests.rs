@@ -3,9 +3,7 @@ use secateur::Error;
 use secateur::gpu::GpuOptions;
 
 use super::*;
-
-#[path = "../../../tests/common/needs.rs"]
-mod needs;
+use crate::cli::needs;
 
 #[test]
 fn a_failed_check_is_named_and_ends_in_1() {
