@@ -31,7 +31,7 @@
 //! | prune and train models of others | [`pretrained::Pretrained`] |
 //! | train on several devices | [`comm`], [`train::SyncReplicas`] |
 //! | write kernels | [`raw`] |
-//! | measure an adapter | [`bench`] |
+//! | measure an adapter | [`mod@bench`] |
 //!
 //! Names and defaults are those of `tf.contrib.model_pruning` wherever it has one.
 //!
