@@ -43,7 +43,7 @@ BLOCK = re.compile(
     re.M | re.S,
 )
 NOTE = re.compile(r"<!-- sh: (?:exit (?P<exit>\d+)|needs (?P<needs>\w+)|not run: (?P<why>\S.*)) -->")
-SECONDS = 300
+SECONDS = 900
 
 
 def chapters():
