@@ -226,6 +226,13 @@ fn seven_billion_weights_are_planned_within_eight_gibibytes() {
         let plan = plan.json();
         assert_eq!([&plan["host_bytes"], &plan["file_bytes"]], [&json!(host / 64), &json!(host)]);
     }
+    // What counts outliers looks at all inputs, which magnitudes alone do not.
+    let run = "prune llama7b --data text:long.txt --samples 128 --length 2048 --sparsity 0.5";
+    let [uniform, owl] = ["uniform", "owl"].map(|rule| {
+        let run = format!("{run} --score magnitude --allocate {rule} --plan --json");
+        folder.run(&run).json()["device_bytes"].as_u64().unwrap()
+    });
+    assert!(uniform < owl && owl < 8 << 30, "{uniform}, {owl}");
     // Channels are taken out by second moments of 11,008 inputs and their inverse.
     let run = "prune llama7b --remove heads=0.5,channels=0.25 --data text:long.txt --samples 1";
     let plan = folder.run(&format!("{run} --length 2048 --plan --json")).json();

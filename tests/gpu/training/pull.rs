@@ -169,6 +169,8 @@ fn masks_are_held_where_no_update_follows() {
     let after = Files::of(folder.path());
     for name in WEIGHTS {
         assert_eq!(before.mask(name), after.mask(name));
+        let has_raw = |files: &Files| files.0.contains_key(&format!("{name}/raw"));
+        assert!(has_raw(&before) && !has_raw(&after), "{name}: what is pruned is gone for good");
         let (was, is) = (before.floats(name), after.floats(name));
         let zeros = (0..is.len()).filter(|&i| !bit(after.mask(name), i));
         zeros.for_each(|i| assert_eq!((was[i], is[i]), (0.0, 0.0), "{name}"));

@@ -53,7 +53,8 @@ fn go(
 
 /// Whatever the segments, all bits are those of the run that keeps everything.
 fn check<B: BatchSource>(name: &str, model: &Model, new: impl Fn() -> B, segments: &[usize]) {
-    for (mode, accumulates) in [(Pruned::Zero, false), (Pruned::Revive, true)] {
+    for (mode, accumulates) in [(Pruned::Zero, false), (Pruned::Revive, true), (Pruned::Pull, true)]
+    {
         let Some(kept) = go(model, new(), 0, mode, accumulates) else { return };
         assert_eq!(kept.3, 0);
         for &layers in segments {

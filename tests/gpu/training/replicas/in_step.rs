@@ -30,7 +30,8 @@ fn the_bits_do_not_depend_on_the_number_of_ranks() {
     for (training, mode) in [
         (Optimizer::sgd(0.1).into(), Pruned::Freeze),
         (momentum.into(), Pruned::Revive),
-        (clipped, Pruned::Zero),
+        (clipped.clone(), Pruned::Zero),
+        (clipped, Pruned::Pull),
     ] {
         let job = Job::new(gpu, training, pruning(mode));
         // 14 steps of 4 batches: of 1, 2 and 4 ranks, with 4, 2 and 1 batches each.
@@ -130,7 +131,7 @@ fn carried_states_are_for_ranks_in_step() {
 #[test]
 fn kept_gradients_are_enough() {
     let Some(gpu) = gpu() else { return };
-    for mode in [Pruned::Zero, Pruned::Revive, Pruned::Freeze] {
+    for mode in [Pruned::Zero, Pruned::Revive, Pruned::Freeze, Pruned::Pull] {
         let clipped = Training::from(Optimizer::adam(0.01));
         let clipped = clipped.clip(Clip::default().global_norm(Some(0.05)));
         let job = Job::new(gpu, clipped, pruning(mode));
