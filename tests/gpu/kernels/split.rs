@@ -119,6 +119,18 @@ fn each_part_is_summed_up_from_zero() {
     assert_eq!(sums, [large, large + 2.0]);
 }
 
+/// Launches of a workgroup each come to the same bits.
+#[test]
+fn pieces_give_the_same_bits() {
+    let Some(gpu) = gpu() else { return };
+    let case = Case::new(Form::TN, [33, 65, 300], |noise, len| noise.floats(len, 1.0));
+    for target in gpu_targets(gpu) {
+        let whole = case.run(gpu, target);
+        let pieces = case.run(gpu, Target { most_operations: Some(1), ..target });
+        assert!(whole == pieces, "{target:?}");
+    }
+}
+
 /// A matrix among others: where it begins in a and c.
 #[test]
 fn products_begin_where_they_are_told() {
