@@ -1,5 +1,6 @@
-// Gradient of the second half of a step of a GRU in one launch: what the step after sends back to h by the sums of its
-// gates, and then the candidate's (gru_gradient.wgsl). carry has what else goes to h'.
+// Gradient of the second half of a step of a GRU in one launch: what the step after sends back to h
+// by the sums of its gates, and then the candidate's (gru_gradient.wgsl). carry has what else goes
+// to h'.
 
 @group(0) @binding(0) var<storage, read> weights: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
@@ -10,8 +11,6 @@
 @group(0) @binding(6) var<storage, read_write> of_gates: array<f32>;
 @group(0) @binding(7) var<storage, read_write> of_candidates: array<f32>;
 @group(0) @binding(8) var<uniform> params: Params;
-
-override MASKED: bool = false;
 
 alias Sums = f32;
 
@@ -25,14 +24,6 @@ fn neighbours_are_terms() -> bool {
 
 fn state_at(row: u32, k: u32) -> f32 {
     return of_gates[((params.time + 1u) * params.rows + row) * 2u * params.units + k];
-}
-
-fn weight(at: u32) -> f32 {
-    var value = weights[at];
-    if MASKED {
-        value = select(0.0, value, bit(mask[at / 32u], at));
-    }
-    return value;
 }
 
 fn weights_at(k: u32, unit: u32) -> Sums {

@@ -1,5 +1,5 @@
-// Second half of a step of a GRU in one launch: what the states after their reset add to the sums of inputs and bias,
-// and then the candidate (gru.wgsl).
+// Second half of a step of a GRU in one launch: what the states after their reset add to the sums
+// of inputs and bias, and then the candidate (gru.wgsl).
 
 @group(0) @binding(0) var<storage, read> weights: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
@@ -8,8 +8,6 @@
 @group(0) @binding(4) var<storage, read_write> candidates: array<f32>;
 @group(0) @binding(5) var<storage, read_write> inputs: array<f32>;
 @group(0) @binding(6) var<uniform> params: Params;
-
-override MASKED: bool = false;
 
 alias Sums = f32;
 
@@ -23,14 +21,6 @@ fn neighbours_are_terms() -> bool {
 
 fn state_at(row: u32, k: u32) -> f32 {
     return resets[state_of(row * params.units + k, params.time)];
-}
-
-fn weight(at: u32) -> f32 {
-    var value = weights[at];
-    if MASKED {
-        value = select(0.0, value, bit(mask[at / 32u], at));
-    }
-    return value;
 }
 
 fn weights_at(k: u32, unit: u32) -> Sums {

@@ -1,5 +1,6 @@
-// Gradient of the first half of a step of a GRU in one launch: what its candidates send back to r h, and then the gate's
-// (gru_reset_gradient.wgsl). carry gets all that goes to h: the gradient of the output before, too, where there is one.
+// Gradient of the first half of a step of a GRU in one launch: what its candidates send back to r
+// h, and then the gate's (gru_reset_gradient.wgsl). carry gets all that goes to h: the gradient of
+// the output before, too, where there is one.
 
 @group(0) @binding(0) var<storage, read> weights: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
@@ -10,8 +11,6 @@
 @group(0) @binding(6) var<storage, read_write> carry: array<f32>;
 @group(0) @binding(7) var<storage, read_write> of_gates: array<f32>;
 @group(0) @binding(8) var<uniform> params: Params;
-
-override MASKED: bool = false;
 
 alias Sums = f32;
 
@@ -25,14 +24,6 @@ fn neighbours_are_terms() -> bool {
 
 fn state_at(row: u32, k: u32) -> f32 {
     return of_candidates[(params.time * params.rows + row) * params.units + k];
-}
-
-fn weight(at: u32) -> f32 {
-    var value = weights[at];
-    if MASKED {
-        value = select(0.0, value, bit(mask[at / 32u], at));
-    }
-    return value;
 }
 
 fn weights_at(k: u32, unit: u32) -> Sums {

@@ -1,5 +1,5 @@
-// First half of a step of a GRU in one launch: what the states add to the sums of inputs and bias of r and z, and then
-// the gates (gru_reset.wgsl).
+// First half of a step of a GRU in one launch: what the states add to the sums of inputs and bias
+// of r and z, and then the gates (gru_reset.wgsl).
 
 @group(0) @binding(0) var<storage, read> weights: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
@@ -7,8 +7,6 @@
 @group(0) @binding(3) var<storage, read_write> gates: array<f32>;
 @group(0) @binding(4) var<storage, read_write> resets: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
-
-override MASKED: bool = false;
 
 alias Sums = vec2<f32>;
 
@@ -22,14 +20,6 @@ fn neighbours_are_terms() -> bool {
 
 fn state_at(row: u32, k: u32) -> f32 {
     return inputs[state_of(row * params.units + k, params.time)];
-}
-
-fn weight(at: u32) -> f32 {
-    var value = weights[at];
-    if MASKED {
-        value = select(0.0, value, bit(mask[at / 32u], at));
-    }
-    return value;
 }
 
 fn weights_at(k: u32, unit: u32) -> Sums {

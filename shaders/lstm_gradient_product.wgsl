@@ -1,5 +1,5 @@
-// Gradient of a step of an LSTM by its gates' sums in one launch: what the step after sends back to h, by the gradient
-// of its gates' sums in `out`, and then the cell's (lstm_gradient.wgsl).
+// Gradient of a step of an LSTM by its gates' sums in one launch: what the step after sends back to
+// h, by the gradient of its gates' sums in `out`, and then the cell's (lstm_gradient.wgsl).
 
 @group(0) @binding(0) var<storage, read> weights: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
@@ -22,7 +22,6 @@ struct Params {
     clip: f32,
 }
 
-override MASKED: bool = false;
 const LAST: bool = false;
 
 alias Sums = f32;
@@ -40,12 +39,7 @@ fn state_at(row: u32, k: u32) -> f32 {
 }
 
 fn weights_at(k: u32, unit: u32) -> Sums {
-    let at = (params.first_row + unit) * params.terms + k;
-    var value = weights[at];
-    if MASKED {
-        value = select(0.0, value, bit(mask[at / 32u], at));
-    }
-    return value;
+    return weight((params.first_row + unit) * params.terms + k);
 }
 
 fn finish(row: u32, unit: u32, sums: Sums) {

@@ -1,5 +1,5 @@
-// A step of an LSTM in one launch: what the states before add to the gates' sums of inputs and bias, and then the cell
-// (lstm.wgsl). The states are in `out`, or in `projected` where PROJECTED.
+// A step of an LSTM in one launch: what the states before add to the gates' sums of inputs and
+// bias, and then the cell (lstm.wgsl). The states are in `out`, or in `projected` where PROJECTED.
 
 @group(0) @binding(0) var<storage, read> weights: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
@@ -24,7 +24,6 @@ struct Params {
     clip: f32,
 }
 
-override MASKED: bool = false;
 override PROJECTED: bool = false;
 
 alias Sums = vec4<f32>;
@@ -44,14 +43,6 @@ fn state_at(row: u32, k: u32) -> f32 {
         value = projected[at];
     } else {
         value = out[at];
-    }
-    return value;
-}
-
-fn weight(at: u32) -> f32 {
-    var value = weights[at];
-    if MASKED {
-        value = select(0.0, value, bit(mask[at / 32u], at));
     }
     return value;
 }

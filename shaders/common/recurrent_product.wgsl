@@ -1,20 +1,33 @@
-// A step of a recurrent layer in one launch: sums of states times weights, and what its cell makes of them. The kernel's
-// file has `Sums` (a unit's gates, whose sums one invocation needs together), `terms`, `state_at`,
-// `weights_at`, `neighbours_are_terms` and `finish`.
+// A step of a recurrent layer in one launch: sums of states times weights, and what its cell makes
+// of them. The kernel's file binds `weights` and `mask`, and has `Sums` (a unit's gates, whose sums
+// one invocation needs together), `terms`, `state_at`, `weights_at`, `neighbours_are_terms` and
+// `finish`.
 //
-// Steps are short and each waits for the one before, so a workgroup is small and waits seldom: 8 units by 8 rows, and 4
-// slices of the terms, of which 64 are staged at a time while the next are on their way. Rows and units past the edge
-// are clamped while loading; terms past the end are zeros. The sums of the slices are added in their order.
+// Steps are short and each waits for the one before, so a workgroup is small and waits seldom: 8
+// units by 8 rows, and 4 slices of the terms, of which 64 are staged at a time while the next are
+// on their way. Rows and units past the edge are clamped while loading; terms past the end are
+// zeros. The sums of the slices are added in their order.
 const SIDE: u32 = 8u;
 const SLICES: u32 = 4u;
 const DEPTH: u32 = 64u;
 const INVOCATIONS: u32 = 256u;
 
-// SIDE rows of DEPTH, and DEPTH terms of SIDE, each with a place more against clashes between banks.
+// SIDE rows of DEPTH, and DEPTH terms of SIDE, each with a place more against clashes between
+// banks.
 var<workgroup> states: array<f32, 520>;
 var<workgroup> weights_of_units: array<Sums, 576>;
 // Those of all slices but the first.
 var<workgroup> slices: array<Sums, 192>;
+
+override MASKED: bool = false;
+
+fn weight(at: u32) -> f32 {
+    var value = weights[at];
+    if MASKED {
+        value = select(0.0, value, bit(mask[at / 32u], at));
+    }
+    return value;
+}
 
 fn load_state(row: u32, k: u32) -> f32 {
     var value = 0.0;

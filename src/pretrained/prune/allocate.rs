@@ -237,7 +237,7 @@ mod tests {
                 }
             }
         }
-        // The paper's own numbers by hand: mean 0.03, so 0.02 and 0.01 below, 0.03 above it.
+        // By hand: the mean is 0.03, so 0.02 and 0.01 below, 0.03 above it.
         let got = by_outliers(&[(1000, 0.01), (1000, 0.02), (1000, 0.06)], 0.5, 0.06);
         for (got, want) in got.iter().zip([0.54, 0.52, 0.44]) {
             assert!((got - want).abs() < 1e-12, "{got}, {want}");
