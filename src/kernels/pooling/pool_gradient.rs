@@ -4,6 +4,7 @@ use super::window::{self, Pooling, WindowParams};
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
 /// Each pixel gathers from the windows that hold it, so that nothing is added by two invocations.
+/// Where no two windows share a pixel, each window writes its own.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolGradient {
     /// The extents, with a group for each channel.
@@ -16,6 +17,13 @@ pub struct PoolGradient {
     pub x: Slot,
     /// Gradient of the images.
     pub out: Slot,
+}
+
+impl PoolGradient {
+    /// Whether no two windows share a pixel.
+    fn apart(&self) -> bool {
+        (0..2).all(|d| self.shape.stride[d] >= self.shape.kernel[d])
+    }
 }
 
 impl Kernel for PoolGradient {
@@ -35,11 +43,16 @@ impl Kernel for PoolGradient {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        self.pooling.constants()
+        let mut constants = self.pooling.constants();
+        if self.apart() {
+            constants.push(("APART", 1.0));
+        }
+        constants
     }
 
     fn grid(&self) -> [u32; 3] {
-        grid_1d(self.shape.input_len() as u32)
+        let apart = self.apart();
+        grid_1d(if apart { self.shape.output_len() } else { self.shape.input_len() } as u32)
     }
 
     fn check(&self) -> Result<(), String> {

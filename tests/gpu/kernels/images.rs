@@ -50,6 +50,9 @@ fn pools_of_awkward_windows() {
         window([2, 3], [5, 9], [3, 3], [2, 2], [[1, 1], [3, 5]]),
         window([2, 33], [9, 4], [3, 2], [1, 3], [[2, 0], [9, 2]]),
         window([1, 2], [4, 4], [2, 2], [3, 3], [[0, 0], [1, 1]]),
+        // No window shares a pixel, with zeros before the image, and pixels between and behind.
+        window([3, 7], [8, 10], [2, 3], [3, 4], [[1, 2], [2, 2]]),
+        window([2, 20], [24, 24], [2, 2], [2, 2], [[0, 0], [12, 12]]),
         window([5, 64], [24, 24], [3, 3], [2, 2], [[0, 0], [12, 12]]),
     ];
     for shape in shapes {
