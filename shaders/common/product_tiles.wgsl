@@ -4,7 +4,8 @@
 // The tiles are kept term by term, so that the inner loop reads vectors. One invocation fills a whole vector:
 // stores of single components by several would race, as each may write all four. The next tile's vectors, one of each
 // tile or two, are loaded into registers while a tile is used. Rows and columns past the edge are clamped while loading
-// and skipped while storing; terms past the end are zeros.
+// and skipped while storing; terms past the end are zeros. Another file says whether what is staged is also added up:
+// no_sums.wgsl, or weight_gradient.wgsl.
 override SIDE: u32 = 16u;
 override FOURS: u32 = 1u; // or 2
 override DEPTH: u32 = 16u;
@@ -125,7 +126,16 @@ fn main(
     var w6 = vec4<f32>();
     var s7 = vec4<f32>();
     var w7 = vec4<f32>();
+    // Of the terms in both halves of a tile, where there are two vectors.
+    var sums_of_first = vec4<f32>();
+    var sums_of_second = vec4<f32>();
     for (var k = terms.x; k < terms.y; k += DEPTH) {
+        if SUMS {
+            if has_sums(group) {
+                sums_of_first += summed(next_a, next_b);
+                sums_of_second += summed(further_a, further_b);
+            }
+        }
         tile_a[first_a.y * stride + first_a.x] = next_a;
         tile_b[first_b.y * stride + first_b.x] = next_b;
         if two {
@@ -172,6 +182,11 @@ fn main(
             }
         }
         workgroupBarrier();
+    }
+    if SUMS {
+        if has_sums(group) {
+            store_sums(group, invocation, sums_of_first + sums_of_second);
+        }
     }
     let i = first_row + local.y * 4u;
     let j = first_column + local.x * 4u;

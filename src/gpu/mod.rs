@@ -6,6 +6,7 @@ mod cut;
 mod device;
 mod health;
 mod host;
+mod joined;
 mod kernel;
 mod listing;
 mod macros;
@@ -28,6 +29,8 @@ pub use adapter::{AdapterKind, AdapterReport, GpuOptions, Limits, PowerPreferenc
 pub use choice::{Which, adapters};
 pub use cut::Cut;
 pub use device::Gpu;
+pub(crate) use joined::joined_begins;
+pub use joined::{JOINT, Joined};
 pub use kernel::{
     Access, Bound, Kernel, Operand, Slot, Uniform, Variant, grid_1d, grid_groups, read, write,
 };

@@ -34,12 +34,14 @@ pub struct PlanBuilder {
 #[derive(Debug)]
 pub(super) struct SlotInfo {
     pub(super) name: String,
-    words: u32,
-    persistent: bool,
+    pub(super) words: u32,
+    pub(super) persistent: bool,
     /// First and last launch so far.
-    span: Option<(usize, usize)>,
+    pub(super) span: Option<(usize, usize)>,
     /// Phase of the first launch.
-    phase: usize,
+    pub(super) phase: usize,
+    /// The joined slot that it is in, and where it begins there.
+    pub(super) within: Option<(u32, u32)>,
 }
 
 #[derive(Debug)]
@@ -83,10 +85,12 @@ impl PlanBuilder {
         self.slot(name.into(), words, false)
     }
 
-    /// A slot that holds `values` from the beginning, for launches that read it. The same `values`
-    /// have one slot, whoever asks.
+    /// A slot that holds `values` from the beginning, for launches that read it. The same bits have
+    /// one slot, whoever asks.
     pub fn constant(&mut self, name: impl Into<String>, values: &Arc<[f32]>) -> Slot {
-        let known = self.constants.iter().find(|(_, other)| Arc::ptr_eq(other, values));
+        let bits = bytemuck::cast_slice::<f32, u32>;
+        let same = |other: &Arc<[f32]>| Arc::ptr_eq(other, values) || bits(other) == bits(values);
+        let known = self.constants.iter().find(|(_, other)| same(other));
         if let Some(&(slot, _)) = known {
             return slot;
         }
@@ -98,7 +102,8 @@ impl PlanBuilder {
 
     fn slot(&mut self, name: String, words: u32, persistent: bool) -> Slot {
         let id = u32::try_from(self.slots.len()).expect("fewer than 2^32 slots");
-        self.slots.push(SlotInfo { name, words, persistent, span: None, phase: usize::MAX });
+        let (span, phase, within) = (None, usize::MAX, None);
+        self.slots.push(SlotInfo { name, words, persistent, span, phase, within });
         Slot { id, words }
     }
 
@@ -167,10 +172,17 @@ impl PlanBuilder {
                 let (have, need) = (info.words, b.words);
                 return Err(refuse(format!("{what} holds {have} words, the launch needs {need}")));
             }
-            let twice = bound[..i].iter().zip(K::OPERANDS).find(|(o, _)| o.slot == b.slot);
-            if let Some((_, other)) = twice
-                && (operand.access == Access::Write || other.access == Access::Write)
-            {
+            // Of a joined slot one may be read while another is, and written likewise.
+            let clash = |(o, other): &(&Bound, &Operand)| {
+                let Some(earlier) = o.slot else { return false };
+                let same = self.whole_of(earlier) == self.whole_of(slot);
+                let whole = [earlier, slot].iter().any(|s| s.id == self.whole_of(*s));
+                let accesses = [operand.access, other.access];
+                let mixed = accesses[0] != accesses[1];
+                same && (mixed || whole && accesses[0] == Access::Write || earlier == slot)
+                    && accesses.contains(&Access::Write)
+            };
+            if let Some((_, other)) = bound[..i].iter().zip(K::OPERANDS).find(clash) {
                 let other = other.name;
                 return Err(refuse(format!("{what} is also bound to `{other}`, and one writes")));
             }
@@ -188,9 +200,11 @@ impl PlanBuilder {
         };
         let (at, last) = (self.launches.len(), self.launches.len() + pieces.len() - 1);
         for slot in bound.iter().filter_map(|b| b.slot) {
-            let info = &mut self.slots[slot.id as usize];
-            info.span = Some((info.span.map_or(at, |(first, _)| first), last));
-            info.phase = phase;
+            for id in [slot.id, self.whole_of(slot)] {
+                let info = &mut self.slots[id as usize];
+                info.span = Some((info.span.map_or(at, |(first, _)| first), last));
+                info.phase = phase;
+            }
         }
         let (variant, source) = (kernel.variant().map(|v| v.name), Source::of(&kernel));
         let constants: Vec<_> =
@@ -223,9 +237,11 @@ impl PlanBuilder {
     /// the same submission. Persistent slots keep theirs anyway.
     pub fn keep(&mut self, slots: &[Slot]) {
         let last = self.launches.len().saturating_sub(1);
-        for slot in slots {
-            if let Some((_, end)) = &mut self.slots[slot.id as usize].span {
-                *end = last;
+        for &slot in slots {
+            for id in [slot.id, self.whole_of(slot)] {
+                if let Some((_, end)) = &mut self.slots[id as usize].span {
+                    *end = last;
+                }
             }
         }
     }
@@ -281,12 +297,19 @@ impl PlanBuilder {
     fn lives(&self) -> Vec<Life> {
         // A scratch slot that nothing uses gets the smallest possible life.
         let span = |s: &SlotInfo| (!s.persistent).then(|| s.span.unwrap_or((0, 0)));
-        self.slots.iter().map(|s| Life { words: s.words, span: span(s) }).collect()
+        let within = |s: &SlotInfo| s.within.map(|(whole, _)| whole as usize);
+        let life = |s: &SlotInfo| Life { words: s.words, span: span(s), within: within(s) };
+        self.slots.iter().map(life).collect()
     }
 
     /// Buffers are numbered with those of persistent slots first; see `planner::assign`.
     pub(super) fn persistent_buffers(&self) -> usize {
-        self.slots.iter().filter(|s| s.persistent).count()
+        self.slots.iter().filter(|s| s.persistent && s.within.is_none()).count()
+    }
+
+    /// Where `slot` begins in its buffer, in words.
+    pub(super) fn begin(&self, slot: Slot) -> u32 {
+        self.slots[slot.id as usize].within.map_or(0, |(_, begin)| begin)
     }
 
     /// Words of `slot`, as this plan has them.
@@ -298,7 +321,11 @@ impl PlanBuilder {
     /// none writes it.
     pub(crate) fn written_after(&self, phase: Phase, slot: Slot) -> usize {
         let writes = |launch: &Launch| {
-            launch.operands.iter().any(|&(_, access, s)| access == Access::Write && s == Some(slot))
+            let of = |s: Slot| s == slot || s.id == self.whole_of(slot);
+            launch
+                .operands
+                .iter()
+                .any(|&(_, access, s)| access == Access::Write && s.is_some_and(of))
         };
         let last = self.launches[self.launches_of(phase)].iter().rposition(writes);
         last.map_or(0, |last| last + 1)
@@ -339,6 +366,9 @@ impl fmt::Display for PlanBuilder {
                         Some(s) => {
                             let (slot, home) = (&self.slots[s].name, assignment.home[s]);
                             write!(f, " {arrow}{name}={slot}@b{home}")?;
+                            if let Some((_, begin @ 1..)) = self.slots[s].within {
+                                write!(f, "+{begin}")?;
+                            }
                         }
                         None => write!(f, " {name}=-")?,
                     }

@@ -1,7 +1,8 @@
 //! Slot lifetimes to buffers: pure, no GPU.
 //!
 //! Whole buffers are shared, never ranges of one: WebGPU tracks access per buffer, so two ranges
-//! of an arena cannot be bound as `read` and `read_write` in the same launch.
+//! of an arena cannot be bound as `read` and `read_write` in the same launch. Slots that are joined
+//! are one to this file, since no launch does that with them.
 use std::cmp::Reverse;
 
 /// A slot's first and last launch. Persistent slots live outside every launch.
@@ -10,6 +11,8 @@ pub(super) struct Life {
     pub(super) words: u32,
     /// `None` for persistent slots; inclusive launch numbers for scratch.
     pub(super) span: Option<(usize, usize)>,
+    /// The joined slot whose buffer it is a range of; that slot's life is what counts.
+    pub(super) within: Option<usize>,
 }
 
 /// Which buffer each slot lives in.
@@ -56,18 +59,16 @@ impl Memory {
 pub(super) fn assign(slots: &[Life]) -> Assignment {
     let mut words: Vec<u32> = Vec::new();
     let mut home = vec![0; slots.len()];
-    for (slot, life) in slots.iter().enumerate().filter(|(_, l)| l.span.is_none()) {
+    let own = || slots.iter().enumerate().filter(|(_, life)| life.within.is_none());
+    for (slot, life) in own().filter(|(_, life)| life.span.is_none()) {
         home[slot] = words.len();
         words.push(life.words);
     }
     // Spans of what lives in each buffer; persistent slots share with nothing.
     let persistent = words.len();
     let mut taken: Vec<Vec<(usize, usize)>> = Vec::new();
-    let mut order: Vec<(Reverse<u32>, (usize, usize), usize)> = slots
-        .iter()
-        .enumerate()
-        .filter_map(|(slot, life)| Some((Reverse(life.words), life.span?, slot)))
-        .collect();
+    let mut order: Vec<(Reverse<u32>, (usize, usize), usize)> =
+        own().filter_map(|(slot, life)| Some((Reverse(life.words), life.span?, slot))).collect();
     order.sort_unstable();
     for (Reverse(need), (first, last), slot) in order {
         let apart = |&(from, to): &(usize, usize)| last < from || to < first;
@@ -81,13 +82,18 @@ pub(super) fn assign(slots: &[Life]) -> Assignment {
         taken[buffer].push((first, last));
         home[slot] = persistent + buffer;
     }
+    for (slot, life) in slots.iter().enumerate() {
+        if let Some(whole) = life.within {
+            home[slot] = home[whole];
+        }
+    }
     Assignment { home, words }
 }
 
 /// Bytes of `assignment`, and `staging` besides.
 pub(super) fn memory(slots: &[Life], assignment: &Assignment, staging: u64) -> Memory {
     let sum = |keep: bool| -> u64 {
-        let kept = slots.iter().filter(|l| l.span.is_none() == keep);
+        let kept = slots.iter().filter(|l| l.span.is_none() == keep && l.within.is_none());
         kept.map(|l| u64::from(l.words) * 4).sum()
     };
     let (persistent, unshared) = (sum(true), sum(false));

@@ -93,11 +93,12 @@ impl Program {
         for (slot, values) in &builder.constants {
             let id = slot.id as usize;
             let (buffer, name) = (&buffers[at.home[id]], &builder.slots[id].name);
-            gpu.write(buffer, 0, bytemuck::cast_slice(values), name);
+            let begin = u64::from(builder.begin(*slot)) * 4;
+            gpu.write(buffer, begin, bytemuck::cast_slice(values), name);
         }
         let uniforms = upload_uniforms(&builder.launches, gpu)?;
         let idle = idle(gpu)?;
-        let bytes_of = |slot| u64::from(builder.words(slot)) * 4;
+        let bytes_of = |slot| [builder.begin(slot), builder.words(slot)].map(|n| u64::from(n) * 4);
         let launches = builder
             .launches
             .iter()
@@ -108,7 +109,7 @@ impl Program {
                 // written may be read.
                 let buffer = |slot: Option<Slot>| match slot {
                     Some(slot) => (&buffers[at.home[slot.id as usize]], bytes_of(slot)),
-                    None => (&idle, IDLE_BYTES),
+                    None => (&idle, [0, IDLE_BYTES]),
                 };
                 ready(launch, slots.map(buffer).collect(), (&uniforms, i * UNIFORM_STRIDE), gpu)
             })
@@ -186,7 +187,8 @@ impl Program {
         let (at, bytes): (_, &[u8]) = (first * 4, bytemuck::cast_slice(data));
         assert!(at + bytes.len() <= slot.words as usize * 4, "upload is longer than its slot");
         let name = &self.builder.slots[slot.id as usize].name;
-        gpu.write(self.buffer(slot), at as u64, bytes, name);
+        let (buffer, begin) = self.buffer(slot);
+        gpu.write(buffer, begin + at as u64, bytes, name);
     }
 
     /// Reads slots back, waiting for the device. Not for use inside a step: take a
@@ -218,8 +220,9 @@ impl Program {
         &self.builder
     }
 
-    pub(super) fn buffer(&self, slot: Slot) -> &wgpu::Buffer {
-        &self.buffers[self.home[slot.id as usize]]
+    /// The buffer of `slot`, and the byte where it begins there.
+    pub(super) fn buffer(&self, slot: Slot) -> (&wgpu::Buffer, u64) {
+        (&self.buffers[self.home[slot.id as usize]], u64::from(self.builder.begin(slot)) * 4)
     }
 }
 
@@ -298,7 +301,7 @@ fn upload_uniforms(launches: &[Launch], gpu: &Gpu) -> Result<wgpu::Buffer> {
 
 fn ready(
     launch: &Launch,
-    operands: Vec<(&wgpu::Buffer, u64)>,
+    operands: Vec<(&wgpu::Buffer, [u64; 2])>,
     (uniforms, offset): (&wgpu::Buffer, usize),
     gpu: &Gpu,
 ) -> Result<Ready> {
@@ -310,17 +313,17 @@ fn ready(
         uniform_bytes: launch.params.len() as u64,
     };
     let pipeline = gpu.pipeline(&key)?;
-    let entry = |binding: usize, buffer, offset: usize, bytes| wgpu::BindGroupEntry {
+    let entry = |binding: usize, buffer, [offset, bytes]: [u64; 2]| wgpu::BindGroupEntry {
         binding: binding as u32,
         resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
             buffer,
-            offset: offset as u64,
+            offset,
             size: std::num::NonZeroU64::new(bytes),
         }),
     };
     let mut entries: Vec<_> =
-        operands.iter().enumerate().map(|(i, &(b, bytes))| entry(i, b, 0, bytes)).collect();
-    entries.push(entry(entries.len(), uniforms, offset, UNIFORM_STRIDE as u64));
+        operands.iter().enumerate().map(|(i, &(b, range))| entry(i, b, range)).collect();
+    entries.push(entry(entries.len(), uniforms, [offset as u64, UNIFORM_STRIDE as u64]));
     let make = || {
         gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(launch.name),

@@ -77,8 +77,8 @@ impl ReadbackRing {
         let mut at = 0;
         for slot in slots {
             let bytes = u64::from(slot.words) * 4;
-            let from = program.buffer(*slot);
-            encoder.commands.copy_buffer_to_buffer(from, 0, &buffer, at, bytes);
+            let (from, first) = program.buffer(*slot);
+            encoder.commands.copy_buffer_to_buffer(from, first, &buffer, at, bytes);
             at += bytes;
         }
         let (tell, mapped) = channel();

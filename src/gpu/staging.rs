@@ -24,6 +24,12 @@ impl Words {
     fn bytes(&self) -> u64 {
         u64::from(self.words) * 4
     }
+
+    /// Their buffer, and the byte where they begin there.
+    fn place<'a>(&self, program: &'a Program) -> (&'a wgpu::Buffer, u64) {
+        let (buffer, begin) = program.buffer(self.slot);
+        (buffer, begin + u64::from(self.first) * 4)
+    }
 }
 
 /// Bytes of `of` together.
@@ -63,8 +69,8 @@ impl Staging {
         }
         let mut at = 0;
         for words in &self.of {
-            let from = (program.buffer(words.slot), u64::from(words.first) * 4);
-            encoder.commands.copy_buffer_to_buffer(from.0, from.1, &self.buffer, at, words.bytes());
+            let (from, first) = words.place(program);
+            encoder.commands.copy_buffer_to_buffer(from, first, &self.buffer, at, words.bytes());
             at += words.bytes();
         }
         let (tell, mapped) = channel();
@@ -124,7 +130,7 @@ impl Aside {
     pub(crate) fn keep(&self, encoder: &mut Encoder, program: &Program) {
         let mut at = 0;
         for words in &self.of {
-            let (from, first) = (program.buffer(words.slot), u64::from(words.first) * 4);
+            let (from, first) = words.place(program);
             let (to, len) = (&self.buffer, words.bytes());
             encoder.commands.copy_buffer_to_buffer(from, first, to, at, len);
             at += len;
@@ -135,7 +141,7 @@ impl Aside {
     pub(crate) fn put_back(&self, encoder: &mut Encoder, program: &Program) {
         let mut at = 0;
         for words in &self.of {
-            let (to, first) = (program.buffer(words.slot), u64::from(words.first) * 4);
+            let (to, first) = words.place(program);
             let (from, len) = (&self.buffer, words.bytes());
             encoder.commands.copy_buffer_to_buffer(from, at, to, first, len);
             at += len;

@@ -226,7 +226,16 @@ impl Operation for SoftmaxCrossEntropy {
             repeat,
             smoothing,
         };
-        loss.push(lowering.plan)
+        let sums = beside.and_then(|correct| lowering.sums_of([tensor, correct]));
+        let target = lowering.plan.target();
+        match sums.filter(|_| kernels::CrossEntropySums::serves(batch, classes, target)) {
+            Some(both) => {
+                let sums = [lowering.output(both[0])?, lowering.output(both[1])?];
+                both.into_iter().for_each(|sum| lowering.done[sum.0] = true);
+                lowering.plan.push(kernels::CrossEntropySums { of: loss, sums })
+            }
+            None => loss.push(lowering.plan),
+        }
     }
 
     fn is_loss(&self) -> bool {
@@ -335,10 +344,15 @@ impl Lowering<'_> {
 
     /// The sum that one launch makes together with the sum `tensor`: of losses and of right rows.
     pub(super) fn sum_beside(&self, tensor: Tensor) -> Option<Tensor> {
-        let sum_of = |x: Tensor| self.first(|op| matches!(op, Op::ColumnSum(_)), &[x]);
         let x = self.graph.nodes[tensor.0].inputs[0];
-        let other = self.beside(x)?;
-        (sum_of(x)? == tensor).then(|| sum_of(other)).flatten()
+        let [sum, other] = self.sums_of([x, self.beside(x)?])?;
+        (sum == tensor).then_some(other)
+    }
+
+    /// The sums of both, where both are needed.
+    fn sums_of(&self, [x, y]: [Tensor; 2]) -> Option<[Tensor; 2]> {
+        let sum_of = |x: Tensor| self.first(|op| matches!(op, Op::ColumnSum(_)), &[x]);
+        Some([sum_of(x)?, sum_of(y)?])
     }
 
     pub(super) fn pair_sum(&mut self, [tensor, other]: [Tensor; 2]) -> Result<()> {

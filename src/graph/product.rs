@@ -6,7 +6,7 @@ use super::ops::{self, ColumnSum, Gate};
 use super::stored::{Factors, Masked};
 use super::{Node, Op, Tensor};
 use crate::gpu::Slot;
-use crate::kernels::{Activation, Conv2d, F16Matmul, Form, Matmul, PackedProduct};
+use crate::kernels::{Activation, Conv2d, F16Matmul, Form, Matmul, PackedProduct, WeightGradient};
 use crate::{Error, Result};
 
 impl Backward<'_> {
@@ -123,6 +123,41 @@ impl Lowering<'_> {
             }
             op => Err(Error::shape(op.name(), format!("{} is no product", node.name))),
         }
+    }
+
+    /// Makes the sum `tensor` of a layer's gradient in one launch with the product of the same
+    /// gradient that is its weight's, where there is one and a kernel does both.
+    pub(super) fn with_weight_gradient(&mut self, tensor: Tensor) -> Result<bool> {
+        let [gradient] = self.inputs(tensor)?;
+        let Some(product) = self.weight_gradient_of(gradient) else { return Ok(false) };
+        let [a, b] = self.inputs(product)?;
+        let of_a = b != gradient;
+        let extents @ [m, n, _] = self.extents(product, a, Form::TN)?;
+        // The rest must be there already, and nothing may be done to it besides.
+        let columns = if of_a { m } else { n };
+        let is_there = a.0.max(b.0) < tensor.0 && self.elements(tensor)? == columns;
+        let bare = self.added_to(product).is_none() && self.added_to(tensor).is_none();
+        let dense = [a, b].map(|x| self.read(x).is_ok_and(|read| read.mask.is_none()));
+        if !is_there || !bare || dense.contains(&false) || self.reads_f16(extents) {
+            return Ok(false);
+        }
+        let (a, b) = (self.slot(a)?, self.slot(b)?);
+        let target = self.plan.target();
+        let Some(both) = WeightGradient::of(extents, of_a, target) else { return Ok(false) };
+        let (c, sums) = (self.output(product)?, self.output(tensor)?);
+        self.done[product.0] = true;
+        self.plan.push(both([a, b, c, sums]))?;
+        Ok(true)
+    }
+
+    /// The first product that is a weight's gradient, has not run yet, and reads `gradient`.
+    fn weight_gradient_of(&self, gradient: Tensor) -> Option<Tensor> {
+        let is_one = |&product: &Tensor| {
+            let op = self.graph.nodes[product.0].op;
+            let form = matches!(op, Op::Matmul(ops::Matmul { form: Form::TN, forward: false, .. }));
+            form && !self.done[product.0]
+        };
+        self.readers(gradient).find(is_one)
     }
 
     /// Rows, columns and terms of the product `tensor` of `a` and something.

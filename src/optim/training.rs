@@ -114,6 +114,6 @@ impl Training {
     /// [`crate::Error::Plan`] from the kernels.
     pub fn push(&self, plan: &mut PlanBuilder, mut updates: Vec<Update>) -> Result<()> {
         self.clip.push(plan, &mut updates)?;
-        updates.iter().try_for_each(|update| self.optimizer.push(plan, update))
+        self.optimizer.push_all(plan, &updates)
     }
 }

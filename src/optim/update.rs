@@ -25,6 +25,16 @@ impl Update {
     pub fn new(weight: Weight, gradient: Slot, step: Slot) -> Self {
         Self { weight, gradient, multiplier: 1.0, step }
     }
+
+    /// As the kernels see it.
+    fn moved(&self) -> Result<Moved<'_>> {
+        let &Self { gradient, step, ref weight, .. } = self;
+        let (mask, weights) = (weight.stored.moved_under(), weight.values()?);
+        let on = Weights { gradient, mask, step, weights, len: weight.len };
+        let (name, slots, decay) = (&weight.name, &weight.slots, weight.decay);
+        let decays = weight.shape.rank() >= 2;
+        Ok(Moved { name, on, slots, decays, decay, table: None })
+    }
 }
 
 impl Optimizer {
@@ -34,13 +44,24 @@ impl Optimizer {
     /// [`Error::Plan`](crate::Error::Plan) from the kernel,
     /// [`Error::Argument`](crate::Error::Argument) without the tensors that the optimizer keeps.
     pub fn push(&self, plan: &mut PlanBuilder, update: &Update) -> Result<()> {
-        let &Update { gradient, step, ref weight, .. } = update;
-        let (mask, weights) = (weight.stored.moved_under(), weight.values()?);
-        if let Some(pull) = weight.pull(gradient) {
+        if let Some(pull) = update.weight.pull(update.gradient) {
             plan.push(pull)?;
         }
-        let on = Weights { gradient, mask, step, weights, len: weight.len };
-        let (name, slots, decay) = (&weight.name, &weight.slots, weight.decay);
-        self.launch(plan, &Moved { name, on, slots, decays: weight.shape.rank() >= 2, decay })
+        self.launch(plan, &update.moved()?)
+    }
+
+    /// Appends the updates of all parameters of a step: a launch for each, or on a GPU one for all
+    /// small ones that are moved alike, to the same bits.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_all(&self, plan: &mut PlanBuilder, updates: &[Update]) -> Result<()> {
+        if plan.target().software {
+            return updates.iter().try_for_each(|update| self.push(plan, update));
+        }
+        let mut pulls = updates.iter().filter_map(|update| update.weight.pull(update.gradient));
+        pulls.try_for_each(|pull| plan.push(pull))?;
+        let moved: Vec<_> = updates.iter().map(Update::moved).collect::<Result<_>>()?;
+        self.launch_all(plan, &moved)
     }
 }

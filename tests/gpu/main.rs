@@ -7,6 +7,7 @@ mod goldens;
 mod gradients;
 mod interpreter;
 mod kernels;
+mod launches;
 mod layerwise;
 mod mask_update;
 #[path = "../common/models.rs"]

@@ -44,6 +44,33 @@ update:
     assert_eq!(memory(&plan), [2432, 1200, 1200]);
 }
 
+/// Each begins with a workgroup; no launch may read one and write another, before or after.
+#[test]
+fn joined_slots_are_ranges_of_one_buffer() {
+    let mut plan = PlanBuilder::default();
+    plan.phase("test");
+    let [x, y, z] = ["x", "y", "z"].map(|name| plan.persistent(name, 300));
+    let [s, t, u] = ["s", "t", "u"].map(|name| plan.scratch(name, 300));
+    let joined = plan.join(&[x, y]).unwrap();
+    assert_eq!((joined.slot.words, &joined.begins[..]), (512 + 300, &[0, 512][..]));
+    assert_eq!(plan.join(&[x, y]).unwrap().slot, joined.slot, "as they are");
+    plan.push(add(x, y, s)).unwrap();
+    plan.push(add(z, s, t)).unwrap();
+    plan.push(add(z, z, u)).unwrap();
+    let whole = joined.slot;
+    for not in [&[x][..], &[z, z], &[x, z], &[y, x], &[z, t], &[s, t], &[whole, z]] {
+        assert!(plan.join(not).is_none(), "{not:?}");
+    }
+    let scratch = plan.join(&[t, u]).unwrap();
+    let error = plan.push(add(x, z, y)).unwrap_err().to_string();
+    assert!(error.contains("operand `out` (y) is also bound to `x`, and one writes"), "{error}");
+    let text = plan.to_string();
+    assert!(text.contains("x=x@b1 y=y@b1+512 ->out=s@b3"), "{text}");
+    assert_eq!(scratch.slot.words, 812);
+    // z and the joined two; the other joined two and s.
+    assert_eq!(memory(&plan), [1200 + 4 * 812, 1200 + 4 * 812, 1200 + 4 * 812]);
+}
+
 #[test]
 fn a_chain_takes_two_buffers() {
     let mut plan = PlanBuilder::default();

@@ -180,7 +180,8 @@ fn a_place_of_an_lstm_is_a_launch() {
     assert_eq!(count("lstm_gradient_product"), 2 * 63);
     assert_eq!((count("lstm"), count("lstm_gradient")), (0, 2));
     assert!(launches.len() <= 306, "{}", launches.len());
-    assert!(scratch <= 20_200_000, "{scratch} B");
+    // Gradients that one launch of the optimizer reads have memory from the first of them on.
+    assert!(scratch <= 21_200_000, "{scratch} B");
     let software = Target { software: true, ..Target::default() };
     let (launches, scratch) = recurrent(|| Lstm::new(128).into(), software);
     let count = |kernel: &str| launches.iter().filter(|name| *name == kernel).count();
@@ -198,5 +199,5 @@ fn half_a_place_of_a_gru_is_a_launch() {
     assert_eq!(count("gru_gradient_product"), 2 * 63);
     assert_eq!(count("gru_reset_gradient_product"), 2 * 64);
     assert!(launches.len() <= 576, "{}", launches.len());
-    assert!(scratch <= 21_200_000, "{scratch} B");
+    assert!(scratch <= 22_000_000, "{scratch} B");
 }

@@ -260,6 +260,8 @@ fn everything(target: Target) -> PlanBuilder {
         (product.m, product.n, product.k) = (2048, 2048, 1);
         product.push(&mut plan).unwrap();
     }
+    let columns = WeightGradient::of([1, 1, 1], true, plan.target());
+    columns.into_iter().for_each(|of| plan.push(of([a, b, c, gate])).unwrap());
     variants::halves(&mut plan, [a, b, mask, bias, gate, c]);
     variants::packed(&mut plan, [a, bias, c]);
     let [size, stride, pad] = [[1, 1], [1, 1], [0, 0]];
@@ -298,6 +300,7 @@ fn everything(target: Target) -> PlanBuilder {
     let (form, l2) = (EpsilonForm::TensorFlow, 0.0);
     plan.push(AdamUpdate { on, first, second, beta1, beta2, epsilon, form, decay, l2 }).unwrap();
     variants::how_weights_move(&mut plan, on, [first, second]);
+    variants::together(&mut plan, step);
     let (protect, mask_state) = (Some(bias), first);
     let (scores, many) = (true, 5_000);
     let tensor = Ranked { values: weights, protect, scores, mask_state, mask: gate, len: many };

@@ -5,6 +5,7 @@ use super::kernels;
 
 kernels! {
     correct: Correct(CorrectParams);
+    cross_entropy_sums: CrossEntropySums(SoftmaxCrossEntropyParams);
     distillation: Distillation(DistillationParams);
     log_loss: LogLoss(LogLossParams);
     softmax_cross_entropy: SoftmaxCrossEntropy(SoftmaxCrossEntropyParams);

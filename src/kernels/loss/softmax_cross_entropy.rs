@@ -100,6 +100,7 @@ impl Kernel for SoftmaxCrossEntropy {
     const NAME: &'static str = "softmax_cross_entropy";
     const WGSL: &'static str = crate::wgsl!(
         "common/step.wgsl",
+        "common/cross_entropy.wgsl",
         "common/narrow_cross_entropy.wgsl",
         "softmax_cross_entropy.wgsl"
     );
@@ -107,6 +108,7 @@ impl Kernel for SoftmaxCrossEntropy {
         name: "wide",
         wgsl: crate::wgsl!(
             "common/step.wgsl",
+            "common/cross_entropy.wgsl",
             "common/row_sum.wgsl",
             "common/wide_cross_entropy.wgsl",
             "softmax_cross_entropy.wgsl"

@@ -2,10 +2,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Moved, Rule};
-use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
+use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_variants, optimizer_wgsl};
 use crate::Result;
 use crate::error::check;
-use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant};
 use crate::kernels::{Pruned, Step};
 use crate::settings::steps;
 
@@ -55,7 +55,7 @@ impl Rule for Adagrad {
     fn push(&self, plan: &mut PlanBuilder, update: &Moved<'_>) -> Result<()> {
         let &Self { initial, epsilon, .. } = self;
         let (on, [squares], l2) = (update.on, update.slots()?, update.decay);
-        plan.push(AdagradUpdate { on, squares, initial, epsilon, l2 })
+        update.push(plan, AdagradUpdate { on, squares, initial, epsilon, l2 })
     }
 }
 
@@ -92,6 +92,7 @@ crate::uniform! {
 impl Kernel for AdagradUpdate {
     const NAME: &'static str = "adagrad";
     const WGSL: &'static str = optimizer_wgsl!("adagrad.wgsl");
+    const VARIANTS: &'static [Variant] = optimizer_variants!("adagrad.wgsl");
     const OPERANDS: &'static [Operand] = optimizer_operands!(squares);
     type Params = AdagradParams;
 

@@ -2,9 +2,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::rule::{self, Moved, Rule, share};
-use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
+use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_variants, optimizer_wgsl};
 use crate::Result;
-use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant};
 use crate::kernels::{Pruned, Step};
 use crate::settings::steps;
 
@@ -62,7 +62,7 @@ impl Adam {
         let &Self { beta1, beta2, epsilon, epsilon_form, .. } = self;
         let (on, l2, form) = (update.on, update.decay, epsilon_form);
         let [first, second] = update.slots()?;
-        plan.push(AdamUpdate { on, first, second, beta1, beta2, epsilon, form, decay, l2 })
+        update.push(plan, AdamUpdate { on, first, second, beta1, beta2, epsilon, form, decay, l2 })
     }
 }
 
@@ -147,6 +147,7 @@ crate::uniform! {
 impl Kernel for AdamUpdate {
     const NAME: &'static str = "adam";
     const WGSL: &'static str = optimizer_wgsl!("adam.wgsl");
+    const VARIANTS: &'static [Variant] = optimizer_variants!("adam.wgsl");
     const OPERANDS: &'static [Operand] = optimizer_operands!(first, second);
     type Params = AdamParams;
 

@@ -58,6 +58,10 @@ impl Rule for AdamW {
         self.adam().slots()
     }
 
+    fn weight_decay(&self) -> f32 {
+        self.weight_decay
+    }
+
     fn validate(&self) -> Result<()> {
         self.adam().validate()?;
         rule::weight_decay(self.weight_decay)

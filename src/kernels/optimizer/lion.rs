@@ -3,9 +3,9 @@ use serde::{Deserialize, Serialize};
 
 use super::adam::beta1;
 use super::rule::{self, Moved, Rule, share};
-use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
+use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_variants, optimizer_wgsl};
 use crate::Result;
-use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant};
 use crate::kernels::{Pruned, Step};
 use crate::settings::steps;
 
@@ -47,6 +47,10 @@ impl Rule for Lion {
         &["first"]
     }
 
+    fn weight_decay(&self) -> f32 {
+        self.weight_decay
+    }
+
     fn validate(&self) -> Result<()> {
         share("beta1", self.beta1)?;
         share("beta2", self.beta2)?;
@@ -57,7 +61,7 @@ impl Rule for Lion {
         let &Self { beta1, beta2, .. } = self;
         let decay = update.decay_by(self.weight_decay);
         let (on, [first], l2) = (update.on, update.slots()?, update.decay);
-        plan.push(LionUpdate { on, first, beta1, beta2, decay, l2 })
+        update.push(plan, LionUpdate { on, first, beta1, beta2, decay, l2 })
     }
 }
 
@@ -98,6 +102,7 @@ crate::uniform! {
 impl Kernel for LionUpdate {
     const NAME: &'static str = "lion";
     const WGSL: &'static str = optimizer_wgsl!("lion.wgsl");
+    const VARIANTS: &'static [Variant] = optimizer_variants!("lion.wgsl");
     const OPERANDS: &'static [Operand] = optimizer_operands!(first);
     type Params = LionParams;
 

@@ -1,6 +1,7 @@
-//! Optimizers. Each updates a parameter with one fused kernel; each is a file here, with settings,
-//! kernel and reference, and a line in the list below.
+//! Optimizers. Each updates a parameter with one fused kernel, or on a GPU several of them; each is
+//! a file here, with settings, kernel and reference, and a line in the list below.
 mod rule;
+mod together;
 mod weights;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::kernels;
 pub(crate) use rule::Moved;
 use rule::Rule;
+use together::Together;
 pub use weights::Weights;
 
 use crate::error::check;
@@ -20,6 +22,7 @@ use crate::{Error, Result};
 macro_rules! optimizers {
     ($($(#[$doc:meta])* $file:ident: $name:ident $(, $kernel:ident($params:ident))?;)+) => {
         kernels! { $($file $(: $kernel($params))?;)+ }
+        $($(crate::kernels::parts! { Together<$kernel>: $params })?)+
 
         /// The settings of each, without kernels and references.
         pub(crate) mod settings {
@@ -139,5 +142,10 @@ impl Optimizer {
     /// Appends the kernel that moves one parameter.
     pub(crate) fn launch(&self, plan: &mut PlanBuilder, moved: &Moved<'_>) -> Result<()> {
         self.rule().push(plan, moved)
+    }
+
+    /// Appends what moves all of them: the same kernel, in as few launches as pay.
+    pub(crate) fn launch_all(&self, plan: &mut PlanBuilder, moved: &[Moved<'_>]) -> Result<()> {
+        together::push_all(self.rule(), plan, moved)
     }
 }

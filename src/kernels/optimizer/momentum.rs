@@ -2,9 +2,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Moved, Rule, share, weight_decay};
-use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
+use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_variants, optimizer_wgsl};
 use crate::Result;
-use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant};
 use crate::kernels::{Pruned, Step};
 use crate::settings::steps;
 
@@ -45,6 +45,10 @@ impl Rule for Momentum {
         &["velocity"]
     }
 
+    fn weight_decay(&self) -> f32 {
+        self.weight_decay
+    }
+
     fn validate(&self) -> Result<()> {
         share("momentum", self.momentum)?;
         weight_decay(self.weight_decay)
@@ -52,7 +56,7 @@ impl Rule for Momentum {
 
     fn push(&self, plan: &mut PlanBuilder, update: &Moved<'_>) -> Result<()> {
         let [velocity] = update.slots()?;
-        plan.push(MomentumUpdate {
+        update.push(plan, MomentumUpdate {
             on: update.on,
             velocity,
             momentum: self.momentum,
@@ -92,6 +96,7 @@ crate::uniform! {
 impl Kernel for MomentumUpdate {
     const NAME: &'static str = "momentum";
     const WGSL: &'static str = optimizer_wgsl!("momentum.wgsl");
+    const VARIANTS: &'static [Variant] = optimizer_variants!("momentum.wgsl");
     const OPERANDS: &'static [Operand] = optimizer_operands!(velocity);
     type Params = MomentumParams;
 

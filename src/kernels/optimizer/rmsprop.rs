@@ -2,9 +2,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::rule::{self, Moved, Rule, share};
-use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
+use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_variants, optimizer_wgsl};
 use crate::Result;
-use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot};
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant};
 use crate::kernels::{Pruned, Step};
 use crate::settings::steps;
 
@@ -59,7 +59,7 @@ impl Rule for RmsProp {
         let &Self { decay, momentum, epsilon, .. } = self;
         let (on, l2) = (update.on, update.decay);
         let [mean_square, velocity] = update.slots()?;
-        plan.push(RmsPropUpdate { on, mean_square, velocity, decay, momentum, epsilon, l2 })
+        update.push(plan, RmsPropUpdate { on, mean_square, velocity, decay, momentum, epsilon, l2 })
     }
 }
 
@@ -103,6 +103,7 @@ crate::uniform! {
 impl Kernel for RmsPropUpdate {
     const NAME: &'static str = "rmsprop";
     const WGSL: &'static str = optimizer_wgsl!("rmsprop.wgsl");
+    const VARIANTS: &'static [Variant] = optimizer_variants!("rmsprop.wgsl");
     const OPERANDS: &'static [Operand] = optimizer_operands!(mean_square, velocity);
     type Params = RmsPropParams;
 

@@ -17,6 +17,8 @@ pub(crate) struct Moved<'a> {
     pub(crate) decays: bool,
     /// Weight decay of the parameter's own, part of its gradient: `decay * weight`.
     pub(crate) decay: f32,
+    /// Where it is several parameters side by side, what tells them apart.
+    pub(crate) table: Option<Slot>,
 }
 
 impl Moved<'_> {
@@ -44,6 +46,11 @@ pub(super) trait Rule {
     /// Names of the tensors that it keeps beside each parameter.
     fn slots(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Weight decay of what [`Moved::decays`].
+    fn weight_decay(&self) -> f32 {
+        0.0
     }
 
     /// Checks every hyperparameter but the learning rate.

@@ -2,9 +2,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Moved, Rule, weight_decay};
-use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_wgsl};
+use super::weights::{Weights, masked_reference, optimizer_operands, optimizer_variants, optimizer_wgsl};
 use crate::Result;
-use crate::gpu::{Bound, Kernel, Operand, PlanBuilder};
+use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Variant};
 use crate::kernels::{Pruned, Step};
 use crate::settings::steps;
 
@@ -31,13 +31,17 @@ impl Sgd {
 }
 
 impl Rule for Sgd {
+    fn weight_decay(&self) -> f32 {
+        self.weight_decay
+    }
+
     fn validate(&self) -> Result<()> {
         weight_decay(self.weight_decay)
     }
 
     fn push(&self, plan: &mut PlanBuilder, update: &Moved<'_>) -> Result<()> {
         let decay = update.decay + update.decay_by(self.weight_decay);
-        plan.push(SgdUpdate { on: update.on, decay })
+        update.push(plan, SgdUpdate { on: update.on, decay })
     }
 }
 
@@ -63,6 +67,7 @@ crate::uniform! {
 impl Kernel for SgdUpdate {
     const NAME: &'static str = "sgd";
     const WGSL: &'static str = optimizer_wgsl!("sgd.wgsl");
+    const VARIANTS: &'static [Variant] = optimizer_variants!("sgd.wgsl");
     const OPERANDS: &'static [Operand] = optimizer_operands!();
     type Params = SgdParams;
 

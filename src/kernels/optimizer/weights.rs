@@ -52,6 +52,23 @@ macro_rules! optimizer_wgsl {
 }
 pub(super) use optimizer_wgsl;
 
+/// The same for several tensors at once.
+macro_rules! optimizer_variants {
+    ($file:literal) => {
+        &[crate::gpu::Variant {
+            name: "together",
+            wgsl: crate::wgsl!(
+                "common/bits.wgsl",
+                "common/step.wgsl",
+                "common/pruned.wgsl",
+                "common/optimizer_together.wgsl",
+                $file
+            ),
+        }]
+    };
+}
+pub(super) use optimizer_variants;
+
 /// The operands of an optimizer's kernel: the shared ones and its slots.
 macro_rules! optimizer_operands {
     ($($slot:ident),*) => {

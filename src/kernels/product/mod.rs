@@ -24,4 +24,5 @@ kernels! {
     part_sum: PartSum(PartSumParams);
     patches: Patches(PatchesParams);
     tiling;
+    weight_gradient: WeightGradient(WeightGradientParams);
 }

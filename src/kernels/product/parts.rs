@@ -12,21 +12,23 @@ use crate::kernels::{Activation, Form};
 /// The texts of a kernel on `shaders/common/product.wgsl`, whose own file is `$file`: blocks, and
 /// the variants of [`Tiling`].
 macro_rules! texts {
-    ([$($first:literal),*] $sums:literal, $file:literal) => {
+    ([$($first:literal),*] $($sums:literal),+) => {
         crate::wgsl!(
             $($first,)*
             "common/bits.wgsl",
             "common/activation.wgsl",
             "common/cut.wgsl",
             "common/product.wgsl",
-            $sums,
-            $file
+            $($sums),+
         )
     };
     (variants $first:tt $file:literal $(, $more:expr)*) => {
         &[
             Variant { name: "lanes", wgsl: texts!($first "common/product_lanes.wgsl", $file) },
-            Variant { name: "tiles", wgsl: texts!($first "common/product_tiles.wgsl", $file) },
+            Variant {
+                name: "tiles",
+                wgsl: texts!($first "common/no_sums.wgsl", "common/product_tiles.wgsl", $file),
+            },
             $($more,)*
         ]
     };

@@ -169,6 +169,17 @@ impl Coop {
 }
 
 impl Tile {
+    /// Constants that say so, all of them.
+    pub(super) fn all_constants(self) -> Vec<(&'static str, f64)> {
+        let Self { side, fours, depth } = self;
+        [("SIDE", side), ("FOURS", fours), ("DEPTH", depth)].map(|(n, v)| (n, v.into())).into()
+    }
+
+    /// Whether it has 16 terms at a time, of four rows and columns an invocation.
+    pub(super) fn is_deep(self) -> bool {
+        self.fours == 1 && self.depth == 16
+    }
+
     /// Rows, and columns.
     fn extent(self) -> u32 {
         self.side * self.fours * 4

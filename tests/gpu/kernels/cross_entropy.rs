@@ -174,3 +174,84 @@ fn pair_sum_is_two_sums() {
         tol.check(&x_sum, &[x_want]).unwrap_or_else(context);
     }
 }
+
+/// Losses, gradient, right rows and both sums of a few rows by one launch, and by two.
+fn with_sums(
+    gpu: &Gpu,
+    logits: &[f32],
+    labels: &[u32],
+    [smoothing, repeat]: [f32; 2],
+    step: Step,
+) -> [[Vec<f32>; 5]; 2] {
+    let (batch, classes) = (labels.len() as u32, (logits.len() / labels.len()) as u32);
+    let mut rig = Rig::for_target(gpu, Target::default());
+    let mut outputs = || {
+        let [losses, correct] = ["losses", "correct"].map(|name| rig.output(name, labels.len()));
+        let gradient = rig.output("gradient", logits.len());
+        let sums = ["losses' sum", "right rows"].map(|name| rig.output(name, 1));
+        (losses, gradient, correct, sums)
+    };
+    let (all, apart) = (outputs(), outputs());
+    let (logits, labels) = (rig.slot("logits", logits), rig.slot("labels", labels));
+    let (step, repeat) = (rig.slot("step", &[step]), repeat as u32);
+    let loss = |(losses, gradient, correct, _)| SoftmaxCrossEntropy {
+        logits,
+        labels,
+        step,
+        losses,
+        gradient,
+        correct,
+        batch,
+        classes,
+        repeat,
+        smoothing,
+    };
+    rig.push(CrossEntropySums { of: loss(all), sums: all.3 });
+    loss(apart).push(&mut rig.plan).unwrap();
+    PairSum { of: [apart.0, apart.2], sums: apart.3, len: batch }.push(&mut rig.plan).unwrap();
+    let bench = rig.run();
+    [all, apart].map(|(losses, gradient, correct, [loss, right])| {
+        [losses, gradient, correct, loss, right].map(|slot| bench.read(slot))
+    })
+}
+
+/// As many rows and classes as a workgroup has room for, and few; ties, labels that are no class,
+/// rows of padding, logits that are far apart.
+#[test]
+fn few_rows_have_their_sums_in_one_launch() {
+    let Some(gpu) = gpu() else { return };
+    let sizes = [(1, 2), (3, 64), (17, 33), (24, 64), (128, 10), (128, 12), (153, 10), (256, 6)];
+    for (batch, classes) in sizes {
+        for (repeat, smoothing, scale) in [(1, 0.0, 1.0), (1, 0.1, 40.0), (3, 0.1, 0.0)] {
+            let context = format!("{batch} x {classes}, {repeat} places, {scale}");
+            let mut noise = Noise::new((batch * classes) as u64);
+            let logits = match scale {
+                0.0 => noise.integers(batch * classes, 2),
+                _ => noise.floats(batch * classes, scale),
+            };
+            let mut labels = noise.below(batch, classes as u32);
+            labels[batch / 2] = if scale == 0.0 { classes as u32 + 1 } else { labels[batch / 2] };
+            let rows = step(batch.div_ceil(2 * repeat).max(1));
+            let about = [smoothing, repeat as f32];
+            let run = || with_sums(gpu, &logits, &labels, about, rows);
+            let [all, apart] = run();
+            let bits =
+                |x: &[Vec<f32>; 5]| x.concat().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert!(bits(&all) == bits(&apart), "{context}: {all:?}\n{apart:?}");
+            assert!(bits(&all) == bits(&run()[0]), "{context}: two runs differ");
+            let want = correct_reference(
+                &logits,
+                &labels,
+                classes,
+                &Step { rows: (rows.rows * repeat as u32).min(batch as u32), ..rows },
+            );
+            Tol::Exact.check(&all[2], &want).unwrap_or_else(|e| panic!("{context}: {e}"));
+            Tol::Exact
+                .check(&all[4], &[want.iter().sum::<f32>()])
+                .unwrap_or_else(|e| panic!("{e}"));
+        }
+    }
+    // Too many rows, classes, or logits.
+    let serves = |batch, classes| CrossEntropySums::serves(batch, classes, Target::default());
+    assert!(!serves(257, 2) && !serves(2, 65) && !serves(154, 10) && serves(153, 10));
+}

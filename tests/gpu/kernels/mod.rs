@@ -31,9 +31,11 @@ mod scores;
 mod sequences;
 mod sizes;
 mod split;
+mod together;
 mod topk;
 mod topk_ranges;
 mod unit_floor;
+mod weight_gradient;
 
 pub(crate) use patterns::mask_of;
 

@@ -1,6 +1,8 @@
 //! Launches that set the constants of optimizers and of what layers are made of.
 use secateur::gpu::{PlanBuilder, Slot};
+use secateur::graph::{Shape, Stored, Weight};
 use secateur::kernels::*;
+use secateur::optim::Update;
 
 /// The optimizers that differ from Adam in their operands, and what clips gradients.
 pub fn how_weights_move(plan: &mut PlanBuilder, on: Weights, [first, second]: [Slot; 2]) {
@@ -15,6 +17,24 @@ pub fn how_weights_move(plan: &mut PlanBuilder, on: Weights, [first, second]: [S
     let (partials, value, multiplier) = (second, Some(1.0), 1.0);
     plan.push(GradientNorm { gradient, mask: bits, partials, first: 0, len }).unwrap();
     plan.push(ClipValue { gradient, len, multiplier, value }).unwrap();
+}
+
+/// Every optimizer over two tensors, one of them with a mask.
+pub fn together(plan: &mut PlanBuilder, step: Slot) {
+    for name in ["sgd", "momentum", "adam", "adamw", "rmsprop", "adagrad", "lion"] {
+        let optimizer = Optimizer::named(name, 0.1).unwrap();
+        let mut update = |masked: bool| {
+            let mut slot = |name| plan.persistent(name, 8);
+            let [values, mask, gradient] = ["values", "mask", "gradient"].map(&mut slot);
+            let slots = optimizer.slots().iter().map(|name| (*name, slot(*name))).collect();
+            let zero = Stored::pruned(values, mask, Pruned::Zero);
+            let stored = if masked { zero } else { values.into() };
+            let weight = Weight::new("weights", Shape::new([8]), stored).with_slots(slots);
+            Update::new(weight, gradient, step)
+        };
+        let updates = [true, false].map(&mut update);
+        optimizer.push_all(plan, &updates).unwrap();
+    }
 }
 
 /// The variants of what layers are made of.
