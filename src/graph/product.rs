@@ -3,10 +3,12 @@
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::ops::{self, ColumnSum, Gate};
-use super::stored::{Factors, Masked};
+use super::stored::{Factor, Factors, Masked};
 use super::{Node, Op, Tensor};
 use crate::gpu::Slot;
-use crate::kernels::{Activation, Conv2d, F16Matmul, Form, Matmul, PackedProduct};
+use crate::kernels::{
+    Activation, Conv2d, F16Matmul, Form, Matmul, PackedConvolution, PackedProduct, Patches,
+};
 use crate::{Error, Result};
 
 impl Backward<'_> {
@@ -84,7 +86,22 @@ impl Lowering<'_> {
         let gate = gate.map(|(_, gate)| gate);
         match node.op {
             Op::Conv2d(ops::Conv2d { form, shape, activation }) => {
-                let (a, Masked { values: b, mask }) = (self.slot(tensor_a)?, self.read(tensor_b)?);
+                let a = self.slot(tensor_a)?;
+                let of = [shape.outputs, u32::try_from(Patches::columns(&shape)).unwrap_or(0)];
+                let factor = match form {
+                    Form::NN => self.factor(tensor_b, of)?,
+                    // Gradients need all of a weight.
+                    Form::NT | Form::TN => Factor::Dense(self.read(tensor_b)?),
+                };
+                let Masked { values: b, mask } = match factor {
+                    Factor::Dense(masked) => masked,
+                    Factor::Packed(b) => {
+                        let product = PackedProduct::new(a, b, c, 0);
+                        let onto = sum.is_some();
+                        let product = PackedProduct { bias, activation, onto, ..product };
+                        return PackedConvolution { shape, product }.push(self.plan);
+                    }
+                };
                 let product = Conv2d::new(form, shape, [a, b, c]);
                 let product = Conv2d { mask, bias, activation, gate, ..product };
                 match sum {

@@ -20,6 +20,7 @@ kernels! {
     matmul: Matmul(MatmulParams);
     matvec: Matvec(MatvecParams);
     packed;
+    packed_convolution;
     packed_product;
     part_sum: PartSum(PartSumParams);
     patches: Patches(PatchesParams);

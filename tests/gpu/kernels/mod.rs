@@ -22,6 +22,7 @@ mod metrics;
 mod nan;
 mod optimizers;
 mod packed;
+mod packed_conv2d;
 mod patterns;
 mod probes;
 mod pull;
