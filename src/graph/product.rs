@@ -7,7 +7,8 @@ use super::stored::{Factor, Factors, Masked};
 use super::{Node, Op, Tensor};
 use crate::gpu::Slot;
 use crate::kernels::{
-    Activation, Conv2d, F16Matmul, Form, Matmul, PackedConvolution, PackedProduct, Patches,
+    Activation, Conv2d, F16Matmul, Form, LiveMatmul, LiveTerms, Matmul, PackedConvolution,
+    PackedProduct, Patches,
 };
 use crate::{Error, Result};
 
@@ -131,9 +132,19 @@ impl Lowering<'_> {
                     Factors::F32 { a, b: Masked { values: b, mask } } => {
                         let product = Matmul::new(form, [a, b, c], extents);
                         let product = Matmul { mask, bias, activation, gate, ..product };
-                        match sum {
-                            Some(_) => product.push_onto(self.plan),
-                            None => product.push(self.plan),
+                        let terms = if forward { LiveTerms::Inputs } else { LiveTerms::Units };
+                        // One row has a kernel of its own, which is as fast.
+                        let live = match extents[0] {
+                            0 | 1 => None,
+                            _ => self.live(tensor_b, terms)?,
+                        };
+                        match (live, sum) {
+                            (Some(live), Some(_)) => {
+                                LiveMatmul { product, live }.push_onto(self.plan)
+                            }
+                            (Some(live), None) => LiveMatmul { product, live }.push(self.plan),
+                            (None, Some(_)) => product.push_onto(self.plan),
+                            (None, None) => product.push(self.plan),
                         }
                     }
                 }

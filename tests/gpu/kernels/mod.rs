@@ -15,6 +15,7 @@ mod images;
 mod layerwise;
 mod layerwise_admm;
 mod limits;
+mod live_matmul;
 mod loss;
 mod matmul;
 mod matvec;
