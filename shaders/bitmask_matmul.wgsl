@@ -19,6 +19,8 @@ struct Params {
     k: u32,
     words: u32, // of a row
     fours: u32, // of rows of a, where they are turned
+    a_begin: u32, // where the matrices begin in a, where it is not turned, and in c
+    c_begin: u32,
     first_x: u32, // see common/cut.wgsl
     first_y: u32,
     first_z: u32,

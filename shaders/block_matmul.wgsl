@@ -20,6 +20,8 @@ struct Params {
     blocks: u32,
     begin: u32, // of the terms of each sum, the first of this launch
     end: u32, // and one past the last
+    a_begin: u32, // where the matrices begin in a, where it is not turned, and in c
+    c_begin: u32,
     first_x: u32, // see common/cut.wgsl
     first_y: u32,
     first_z: u32,
@@ -48,12 +50,12 @@ fn input_at(term: u32) -> u32 {
 
 // Where the row i of a begins, or the last one.
 fn row_at(i: u32) -> u32 {
-    return min(i, params.m - 1u) * params.k;
+    return params.a_begin + min(i, params.m - 1u) * params.k;
 }
 
 // What the first rows of a have in a column, as many of them as count.
 fn first_rows(x: u32) -> vec4<f32> {
-    var rows = vec4(a[x], 0.0, 0.0, 0.0);
+    var rows = vec4(a[params.a_begin + x], 0.0, 0.0, 0.0);
     if ROWS > 1u {
         rows.y = a[row_at(1u) + x];
     }

@@ -20,6 +20,8 @@ struct Params {
     n: u32,
     k: u32,
     fours: u32, // of rows of a, where they are turned
+    a_begin: u32, // where the matrices begin in a, where it is not turned, and in c
+    c_begin: u32,
     first_x: u32, // see common/cut.wgsl
     first_y: u32,
     first_z: u32,

@@ -21,6 +21,7 @@ struct Params {
     dilation_x: u32,
     pad_y: u32,
     pad_x: u32,
+    begin: u32, // of the images in x
 }
 
 @compute @workgroup_size(256)
@@ -47,7 +48,7 @@ fn main(
     let ix = ox * params.stride_x + kx * params.dilation_x - params.pad_x;
     var value = 0.0;
     if iy < params.height && ix < params.width {
-        value = x[((image * params.height + iy) * params.width + ix) * params.channels + channel];
+        value = x[params.begin + ((image * params.height + iy) * params.width + ix) * params.channels + channel];
     }
     patches[i] = value;
 }

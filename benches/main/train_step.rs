@@ -10,7 +10,7 @@ use super::rows::Rows;
 
 /// A row for each network and optimizer, dense and with 90 % of its weights pruned; for the MLP
 /// with SGD and the CNN also in the modes whose products read masks; the MLP also over the size of
-/// the batch.
+/// the batch. A wide MLP has its weights pruned one by one and in blocks.
 pub fn train_step(rows: &mut Rows<'_>) -> Result<()> {
     for step in steps(rows.tiny)? {
         let reads = step.name.ends_with("sgd") && step.work.is_some();
@@ -24,6 +24,13 @@ pub fn train_step(rows: &mut Rows<'_>) -> Result<()> {
     for &batch in batches {
         row(rows, TrainStep::mlp(hidden, batch, "adam")?);
     }
+    // The same work twice, but for the terms that products leave out of blocks.
+    let (hidden, batch) = wide(rows.tiny);
+    let step = TrainStep::mlp(hidden, batch, "sgd")?;
+    row(rows, step.clone().masked());
+    for block in [[16, 16], [32, 32], [1, 32]] {
+        row(rows, step.clone().masked_blocks(block));
+    }
     Ok(())
 }
 
@@ -35,6 +42,11 @@ fn row(rows: &mut Rows<'_>, step: TrainStep) {
 /// Its hidden layers, and the batches beside the usual one.
 fn mlp(tiny: bool) -> (&'static [u32], &'static [usize]) {
     if tiny { (&[8], &[3]) } else { (&[300, 100], &[32, 64, 256, 512]) }
+}
+
+/// Hidden layers of more than a block, and a batch.
+fn wide(tiny: bool) -> (&'static [u32], usize) {
+    if tiny { (&[40], 3) } else { (&[1024, 1024], 128) }
 }
 
 fn steps(tiny: bool) -> Result<Vec<TrainStep>> {
@@ -61,6 +73,7 @@ fn steps(tiny: bool) -> Result<Vec<TrainStep>> {
         batch: sized(4, batch) as usize,
         optimizer,
         pruned: None,
+        block: [1; 2],
         work: None,
     };
     let (hidden, batch) = (mlp(tiny).0, sized(4, 128) as usize);

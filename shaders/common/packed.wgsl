@@ -12,7 +12,7 @@ fn store(i: u32, j: u32, sum: f32) {
     if i >= params.m || j >= params.n {
         return;
     }
-    let at = i * params.n + j;
+    let at = params.c_begin + i * params.n + j;
     var value = sum;
     if ACCUMULATE {
         value += c[at];

@@ -47,17 +47,28 @@ fn main(
     var s6 = vec4<f32>();
     var s7 = vec4<f32>();
     var t = term_of(terms.x);
-    for (var k = terms.x; k < terms.y; k += 1u) {
-        let row = vec4(load_b(t, jj.x), load_b(t, jj.y), load_b(t, jj.z), load_b(t, jj.w));
-        s0 = fma(vec4(load_a(i0, t)), row, s0);
-        s1 = fma(vec4(load_a(i1, t)), row, s1);
-        s2 = fma(vec4(load_a(i2, t)), row, s2);
-        s3 = fma(vec4(load_a(i3, t)), row, s3);
-        s4 = fma(vec4(load_a(i4, t)), row, s4);
-        s5 = fma(vec4(load_a(i5, t)), row, s5);
-        s6 = fma(vec4(load_a(i6, t)), row, s6);
-        s7 = fma(vec4(load_a(i7, t)), row, s7);
-        t = next_term(t);
+    var k = terms.x;
+    while k < terms.y {
+        var end = terms.y;
+        if SKIPS > 0u {
+            let first = group.x * LANES * 4u;
+            let found = next_live(k, terms.y, first, LANES * 4u);
+            t = term_after(t, found - k);
+            k = found;
+            end = min(end, k + live_run(min(k, terms.y - 1u), first, LANES * 4u));
+        }
+        for (; k < end; k += 1u) {
+            let row = vec4(load_b(t, jj.x), load_b(t, jj.y), load_b(t, jj.z), load_b(t, jj.w));
+            s0 = fma(vec4(load_a(i0, t)), row, s0);
+            s1 = fma(vec4(load_a(i1, t)), row, s1);
+            s2 = fma(vec4(load_a(i2, t)), row, s2);
+            s3 = fma(vec4(load_a(i3, t)), row, s3);
+            s4 = fma(vec4(load_a(i4, t)), row, s4);
+            s5 = fma(vec4(load_a(i5, t)), row, s5);
+            s6 = fma(vec4(load_a(i6, t)), row, s6);
+            s7 = fma(vec4(load_a(i7, t)), row, s7);
+            t = next_term(t);
+        }
     }
     store_row(i, j, s0);
     store_row(i + 1u, j, s1);

@@ -104,6 +104,13 @@ fn main(
     var k = terms.x;
     while k < terms.y {
         var end = terms.y;
+        if SKIPS > 0u {
+            let first = group.x * 8u * COLUMNS;
+            let found = next_live(k, terms.y, first, 8u * COLUMNS);
+            t = term_after(t, found - k);
+            k = found;
+            end = min(end, k + live_run(min(k, terms.y - 1u), first, 8u * COLUMNS));
+        }
         var bits = vec4<u32>();
         if MASKED {
             bits = load_bits(k, terms.y, t, jj, group.x * 8u * COLUMNS, lane);

@@ -90,10 +90,11 @@ fn main(
     let first_b = place_in_tile(invocation, fours, columns_are_neighbours());
     let rows = four_rows(first_row + first_a.x * 4u);
     let column = first_column + first_b.x * 4u;
-    var t_a = term_of(terms.x + first_a.y);
-    var t_b = term_of(terms.x + first_b.y);
-    var next_a = four_of_a(rows, terms.x + first_a.y, terms.y, t_a);
-    var next_b = four_of_b(column, terms.x + first_b.y, terms.y, t_b);
+    let start = next_tile(terms.x, terms, first_column, side, DEPTH);
+    var t_a = term_of(start + first_a.y);
+    var t_b = term_of(start + first_b.y);
+    var next_a = four_of_a(rows, start + first_a.y, terms.y, t_a);
+    var next_b = four_of_b(column, start + first_b.y, terms.y, t_b);
     var second_a = vec2<u32>();
     var second_b = vec2<u32>();
     var more_rows = rows;
@@ -105,10 +106,10 @@ fn main(
         second_a = place_in_tile(invocation + invocations, fours, rows_are_neighbours());
         second_b = place_in_tile(invocation + invocations, fours, columns_are_neighbours());
         more_rows = four_rows(first_row + second_a.x * 4u);
-        u_a = term_of(terms.x + second_a.y);
-        u_b = term_of(terms.x + second_b.y);
-        further_a = four_of_a(more_rows, terms.x + second_a.y, terms.y, u_a);
-        further_b = four_of_b(first_column + second_b.x * 4u, terms.x + second_b.y, terms.y, u_b);
+        u_a = term_of(start + second_a.y);
+        u_b = term_of(start + second_b.y);
+        further_a = four_of_a(more_rows, start + second_a.y, terms.y, u_a);
+        further_b = four_of_b(first_column + second_b.x * 4u, start + second_b.y, terms.y, u_b);
     }
     var s0 = vec4<f32>();
     var w0 = vec4<f32>();
@@ -129,7 +130,8 @@ fn main(
     // Of the terms in both halves of a tile, where there are two vectors.
     var sums_of_first = vec4<f32>();
     var sums_of_second = vec4<f32>();
-    for (var k = terms.x; k < terms.y; k += DEPTH) {
+    var k = start;
+    while k < terms.y {
         if SUMS {
             if has_sums(group) {
                 sums_of_first += summed(next_a, next_b);
@@ -144,15 +146,17 @@ fn main(
         }
         workgroupBarrier();
         // What comes next is on its way while these terms are added up.
-        let next = k + DEPTH;
+        let next = next_tile(k + DEPTH, terms, first_column, side, DEPTH);
         if next < terms.y {
-            t_a = term_after(t_a, DEPTH);
-            t_b = term_after(t_b, DEPTH);
+            // A number known beforehand where every tile counts.
+            let step = select(next - k, DEPTH, SKIPS == 0u);
+            t_a = term_after(t_a, step);
+            t_b = term_after(t_b, step);
             next_a = four_of_a(rows, next + first_a.y, terms.y, t_a);
             next_b = four_of_b(column, next + first_b.y, terms.y, t_b);
             if two {
-                u_a = term_after(u_a, DEPTH);
-                u_b = term_after(u_b, DEPTH);
+                u_a = term_after(u_a, step);
+                u_b = term_after(u_b, step);
                 further_a = four_of_a(more_rows, next + second_a.y, terms.y, u_a);
                 further_b = four_of_b(first_column + second_b.x * 4u, next + second_b.y, terms.y, u_b);
             }
@@ -182,6 +186,7 @@ fn main(
             }
         }
         workgroupBarrier();
+        k = next;
     }
     if SUMS {
         if has_sums(group) {

@@ -1,5 +1,5 @@
-//! A fully connected layer with its weight dense and packed, each as it comes out of memory: what
-//! is in a cache from the run before flatters the smaller one.
+//! A layer with its weight dense and packed, each as it comes out of memory: what is in a cache from
+//! the run before flatters the smaller one.
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::kernels::{
     Activation, Layout, Packed, PackedForm, PackedMatrix, PackedValues, STEP_WORDS, Units,
 };
 
-/// A matrix of weights, and how many rows it is multiplied with.
+/// A matrix of weights, and what multiplies with it.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct PackedCase<'w> {
@@ -22,6 +22,8 @@ pub struct PackedCase<'w> {
     pub weights: &'w [f32],
     /// Rows.
     pub rows: u32,
+    /// The layer that reads it, by the graph that has it; by itself a fully connected one.
+    pub(super) reader: Option<(&'w Graph, Tensor)>,
 }
 
 /// What it took.
@@ -72,7 +74,13 @@ const FEW: u32 = 8;
 impl<'w> PackedCase<'w> {
     /// The weights of `of` with so many rows.
     pub fn new(of: Units, weights: &'w [f32], rows: u32) -> Self {
-        Self { of, weights, rows }
+        Self { of, weights, rows, reader: None }
+    }
+
+    /// The weights of the first layer of `graph` that reads `weight`, a convolution or a recurrent
+    /// layer for example, which is timed as a whole. Its products are of so many rows.
+    pub fn in_graph(graph: &'w Graph, weight: Tensor, case: Self) -> Self {
+        Self { reader: Some((graph, weight)), ..case }
     }
 
     /// Times the product by turns dense and in each of `forms`, on copies enough that none is in a
@@ -101,7 +109,10 @@ impl<'w> PackedCase<'w> {
         effort: &Effort,
     ) -> Result<PackedTimes> {
         let dense_bytes = 4 * self.weights.len() as u64;
-        let layer = Layer::new(self.of, self.rows)?;
+        let layer = match self.reader {
+            Some((graph, weight)) => Layer::of(graph, weight)?,
+            None => Layer::new(self.of, self.rows)?,
+        };
         let mut plan = PlanBuilder::new(gpu.target());
         let mut bindings = layer.bindings(&mut plan);
         let flush = if effort.tiny { 0 } else { FLUSH[usize::from(gpu.target().software)] };
@@ -157,8 +168,9 @@ impl<'w> PackedCase<'w> {
 /// A graph of one layer.
 struct Layer {
     graph: Graph,
-    features: Tensor,
     weight: Tensor,
+    /// All other inputs, and the output.
+    others: Vec<Tensor>,
     output: Tensor,
 }
 
@@ -174,16 +186,24 @@ impl Layer {
             }
         };
         let output = graph.linear(features, weight, None, Activation::Identity)?;
-        Ok(Self { graph, features, weight, output })
+        Ok(Self { graph, weight, others: vec![features, output], output })
+    }
+
+    /// The first layer of `graph` that reads `weight`.
+    fn of(graph: &Graph, weight: Tensor) -> Result<Self> {
+        let (graph, weight, output) = graph.alone(weight)?;
+        let inputs = graph.parameters().iter().map(|p| p.tensor);
+        let others = inputs.filter(|&input| input != weight).chain([output]).collect();
+        Ok(Self { graph, weight, others, output })
     }
 
     /// All but the weight.
     fn bindings(&self, plan: &mut PlanBuilder) -> Bindings {
         let step = plan.persistent("step", STEP_WORDS);
         let mut bindings = Bindings::new(&self.graph, step);
-        for (name, tensor) in [("features", self.features), ("output", self.output)] {
+        for &tensor in &self.others {
             let words = self.graph.shape(tensor).elements().unwrap_or(0);
-            bindings.set(tensor, plan.persistent(name, words));
+            bindings.set(tensor, plan.persistent("operand", words));
         }
         bindings
     }

@@ -31,6 +31,8 @@ pub struct TrainStep {
     pub optimizer: Optimizer,
     /// What becomes of 90 % of the weights, which the first step prunes; `None` where none is.
     pub pruned: Option<Pruned>,
+    /// Rows and columns of the blocks that are pruned: single weights where they are 1.
+    pub block: [u32; 2],
     /// What a step has to do; `None` where nobody has counted.
     pub work: Option<Work>,
 }
@@ -88,13 +90,22 @@ impl TrainStep {
         let answers = Answers::classes((0..rows).map(|i| (i % 10) as u32), 10);
         let data = Dataset::new("made-up", &[28, 28], features, answers)?;
         let work = Some(work(layers, batch, optimizer.slots().len()));
-        Ok(Self { name, model, data: Arc::new(data), batch, optimizer, pruned: None, work })
+        let (pruned, block) = (None, [1; 2]);
+        Ok(Self { name, model, data: Arc::new(data), batch, optimizer, pruned, block, work })
     }
 
     /// The same with 90 % of the weights pruned in the mode `zero`.
     #[must_use]
     pub fn masked(self) -> Self {
         Self { pruned: Some(Pruned::Zero), ..self }
+    }
+
+    /// The same with 90 % of the weights pruned in the mode `zero`, in blocks of so many rows and
+    /// columns: products leave out what they can.
+    #[must_use]
+    pub fn masked_blocks(self, block: [u32; 2]) -> Self {
+        let name = format!("{}, blocks of {}x{}", self.name, block[0], block[1]);
+        Self { name, block, ..self.masked() }
     }
 
     /// `dense`, or `masked` with the mode where it is not `zero`.
@@ -120,6 +131,8 @@ impl TrainStep {
                 PruningSpec::to(0.9)
                     .sparsity_function_end_step(1)
                     .end_pruning_step(1)
+                    .block_height(self.block[0].into())
+                    .block_width(self.block[1].into())
                     .pruned(pruned),
             )?
             .conditional_mask_update_op(),

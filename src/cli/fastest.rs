@@ -22,12 +22,24 @@ pub struct Found {
     /// Rows in a batch.
     batch: usize,
     layers: Vec<Layer>,
+    /// Weights that no product can do without the zeros of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dense: Vec<Unpackable>,
 }
 
-/// A matrix that nothing but fully connected layers reads.
+/// A weight that stays dense, whatever zeros it has.
+#[derive(Debug, Serialize)]
+struct Unpackable {
+    layer: String,
+    why: String,
+}
+
+/// A matrix that products alone read.
 #[derive(Debug, Serialize)]
 struct Layer {
     layer: String,
+    /// What reads it.
+    operation: &'static str,
     /// Outputs and inputs.
     shape: [u32; 2],
     #[serde(skip)]
@@ -58,13 +70,17 @@ pub fn measure(args: &Export, file: &mut ModelFile) -> Result<Found> {
     let mut timing = Timing::new(args)?;
     for parameter in network.graph.parameters() {
         let weight = file.weights.iter().find(|w| w.name == parameter.name);
-        let (Some(rows), Some(weight)) = (network.graph.packs(parameter.tensor), weight) else {
+        let (Ok(used), Some(weight)) = (network.graph.packs(parameter.tensor), weight) else {
             continue;
         };
         let TensorData::F32(values) = &weight.data else { continue };
-        timing.layer(&parameter.name, parameter.units(), values, rows)?;
+        let case = PackedCase::new(parameter.units(), values, used.rows);
+        let case = PackedCase::in_graph(&network.graph, parameter.tensor, case);
+        timing.layer(&parameter.name, used.operation, case)?;
     }
-    let (found, fastest) = timing.finish();
+    let (mut found, fastest) = timing.finish();
+    let dense = network.graph.unpackable().into_iter();
+    found.dense = dense.map(|(p, why)| Unpackable { layer: p.name.clone(), why }).collect();
     file.fastest = Some(fastest);
     Ok(found)
 }
@@ -79,7 +95,7 @@ pub fn measure_folder(args: &Export) -> Result<(Found, Fastest)> {
     let mut timing = Timing::new(args)?;
     for weight in &weights {
         let values = model.token_weight_values(weight)?;
-        timing.layer(weight.name(), weight.of(), &values, rows)?;
+        timing.layer(weight.name(), "matmul", PackedCase::new(weight.of(), &values, rows))?;
     }
     Ok(timing.finish())
 }
@@ -99,26 +115,26 @@ impl Timing {
     }
 
     /// Times the weight `name`, unless a layer before was alike.
-    fn layer(&mut self, name: &str, of: Units, values: &[f32], rows: u32) -> Result<()> {
+    fn layer(&mut self, name: &str, operation: &'static str, case: PackedCase<'_>) -> Result<()> {
+        let PackedCase { of, weights: values, rows, .. } = case;
         let zeros = values.iter().filter(|&&w| w == 0.0).count();
         let sparsity = zeros as f64 / values.len().max(1) as f64;
         let pattern = pattern(of, values, self.gpu.target());
         let (shape, layout) = ([of.units, of.inputs], of.layout);
         self.progress.next(name);
         let alike = |l: &&Layer| {
-            (l.shape, l.layout, l.rows, &l.pattern) == (shape, layout, rows, &pattern)
+            (l.operation, l.shape, l.layout, l.rows, &l.pattern)
+                == (operation, shape, layout, rows, &pattern)
                 && (l.sparsity - sparsity).abs() < 0.01
         };
         let times = match self.layers.iter().find(alike) {
             Some(before) => before.times.clone(),
             None if sparsity < LEAST => None,
-            None => {
-                let case = PackedCase::new(of, values, rows);
-                Some(case.time(&self.gpu, &PackedForm::ALL, &Effort::FULL)?)
-            }
+            None => Some(case.time(&self.gpu, &PackedForm::ALL, &Effort::FULL)?),
         };
         self.layers.push(Layer {
             layer: name.to_owned(),
+            operation,
             shape,
             layout,
             pattern,
@@ -142,6 +158,7 @@ impl Timing {
             driver: report.driver.clone(),
             batch: self.batch,
             layers: self.layers,
+            dense: Vec::new(),
         };
         (found, fastest)
     }
@@ -178,6 +195,7 @@ impl Found {
         output::line(&format!("{adapter} ({backend}), driver {driver}; batch {batch}"))?;
         let header = [
             "layer",
+            "read by",
             "pattern",
             "choice",
             "outputs x inputs",
@@ -188,8 +206,11 @@ impl Found {
             "bytes before",
             "bytes packed",
         ];
-        output::table(&header, 3, self.layers.iter().map(Layer::row).collect())?;
-        self.layers.iter().filter_map(Layer::said).try_for_each(|line| output::line(&line))
+        output::table(&header, 4, self.layers.iter().map(Layer::row).collect())?;
+        let said = self.layers.iter().filter_map(Layer::said);
+        let dense = self.dense.iter();
+        let dense = dense.map(|Unpackable { layer, why }| format!("{layer}: dense stays: {why}"));
+        said.chain(dense).try_for_each(|line| output::line(&line))
     }
 }
 
@@ -209,6 +230,7 @@ impl Layer {
         let bytes = 4 * u64::from(units) * u64::from(inputs);
         vec![
             self.layer.clone(),
+            self.operation.to_owned(),
             self.pattern.clone(),
             self.choice.map_or("dense", PackedForm::name).to_owned(),
             format!("{units} x {inputs}"),

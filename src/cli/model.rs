@@ -64,7 +64,13 @@ impl Trained {
         (rows, name): (&Dataset, &str),
         weights: PackedWeights,
     ) -> Result<Session> {
-        let session = self.file.session_packed(gpu, batch, &self.input(rows), weights);
+        let input = self.input(rows);
+        if weights == PackedWeights::Always {
+            for (name, why) in self.file.unpackable(batch, &input).unwrap_or_default() {
+                output::note(format!("warning: {name} is made dense: {why}"));
+            }
+        }
+        let session = self.file.session_packed(gpu, batch, &input, weights);
         session.map_err(|e| {
             let of = of_rows(rows);
             self.misfit(e, &format!("{name} ({of})"))

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
+use secateur::Error;
 use secateur::data::{Pictures, Schema, Task};
 use secateur::session::Prediction;
 use secateur::storage::{check_output, replace};
@@ -59,7 +60,7 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         !args.data.options.has("drop_missing"),
         "--drop-missing would part the answers from the rows that they are for; fill in the values"
     );
-    let (name, rows) = trained.rows(&args.data)?;
+    let (name, rows) = trained.rows(&args.data).map_err(of_all_rows)?;
     // Of pictures that were named, not of a run's own, whose rows to test on are drawn.
     let dir = args.data.data.as_deref().and_then(|name| name.strip_prefix("images:"));
     let files = match dir.map(Path::new) {
@@ -95,6 +96,21 @@ pub fn run(args: &Predict) -> Result<Verdict> {
         &Answers { prediction: &prediction, schema: &schema, alphabet, files: &files },
         report,
     )
+}
+
+/// An error about a table's rows, without the option that would leave some of them out.
+fn of_all_rows(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<Error>() {
+        Some(Error::File { path, message }) if message.contains("`drop_missing`") => {
+            let filled = message.replace(
+                "fill it in, or leave out such rows by `drop_missing`",
+                "fill it in, as each row gets an answer",
+            );
+            let filled = filled.replace(": `drop_missing` leaves them out", ", fill these in, too");
+            Error::file(path, filled).into()
+        }
+        _ => error,
+    }
 }
 
 /// That there is a place for the answers.

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
+use super::packs::PackedUse;
 use super::tied::{Crossing, Reach};
 use super::product::multiplies;
 use super::{Graph, Layout, Node, Op, Shape, Tensor};
-use crate::kernels::{Activation, Convolution, Form};
+use crate::kernels::{Activation, Convolution, Form, Patches};
 use crate::{Error, Result};
 
 /// Inputs `a`, `b` and perhaps a bias: one of the products of a convolution.
@@ -253,5 +254,25 @@ impl Operation for Conv2d {
 
     fn multiplies(&self, node: &Node, place: usize, rows: u32) -> u64 {
         if self.form == Form::NN { multiplies(node, place, rows) } else { 0 }
+    }
+
+    fn packs(
+        &self,
+        _: &Graph,
+        node: &Node,
+        place: usize,
+    ) -> std::result::Result<PackedUse, String> {
+        let (operation, shape) = (self.facts().name, &self.shape);
+        if self.form != Form::NN || place != 1 {
+            return Err(format!("{operation} reads all of it"));
+        }
+        if shape.groups != 1 {
+            return Err(format!("its channels are in {} groups", shape.groups));
+        }
+        let (rows, inputs) = (Patches::rows(shape), Patches::columns(shape));
+        let (Ok(rows), Ok(inputs)) = (u32::try_from(rows), u32::try_from(inputs)) else {
+            return Err(format!("{} has 2^32 pixels or more", node.name));
+        };
+        Ok(PackedUse { patches: !shape.is_product(), ..PackedUse::new(operation, rows, inputs) })
     }
 }

@@ -2,6 +2,7 @@
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
+use super::packs::PackedUse;
 use super::tied::{Crossing, Reach};
 use super::product::multiplies;
 use super::{Graph, Layout, Node, Op, Shape, Tensor};
@@ -69,22 +70,6 @@ impl Graph {
         self.nodes.iter().filter(reads).map(|n| n.inputs[0]).collect()
     }
 
-    /// The most rows that a product multiplies with `weight`, where nothing but products of the
-    /// forward pass reads it: then it may be packed
-    /// ([`PackedMatrix`](crate::kernels::PackedMatrix)).
-    pub fn packs(&self, weight: Tensor) -> Option<u32> {
-        let mut rows = None;
-        for node in self.nodes.iter().filter(|n| n.inputs.contains(&weight)) {
-            let forward = matches!(node.op, Op::Matmul(Matmul { forward: true, .. }));
-            if !forward || node.inputs.iter().position(|&i| i == weight) != Some(1) {
-                return None;
-            }
-            let columns = node.shape.dims().last().copied().unwrap_or(1).max(1);
-            rows = rows.max(Some(node.shape.elements()? / columns));
-        }
-        rows
-    }
-
     /// What the product with `weight` is added to, where it is: what goes around a layer.
     pub fn added_to(&self, weight: Tensor) -> Option<Tensor> {
         let multiplies = |n: &Node| {
@@ -150,5 +135,23 @@ impl Operation for Matmul {
 
     fn multiplies(&self, node: &Node, place: usize, rows: u32) -> u64 {
         if self.forward { multiplies(node, place, rows) } else { 0 }
+    }
+
+    fn packs(
+        &self,
+        graph: &Graph,
+        node: &Node,
+        place: usize,
+    ) -> std::result::Result<PackedUse, String> {
+        let operation = self.facts().name;
+        if !self.forward || place != 1 {
+            return Err(format!("{operation} reads all of it"));
+        }
+        let of = graph.shape(node.inputs[place]).dims();
+        let inputs = if self.form == Form::NT { of.last() } else { of.first() };
+        let columns = node.shape.dims().last().copied().unwrap_or(1).max(1);
+        let elements = node.shape.elements();
+        let elements = elements.ok_or("its product has 2^32 elements or more")?;
+        Ok(PackedUse::new(operation, elements / columns, inputs.copied().unwrap_or(1)))
     }
 }

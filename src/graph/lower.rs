@@ -3,6 +3,7 @@
 use super::f16::F16Copies;
 use super::recurrent::Tape;
 use super::stored::Stored;
+use super::skips::Skips;
 use super::{Graph, Node, Op, Tensor};
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{Rearrange, RunningMean, Strides};
@@ -25,13 +26,15 @@ pub struct Bindings {
     pub(super) stored: Vec<Option<Stored>>,
     means: Vec<(Tensor, Slot)>,
     pub(super) step: Slot,
+    pub(super) skips: Vec<Skips>,
 }
 
 impl Bindings {
     /// No bindings yet, but for the [`crate::kernels::Step`] that losses read.
     pub fn new(graph: &Graph, step: Slot) -> Self {
         let nodes = graph.nodes().len();
-        Self { stored: vec![None; nodes], means: Vec::new(), step }
+        let skips = vec![Skips::default(); nodes];
+        Self { stored: vec![None; nodes], means: Vec::new(), step, skips }
     }
 
     /// `tensor` is stored so; a [`Slot`] is [`Stored::Dense`].
@@ -75,6 +78,7 @@ pub fn lower(
         seconds: vec![None; graph.nodes.len()],
         tapes: vec![None; graph.nodes.len()],
         f16: F16Copies::new(graph),
+        live: vec![None; graph.nodes.len()],
         uses,
     };
     lowering.begin_f16(&live)?;
@@ -117,6 +121,8 @@ pub(super) struct Lowering<'a> {
     pub(super) tapes: Vec<Option<Tape>>,
     /// Copies in f16.
     pub(super) f16: F16Copies,
+    /// Of weights, what products read that leave out terms.
+    pub(super) live: Vec<Option<Slot>>,
     /// Readers of each node; 0 where nothing wanted depends on it.
     pub(super) uses: Vec<usize>,
 }

@@ -2,8 +2,9 @@
 //! that makes it, and its name in the list of `graph/mod.rs`.
 use super::autodiff::Backward;
 use super::lower::Lowering;
+use super::packs::PackedUse;
 use super::tied::{Crossing, Reach};
-use super::{Node, Op, Tensor};
+use super::{Graph, Node, Op, Tensor};
 use crate::Result;
 
 /// Where the output of an operation is, and so what may be written over.
@@ -73,6 +74,18 @@ pub(super) trait Operation {
     fn multiplies(&self, node: &Node, place: usize, rows: u32) -> u64 {
         let _ = (node, place, rows);
         0
+    }
+
+    /// How `node`, of this operation, multiplies with its input at `place` where that is packed; or
+    /// why it cannot be.
+    fn packs(
+        &self,
+        graph: &Graph,
+        node: &Node,
+        place: usize,
+    ) -> std::result::Result<PackedUse, String> {
+        let _ = (graph, node, place);
+        Err(format!("{} reads all of it", self.facts().name))
     }
 }
 

@@ -3,10 +3,13 @@
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::ops::{self, ColumnSum, Gate};
-use super::stored::{Factors, Masked};
+use super::stored::{Factor, Factors, Masked};
 use super::{Node, Op, Tensor};
 use crate::gpu::Slot;
-use crate::kernels::{Activation, Conv2d, F16Matmul, Form, Matmul, PackedProduct, WeightGradient};
+use crate::kernels::{
+    Activation, Conv2d, F16Matmul, Form, LiveMatmul, LiveTerms, Matmul, PackedConvolution,
+    PackedProduct, Patches, WeightGradient,
+};
 use crate::{Error, Result};
 
 impl Backward<'_> {
@@ -84,7 +87,22 @@ impl Lowering<'_> {
         let gate = gate.map(|(_, gate)| gate);
         match node.op {
             Op::Conv2d(ops::Conv2d { form, shape, activation }) => {
-                let (a, Masked { values: b, mask }) = (self.slot(tensor_a)?, self.read(tensor_b)?);
+                let a = self.slot(tensor_a)?;
+                let of = [shape.outputs, u32::try_from(Patches::columns(&shape)).unwrap_or(0)];
+                let factor = match form {
+                    Form::NN => self.factor(tensor_b, of)?,
+                    // Gradients need all of a weight.
+                    Form::NT | Form::TN => Factor::Dense(self.read(tensor_b)?),
+                };
+                let Masked { values: b, mask } = match factor {
+                    Factor::Dense(masked) => masked,
+                    Factor::Packed(b) => {
+                        let product = PackedProduct::new(a, b, c, 0);
+                        let onto = sum.is_some();
+                        let product = PackedProduct { bias, activation, onto, ..product };
+                        return PackedConvolution { shape, product }.push(self.plan);
+                    }
+                };
                 let product = Conv2d::new(form, shape, [a, b, c]);
                 let product = Conv2d { mask, bias, activation, gate, ..product };
                 match sum {
@@ -114,9 +132,19 @@ impl Lowering<'_> {
                     Factors::F32 { a, b: Masked { values: b, mask } } => {
                         let product = Matmul::new(form, [a, b, c], extents);
                         let product = Matmul { mask, bias, activation, gate, ..product };
-                        match sum {
-                            Some(_) => product.push_onto(self.plan),
-                            None => product.push(self.plan),
+                        let terms = if forward { LiveTerms::Inputs } else { LiveTerms::Units };
+                        // One row has a kernel of its own, which is as fast.
+                        let live = match extents[0] {
+                            0 | 1 => None,
+                            _ => self.live(tensor_b, terms)?,
+                        };
+                        match (live, sum) {
+                            (Some(live), Some(_)) => {
+                                LiveMatmul { product, live }.push_onto(self.plan)
+                            }
+                            (Some(live), None) => LiveMatmul { product, live }.push(self.plan),
+                            (None, Some(_)) => product.push_onto(self.plan),
+                            (None, None) => product.push(self.plan),
                         }
                     }
                 }

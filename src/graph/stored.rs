@@ -81,6 +81,14 @@ pub(super) enum Factors {
     Packed { a: Slot, b: Packed },
 }
 
+/// A weight as forward products read it.
+pub(super) enum Factor {
+    /// One f32 an element.
+    Dense(Masked),
+    /// Without its zeros.
+    Packed(Packed),
+}
+
 impl From<Slot> for Stored {
     fn from(values: Slot) -> Self {
         Self::Dense { values }
@@ -333,16 +341,30 @@ impl Lowering<'_> {
         self.bindings.stored[tensor.0].and_then(|stored| stored.packed())
     }
 
+    /// The packed matrix that `weight` is, if it is one, for a product of so many units and inputs.
+    fn packed_as(&self, weight: Tensor, [n, k]: [u32; 2]) -> Result<Option<Packed>> {
+        let Some(matrix) = self.packed(weight) else { return Ok(None) };
+        let PackedShape { units, inputs, .. } = matrix.shape();
+        if [units, inputs] != [n, k] {
+            let have = format!("packed as {units} units of {inputs} inputs");
+            let message = format!("{have}, the product is of {n} and {k}");
+            return Err(Error::shape(&self.graph.nodes[weight.0].name, message));
+        }
+        Ok(Some(matrix))
+    }
+
+    /// `weight` as a product of so many units and inputs reads it.
+    pub(super) fn factor(&self, weight: Tensor, of: [u32; 2]) -> Result<Factor> {
+        match self.packed_as(weight, of)? {
+            Some(matrix) => Ok(Factor::Packed(matrix)),
+            None => Ok(Factor::Dense(self.read(weight)?)),
+        }
+    }
+
     /// The operands of a product of `a` and `b` with these rows, columns and terms.
     pub(super) fn factors(&mut self, [a, b]: [Tensor; 2], extents: [u32; 3]) -> Result<Factors> {
-        if let Some(matrix) = self.packed(b) {
-            let (node, [_, n, k]) = (&self.graph.nodes[b.0], extents);
-            let PackedShape { units, inputs, .. } = matrix.shape();
-            if [units, inputs] != [n, k] {
-                let have = format!("packed as {units} units of {inputs} inputs");
-                let message = format!("{have}, the product is of {n} and {k}");
-                return Err(Error::shape(&node.name, message));
-            }
+        let [_, n, k] = extents;
+        if let Some(matrix) = self.packed_as(b, [n, k])? {
             return Ok(Factors::Packed { a: self.slot(a)?, b: matrix });
         }
         if self.reads_f16(extents) {

@@ -73,7 +73,7 @@ impl Weight {
 }
 
 pub(super) fn is_packed(name: &str) -> Error {
-    let message = "is packed: the forward pass of fully connected layers reads it, and nothing else \
-                   reads or moves it; make it dense for that";
+    let message = "is packed: forward products read it, and nothing else reads or moves it; make it \
+                   dense for that";
     Error::shape(name, message)
 }

@@ -5,7 +5,7 @@ use super::pattern::{Form, Structure};
 use super::role::is_ragged;
 use super::schedule::pruned_count;
 use super::spec::PruningSpec;
-use crate::graph::{Graph, Layout, Parameter};
+use crate::graph::{Graph, Layout, Parameter, Skips};
 use crate::{Error, Result};
 
 /// What a specification means for the parameters of one network.
@@ -170,6 +170,20 @@ impl Targets {
     /// What is kept or pruned as one in each pruned tensor.
     pub(super) fn structures(&self) -> impl Iterator<Item = &dyn Form> + '_ {
         self.layers.iter().map(|l| &*l.structure)
+    }
+
+    /// What products with `parameter` should leave out where the schedule has come to its end, by the
+    /// pattern of its zeros.
+    pub(crate) fn skips(&self, parameter: &Parameter) -> Skips {
+        let sparsities = self.sparsities(self.target);
+        let found = self.layers.iter().zip(sparsities).find(|(l, _)| l.name == parameter.name);
+        let Some((layer, sparsity)) = found else { return Skips::default() };
+        let [rows, columns] = layer.structure.together();
+        let together = match parameter.layout {
+            Layout::InOut => [rows, columns],
+            Layout::OutIn => [columns, rows],
+        };
+        Skips::of(parameter.units(), together, sparsity)
     }
 
     /// The sparsity of each pruned tensor where the schedule stands at `total`; for the tensors of

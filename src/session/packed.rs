@@ -5,7 +5,7 @@ use super::plans::Plans;
 use super::variable::Variable;
 use super::{FastestWeight, ModelFile, Session};
 use crate::gpu::{Gpu, Target};
-use crate::graph::Parameter;
+use crate::graph::{PackedUse, Parameter};
 use crate::kernels::{PackedForm, PackedMatrix, PackedValues, Units};
 use crate::nn::{Input, Network};
 use crate::optim::{Optimizer, Training};
@@ -13,8 +13,9 @@ use crate::prune::MaskUpdateOp;
 use crate::storage::TensorData;
 use crate::{Error, Result};
 
-/// Which weights that a file has packed are packed on the device, too: of those that fully
-/// connected layers alone read. All others are made dense.
+/// Which weights that a file has packed are packed on the device, too: of those that only products
+/// read which can do without zeros ([`Graph::packs`](crate::graph::Graph::packs)). All others are
+/// made dense.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -71,13 +72,14 @@ impl ModelFile {
         let network = self.model()?.network(batch, input)?;
         let mut packed = Vec::new();
         for parameter in network.graph.parameters() {
-            let Some(rows) = network.graph.packs(parameter.tensor) else { continue };
+            let Ok(used) = network.graph.packs(parameter.tensor) else { continue };
+            let rows = used.rows;
             let Some(form) = self.form_of(&parameter.name, rows, weights) else { continue };
             let many = rows > FEW && weights == PackedWeights::Auto;
             let Some(matrix) = self.pack(parameter, (form, many), gpu.target())? else { continue };
             // Unasked only what is smaller, and should be faster, too.
             let smaller = matrix.bytes() < 4 * parameter.units().len();
-            let suits = smaller && matrix.pays(rows, gpu.target());
+            let suits = smaller && suits(&matrix, &used, gpu.target());
             if suits || form.is_some() || weights == PackedWeights::Always {
                 packed.push((parameter.name.clone(), matrix));
             }
@@ -88,6 +90,19 @@ impl ModelFile {
         let mut session = Session::packed(gpu, &network, &packed)?;
         session.load(self)?;
         Ok(session)
+    }
+
+    /// The weights that the file has packed and that no product on the device reads so, with what
+    /// reads them: such are made dense, whatever one asks.
+    ///
+    /// # Errors
+    /// As [`session_for`](Self::session_for), of the network.
+    pub fn unpackable(&self, batch: usize, input: &Input) -> Result<Vec<(String, String)>> {
+        let network = self.model()?.network(batch, input)?;
+        let is_packed = |p: &&Parameter| self.packed.contains(&p.name);
+        let packed = network.graph.parameters().iter().filter(is_packed);
+        let why = |p: &Parameter| Some((p.name.clone(), network.graph.packs(p.tensor).err()?));
+        Ok(packed.filter_map(why).collect())
     }
 
     /// Whether the weight `name`, which is multiplied with so many rows, is packed on the device,
@@ -115,6 +130,12 @@ impl ModelFile {
         let packed = packed((form, many), of, values, target);
         packed.map_err(|e| Error::file(&self.path, format!("{}: {e}", parameter.name)))
     }
+}
+
+/// Whether `matrix` should be faster than the dense weight that is `used` so.
+fn suits(matrix: &PackedMatrix, used: &PackedUse, target: Target) -> bool {
+    let patches = if used.patches { matrix.shape().inputs } else { 0 };
+    matrix.pays_for([used.rows, used.inputs], patches, target)
 }
 
 /// The weights `values` in `form`, or in the one that suits `target` and, if they are, `many` rows.
@@ -148,7 +169,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Argument`] for a name that the network does not have, [`Error::Shape`] for a matrix
-    /// of another shape than its weight, and for one that not only fully connected layers read.
+    /// of another shape than its weight, and for one that something reads which needs all of it.
     pub fn packed(gpu: &Gpu, network: &Network, packed: &[(String, PackedMatrix)]) -> Result<Self> {
         let known = network.graph.parameters();
         if let Some((name, _)) = packed.iter().find(|(n, _)| known.iter().all(|p| p.name != *n)) {

@@ -177,6 +177,10 @@ impl Plans {
                 Variable::declare(p, training, how, &mut plan, &mut bindings)
             })
             .collect::<Result<_>>()?;
+        for p in graph.parameters() {
+            let skips = targets.as_ref().map(|targets| targets.skips(p)).unwrap_or_default();
+            bindings.skip(p.tensor, skips);
+        }
         if spec.is_some_and(PruningSpec::needs_gradients) {
             for (i, v) in variables.iter_mut().enumerate().filter(|(_, v)| v.mask.is_some()) {
                 let slot =

@@ -86,6 +86,39 @@ fn a_table_says_where_dense_stays() {
     }
 }
 
+/// Layers are timed as they are, and a weight that nothing can do without the zeros of is named.
+#[test]
+fn recurrent_layers_are_timed_and_tables_stay_dense() {
+    let Some(folder) = Folder::with_gpu() else { return };
+    folder.write("some.txt", "to be, or not to be, that is the question ".repeat(9));
+    let train = "train --data text:some.txt --model charlstm:24 --length 6 --steps 6 --batch 8 \
+                 --logdir run --pruning target_sparsity=0.9,pruning_frequency=2";
+    folder.run(train).ok();
+    let export = "export run -o small.safetensors --format smallest --fastest --batch 2";
+    let report = folder.run(&format!("{export} --json")).json();
+    let layers = report["fastest"]["layers"].as_array().unwrap();
+    let lstm = layers.iter().find(|layer| layer["layer"] == "lstm1.weight").unwrap();
+    assert_eq!((&lstm["operation"], &lstm["rows"]), (&"lstm".into(), &2.into()));
+    assert_eq!(lstm["shape"], serde_json::json!([96, 48]));
+    assert!(lstm["times"]["dense_seconds"].as_f64().unwrap() > 0.0, "{lstm}");
+    let eval = |weights: &str| {
+        let args = format!("eval small.safetensors --data text:some.txt --weights {weights}");
+        folder.run(&format!("{args} --json")).json()
+    };
+    let [dense, packed] = ["dense", "packed"].map(eval);
+    let names = packed["packed"].as_array().unwrap();
+    assert!(names.contains(&"lstm1.weight".into()), "{packed}");
+    // Sums of the same numbers in another order, in f32.
+    let [loss, other] = [&dense, &packed].map(|r| r["test_loss"].as_f64().unwrap());
+    assert!((loss - other).abs() < 1e-5 * (1.0 + loss), "{other} is not {loss}");
+
+    let all = "--pruning target_sparsity=0.9,pruning_frequency=1 --model chargpt:8x1x2";
+    let train = format!("train --data text:some.txt {all} --length 6 --steps 4 --logdir gpt");
+    folder.run(&train).ok();
+    let text = folder.run("export gpt -o gpt.safetensors --format smallest --fastest").ok().out;
+    assert!(text.contains("matmul") && text.contains("read by"), "{text}");
+}
+
 #[test]
 fn a_quick_bench_of_sparse_layers_has_bounds_and_a_picture() {
     let Some(folder) = Folder::with_gpu() else { return };

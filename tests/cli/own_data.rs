@@ -112,6 +112,15 @@ fn words_of_a_table_are_learnt_from() {
     assert!((prices[0] - 540.0).abs() < 30.0 && (prices[1] - 140.0).abs() < 30.0, "{predicted}");
     folder.write("odd.csv", "size;city\n4;Paris\n");
     folder.run("predict run --data csv:odd.csv").fails(2, &["Paris", "Oslo"]);
+    // Each row gets an answer, so none can be left out.
+    for hole in ["", "NA"] {
+        folder.write("odd.csv", format!("size;city\n4;Oslo\n{hole};Oslo\n{hole};Oslo\n"));
+        let run = folder.run("predict run --data csv:odd.csv");
+        assert!(!run.err.contains("drop"), "{}", run.err);
+        run.fails(2, &["line 3, column `size`", "fill it in, as each row gets an answer"]);
+    }
+    let drops = "predict run --data csv:odd.csv --drop-missing";
+    folder.run(drops).fails(2, &["--drop-missing", "fill in the values"]);
 }
 
 /// Whoever has a table of words and holes is told of all of them at once, and of numbers that are

@@ -17,6 +17,7 @@ mod needs;
 mod network;
 mod oneshot;
 mod packed;
+mod packed_layers;
 #[path = "../common/paths.rs"]
 mod paths;
 mod pretrained;

@@ -3,6 +3,7 @@
 mod gradients;
 mod own_source;
 mod packed;
+mod packed_models;
 mod replica;
 
 use std::sync::Arc;

@@ -201,3 +201,35 @@ fn half_a_place_of_a_gru_is_a_launch() {
     assert!(launches.len() <= 576, "{}", launches.len());
     assert!(scratch <= 22_000_000, "{scratch} B");
 }
+
+/// Blocks and vectors that are as large as a group of units, or of which enough go, make products
+/// leave out terms; single weights, N:M and few zeros do not, nor what is not pruned.
+#[test]
+fn products_leave_out_what_is_pruned_together() {
+    let launches = |spec: PruningSpec| {
+        let network = Model::mlp(&[64, 64]).network(32, &Input::flat(96, 4)).unwrap();
+        let op = Pruning::new(spec).unwrap().conditional_mask_update_op();
+        let sgd = Optimizer::sgd(0.1);
+        let plan = secateur::session::plan(&network, sgd, &op, Target::default()).unwrap();
+        let plan = plan.to_string();
+        let train = plan.split("train:").nth(1).unwrap().split("mask_update:").next().unwrap();
+        let count = |what: &str| train.lines().filter(|line| line.contains(what)).count();
+        let backward = train.lines().filter(|l| l.contains("live_matmul") && l.contains("SKIPS:2"));
+        [count("  live_inputs"), count("  live_matmul"), backward.count()]
+    };
+    let to = PruningSpec::to;
+    let blocks = |sparsity, height, width| to(sparsity).block_height(height).block_width(width);
+    // Three layers forward, and two whose inputs have a gradient.
+    assert_eq!(launches(blocks(0.9, 32, 32)), [3, 5, 2]);
+    assert_eq!(launches(blocks(0.9, 16, 16)), [3, 5, 2]);
+    // A quarter of the terms: 0.5^2 of 32 units forward, 0.5^4 of 32 by 32 backward. All units of
+    // the last layer, of which there are four, are in one block.
+    assert_eq!(launches(blocks(0.5, 16, 16)), [3, 4, 1]);
+    assert_eq!(launches(blocks(0.4, 16, 16)), [1, 1, 0]);
+    assert_eq!(launches(blocks(0.9, 1, 64)), [3, 3, 0]);
+    assert_eq!(launches(blocks(0.8, 4, 4)), [1, 1, 0]);
+    let pattern = |sparsity, text: &str| to(sparsity).pattern(text.parse().unwrap());
+    assert_eq!(launches(pattern(0.75, "8:32x32")), [3, 3, 0]);
+    assert_eq!(launches(pattern(0.5, "2:4")), [0; 3]);
+    assert_eq!(launches(to(0.9)), [0; 3]);
+}

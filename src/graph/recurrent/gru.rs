@@ -2,9 +2,10 @@
 use super::super::autodiff::Backward;
 use super::super::lower::{Lowering, Mode};
 use super::super::op::{Facts, Home, Operation};
+use super::super::packs::PackedUse;
 use super::super::stored::Masked;
 use super::super::{Graph, Node, Shape, Tensor};
-use super::{by_rows, by_times, one_time};
+use super::{GateExtents, by_rows, by_times, one_time};
 use crate::gpu::Slot;
 use crate::kernels::{
     self, ColumnSum, Form, GruGradientProduct, GruProduct, GruReset, GruResetGradient,
@@ -138,6 +139,19 @@ impl Operation for Gru {
         // Once at each position of a sequence.
         if place == 0 { 0 } else { self.length.into() }
     }
+
+    fn packs(
+        &self,
+        _: &Graph,
+        _: &Node,
+        place: usize,
+    ) -> std::result::Result<PackedUse, String> {
+        let operation = self.facts().name;
+        match place {
+            1 | 3 => Ok(PackedUse::new(operation, self.rows, self.units)),
+            _ => Err(format!("{operation} reads all of it")),
+        }
+    }
 }
 
 impl Operation for GruGradient {
@@ -155,10 +169,14 @@ impl Lowering<'_> {
         let Gru { rows, length, width, units } = shape;
         let stride = shape.stride();
         let nodes = self.graph.nodes[tensor.0].inputs.clone();
-        let &[x, _, gates_bias, _, candidate_bias, state] = self.slots_of(&nodes)?.as_slice()
+        let &[x, gates_weight, gates_bias, candidate_weight, candidate_bias, state] =
+            nodes.as_slice()
         else {
             return Err(self.lacks(tensor));
         };
+        let of = [x, gates_bias, candidate_bias, state].map(|tensor| self.slot(tensor));
+        let [x, gates_bias, candidate_bias, state] = of;
+        let (x, gates_bias, candidate_bias, state) = (x?, gates_bias?, candidate_bias?, state?);
         let inputs = self.tape(tensor, "inputs", &[length + 1, rows, stride])?;
         let resets = self.tape(tensor, "resets", &[length, rows, stride])?;
         let gates = self.tape(tensor, "gates", &[length, rows, 2 * units])?;
@@ -170,37 +188,28 @@ impl Lowering<'_> {
         let (from, to) = (one_time(units, 0), one_time(stride, width));
         let moved = Rearrange::new([state, inputs], [1, rows, units], [from, to]);
         self.plan.push(Rearrange { resumes: Some(self.bindings.step), ..moved })?;
-        let Masked { values: b, mask } = self.read(nodes[1])?;
         // What the inputs of all times add to the sums are two products; what the states add, two a
         // time.
-        let all = [length * rows, 2 * units, stride];
-        let of_inputs = Matmul::new(Form::NN, [inputs, b, gates], all);
-        let of_inputs = Matmul { mask, terms: Some([0, width]), ..of_inputs };
-        Matmul { bias: Some(gates_bias), ..of_inputs }.push(self.plan)?;
-        let (m, terms) = (rows, Some([width, stride]));
-        let product = Matmul { m, terms, ..of_inputs };
-        let Masked { values: b, mask } = self.read(nodes[3])?;
-        let of_inputs = Matmul { b, mask, c: candidates, n: units, ..of_inputs };
-        Matmul { bias: Some(candidate_bias), ..of_inputs }.push(self.plan)?;
-        let second = Matmul { a: resets, m, terms, ..of_inputs };
-        let weights_of = |product: Matmul| {
-            let Matmul { b: values, mask, .. } = product;
-            StateWeights { values, mask, width }
-        };
-        let fuses = LstmProduct::pays(self.plan.target(), rows, units);
+        let extents = GateExtents { rows, length, width, stride, sums: 2 * units };
+        let (weights, of) = ((gates_weight, gates_bias), [inputs, inputs, gates]);
+        let product = self.gates(weights, of, extents)?;
+        let extents = GateExtents { sums: units, ..extents };
+        let (weights, of) = ((candidate_weight, candidate_bias), [inputs, resets, candidates]);
+        let second = self.gates(weights, of, extents)?;
+        let fused = product.weights(width).zip(second.weights(width));
+        let fused = fused.filter(|_| LstmProduct::pays(self.plan.target(), rows, units));
         for time in 0..length {
             let [at, from] = [time * rows * units, time * rows * stride];
             let step = shape.step(time);
-            if fuses {
-                let weights = weights_of(product);
+            if let Some((weights, candidate_weights)) = fused {
                 self.plan.push(GruResetProduct { step, weights, inputs, gates, resets })?;
-                let weights = weights_of(second);
+                let weights = candidate_weights;
                 self.plan.push(GruProduct { step, weights, resets, gates, candidates, inputs })?;
                 continue;
             }
-            Matmul { begin: [from, 2 * at], ..product }.push_onto(self.plan)?;
+            product.push([from, 2 * at], self.plan)?;
             self.plan.push(GruReset { step, inputs, gates, resets })?;
-            Matmul { begin: [from, at], ..second }.push_onto(self.plan)?;
+            second.push([from, at], self.plan)?;
             self.plan.push(kernels::Gru { step, gates, candidates, inputs })?;
         }
         let y = self.output(tensor)?;

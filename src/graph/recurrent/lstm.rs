@@ -2,13 +2,14 @@
 use super::super::autodiff::Backward;
 use super::super::lower::{Lowering, Mode};
 use super::super::op::{Facts, Home, Operation};
+use super::super::packs::PackedUse;
 use super::super::ops::LstmGradient;
-use super::super::stored::Masked;
+use super::super::stored::{Factor, Masked};
 use super::super::{Graph, Node, Shape, Tensor};
-use super::{by_rows, by_times, one_time};
+use super::{GateExtents, by_rows, by_times, one_time};
 use crate::gpu::Slot;
 use crate::kernels::{
-    self, Form, LstmProduct, LstmStep, Matmul, Rearrange, StateWeights, Stride,
+    self, Form, LstmProduct, LstmStep, Matmul, PackedProduct, Rearrange, Stride,
 };
 use crate::{Error, Result};
 
@@ -187,14 +188,30 @@ impl Operation for Lstm {
         // Once at each position of a sequence.
         if place == 0 { 0 } else { self.length.into() }
     }
+
+    fn packs(
+        &self,
+        _: &Graph,
+        _: &Node,
+        place: usize,
+    ) -> std::result::Result<PackedUse, String> {
+        let operation = self.facts().name;
+        match place {
+            1 => Ok(PackedUse::new(operation, self.rows, self.outputs)),
+            _ if self.projects && place == 2 + usize::from(self.peepholes) + 1 => {
+                Ok(PackedUse::new(operation, self.rows, self.units))
+            }
+            _ => Err(format!("{operation} reads all of it")),
+        }
+    }
 }
 
 /// Operands of the node of an LSTM after x.
 pub(super) struct Operands {
-    pub(super) kernel: Masked,
+    pub(super) kernel: Tensor,
     pub(super) bias: Slot,
     pub(super) peepholes: Option<Slot>,
-    pub(super) projection: Option<Masked>,
+    pub(super) projection: Option<Tensor>,
 }
 
 impl Lowering<'_> {
@@ -203,10 +220,10 @@ impl Lowering<'_> {
         let mut next =
             || tensors.next().copied().ok_or_else(|| Error::shape("lstm", "too few operands"));
         Ok(Operands {
-            kernel: self.read(next()?)?,
+            kernel: next()?,
             bias: self.slot(next()?)?,
             peepholes: if shape.peepholes { Some(self.slot(next()?)?) } else { None },
-            projection: if shape.projects { Some(self.read(next()?)?) } else { None },
+            projection: if shape.projects { Some(next()?) } else { None },
         })
     }
 
@@ -237,16 +254,14 @@ impl Lowering<'_> {
             let moved = Rearrange::new([state, out], [1, rows, extent], [from, to]);
             self.plan.push(Rearrange { resumes: Some(self.bindings.step), ..moved })?;
         }
-        let Masked { values: b, mask } = operands.kernel;
         // What the inputs of all times add to the gates' sums is one product; what the states add,
         // one a time.
-        let all = [length * rows, 4 * units, stride];
-        let of_inputs = Matmul::new(Form::NN, [inputs, b, gates], all);
-        let of_inputs = Matmul { mask, terms: Some([0, width]), ..of_inputs };
-        Matmul { bias: Some(operands.bias), ..of_inputs }.push(self.plan)?;
-        let product = Matmul { m: rows, terms: Some([width, stride]), ..of_inputs };
-        let weights = StateWeights { values: b, mask, width };
-        let fuses = LstmProduct::pays(self.plan.target(), rows, units);
+        let (weights, of) = ((operands.kernel, operands.bias), [inputs, inputs, gates]);
+        let extents = GateExtents { rows, length, width, stride, sums: 4 * units };
+        let product = self.gates(weights, of, extents)?;
+        let fused = LstmProduct::pays(self.plan.target(), rows, units);
+        let fused = product.weights(width).filter(|_| fused);
+        let projection = operands.projection.map(|p| self.factor(p, [outputs, units])).transpose()?;
         for time in 0..length {
             let step = shape.step(time);
             let (out, to) = match projected {
@@ -254,8 +269,8 @@ impl Lowering<'_> {
                 Some([hidden, _]) => (hidden, Stride { begin: time * rows * units, stride: units }),
             };
             let peepholes = operands.peepholes;
-            match fuses {
-                true => self.plan.push(LstmProduct {
+            match fused {
+                Some(weights) => self.plan.push(LstmProduct {
                     step,
                     weights,
                     peepholes,
@@ -267,19 +282,25 @@ impl Lowering<'_> {
                     out,
                     to,
                 })?,
-                false => {
-                    let begin = [time * rows * stride, time * rows * 4 * units];
-                    Matmul { begin, ..product }.push_onto(self.plan)?;
+                None => {
+                    product.push([time * rows * stride, time * rows * 4 * units], self.plan)?;
                     let step = kernels::Lstm { step, peepholes, gates, cells, out, to };
                     self.plan.push(step)?;
                 }
             }
-            if let (Some([hidden, projected]), Some(Masked { values: b, mask })) =
-                (projected, operands.projection)
-            {
+            if let (Some([hidden, projected]), Some(projection)) = (projected, &projection) {
                 let begin = [time * rows * units, time * rows * outputs];
-                let (a, c, n, k) = (hidden, projected, outputs, units);
-                Matmul { a, b, mask, c, n, k, begin, terms: None, ..product }.push(self.plan)?;
+                match *projection {
+                    Factor::Dense(Masked { values: b, mask }) => {
+                        let of = [rows, outputs, units];
+                        let product = Matmul::new(Form::NN, [hidden, b, projected], of);
+                        Matmul { mask, begin, ..product }.push(self.plan)?;
+                    }
+                    Factor::Packed(b) => {
+                        let product = PackedProduct::new(hidden, b, projected, rows);
+                        PackedProduct { begin, ..product }.push(self.plan)?;
+                    }
+                }
                 let from = one_time(outputs, time * rows * outputs);
                 let to = one_time(stride, shape.state(time + 1).begin);
                 let limit = shape.options.projection_clip;

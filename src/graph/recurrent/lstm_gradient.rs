@@ -57,7 +57,8 @@ impl Lowering<'_> {
             )),
             None => None,
         };
-        let Masked { values: b, mask } = operands.kernel;
+        let Masked { values: b, mask } = self.read(operands.kernel)?;
+        let projection = operands.projection.map(|p| self.read(p)).transpose()?;
         // What all steps send back to x is one product after them. What each sends to the states
         // before it is one of its own, or is part of the step before.
         let sent = self.tape(tensor, "sent", &[length, rows, width])?;
@@ -83,7 +84,7 @@ impl Lowering<'_> {
                 Some([_, projected]),
                 Some((of_projected, of_hidden)),
                 Some(Masked { values: b, mask }),
-            ) = (projected, of_projected, operands.projection)
+            ) = (projected, of_projected, projection)
             {
                 let clip = shape.options.projection_clip;
                 let (out, width) = (of_projected, outputs);

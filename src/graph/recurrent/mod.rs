@@ -10,9 +10,10 @@ mod lstm_gradient;
 use super::autodiff::Backward;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
+use super::stored::{Factor, Masked};
 use super::{Graph, Op, Shape, Tensor};
-use crate::gpu::Slot;
-use crate::kernels::{Strides, Rearrange};
+use crate::gpu::{PlanBuilder, Slot};
+use crate::kernels::{Form, Matmul, PackedProduct, Rearrange, StateWeights, Strides};
 use crate::{Error, Result};
 
 pub use gru::{Gru, GruGradient, GruWeights};
@@ -123,6 +124,72 @@ impl Lowering<'_> {
             .elements()
             .ok_or_else(|| Error::shape(&name, format!("{dims:?} has 2^32 elements or more")))?;
         Ok(self.plan.scratch(name, words))
+    }
+}
+
+/// What inputs and states add to the gates' sums at one time.
+enum StepProduct {
+    /// What the states add, where that of the inputs of all times is there.
+    Dense(Matmul),
+    /// Both at once, by weights that are packed.
+    Packed(PackedProduct),
+}
+
+/// Extents of a gates' product.
+#[derive(Clone, Copy)]
+struct GateExtents {
+    rows: u32,
+    length: u32,
+    width: u32,
+    /// Inputs and states.
+    stride: u32,
+    /// Sums of a row.
+    sums: u32,
+}
+
+impl StepProduct {
+    /// Where a launch that also does the step finds the weights of the states, if they are dense.
+    fn weights(&self, width: u32) -> Option<StateWeights> {
+        match *self {
+            Self::Dense(Matmul { b: values, mask, .. }) => {
+                Some(StateWeights { values, mask, width })
+            }
+            Self::Packed(_) => None,
+        }
+    }
+
+    /// Appends that of the time whose inputs and gates begin there.
+    fn push(&self, begin: [u32; 2], plan: &mut PlanBuilder) -> Result<()> {
+        match *self {
+            Self::Dense(product) => Matmul { begin, ..product }.push_onto(plan),
+            Self::Packed(product) => PackedProduct { begin, ..product }.push(plan),
+        }
+    }
+}
+
+impl Lowering<'_> {
+    /// Appends what the `inputs` of all times add to the sums of `gates` by a dense `weight`, and
+    /// says what each time is to add, of what is in `states`.
+    fn gates(
+        &mut self,
+        (weight, bias): (Tensor, Slot),
+        [inputs, states, gates]: [Slot; 3],
+        GateExtents { rows, length, width, stride, sums }: GateExtents,
+    ) -> Result<StepProduct> {
+        match self.factor(weight, [sums, stride])? {
+            Factor::Packed(b) => {
+                let product = PackedProduct::new(states, b, gates, rows);
+                Ok(StepProduct::Packed(PackedProduct { bias: Some(bias), ..product }))
+            }
+            Factor::Dense(Masked { values: b, mask }) => {
+                let all = [length * rows, sums, stride];
+                let of_inputs = Matmul::new(Form::NN, [inputs, b, gates], all);
+                let of_inputs = Matmul { mask, terms: Some([0, width]), ..of_inputs };
+                Matmul { bias: Some(bias), ..of_inputs }.push(self.plan)?;
+                let (a, terms) = (states, Some([width, stride]));
+                Ok(StepProduct::Dense(Matmul { a, m: rows, terms, ..of_inputs }))
+            }
+        }
     }
 }
 

@@ -12,6 +12,7 @@ kernels! {
     block_pool: BlockPool(BlocksParams);
     histogram_threshold;
     kept_energy: KeptEnergy(KeptEnergyParams);
+    live_inputs: LiveInputs(LiveInputsParams);
     mask_begin: MaskBegin(MaskBeginParams);
     nm_mask: NmMask(NmMaskParams);
     state;

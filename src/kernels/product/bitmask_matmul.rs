@@ -29,6 +29,10 @@ crate::uniform! {
         words: u32,
         /// Fours of rows of `a`, where there are several.
         fours: u32,
+        /// Where the matrix begins in `a`, where that is not turned.
+        a_begin: u32,
+        /// Where the matrix begins in `c`.
+        c_begin: u32,
         /// First workgroup of this launch.
         first_x: u32,
         /// The same along y.
@@ -88,7 +92,9 @@ impl Kernel for BitmaskMatmul {
         let of = self.product.b.of;
         let [m, n, k, words] = [self.product.m, of.units, of.inputs, row_words(of)];
         let fours = self.product.fours();
-        BitmaskMatmulParams { m, n, k, words, fours, ..BitmaskMatmulParams::default() }
+        let [a_begin, c_begin] = self.product.begin;
+        let default = BitmaskMatmulParams::default();
+        BitmaskMatmulParams { m, n, k, words, fours, a_begin, c_begin, ..default }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
@@ -110,10 +116,10 @@ impl Kernel for BitmaskMatmul {
     }
 
     fn cut(&self) -> Option<Cut> {
-        let [.., c] = self.product.touched();
+        let PackedShape { units, inputs, .. } = self.product.b.of;
         let first = std::mem::offset_of!(BitmaskMatmulParams, first_x);
-        let inputs = u64::from(self.product.b.of.inputs);
-        Some(Cut { operations: c.saturating_mul(inputs), first })
+        let sums = u64::from(self.product.m) * u64::from(units);
+        Some(Cut { operations: sums.saturating_mul(inputs.into()), first })
     }
 
     fn check(&self) -> Result<(), String> {

@@ -38,6 +38,10 @@ crate::uniform! {
         begin: u32,
         /// One past its last.
         end: u32,
+        /// Where the matrix begins in `a`, where that is not turned.
+        a_begin: u32,
+        /// Where the matrix begins in `c`.
+        c_begin: u32,
         /// First workgroup of this launch.
         first_x: u32,
         /// The same along y.
@@ -184,23 +188,26 @@ impl Kernel for BlockMatmul {
     fn bind(&self) -> Vec<Bound> {
         let BlockShape { inputs, units, .. } = self.shape;
         let [m, n, k] = [self.product.m, units, inputs].map(u64::from);
+        let [a_begin, c_begin] = self.product.begin.map(u64::from);
         let (b, weights) = (self.product.b, self.shape.weights());
         let halves = b.of.values == PackedValues::F16;
         let values = if halves { weights.div_ceil(2) } else { weights };
         vec![
-            self.product.a.needs(m * k),
+            self.product.a.needs(a_begin + m * k),
             b.slot(0).needs(values.max(1)),
             b.slot(1).needs(u64::from(self.shape.lists()) + 1),
             b.slot(2).needs(self.shape.blocks.max(1).into()),
             self.product.bias.map_or(Bound::NONE, |slot| slot.needs(n)),
-            self.product.c.needs(m * n),
+            self.product.c.needs(c_begin + m * n),
         ]
     }
 
     fn params(&self) -> BlockMatmulParams {
         let BlockShape { inputs: k, units: n, blocks, .. } = self.shape;
         let (m, [begin, end]) = (self.product.m, self.terms);
-        BlockMatmulParams { m, n, k, blocks, begin, end, ..BlockMatmulParams::default() }
+        let [a_begin, c_begin] = self.product.begin;
+        let default = BlockMatmulParams::default();
+        BlockMatmulParams { m, n, k, blocks, begin, end, a_begin, c_begin, ..default }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {

@@ -221,8 +221,8 @@ impl Product for Conv2d {
 
 impl Kernel for Conv2d {
     const NAME: &'static str = "conv2d";
-    const WGSL: &'static str = texts!([] "common/product_blocks.wgsl", "conv2d.wgsl");
-    const VARIANTS: &'static [Variant] = texts!(variants [] "conv2d.wgsl");
+    const WGSL: &'static str = texts!(["common/all_terms.wgsl"] "common/product_blocks.wgsl", "conv2d.wgsl");
+    const VARIANTS: &'static [Variant] = texts!(variants ["common/all_terms.wgsl"] "conv2d.wgsl");
     const OPERANDS: &'static [Operand] =
         &[read("a"), read("b"), read("mask"), read("bias"), read("gate"), write("c")];
     type Params = Conv2dParams;

@@ -51,6 +51,14 @@ impl Convolution {
         product_of(&[self.images, self.out[0], self.out[1], self.outputs])
     }
 
+    /// Whether its patches are the images as they lie: kernels of one pixel, or as large as an image.
+    pub fn is_product(&self) -> bool {
+        let plain = self.pad == [0; 2] && self.groups == 1;
+        let pixels = self.kernel == [1; 2] && self.stride == [1; 2] && self.out == self.size;
+        let whole = self.kernel == self.size && self.out == [1; 2] && self.dilation == [1; 2];
+        plain && (pixels || whole)
+    }
+
     /// What is multiplied with what: places in the images, the kernels and the result, for each
     /// pair of an input and an output that a weight joins.
     pub fn terms(&self) -> impl Iterator<Item = [usize; 3]> + '_ {

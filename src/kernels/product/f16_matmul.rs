@@ -189,9 +189,9 @@ impl Product for F16Matmul {
 
 impl Kernel for F16Matmul {
     const NAME: &'static str = "f16_matmul";
-    const WGSL: &'static str = texts!(["common/f16.wgsl", "common/f16_operand.wgsl", "common/matrices.wgsl"] "common/product_blocks.wgsl", "f16_matmul.wgsl");
+    const WGSL: &'static str = texts!(["common/f16.wgsl", "common/f16_operand.wgsl", "common/matrices.wgsl", "common/all_terms.wgsl"] "common/product_blocks.wgsl", "f16_matmul.wgsl");
     const VARIANTS: &'static [Variant] = texts!(
-        variants ["common/f16.wgsl", "common/f16_operand.wgsl", "common/matrices.wgsl"] "f16_matmul.wgsl",
+        variants ["common/f16.wgsl", "common/f16_operand.wgsl", "common/matrices.wgsl", "common/all_terms.wgsl"] "f16_matmul.wgsl",
         cooperative!("coop_8", "common/coop_8.wgsl"),
         cooperative!("coop_16", "common/coop_16.wgsl")
     );

@@ -42,6 +42,10 @@ crate::uniform! {
         k: u32,
         /// Fours of rows of `a`, where there are several.
         fours: u32,
+        /// Where the matrix begins in `a`, where that is not turned.
+        a_begin: u32,
+        /// Where the matrix begins in `c`.
+        c_begin: u32,
         /// First workgroup of this launch.
         first_x: u32,
         /// The same along y.
@@ -105,7 +109,8 @@ impl Kernel for GapsMatmul {
     fn params(&self) -> GapsMatmulParams {
         let PackedShape { units: n, inputs: k, .. } = self.product.b.of;
         let (m, fours) = (self.product.m, self.product.fours());
-        GapsMatmulParams { m, n, k, fours, ..GapsMatmulParams::default() }
+        let [a_begin, c_begin] = self.product.begin;
+        GapsMatmulParams { m, n, k, fours, a_begin, c_begin, ..GapsMatmulParams::default() }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {

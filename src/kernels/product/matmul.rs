@@ -123,10 +123,14 @@ impl Matmul {
     }
 }
 
+/// Where things are in the uniform of a product of dense matrices.
+pub(super) const FIRST: usize = std::mem::offset_of!(MatmulParams, first_x);
+pub(super) const PART: usize = std::mem::offset_of!(MatmulParams, part_terms);
+
 impl Product for Matmul {
     const EPILOGUE: [usize; 2] = [3, 4];
-    const FIRST: usize = std::mem::offset_of!(MatmulParams, first_x);
-    const PART: usize = std::mem::offset_of!(MatmulParams, part_terms);
+    const FIRST: usize = FIRST;
+    const PART: usize = PART;
 
     fn terms(&self) -> [u32; 2] {
         self.terms.unwrap_or([0, self.k])
@@ -197,8 +201,8 @@ impl Product for Matmul {
 impl Kernel for Matmul {
     const NAME: &'static str = "matmul";
     const WGSL: &'static str =
-        texts!(["common/matrices.wgsl"] "common/product_blocks.wgsl", "matmul.wgsl");
-    const VARIANTS: &'static [Variant] = texts!(variants ["common/matrices.wgsl"] "matmul.wgsl");
+        texts!(["common/matrices.wgsl", "common/all_terms.wgsl", "common/dense.wgsl"] "common/product_blocks.wgsl", "matmul.wgsl");
+    const VARIANTS: &'static [Variant] = texts!(variants ["common/matrices.wgsl", "common/all_terms.wgsl", "common/dense.wgsl"] "matmul.wgsl");
     const OPERANDS: &'static [Operand] =
         &[read("a"), read("b"), read("mask"), read("bias"), read("gate"), write("c")];
     type Params = MatmulParams;

@@ -16,10 +16,12 @@ kernels! {
     f16_matmul: F16Matmul(F16MatmulParams);
     gaps_matmul: GapsMatmul(GapsMatmulParams);
     kept_blocks;
+    live_matmul: LiveMatmul(MatmulParams);
     magnitude_peak: MagnitudePeak(MagnitudePeakParams);
     matmul: Matmul(MatmulParams);
     matvec: Matvec(MatvecParams);
     packed;
+    packed_convolution;
     packed_product;
     part_sum: PartSum(PartSumParams);
     patches: Patches(PatchesParams);

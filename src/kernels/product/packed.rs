@@ -103,6 +103,9 @@ impl Arranged {
     }
 }
 
+/// What an element of a patch costs, of five divisions and a store: an estimate, which a file that
+/// `secateur export --fastest` has written does not depend on.
+const PATCH: u64 = 50;
 /// Most slots of a packed matrix.
 const SLOTS: usize = 4;
 
@@ -175,11 +178,26 @@ impl PackedMatrix {
     /// 80 % for up to eight, blocks where they cost two thirds at most. A GPU reads fewer bytes for up
     /// to eight rows; beyond them only a measurement says.
     pub fn pays(&self, rows: u32, target: Target) -> bool {
-        let all = u64::from(self.of.units) * u64::from(self.of.inputs);
+        self.pays_for([rows, self.of.inputs], 0, target)
+    }
+
+    /// As [`pays`](Self::pays), where the dense product that it takes the place of has only so many
+    /// `inputs`, and where `patches` elements of images a row are written for it. An element of a
+    /// patch counts as what a software adapter does in [`PATCH`] multiply-adds.
+    pub(crate) fn pays_for(
+        &self,
+        [rows, inputs]: [u32; 2],
+        patches: u32,
+        target: Target,
+    ) -> bool {
+        let all = u64::from(self.of.units) * u64::from(inputs);
         if !target.software {
-            return rows <= 8 && self.bytes() < 4 * all;
+            // Written and read.
+            let more = 8 * u64::from(rows) * u64::from(patches);
+            return rows <= 8 && self.bytes() + more < 4 * all;
         }
-        let kept_percent = u64::from(self.of.kept) * 100 / all.max(1);
+        let more = PATCH * u64::from(patches);
+        let kept_percent = (u64::from(self.of.kept) + more) * 100 / all.max(1);
         match self.arranged.form() {
             PackedForm::Bitmask => false,
             PackedForm::Gaps => match rows {
@@ -188,7 +206,8 @@ impl PackedMatrix {
                 _ => false,
             },
             PackedForm::Blocks => self.blocks().is_some_and(|shape| {
-                block_matmul::cost(shape).saturating_mul(3) <= (10 * all).saturating_mul(2)
+                let cost = block_matmul::cost(shape).saturating_add(10 * more);
+                cost.saturating_mul(3) <= (10 * all).saturating_mul(2)
             }),
         }
     }

@@ -42,12 +42,15 @@ pub struct PackedProduct {
     pub m: u32,
     /// Whether it is added to what `c` holds, before bias and activation.
     pub onto: bool,
+    /// Where the matrices begin in `a` and `c`: those of one time of many.
+    pub begin: [u32; 2],
 }
 
 impl PackedProduct {
     /// `c = a b^T` of `m` rows. What else a launch can do is a field to set.
     pub fn new(a: Slot, b: Packed, c: Slot, m: u32) -> Self {
-        Self { a, b, bias: None, activation: Activation::Identity, c, m, onto: false }
+        let (bias, activation) = (None, Activation::Identity);
+        Self { a, b, bias, activation, c, m, onto: false, begin: [0; 2] }
     }
 
     /// Appends it to `plan`.
@@ -73,10 +76,10 @@ impl PackedProduct {
         self.check().map_err(|message| Error::Plan { kernel, message })?;
         let (k, width) = (self.b.of.inputs, self.fours() * 4);
         let turned = plan.scratch("turned", k * width);
-        let from = Strides { begin: 0, outer: 1, inner: k };
+        let from = Strides { begin: self.begin[0], outer: 1, inner: k };
         let to = Strides { begin: 0, outer: width, inner: 1 };
         plan.push(Rearrange::new([self.a, turned], [k, self.m, 1], [from, to]))?;
-        Ok(Self { a: turned, ..self })
+        Ok(Self { a: turned, begin: [0, self.begin[1]], ..self })
     }
 
     /// Fours of rows of `a` in a column of it that is turned: whole eights where there are more.
@@ -115,7 +118,8 @@ impl PackedProduct {
     /// Words of `a`, which is turned where it has several rows, bias and `c`.
     pub(in crate::kernels) fn touched(&self) -> [u64; 3] {
         let [m, n, k] = [self.m, self.b.of.units, self.b.of.inputs].map(u64::from);
-        [k * u64::from(self.fours() * 4).max(1), n, m * n]
+        let [a_begin, c_begin] = self.begin.map(u64::from);
+        [a_begin + k * u64::from(self.fours() * 4).max(1), n, c_begin + m * n]
     }
 
     pub(in crate::kernels) fn check(&self) -> Result<(), String> {

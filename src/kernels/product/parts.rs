@@ -2,7 +2,9 @@
 use super::part_sum::PartSum;
 use super::split::Split;
 use super::tiling::Tiling;
-use super::{Conv2d, Conv2dParams, F16Matmul, F16MatmulParams, Matmul, MatmulParams};
+use super::{
+    Conv2d, Conv2dParams, F16Matmul, F16MatmulParams, LiveMatmul, Matmul, MatmulParams,
+};
 use crate::Result;
 use crate::gpu::{
     Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, Target, Uniform, Variant,
@@ -206,6 +208,7 @@ pub(super) struct Part<P> {
 crate::kernels::parts! {
     Part<Conv2d>: Conv2dParams,
     Part<F16Matmul>: F16MatmulParams,
+    Part<LiveMatmul>: MatmulParams,
     Part<Matmul>: MatmulParams,
 }
 

@@ -11,6 +11,8 @@ pub struct Patches {
     pub shape: Convolution,
     /// Images.
     pub x: Slot,
+    /// Where they begin in `x`: some of many.
+    pub begin: u32,
     /// `[images * out height * out width, kernel height * kernel width * channels]`
     pub patches: Slot,
 }
@@ -46,6 +48,8 @@ crate::uniform! {
         pad_y: u32,
         /// Columns of zeros to the left.
         pad_x: u32,
+        /// Where the images begin.
+        begin: u32,
     }
 }
 
@@ -72,7 +76,7 @@ impl Kernel for Patches {
     type Params = PatchesParams;
 
     fn bind(&self) -> Vec<Bound> {
-        vec![self.x.needs(self.shape.input_len()), self.patches.needs(self.len())]
+        vec![self.x.needs(u64::from(self.begin) + self.shape.input_len()), self.patches.needs(self.len())]
     }
 
     fn params(&self) -> PatchesParams {
@@ -92,6 +96,7 @@ impl Kernel for Patches {
             dilation_x: s.dilation[1],
             pad_y: s.pad[0],
             pad_x: s.pad[1],
+            begin: self.begin,
         }
     }
 

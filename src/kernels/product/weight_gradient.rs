@@ -68,8 +68,12 @@ impl WeightGradient {
 
 impl Kernel for WeightGradient {
     const NAME: &'static str = "weight_gradient";
-    const WGSL: &'static str =
-        crate::wgsl!("common/cut.wgsl", "common/product_tiles.wgsl", "weight_gradient.wgsl");
+    const WGSL: &'static str = crate::wgsl!(
+        "common/cut.wgsl",
+        "common/all_terms.wgsl",
+        "common/product_tiles.wgsl",
+        "weight_gradient.wgsl"
+    );
     const OPERANDS: &'static [Operand] = &[read("a"), read("b"), write("c"), write("sums")];
     type Params = WeightGradientParams;
 

@@ -38,7 +38,7 @@ impl Pretrained {
         for (graph, sources) in [(graph, sources), (head.graph, head.sources)] {
             for (parameter, source) in graph.parameters().iter().zip(sources) {
                 let known = all.iter().any(|weight| weight.parameter.name == parameter.name);
-                if !known && graph.packs(parameter.tensor).is_some() {
+                if !known && graph.packs(parameter.tensor).is_ok() {
                     all.push(TokenWeight { parameter: parameter.clone(), source });
                 }
             }

@@ -64,8 +64,8 @@ impl<'m> Weights<'m> {
             }
             // How a weight is stored is decided here, and only here.
             let matrix = match graph.packs(parameter.tensor) {
-                Some(_) => self.packed(parameter, &source, &self.read())?,
-                None => None,
+                Ok(_) => self.packed(parameter, &source, &self.read())?,
+                Err(_) => None,
             };
             let place = match matrix {
                 Some(matrix) => matrix.declare(plan, &parameter.name).into(),

@@ -68,7 +68,7 @@ impl Inputs {
         let [rows, columns] = [Patches::rows(&shape), Patches::columns(&shape)]
             .map(|n| u32::try_from(n).unwrap_or(u32::MAX));
         let patches = plan.scratch("patches", rows.saturating_mul(columns));
-        plan.push(Patches { shape, x, patches })?;
+        plan.push(Patches { shape, x, begin: 0, patches })?;
         Ok((patches, [rows, columns]))
     }
 }

@@ -34,6 +34,10 @@ impl Form for Blocks {
         Among::All
     }
 
+    fn together(&self) -> [u32; 2] {
+        [self.height, self.width]
+    }
+
     fn pool(
         &self,
         plan: &mut PlanBuilder,

@@ -215,6 +215,12 @@ pub(super) trait Form: fmt::Debug + Send + Sync {
     /// What the ranking is among.
     fn among(&self) -> Among<'_>;
 
+    /// Rows and columns, as they are stored, of the weights that are kept or pruned as one, on a
+    /// grid from the first weight.
+    fn together(&self) -> [u32; 2] {
+        [1, 1]
+    }
+
     /// How many units are ranked of a matrix of `len` elements.
     fn units(&self, len: u32) -> u32 {
         len

@@ -108,6 +108,11 @@ impl Form for SharedGroups {
         Among::Groups(self)
     }
 
+    fn together(&self) -> [u32; 2] {
+        let Blocks { height, width, .. } = self.blocks();
+        [height, width]
+    }
+
     fn pool(
         &self,
         plan: &mut PlanBuilder,

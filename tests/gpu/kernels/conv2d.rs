@@ -9,7 +9,7 @@ use crate::common::{Noise, Rig, Tol, U, each_kind, every_target, gpu, shared_tar
 const FORMS: [Form; 3] = [Form::NN, Form::NT, Form::TN];
 
 /// TensorFlow's padding: as many outputs as strides, the odd row or column of zeros behind.
-fn same(
+pub(super) fn same(
     images: u32,
     size: [u32; 2],
     [channels, outputs]: [u32; 2],
@@ -44,7 +44,7 @@ fn padded(mut s: Convolution, same: bool) -> Convolution {
     s
 }
 
-fn geometries() -> Vec<Convolution> {
+pub(super) fn geometries() -> Vec<Convolution> {
     let base = same(2, [7, 9], [2, 4], [3, 3]);
     let mut all = vec![
         same(1, [1, 1], [1, 1], [1, 1]),
@@ -317,7 +317,7 @@ fn patches_are_what_kernels_are_multiplied_with() {
         let want = patches_reference(&shape);
         let mut rig = Rig::new(gpu);
         let (x_at, patches) = (rig.slot("x", &x), rig.output("patches", want.len()));
-        rig.push(Patches { shape, x: x_at, patches });
+        rig.push(Patches { shape, x: x_at, begin: 0, patches });
         let got: Vec<f32> = rig.run().read(patches);
         let want: Vec<f32> = want.into_iter().map(|at| at.map_or(0.0, |at| x[at])).collect();
         assert_eq!(got, want, "{shape:?}");

@@ -134,6 +134,40 @@ fn what_is_done_to_the_sums_is_done_once() {
     }
 }
 
+/// Rows in the middle of a sequence's: what is before and behind them in `c` stays, and in `a` counts
+/// for nothing.
+#[test]
+fn a_time_of_many_is_where_it_begins() {
+    let Some(gpu) = gpu() else { return };
+    for m in [1, 3, 9, 40] {
+        let case = Case::new([m, 37, 70], true);
+        let (before, after) = (vec![f32::NAN; 2 * m * case.k], vec![f32::NAN; case.k]);
+        let a = [&before[..], &case.a, &after].concat();
+        let held = vec![-7.0; m * case.n];
+        let c = [&held[..], &case.c, &held].concat();
+        let sums = case.sums().into_iter().zip(&case.c).map(|((sum, _), c)| sum + f64::from(*c));
+        let want: Vec<f64> = sums.collect();
+        for form in PackedForm::ALL {
+            for target in targets(gpu) {
+                let matrix = case.pack(form, PackedValues::F32, target);
+                let mut rig = Rig::for_target(gpu, target);
+                let [a, c] = [&a, &c].map(|values| rig.slot("operand", values));
+                let b = matrix.declare_with(|name, words| rig.slot(name, words));
+                let mut product = PackedProduct::new(a, b, c, m as u32);
+                product.begin = [before.len(), held.len()].map(|len| len as u32);
+                product.onto = true;
+                product.push(&mut rig.plan).unwrap_or_else(|e| panic!("{e}"));
+                let got: Vec<f32> = rig.run().read(c);
+                let (first, rest) = got.split_at(held.len());
+                let (got, last) = rest.split_at(want.len());
+                assert_eq!([first, last], [&held[..]; 2], "{form:?}, {m} rows");
+                let context = |e| panic!("{form:?}, {m} rows, {target:?}: {e}");
+                Tol::Exact.check(got, &want).unwrap_or_else(context);
+            }
+        }
+    }
+}
+
 /// So many inputs that rows are shared by several strands, and gaps are of either width.
 #[test]
 fn floats_stay_inside_the_bound_of_their_sums_and_repeat() {

@@ -13,6 +13,7 @@ mod resume;
 mod saves;
 mod scores;
 mod simulation;
+mod skips;
 mod start;
 mod step_fn;
 mod summaries;
