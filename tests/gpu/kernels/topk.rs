@@ -130,9 +130,9 @@ fn large_tensors_agree_with_sorting() {
     selects(gpu, 1_000_000, &["equal", "few values"], &[half, most]);
 }
 
-/// More than 256 chunks: one invocation of `topk_scan` numbers several.
+/// More than 256 chunks: an invocation of `topk_mask` adds up several.
 #[test]
-fn a_scan_runs_over_many_chunks() {
+fn ties_are_numbered_over_many_chunks() {
     let Some(gpu) = gpu() else { return };
     let len = 8192 * 513 + 7;
     selects(gpu, len, &["equal"], &[len / 3]);
