@@ -7,7 +7,7 @@
 @group(0) @binding(0) var<storage, read> values4: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> values: array<f32>;
 @group(0) @binding(2) var<storage, read> protect: array<u32>;
-@group(0) @binding(3) var<storage, read> ties: array<u32>;
+@group(0) @binding(3) var<storage, read_write> ties: array<u32>;
 @group(0) @binding(4) var<storage, read> state: array<u32>;
 @group(0) @binding(5) var<storage, read_write> list: array<atomic<u32>>;
 @group(0) @binding(6) var<storage, read_write> mask_state: array<atomic<u32>>;
@@ -17,6 +17,7 @@
 struct Params {
     len: u32,
     first: u32,
+    chunks: u32,
 }
 
 var<workgroup> counted: array<u32, 256>;
@@ -57,6 +58,25 @@ fn note_highest(word: u32, inside: u32, shield: u32) {
     }
 }
 
+// The sum of the counts of the chunks before `chunk`; whole numbers have one sum in any order.
+fn ties_before(chunk: u32, local: u32) -> u32 {
+    var sum = 0u;
+    for (var g = local; g < chunk; g += 256u) {
+        sum += ties[g];
+    }
+    counted[local] = sum;
+    workgroupBarrier();
+    for (var half = 128u; half > 0u; half /= 2u) {
+        if local < half {
+            counted[local] += counted[local + half];
+        }
+        workgroupBarrier();
+    }
+    let all = counted[0];
+    workgroupBarrier();
+    return all;
+}
+
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -65,12 +85,23 @@ fn main(
     let mode = state[MODE];
     let low = state[LOW];
     let high = state[HIGH];
-    // Of a tied range: ties before this chunk, and up to its end.
-    let begin = ties[group.x];
-    let end = ties[group.x + 1u];
-    let kept_ties = state[TIES_KEPT];
-    let stay = select(state[LEFT] == 0u, end <= kept_ties, mode == TIED);
-    let straddles = mode == TIED && begin < kept_ties && end > kept_ties;
+    var stay = state[LEFT] == 0u;
+    var straddles = false;
+    if mode == TIED {
+        // Ties before this chunk, and up to its end.
+        let begin = ties_before(group.x, local);
+        let end = begin + ties[group.x];
+        let kept_ties = ties[params.chunks + 3u];
+        stay = end <= kept_ties;
+        straddles = begin < kept_ties && end > kept_ties;
+        if local == 0u && straddles {
+            ties[params.chunks + 1u] = group.x;
+            ties[params.chunks + 2u] = kept_ties - begin;
+        }
+        if local == 0u && group.x + 1u == params.chunks {
+            ties[params.chunks] = end;
+        }
+    }
     var kept = 0u;
     var changed = 0u;
     for (var n = 0u; n < 4u; n += 1u) {

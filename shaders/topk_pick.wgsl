@@ -40,7 +40,6 @@ fn found(low: u32, high: u32, count: u32, before: u32) {
     } else if low == high {
         state[MODE] = TIED;
         state[TIES_KEPT] = count - left;
-        state[TIES] = 0u;
     }
 }
 
@@ -94,21 +93,26 @@ fn pick() {
 
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) local: u32) {
-    var sum = 0u;
-    for (var n = 0u; n < 8u; n += 1u) {
-        sum += histogram[FIRST + local * 8u + n];
+    // Where the range was narrow enough already nothing has been counted.
+    let is_open = state[MODE] == OPEN;
+    let bin = FIRST + local * 8u;
+    if is_open {
+        // All on their way at once.
+        sums[local] = histogram[bin] + histogram[bin + 1u] + histogram[bin + 2u] + histogram[bin + 3u]
+            + histogram[bin + 4u] + histogram[bin + 5u] + histogram[bin + 6u] + histogram[bin + 7u];
     }
-    sums[local] = sum;
     workgroupBarrier();
-    if local == 0u && state[MODE] == OPEN {
+    if local == 0u && is_open {
         pick();
     }
     // The walk above reads bins that the others clear below.
     storageBarrier();
-    for (var n = 0u; n < 8u; n += 1u) {
-        histogram[FIRST + local * 8u + n] = 0u;
-    }
-    if local < FIRST {
-        histogram[local] = 0u;
+    if is_open {
+        for (var n = 0u; n < 8u; n += 1u) {
+            histogram[bin + n] = 0u;
+        }
+        if local < FIRST {
+            histogram[local] = 0u;
+        }
     }
 }

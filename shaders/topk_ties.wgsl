@@ -1,15 +1,21 @@
 // ties[g] = number of values with exactly the rank of the last one to prune, in chunk g of 32,768;
-// nothing where they need no numbers.
+// nothing where they need no numbers. Behind these are four words: the number of all, the chunk of
+// which some ties stay and some go, or the number of chunks where there is none, how many of its
+// stay, and how many stay from here on. The first three are topk_mask's, but that there is no such
+// chunk is said here. What stays is what an earlier tensor of the selection has left of it.
 
 @group(0) @binding(0) var<storage, read> values4: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> values: array<f32>;
 @group(0) @binding(2) var<storage, read> protect: array<u32>;
 @group(0) @binding(3) var<storage, read> state: array<u32>;
-@group(0) @binding(4) var<storage, read_write> ties: array<u32>;
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(4) var<storage, read> before: array<u32>; // ties of the tensor before
+@group(0) @binding(5) var<storage, read_write> ties: array<u32>;
+@group(0) @binding(6) var<uniform> params: Params;
 
 struct Params {
     len: u32,
+    chunks: u32,
+    chunks_before: u32, // 0 where there is no tensor before
 }
 
 var<workgroup> counted: array<u32, 256>;
@@ -52,5 +58,14 @@ fn main(
             sum += counted[n];
         }
         ties[group.x] = sum;
+        if group.x == 0u {
+            var stay = state[TIES_KEPT];
+            if params.chunks_before > 0u {
+                stay = before[params.chunks_before + 3u];
+                stay -= min(before[params.chunks_before], stay);
+            }
+            ties[params.chunks + 1u] = params.chunks;
+            ties[params.chunks + 3u] = stay;
+        }
     }
 }

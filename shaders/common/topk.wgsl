@@ -7,6 +7,5 @@ const LEFT: u32 = 4u; // values to prune of those in the range
 const COUNT: u32 = 5u; // values in the range
 const MODE: u32 = 6u; // what becomes of those in the range; see range.wgsl
 const SCORE: u32 = 7u; // rank of the last value to prune
-const TIES_KEPT: u32 = 8u; // tied: values of the range that stay from here on, lowest index first
-const TIES: u32 = 9u; // tied: values of the range in the tensor that topk_scan saw last
+const TIES_KEPT: u32 = 8u; // tied: values of the range that stay, lowest index first
 const PROTECTED: u32 = 0x80000000u; // above every score

@@ -2,7 +2,7 @@
 use crate::gpu::{Encoder, Gpu, Phase, PlanBuilder, Program, Slot};
 use crate::kernels::{
     MASK_STATE_WORDS, MaskBegin, MaskState, NmMask, Ranked, Selection, TOPK_STATE_WORDS,
-    TopkHistogram, TopkMask, TopkScan, TopkSettle, TopkState, TopkTies, Units, bit, mask_words,
+    TopkHistogram, TopkMask, TopkSettle, TopkState, TopkTies, Units, bit, mask_words,
     nm_mask_reference, topk_reference,
 };
 use crate::{Error, Result};
@@ -26,6 +26,8 @@ pub(super) struct Ranker {
     counts: Slot,
     histogram: Slot,
     state: Slot,
+    /// Of the ranks of a chunk that is one of several.
+    ties: Slot,
     mask_state: Slot,
     mask: Slot,
     count: Phase,
@@ -56,6 +58,10 @@ struct Ranking {
 }
 
 impl Ranking {
+    fn is_one_rank(&self) -> bool {
+        self.range.low == self.range.high
+    }
+
     /// The mask of the next values of a ranking whose range is one rank: those above it stay, and
     /// of those in it the first.
     fn mask(&mut self, values: &[f32]) -> Masked {
@@ -90,13 +96,11 @@ impl Ranker {
         let count = plan.phase("histogram");
         plan.push(TopkHistogram { values, protect, state, histogram, len })?;
         let masks = plan.phase("mask");
-        let (chunks, first) = (TopkTies::chunks(len), 0);
-        let ties = plan.scratch("ties", TopkTies::words(len));
+        let ties = plan.persistent("ties", TopkTies::words(len));
         let list = plan.scratch("list", Selection::LIST_WORDS);
         plan.push(MaskBegin { mask_state, keep_nan: false })?;
-        plan.push(TopkTies { values, protect, state, ties, len })?;
-        plan.push(TopkScan { ties, state, chunks })?;
-        let ties = Some(ties);
+        let (before, first) = (None, 0);
+        plan.push(TopkTies { values, protect, state, ties, before, len })?;
         plan.push(TopkMask { values, protect, ties, state, list, mask_state, mask, len, first })?;
         let scores = true;
         plan.push(TopkSettle {
@@ -133,6 +137,7 @@ impl Ranker {
             counts,
             histogram,
             state,
+            ties,
             mask_state,
             mask,
             count,
@@ -230,9 +235,11 @@ impl Ranker {
         self.pad(filled);
         self.upload_state();
         self.run(&[self.masks])?;
-        let state: Vec<TopkState> = self.program.download(&self.gpu, self.state)?;
-        let ties = self.ranking.ties_kept.min(state[0].ties.into());
-        self.ranking.ties_kept -= ties;
+        if self.ranking.is_one_rank() {
+            let ties: Vec<u32> = self.program.download(&self.gpu, self.ties)?;
+            let of_chunk = ties[TopkTies::chunks(self.values.words) as usize];
+            self.ranking.ties_kept = self.ranking.ties_kept.saturating_sub(of_chunk.into());
+        }
         self.masked(filled)
     }
 
@@ -240,7 +247,7 @@ impl Ranker {
         let Ranking { range, ties_kept, .. } = self.ranking;
         // More than a chunk has are as good as all.
         let ties_kept = u32::try_from(ties_kept).unwrap_or(u32::MAX);
-        let (mode, score) = match range.low == range.high {
+        let (mode, score) = match self.ranking.is_one_rank() {
             true => (TopkState::TIED, range.low),
             false => (TopkState::OPEN, 0),
         };

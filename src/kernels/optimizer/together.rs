@@ -78,7 +78,7 @@ impl Moved<'_> {
 pub(super) fn push_all(rule: &dyn Rule, plan: &mut PlanBuilder, all: &[Moved<'_>]) -> Result<()> {
     for group in groups(rule, all, !plan.target().software) {
         match joined(rule, plan, &group) {
-            Some((on, slots, table)) => {
+            Some(Joint { on, slots, table }) => {
                 let first = group[0];
                 rule.push(plan, &Moved { on, slots: &slots, table: Some(table), ..*first })?;
             }
@@ -116,13 +116,16 @@ fn groups<'a, 'b>(
     groups
 }
 
-/// The tensors of `group` and what belongs to them as one each, and the table that tells the
-/// tensors apart, with the masks behind it. `None` where they cannot be joined.
-fn joined(
-    rule: &dyn Rule,
-    plan: &mut PlanBuilder,
-    group: &[&Moved<'_>],
-) -> Option<(Weights, Vec<(&'static str, Slot)>, Slot)> {
+/// Several tensors, and what belongs to them, as one each.
+struct Joint {
+    on: Weights,
+    slots: Vec<(&'static str, Slot)>,
+    /// What tells the tensors apart, and behind it their masks.
+    table: Slot,
+}
+
+/// The tensors of `group` as one. `None` where they cannot be joined.
+fn joined(rule: &dyn Rule, plan: &mut PlanBuilder, group: &[&Moved<'_>]) -> Option<Joint> {
     let (first, kept) = (group.first().filter(|_| group.len() > 1)?, rule.slots().len());
     if group.iter().any(|one| one.slots.len() < kept) {
         return None;
@@ -146,7 +149,7 @@ fn joined(
     let mode = group.iter().find_map(|one| one.mode());
     let mask = mode.map(|mode| (table, mode));
     let on = Weights { gradient, mask, step: first.on.step, weights, len };
-    Some((on, slots, table))
+    Some(Joint { on, slots, table })
 }
 
 /// What `optimizer_together.wgsl` says of each workgroup, as the bits of floats.

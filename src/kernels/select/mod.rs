@@ -10,7 +10,6 @@ kernels! {
     topk_order: TopkOrder(TopkOrderParams);
     topk_pick: TopkPick(TopkPickParams);
     topk_sample: TopkSample(TopkSampleParams);
-    topk_scan: TopkScan(TopkScanParams);
     topk_settle: TopkSettle(TopkSettleParams);
     topk_ties: TopkTies(TopkTiesParams);
 }

@@ -7,15 +7,15 @@
 //! these two always suffice, one nearly always does, and those behind it do nothing. [`TopkMask`]
 //! then packs the masks and lists the values that are in the range still, at most
 //! [`Selection::LISTED`]; [`TopkOrder`] ranks them one by one and [`TopkSettle`] sets their bits.
-//! More values than that of one same rank are numbered by [`TopkTies`] and [`TopkScan`] instead,
+//! More values than that of one same rank are numbered instead, by chunks that [`TopkTies`] counts
 //! before the mask.
 //!
 //! So values are read twice; many equal ones at the threshold, or a guess that was wrong, cost up
 //! to four more reads and no exactness. Ties go to the lowest index of the first tensor, so exactly
 //! the asked number of bits is clear.
 use crate::kernels::{
-    TopkBounds, TopkHistogram, TopkMask, TopkOrder, TopkPick, TopkSample, TopkScan, TopkSettle,
-    TopkTies, mask_words,
+    TopkBounds, TopkHistogram, TopkMask, TopkOrder, TopkPick, TopkSample, TopkSettle, TopkTies,
+    mask_words,
 };
 use crate::gpu::{Bound, PlanBuilder, Slot};
 use crate::{Error, Result};
@@ -49,10 +49,8 @@ crate::uniform! {
         mode: u32,
         /// Rank of the last value to prune; 0 where there is none.
         score: u32,
-        /// Tied: values of the range that stay in the tensors from the last one on.
+        /// Tied: values of the range that stay.
         ties_kept: u32,
-        /// Tied: values of the range in the last tensor.
-        ties: u32,
     }
 }
 
@@ -175,12 +173,12 @@ impl Selection {
             }
             plan.push(TopkPick { histogram, state })?;
         }
-        let (mut first, mut left_open) = (0, Vec::new());
+        let (mut first, mut left_open, mut before) = (0, Vec::new(), None);
         for &Ranked { values, protect, scores, mask_state, mask, len } in tensors {
-            let ties = (!few).then(|| plan.scratch(format!("{name}.ties"), TopkTies::words(len)));
-            if let Some(ties) = ties {
-                plan.push(TopkTies { values, protect, state, ties, len })?;
-                plan.push(TopkScan { ties, state, chunks: TopkTies::chunks(len) })?;
+            let ties = plan.scratch(format!("{name}.ties"), TopkTies::words(len));
+            if !few {
+                plan.push(TopkTies { values, protect, state, ties, before, len })?;
+                before = Some((ties, len));
             }
             plan.push(TopkMask {
                 values,
@@ -221,10 +219,7 @@ impl Selection {
     /// a word for each chunk of 32,768 values of the longest.
     pub fn scratch_bytes(lens: &[u32]) -> u64 {
         let total: u64 = lens.iter().map(|&len| u64::from(len)).sum();
-        let ties = match total > Self::LISTED.into() {
-            true => lens.iter().map(|&len| TopkTies::words(len)).sum(),
-            false => 0,
-        };
+        let ties: u32 = lens.iter().map(|&len| TopkTies::words(len)).sum();
         let samples = Self::samples(u32::try_from(total).unwrap_or(u32::MAX));
         u64::from(samples.next_multiple_of(16) + Self::LIST_WORDS + ties) * 4
     }

@@ -1,4 +1,5 @@
 //! `topk_mask`: packs the mask; [`crate::kernels::Selection`] has the whole.
+use super::topk_ties;
 use super::topk::{CHUNK, Selection, TOPK_STATE_WORDS, fours, protect};
 use crate::kernels::{MASK_STATE_WORDS, TopkTies, mask_words};
 use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
@@ -10,8 +11,8 @@ pub struct TopkMask {
     pub values: Slot,
     /// One bit per value; where it is set, the value ranks above all others.
     pub protect: Option<Slot>,
-    /// What [`TopkScan`](crate::kernels::TopkScan) leaves; `None` where none can need numbers.
-    pub ties: Option<Slot>,
+    /// What [`TopkTies`] leaves, where values need numbers; what is beside the counts is written.
+    pub ties: Slot,
     /// [`crate::kernels::TopkState`]
     pub state: Slot,
     /// The values that are ranked one by one.
@@ -33,6 +34,8 @@ crate::uniform! {
         len: u32,
         /// Values of the tensors before.
         first: u32,
+        /// Chunks of the tensor.
+        chunks: u32,
     }
 }
 
@@ -52,7 +55,7 @@ impl Kernel for TopkMask {
         read("values4"),
         read("values"),
         read("protect"),
-        read("ties"),
+        write("ties"),
         read("state"),
         write("list"),
         write("mask_state"),
@@ -65,7 +68,7 @@ impl Kernel for TopkMask {
             fours(self.values, self.len),
             self.values.needs(self.len.into()),
             protect(self.protect, self.len),
-            TopkTies::bound(self.ties, self.len),
+            topk_ties::bound(self.ties, self.len),
             self.state.needs(TOPK_STATE_WORDS.into()),
             self.list.needs(Selection::LIST_WORDS.into()),
             self.mask_state.needs(MASK_STATE_WORDS.into()),
@@ -74,7 +77,7 @@ impl Kernel for TopkMask {
     }
 
     fn params(&self) -> TopkMaskParams {
-        TopkMaskParams { len: self.len, first: self.first }
+        TopkMaskParams { len: self.len, first: self.first, chunks: TopkTies::chunks(self.len) }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {

@@ -1,4 +1,5 @@
 //! `topk_settle`: the bits that the mask left open; [`crate::kernels::Selection`] has the whole.
+use super::topk_ties;
 use super::topk::{Selection, TOPK_STATE_WORDS, protect};
 use crate::kernels::{MASK_STATE_WORDS, TopkTies, mask_words};
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
@@ -11,7 +12,7 @@ pub struct TopkSettle {
     /// One bit per value; where it is set, the value ranks above all others.
     pub protect: Option<Slot>,
     /// As [`TopkMask`](crate::kernels::TopkMask) takes them.
-    pub ties: Option<Slot>,
+    pub ties: Slot,
     /// The values that are ranked one by one.
     pub list: Slot,
     /// [`crate::kernels::TopkState`]
@@ -67,7 +68,7 @@ impl Kernel for TopkSettle {
         vec![
             self.values.needs(self.len.into()),
             protect(self.protect, self.len),
-            TopkTies::bound(self.ties, self.len),
+            topk_ties::bound(self.ties, self.len),
             self.list.needs(Selection::LIST_WORDS.into()),
             self.state.needs(TOPK_STATE_WORDS.into()),
             self.mask_state.needs(MASK_STATE_WORDS.into()),

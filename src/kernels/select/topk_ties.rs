@@ -13,6 +13,9 @@ pub struct TopkTies {
     pub state: Slot,
     /// See [`words`](Self::words).
     pub ties: Slot,
+    /// The same of the tensor before, which [`TopkMask`](crate::kernels::TopkMask) has seen, with
+    /// that tensor's length; `None` for the first of a selection.
+    pub before: Option<(Slot, u32)>,
     /// Values.
     pub len: u32,
 }
@@ -22,13 +25,17 @@ crate::uniform! {
     pub struct TopkTiesParams {
         /// Values.
         len: u32,
+        /// Chunks of them.
+        chunks: u32,
+        /// Chunks of the tensor before; 0 where there is none.
+        chunks_before: u32,
     }
 }
 
 impl TopkTies {
-    /// Words for the ties of `len` values: one a chunk, and three.
+    /// Words for the ties of `len` values: one a chunk, and four.
     pub fn words(len: u32) -> u32 {
-        Self::chunks(len) + 3
+        Self::chunks(len) + 4
     }
 
     /// Chunks of `len` values.
@@ -37,11 +44,9 @@ impl TopkTies {
     }
 }
 
-impl TopkTies {
-    /// The operand `ties` of the kernels behind, which leave it alone where it is `None`.
-    pub(super) fn bound(ties: Option<Slot>, len: u32) -> Bound {
-        ties.map_or(Bound::NONE, |ties| ties.needs(Self::words(len).into()))
-    }
+/// The operand `ties` of the kernels behind.
+pub(super) fn bound(ties: Slot, len: u32) -> Bound {
+    ties.needs(TopkTies::words(len).into())
 }
 
 impl Kernel for TopkTies {
@@ -54,8 +59,14 @@ impl Kernel for TopkTies {
         "common/rank.wgsl",
         "topk_ties.wgsl"
     );
-    const OPERANDS: &'static [Operand] =
-        &[read("values4"), read("values"), read("protect"), read("state"), write("ties")];
+    const OPERANDS: &'static [Operand] = &[
+        read("values4"),
+        read("values"),
+        read("protect"),
+        read("state"),
+        read("before"),
+        write("ties"),
+    ];
     type Params = TopkTiesParams;
 
     fn bind(&self) -> Vec<Bound> {
@@ -64,12 +75,14 @@ impl Kernel for TopkTies {
             self.values.needs(self.len.into()),
             protect(self.protect, self.len),
             self.state.needs(TOPK_STATE_WORDS.into()),
-            self.ties.needs(Self::words(self.len).into()),
+            self.before.map_or(Bound::NONE, |(ties, len)| bound(ties, len)),
+            bound(self.ties, self.len),
         ]
     }
 
     fn params(&self) -> TopkTiesParams {
-        TopkTiesParams { len: self.len }
+        let chunks_before = self.before.map_or(0, |(_, len)| Self::chunks(len));
+        TopkTiesParams { len: self.len, chunks: Self::chunks(self.len), chunks_before }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {

@@ -62,6 +62,7 @@ fn some_launches_stay_apart() {
     let one = |size, target| WeightGradient::of(size, false, target).is_some();
     assert!(one([300, 100, 128], any));
     assert!(!one([300, 100, 128], software));
-    assert!(!one([300, 100, 1024], any), "split");
+    assert!(!one([300, 100, 400], any), "terms in parts");
+    assert!(!one([1900, 1900, 600], any), "sums in parts");
     assert!(!one([4096, 4096, 128], any), "tiles of 128");
 }
