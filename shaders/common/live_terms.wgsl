@@ -18,9 +18,9 @@ fn live_terms(w: u32, first: u32, count: u32) -> u32 {
     } else {
         let words = (params.n + 31u) / 32u;
         for (var c = first / 32u; c <= last / 32u; c += 1u) {
-            let from = max(first, c * 32u) & 31u;
-            let to = min(last, c * 32u + 31u) & 31u;
-            let asked = (0xffffffffu << from) & (0xffffffffu >> (31u - to));
+            let low = max(first, c * 32u) & 31u;
+            let high = min(last, c * 32u + 31u) & 31u;
+            let asked = (0xffffffffu << low) & (0xffffffffu >> (31u - high));
             word |= select(0u, 0xffffffffu, (live[w * words + c] & asked) != 0u);
         }
     }

@@ -227,8 +227,8 @@ fn products_leave_out_what_is_pruned_together() {
     assert_eq!(launches(blocks(0.4, 16, 16)), [1, 1, 0]);
     assert_eq!(launches(blocks(0.9, 1, 64)), [3, 3, 0]);
     assert_eq!(launches(blocks(0.8, 4, 4)), [1, 1, 0]);
-    let pattern = |text: &str| PruningSpec::default().pattern(text.parse().unwrap());
-    assert_eq!(launches(pattern("8:32x32")), [3, 3, 0]);
-    assert_eq!(launches(pattern("2:4")), [0; 3]);
+    let pattern = |sparsity, text: &str| to(sparsity).pattern(text.parse().unwrap());
+    assert_eq!(launches(pattern(0.75, "8:32x32")), [3, 3, 0]);
+    assert_eq!(launches(pattern(0.5, "2:4")), [0; 3]);
     assert_eq!(launches(to(0.9)), [0; 3]);
 }

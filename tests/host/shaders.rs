@@ -260,6 +260,7 @@ fn everything(target: Target) -> PlanBuilder {
         (product.m, product.n, product.k) = (2048, 2048, 1);
         product.push(&mut plan).unwrap();
     }
+    variants::live(&mut plan, [a, b, mask, bias, gate, c]);
     variants::halves(&mut plan, [a, b, mask, bias, gate, c]);
     variants::packed(&mut plan, [a, bias, c]);
     let [size, stride, pad] = [[1, 1], [1, 1], [0, 0]];
