@@ -154,6 +154,8 @@ pub fn halves(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
 
 /// Products that leave out terms, as [`Matmul`] has them.
 pub fn live(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
+    let of = Units::new([1, 1]).layout(Layout::OutIn);
+    plan.push(LiveInputs { mask, live: c, of }).unwrap();
     let activation = Activation::Tanh;
     for (form, terms, k) in [(Form::TN, LiveTerms::Inputs, 40_000), (Form::NT, LiveTerms::Units, 1)]
     {
