@@ -2,8 +2,8 @@
 //! them.
 use super::f16::F16Copies;
 use super::recurrent::Tape;
-use super::stored::Stored;
 use super::skips::Skips;
+use super::stored::Stored;
 use super::{Graph, Node, Op, Tensor};
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{Rearrange, RunningMean, Strides};

@@ -262,6 +262,7 @@ fn everything(target: Target) -> PlanBuilder {
     }
     let columns = WeightGradient::of([1, 1, 1], true, plan.target());
     columns.into_iter().for_each(|of| plan.push(of([a, b, c, gate])).unwrap());
+    variants::live(&mut plan, [a, b, mask, bias, gate, c]);
     variants::halves(&mut plan, [a, b, mask, bias, gate, c]);
     variants::packed(&mut plan, [a, bias, c]);
     let [size, stride, pad] = [[1, 1], [1, 1], [0, 0]];

@@ -116,8 +116,9 @@ impl Product for LiveMatmul {
     }
 
     fn check_sizes(&self) -> Result<(), String> {
-        if self.product.form == Form::TN || self.product.first_column > 0 {
-            return Err("a weight is the second operand, all of it".to_owned());
+        let first = self.product.first_column;
+        if first > 0 {
+            return Err(format!("first column {first}: the table is of all columns"));
         }
         self.product.check_sizes()
     }

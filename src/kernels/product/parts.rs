@@ -2,9 +2,7 @@
 use super::part_sum::PartSum;
 use super::split::Split;
 use super::tiling::Tiling;
-use super::{
-    Conv2d, Conv2dParams, F16Matmul, F16MatmulParams, LiveMatmul, Matmul, MatmulParams,
-};
+use super::{Conv2d, Conv2dParams, F16Matmul, F16MatmulParams, LiveMatmul, Matmul, MatmulParams};
 use crate::Result;
 use crate::gpu::{
     Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, Target, Uniform, Variant,

@@ -82,10 +82,10 @@ impl Case {
         let a = rig.slot("a", &self.a);
         let b = rig.slot("b", if masked { &self.b } else { &held });
         let mask = rig.slot("mask", &self.bits);
-        let c = rig.slot("c", &vec![0.5; (self.rows * n) as usize]);
+        let c = rig.slot("c", &vec![0.5_f32; (self.rows * n) as usize]);
         let mut product = Matmul::new(self.form(), [a, b, c], [self.rows, n, k]);
         product.mask = masked.then_some(mask);
-        product.bias = Some(rig.slot("bias", &vec![-0.25; n as usize]));
+        product.bias = Some(rig.slot("bias", &vec![-0.25_f32; n as usize]));
         product.activation = Activation::Relu;
         if skips {
             let live = rig.output("live", LiveInputs::words(self.of) as usize);
@@ -117,14 +117,13 @@ fn what_is_left_out_changes_no_bit() {
     ];
     for (at, (rows, extents, together)) in all.into_iter().enumerate() {
         for (i, terms) in [LiveTerms::Inputs, LiveTerms::Units].into_iter().enumerate() {
-            for (j, layout) in LAYOUTS.into_iter().enumerate() {
-                let of = Units::new(extents).layout(layout);
-                let case = Case::new(of, terms, rows, together);
-                let masked = (at + i + j) % 2 == 0;
-                let run = |skips| each_kind(gpu, |t| bits(case.run(gpu, t, masked, skips)));
-                let (got, want) = (run(true), run(false));
-                assert!(got == want, "{of:?}, {terms:?}, {rows} rows, masked: {masked}");
-            }
+            // Layouts and masks take turns.
+            let of = Units::new(extents).layout(LAYOUTS[(at / 2 + i) % 2]);
+            let case = Case::new(of, terms, rows, together);
+            let masked = (at + i) % 2 == 0;
+            let run = |skips| each_kind(gpu, |t| bits(case.run(gpu, t, masked, skips)));
+            let (got, want) = (run(true), run(false));
+            assert!(got == want, "{of:?}, {terms:?}, {rows} rows, masked: {masked}");
         }
     }
 }
@@ -169,14 +168,15 @@ fn an_infinity_that_meets_no_weight_does_not_show() {
     assert_eq!(bits(dense[64..].to_vec()), bits(live[64..].to_vec()));
 }
 
-/// What is no weight's product is refused.
+/// What the table does not say is refused.
 #[test]
-fn the_gradient_of_a_weight_is_refused() {
+fn some_columns_of_a_weight_are_refused() {
     let Some(gpu) = gpu() else { return };
     let mut rig = Rig::new(gpu);
     let [a, b, c, live] = ["a", "b", "c", "live"].map(|name| rig.output(name, 64));
-    let product = Matmul::new(Form::TN, [a, b, c], [8, 8, 8]);
-    let live = Live { slot: live, terms: LiveTerms::Inputs };
+    let mut product = Matmul::new(Form::NT, [a, b, c], [4, 4, 8]);
+    product.first_column = 4;
+    let live = Live { slot: live, terms: LiveTerms::Units };
     let error = LiveMatmul::new(product, live).push(&mut rig.plan).unwrap_err().to_string();
-    assert!(error.contains("second operand"), "{error}");
+    assert!(error.contains("first column 4"), "{error}");
 }

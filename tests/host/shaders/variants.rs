@@ -172,6 +172,25 @@ pub fn halves(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
     product.push(plan).unwrap();
 }
 
+/// Products that leave out terms, as [`Matmul`] has them.
+pub fn live(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
+    let of = Units::new([1, 1]).layout(Layout::OutIn);
+    plan.push(LiveInputs { mask, live: c, of }).unwrap();
+    let activation = Activation::Tanh;
+    for (form, terms, k) in [(Form::TN, LiveTerms::Inputs, 40_000), (Form::NT, LiveTerms::Units, 1)]
+    {
+        let live = Live { slot: gate, terms };
+        let mut product = Matmul::new(form, [a, b, c], [1, 1, k]);
+        (product.mask, product.bias, product.activation) = (Some(mask), Some(bias), activation);
+        product.gate = Some((gate, activation));
+        LiveMatmul::new(product, live).push(plan).unwrap();
+        LiveMatmul::new(product, live).push_onto(plan).unwrap();
+        (product.gate, product.c) = (None, plan.persistent("large", 2048 * 2048));
+        (product.m, product.n, product.k) = (2048, 2048, 1);
+        LiveMatmul::new(product, live).push(plan).unwrap();
+    }
+}
+
 /// Products with packed matrices: every row of one on a software adapter, halves, and blocks for many
 /// rows.
 pub fn packed(plan: &mut PlanBuilder, [a, bias, c]: [Slot; 3]) {
