@@ -63,8 +63,8 @@ fn tiles_on_matrices_follow_the_choices() {
         // Eight subgroups of 64 would be more invocations than WebGPU allows.
         (amd, large, "SUBGROUP:64 ROWS:4 COLUMNS:4 TILE_A"),
         (apple, large, "(coop_8)  grid 64x32x1"),
-        // 16 KiB are enough for the smallest tiles only.
-        (webgpu, large, "TRANS_B:1 (coop_16)  grid 64x64x1"),
+        // 16 KiB are enough for four subgroups and 16 terms at a time.
+        (webgpu, large, "TRANS_B:1 ROWS:4 COLUMNS:4 DEPTH:16 TILE_A:768 TILE_B:768 (coop_16)"),
         (Target { largest_subgroup: Some(128), ..nvidia }, [64; 2], "(tiles)"),
         (mixed, [64; 2], "(tiles)"),
     ] {
