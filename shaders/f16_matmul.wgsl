@@ -1,9 +1,8 @@
 // c = activation(op(a) op(b) + bias) * slope(gate), for op(a) [m, k] and op(b) [k, n] in halves and sums in f32.
 //
-// a and b are what `f16_copy` leaves: row-major, padded with zeros, times the powers of two that peaks have.
+// a and b are what `f16_copy` leaves: row-major, padded with zeros, times the powers of two that peaks have. Another
+// file binds them: common/f16_terms.wgsl as halves, common/product_coop.wgsl as vectors of four.
 
-@group(0) @binding(0) var<storage, read> a: array<f16>;
-@group(0) @binding(1) var<storage, read> b: array<f16>;
 @group(0) @binding(2) var<storage, read> peaks: array<u32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> gate: array<f32>;
@@ -26,39 +25,9 @@ struct Params {
     first_z: u32,
 }
 
-fn load_a(i: Row, k: Term) -> f32 {
-    if TRANS_A {
-        return f32(a[k * params.a_stride + i]);
-    }
-    return f32(a[i * params.a_stride + k]);
-}
-
-fn place_in_b(k: Term, j: u32) -> u32 {
-    if TRANS_B {
-        return j * params.b_stride + k;
-    }
-    return k * params.b_stride + j;
-}
-
-fn value_in_b(at: u32) -> f32 {
-    return f32(b[at]);
-}
-
-fn load_b(k: Term, j: u32) -> f32 {
-    return value_in_b(place_in_b(k, j));
-}
-
-// Copies are of masked values.
-const MASKED: bool = false;
-
-fn word_of_mask(i: u32) -> u32 {
-    return 0u;
-}
-
-// One after the other: the product of both may be no f32.
-fn unscaled(sum: f32) -> f32 {
-    let a_power = power_of_two(254u - f16_power(peaks[params.a_peak]));
-    return sum * a_power * power_of_two(254u - f16_power(peaks[params.b_peak]));
+// What undoes the power of two of the tensor with this peak.
+fn power_back(peak: u32) -> f32 {
+    return power_of_two(254u - f16_power(peaks[peak]));
 }
 
 fn column_of(j: u32) -> u32 {

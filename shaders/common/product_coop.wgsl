@@ -1,52 +1,267 @@
-// The sums of a product of halves on cooperative matrices of SIDE x SIDE: a workgroup is one subgroup, which keeps
-// 2 x 2 of them, or 4 x 4 where WIDE.
+// The sums of a product of halves on cooperative matrices of SIDE x SIDE: tiles of a and b in workgroup memory, DEPTH
+// terms at a time, which DOWN x ACROSS subgroups share; each keeps ROWS x COLUMNS matrices of c.
 //
-// a and b have whole matrices (`f16_copy`), of which those past the edge are clamped while loading and skipped while
-// storing; terms past the end are zeros. A launch begins at a whole matrix of terms.
+// A workgroup has invocations for as many subgroups of the adapter's largest size, SUBGROUP. Where its subgroups are
+// smaller there are more of them: those without matrices load and store with the others, and meet every barrier.
+//
+// a and b have whole fours of columns, and zeros past the last term within a sixteen. A launch, and a part, begins at a
+// whole sixteen of terms. A tile is kept as its operand is, row by row, with eight halves more a row against clashes
+// between banks. Fours past the edge are clamped while loading and sums past it are skipped while storing; terms past
+// the end are zeros. The next tiles' fours, eight of each operand at most, are loaded into registers meanwhile.
 override SUBGROUP: u32 = 32u;
-override WIDE: bool = false;
+override DOWN: u32 = 2u;
+override ACROSS: u32 = 2u;
+override ROWS: u32 = 2u; // or 4
+override COLUMNS: u32 = 2u; // or 4, where ROWS are
+override DEPTH: u32 = 32u; // or 16
+override FOURS_A: u32 = 4u; // of a tile of a, that an invocation loads: 1, 2, 4 or 8
+override FOURS_B: u32 = 4u;
+// Elements of arrays in workgroup memory: naga takes no expressions there.
+override TILE_A: u32 = 640u;
+override TILE_B: u32 = 640u;
+override SUMS: u32 = 1024u;
 
-var<workgroup> sums: array<f32, SIDE * SIDE>;
+alias Four = vec4<f16>;
 
-fn last_matrix(extent: u32) -> u32 {
-    return (extent - 1u) / SIDE * SIDE;
+@group(0) @binding(0) var<storage, read> a: array<Four>;
+@group(0) @binding(1) var<storage, read> b: array<Four>;
+
+// A matrix of each subgroup.
+var<workgroup> sums: array<f32, SUMS>;
+
+var<private> power_a: f32;
+var<private> power_b: f32;
+
+// One after the other: the product of both may be no f32.
+fn unscaled(sum: f32) -> f32 {
+    return sum * power_a * power_b;
 }
 
-fn load_matrix_a(i: u32, k: u32) -> MatrixA {
-    let row = min(i, last_matrix(params.m));
+fn invocations() -> u32 {
+    return DOWN * ACROSS * SUBGROUP;
+}
+
+fn height() -> u32 {
+    return DOWN * ROWS * SIDE;
+}
+
+fn width() -> u32 {
+    return ACROSS * COLUMNS * SIDE;
+}
+
+// Halves of a row of a tile whose operand's rows are terms, or else have them; without what is added against clashes.
+fn row_halves(rows_are_terms: bool, extent: u32) -> u32 {
+    return select(DEPTH, extent, rows_are_terms);
+}
+
+fn pitch_a() -> u32 {
+    return row_halves(TRANS_A, height()) + 8u;
+}
+
+fn pitch_b() -> u32 {
+    return row_halves(!TRANS_B, width()) + 8u;
+}
+
+// The first four of an invocation in a tile: which of its row, and of which row. The others are as many rows on, each.
+fn first_four(lane: u32, row_halves: u32) -> vec2<u32> {
+    let fours = row_halves / 4u;
+    return vec2(lane % fours, lane / fours);
+}
+
+fn rows_between(row_halves: u32) -> u32 {
+    return invocations() / (row_halves / 4u);
+}
+
+// Where the fours from the one at `nth` on of an invocation are in a, but for the terms before the tile.
+fn places_in_a(lane: u32, nth: u32, first_row: u32) -> vec4<u32> {
+    let first = first_four(lane, row_halves(TRANS_A, height()));
+    let step = rows_between(row_halves(TRANS_A, height()));
+    let row = first.y + (vec4(0u, 1u, 2u, 3u) + nth) * step;
+    let stride = params.a_stride / 4u;
     if TRANS_A {
-        return coopLoad<MatrixA>(&a[k * params.a_stride + row], params.a_stride);
+        return row * stride + min(first_row / 4u + first.x, stride - 1u);
     }
-    return coopLoadT<MatrixA>(&a[row * params.a_stride + k], params.a_stride);
+    return min(row + first_row, vec4(params.m - 1u)) * stride + first.x;
 }
 
-fn load_matrix_b(k: u32, j: u32) -> MatrixB {
-    let column = min(j, last_matrix(params.n));
+fn places_in_b(lane: u32, nth: u32, first_column: u32) -> vec4<u32> {
+    let first = first_four(lane, row_halves(!TRANS_B, width()));
+    let step = rows_between(row_halves(!TRANS_B, width()));
+    let row = first.y + (vec4(0u, 1u, 2u, 3u) + nth) * step;
+    let stride = params.b_stride / 4u;
     if TRANS_B {
-        return coopLoad<MatrixB>(&b[column * params.b_stride + k], params.b_stride);
+        return min(row + first_column, vec4(params.n - 1u)) * stride + first.x;
     }
-    return coopLoadT<MatrixB>(&b[k * params.b_stride + column], params.b_stride);
+    return row * stride + min(first_column / 4u + first.x, stride - 1u);
 }
 
-fn store_matrix(i: u32, j: u32, lane: u32, matrix: MatrixC) {
-    coopStoreT(matrix, &sums[0], SIDE);
-    workgroupBarrier();
-    for (var e = lane; e < SIDE * SIDE; e += SUBGROUP) {
-        store(i + e / SIDE, j + e % SIDE, sums[e]);
-    }
-    workgroupBarrier();
+// The term of an invocation's first four that decides whether it is past the end.
+fn term_of_four(lane: u32, rows_are_terms: bool, extent: u32) -> u32 {
+    let first = first_four(lane, row_halves(rows_are_terms, extent));
+    return select(first.x * 4u, first.y, rows_are_terms);
 }
 
-@compute @workgroup_size(SUBGROUP)
+// Neighbours among an invocation's fours.
+struct Fours {
+    s: Four,
+    t: Four,
+    u: Four,
+    v: Four,
+}
+
+fn load_a(place: u32, term: u32, terms_left: u32) -> Four {
+    if term >= terms_left {
+        return Four();
+    }
+    return a[place];
+}
+
+fn load_b(place: u32, term: u32, terms_left: u32) -> Four {
+    if term >= terms_left {
+        return Four();
+    }
+    return b[place];
+}
+
+fn fours_of_a(places: vec4<u32>, term: u32, nth: u32, k: u32, end: u32) -> Fours {
+    let at = places + select(k / 4u, k * (params.a_stride / 4u), TRANS_A);
+    let step = select(0u, rows_between(row_halves(TRANS_A, height())), TRANS_A);
+    let left = end - k;
+    var fours = Fours();
+    fours.s = load_a(at.x, term + nth * step, left);
+    if FOURS_A > nth + 1u {
+        fours.t = load_a(at.y, term + (nth + 1u) * step, left);
+    }
+    if FOURS_A > nth + 2u {
+        fours.u = load_a(at.z, term + (nth + 2u) * step, left);
+        fours.v = load_a(at.w, term + (nth + 3u) * step, left);
+    }
+    return fours;
+}
+
+fn fours_of_b(places: vec4<u32>, term: u32, nth: u32, k: u32, end: u32) -> Fours {
+    let at = places + select(k * (params.b_stride / 4u), k / 4u, TRANS_B);
+    let step = select(rows_between(row_halves(!TRANS_B, width())), 0u, TRANS_B);
+    let left = end - k;
+    var fours = Fours();
+    fours.s = load_b(at.x, term + nth * step, left);
+    if FOURS_B > nth + 1u {
+        fours.t = load_b(at.y, term + (nth + 1u) * step, left);
+    }
+    if FOURS_B > nth + 2u {
+        fours.u = load_b(at.z, term + (nth + 2u) * step, left);
+        fours.v = load_b(at.w, term + (nth + 3u) * step, left);
+    }
+    return fours;
+}
+
+// Where an invocation's first four goes in a tile.
+fn place_in_tile(lane: u32, row_halves: u32, pitch: u32) -> u32 {
+    let first = first_four(lane, row_halves);
+    return first.y * pitch + first.x * 4u;
+}
+
+fn stage_a(place: u32, nth: u32, fours: Fours) {
+    let step = rows_between(row_halves(TRANS_A, height())) * pitch_a();
+    put_a(place + nth * step, fours.s);
+    if FOURS_A > nth + 1u {
+        put_a(place + (nth + 1u) * step, fours.t);
+    }
+    if FOURS_A > nth + 2u {
+        put_a(place + (nth + 2u) * step, fours.u);
+        put_a(place + (nth + 3u) * step, fours.v);
+    }
+}
+
+fn stage_b(place: u32, nth: u32, fours: Fours) {
+    let step = rows_between(row_halves(!TRANS_B, width())) * pitch_b();
+    put_b(place + nth * step, fours.s);
+    if FOURS_B > nth + 1u {
+        put_b(place + (nth + 1u) * step, fours.t);
+    }
+    if FOURS_B > nth + 2u {
+        put_b(place + (nth + 2u) * step, fours.u);
+        put_b(place + (nth + 3u) * step, fours.v);
+    }
+}
+
+// Where the first matrices of a subgroup begin in the tiles.
+fn first_in_a(subgroup: u32) -> u32 {
+    return subgroup / ACROSS * ROWS * SIDE * select(pitch_a(), 1u, TRANS_A) / ELEMENT;
+}
+
+fn first_in_b(subgroup: u32) -> u32 {
+    return subgroup % ACROSS * COLUMNS * SIDE * select(1u, pitch_b(), TRANS_B) / ELEMENT;
+}
+
+// Its matrix `n` of rows, or of columns, at a term.
+fn matrix_a(first: u32, n: u32, t: u32) -> MatrixA {
+    let pitch = pitch_a();
+    if TRANS_A {
+        return coopLoad<MatrixA>(&tile_a[first + (t * pitch + n * SIDE) / ELEMENT], pitch / ELEMENT);
+    }
+    return coopLoadT<MatrixA>(&tile_a[first + (n * SIDE * pitch + t) / ELEMENT], pitch / ELEMENT);
+}
+
+fn matrix_b(first: u32, n: u32, t: u32) -> MatrixB {
+    let pitch = pitch_b();
+    if TRANS_B {
+        return coopLoad<MatrixB>(&tile_b[first + (n * SIDE * pitch + t) / ELEMENT], pitch / ELEMENT);
+    }
+    return coopLoadT<MatrixB>(&tile_b[first + (t * pitch + n * SIDE) / ELEMENT], pitch / ELEMENT);
+}
+
+// Matrices want control flow that a subgroup has in common, and naga one that the workgroup has: it takes a loop that
+// is left for such, but no `if`.
+fn put_sums(matrix: MatrixC, wanted: bool, subgroup: u32) {
+    loop {
+        if !wanted {
+            break;
+        }
+        coopStoreT(matrix, &sums[subgroup * SIDE * SIDE], SIDE);
+        break;
+    }
+}
+
+// What the subgroups have put, which is the matrix in row `down` and column `across` of each.
+fn store_sums(down: u32, across: u32, first_row: u32, first_column: u32, lane: u32) {
+    for (var e = lane; e < SUMS; e += invocations()) {
+        let owner = e / (SIDE * SIDE);
+        let i = first_row + (owner / ACROSS * ROWS + down) * SIDE + e / SIDE % SIDE;
+        let j = first_column + (owner % ACROSS * COLUMNS + across) * SIDE + e % SIDE;
+        store(i, j, sums[e]);
+    }
+}
+
+@compute @workgroup_size(DOWN * ACROSS * SUBGROUP)
 fn main(
     @builtin(workgroup_id) id: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
+    @builtin(subgroup_id) subgroup: u32,
 ) {
     let group = first_group() + id;
     let terms = begin_at(group.z);
-    let side = select(2u, 4u, WIDE) * SIDE;
-    let i = group.y * side;
-    let j = group.x * side;
+    power_a = power_back(params.a_peak);
+    power_b = power_back(params.b_peak);
+    let first_row = group.y * height();
+    let first_column = group.x * width();
+    let has_matrices = subgroup < DOWN * ACROSS;
+    let first_a = first_in_a(subgroup);
+    let first_b = first_in_b(subgroup);
+    let tile_place_a = place_in_tile(lane, row_halves(TRANS_A, height()), pitch_a());
+    let tile_place_b = place_in_tile(lane, row_halves(!TRANS_B, width()), pitch_b());
+    let term_a = term_of_four(lane, TRANS_A, height());
+    let term_b = term_of_four(lane, !TRANS_B, width());
+    let places_a = places_in_a(lane, 0u, first_row);
+    let places_b = places_in_b(lane, 0u, first_column);
+    var more_a = vec4<u32>();
+    var more_b = vec4<u32>();
+    if FOURS_A > 4u {
+        more_a = places_in_a(lane, 4u, first_row);
+    }
+    if FOURS_B > 4u {
+        more_b = places_in_b(lane, 4u, first_column);
+    }
     // Named: matrices in an array are beyond the compiler.
     var s00 = MatrixC();
     var s01 = MatrixC();
@@ -64,52 +279,102 @@ fn main(
     var s31 = MatrixC();
     var s32 = MatrixC();
     var s33 = MatrixC();
-    for (var k = terms.x; k < terms.y; k += SIDE) {
-        let a0 = load_matrix_a(i, k);
-        let a1 = load_matrix_a(i + SIDE, k);
-        let b0 = load_matrix_b(k, j);
-        let b1 = load_matrix_b(k, j + SIDE);
-        s00 = coopMultiplyAdd(a0, b0, s00);
-        s01 = coopMultiplyAdd(a0, b1, s01);
-        s10 = coopMultiplyAdd(a1, b0, s10);
-        s11 = coopMultiplyAdd(a1, b1, s11);
-        if WIDE {
-            let b2 = load_matrix_b(k, j + 2u * SIDE);
-            let b3 = load_matrix_b(k, j + 3u * SIDE);
-            s02 = coopMultiplyAdd(a0, b2, s02);
-            s03 = coopMultiplyAdd(a0, b3, s03);
-            s12 = coopMultiplyAdd(a1, b2, s12);
-            s13 = coopMultiplyAdd(a1, b3, s13);
-            let a2 = load_matrix_a(i + 2u * SIDE, k);
-            s20 = coopMultiplyAdd(a2, b0, s20);
-            s21 = coopMultiplyAdd(a2, b1, s21);
-            s22 = coopMultiplyAdd(a2, b2, s22);
-            s23 = coopMultiplyAdd(a2, b3, s23);
-            let a3 = load_matrix_a(i + 3u * SIDE, k);
-            s30 = coopMultiplyAdd(a3, b0, s30);
-            s31 = coopMultiplyAdd(a3, b1, s31);
-            s32 = coopMultiplyAdd(a3, b2, s32);
-            s33 = coopMultiplyAdd(a3, b3, s33);
-        }
+    var next_a = fours_of_a(places_a, term_a, 0u, terms.x, terms.y);
+    var next_b = fours_of_b(places_b, term_b, 0u, terms.x, terms.y);
+    var further_a = Fours();
+    var further_b = Fours();
+    if FOURS_A > 4u {
+        further_a = fours_of_a(more_a, term_a, 4u, terms.x, terms.y);
     }
-    store_matrix(i, j, lane, s00);
-    store_matrix(i, j + SIDE, lane, s01);
-    store_matrix(i + SIDE, j, lane, s10);
-    store_matrix(i + SIDE, j + SIDE, lane, s11);
-    if WIDE {
-        let low = i + 2u * SIDE;
-        let right = j + 2u * SIDE;
-        store_matrix(i, right, lane, s02);
-        store_matrix(i, right + SIDE, lane, s03);
-        store_matrix(i + SIDE, right, lane, s12);
-        store_matrix(i + SIDE, right + SIDE, lane, s13);
-        store_matrix(low, j, lane, s20);
-        store_matrix(low, j + SIDE, lane, s21);
-        store_matrix(low, right, lane, s22);
-        store_matrix(low, right + SIDE, lane, s23);
-        store_matrix(low + SIDE, j, lane, s30);
-        store_matrix(low + SIDE, j + SIDE, lane, s31);
-        store_matrix(low + SIDE, right, lane, s32);
-        store_matrix(low + SIDE, right + SIDE, lane, s33);
+    if FOURS_B > 4u {
+        further_b = fours_of_b(more_b, term_b, 4u, terms.x, terms.y);
+    }
+    for (var k = terms.x; k < terms.y; k += DEPTH) {
+        stage_a(tile_place_a, 0u, next_a);
+        stage_b(tile_place_b, 0u, next_b);
+        if FOURS_A > 4u {
+            stage_a(tile_place_a, 4u, further_a);
+        }
+        if FOURS_B > 4u {
+            stage_b(tile_place_b, 4u, further_b);
+        }
+        workgroupBarrier();
+        // What comes next is on its way while these terms are added up.
+        let next = k + DEPTH;
+        if next < terms.y {
+            next_a = fours_of_a(places_a, term_a, 0u, next, terms.y);
+            next_b = fours_of_b(places_b, term_b, 0u, next, terms.y);
+            if FOURS_A > 4u {
+                further_a = fours_of_a(more_a, term_a, 4u, next, terms.y);
+            }
+            if FOURS_B > 4u {
+                further_b = fours_of_b(more_b, term_b, 4u, next, terms.y);
+            }
+        }
+        loop { // as in put_sums
+            if !has_matrices {
+                break;
+            }
+            for (var t = 0u; t < DEPTH; t += SIDE) {
+                let a0 = matrix_a(first_a, 0u, t);
+                let a1 = matrix_a(first_a, 1u, t);
+                let b0 = matrix_b(first_b, 0u, t);
+                let b1 = matrix_b(first_b, 1u, t);
+                s00 = coopMultiplyAdd(a0, b0, s00);
+                s01 = coopMultiplyAdd(a0, b1, s01);
+                s10 = coopMultiplyAdd(a1, b0, s10);
+                s11 = coopMultiplyAdd(a1, b1, s11);
+                if ROWS > 2u {
+                    let a2 = matrix_a(first_a, 2u, t);
+                    let a3 = matrix_a(first_a, 3u, t);
+                    s20 = coopMultiplyAdd(a2, b0, s20);
+                    s21 = coopMultiplyAdd(a2, b1, s21);
+                    s30 = coopMultiplyAdd(a3, b0, s30);
+                    s31 = coopMultiplyAdd(a3, b1, s31);
+                    if COLUMNS > 2u {
+                        let b2 = matrix_b(first_b, 2u, t);
+                        s02 = coopMultiplyAdd(a0, b2, s02);
+                        s12 = coopMultiplyAdd(a1, b2, s12);
+                        s22 = coopMultiplyAdd(a2, b2, s22);
+                        s32 = coopMultiplyAdd(a3, b2, s32);
+                        let b3 = matrix_b(first_b, 3u, t);
+                        s03 = coopMultiplyAdd(a0, b3, s03);
+                        s13 = coopMultiplyAdd(a1, b3, s13);
+                        s23 = coopMultiplyAdd(a2, b3, s23);
+                        s33 = coopMultiplyAdd(a3, b3, s33);
+                    }
+                }
+            }
+            break;
+        }
+        workgroupBarrier();
+    }
+    for (var down = 0u; down < ROWS; down += 1u) {
+        for (var across = 0u; across < COLUMNS; across += 1u) {
+            let which = select(16u, down * 4u + across, has_matrices);
+            put_sums(s00, which == 0u, subgroup);
+            put_sums(s01, which == 1u, subgroup);
+            put_sums(s10, which == 4u, subgroup);
+            put_sums(s11, which == 5u, subgroup);
+            if ROWS > 2u {
+                put_sums(s20, which == 8u, subgroup);
+                put_sums(s21, which == 9u, subgroup);
+                put_sums(s30, which == 12u, subgroup);
+                put_sums(s31, which == 13u, subgroup);
+            }
+            if COLUMNS > 2u {
+                put_sums(s02, which == 2u, subgroup);
+                put_sums(s03, which == 3u, subgroup);
+                put_sums(s12, which == 6u, subgroup);
+                put_sums(s13, which == 7u, subgroup);
+                put_sums(s22, which == 10u, subgroup);
+                put_sums(s23, which == 11u, subgroup);
+                put_sums(s32, which == 14u, subgroup);
+                put_sums(s33, which == 15u, subgroup);
+            }
+            workgroupBarrier();
+            store_sums(down, across, first_row, first_column, lane);
+            workgroupBarrier();
+        }
     }
 }

@@ -32,6 +32,7 @@ struct Tuning {
 
 #[derive(Debug, Serialize)]
 struct Product {
+    precision: Precision,
     form: String,
     size: [u32; 3],
     /// The fastest first.
@@ -48,21 +49,26 @@ impl From<Tuned> for Product {
     fn from(tuned: Tuned) -> Self {
         let timed =
             |(name, time): (_, Duration)| Timed { name, milliseconds: time.as_secs_f64() * 1e3 };
-        let variants = tuned.variants.into_iter().map(timed).collect();
-        Self { form: format!("{:?}", tuned.form), size: tuned.size, variants }
+        let Tuned { precision, form, size, variants } = tuned;
+        let variants = variants.into_iter().map(timed).collect();
+        Self { precision, form: format!("{form:?}"), size, variants }
     }
 }
 
-/// With what it found of cooperative matrices, where mixed precision could use any.
+/// With what it found of cooperative matrices, where mixed precision could use any: they are timed
+/// only where they are right.
 fn tuning(options: &GpuOptions, gpu: &Gpu) -> Result<(Tuning, Option<Check>)> {
-    let (mut choices, rows) = tune(gpu, TUNED_SIZES)?;
-    choices.matrices = gpu.target().choices.matrices;
     let mut found = None;
+    let mut matrices = gpu.target().choices.matrices;
+    let mut right = None;
     if options.precision == Precision::Mixed {
-        let options = options.clone().untested_matrices(true);
-        found = bench::matrices(&Gpu::open(&options)?)?;
-        choices.matrices = found.as_ref().is_some_and(|check| check.passed);
+        let untested = Gpu::open(&options.clone().untested_matrices(true))?;
+        found = bench::matrices(&untested)?;
+        matrices = found.as_ref().is_some_and(|check| check.passed);
+        right = matrices.then_some(untested);
     }
+    let (mut choices, rows) = tune(right.as_ref().unwrap_or(gpu), TUNED_SIZES)?;
+    choices.matrices = matrices;
     let file = gpu.keep_tuning(&choices)?;
     Ok((Tuning { products: rows.into_iter().map(Product::from).collect(), file }, found))
 }
@@ -134,7 +140,8 @@ fn print(report: &Report) -> Result<()> {
             let [m, n, k] = product.size;
             let timed = |t: &Timed| format!("{} {:.2} ms", t.name, t.milliseconds);
             let times: Vec<_> = product.variants.iter().map(timed).collect();
-            vec![format!("{} {m}x{n}x{k}", product.form), times.join(", ")]
+            let halves = if product.precision == Precision::Mixed { "f16 " } else { "" };
+            vec![format!("{halves}{} {m}x{n}x{k}", product.form), times.join(", ")]
         };
         let rows = tuning.products.iter().map(row).collect();
         output::table(&["product", "variants, the fastest first"], 2, rows)?;

@@ -261,14 +261,26 @@ impl AdapterReport {
     /// tuner has seen it.
     pub fn target(&self, precision: Precision) -> Target {
         let [least, most] = self.subgroup_size;
-        let subgroup = (self.subgroups && least == most).then_some(most);
+        let largest_subgroup = self.subgroups.then_some(most);
+        let subgroup = largest_subgroup.filter(|_| least == most);
         let software = self.kind == AdapterKind::Software;
         let precision = if self.f16 { precision } else { Precision::F32 };
-        // A workgroup is one subgroup there, so its size must be known.
-        let usable = precision == Precision::Mixed && subgroup.is_some();
+        // Workgroups have as many invocations as four of the largest subgroups, or more.
+        let known = largest_subgroup.is_some_and(|most| most.is_power_of_two() && most <= 64);
+        let usable = precision == Precision::Mixed && known;
         let cooperative = self.cooperative.filter(|_| usable);
         let most_operations = safe_operations(self.kind);
-        Target { software, subgroup, precision, cooperative, most_operations, ..Target::default() }
+        let workgroup_bytes = self.workgroup_memory;
+        Target {
+            software,
+            subgroup,
+            largest_subgroup,
+            workgroup_bytes,
+            precision,
+            cooperative,
+            most_operations,
+            ..Target::default()
+        }
     }
 
     /// What files of this adapter and driver have in their names.

@@ -44,12 +44,18 @@ pub struct Target {
     pub software: bool,
     /// Invocations of a subgroup, where every one has as many and shaders may broadcast within it.
     pub subgroup: Option<u32>,
+    /// The most invocations of a subgroup, where shaders may ask which subgroup they are of; those
+    /// of a workgroup may have fewer. `subgroup` stands in where it is `None`.
+    pub largest_subgroup: Option<u32>,
+    /// Bytes of workgroup memory; what WebGPU promises, 16 KiB, where that is more.
+    pub workgroup_bytes: u32,
     /// In what products are computed.
     pub precision: Precision,
     /// Rows, columns and terms of the cooperative matrices that take f16 and add up in f32, where
     /// there are any.
     pub cooperative: Option<u32>,
-    /// What a tuner chose; whatever it is, the results are the same.
+    /// What a tuner chose; whatever it is, the results are the same, but where it chose between
+    /// cooperative matrices and something else.
     pub choices: Choices,
     /// Most multiply-adds of one launch, some 100 ms of them, where a driver resets a GPU that one
     /// launch keeps busy: what takes longer is cut in several, to the same results.
@@ -83,7 +89,7 @@ pub struct Choices {
 
 impl Choices {
     /// Places there are.
-    pub const PLACES: usize = 9;
+    pub const PLACES: usize = 18;
     /// Most bytes of a name.
     pub const LONGEST: usize = 15;
 

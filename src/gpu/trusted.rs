@@ -147,9 +147,10 @@ pub(super) fn shader_module(
 
 /// Leave to use what wgpu calls experimental: cooperative matrices.
 ///
-/// Soundness: what wgpu leaves unchecked there are the shaders' loads and stores. Those of
-/// `product_coop.wgsl` are of whole matrices within operands that `f16_copy` pads to whole ones,
-/// and its stores go through workgroup memory of one matrix and the guarded `store`.
+/// Soundness: what wgpu leaves unchecked there are the shaders' loads and stores of matrices. Those
+/// of `product_coop.wgsl` are within workgroup memory whose length `kernels/product/coop.rs`
+/// reckons from the same constants: whole matrices of tiles, and a matrix of sums for each subgroup
+/// that has any. Operands are loaded in vectors and results stored one by one, both guarded.
 /// `tests/gpu/kernels/f16.rs` runs it at ragged sizes with guard words.
 pub(super) fn experimental_features() -> wgpu::ExperimentalFeatures {
     // SAFETY: see above.

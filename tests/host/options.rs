@@ -112,8 +112,15 @@ fn precision_is_what_the_adapter_can() {
     assert_eq!(what(&report, Precision::Mixed), (Precision::Mixed, Some(16)));
     let plain = report.clone().cooperative(None);
     assert_eq!(what(&plain, Precision::Mixed), (Precision::Mixed, None));
+    // Workgroups are made for the largest subgroups.
     let varying = report.clone().subgroup_size([32, 64]);
-    assert_eq!(what(&varying, Precision::Mixed), (Precision::Mixed, None));
+    assert_eq!(what(&varying, Precision::Mixed), (Precision::Mixed, Some(16)));
+    let target = varying.target(Precision::Mixed);
+    assert_eq!((target.subgroup, target.largest_subgroup), (None, Some(64)));
+    for size in [[32, 128], [24, 24]] {
+        let strange = report.clone().subgroup_size(size);
+        assert_eq!(what(&strange, Precision::Mixed), (Precision::Mixed, None), "{size:?}");
+    }
     let none = report.f16(false);
     assert_eq!(what(&none, Precision::Mixed), (Precision::F32, None));
 }

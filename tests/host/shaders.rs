@@ -54,7 +54,8 @@ fn constants_are_overrides() {
     let (software, any) = (true, Target::default());
     let lanes = Target { software, subgroup: Some(8), ..any };
     let mixed = Target { precision: Precision::Mixed, ..lanes };
-    let coop = |side| Target { cooperative: Some(side), ..mixed };
+    let workgroup_bytes = 48 << 10;
+    let coop = |side| Target { cooperative: Some(side), workgroup_bytes, ..mixed };
     let targets = [any, Target { software, ..any }, lanes, mixed, coop(8), coop(16)];
     let text: String = targets.map(|target| everything(target).to_string()).concat();
     for line in text.lines().filter(|line| line.starts_with("  ")) {
@@ -144,7 +145,7 @@ fn check(kernel: &KernelInfo) -> Result<(), String> {
     check_text(kernel, kernel.wgsl, f16(kernel.wgsl))?;
     kernel.variants.iter().try_for_each(|v| {
         let matrices = match v.name.starts_with("coop_") {
-            true => Capabilities::COOPERATIVE_MATRIX,
+            true => Capabilities::COOPERATIVE_MATRIX | Capabilities::SUBGROUP,
             false => Capabilities::SUBGROUP,
         };
         check_text(kernel, v.wgsl, f16(v.wgsl) | matrices)

@@ -75,7 +75,10 @@ pub fn target(card: &Card, mixed: bool) -> Target {
     // As `Gpu` says them of such adapters: see `gpu/cut.rs`.
     let most_operations = Some(if card.discrete { 50_000_000_000 } else { 5_000_000_000 });
     let subgroup = Some(WARP as u32);
-    Target { precision, cooperative, subgroup, most_operations, ..Target::default() }
+    // What drivers let a workgroup have of it.
+    let workgroup_bytes = card.workgroup_bytes.min(48 << 10);
+    let defaults = Target::default();
+    Target { precision, cooperative, subgroup, workgroup_bytes, most_operations, ..defaults }
 }
 
 /// The model of `subject` on `card`.

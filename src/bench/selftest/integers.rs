@@ -5,7 +5,7 @@ use super::{Check, made};
 use crate::Result;
 use crate::gpu::{Gpu, MAX_LOOP_ITERATIONS, PlanBuilder, Slot};
 use crate::kernels::{
-    F16Begin, F16Copy, F16Matmul, F16Operand, Form, LoopProbe, MagnitudePeak, Matmul,
+    F16Begin, F16Copy, F16Matmul, F16Operand, Form, LoopProbe, MagnitudePeak, Matmul, Tiling,
     matmul_reference,
 };
 
@@ -25,21 +25,27 @@ pub(super) fn loops(gpu: &Gpu) -> Result<Found> {
 }
 
 /// Appends `c = a b` to a plan.
-type PushProduct = fn(&mut PlanBuilder, [Slot; 3], [u32; 3]) -> Result<()>;
+type PushProduct<'a> = &'a dyn Fn(&mut PlanBuilder, [Slot; 3], [u32; 3]) -> Result<()>;
 
 /// Products of f32.
 pub(super) fn dense(gpu: &Gpu) -> Result<Found> {
-    let push: PushProduct =
-        |plan, operands, extents| Matmul::new(Form::NN, operands, extents).push(plan);
+    let push: PushProduct<'_> =
+        &|plan, operands, extents| Matmul::new(Form::NN, operands, extents).push(plan);
     product(gpu, push, [33, 65, 100])
 }
 
 /// Products over 16-bit floats.
 pub(super) fn halves(gpu: &Gpu) -> Result<Found> {
-    product(gpu, over_halves, [33, 65, 100])
+    product(gpu, &|plan, of, extents| over_halves(None, plan, of, extents), [33, 65, 100])
 }
 
-fn over_halves(plan: &mut PlanBuilder, [a, b, c]: [Slot; 3], [m, n, k]: [u32; 3]) -> Result<()> {
+/// In a tiling of one's choice, or the plan's.
+fn over_halves(
+    tiling: Option<Tiling>,
+    plan: &mut PlanBuilder,
+    [a, b, c]: [Slot; 3],
+    [m, n, k]: [u32; 3],
+) -> Result<()> {
     let peaks = plan.scratch("peaks", 2);
     plan.push(F16Begin { peaks })?;
     let mut copy = |x, at, rows, columns| {
@@ -50,7 +56,11 @@ fn over_halves(plan: &mut PlanBuilder, [a, b, c]: [Slot; 3], [m, n, k]: [u32; 3]
         Ok::<_, crate::Error>(F16Operand { copy: out, at })
     };
     let operands = [copy(a, 0, m, k)?, copy(b, 1, k, n)?];
-    F16Matmul::new(Form::NN, operands, [peaks, c], [m, n, k]).push(plan)
+    let product = F16Matmul::new(Form::NN, operands, [peaks, c], [m, n, k]);
+    match tiling {
+        Some(tiling) => product.push_as(tiling, plan),
+        None => product.push(plan),
+    }
 }
 
 /// Whether products on the cooperative matrices of `gpu` are right: every one of many, of several
@@ -66,18 +76,25 @@ pub fn matrices(gpu: &Gpu) -> Result<Option<Check>> {
 }
 
 fn many(gpu: &Gpu) -> Result<Found> {
-    for size in [[33, 65, 100], [128, 128, 64], [200, 260, 48], [16, 16, 16]] {
-        for _ in 0..8 {
-            let found = product(gpu, over_halves, size)?;
-            if !found.passed {
-                return Ok(found);
+    let tilings = Tiling::all_f16(gpu.target());
+    let tilings: Vec<_> = tilings.into_iter().filter(|t| matches!(t, Tiling::Coop(_))).collect();
+    for &tiling in &tilings {
+        let push: PushProduct<'_> = &|plan, of, size| over_halves(Some(tiling), plan, of, size);
+        for size in [[33, 65, 100], [128, 128, 64], [200, 260, 48], [16, 16, 16]] {
+            for _ in 0..8 {
+                let found = product(gpu, push, size)?;
+                if !found.passed {
+                    let detail = format!("{}: {}", tiling.name(), found.detail);
+                    return Ok(Found { detail, ..found });
+                }
             }
         }
     }
-    Ok(Found { passed: true, detail: "32 products of 4 shapes".to_owned(), worst: None })
+    let detail = format!("32 products of 4 shapes in each of {} tilings", tilings.len());
+    Ok(Found { passed: true, detail, worst: None })
 }
 
-fn product(gpu: &Gpu, push: PushProduct, [m, n, k]: [u32; 3]) -> Result<Found> {
+fn product(gpu: &Gpu, push: PushProduct<'_>, [m, n, k]: [u32; 3]) -> Result<Found> {
     let values =
         |len: u32, by: u32| -> Vec<f32> { (0..len).map(|i| (i * by % 17) as f32 - 8.0).collect() };
     let (av, bv) = (values(m * k, 7), values(k * n, 5));

@@ -12,7 +12,8 @@ pub struct Devices {
     pub check: bool,
     /// Measure which kernels are the fastest on the adapter, for a minute, and keep the choices for
     /// all further runs; results stay the same to the bit. With --precision mixed also try whether
-    /// cooperative matrices are right here: runs in mixed precision use them only then.
+    /// cooperative matrices are right here, and which tiles on them are the fastest: runs in mixed
+    /// precision use them only then.
     #[arg(long)]
     pub tune: bool,
     #[command(flatten)]

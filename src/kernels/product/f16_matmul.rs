@@ -112,6 +112,15 @@ impl F16Matmul {
         parts::push_onto(self, plan)
     }
 
+    /// The same in one variant, for tests and the tuner.
+    ///
+    /// # Errors
+    /// As [`F16Matmul::push`]. A variant that the adapter does not run fails where its pipeline is
+    /// made; plans do not know it: [`Tiling::runs_on`].
+    pub fn push_as(self, tiling: Tiling, plan: &mut PlanBuilder) -> Result<()> {
+        parts::push_as(self, tiling, plan)
+    }
+
     /// Rows and columns of `a` and `b` as stored.
     fn stored(&self) -> [[u32; 2]; 2] {
         let Self { form, m, n, k, .. } = *self;
@@ -189,9 +198,24 @@ impl Product for F16Matmul {
 
 impl Kernel for F16Matmul {
     const NAME: &'static str = "f16_matmul";
-    const WGSL: &'static str = texts!(["common/f16.wgsl", "common/f16_operand.wgsl", "common/matrices.wgsl", "common/all_terms.wgsl"] "common/product_blocks.wgsl", "f16_matmul.wgsl");
+    const WGSL: &'static str = texts!(
+        [
+            "common/f16.wgsl",
+            "common/f16_operand.wgsl",
+            "common/matrices.wgsl",
+            "common/f16_terms.wgsl",
+            "common/all_terms.wgsl"
+        ]
+        "common/product_blocks.wgsl", "f16_matmul.wgsl"
+    );
     const VARIANTS: &'static [Variant] = texts!(
-        variants ["common/f16.wgsl", "common/f16_operand.wgsl", "common/matrices.wgsl", "common/all_terms.wgsl"] "f16_matmul.wgsl",
+        variants [
+            "common/f16.wgsl",
+            "common/f16_operand.wgsl",
+            "common/matrices.wgsl",
+            "common/f16_terms.wgsl",
+            "common/all_terms.wgsl"
+        ] "f16_matmul.wgsl",
         cooperative!("coop_8", "common/coop_8.wgsl"),
         cooperative!("coop_16", "common/coop_16.wgsl")
     );

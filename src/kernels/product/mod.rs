@@ -1,6 +1,7 @@
 //! Products of matrices and convolutions: one text, several tilings; copies in f16 for mixed
 //! precision; matrices of many zeros that are packed, by weights or by blocks of them.
 
+mod coop;
 pub(in crate::kernels) mod parts;
 mod split;
 

@@ -1,5 +1,6 @@
 //! How the workgroups of a product share its rows and columns: one variant for each kind of
 //! adapter.
+use super::coop::Coop;
 use crate::kernels::Form;
 use crate::gpu::{Kernel, Target, Variant};
 
@@ -16,15 +17,6 @@ pub enum Tiling {
     Tiles(Tile),
     /// `product_coop.wgsl`, for f16.
     Coop(Coop),
-}
-
-/// The cooperative matrices of an adapter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Coop {
-    /// Rows, columns and terms of a matrix: 8 or 16.
-    side: u32,
-    /// Invocations that share one.
-    subgroup: u32,
 }
 
 /// The square that a workgroup computes where it has tiles in its memory.
@@ -46,7 +38,7 @@ const SMALL: Tile = Tile { side: 8, fours: 1, depth: 16 };
 const LANES: u32 = 8;
 
 impl Tiling {
-    /// Those that a tuner tries.
+    /// Those of products of f32 that a tuner tries.
     pub const ALL: [Self; 5] =
         [Self::Blocks, Self::Lanes, Self::Tiles(SMALL), Self::Tiles(MEDIUM), Self::Tiles(LARGE)];
 
@@ -71,17 +63,38 @@ impl Tiling {
         form as usize * 3 + class
     }
 
-    /// For f16: cooperative matrices where there are any.
+    /// The same of products over halves.
+    pub fn place_f16(form: Form, class: usize) -> usize {
+        9 + Self::place(form, class)
+    }
+
+    /// Those of products over halves that a tuner tries on a device that `target` says: sizes of
+    /// tiles on its cooperative matrices besides [`Tiling::ALL`].
+    pub fn all_f16(target: Target) -> Vec<Self> {
+        let coop = Coop::all(target).into_iter().map(Self::Coop);
+        Self::ALL.into_iter().chain(coop).collect()
+    }
+
+    /// For f16: what the tuner chose, or else cooperative matrices where there are any.
     pub(super) fn of_f16(target: Target, form: Form, extents: [u32; 3]) -> Self {
-        match (target.cooperative, target.subgroup) {
-            (Some(side), Some(subgroup)) => Self::Coop(Coop { side, subgroup }),
-            _ => Self::of(target, form, extents),
+        let chosen = target.choices.get(Self::place_f16(form, class(extents)));
+        let chosen = chosen.and_then(|name| {
+            Self::all_f16(target).into_iter().find(|tiling| tiling.name() == name)
+        });
+        if let Some(tiling) = chosen.filter(|tiling| tiling.runs_on(target)) {
+            return tiling;
         }
+        let coop = Coop::of(target, extents).map(Self::Coop);
+        coop.unwrap_or_else(|| Self::of(target, form, extents))
     }
 
     /// Whether a device that `target` says can launch it.
     pub fn runs_on(self, target: Target) -> bool {
-        self != Self::Lanes || target.subgroup == Some(LANES)
+        match self {
+            Self::Lanes => target.subgroup == Some(LANES),
+            Self::Coop(coop) => Coop::all(target).contains(&coop),
+            Self::Blocks | Self::Tiles(_) => true,
+        }
     }
 
     /// The grid for so many rows, columns and groups.
@@ -91,17 +104,17 @@ impl Tiling {
     }
 
     /// Rows and columns of a workgroup.
-    pub(super) fn of_group(self, [rows, columns, groups]: [u32; 3]) -> [u32; 2] {
+    pub(super) fn of_group(self, [_, columns, _]: [u32; 3]) -> [u32; 2] {
         match self {
             Self::Blocks => [64 / block_lanes(columns) * 8, block_lanes(columns) * 4],
             Self::Lanes => [8 * 16, LANES * lane_columns(columns)],
             Self::Tiles(tile) => [tile.extent(); 2],
-            Self::Coop(coop) => [coop.side * coop.matrices([rows, columns, groups]); 2],
+            Self::Coop(coop) => coop.extent(),
         }
     }
 
     /// The constants that say so, where they differ from the WGSL's.
-    pub(super) fn constants(self, extents @ [_, columns, _]: [u32; 3]) -> Vec<(&'static str, f64)> {
+    pub(super) fn constants(self, [_, columns, _]: [u32; 3]) -> Vec<(&'static str, f64)> {
         let all: &[(&str, u32, u32)] = match self {
             Self::Blocks => {
                 let lanes = block_lanes(columns);
@@ -111,10 +124,7 @@ impl Tiling {
             Self::Tiles(Tile { side, fours, depth }) => {
                 &[("SIDE", side, 16), ("FOURS", fours, 1), ("DEPTH", depth, 16)]
             }
-            Self::Coop(coop) => {
-                let wide = u32::from(coop.matrices(extents) == Coop::WIDE);
-                &[("SUBGROUP", coop.subgroup, 32), ("WIDE", wide, 0)]
-            }
+            Self::Coop(coop) => &coop.constants(),
         };
         let differs = all.iter().filter(|(_, value, default)| value != default);
         differs.map(|&(name, value, _)| (name, value.into())).collect()
@@ -141,8 +151,7 @@ impl Tiling {
             Self::Tiles(tile) if tile == SMALL => "tiles-32",
             Self::Tiles(tile) if tile == MEDIUM => "tiles-64",
             Self::Tiles(_) => "tiles-128",
-            Self::Coop(Coop { side: 8, .. }) => "coop-8",
-            Self::Coop(_) => "coop-16",
+            Self::Coop(coop) => coop.name(),
         }
     }
 }
@@ -154,18 +163,6 @@ fn class([rows, columns, groups]: [u32; 3]) -> usize {
         along(rows) * along(columns) * u64::from(groups)
     };
     if count(LARGE) >= 256 { 2 } else { usize::from(count(MEDIUM) >= 132) }
-}
-
-impl Coop {
-    const WIDE: u32 = 4;
-
-    /// Matrices of a workgroup in each direction: more of them read less, fewer leave less of a GPU
-    /// idle.
-    fn matrices(self, [rows, columns, groups]: [u32; 3]) -> u32 {
-        let along = |extent: u32| u64::from(extent.div_ceil(self.side * Self::WIDE));
-        let workgroups = along(rows) * along(columns) * u64::from(groups);
-        if workgroups >= 256 { Self::WIDE } else { 2 }
-    }
 }
 
 impl Tile {

@@ -1,6 +1,6 @@
 //! Copies in halves, and the products that read them.
 use half::f16;
-use secateur::gpu::{Gpu, Target};
+use secateur::gpu::{Choices, Gpu, Target};
 use secateur::kernels::*;
 
 use crate::common::{Noise, Rig, Tol, U, cooperative_gpu, every_target, half_gpu};
@@ -249,7 +249,7 @@ fn products_of_halves_are_exact_or_inside_the_bound() {
 fn products_on_cooperative_matrices_are_exact_or_inside_the_bound() {
     let Some(gpu) = cooperative_gpu() else { return };
     let target = gpu.target();
-    // And enough of them for the wide variant.
+    // And enough rows and columns for the largest tiles.
     for size in SIZES.into_iter().chain([[1030, 1020, 33]]) {
         let all = |inputs: &Inputs| run(gpu, target, &all_parts(), inputs, size);
         let [integers, floats] = [Inputs::integers(size), Inputs::floats(size)];
@@ -257,5 +257,64 @@ fn products_on_cooperative_matrices_are_exact_or_inside_the_bound() {
         let got = all(&floats);
         check(&got, &floats, size, false);
         assert!(got == all(&floats), "{size:?}: two runs differ");
+    }
+}
+
+/// Every tile on the adapter's matrices, in workgroups that are made for its subgroups and for
+/// larger ones: there half of the subgroups or more have no matrices. Two tiles of rows and of
+/// columns with edges, terms that end within a tile, and parts of terms.
+#[test]
+fn tiles_on_matrices_are_right_beside_idle_subgroups() {
+    let Some(gpu) = cooperative_gpu() else { return };
+    let own = Target { software: false, ..gpu.target() };
+    let largest = own.largest_subgroup.unwrap();
+    let wider = [1, 2, 8].map(|times| largest * times).into_iter().filter(|&size| size <= 64);
+    for largest in wider {
+        let target = Target { largest_subgroup: Some(largest), ..own };
+        let names = Tiling::all_f16(target).into_iter().map(Tiling::name);
+        for name in names.filter(|name| name.starts_with("matrices")) {
+            let mut target = target;
+            let places = 0..Choices::PLACES;
+            assert!(places.into_iter().all(|place| target.choices.set(place, name)));
+            for size in [[150, 77, 70], [34, 65, 300]] {
+                let all = |inputs: &Inputs| run(gpu, target, &all_parts(), inputs, size);
+                let [integers, floats] = [Inputs::integers(size), Inputs::floats(size)];
+                check(&all(&integers), &integers, size, true);
+                let got = all(&floats);
+                check(&got, &floats, size, false);
+                assert!(got == all(&floats), "{name} of {largest}, {size:?}: two runs differ");
+            }
+        }
+    }
+}
+
+/// Sums that are added to what the result holds, in one launch and in parts.
+#[test]
+fn products_on_matrices_are_added_to_what_there_is() {
+    let Some(gpu) = cooperative_gpu() else { return };
+    let target = Target { software: false, ..gpu.target() };
+    for size in [[70, 33, 50], [20, 33, 300]] {
+        let [m, n, k] = size.map(|extent| extent as u32);
+        let inputs = Inputs::integers(size);
+        let mut rig = Rig::for_target(gpu, target);
+        let (a, b) = (rig.slot("a", &inputs.a), rig.slot("b", &inputs.b));
+        let c = rig.slot("c", &inputs.gate);
+        let peaks = rig.output("peaks", 2);
+        rig.push(F16Begin { peaks: peaks_of(peaks, 2) });
+        let mut copy = |x, at, rows, columns| {
+            let out = rig.output("half", F16Copy::words(rows, columns).unwrap() as usize);
+            rig.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns });
+            rig.push(F16Copy { x, mask: None, peaks, at, out, rows, columns });
+            F16Operand { copy: out, at }
+        };
+        let operands = [copy(a, 0, m, k), copy(b, 1, k, n)];
+        let product = F16Matmul::new(Form::NN, operands, [peaks, c], size.map(|x| x as u32));
+        product.push_onto(&mut rig.plan).unwrap();
+        let got: Vec<f32> = rig.run().read(c);
+        let (sums, _) = Parts::bare(Form::NN).want(&inputs, size);
+        let want: Vec<f64> =
+            sums.iter().zip(&inputs.gate).map(|(sum, &held)| sum + f64::from(held)).collect();
+        let bounds = vec![0.0; want.len()];
+        Tol::Within(&bounds).check(&got, &want).unwrap_or_else(|e| panic!("{size:?}: {e}"));
     }
 }

@@ -2,7 +2,7 @@
 use wgpu::naga::{BinaryOperator, CooperativeData, Expression, Handle, Literal, Scalar, TypeInner};
 
 use super::value::{Kind, Lanes, Mask, Place, Shape, Space, Value};
-use super::{Answer, LATENCY, Machine, SLOTS, ops};
+use super::{Answer, Machine, WARP, ops};
 
 /// Slots of an operation that is rare, and of a division of whole numbers.
 const SPECIAL: u64 = 4;
@@ -80,7 +80,7 @@ impl<'a> Machine<'a> {
                 Value::Place(place) => {
                     Value::Place(self.within(place, &Lanes::uniform(Kind::U32, &[index]))?)
                 }
-                Value::Matrix(_) => return Err("an element of a matrix".to_owned()),
+                Value::Matrix { .. } => return Err("an element of a matrix".to_owned()),
             },
             Expression::Access { base, index } => {
                 let index = self.lanes_of(index)?;
@@ -177,8 +177,9 @@ impl<'a> Machine<'a> {
                 Value::uniform(Kind::U32, operand.words * 4 / stride)
             }
             Expression::CooperativeLoad { ref data, .. } => {
-                self.move_matrix(data, mask, false)?;
-                Value::Matrix(self.clock + LATENCY * SLOTS)
+                let shared = self.move_matrix(data, mask, false)?;
+                let words = self.matrix_words(Kind::F16);
+                Value::Matrix { ready: self.answered(0, shared), words }
             }
             Expression::CooperativeMultiplyAdd { a, b, c } => {
                 let ready = [a, b, c].map(|e| self.operand(e).map(|v| v.ready()));
@@ -190,7 +191,7 @@ impl<'a> Machine<'a> {
                 let side = f64::from(self.matrix_side());
                 self.counts.matrix_multiply_adds += side.powi(3) * mask.warps() as f64;
                 self.issue(mask.warps());
-                Value::Matrix(last)
+                Value::Matrix { ready: last, words: self.matrix_words(Kind::F32) }
             }
             ref other => return Err(format!("an expression is {other:?}")),
         })
@@ -259,32 +260,41 @@ impl<'a> Machine<'a> {
         self.text.module.types.iter().find_map(|(_, ty)| side(ty)).unwrap_or(0)
     }
 
-    /// A matrix between memory and a subgroup.
+    /// Words that a lane has of a matrix.
+    fn matrix_words(&self, kind: Kind) -> u64 {
+        let side = u64::from(self.matrix_side());
+        (side * side * u64::from(kind.bytes()) / 4).div_ceil(WARP as u64)
+    }
+
+    /// A matrix between memory and a subgroup; whether that is workgroup memory.
     pub(super) fn move_matrix(
         &mut self,
         data: &CooperativeData,
         mask: Mask,
         stores: bool,
-    ) -> Answer<()> {
+    ) -> Answer<bool> {
         let (place, stride) = (self.place(data.pointer)?, self.lanes_of(data.stride)?);
         let kind = self.shape_of(place.shape).ok_or("a matrix of what?")?;
-        let (side, bytes) = (self.matrix_side(), kind.bytes());
+        let Shape::Type(element) = place.shape else {
+            return Err("a matrix from a component".to_owned());
+        };
+        // The stride is in elements of the array, which may be vectors.
+        let (side, element) = (self.matrix_side(), self.text.bytes(element)?);
+        let shared = self.is_shared(place.space);
         for lanes in mask.by_warp() {
             self.issue(1);
             let first = place.offset.get(0, lanes[0]);
-            match self.operand_of(place.space) {
-                Ok(operand) if !stores => {
-                    let step = stride.get(0, lanes[0]) * bytes;
-                    self.count_rows(operand.slot, first, [side, step, side * bytes]);
-                }
-                _ => {
-                    let all = f64::from(side * side * bytes);
-                    self.counts.shared_bytes += all;
-                    self.counts.shared_requests += 1.0;
-                    self.counts.shared_passes += (all / 128.0).ceil();
-                }
+            let rows = [side, stride.get(0, lanes[0]) * element, side * kind.bytes()];
+            if shared {
+                self.count_shared_rows(first, rows);
+                continue;
+            }
+            let slot = self.operand_of(place.space)?.slot;
+            match stores {
+                true => self.count_stored_rows(slot, first, rows),
+                false => self.count_rows(slot, first, rows),
             }
         }
-        Ok(())
+        Ok(shared)
     }
 }

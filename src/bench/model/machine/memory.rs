@@ -8,8 +8,8 @@ use super::{Answer, Asked, LATENCY, Machine, Operand, SLOTS};
 /// A variable that each lane has for itself.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Local {
-    /// Each word, in one lane or in all.
-    words: Vec<Lanes>,
+    /// What begins at each half of a word, in one lane or in all.
+    halves: Vec<Lanes>,
     /// Whether anybody has read it.
     read: bool,
     /// Words of a cooperative matrix that a lane has, and when it is there.
@@ -19,14 +19,15 @@ pub(super) struct Local {
 
 impl Local {
     pub(super) fn new(bytes: u32) -> Self {
-        let words = vec![Lanes::uniform(Kind::U32, &[0]); bytes.div_ceil(4) as usize];
-        Self { words, ..Self::default() }
+        let halves = vec![Lanes::uniform(Kind::U32, &[0]); bytes.div_ceil(2) as usize];
+        Self { halves, ..Self::default() }
     }
 
     /// Words that differ from lane to lane, where anybody reads it.
     pub(super) fn registers(&self) -> u64 {
-        let own = self.words.iter().filter(|word| !word.is_uniform()).count() as u64;
-        if self.read { own + self.matrix } else { 0 }
+        let own = self.halves.iter().filter(|of| !of.is_uniform());
+        let bytes: u64 = own.map(|of| u64::from(of.kind.bytes())).sum();
+        if self.read { bytes.div_ceil(4) + self.matrix } else { 0 }
     }
 }
 
@@ -45,7 +46,7 @@ impl<'a> Machine<'a> {
                 TypeInner::CooperativeMatrix { .. } => {
                     let local = self.local(place.space)?;
                     local.read = true;
-                    return Ok(Value::Matrix(local.ready));
+                    return Ok(Value::Matrix { ready: local.ready, words: local.matrix });
                 }
                 _ => self.parts(place)?,
             },
@@ -82,7 +83,7 @@ impl<'a> Machine<'a> {
                 both.try_for_each(|(part, value)| self.store(part, value, mask))
             }
             Value::Lanes(value) => self.store_leaf(place, value, mask),
-            Value::Matrix(ready) => {
+            Value::Matrix { ready, .. } => {
                 self.local(place.space)?.ready = *ready;
                 Ok(())
             }
@@ -112,6 +113,10 @@ impl<'a> Machine<'a> {
         }
     }
 
+    pub(super) fn is_shared(&self, space: Space) -> bool {
+        self.variable(space).is_some_and(|v| v.space == AddressSpace::WorkGroup)
+    }
+
     fn variable(&self, space: Space) -> Option<&'a GlobalVariable> {
         match space {
             Space::Local(..) => None,
@@ -126,9 +131,9 @@ impl<'a> Machine<'a> {
             let lanes = self.lanes;
             let local = self.local(place.space)?;
             local.read = true;
-            let word = |c: usize, lane| offset.get(0, lane) as usize / 4 + c;
+            let at = |c: usize, lane| (offset.get(0, lane) + c as u32 * kind.bytes()) as usize / 2;
             if offset.is_uniform() {
-                let parts: Vec<&Lanes> = (0..size).map(|c| &local.words[word(c, 0)]).collect();
+                let parts: Vec<&Lanes> = (0..size).map(|c| &local.halves[at(c, 0)]).collect();
                 return Ok(Value::Lanes(Lanes {
                     kind,
                     known: false,
@@ -137,10 +142,10 @@ impl<'a> Machine<'a> {
             }
             let mut bits = Vec::with_capacity(size * lanes);
             for c in 0..size {
-                let at = |lane| local.words.get(word(c, lane)).map_or(0, |w| w.get(0, lane));
-                bits.extend((0..lanes).map(at));
+                let of = |lane| local.halves.get(at(c, lane)).map_or(0, |w| w.get(0, lane));
+                bits.extend((0..lanes).map(of));
             }
-            let ready = local.words.iter().map(|w| w.ready).max().unwrap_or(0);
+            let ready = local.halves.iter().map(|w| w.ready).max().unwrap_or(0);
             return Ok(Value::Lanes(Lanes { kind, size, bits, ready, known: false }));
         }
         if of == AddressSpace::Uniform {
@@ -196,10 +201,11 @@ impl<'a> Machine<'a> {
             };
             let all = frame.mask.without(frame.returned).without(mask).is_empty();
             let local = self.local(place.space)?;
+            let at = |c: usize, offset: u32| (offset + c as u32 * value.kind.bytes()) as usize / 2;
             for c in 0..value.size {
                 let part = value.component(c);
                 if offset.is_uniform() {
-                    let word = &mut local.words[offset.bits[0] as usize / 4 + c];
+                    let word = &mut local.halves[at(c, offset.bits[0])];
                     *word = match all {
                         true => part,
                         false => match merged(
@@ -215,8 +221,8 @@ impl<'a> Machine<'a> {
                     continue;
                 }
                 for lane in mask.lanes() {
-                    let at = offset.get(0, lane) as usize / 4 + c;
-                    let Some(word) = local.words.get_mut(at) else { continue };
+                    let at = at(c, offset.get(0, lane));
+                    let Some(word) = local.halves.get_mut(at) else { continue };
                     if word.is_uniform() {
                         word.bits = vec![word.bits[0]; lanes];
                     }
@@ -263,7 +269,7 @@ impl<'a> Machine<'a> {
         mask: Mask,
         change: &dyn Fn(u32, u32) -> u32,
     ) -> Answer<Lanes> {
-        let shared = self.variable(place.space).is_some_and(|v| v.space == AddressSpace::WorkGroup);
+        let shared = self.is_shared(place.space);
         self.uses(place.offset.ready.max(value.ready));
         self.issue(mask.warps());
         let mut old = vec![0; self.lanes];
@@ -293,7 +299,7 @@ impl<'a> Machine<'a> {
 
     /// When memory has answered what is asked for now, or where it depends on what is not there yet,
     /// then.
-    fn answered(&self, ready: u64, shared: bool) -> u64 {
+    pub(super) fn answered(&self, ready: u64, shared: bool) -> u64 {
         let begin = self.clock.max(ready);
         if shared { begin } else { begin + LATENCY * SLOTS }
     }

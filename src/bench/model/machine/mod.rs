@@ -216,7 +216,7 @@ impl Text {
                 let zeros = members.iter().map(|member| self.zero(member.ty));
                 Value::Parts(zeros.collect::<Answer<_>>()?)
             }
-            TypeInner::CooperativeMatrix { .. } => Value::Matrix(0),
+            TypeInner::CooperativeMatrix { .. } => Value::Matrix { ready: 0, words: 0 },
             ref other => return Err(format!("a zero of {other:?}")),
         })
     }

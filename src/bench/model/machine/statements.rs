@@ -137,7 +137,9 @@ impl<'a> Machine<'a> {
                     self.set(*result, value);
                 }
             }
-            Statement::CooperativeStore { data, .. } => self.move_matrix(data, mask, true)?,
+            Statement::CooperativeStore { data, .. } => {
+                self.move_matrix(data, mask, true)?;
+            }
             other => return Err(format!("a statement is {other:?}")),
         }
         Ok(mask)
@@ -238,7 +240,9 @@ pub(super) fn merged(old: &Value, new: &Value, mask: Mask, lanes: usize) -> Answ
             let parts = old.iter().zip(new).map(|(old, new)| merged(old, new, mask, lanes));
             Value::Parts(parts.collect::<Answer<_>>()?)
         }
-        (Value::Matrix(old), Value::Matrix(new)) => Value::Matrix(*old.max(new)),
+        (Value::Matrix { ready: old, .. }, &Value::Matrix { ready, words }) => {
+            Value::Matrix { ready: ready.max(*old), words }
+        }
         _ => return Err("values of two kinds in one place".to_owned()),
     })
 }

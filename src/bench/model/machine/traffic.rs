@@ -44,6 +44,39 @@ impl Machine<'_> {
         self.counts.load_requests += 1.0;
     }
 
+    /// The same where they are written.
+    pub(super) fn count_stored_rows(
+        &mut self,
+        slot: u32,
+        first: u32,
+        [rows, step, bytes]: [u32; 3],
+    ) {
+        for row in 0..rows {
+            let begin = first + row * step;
+            let sectors = begin / SECTOR..=(begin + bytes - 1) / SECTOR;
+            self.left.extend(sectors.map(|sector| (slot, sector)));
+        }
+        self.counts.stored_bytes += f64::from(rows * bytes);
+        self.counts.store_requests += 1.0;
+    }
+
+    /// A matrix in workgroup memory: eight rows of sixteen bytes at a time, as NVIDIA's `ldmatrix`
+    /// has them.
+    pub(super) fn count_shared_rows(&mut self, first: u32, [rows, step, bytes]: [u32; 3]) {
+        self.counts.shared_bytes += f64::from(rows * bytes);
+        self.counts.shared_requests += 1.0;
+        for begin in (0..bytes).step_by(16) {
+            for eight in (0..rows).step_by(8) {
+                let mut banks = [0_u32; BANKS as usize];
+                for row in eight..rows.min(eight + 8) {
+                    let at = (first + row * step + begin) / 4;
+                    (at..at + 4).for_each(|word| banks[(word % BANKS) as usize] += 1);
+                }
+                self.counts.shared_passes += f64::from(banks.into_iter().max().unwrap_or(0));
+            }
+        }
+    }
+
     pub(super) fn count_shared(&mut self, offset: &Lanes, bytes: u32, mask: Mask) {
         self.counts.shared_bytes += (mask.count() * u64::from(bytes)) as f64;
         self.counts.shared_requests += mask.warps() as f64;

@@ -141,8 +141,13 @@ pub(super) enum Value {
     /// Members of a struct, elements of an array.
     Parts(Vec<Self>),
     Place(Place),
-    /// A cooperative matrix, of which nobody needs the elements, and when they are there.
-    Matrix(u64),
+    /// A cooperative matrix, of which nobody needs the elements.
+    Matrix {
+        /// When they are there.
+        ready: u64,
+        /// Words that a lane has of them.
+        words: u64,
+    },
 }
 
 impl Value {
@@ -165,7 +170,7 @@ impl Value {
             Self::Lanes(lanes) => lanes.ready,
             Self::Parts(parts) => parts.iter().map(Self::ready).max().unwrap_or(0),
             Self::Place(place) => place.offset.ready,
-            Self::Matrix(ready) => *ready,
+            Self::Matrix { ready, .. } => *ready,
         }
     }
 
@@ -176,11 +181,12 @@ impl Value {
                 if lanes.is_uniform() {
                     0
                 } else {
-                    lanes.size as u64
+                    (lanes.size as u64 * u64::from(lanes.kind.bytes())).div_ceil(4)
                 }
             }
             Self::Parts(parts) => parts.iter().map(Self::registers).sum(),
-            Self::Place(_) | Self::Matrix(_) => 0,
+            Self::Matrix { words, .. } => *words,
+            Self::Place(_) => 0,
         }
     }
 }

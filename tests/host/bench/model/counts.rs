@@ -43,6 +43,25 @@ fn products_in_tiles() {
     }
 }
 
+/// Eight subgroups share tiles of 256 x 128 sums, half of an H100's registers: each half of an
+/// operand is loaded once for 128 or 256 multiply-adds. 128 FLOP a byte would take 256 x 256 sums,
+/// which are all of its registers.
+#[test]
+fn products_on_cooperative_matrices_share_tiles() {
+    let row = row("f16 matmul NN 4096");
+    let product = kernel(&row, "f16_matmul");
+    let of = product.modelled.of_workgroup;
+    assert_eq!((product.modelled.variant, product.modelled.invocations), (Some("coop_16"), 8 * 32));
+    assert!(product.flops_per_byte >= 85.0, "{}", product.flops_per_byte);
+    assert_eq!(of.matrix_multiply_adds, 256.0 * 128.0 * 4096.0);
+    // Whole sectors, no clashes between banks beyond what staging has, and no multiply-add of a lane.
+    assert!(of.shared_passes * 128.0 / of.shared_bytes < 1.2, "{of:?}");
+    assert_eq!((of.multiply_adds, of.loop_divisions), (0.0, 0.0));
+    // What a lane of NVIDIA's has.
+    assert!(product.registers < 255.0, "{}", product.registers);
+    assert!(row.seconds < 265e-6, "{} s", row.seconds);
+}
+
 #[test]
 fn convolutions_step_without_divisions() {
     let shape = Convolution {
