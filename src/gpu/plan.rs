@@ -276,13 +276,17 @@ impl PlanBuilder {
     fn largest(&self, n: usize) -> String {
         let assignment = self.assignment();
         let mut largest: Vec<Option<&SlotInfo>> = vec![None; assignment.words.len()];
-        for (slot, &home) in self.slots.iter().zip(&assignment.home) {
-            if largest[home].is_none_or(|other| other.words < slot.words) {
+        let mut joined: Vec<&SlotInfo> = Vec::new();
+        let wholes: Vec<_> = self.slots.iter().filter_map(|s| Some(s.within?.0 as usize)).collect();
+        for (i, (slot, &home)) in self.slots.iter().zip(&assignment.home).enumerate() {
+            if slot.within.is_some() {
+                joined.push(slot);
+            } else if !wholes.contains(&i) && largest[home].is_none_or(|o| o.words < slot.words) {
                 largest[home] = Some(slot);
             }
         }
-        let mut largest: Vec<_> = largest.into_iter().flatten().collect();
-        largest.sort_by_key(|slot| std::cmp::Reverse(slot.words));
+        let mut largest: Vec<_> = largest.into_iter().flatten().chain(joined).collect();
+        largest.sort_by_key(|slot| (std::cmp::Reverse(slot.words), !slot.persistent));
         let named = largest.iter().take(n).map(|slot| {
             let (bytes, kind) = (u64::from(slot.words) * 4, ["scratch", "persistent"]);
             format!("{} ({}, {})", slot.name, Bytes(bytes), kind[usize::from(slot.persistent)])

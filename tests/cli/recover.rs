@@ -154,12 +154,17 @@ fn chosen_tensors_are_trained_and_the_others_cost_nothing() {
     let read = |name: &str| !name.ends_with(".attn.bias") && !name.ends_with("masked_bias");
     let frozen = old.iter().filter(|(name, _)| !is_chosen(name) && read(name));
     let frozen: u64 = frozen.map(|(_, values)| values.len() as u64).sum();
+    // On a GPU each tensor may begin up to 1 KiB after the end of the one before.
+    let takes = |bytes: u64, words: u64| {
+        let padded = 4 * words + 1024 * 3 * old.len() as u64;
+        assert!((4 * words..padded).contains(&bytes), "{bytes} bytes, {words} words");
+    };
     // Two tensors of AdamW for each of them.
-    assert_eq!(all - some, 8 * frozen);
+    takes(all - some, 2 * frozen);
     let moved: u64 =
         old.iter().filter(|(name, _)| is_chosen(name)).map(|(_, v)| v.len() as u64).sum();
     // A mean of the gradients of the others.
-    assert_eq!(plan(&format!("{chosen} --accumulate 2")) - some, 4 * moved);
+    takes(plan(&format!("{chosen} --accumulate 2")) - some, moved);
     assert_eq!(folder.list("."), ["gpt2", "text.txt"]);
 
     let run = format!("train --init gpt2 {TRAIN} {chosen}");
