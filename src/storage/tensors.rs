@@ -14,6 +14,8 @@ use crate::{Error, Result};
 
 const WORD: usize = 4;
 const BUFFER: usize = 1 << 16;
+/// Most threads that read one file.
+const READERS: usize = 4;
 
 /// A named tensor on the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,14 +166,35 @@ pub fn read_floats(path: &Path) -> Result<Floats> {
     let (tensors, others): (Vec<_>, Vec<_>) =
         Contents::of(&header)?.tensors.into_iter().partition(|t| is_float(&t.dtype));
     let packed = tensors.iter().filter(|t| t.packing.is_some()).map(|t| t.name.clone()).collect();
-    let mut floats = Vec::with_capacity(tensors.len());
-    for content in tensors {
-        let data = TensorData::F32(content.read_floats(&header)?);
-        let Content { name, shape, .. } = content;
-        floats.push(Tensor { name, shape, data });
-    }
+    let values = values_of(&header, &tensors)?;
+    let tensor = |(Content { name, shape, .. }, values)| Tensor {
+        name,
+        shape,
+        data: TensorData::F32(values),
+    };
+    let floats = tensors.into_iter().zip(values).map(tensor).collect();
     let others = others.into_iter().map(|t| t.name).collect();
     Ok(Floats { tensors: floats, metadata, others, packed })
+}
+
+/// The elements of each of `tensors`. A system gives new memory page by page, which takes as long as
+/// reading does: several threads share it.
+fn values_of(header: &Header, tensors: &[Content]) -> Result<Vec<Vec<f32>>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = tensors.len().clamp(1, cores.min(READERS));
+    let every = |first: usize| -> Result<Vec<_>> {
+        let own = tensors.iter().skip(first).step_by(threads);
+        own.map(|tensor| tensor.read_floats(header)).collect()
+    };
+    let every = &every;
+    let parts = std::thread::scope(|scope| {
+        let begun: Vec<_> = (0..threads).map(|first| scope.spawn(move || every(first))).collect();
+        let joined = begun.into_iter().map(std::thread::ScopedJoinHandle::join);
+        let parts = joined.map(|part| part.unwrap_or_else(|e| std::panic::resume_unwind(e)));
+        parts.collect::<Result<Vec<_>>>()
+    })?;
+    let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
+    Ok((0..tensors.len()).filter_map(|i| parts[i % threads].next()).collect())
 }
 
 /// The JSON header, padded so that the data starts at a multiple of 8 bytes.

@@ -174,9 +174,9 @@ impl PackedMatrix {
     }
 
     /// Whether a product of so many rows should be faster with it than dense. Of software adapters
-    /// that is what was measured (docs/benchmarks.md): gaps from 59 % zeros on for one row and from
-    /// 80 % for up to eight, blocks where they cost two thirds at most. A GPU reads fewer bytes for up
-    /// to eight rows; beyond them only a measurement says.
+    /// that is what was measured (docs/benchmarks.md): gaps from 59 % zeros on for one row, from
+    /// 80 % for up to eight and from 95 % for more, blocks where they cost two thirds at most. A GPU
+    /// reads fewer bytes for up to eight rows; beyond them only a measurement says.
     pub fn pays(&self, rows: u32, target: Target) -> bool {
         self.pays_for([rows, self.of.inputs], 0, target)
     }
@@ -203,7 +203,7 @@ impl PackedMatrix {
             PackedForm::Gaps => match rows {
                 1 => kept_percent <= 41,
                 2..=8 => kept_percent <= 20,
-                _ => false,
+                _ => kept_percent <= 5,
             },
             PackedForm::Blocks => self.blocks().is_some_and(|shape| {
                 let cost = block_matmul::cost(shape).saturating_add(10 * more);
