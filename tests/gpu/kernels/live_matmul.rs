@@ -154,18 +154,18 @@ fn sums_are_those_of_the_host() {
 #[test]
 fn an_infinity_that_meets_no_weight_does_not_show() {
     let Some(gpu) = gpu() else { return };
-    let of = Units::new([64, 64]);
+    let of = Units::new([64, 256]);
     let mut case = Case::new(of, LiveTerms::Inputs, 2, [32, 32]);
-    // The first 32 inputs are kept by the last 32 units only.
-    let kept = |at: u32| at / 64 >= 32 || at % 64 >= 32;
-    case.bits = (0..128).map(|w| (0..32).map(|b| u32::from(kept(w * 32 + b)) << b).sum()).collect();
+    // The first 32 inputs are kept by the last 128 units only; no workgroup has more.
+    let kept = |at: u32| at / 256 >= 32 || at % 256 >= 128;
+    case.bits = (0..512).map(|w| (0..32).map(|b| u32::from(kept(w * 32 + b)) << b).sum()).collect();
     case.a[0] = f32::INFINITY;
     case.b.iter_mut().for_each(|w| *w = w.abs() + 0.5);
     let [dense, live] = [false, true].map(|skips| case.run(gpu, gpu.target(), false, skips));
-    assert!(dense[..32].iter().all(|x| !x.is_finite()), "{:?}", &dense[..32]);
-    assert!(live[..32].iter().all(|x| x.is_finite()), "{:?}", &live[..32]);
-    assert!([&dense, &live].iter().all(|c| c[32..64].iter().all(|&x| x == f32::INFINITY)));
-    assert_eq!(bits(dense[64..].to_vec()), bits(live[64..].to_vec()));
+    assert!(dense[..128].iter().all(|x| !x.is_finite()), "{:?}", &dense[..128]);
+    assert!(live[..128].iter().all(|x| x.is_finite()), "{:?}", &live[..128]);
+    assert!([&dense, &live].iter().all(|c| c[128..256].iter().all(|&x| x == f32::INFINITY)));
+    assert_eq!(bits(dense[256..].to_vec()), bits(live[256..].to_vec()));
 }
 
 /// What the table does not say is refused.
