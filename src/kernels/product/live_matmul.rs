@@ -126,8 +126,14 @@ impl Product for LiveMatmul {
 
 impl Kernel for LiveMatmul {
     const NAME: &'static str = "live_matmul";
-    const WGSL: &'static str = texts!(["common/matrices.wgsl", "common/live_terms.wgsl", "common/dense.wgsl"] "common/product_blocks.wgsl", "live_matmul.wgsl");
-    const VARIANTS: &'static [Variant] = texts!(variants ["common/matrices.wgsl", "common/live_terms.wgsl", "common/dense.wgsl"] "live_matmul.wgsl");
+    const WGSL: &'static str = texts!(
+        ["common/matrices.wgsl", "common/live_terms.wgsl", "common/dense.wgsl"]
+        "common/product_blocks.wgsl", "live_matmul.wgsl"
+    );
+    const VARIANTS: &'static [Variant] = texts!(
+        variants ["common/matrices.wgsl", "common/live_terms.wgsl", "common/dense.wgsl"]
+        "live_matmul.wgsl"
+    );
     const OPERANDS: &'static [Operand] = &[
         read("a"),
         read("b"),

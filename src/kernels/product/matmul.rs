@@ -200,9 +200,14 @@ impl Product for Matmul {
 
 impl Kernel for Matmul {
     const NAME: &'static str = "matmul";
-    const WGSL: &'static str =
-        texts!(["common/matrices.wgsl", "common/all_terms.wgsl", "common/dense.wgsl"] "common/product_blocks.wgsl", "matmul.wgsl");
-    const VARIANTS: &'static [Variant] = texts!(variants ["common/matrices.wgsl", "common/all_terms.wgsl", "common/dense.wgsl"] "matmul.wgsl");
+    const WGSL: &'static str = texts!(
+        ["common/matrices.wgsl", "common/all_terms.wgsl", "common/dense.wgsl"]
+        "common/product_blocks.wgsl", "matmul.wgsl"
+    );
+    const VARIANTS: &'static [Variant] = texts!(
+        variants ["common/matrices.wgsl", "common/all_terms.wgsl", "common/dense.wgsl"]
+        "matmul.wgsl"
+    );
     const OPERANDS: &'static [Operand] =
         &[read("a"), read("b"), read("mask"), read("bias"), read("gate"), write("c")];
     type Params = MatmulParams;
