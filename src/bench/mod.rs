@@ -30,7 +30,7 @@ pub use plot::plot;
 pub use roofline::{Ceilings, Limit, Work};
 pub use sampling::{Effort, Sampled, median, sample};
 pub use selftest::{Check, Worst, matrices, selftest, selftest_all};
-pub use sparse::{Sparse, SparseLeftOut, SparseRow, sparse};
+pub use sparse::{PaysFrom, Sparse, SparseLeftOut, SparseRow, pays_from, sparse};
 #[cfg(feature = "cli")]
 pub use sparse_plot::plot_sparse;
 pub use suite::{LeftOut, Measured, Row, measure};

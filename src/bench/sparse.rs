@@ -124,6 +124,49 @@ pub fn sparse(gpu: &Gpu, effort: &Effort, progress: &mut dyn FnMut(&str)) -> Res
     Ok(told)
 }
 
+/// From how many zeros on a layer is faster without them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PaysFrom {
+    /// How the zeros lie: `unstructured`, `N:32x32`, or blocks of `16x16`.
+    pub pattern: &'static str,
+    /// The least share of zeros that was tried and found at least 1.05 times as fast; none where none
+    /// was.
+    pub sparsity: Option<f64>,
+    /// How many times as fast as dense it is there, or with the most zeros that were tried.
+    pub speedup: f64,
+}
+
+/// How many times as fast as dense a layer is that pays: clocks are not better than that.
+const PAYS: f64 = 1.05;
+
+/// Times a fully connected layer of `of` with so many `rows`, dense and packed, with ever more zeros
+/// in each pattern until one is faster packed.
+///
+/// # Errors
+/// Of the device, and where it has no room.
+pub fn pays_from(gpu: &Gpu, of: Units, rows: u32, effort: &Effort) -> Result<Vec<PaysFrom>> {
+    let patterns = [
+        ("unstructured", PackedForm::Gaps, &SPARSITIES[..]),
+        (VECTORS, PackedForm::Blocks, &[0.5, 0.75, 0.90625]),
+        (SQUARES, PackedForm::Blocks, &[0.5, 0.75, 0.9]),
+    ];
+    let one = |(pattern, form, sparsities): (&'static str, PackedForm, &[f64])| {
+        let mut found = PaysFrom { pattern, sparsity: None, speedup: 0.0 };
+        for &sparsity in sparsities {
+            let weights = weights(of, pattern, sparsity);
+            let times = PackedCase::new(of, &weights, rows).time(gpu, &[form], effort)?;
+            found.speedup = times.packed.first().map_or(0.0, |time| time.speedup);
+            if found.speedup >= PAYS {
+                found.sparsity = Some(sparsity);
+                break;
+            }
+        }
+        Ok(found)
+    };
+    patterns.into_iter().map(one).collect()
+}
+
 /// Weights of noise, of which this share is zero: each by itself, two of every four in a row, or as
 /// many of every 32 inputs for 32 units, or of the blocks of 16 units.
 fn weights(of: Units, pattern: &str, sparsity: f64) -> Vec<f32> {

@@ -45,8 +45,12 @@ pub fn run(args: &Export) -> Result<Verdict> {
         return folder(args, &Run::open(&args.checkpoint)?);
     }
     let plain = args.checkpoint.is_dir() && !checkpoint::is_in(&args.checkpoint);
+    let name = args.output.to_string_lossy();
+    let is_onnx = name.ends_with(".onnx");
     let asks_onnx = matches!(args.format, Some(Packed::Onnx));
-    let packs = args.format.is_some() && !asks_onnx || args.values.is_some();
+    let sparse_onnx = is_onnx && matches!(args.format, Some(Packed::Sparse));
+    let formats = args.format.is_some() && !asks_onnx && !sparse_onnx;
+    let packs = formats || args.values.is_some();
     let file = args.checkpoint.is_file() && !args.fastest;
     if plain && (packs || args.fastest) || packs && file {
         ensure!(!args.shrink, "--shrink is for checkpoints of networks of secateur's own");
@@ -56,14 +60,15 @@ pub fn run(args: &Export) -> Result<Verdict> {
     if !args.checkpoint.is_file() {
         dropped = stripped::dropped(&checkpoint::find(&args.checkpoint)?);
     }
-    let name = args.output.to_string_lossy();
-    let is_onnx = name.ends_with(".onnx");
     ensure!(
         is_onnx || name.ends_with(".safetensors"),
         "-o {name}: must end in .safetensors or .onnx, or of a language model's folder in .gguf"
     );
     ensure!(is_onnx || !asks_onnx, "-o {name}: --format onnx makes a file *.onnx");
-    ensure!(!is_onnx || !packs, "--format and --values are for *.safetensors");
+    ensure!(
+        !is_onnx || !packs,
+        "--format and --values are for *.safetensors; of *.onnx there is --format sparse"
+    );
     check_output(&args.output, args.force)?;
     let mut file = ModelFile::open(&args.checkpoint)?;
     ensure!(
@@ -81,6 +86,7 @@ pub fn run(args: &Export) -> Result<Verdict> {
         found.print()?;
     }
     match packs {
+        false if sparse_onnx => replace(&args.output, &file.to_sparse_onnx()?)?,
         false if is_onnx => replace(&args.output, &file.to_onnx()?)?,
         false => file.write(&args.output)?,
         true => return pack::checkpoint(args, &file, fastest),

@@ -1,6 +1,6 @@
 //! `secateur export --fastest`: which matrices are faster packed, timed here.
 use anyhow::{Context, Result, ensure};
-use secateur::bench::{Effort, PackedCase, PackedTimes};
+use secateur::bench::{Effort, PackedCase, PackedTimes, PaysFrom, pays_from};
 use secateur::gpu::{Gpu, Target};
 use secateur::kernels::{Layout, PackedForm, PackedMatrix, PackedValues, Units};
 use secateur::nn::Input;
@@ -25,6 +25,17 @@ pub struct Found {
     /// Weights that no product can do without the zeros of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dense: Vec<Unpackable>,
+    /// What would pay here, for the largest fully connected layer that stays dense.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<Advice>,
+}
+
+/// From how many zeros on a layer would be faster packed, by pattern.
+#[derive(Debug, Serialize)]
+struct Advice {
+    layer: String,
+    rows: u32,
+    pays_from: Vec<PaysFrom>,
 }
 
 /// A weight that stays dense, whatever zeros it has.
@@ -78,7 +89,7 @@ pub fn measure(args: &Export, file: &mut ModelFile) -> Result<Found> {
         let case = PackedCase::in_graph(&network.graph, parameter.tensor, case);
         timing.layer(&parameter.name, used.operation, case)?;
     }
-    let (mut found, fastest) = timing.finish();
+    let (mut found, fastest) = timing.finish()?;
     let dense = network.graph.unpackable().into_iter();
     found.dense = dense.map(|(p, why)| Unpackable { layer: p.name.clone(), why }).collect();
     file.fastest = Some(fastest);
@@ -97,7 +108,7 @@ pub fn measure_folder(args: &Export) -> Result<(Found, Fastest)> {
         let values = model.token_weight_values(weight)?;
         timing.layer(weight.name(), "matmul", PackedCase::new(weight.of(), &values, rows))?;
     }
-    Ok(timing.finish())
+    timing.finish()
 }
 
 /// The layers that were timed so far.
@@ -146,8 +157,22 @@ impl Timing {
         Ok(())
     }
 
+    /// What would pay for the largest layer that stays dense.
+    fn advice(&self) -> Result<Option<Advice>> {
+        let dense = self.layers.iter().filter(|l| l.choice.is_none() && l.operation == "matmul");
+        let size = |l: &&Layer| u64::from(l.shape[0]) * u64::from(l.shape[1]);
+        let Some(largest) = dense.max_by_key(size) else { return Ok(None) };
+        let [units, inputs] = largest.shape;
+        let of = Units::new([inputs, units]).layout(largest.layout);
+        let (layer, rows) = (largest.layer.clone(), largest.rows);
+        self.progress.next(&format!("{layer} with more zeros"));
+        let pays_from = pays_from(&self.gpu, of, rows, &Effort::FULL)?;
+        Ok(Some(Advice { layer, rows, pays_from }))
+    }
+
     /// What was found, and what of it a file notes.
-    fn finish(self) -> (Found, Fastest) {
+    fn finish(self) -> Result<(Found, Fastest)> {
+        let advice = self.advice()?;
         self.progress.finish();
         let report = self.gpu.report();
         let hint = |l: &Layer| FastestWeight::new(&l.layer, l.rows, l.choice);
@@ -159,8 +184,9 @@ impl Timing {
             batch: self.batch,
             layers: self.layers,
             dense: Vec::new(),
+            advice,
         };
-        (found, fastest)
+        Ok((found, fastest))
     }
 }
 
@@ -210,7 +236,24 @@ impl Found {
         let said = self.layers.iter().filter_map(Layer::said);
         let dense = self.dense.iter();
         let dense = dense.map(|Unpackable { layer, why }| format!("{layer}: dense stays: {why}"));
-        said.chain(dense).try_for_each(|line| output::line(&line))
+        let advice = self.advice.iter().flat_map(Advice::said);
+        said.chain(dense).chain(advice).try_for_each(|line| output::line(&line))
+    }
+}
+
+impl Advice {
+    /// A line for each pattern.
+    fn said(&self) -> Vec<String> {
+        let Self { layer, rows, pays_from } = self;
+        let rows = if *rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+        let one = |&PaysFrom { pattern, sparsity, speedup, .. }: &PaysFrom| match sparsity {
+            Some(sparsity) => format!(
+                "{layer}: {pattern} pays here from {} zeros on: {speedup:.1} times as fast with {rows}",
+                output::percent(sparsity)
+            ),
+            None => format!("{layer}: {pattern} pays with no zeros that were tried, with {rows}"),
+        };
+        pays_from.iter().map(one).collect()
     }
 }
 

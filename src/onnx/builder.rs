@@ -15,12 +15,21 @@ pub(super) struct Builder<'a> {
     names: Vec<String>,
     /// Numbers the names that are nobody's else.
     fresh: usize,
+    /// Whether tensors are sparse where that takes fewer bytes.
+    sparse: bool,
 }
 
+/// Bytes of a message around a sparse tensor's values and places, at most, beside a dense one's.
+const MESSAGES: usize = 64;
+
 impl<'a> Builder<'a> {
-    pub(super) fn new(graphs: [&'a Graph; 2], weights: &'a [storage::Tensor]) -> Self {
+    pub(super) fn new(
+        graphs: [&'a Graph; 2],
+        weights: &'a [storage::Tensor],
+        sparse: bool,
+    ) -> Self {
         let names = vec![String::new(); graphs[0].nodes().len()];
-        Self { graphs, weights, out: proto::Graph::default(), names, fresh: 0 }
+        Self { graphs, weights, out: proto::Graph::default(), names, fresh: 0, sparse }
     }
 
     /// Extents of a tensor; -1 for those that grow with the batch.
@@ -99,12 +108,35 @@ impl<'a> Builder<'a> {
     }
 
     fn named_floats(&mut self, name: &str, shape: &[usize], values: &[f32]) {
-        self.out.initializer.push(proto::TensorProto {
-            dims: shape.iter().map(|&d| d as i64).collect(),
-            data_type: Some(FLOAT),
-            name: Some(name.to_owned()),
-            raw_data: Some(values.iter().flat_map(|v| v.to_le_bytes()).collect()),
-        });
+        let dims: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
+        // A -0 is kept, so that the elements have the bits of the dense tensor.
+        let kept = || values.iter().enumerate().filter(|(_, v)| v.to_bits() != 0);
+        let of = |dims, data_type, name, raw_data| proto::TensorProto {
+            dims,
+            data_type: Some(data_type),
+            name,
+            raw_data: Some(raw_data),
+        };
+        let name = Some(name.to_owned());
+        if self.sparse && kept().count() * (4 + 8) + MESSAGES < values.len() * 4 {
+            let count = vec![kept().count() as i64];
+            let places = kept().flat_map(|(at, _)| (at as i64).to_le_bytes()).collect();
+            let values = kept().flat_map(|(_, v)| v.to_le_bytes()).collect();
+            self.out.sparse_initializer.push(proto::SparseTensorProto {
+                values: Some(of(count.clone(), FLOAT, name, values)),
+                indices: Some(of(count, INT64, None, places)),
+                dims,
+            });
+            return;
+        }
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.out.initializer.push(of(dims, FLOAT, name, bytes));
+    }
+
+    /// Whether a tensor of this name is there.
+    fn has(&self, name: &String) -> bool {
+        let sparse = self.out.sparse_initializer.iter().filter_map(|t| t.values.as_ref());
+        self.out.initializer.iter().chain(sparse).any(|t| t.name.as_ref() == Some(name))
     }
 
     /// One number for all elements.
@@ -151,7 +183,7 @@ impl<'a> Builder<'a> {
     /// lies: what operators want in another order is left out.
     pub(super) fn operand(&mut self, tensor: Tensor) -> Result<String> {
         let name = self.of(tensor).to_owned();
-        if self.out.initializer.iter().any(|t| t.name.as_ref() == Some(&name)) {
+        if self.has(&name) {
             return Ok(name);
         }
         let graph = self.graphs[0];

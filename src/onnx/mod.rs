@@ -27,21 +27,33 @@ const MOST: usize = (1 << 31) - 1;
 impl ModelFile {
     /// The network as an ONNX file: the input `features [batch, width]` in f32, tokens as whole
     /// numbers, and the output `output`, what [`Session::predict`](crate::session::Session) gives.
-    /// Its weights have the names of the network. Pruned weights are zeros: the format has sparse
-    /// tensors, but their indices of 64 bits take more than dense zeros do below 67 %, and runtimes
-    /// make them dense when they load them.
+    /// Its weights have the names of the network. Pruned weights are zeros.
     ///
     /// # Errors
     /// [`Error::File`] where the file does not say what its rows are; [`Error::Argument`] names the
     /// layer that the standard operators do not have, or says that the file would be too large.
     pub fn to_onnx(&self) -> Result<Vec<u8>> {
+        self.onnx(false)
+    }
+
+    /// The same with the format's sparse tensors wherever these take fewer bytes. Their places have
+    /// 64 bits, so that is above 67 % zeros. onnxruntime makes them dense when it loads them; other
+    /// engines may not know them.
+    ///
+    /// # Errors
+    /// As [`to_onnx`](Self::to_onnx).
+    pub fn to_sparse_onnx(&self) -> Result<Vec<u8>> {
+        self.onnx(true)
+    }
+
+    fn onnx(&self, sparse: bool) -> Result<Vec<u8>> {
         let schema = self.schema.as_ref().ok_or_else(|| {
             Error::file(&self.path, "does not say what its rows are; export its checkpoint")
         })?;
         let (model, input) = (self.model()?, Input::from(schema));
         let [small, large] = BATCHES.map(|batch| model.network(batch, &input));
         let (small, large) = (small?, large?);
-        let mut builder = Builder::new([&small.graph, &large.graph], &self.weights);
+        let mut builder = Builder::new([&small.graph, &large.graph], &self.weights, sparse);
         write(&mut builder, &small)?;
         let mut notes = vec![("model".to_owned(), self.network.clone())];
         let json = serde_json::to_string(schema);

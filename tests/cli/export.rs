@@ -38,7 +38,7 @@ fn refusals_say_the_way_out() {
     folder.run("export run -o a.safetensors").ok();
     for (args, parts) in [
         ("export run -o a.safetensors", &["--force"][..]),
-        ("export run -o a.onnx --format sparse", &["--format", "*.safetensors"]),
+        ("export run -o a.onnx --format bitmask", &["*.onnx there is --format sparse"]),
         ("export run -o a.onnx --values f16", &["--values", "*.safetensors"]),
         ("export run -o a.gguf", &["no folder of a language model"]),
         ("export run -o a.safetensors --format gguf", &["must end in .gguf"]),
@@ -269,6 +269,14 @@ fn onnx_files_are_written_and_name_the_layer_that_cannot_be() {
     folder.run("export run -o b.safetensors").ok();
     folder.run("export b.safetensors -o b.onnx --format onnx").ok();
     assert_eq!(folder.read("b.onnx"), bytes);
+    // Without zeros nothing is sparse. Of 64 x 4 and 4 x 10 weights 26 and 4 are left.
+    folder.run("export run -o same.onnx --format sparse").ok();
+    assert_eq!(folder.read("same.onnx"), bytes);
+    folder.run("prune b.safetensors -o z.safetensors --sparsity 0.9").ok();
+    folder.run("export z.safetensors -o sparse.onnx --format sparse").ok();
+    let saved = bytes.len() - folder.read("sparse.onnx").len();
+    let most = 4 * (256 + 40) - 12 * (26 + 4);
+    assert!((most - 2 * 64..most).contains(&saved), "{saved}");
     folder.run("export run -o a.onnx").fails(2, &["a.onnx", "--force"]);
     folder.write("text.txt", "to be or not to be\n".repeat(30));
     folder.write(

@@ -77,6 +77,17 @@ fn a_table_says_where_dense_stays() {
     let words = text.lines().find(|line| line.starts_with("fc2.weight: "));
     let words = words.unwrap_or_else(|| panic!("{text}"));
     assert!(words.contains("dense stays") && words.contains("too few to leave out"), "{words}");
+    for pattern in ["unstructured", "N:32x32", "16x16"] {
+        let said = text.lines().find(|line| line.contains(&format!(".weight: {pattern} pays")));
+        assert!(said.is_some_and(|said| said.ends_with("with 1 row")), "{pattern}: {text}");
+    }
+    let found = folder.run("export run -o c.safetensors --fastest --json").json();
+    let advice = &found["fastest"]["advice"];
+    assert_eq!(advice["rows"], 1, "{found}");
+    for one in advice["pays_from"].as_array().expect("patterns") {
+        let (pays, speedup) = (!one["sparsity"].is_null(), one["speedup"].as_f64().unwrap());
+        assert!(speedup > 0.0 && pays == (speedup >= 1.05), "{one}");
+    }
     for (args, parts) in [
         ("export run -o a.onnx --fastest", &["--fastest", "*.safetensors"][..]),
         ("export run -o b.safetensors --batch 2", &["--fastest"]),

@@ -53,7 +53,8 @@ pub struct Export {
 pub enum Packed {
     /// All elements, for every reader of safetensors; packed files become such files again.
     Dense,
-    /// The parts of PyTorch's sparse tensors, by elements or by blocks.
+    /// The parts of PyTorch's sparse tensors, by elements or by blocks; of a file *.onnx that
+    /// format's own sparse tensors, where these take fewer bytes.
     Sparse,
     /// A bit for each element, beside those that are not zero.
     Bitmask,
