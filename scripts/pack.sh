@@ -30,7 +30,7 @@ take() {
         cp "$path" "$1/$name"
     done
 }
-build() { cargo "$@" --no-run --color never 2>&1 | tee /dev/stderr; }
+build() { cargo "$@" --no-run --color never 2>&1 | tee >(cat >&2); }
 
 # The program comes with them; `cargo build` would compile dependencies once more, with other
 # features than tests ask of them.
