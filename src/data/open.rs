@@ -175,9 +175,35 @@ fn find(name: &str) -> Result<(&'static Kind, &Path)> {
                 "" => kind.name.to_owned(),
                 path => format!("{}:{path}", kind.name),
             });
-            let message = format!("`{name}` is not one of {}", all.collect::<Vec<_>>().join(", "));
+            let all = all.collect::<Vec<_>>().join(", ");
+            let message = match likely(Path::new(name)) {
+                Some(kind) => format!(
+                    "`{name}` does not say what kind of data it is; write `{kind}:{name}` if it is \
+                     that, else one of {all}"
+                ),
+                None => format!("`{name}` is not one of {all}"),
+            };
             Err(Error::argument("data", message))
         }
+    }
+}
+
+/// The kind that a path without one most likely is, by its ending or what the folder holds.
+fn likely(path: &Path) -> Option<&'static str> {
+    if path.is_dir() {
+        let holds = |name: &str| path.join(name).exists();
+        let idx = ["train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"];
+        return Some(if idx.into_iter().any(holds) { "mnist" } else { "images" });
+    }
+    let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+    let ending = Path::new(name.trim_end_matches(".gz")).extension()?.to_str()?;
+    match ending {
+        "csv" | "tsv" => Some("csv"),
+        "npy" => Some("npy"),
+        "npz" => Some("npz"),
+        "safetensors" => Some("safetensors"),
+        "txt" => Some("text"),
+        _ => None,
     }
 }
 

@@ -120,9 +120,13 @@ fn read_table(path: &Path, no_header: bool) -> Result<(Reader<impl Read>, String
     let reader = file::open(path)?;
     let reader = reader.ok_or_else(|| Error::file(path, "is missing; name a file of rows"))?;
     let mut reader = BufReader::new(reader);
+    let begin = reader.fill_buf().map_err(refused(path))?;
+    if let Some(message) = no_table(begin) {
+        return Err(Error::file(path, message));
+    }
     let delimiter = match name_of(path).trim_end_matches(".gz").ends_with(".tsv") {
         true => b'\t',
-        false => delimiter(reader.fill_buf().map_err(refused(path))?),
+        false => delimiter(begin),
     };
     let mut builder = ReaderBuilder::new();
     builder.delimiter(delimiter).trim(Trim::All).has_headers(!no_header);
@@ -137,8 +141,30 @@ fn listed(words: Classes) -> (Vec<u32>, Vec<String>) {
     (words.finish(&mut all).0, all)
 }
 
+/// Why what begins so cannot be a table, where that is plain.
+fn no_table(begin: &[u8]) -> Option<&'static str> {
+    if begin.trim_ascii_start().starts_with(b"{") || begin.trim_ascii_start().starts_with(b"[{") {
+        return Some(
+            "is JSON, not a table; write it as CSV, for example with pandas: \
+             read_json(FILE).to_csv(TABLE, index=False)",
+        );
+    }
+    // Names may have spaces, so the line below must have as many words.
+    let mut lines = begin.split(|&byte| byte == b'\n');
+    let mut words = || {
+        let line = lines.next()?;
+        let parted = line.iter().any(|byte| b",;\t|\"".contains(byte));
+        let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        (!parted).then(|| words.count())
+    };
+    let [first, second] = [words()?, words()?];
+    (first > 1 && first == second).then_some(
+        "has spaces between its fields; write commas, semicolons, tabs or | in place of them",
+    )
+}
+
 /// What parts the fields of a table that begins so: a comma, unless its first line has none and
-/// has semicolons or tabs.
+/// has semicolons, tabs or `|`.
 fn delimiter(begin: &[u8]) -> u8 {
     let mut quoted = false;
     let line = begin.iter().take_while(|&&byte| byte != b'\n' && byte != b'\r');
@@ -149,7 +175,7 @@ fn delimiter(begin: &[u8]) -> u8 {
             !quoted
         })
         .collect();
-    [b',', b';', b'\t'].into_iter().find(|byte| plain.contains(byte)).unwrap_or(b',')
+    [b',', b';', b'\t', b'|'].into_iter().find(|byte| plain.contains(byte)).unwrap_or(b',')
 }
 
 /// The names of the columns: those of the first line, or `column_1` and so on where it is a row.
@@ -237,7 +263,8 @@ fn malformed(path: &Path, error: ::csv::Error) -> Error {
         ErrorKind::UnequalLengths { pos, expected_len, len } => {
             let line = line(path, pos.as_ref());
             let message = format!(
-                "line {line} has {len} fields, the line of names has {expected_len}; repair it"
+                "line {line} has {len} fields, the line of names has {expected_len}; repair it, or \
+                 line 1 if it does not name the columns"
             );
             Error::file(path, message)
         }

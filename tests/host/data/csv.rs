@@ -194,6 +194,8 @@ fn tables_without_names_and_with_semicolons_are_read() {
         &["line 2, column `a`: `7,4` is no number; write a point in place of the comma"],
     );
     assert_eq!(features(&read("a\tb\n1\t2\n", "").unwrap()), [1.0, 2.0]);
+    assert_eq!(features(&read("a|b\n1|2\n", "").unwrap()), [1.0, 2.0]);
+    assert_eq!(read("sepal length\n5.1\n", "").unwrap().schema().columns, ["sepal length"]);
     // One comma makes it a table with commas.
     assert_eq!(read("a;b,c\n1,2\n", "").unwrap().schema().columns, ["a;b", "c"]);
     // Whole numbers may be names.
@@ -214,6 +216,10 @@ fn faults_are_named_by_line_and_column() {
         ("x,y\n1e39,a\n", label, &["`1e39` is not finite as an f32"]),
         ("x,y\n1,a\n1,2,3\n", label, &["line 3 has 3 fields, the line of names has 2"]),
         ("x,y\n1\n", label, &["line 2 has 1 fields"]),
+        ("2,1,no,y\n1,2\n", label, &["repair it, or line 1 if it does not name the columns"]),
+        ("x y\n1  a\n", label, &["has spaces between its fields; write commas"]),
+        (" [{\"x\": 1}]\n", label, &["is JSON, not a table; write it as CSV"]),
+        ("{\"x\": [1]}\n", label, &["is JSON, not a table"]),
         ("x,y\n", label, &["has a line of names and no row"]),
         ("", label, &["t.csv: is empty"]),
         ("1,2\n3,4\n", label, &["line 1 must name the columns, and has the number 1;"]),

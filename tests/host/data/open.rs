@@ -79,6 +79,23 @@ fn unknown_kinds_and_options_are_refused_by_name() {
         let quoted = format!("`data`: `{name}` is not one of");
         fails(open(name, &OpenOptions::default()), &[&[&quoted[..]], &all[..]].concat());
     }
+    // A path alone: what it most likely is.
+    let files = Files::new();
+    files.write("idx/train-images-idx3-ubyte.gz", b"");
+    let (folder, idx) = (files.path(""), files.path("idx"));
+    for (name, kind) in [
+        ("rows.csv", "csv"),
+        ("C:\\rows.TSV.gz", "csv"),
+        ("x.npy", "npy"),
+        ("in/x.npz", "npz"),
+        ("x.safetensors", "safetensors"),
+        ("book.txt", "text"),
+        (&folder, "images"),
+        (&idx, "mnist"),
+    ] {
+        let hint = format!("does not say what kind of data it is; write `{kind}:{name}`");
+        fails(open(name, &OpenOptions::default()), &[&[&hint[..]], &all[..]].concat());
+    }
     let refused = |name: &str, text: &str, parts: &[&str]| {
         fails(open(name, &options(text)), parts);
         fails(open_rows(name, &options(text), None), parts);
