@@ -57,7 +57,9 @@ pub trait Settings: Default + Sized + 'static {
     fn set(&mut self, name: &str, text: &str) -> Result<()> {
         let Some(setting) = Self::LIST.iter().find(|s| s.name == name) else {
             let known: Vec<&str> = Self::LIST.iter().map(|s| s.name).collect();
-            let message = format!("is not one of {}", known.join(", "));
+            let meant = nearest(name, known.iter().copied());
+            let hint = meant.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+            let message = format!("is not one of {}{hint}", known.join(", "));
             return Err(Error::argument(name, message));
         };
         (setting.set)(self, text).map_err(|what| Error::argument(name, format!("`{text}`: {what}")))
@@ -188,7 +190,7 @@ macro_rules! settings {
             value: "",
             keeps_run: crate::settings::settings!(@keeps $($keeps)?),
             is_field: true,
-            set: |_, _| Err("is set in files and by functions only".to_owned()),
+            set: |_, _| Err("can be set in a recipe file only, and by functions".to_owned()),
         }
     };
     (@keeps) => { false };

@@ -18,12 +18,13 @@ use crate::model::{Model, gpu};
 /// Trains by the recipe at `path`, or the built-in one, with `settings` in its place: on arrays, or
 /// where there are none on the recipe's own data.
 #[pyfunction]
-#[pyo3(signature = (path, settings, arrays, standardise, logdir, callback))]
+#[pyo3(signature = (path, settings, arrays, class_names, standardise, logdir, callback))]
 pub fn train<'py>(
     py: Python<'py>,
     path: Option<PathBuf>,
     settings: Vec<(String, String)>,
     arrays: Option<(Rows<'py>, Answered<'py>)>,
+    class_names: Vec<String>,
     standardise: bool,
     logdir: Option<PathBuf>,
     callback: Option<Py<PyAny>>,
@@ -32,6 +33,11 @@ pub fn train<'py>(
     let arrays =
         arrays.map(|(features, answers)| dataset("arrays", &features, Some(&answers), None));
     let data = arrays.transpose()?;
+    let named = |data: Dataset| match class_names.is_empty() {
+        true => Ok(data),
+        false => data.with_class_names(class_names).map_err(raised),
+    };
+    let data = data.map(named).transpose()?;
     // An exception of the callback, or an interrupt: the run ends after the step in hand, with a
     // checkpoint where it has a logdir.
     let stop = Arc::new(AtomicBool::new(false));

@@ -69,10 +69,34 @@ def test_a_weight_can_be_set(tmp_path, trained):
         model.set_weight("nonesuch", [1.0])
 
 
+def test_words_are_classes(tmp_path):
+    features, labels = two_classes()
+    words = np.array(["right", "left"])[labels]
+    model = secateur.train(RECIPE, features, words)
+    assert model.class_names == ["left", "right"]
+    figures = model.evaluate(features, list(words))
+    assert figures["accuracy"] > 0.9, figures
+    answers = np.array(model.class_names)[model.predict(features).argmax(axis=1)]
+    assert np.mean(answers == words) == pytest.approx(figures["accuracy"])
+    model.save(tmp_path / "model.safetensors")
+    assert secateur.load(tmp_path / "model.safetensors").class_names == ["left", "right"]
+    with pytest.raises(secateur.ArgumentError, match="`up` is no class of the model; it has left"):
+        model.evaluate(features, np.where(labels, "up", "left").astype(object))
+
+
+def test_whole_floats_are_numbers_and_warned_of():
+    features, labels = two_classes()
+    with pytest.warns(UserWarning, match="give integers if they are classes"):
+        model = secateur.train(RECIPE, features, labels.astype(float), steps=5)
+    assert model.predict(features).shape == (256, 1)
+    with pytest.raises(secateur.ArgumentError, match="`left`: the classes of the model have no"):
+        model.evaluate(features, ["left"] * 256)
+
+
 def test_numbers_are_predicted_in_their_own_units():
     features = np.random.default_rng(1).uniform(0, 100, (256, 2)).astype(np.float32)
     values = 3 * features[:, :1] + 500
-    model = secateur.train(RECIPE, features, values, standardise=True, steps=400)
+    model = secateur.train({**RECIPE, "standardise": True}, features, values, steps=400)
     answers = model.predict(features)
     assert answers.shape == (256, 1)
     # A tenth of their deviation, which is 3 * 100 / sqrt(12).
@@ -160,7 +184,7 @@ def test_a_file_of_pytorch_is_pruned(tmp_path):
         (lambda x, y: secateur.train(RECIPE, x, y[:-1]), "ArgumentError", "255"),
         (lambda x, y: secateur.train(RECIPE, x, y - 1), "ArgumentError", "-1"),
         (lambda x, y: secateur.train(RECIPE, x), "ArgumentError", "both"),
-        (lambda x, y: secateur.train(RECIPE, x, y.astype(str)), "ArgumentError", "whole numbers"),
+        (lambda x, y: secateur.train(RECIPE, x, y.astype(complex)), "ArgumentError", "whole numbers"),
         (lambda x, y: secateur.train(RECIPE, x * np.nan, y), "ArgumentError", "NaN"),
         (lambda x, y: secateur.train(RECIPE, x[:, 0], y), "ArgumentError", "first axis"),
         (lambda x, y: secateur.train("nonesuch.toml", x, y), "FileError", "nonesuch"),

@@ -27,6 +27,8 @@ fn options_are_set_by_name_and_text() {
     let refused = |name: &str, text: &str| options.clone().set(name, text).unwrap_err().to_string();
     assert_eq!(refused("size", "8"), "`size`: `8`: must be HEIGHTxWIDTH, like 32x32");
     assert!(refused("lenght", "8").contains("is not one of length, label"));
+    assert!(refused("lenght", "8").contains("did you mean `length`?"));
+    assert!(!refused("colour", "8").contains("did you mean"));
 }
 
 #[test]
@@ -50,7 +52,7 @@ fn what_is_no_field_changes_the_recipe() {
     assert_eq!(toml::from_str::<Recipe>(&toml::to_string(&recipe).unwrap()).unwrap(), recipe);
     let refused = |name: &str, text: &str| recipe.clone().set(name, text).unwrap_err().to_string();
     assert!(refused("optimizer", "adagad").contains("adagrad"));
-    assert!(refused("schedule", "x").contains("in files and by functions only"));
+    assert!(refused("schedule", "x").contains("can be set in a recipe file only"));
     // A run that is continued may go on for longer, and not by another rate.
     let keeps = |name| Recipe::LIST.iter().find(|s| s.name == name).unwrap().keeps_run;
     assert!(keeps("steps") && keeps("recompute") && !keeps("lr") && !keeps("batch"));

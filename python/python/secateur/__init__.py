@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from importlib.metadata import version as _version
 from typing import Any
@@ -84,8 +85,10 @@ class Model:
         return self._native.predict(_features(features))
 
     def evaluate(self, features: ArrayLike, answers: ArrayLike) -> dict[str, float]:
-        """Loss and figures, like ``accuracy``, on rows with known answers."""
-        return self._native.evaluate(_features(features), _answers(answers))
+        """Loss and figures, like ``accuracy``, on rows with known answers: numbers, or names of
+        classes where it was trained on those."""
+        known, _ = _answers(answers, self.class_names)
+        return self._native.evaluate(_features(features), known)
 
     @property
     def weights(self) -> dict[str, NDArray[np.float32]]:
@@ -131,8 +134,9 @@ def train(
     line have: ``model``, ``steps``, ``batch``, ``optimizer``, ``lr``, ``sparsity``, ``pruning``...
     Further ``settings`` go before those of the recipe.
 
-    ``features`` are rows: floats, or bytes of images. ``answers`` are whole numbers for classes,
-    floats for numbers to predict. Without arrays the recipe's own data is opened.
+    ``features`` are rows: floats, or bytes of images. ``answers`` are whole numbers or words for
+    classes, floats for numbers to predict. Words become the ``class_names`` of the model, sorted.
+    Without arrays the recipe's own data is opened.
     ``standardise`` brings each feature and each target to mean 0 and deviation 1; the model keeps
     the scaling, and takes and gives numbers in their own units.
 
@@ -143,13 +147,16 @@ def train(
     """
     path, given = (None, dict(recipe)) if isinstance(recipe, Mapping) else (recipe, {})
     given |= settings
+    standardise = bool(given.pop("standardise", standardise))
     if (features is None) != (answers is None):
         raise ArgumentError("features and answers: give both, or neither")
     arrays = None
+    class_names: list[str] = []
     if features is not None and answers is not None:
-        arrays = (_features(features), _answers(answers))
+        known, class_names = _answers(answers)
+        arrays = (_features(features), known)
     texts = [(name, _text(value)) for name, value in given.items()]
-    return Model(_secateur.train(path, texts, arrays, standardise, logdir, callback))
+    return Model(_secateur.train(path, texts, arrays, class_names, standardise, logdir, callback))
 
 
 def prune(path: Path, out: Path, **options: Any) -> dict[str, Any]:
@@ -215,12 +222,39 @@ def _features(features: ArrayLike) -> NDArray[Any]:
     return array if array.dtype == np.uint8 else array.astype(np.float32, copy=False)
 
 
-def _answers(answers: ArrayLike) -> NDArray[Any]:
+def _answers(
+    answers: ArrayLike, class_names: list[str] | None = None
+) -> tuple[NDArray[Any], list[str]]:
+    """What the native module takes, and the names of classes where they were words. To train
+    there are no ``class_names`` yet."""
     array = np.asarray(answers)
-    if array.dtype.kind in "iub":
-        return array.astype(np.int64, copy=False)
-    if array.dtype.kind == "f":
-        return array.astype(np.float32, copy=False)
+    kind = array.dtype.kind
+    if kind in "iub":
+        return array.astype(np.int64, copy=False), []
+    if kind == "f":
+        whole = array.ndim == 1 and array.size > 20 and bool(np.all(array == np.round(array)))
+        if whole and class_names is None and len(np.unique(array)) <= 20:
+            warnings.warn(
+                "answers are floats, so they are learnt as numbers; their few values are whole: "
+                "give integers if they are classes",
+                stacklevel=3,
+            )
+        return array.astype(np.float32, copy=False), []
+    if kind == "U" or (kind == "O" and all(isinstance(word, str) for word in array.flat)):
+        words, places = np.unique(array.astype(np.str_), return_inverse=True)
+        places = places.reshape(array.shape).astype(np.int64)
+        if class_names is None:
+            return places, [str(word) for word in words]
+        known = {name: place for place, name in enumerate(class_names)}
+        for word in words:
+            if str(word) not in known:
+                raise ArgumentError(
+                    f"answers: `{word}` is no class of the model; it has {', '.join(class_names)}"
+                    if class_names
+                    else f"answers: `{word}`: the classes of the model have no names, give numbers"
+                )
+        return np.array([known[str(word)] for word in words], np.int64)[places], []
     raise ArgumentError(
-        f"answers are {array.dtype}: give whole numbers for classes, floats for numbers to predict"
+        f"answers are {array.dtype}: give whole numbers or words for classes, floats for numbers "
+        "to predict"
     )

@@ -35,6 +35,7 @@ def train(
     path: str | PathLike[str] | None,
     settings: list[tuple[str, str]],
     arrays: tuple[NDArray[Any], NDArray[Any]] | None,
+    class_names: list[str],
     standardise: bool,
     logdir: str | PathLike[str] | None,
     callback: Callable[[dict[str, float]], object] | None,
