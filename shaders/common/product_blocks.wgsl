@@ -18,7 +18,13 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
     let group = first_group() + id;
-    let terms = begin_at(group.z);
+    let terms = terms_of_sums(
+        begin_at(group.z),
+        group.y * LANE_ROWS * 8u,
+        LANE_ROWS * 8u,
+        group.x * LANES * 4u,
+        LANES * 4u,
+    );
     let i = (group.y * LANE_ROWS + local.y) * 8u;
     let j = group.x * LANES * 4u + local.x + vec4(0u, 1u, 2u, 3u) * LANES;
     let last = params.m - 1u;
@@ -50,7 +56,7 @@ fn main(
     var k = terms.x;
     while k < terms.y {
         var end = terms.y;
-        if SKIPS > 0u {
+        if SKIPS == 1u || SKIPS == 2u {
             let first = group.x * LANES * 4u;
             let found = next_live(k, terms.y, first, LANES * 4u);
             t = term_after(t, found - k);

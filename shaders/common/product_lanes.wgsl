@@ -66,12 +66,12 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let group = first_group() + id;
-    let terms = begin_at(group.z);
     let i = (group.y * 8u + subgroup) * 16u;
     // The same in all lanes of a subgroup, which may then broadcast.
     if i >= params.m {
         return;
     }
+    let terms = terms_of_sums(begin_at(group.z), i, 16u, group.x * 8u * COLUMNS, 8u * COLUMNS);
     let j = group.x * 8u * COLUMNS + lane + vec4(0u, 8u, 16u, 24u);
     let last = params.m - 1u;
     let upper = row_of(min(i + lane, last));
@@ -104,7 +104,7 @@ fn main(
     var k = terms.x;
     while k < terms.y {
         var end = terms.y;
-        if SKIPS > 0u {
+        if SKIPS == 1u || SKIPS == 2u {
             let first = group.x * 8u * COLUMNS;
             let found = next_live(k, terms.y, first, 8u * COLUMNS);
             t = term_after(t, found - k);

@@ -77,7 +77,6 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
     let group = first_group() + id;
-    let terms = begin_at(group.z);
     let side = SIDE * 4u * FOURS;
     let fours = SIDE * FOURS;
     let invocations = SIDE * SIDE;
@@ -86,6 +85,7 @@ fn main(
     let stride = fours + 1u;
     let first_row = group.y * side;
     let first_column = group.x * side;
+    let terms = terms_of_sums(begin_at(group.z), first_row, side, first_column, side);
     let first_a = place_in_tile(invocation, fours, rows_are_neighbours());
     let first_b = place_in_tile(invocation, fours, columns_are_neighbours());
     let rows = four_rows(first_row + first_a.x * 4u);

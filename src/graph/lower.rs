@@ -27,6 +27,8 @@ pub struct Bindings {
     means: Vec<(Tensor, Slot)>,
     pub(super) step: Slot,
     pub(super) skips: Vec<Skips>,
+    /// Gradients, and whose they are.
+    pub(super) gradients: Vec<(Tensor, Tensor)>,
 }
 
 impl Bindings {
@@ -34,7 +36,8 @@ impl Bindings {
     pub fn new(graph: &Graph, step: Slot) -> Self {
         let nodes = graph.nodes().len();
         let skips = vec![Skips::default(); nodes];
-        Self { stored: vec![None; nodes], means: Vec::new(), step, skips }
+        let (means, gradients) = (Vec::new(), Vec::new());
+        Self { stored: vec![None; nodes], means, step, skips, gradients }
     }
 
     /// `tensor` is stored so; a [`Slot`] is [`Stored::Dense`].

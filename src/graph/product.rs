@@ -135,6 +135,7 @@ impl Lowering<'_> {
                         let terms = if forward { LiveTerms::Inputs } else { LiveTerms::Units };
                         // One row has a kernel of its own, which is as fast.
                         let live = match extents[0] {
+                            _ if form == Form::TN => self.live_gradient(tensor)?,
                             0 | 1 => None,
                             _ => self.live(tensor_b, terms)?,
                         };
@@ -166,7 +167,8 @@ impl Lowering<'_> {
         let is_there = a.0.max(b.0) < tensor.0 && self.elements(tensor)? == columns;
         let bare = self.added_to(product).is_none() && self.added_to(tensor).is_none();
         let dense = [a, b].map(|x| self.read(x).is_ok_and(|read| read.mask.is_none()));
-        if !is_there || !bare || dense.contains(&false) || self.reads_f16(extents) {
+        let apart = self.reads_f16(extents) || self.live_gradient(product)?.is_some();
+        if !is_there || !bare || dense.contains(&false) || apart {
             return Ok(false);
         }
         let (a, b) = (self.slot(a)?, self.slot(b)?);

@@ -3,7 +3,7 @@
 use super::lower::Lowering;
 use super::{Bindings, Tensor};
 use crate::Result;
-use crate::kernels::{Live, LiveInputs, LiveTerms, Units};
+use crate::kernels::{Layout, Live, LiveInputs, LiveTerms, Units};
 
 /// Which products with a weight leave out what is pruned together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,6 +14,10 @@ pub struct Skips {
     /// The gradient of what the weight is multiplied with: 32 units that have pruned the inputs of a
     /// workgroup.
     pub backward: bool,
+    /// The gradient of the weight itself is 0 where all weights of a workgroup are pruned, in place
+    /// of what it is: only for gradients that nobody reads of pruned weights
+    /// ([`Bindings::set_gradient`]).
+    pub gradient: bool,
 }
 
 /// The share of the terms that must go in the end, for products to look for them.
@@ -29,7 +33,8 @@ impl Skips {
         let units = spans(units, matrix.units);
         let inputs = spans(inputs, matrix.inputs);
         let pays = |rectangles: u32| sparsity.powf(f64::from(rectangles)) >= LEAST;
-        Self { forward: pays(units), backward: pays(units * inputs) }
+        let both = pays(units * inputs);
+        Self { forward: pays(units), backward: both, gradient: both }
     }
 }
 
@@ -48,6 +53,12 @@ impl Bindings {
     pub fn skip(&mut self, tensor: Tensor, skips: Skips) {
         self.skips[tensor.0] = skips;
     }
+
+    /// `gradient` is that of `weight`, and of pruned weights nobody reads it: see
+    /// [`Skips::gradient`].
+    pub fn set_gradient(&mut self, gradient: Tensor, weight: Tensor) {
+        self.gradients.push((gradient, weight));
+    }
 }
 
 impl Lowering<'_> {
@@ -55,8 +66,12 @@ impl Lowering<'_> {
     /// table is made where the first product of a phase needs it, so whatever writes a mask (an
     /// update, a checkpoint, an application) need not know of it.
     pub(super) fn live(&mut self, weight: Tensor, terms: LiveTerms) -> Result<Option<Live>> {
-        let Skips { forward, backward } = self.bindings.skips[weight.0];
-        let skips = if terms == LiveTerms::Inputs { forward } else { backward };
+        let Skips { forward, backward, gradient } = self.bindings.skips[weight.0];
+        let skips = match terms {
+            LiveTerms::Inputs => forward,
+            LiveTerms::Units => backward,
+            LiveTerms::RowsOfInputs | LiveTerms::RowsOfUnits => gradient,
+        };
         let mask = self.bindings.stored[weight.0].and_then(|stored| stored.mask());
         let parameter = self.graph.parameters.iter().find(|p| p.tensor == weight);
         let (true, Some(mask), Some(parameter)) = (skips, mask, parameter) else {
@@ -72,5 +87,17 @@ impl Lowering<'_> {
         self.plan.push(LiveInputs { mask, live: slot, of })?;
         self.live[weight.0] = Some(slot);
         Ok(Some(Live { slot, terms }))
+    }
+
+    /// The same of the product `tensor`, if it is the gradient of a weight.
+    pub(super) fn live_gradient(&mut self, tensor: Tensor) -> Result<Option<Live>> {
+        let of = self.bindings.gradients.iter().find(|(gradient, _)| *gradient == tensor);
+        let Some(&(_, weight)) = of else { return Ok(None) };
+        let layout = self.graph.parameters.iter().find(|p| p.tensor == weight).map(|p| p.layout);
+        match layout {
+            Some(Layout::InOut) => self.live(weight, LiveTerms::RowsOfInputs),
+            Some(Layout::OutIn) => self.live(weight, LiveTerms::RowsOfUnits),
+            None => Ok(None),
+        }
     }
 }

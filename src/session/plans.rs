@@ -181,6 +181,18 @@ impl Plans {
             let skips = targets.as_ref().map(|targets| targets.skips(p)).unwrap_or_default();
             bindings.skip(p.tensor, skips);
         }
+        // Scores of batches, penalties, means over several batches and other ranks read them.
+        let read = |spec: &PruningSpec| {
+            spec.pruned == Pruned::Pull
+                || spec.needs_gradients()
+                || spec.score.scoring().needs_batches()
+        };
+        if !accumulates && !spec.is_some_and(read) {
+            for (i, p) in graph.parameters().iter().enumerate() {
+                let own = gradients.iter().filter_map(|g| g[i]);
+                own.for_each(|gradient| bindings.set_gradient(gradient, p.tensor));
+            }
+        }
         if spec.is_some_and(PruningSpec::needs_gradients) {
             for (i, v) in variables.iter_mut().enumerate().filter(|(_, v)| v.mask.is_some()) {
                 let slot =

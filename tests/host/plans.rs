@@ -214,22 +214,28 @@ fn products_leave_out_what_is_pruned_together() {
         let plan = plan.to_string();
         let train = plan.split("train:").nth(1).unwrap().split("mask_update:").next().unwrap();
         let count = |what: &str| train.lines().filter(|line| line.contains(what)).count();
-        let backward = train.lines().filter(|l| l.contains("live_matmul") && l.contains("SKIPS:2"));
-        [count("  live_inputs"), count("  live_matmul"), backward.count()]
+        let of = |skips: &str| {
+            train.lines().filter(|l| l.contains("live_matmul") && l.contains(skips)).count()
+        };
+        [count("  live_inputs"), count("  live_matmul"), of("SKIPS:2"), of("SKIPS:3")]
     };
     let to = PruningSpec::to;
     let blocks = |sparsity, height, width| to(sparsity).block_height(height).block_width(width);
-    // Three layers forward, and two whose inputs have a gradient.
-    assert_eq!(launches(blocks(0.9, 32, 32)), [3, 5, 2]);
-    assert_eq!(launches(blocks(0.9, 16, 16)), [3, 5, 2]);
+    // Three layers forward, two whose inputs have a gradient, and the gradients of three weights.
+    assert_eq!(launches(blocks(0.9, 32, 32)), [3, 8, 2, 3]);
+    assert_eq!(launches(blocks(0.9, 16, 16)), [3, 8, 2, 3]);
+    // Scores read the gradients of pruned weights, in a step and in a look at a batch.
+    let mut moved = blocks(0.9, 32, 32);
+    moved.score = "movement".parse().unwrap();
+    assert_eq!(launches(moved), [6, 10, 4, 0]);
     // A quarter of the terms: 0.5^2 of 32 units forward, 0.5^4 of 32 by 32 backward. All units of
     // the last layer, of which there are four, are in one block.
-    assert_eq!(launches(blocks(0.5, 16, 16)), [3, 4, 1]);
-    assert_eq!(launches(blocks(0.4, 16, 16)), [1, 1, 0]);
-    assert_eq!(launches(blocks(0.9, 1, 64)), [3, 3, 0]);
-    assert_eq!(launches(blocks(0.8, 4, 4)), [1, 1, 0]);
+    assert_eq!(launches(blocks(0.5, 16, 16)), [3, 5, 1, 1]);
+    assert_eq!(launches(blocks(0.4, 16, 16)), [1, 1, 0, 0]);
+    assert_eq!(launches(blocks(0.9, 1, 64)), [3, 3, 0, 0]);
+    assert_eq!(launches(blocks(0.8, 4, 4)), [1, 1, 0, 0]);
     let pattern = |sparsity, text: &str| to(sparsity).pattern(text.parse().unwrap());
-    assert_eq!(launches(pattern(0.75, "8:32x32")), [3, 3, 0]);
-    assert_eq!(launches(pattern(0.5, "2:4")), [0; 3]);
-    assert_eq!(launches(to(0.9)), [0; 3]);
+    assert_eq!(launches(pattern(0.75, "8:32x32")), [3, 3, 0, 0]);
+    assert_eq!(launches(pattern(0.5, "2:4")), [0; 4]);
+    assert_eq!(launches(to(0.9)), [0; 4]);
 }

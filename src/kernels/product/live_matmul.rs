@@ -8,7 +8,9 @@ use crate::Result;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Variant, read, write};
 use crate::kernels::{LiveInputs, Units};
 
-/// A [`Matmul`] with a weight as `b`, to its bits: what is left out are terms that are zeros.
+/// A [`Matmul`] with a weight as `b`, to its bits: what is left out are terms that are zeros. Or one
+/// that is the gradient of a weight, whose sums are 0 in place of what they are where a workgroup has
+/// pruned weights only: of a pruned weight no optimizer reads one.
 ///
 /// The bits differ in two cases. A sum that has come to -0, by products too small for f32, stays -0
 /// where a zero more would make it 0. And an infinity or a NaN in `a` meets no pruned weight where a
@@ -38,6 +40,10 @@ pub enum LiveTerms {
     Inputs,
     /// Its output units, and inputs are columns: the gradient of what it is multiplied with.
     Units,
+    /// Rows of a batch: the gradient of a weight whose rows are its inputs.
+    RowsOfInputs,
+    /// Rows of a batch: the gradient of a weight whose rows are its output units.
+    RowsOfUnits,
 }
 
 impl LiveMatmul {
@@ -72,10 +78,12 @@ impl LiveMatmul {
 
     /// The weight by its units.
     fn of(&self) -> Units {
-        let Matmul { n, k, .. } = self.product;
+        let Matmul { m, n, k, .. } = self.product;
         Units::new(match self.live.terms {
             LiveTerms::Inputs => [k, n],
             LiveTerms::Units => [n, k],
+            LiveTerms::RowsOfInputs => [m, n],
+            LiveTerms::RowsOfUnits => [n, m],
         })
     }
 }
@@ -99,7 +107,13 @@ impl Product for LiveMatmul {
     }
 
     fn meaning(&self) -> Vec<(&'static str, f64)> {
-        let skips = (self.live.terms == LiveTerms::Units).then_some(("SKIPS", 2.0));
+        let skips = match self.live.terms {
+            LiveTerms::Inputs => None,
+            LiveTerms::Units => Some(2.0),
+            LiveTerms::RowsOfInputs => Some(3.0),
+            LiveTerms::RowsOfUnits => Some(4.0),
+        };
+        let skips = skips.map(|skips| ("SKIPS", skips));
         self.product.meaning().into_iter().chain(skips).collect()
     }
 

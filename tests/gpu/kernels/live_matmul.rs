@@ -1,4 +1,6 @@
 //! Products that leave out terms whose weights are all pruned: the bits of those that do not.
+use std::cell::Cell;
+
 use secateur::gpu::{Gpu, Target};
 use secateur::kernels::*;
 
@@ -64,6 +66,7 @@ impl Case {
         match terms {
             LiveTerms::Inputs => [of.units, of.inputs],
             LiveTerms::Units => [of.inputs, of.units],
+            other => panic!("{other:?} has a test of its own"),
         }
     }
 
@@ -71,6 +74,7 @@ impl Case {
         match (self.of.layout, self.terms) {
             (Layout::InOut, LiveTerms::Inputs) | (Layout::OutIn, LiveTerms::Units) => Form::NN,
             (Layout::InOut, LiveTerms::Units) | (Layout::OutIn, LiveTerms::Inputs) => Form::NT,
+            (_, other) => panic!("{other:?} has a test of its own"),
         }
     }
 
@@ -124,6 +128,63 @@ fn what_is_left_out_changes_no_bit() {
             let run = |skips| each_kind(gpu, |t| bits(case.run(gpu, t, masked, skips)));
             let (got, want) = (run(true), run(false));
             assert!(got == want, "{of:?}, {terms:?}, {rows} rows, masked: {masked}");
+        }
+    }
+}
+
+/// Gradients of weights: those of weights that are kept have the bits of the whole product, and of
+/// the others those whose workgroup has any.
+#[test]
+fn gradients_of_pruned_weights_are_left_out() {
+    let Some(gpu) = gpu() else { return };
+    let all = [(33, [300, 70]), (9, [65, 130]), (130, [40, 33]), (5, [1100, 8])];
+    for (at, (rows, extents)) in all.into_iter().enumerate() {
+        for layout in LAYOUTS {
+            let of = Units::new(extents).layout(layout);
+            let bits = mask(of, [32, 32], 7);
+            let [m, n] = match layout {
+                Layout::InOut => extents,
+                Layout::OutIn => [extents[1], extents[0]],
+            };
+            let terms = match layout {
+                Layout::InOut => LiveTerms::RowsOfInputs,
+                Layout::OutIn => LiveTerms::RowsOfUnits,
+            };
+            let mut noise = Noise::new(at as u64);
+            let (a, b) =
+                (noise.floats((rows * m) as usize, 1.0), noise.floats((rows * n) as usize, 1.0));
+            let run = |target: Target, skips: bool| {
+                let mut rig = Rig::for_target(gpu, target);
+                let (a, b) = (rig.slot("a", &a), rig.slot("b", &b));
+                let c = rig.output("c", (m * n) as usize);
+                let product = Matmul::new(Form::TN, [a, b, c], [m, n, rows]);
+                if skips {
+                    let mask = rig.slot("mask", &bits);
+                    let live = rig.output("live", LiveInputs::words(of) as usize);
+                    rig.push(LiveInputs { mask, live, of });
+                    LiveMatmul::new(product, Live { slot: live, terms })
+                        .push(&mut rig.plan)
+                        .unwrap();
+                } else {
+                    product.push(&mut rig.plan).unwrap();
+                }
+                rig.run().read::<f32>(c)
+            };
+            let left_out = Cell::new(0);
+            each_kind(gpu, |target| {
+                let (got, want) = (run(target, true), run(target, false));
+                for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+                    let same = got.to_bits() == want.to_bits();
+                    left_out.set(left_out.get() + usize::from(!same));
+                    assert!(
+                        same || (!bit(&bits, i) && got.to_bits() == 0),
+                        "{of:?}, {i}: {got} {want}"
+                    );
+                }
+                Vec::<u32>::new()
+            });
+            let left_out = left_out.get();
+            assert!(left_out > (m * n) as usize / 8, "{of:?}: {left_out} of {}", m * n);
         }
     }
 }

@@ -177,8 +177,12 @@ pub fn live(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
     let of = Units::new([1, 1]).layout(Layout::OutIn);
     plan.push(LiveInputs { mask, live: c, of }).unwrap();
     let activation = Activation::Tanh;
-    for (form, terms, k) in [(Form::TN, LiveTerms::Inputs, 40_000), (Form::NT, LiveTerms::Units, 1)]
-    {
+    for (form, terms, k) in [
+        (Form::TN, LiveTerms::Inputs, 40_000),
+        (Form::NT, LiveTerms::Units, 1),
+        (Form::TN, LiveTerms::RowsOfInputs, 1),
+        (Form::TN, LiveTerms::RowsOfUnits, 1),
+    ] {
         let live = Live { slot: gate, terms };
         let mut product = Matmul::new(form, [a, b, c], [1, 1, k]);
         (product.mask, product.bias, product.activation) = (Some(mask), Some(bias), activation);
