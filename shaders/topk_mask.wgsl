@@ -20,8 +20,6 @@ struct Params {
     chunks: u32,
 }
 
-var<workgroup> counted: array<u32, 256>;
-
 fn pack(bits: vec4<bool>) -> u32 {
     return dot(select(vec4(0u), vec4(1u, 2u, 4u, 8u), bits), vec4(1u));
 }
@@ -58,23 +56,14 @@ fn note_highest(word: u32, inside: u32, shield: u32) {
     }
 }
 
-// The sum of the counts of the chunks before `chunk`; whole numbers have one sum in any order.
+// The sum of the counts of the chunks before `chunk`.
 fn ties_before(chunk: u32, local: u32) -> u32 {
-    var sum = 0u;
+    var own = 0u;
     for (var g = local; g < chunk; g += 256u) {
-        sum += ties[g];
+        own += ties[g];
     }
-    counted[local] = sum;
-    workgroupBarrier();
-    for (var half = 128u; half > 0u; half /= 2u) {
-        if local < half {
-            counted[local] += counted[local + half];
-        }
-        workgroupBarrier();
-    }
-    let all = counted[0];
-    workgroupBarrier();
-    return all;
+    add_up(local, vec2(own, 0u));
+    return sum_of_all().x;
 }
 
 @compute @workgroup_size(256)
@@ -152,15 +141,10 @@ fn main(
             mask[word] = bits;
         }
     }
-    // Both are 128 at most.
-    counted[local] = kept | (changed << 16u);
-    workgroupBarrier();
-    if local < 16u {
-        var sum = 0u;
-        for (var n = 0u; n < 16u; n += 1u) {
-            sum += counted[local * 16u + n];
-        }
-        atomicAdd(&mask_state[KEPT], sum & 0xffffu);
-        atomicAdd(&mask_state[CHANGED], sum >> 16u);
+    add_up(local, vec2(kept, changed));
+    if local == 0u {
+        let sum = sum_of_all();
+        atomicAdd(&mask_state[KEPT], sum.x);
+        atomicAdd(&mask_state[CHANGED], sum.y);
     }
 }
