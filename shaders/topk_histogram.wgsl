@@ -28,6 +28,38 @@ fn count(r: u32, next: u32, shift: u32) {
     atomicAdd(&histogram[params.bins + bin], 1u);
 }
 
+// Counts those of four values that are in the range, LOW left out.
+fn count_four(r: vec4<u32>, low: u32, next: u32, high: u32) {
+    let shift = bin_shift(high - next);
+    let inside = r - vec4(low) - vec4(1u) < vec4(high - low);
+    if inside.x {
+        count(r.x, next, shift);
+    }
+    if inside.y {
+        count(r.y, next, shift);
+    }
+    if inside.z {
+        count(r.z, next, shift);
+    }
+    if inside.w {
+        count(r.w, next, shift);
+    }
+}
+
+// One for each that holds.
+fn ones(holds: vec4<bool>) -> vec4<u32> {
+    return select(vec4(0u), vec4(1u), holds);
+}
+
+// Ranks of the four values from `i` on.
+fn four(i: u32) -> vec4<u32> {
+    var word = 0u;
+    if PROTECT {
+        word = protect[i / 32u];
+    }
+    return ranks(values4[i / 4u], i, word);
+}
+
 // A word of the round's state.
 fn now(word: u32) -> u32 {
     var value = 0u;
@@ -51,35 +83,31 @@ fn main(
     let low = now(LOW);
     let next = now(NEXT);
     let high = now(HIGH);
-    let reach = high - low;
-    let shift = bin_shift(high - next);
     var below = vec4(0u);
     var at = vec4(0u);
     let chunks = select(0u, params.len / 32768u + u32(params.len % 32768u > 0u), is_open);
     for (var chunk = group.x; chunk < chunks; chunk += params.workgroups) {
-        for (var n = 0u; n < 32u; n += 1u) {
-            let i = (chunk * 8192u + n * 256u + local) * 4u;
-            if i + 4u <= params.len {
-                var word = 0u;
-                if PROTECT {
-                    word = protect[i / 32u];
-                }
-                let r = ranks(values4[i / 4u], i, word);
-                let from_low = r - vec4(low);
-                below += select(vec4(0u), vec4(1u), r < vec4(low));
-                at += select(vec4(0u), vec4(1u), from_low == vec4(0u));
-                let inside = from_low - vec4(1u) < vec4(reach);
-                if inside.x {
-                    count(r.x, next, shift);
-                }
-                if inside.y {
-                    count(r.y, next, shift);
-                }
-                if inside.z {
-                    count(r.z, next, shift);
-                }
-                if inside.w {
-                    count(r.w, next, shift);
+        for (var n = 0u; n < 8u; n += 1u) {
+            let i = (chunk * 8192u + n * 1024u + local) * 4u;
+            if i + 3076u <= params.len {
+                // All on their way at once.
+                let a = four(i);
+                let b = four(i + 1024u);
+                let c = four(i + 2048u);
+                let d = four(i + 3072u);
+                let lows = vec4(low);
+                below += ones(a < lows) + ones(b < lows) + ones(c < lows) + ones(d < lows);
+                at += ones(a == lows) + ones(b == lows) + ones(c == lows) + ones(d == lows);
+                count_four(a, low, next, high);
+                count_four(b, low, next, high);
+                count_four(c, low, next, high);
+                count_four(d, low, next, high);
+            } else {
+                for (var j = i; j + 4u <= params.len; j += 1024u) {
+                    let r = four(j);
+                    below += ones(r < vec4(low));
+                    at += ones(r == vec4(low));
+                    count_four(r, low, next, high);
                 }
             }
         }
@@ -93,8 +121,8 @@ fn main(
             let r = rank(values[i], i, word);
             below.x += u32(r < low);
             at.x += u32(r == low);
-            if r - low - 1u < reach {
-                count(r, next, shift);
+            if r - low - 1u < high - low {
+                count(r, next, bin_shift(high - next));
             }
         }
     }

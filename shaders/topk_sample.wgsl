@@ -83,20 +83,7 @@ fn count(r: vec4<u32>, s: u32) {
 }
 
 fn count_in(first: u32, from_low: vec4<u32>, is: vec4<bool>, reach: u32) {
-    let counts = is & (from_low <= vec4(reach));
-    let bin = vec4(first) + (from_low >> vec4(width_shift(reach)));
-    if counts.x {
-        atomicAdd(&bins[bin.x], 1u);
-    }
-    if counts.y {
-        atomicAdd(&bins[bin.y], 1u);
-    }
-    if counts.z {
-        atomicAdd(&bins[bin.z], 1u);
-    }
-    if counts.w {
-        atomicAdd(&bins[bin.w], 1u);
-    }
+    count_bins(vec4(first) + (from_low >> vec4(width_shift(reach))), is & (from_low <= vec4(reach)));
 }
 
 // The lowest of eight ranks that is there and above `low`.
@@ -121,6 +108,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
         write_four(local + 1024u, t);
         return;
     }
+    let prune = counts[params.selection];
     let r = four(local);
     let t = four(local + 1024u);
     if local == 0u {
@@ -140,7 +128,6 @@ fn main(@builtin(local_invocation_index) local: u32) {
     let bottom = atomicLoad(&lowest[0]);
     let top = atomicLoad(&highest);
 
-    let prune = counts[params.selection];
     let samples = f32(params.samples);
     let share = min(f32(prune) / f32(params.total), 1.0);
     let margin = 3.0 * sqrt(samples * share * (1.0 - share)) + 2.0;

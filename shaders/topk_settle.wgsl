@@ -54,35 +54,34 @@ fn four(part: u32, e: u32, count: u32) -> vec4<u32> {
     return vec4(list[at.x], list[at.y], list[at.z], list[at.w]);
 }
 
+// Which of these there are.
+fn there(e: u32, count: u32) -> vec4<bool> {
+    return vec4(e) + vec4(0u, 256u, 512u, 768u) < vec4(count);
+}
+
 // Counts the listed values in the range that is sought in: by rank, or those of rank `tie` by their
 // place, the highest first.
 fn count_listed(local: u32, count: u32, by_place: bool, tie: u32) {
-    let low = least[0];
-    let reach = most[0] - low;
-    let shift = width_shift(reach);
-    for (var e = local; e < count; e += 1024u) {
-        var key = four(RANKS, e, count);
-        var counts = vec4(e) + vec4(0u, 256u, 512u, 768u) < vec4(count);
+    for (var e = local; e < count; e += 2048u) {
+        var a = four(RANKS, e, count);
+        var b = four(RANKS, e + 1024u, count);
+        var counts_a = there(e, count);
+        var counts_b = there(e + 1024u, count);
         if by_place {
-            counts = counts & (key == vec4(tie));
-            key = ~four(PLACES, e, count);
+            counts_a = counts_a & (a == vec4(tie));
+            counts_b = counts_b & (b == vec4(tie));
+            a = ~four(PLACES, e, count);
+            b = ~four(PLACES, e + 1024u, count);
         }
-        let from_low = key - vec4(low);
-        counts = counts & (from_low <= vec4(reach));
-        let bin = from_low >> vec4(shift);
-        if counts.x {
-            atomicAdd(&bins[bin.x], 1u);
-        }
-        if counts.y {
-            atomicAdd(&bins[bin.y], 1u);
-        }
-        if counts.z {
-            atomicAdd(&bins[bin.z], 1u);
-        }
-        if counts.w {
-            atomicAdd(&bins[bin.w], 1u);
-        }
+        count_keys(a, counts_a);
+        count_keys(b, counts_b);
     }
+}
+
+fn count_keys(key: vec4<u32>, counts: vec4<bool>) {
+    let reach = most[0] - least[0];
+    let from_low = key - vec4(least[0]);
+    count_bins(from_low >> vec4(width_shift(reach)), counts & (from_low <= vec4(reach)));
 }
 
 @compute @workgroup_size(256)

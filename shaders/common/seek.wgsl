@@ -30,6 +30,22 @@ fn turns(reach: u32) -> u32 {
     return (39u - countLeadingZeros(reach)) / 8u;
 }
 
+// Counts four values in the bins that they are in.
+fn count_bins(bin: vec4<u32>, counts: vec4<bool>) {
+    if counts.x {
+        atomicAdd(&bins[bin.x], 1u);
+    }
+    if counts.y {
+        atomicAdd(&bins[bin.y], 1u);
+    }
+    if counts.z {
+        atomicAdd(&bins[bin.z], 1u);
+    }
+    if counts.w {
+        atomicAdd(&bins[bin.w], 1u);
+    }
+}
+
 // Ends a turn, behind what everybody counts.
 fn narrow(local: u32) {
     workgroupBarrier();

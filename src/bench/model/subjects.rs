@@ -100,10 +100,10 @@ fn distinct_tokens(asked: Asked<'_>) -> Option<u32> {
 }
 
 /// One round that finds the bin, and then a list; half a per cent of the values is in the range, and
-/// a thousand of them are listed.
+/// as many are listed as can be, or nearly so.
 fn one_round(asked: Asked<'_>) -> Option<u32> {
     let (low, high) = (0.897_f32.to_bits(), 0.903_f32.to_bits());
-    let (listed, words) = (1_000, TOPK_STATE_WORDS);
+    let (listed, words) = (4_000, TOPK_STATE_WORDS);
     // The state of the first of four rounds, or one of those behind it.
     let open = asked.word / words == 4;
     let rank = |word: u32| low + word.wrapping_mul(0x9e37_79b9) % 17;
