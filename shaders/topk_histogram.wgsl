@@ -19,8 +19,9 @@ struct Params {
     workgroups: u32,
     state: u32, // where the state of the round begins
     bins: u32, // where its histogram does
-    picks: u32, // 1 where the state comes from the round before
 }
+
+override PICKS: bool = false; // the state comes from the round before
 
 // Counts a value in the bins, and nothing else.
 fn count(r: u32, next: u32, shift: u32) {
@@ -28,10 +29,10 @@ fn count(r: u32, next: u32, shift: u32) {
     atomicAdd(&histogram[params.bins + bin], 1u);
 }
 
-// Counts those of four values that are in the range, LOW left out.
-fn count_four(r: vec4<u32>, low: u32, next: u32, high: u32) {
+// Counts those of four values that are in the range, LOW left out, where they are there.
+fn count_four(r: vec4<u32>, there: bool, low: u32, next: u32, high: u32) {
     let shift = bin_shift(high - next);
-    let inside = r - vec4(low) - vec4(1u) < vec4(high - low);
+    let inside = (r - vec4(low) - vec4(1u) < vec4(high - low)) & vec4(there);
     if inside.x {
         count(r.x, next, shift);
     }
@@ -46,24 +47,25 @@ fn count_four(r: vec4<u32>, low: u32, next: u32, high: u32) {
     }
 }
 
-// One for each that holds.
-fn ones(holds: vec4<bool>) -> vec4<u32> {
-    return select(vec4(0u), vec4(1u), holds);
+// One for each that holds, where they are there.
+fn ones(holds: vec4<bool>, there: bool) -> vec4<u32> {
+    return select(vec4(0u), vec4(1u), holds & vec4(there));
 }
 
-// Ranks of the four values from `i` on.
+// Ranks of the four values from `i` on, or of the last four.
 fn four(i: u32) -> vec4<u32> {
+    let first = min(i, (params.len & ~3u) - 4u);
     var word = 0u;
     if PROTECT {
-        word = protect[i / 32u];
+        word = protect[first / 32u];
     }
-    return ranks(values4[i / 4u], i, word);
+    return ranks(values4[first / 4u], first, word);
 }
 
 // A word of the round's state.
 fn now(word: u32) -> u32 {
     var value = 0u;
-    if params.picks != 0u {
+    if PICKS {
         value = found[word];
     } else {
         value = state[params.state + word];
@@ -76,7 +78,7 @@ fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    if params.picks != 0u {
+    if PICKS {
         pick(group.x, local, params.state + STATE, params.bins + ROUND, params.state);
     }
     let is_open = now(MODE) == OPEN;
@@ -85,31 +87,27 @@ fn main(
     let high = now(HIGH);
     var below = vec4(0u);
     var at = vec4(0u);
+    // Of fewer than four values none are read four by four.
+    let turns = select(8u, 0u, params.len < 4u);
     let chunks = select(0u, params.len / 32768u + u32(params.len % 32768u > 0u), is_open);
     for (var chunk = group.x; chunk < chunks; chunk += params.workgroups) {
-        for (var n = 0u; n < 8u; n += 1u) {
+        for (var n = 0u; n < turns; n += 1u) {
             let i = (chunk * 8192u + n * 1024u + local) * 4u;
-            if i + 3076u <= params.len {
-                // All on their way at once.
-                let a = four(i);
-                let b = four(i + 1024u);
-                let c = four(i + 2048u);
-                let d = four(i + 3072u);
-                let lows = vec4(low);
-                below += ones(a < lows) + ones(b < lows) + ones(c < lows) + ones(d < lows);
-                at += ones(a == lows) + ones(b == lows) + ones(c == lows) + ones(d == lows);
-                count_four(a, low, next, high);
-                count_four(b, low, next, high);
-                count_four(c, low, next, high);
-                count_four(d, low, next, high);
-            } else {
-                for (var j = i; j + 4u <= params.len; j += 1024u) {
-                    let r = four(j);
-                    below += ones(r < vec4(low));
-                    at += ones(r == vec4(low));
-                    count_four(r, low, next, high);
-                }
-            }
+            let there = vec4(i) + vec4(4u, 1028u, 2052u, 3076u) <= vec4(params.len);
+            // All on their way at once.
+            let a = four(i);
+            let b = four(i + 1024u);
+            let c = four(i + 2048u);
+            let d = four(i + 3072u);
+            let lows = vec4(low);
+            below += ones(a < lows, there.x) + ones(b < lows, there.y);
+            below += ones(c < lows, there.z) + ones(d < lows, there.w);
+            at += ones(a == lows, there.x) + ones(b == lows, there.y);
+            at += ones(c == lows, there.z) + ones(d == lows, there.w);
+            count_four(a, there.x, low, next, high);
+            count_four(b, there.y, low, next, high);
+            count_four(c, there.z, low, next, high);
+            count_four(d, there.w, low, next, high);
         }
         // Up to three values are left at the end.
         let i = (params.len & ~3u) + local;

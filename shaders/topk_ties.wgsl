@@ -20,15 +20,16 @@ struct Params {
     workgroups: u32,
     chunks: u32,
     chunks_before: u32, // 0 where there is no tensor before
-    picks: u32, // 1 where the state comes from the last round
 }
+
+override PICKS: bool = false; // the state comes from the last round
 
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    if params.picks != 0u {
+    if PICKS {
         pick(group.x, local, STATE, 0u, 0u);
     } else if local < STATE {
         found[local] = state[local];

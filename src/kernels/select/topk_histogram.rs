@@ -33,8 +33,6 @@ crate::uniform! {
         state: u32,
         /// Where its histogram does.
         bins: u32,
-        /// 1 where the state comes from the round before.
-        picks: u32,
     }
 }
 
@@ -72,12 +70,11 @@ impl Kernel for TopkHistogram {
             workgroups: self.begins.workgroups(self.len.div_ceil(CHUNK)),
             state: self.round * TOPK_STATE_WORDS,
             bins: (self.round - 1) * Round::HISTOGRAM_WORDS,
-            picks: self.begins.picks.into(),
         }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![("PROTECT", self.protect.is_some().into())]
+        vec![("PROTECT", self.protect.is_some().into()), ("PICKS", self.begins.picks.into())]
     }
 
     fn grid(&self) -> [u32; 3] {

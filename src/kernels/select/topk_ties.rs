@@ -35,8 +35,6 @@ crate::uniform! {
         chunks: u32,
         /// Chunks of the tensor before; 0 where there is none.
         chunks_before: u32,
-        /// 1 where the state comes from the last round.
-        picks: u32,
     }
 }
 
@@ -97,12 +95,12 @@ impl Kernel for TopkTies {
     fn params(&self) -> TopkTiesParams {
         let chunks = Self::chunks(self.len);
         let chunks_before = self.before.map_or(0, |(_, len)| Self::chunks(len));
-        let (workgroups, picks) = (self.begins.workgroups(chunks), self.begins.picks.into());
-        TopkTiesParams { len: self.len, workgroups, chunks, chunks_before, picks }
+        let workgroups = self.begins.workgroups(chunks);
+        TopkTiesParams { len: self.len, workgroups, chunks, chunks_before }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![("PROTECT", self.protect.is_some().into())]
+        vec![("PROTECT", self.protect.is_some().into()), ("PICKS", self.begins.picks.into())]
     }
 
     fn grid(&self) -> [u32; 3] {
