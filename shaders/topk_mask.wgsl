@@ -20,10 +20,26 @@ struct Params {
     chunks: u32,
 }
 
-var<workgroup> counted: array<u32, 256>;
-
 fn pack(bits: vec4<bool>) -> u32 {
     return dot(select(vec4(0u), vec4(1u, 2u, 4u, 8u), bits), vec4(1u));
+}
+
+// Bits of the ranks that are above `high`, of half a word.
+fn half_above(a: vec4<u32>, b: vec4<u32>, c: vec4<u32>, d: vec4<u32>, high: u32) -> u32 {
+    let most = vec4(high);
+    return pack(a > most) | (pack(b > most) << 4u) | (pack(c > most) << 8u) | (pack(d > most) << 12u);
+}
+
+// Bits of those that are `low` or above it.
+fn half_from(a: vec4<u32>, b: vec4<u32>, c: vec4<u32>, d: vec4<u32>, low: u32) -> u32 {
+    let least = vec4(low);
+    return pack(a >= least) | (pack(b >= least) << 4u) | (pack(c >= least) << 8u)
+        | (pack(d >= least) << 12u);
+}
+
+fn highest_scores(a: vec4<u32>, b: vec4<u32>, c: vec4<u32>, d: vec4<u32>) -> vec4<u32> {
+    let scores = vec4(~PROTECTED);
+    return max(max(a & scores, b & scores), max(c & scores, d & scores));
 }
 
 // Rare: the values of one word are read a second time.
@@ -58,23 +74,14 @@ fn note_highest(word: u32, inside: u32, shield: u32) {
     }
 }
 
-// The sum of the counts of the chunks before `chunk`; whole numbers have one sum in any order.
+// The sum of the counts of the chunks before `chunk`.
 fn ties_before(chunk: u32, local: u32) -> u32 {
-    var sum = 0u;
+    var own = 0u;
     for (var g = local; g < chunk; g += 256u) {
-        sum += ties[g];
+        own += ties[g];
     }
-    counted[local] = sum;
-    workgroupBarrier();
-    for (var half = 128u; half > 0u; half /= 2u) {
-        if local < half {
-            counted[local] += counted[local + half];
-        }
-        workgroupBarrier();
-    }
-    let all = counted[0];
-    workgroupBarrier();
-    return all;
+    add_up(local, vec2(own, 0u));
+    return sum_of_all().x;
 }
 
 @compute @workgroup_size(256)
@@ -114,12 +121,19 @@ fn main(
             shield = protect[word];
         }
         if word * 32u + 32u <= params.len {
-            for (var q = 0u; q < 32u; q += 4u) {
-                let r = ranks(values4[word * 8u + q / 4u], q, shield);
-                above |= pack(r > vec4(high)) << q;
-                inside |= pack(r >= vec4(low)) << q;
-                most = max(most, r & vec4(~PROTECTED));
-            }
+            // All on their way at once.
+            let at = word * 8u;
+            let a = ranks(values4[at], 0u, shield);
+            let b = ranks(values4[at + 1u], 4u, shield);
+            let c = ranks(values4[at + 2u], 8u, shield);
+            let d = ranks(values4[at + 3u], 12u, shield);
+            let e = ranks(values4[at + 4u], 16u, shield);
+            let f = ranks(values4[at + 5u], 20u, shield);
+            let g = ranks(values4[at + 6u], 24u, shield);
+            let h = ranks(values4[at + 7u], 28u, shield);
+            above = half_above(a, b, c, d, high) | (half_above(e, f, g, h, high) << 16u);
+            inside = half_from(a, b, c, d, low) | (half_from(e, f, g, h, low) << 16u);
+            most = max(highest_scores(a, b, c, d), highest_scores(e, f, g, h));
         } else {
             for (var i = word * 32u; i < params.len; i += 1u) {
                 let r = rank(values[i], i, shield);
@@ -152,15 +166,10 @@ fn main(
             mask[word] = bits;
         }
     }
-    // Both are 128 at most.
-    counted[local] = kept | (changed << 16u);
-    workgroupBarrier();
-    if local < 16u {
-        var sum = 0u;
-        for (var n = 0u; n < 16u; n += 1u) {
-            sum += counted[local * 16u + n];
-        }
-        atomicAdd(&mask_state[KEPT], sum & 0xffffu);
-        atomicAdd(&mask_state[CHANGED], sum >> 16u);
+    add_up(local, vec2(kept, changed));
+    if local == 0u {
+        let sum = sum_of_all();
+        atomicAdd(&mask_state[KEPT], sum.x);
+        atomicAdd(&mask_state[CHANGED], sum.y);
     }
 }

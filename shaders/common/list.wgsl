@@ -3,4 +3,3 @@ const LENGTH: u32 = 0u; // values so far
 const HIGHEST: u32 = 1u; // highest rank that was pruned with the whole range
 const RANKS: u32 = 2u;
 const PLACES: u32 = 4098u; // index, counted through all tensors of the selection
-const STAYS: u32 = 8194u; // 1 where it stays

@@ -6,6 +6,5 @@ const PRUNE: u32 = 3u; // values to prune
 const LEFT: u32 = 4u; // values to prune of those in the range
 const COUNT: u32 = 5u; // values in the range
 const MODE: u32 = 6u; // what becomes of those in the range; see range.wgsl
-const SCORE: u32 = 7u; // rank of the last value to prune
-const TIES_KEPT: u32 = 8u; // tied: values of the range that stay, lowest index first
+const TIES_KEPT: u32 = 7u; // tied: values of the range that stay, lowest index first
 const PROTECTED: u32 = 0x80000000u; // above every score

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::gpu::{Gpu, Phase, PlanBuilder, Slot};
 use crate::kernels::{
     Add, F16Begin, F16Copy, F16Matmul, F16Operand, Form, MASK_STATE_WORDS, MagnitudePeak, Matmul,
-    RandomScore, Ranked, Selection, TOPK_STATE_WORDS, mask_words,
+    RandomScore, Ranked, Selection, mask_words,
 };
 
 /// A workload of one size.
@@ -292,7 +292,7 @@ pub(super) fn mask_update(
 ) -> Result<MaskUpdateSlots> {
     let counts = plan.persistent("counts", 1);
     let histogram = plan.persistent("histogram", Selection::HISTOGRAM_WORDS);
-    let state = plan.persistent("state", TOPK_STATE_WORDS);
+    let state = plan.persistent("state", Selection::STATE_WORDS);
     let len = len / tensors;
     let ranked = |_| {
         let (values, mask) =

@@ -223,7 +223,7 @@ impl Work<'_> {
             left += self.stream.write(at, range, &masked)?;
         }
         if all.is_none() && !nm {
-            threshold = ranker.threshold()?;
+            threshold = ranker.threshold();
         }
         self.rankers.insert(key, ranker);
         Ok((left, threshold))
@@ -284,6 +284,6 @@ impl Work<'_> {
             }
             ranker.pick();
         }
-        ranker.threshold()
+        Ok(ranker.threshold())
     }
 }

@@ -1,9 +1,9 @@
 //! The selection over a stream of chunks, on the device.
 use crate::gpu::{Encoder, Gpu, Phase, PlanBuilder, Program, Slot};
 use crate::kernels::{
-    MASK_STATE_WORDS, MaskBegin, MaskState, NmMask, Ranked, Selection, TOPK_STATE_WORDS,
-    TopkHistogram, TopkMask, TopkSettle, TopkState, TopkTies, Units, bit, mask_words,
-    nm_mask_reference, topk_reference,
+    MASK_STATE_WORDS, MaskBegin, MaskState, NmMask, Ranked, Round, Selection, TopkHistogram,
+    TopkMask, TopkSettle, TopkState, TopkTies, Units, bit, mask_words, nm_mask_reference,
+    topk_reference,
 };
 use crate::{Error, Result};
 
@@ -24,9 +24,10 @@ pub(super) struct Ranker {
     len: usize,
     values: Slot,
     counts: Slot,
-    histogram: Slot,
     state: Slot,
-    /// Of the ranks of a chunk that is one of several.
+    /// What a round has counted of a chunk that is one of several.
+    counted: Slot,
+    /// Ties of such a chunk.
     ties: Slot,
     mask_state: Slot,
     mask: Slot,
@@ -41,7 +42,7 @@ pub(super) struct Ranker {
     one_count: u32,
     /// The values of a chunk that has just begun, which are not on the device.
     small: Vec<f32>,
-    /// The highest score pruned by a ranking on the host.
+    /// The highest score pruned by a ranking of one chunk.
     threshold: Option<f32>,
 }
 
@@ -89,18 +90,21 @@ impl Ranker {
         let values = plan.persistent("values", len);
         let counts = plan.persistent("counts", 1);
         let histogram = plan.persistent("histogram", Selection::HISTOGRAM_WORDS);
-        let state = plan.persistent("state", TOPK_STATE_WORDS);
+        let counted = plan.persistent("counted", Round::HISTOGRAM_WORDS);
+        let state = plan.persistent("state", Selection::STATE_WORDS);
         let mask_state = plan.persistent("mask_state", MASK_STATE_WORDS);
         let mask = plan.persistent("mask", mask_words(len));
         let protect = None;
         let count = plan.phase("histogram");
-        plan.push(TopkHistogram { values, protect, state, histogram, len })?;
+        let (begins, round) = (Round::FIRST, 1);
+        let bins = counted;
+        plan.push(TopkHistogram { values, protect, state, histogram: bins, round, begins, len })?;
         let masks = plan.phase("mask");
         let ties = plan.persistent("ties", TopkTies::words(len));
         let list = plan.scratch("list", Selection::LIST_WORDS);
         plan.push(MaskBegin { mask_state, keep_nan: false })?;
         let (before, first) = (None, 0);
-        plan.push(TopkTies { values, protect, state, ties, before, len })?;
+        plan.push(TopkTies { values, protect, state, histogram, ties, before, begins, len })?;
         plan.push(TopkMask { values, protect, ties, state, list, mask_state, mask, len, first })?;
         let scores = true;
         plan.push(TopkSettle {
@@ -109,6 +113,8 @@ impl Ranker {
             ties,
             list,
             state,
+            histogram,
+            clears: 0,
             mask_state,
             mask,
             scores,
@@ -135,8 +141,8 @@ impl Ranker {
             len,
             values,
             counts,
-            histogram,
             state,
+            counted,
             ties,
             mask_state,
             mask,
@@ -191,7 +197,7 @@ impl Ranker {
 
     /// How many values the ranking that begins prunes.
     pub(super) fn begin(&mut self, prune: u64) {
-        let histogram = vec![0; Selection::HISTOGRAM_WORDS as usize];
+        let histogram = vec![0; Round::HISTOGRAM_WORDS as usize];
         let range = TopkState::range(0, u32::MAX);
         self.ranking = Ranking { histogram, range, prune, ..Default::default() };
         self.upload_state();
@@ -201,8 +207,8 @@ impl Ranker {
     pub(super) fn count(&mut self, filled: usize) -> Result<()> {
         self.pad(filled);
         self.run(&[self.count])?;
-        let counted: Vec<u32> = self.program.download(&self.gpu, self.histogram)?;
-        self.program.upload(&self.gpu, self.histogram, &vec![0u32; counted.len()]);
+        let counted: Vec<u32> = self.program.download(&self.gpu, self.counted)?;
+        self.program.upload(&self.gpu, self.counted, &vec![0u32; counted.len()]);
         let bins = self.ranking.histogram.iter_mut();
         bins.zip(counted).for_each(|(bin, count)| *bin += u64::from(count));
         Ok(())
@@ -247,12 +253,10 @@ impl Ranker {
         let Ranking { range, ties_kept, .. } = self.ranking;
         // More than a chunk has are as good as all.
         let ties_kept = u32::try_from(ties_kept).unwrap_or(u32::MAX);
-        let (mode, score) = match self.ranking.is_one_rank() {
-            true => (TopkState::TIED, range.low),
-            false => (TopkState::OPEN, 0),
-        };
-        let state = TopkState { mode, score, ties_kept, ..range };
-        self.program.upload(&self.gpu, self.state, &[state]);
+        let mode = if self.ranking.is_one_rank() { TopkState::TIED } else { TopkState::OPEN };
+        // Of the masks, and of a round before them.
+        let state = TopkState { mode, ties_kept, ..range };
+        self.program.upload(&self.gpu, self.state, &[state; 2]);
     }
 
     /// Ranks a chunk that is all there is, in one submission.
@@ -265,8 +269,11 @@ impl Ranker {
         }
         self.pad(filled);
         self.program.upload(&self.gpu, self.counts, &[self.one_count]);
+        self.program.upload(&self.gpu, self.mask_state, &[MaskState::default()]);
         self.run(&[self.one])?;
-        self.masked(filled)
+        let masked = self.masked(filled)?;
+        self.threshold = Some(masked.threshold);
+        Ok(masked)
     }
 
     /// The N:M mask of the first `filled` elements of the chunk.
@@ -287,12 +294,8 @@ impl Ranker {
     }
 
     /// The highest score that the ranking prunes.
-    pub(super) fn threshold(&mut self) -> Result<f32> {
-        if let Some(threshold) = self.threshold.take() {
-            return Ok(threshold);
-        }
-        let state: Vec<TopkState> = self.program.download(&self.gpu, self.state)?;
-        Ok(f32::from_bits(state[0].score))
+    pub(super) fn threshold(&mut self) -> f32 {
+        self.threshold.take().unwrap_or_else(|| f32::from_bits(self.ranking.range.low))
     }
 
     /// Fills what is behind the first `filled` elements with what is never pruned.

@@ -10,7 +10,7 @@ use super::tensor::PrunedTensor;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
     ApplyMask, ColumnSum, HistogramThreshold, KeptEnergy, Lift, MaskBegin, Pruned, Ranked,
-    Selection, Settle, TOPK_STATE_WORDS, mask_words,
+    Selection, Settle, mask_words,
 };
 use crate::{Error, Result};
 
@@ -73,7 +73,7 @@ impl MaskUpdate {
         let grown = if spec.regrow == Regrow::Set { tensors.len() as u32 } else { 0 };
         let counts = plan.persistent("prune.counts", seeds + grown);
         let (bins, state) = match spec.threshold {
-            Threshold::Exact => (Selection::HISTOGRAM_WORDS, TOPK_STATE_WORDS),
+            Threshold::Exact => (Selection::HISTOGRAM_WORDS, Selection::STATE_WORDS),
             Threshold::Histogram => (spec.nbins, 1),
         };
         let bins = plan.persistent("prune.bins", bins);

@@ -2,7 +2,7 @@
 use secateur::data::Task;
 use secateur::gpu::{PlanBuilder, Target};
 use secateur::graph::{AttentionOptions, Bindings, Graph, Mode, gradients, lower};
-use secateur::kernels::{Activation, Pruned, RunningMean, STEP_WORDS, mask_words};
+use secateur::kernels::{Activation, Pruned, RunningMean, STEP_WORDS, Selection, mask_words};
 use secateur::nn::layers::{BatchNorm, Conv, Dropout, Flatten, GlobalMeanPool, Linear};
 use secateur::nn::{Ends, Input, Model, Network};
 use secateur::optim::Optimizer;
@@ -153,12 +153,13 @@ fn layers_are_counted_by_what_they_add() {
     assert_eq!(network.graph.layers(), 2);
 }
 
-/// One bit a weight, in whole words; the selection's histogram; a state of a few words a tensor;
+/// One bit a weight, in whole words; the selection's histograms; a state of a few words a tensor;
 /// and up to 1 KiB before a mask that an optimizer binds with others. Of scratch the list of a
 /// selection lies where the gradients were, which are one buffer, and the rest beside it.
 #[test]
 fn masks_are_bits() {
-    const HISTOGRAM: u64 = 4 * 2048;
+    const HISTOGRAMS: u64 = 4 * 4 * 2_051;
+    assert_eq!(HISTOGRAMS, 4 * u64::from(Selection::HISTOGRAM_WORDS));
     let mlp = Model::mlp(&[300, 100]);
     for batch in [1, 128] {
         let network = mlp.network(batch, &Input::flat(784, 10)).unwrap();
@@ -177,7 +178,7 @@ fn masks_are_bits() {
             println!("batch {batch}, {spec}: {more} + {scratch} B more, {bits} of them masks");
             assert!(scratch <= 32 * 1024, "{scratch}");
             assert!(
-                (bits..=bits + HISTOGRAM + (64 + 1024) * weights.len() as u64).contains(&more),
+                (bits..=bits + HISTOGRAMS + (64 + 1024) * weights.len() as u64).contains(&more),
                 "{more}"
             );
         }

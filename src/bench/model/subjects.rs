@@ -99,19 +99,36 @@ fn distinct_tokens(asked: Asked<'_>) -> Option<u32> {
     }
 }
 
-/// One round that finds the bin, and then a list; half a per cent of the values is in the range.
+/// One round that finds the bin, and then a list; half a per cent of the values is in the range, and
+/// as many are listed as can be, or nearly so.
 fn one_round(asked: Asked<'_>) -> Option<u32> {
-    let [low, high] = [0.897_f32, 0.903].map(f32::to_bits);
-    let (open, listed) = (TopkState::OPEN, TopkState::LISTED);
-    let later = asked.nth > 0 || asked.kernel != "topk_histogram" && asked.kernel != "topk_pick";
-    let narrow = if later { low + 16 } else { high };
-    match (asked.kernel, asked.operand, asked.word) {
-        ("topk_histogram" | "topk_pick" | "topk_mask" | "topk_ties" | "topk_order", "", _) => {
-            Some(0)
-        }
-        (_, "state", 0 | 1) => Some(low),
-        (_, "state", 2) => Some(narrow),
-        (_, "state", 6) => Some(if later { listed } else { open }),
+    let (low, high) = (0.897_f32.to_bits(), 0.903_f32.to_bits());
+    let (listed, words) = (4_000, TOPK_STATE_WORDS);
+    // The state of the first of four rounds, or one of those behind it.
+    let open = asked.word / words == 4;
+    let rank = |word: u32| low + word.wrapping_mul(0x9e37_79b9) % 17;
+    match (asked.operand, asked.word) {
+        // Launches of a kernel differ.
+        ("", _) if asked.kernel.starts_with("topk") => Some(0),
+        ("state", word) => match word % words {
+            0 | 1 => Some(low),
+            2 => Some(if open { high } else { low + 16 }),
+            // Of each bin half go.
+            3 => Some(700 * listed + listed / 2),
+            4 => Some(listed / 2),
+            5 => Some(listed),
+            6 => Some(if open { TopkState::OPEN } else { TopkState::LISTED }),
+            _ => None,
+        },
+        ("histogram", word) => match word % Round::HISTOGRAM_WORDS {
+            0..Selection::BINS_FROM => None,
+            _ => Some(listed),
+        },
+        ("list", word) => match word.checked_sub(2) {
+            Some(entry) if entry < Selection::LISTED => Some(rank(entry)),
+            Some(entry) => Some((entry - Selection::LISTED) * 997),
+            None => None,
+        },
         _ => None,
     }
 }

@@ -3,9 +3,7 @@ use super::compared::{Compared, Found};
 use super::rig::{Rig, noise};
 use crate::Result;
 use crate::gpu::Gpu;
-use crate::kernels::{
-    MASK_STATE_WORDS, Ranked, Selection, TOPK_STATE_WORDS, bit, mask_words, topk_reference,
-};
+use crate::kernels::{MASK_STATE_WORDS, Ranked, Selection, bit, mask_words, topk_reference};
 
 /// The mask of `values` with so many bits clear, by sorting.
 pub(super) type Reference = fn(&[f32], Option<&[u32]>, usize) -> Vec<u32>;
@@ -51,7 +49,7 @@ fn selected(
     // A selection finds its histogram at zero, and leaves it so.
     let zeros = vec![0u32; Selection::HISTOGRAM_WORDS as usize];
     let histogram = rig.slot("histogram", &zeros);
-    let state = rig.output("state", TOPK_STATE_WORDS as usize);
+    let state = rig.output("state", Selection::STATE_WORDS as usize);
     let mask_state = rig.slot("mask_state", &vec![0u32; MASK_STATE_WORDS as usize]);
     let mask = rig.output("mask", mask_words(len) as usize);
     let tensor = Ranked { values: weights, protect: None, scores: true, mask_state, mask, len };

@@ -4,11 +4,8 @@ use super::kernels;
 
 kernels! {
     topk;
-    topk_bounds: TopkBounds(TopkBoundsParams);
     topk_histogram: TopkHistogram(TopkHistogramParams);
     topk_mask: TopkMask(TopkMaskParams);
-    topk_order: TopkOrder(TopkOrderParams);
-    topk_pick: TopkPick(TopkPickParams);
     topk_sample: TopkSample(TopkSampleParams);
     topk_settle: TopkSettle(TopkSettleParams);
     topk_ties: TopkTies(TopkTiesParams);

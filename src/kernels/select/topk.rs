@@ -2,21 +2,18 @@
 //! what is protected.
 //!
 //! A range of ranks that holds the last value to prune is narrowed until what becomes of the values
-//! in it is plain. [`TopkSample`] and [`TopkBounds`] guess it from a sample; [`TopkHistogram`]
-//! counts what is below it and, in bins, what is in it; [`TopkPick`] takes the bin. Four rounds of
-//! these two always suffice, one nearly always does, and those behind it do nothing. [`TopkMask`]
-//! then packs the masks and lists the values that are in the range still, at most
-//! [`Selection::LISTED`]; [`TopkOrder`] ranks them one by one and [`TopkSettle`] sets their bits.
-//! More values than that of one same rank are numbered instead, by chunks that [`TopkTies`] counts
-//! before the mask.
+//! in it is plain. [`TopkSample`] guesses it from a sample; [`TopkHistogram`] counts what is below it
+//! and, in bins, what is in it. The launch behind a round takes the bin, by each of its workgroups
+//! alike. Four rounds always suffice, one nearly always does, and those behind it do nothing.
+//! [`TopkMask`] then packs the masks and lists the values that are in the range still, at most
+//! [`Selection::LISTED`]; [`TopkSettle`] finds the last one that goes and sets their bits. More
+//! values than that of one same rank are numbered instead, by chunks that [`TopkTies`] counts before
+//! the mask.
 //!
-//! So values are read twice; many equal ones at the threshold, or a guess that was wrong, cost up
-//! to four more reads and no exactness. Ties go to the lowest index of the first tensor, so exactly
-//! the asked number of bits is clear.
-use crate::kernels::{
-    TopkBounds, TopkHistogram, TopkMask, TopkOrder, TopkPick, TopkSample, TopkSettle, TopkTies,
-    mask_words,
-};
+//! So values are read twice, by eight launches; many equal ones at the threshold, or a guess that was
+//! wrong, cost up to four more reads and no exactness. Ties go to the lowest index of the first
+//! tensor, so exactly the asked number of bits is clear.
+use crate::kernels::{TopkHistogram, TopkMask, TopkSample, TopkSettle, TopkTies, mask_words};
 use crate::gpu::{Bound, PlanBuilder, Slot};
 use crate::{Error, Result};
 
@@ -26,11 +23,15 @@ pub(super) const CHUNK: u32 = 32_768;
 const SAMPLES: u32 = 2_048;
 /// Rounds after which a range of 2^32 ranks, its bins a 2,048th of it, is one rank, and one round
 /// for a guess that was wrong.
-const ROUNDS: usize = 4;
+const ROUNDS: u32 = 4;
+/// Workgroups of a launch that nearly always finds nothing to do, but has to begin by a round's
+/// counts: as many as fill a GPU, or a processor.
+const LATER: [u32; 2] = [256, 32];
 
 crate::uniform! {
     /// How far a selection has come: `shaders/common/topk.wgsl`. All zero but `next`, `high` and
-    /// `prune` it is one that begins.
+    /// `prune` it is one that begins. Each round has its own, that of the last round behind the one
+    /// that rounds end with.
     pub struct TopkState {
         /// The range: lowest rank that the last value to prune may have. A rank is the bits of |x|,
         /// and bit 31 for a protected one.
@@ -47,8 +48,6 @@ crate::uniform! {
         count: u32,
         /// What becomes of those in the range: `shaders/common/range.wgsl`.
         mode: u32,
-        /// Rank of the last value to prune; 0 where there is none.
-        score: u32,
         /// Tied: values of the range that stay.
         ties_kept: u32,
     }
@@ -80,6 +79,34 @@ impl TopkState {
 /// Length of [`TopkState`] in words.
 pub const TOPK_STATE_WORDS: u32 = (size_of::<TopkState>() / 4) as u32;
 
+/// How a launch that reads a round's state begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Round {
+    /// Whether the state comes from what the round before has counted; else it is there.
+    pub picks: bool,
+    /// Most workgroups of the launch; each takes every so manyth chunk of values.
+    pub most: u32,
+}
+
+impl Round {
+    /// A round with nothing before it.
+    pub const FIRST: Self = Self { picks: false, most: u32::MAX };
+    /// Length of a round's histogram.
+    pub const HISTOGRAM_WORDS: u32 = Selection::BINS_FROM + 2_048;
+
+    /// Words of the states and of the histograms that a launch reads or writes which begins so;
+    /// `round` rounds are from it on.
+    pub(super) fn words(self, round: u32) -> [u64; 2] {
+        let read = round + u32::from(self.picks);
+        [(read + 1) * TOPK_STATE_WORDS, read * Self::HISTOGRAM_WORDS].map(u64::from)
+    }
+
+    /// Workgroups for so many chunks.
+    pub(super) fn workgroups(self, chunks: u32) -> u32 {
+        chunks.min(self.most)
+    }
+}
+
 /// One tensor of a selection.
 #[derive(Debug, Clone, Copy)]
 pub struct Ranked {
@@ -106,13 +133,16 @@ pub struct Selection {
     pub selection: u32,
     /// Persistent and zero between selections; see [`Selection::HISTOGRAM_WORDS`].
     pub histogram: Slot,
-    /// [`TopkState`]; all selections may share one.
+    /// [`TopkState`] of each round, the last one's result first; see [`Selection::STATE_WORDS`]. All
+    /// selections may share one.
     pub state: Slot,
 }
 
 impl Selection {
-    /// Length of the histogram slot; all selections share one.
-    pub const HISTOGRAM_WORDS: u32 = Self::BINS_FROM + 2_048;
+    /// Length of the histogram slot, one for each round; all selections share it.
+    pub const HISTOGRAM_WORDS: u32 = ROUNDS * Round::HISTOGRAM_WORDS;
+    /// Length of the slot of states.
+    pub const STATE_WORDS: u32 = (ROUNDS + 1) * TOPK_STATE_WORDS;
     /// Where in the histogram values of the lowest rank of the range are counted, and not in its
     /// bins.
     pub const AT: u32 = 1;
@@ -120,8 +150,8 @@ impl Selection {
     pub const BINS_FROM: u32 = 3;
     /// Most values that are ranked one by one.
     pub const LISTED: u32 = 4_096;
-    /// Length of a list of them: how many, the highest rank, and three words of each.
-    pub const LIST_WORDS: u32 = 2 + 3 * Self::LISTED;
+    /// Length of a list of them: how many, the highest rank, and two words of each.
+    pub const LIST_WORDS: u32 = 2 + 2 * Self::LISTED;
 
     /// Appends the whole selection over `tensors` to `plan`; `name` names its scratch, of
     /// [`scratch_bytes`](Self::scratch_bytes).
@@ -135,49 +165,78 @@ impl Selection {
             let most = u32::MAX;
             Error::argument(name, format!("{total} values in one ranking, it takes {most}"))
         })?;
+        if total == 0 {
+            return Ok(());
+        }
         let samples = Self::samples(total);
-        let sample = plan.scratch(format!("{name}.sample"), samples.next_multiple_of(16));
         let list = plan.scratch(format!("{name}.list"), Self::LIST_WORDS);
+        // A sample of all values is no guess; no more values than a list takes are found by a second
+        // round, and need no numbers.
+        let few = total <= Self::LISTED;
+        let rounds = match samples == total {
+            true => 0,
+            false if few => 2,
+            false => ROUNDS,
+        };
         let (mut first, mut begin) = (0, 0);
         for &Ranked { values, protect, len, .. } in tensors {
             begin += u64::from(len);
-            let end = (begin * u64::from(samples) / u64::from(total.max(1))) as u32;
+            let end = (begin * u64::from(samples) / u64::from(total)) as u32;
             if end > first {
                 let count = end - first;
                 plan.push(TopkSample {
                     values,
                     protect,
-                    sample,
+                    counts,
                     state,
                     list,
                     first,
                     count,
                     samples,
+                    total,
+                    selection,
+                    rounds,
                     len,
                 })?;
             }
             first = end;
         }
-        plan.push(TopkBounds { counts, sample, state, selection, samples, total })?;
-        // A sample of all values is never wrong; no more values than a list takes are found by a
-        // second round, and need no numbers.
-        let few = total <= Self::LISTED;
-        let rounds = match samples == total {
-            true => 1,
-            false if few => 2,
-            false => ROUNDS,
-        };
-        for _ in 0..rounds {
-            for &Ranked { values, protect, len, .. } in tensors {
-                plan.push(TopkHistogram { values, protect, state, histogram, len })?;
+        let [gpu, software] = LATER;
+        let later = if plan.target().software { software } else { gpu };
+        for round in (1..=rounds).rev() {
+            for (n, &Ranked { values, protect, len, .. }) in tensors.iter().enumerate() {
+                let begins = match round == rounds {
+                    true => Round::FIRST,
+                    false => Round { picks: n == 0, most: later },
+                };
+                plan.push(TopkHistogram {
+                    values,
+                    protect,
+                    state,
+                    histogram,
+                    round,
+                    begins,
+                    len,
+                })?;
             }
-            plan.push(TopkPick { histogram, state })?;
         }
         let (mut first, mut left_open, mut before) = (0, Vec::new(), None);
-        for &Ranked { values, protect, scores, mask_state, mask, len } in tensors {
+        for (n, &Ranked { values, protect, scores, mask_state, mask, len }) in
+            tensors.iter().enumerate()
+        {
             let ties = plan.scratch(format!("{name}.ties"), TopkTies::words(len));
-            if !few {
-                plan.push(TopkTies { values, protect, state, ties, before, len })?;
+            let begins = Round { picks: n == 0 && rounds > 0, most: later };
+            if begins.picks || !few {
+                plan.push(TopkTies {
+                    values,
+                    protect,
+                    state,
+                    histogram,
+                    ties,
+                    before,
+                    begins,
+                    len,
+                })?;
                 before = Some((ties, len));
             }
             plan.push(TopkMask {
@@ -197,6 +256,8 @@ impl Selection {
                 ties,
                 list,
                 state,
+                histogram,
+                clears: if n == 0 { rounds } else { 0 },
                 mask_state,
                 mask,
                 scores,
@@ -205,23 +266,20 @@ impl Selection {
             });
             first += len;
         }
-        plan.push(TopkOrder { list, state })?;
         left_open.into_iter().try_for_each(|settle| plan.push(settle))
     }
 
-    /// Values that are sampled of `total`: what a sample costs grows with its square, what is in
-    /// its range falls with its root.
+    /// Values that are sampled of `total`: all where they are few, and else more of more, since what
+    /// is in a sample's range falls with its root.
     pub fn samples(total: u32) -> u32 {
-        (total / 2_048).clamp(512, SAMPLES).min(total)
+        if total <= SAMPLES { total } else { (total / 2_048).clamp(512, SAMPLES) }
     }
 
-    /// Bytes of scratch that a selection over tensors of these lengths takes: a sample, a list, and
-    /// a word for each chunk of 32,768 values of the longest.
+    /// Bytes of scratch that a selection over tensors of these lengths takes: a list, and a word for
+    /// each chunk of 32,768 values.
     pub fn scratch_bytes(lens: &[u32]) -> u64 {
-        let total: u64 = lens.iter().map(|&len| u64::from(len)).sum();
         let ties: u32 = lens.iter().map(|&len| TopkTies::words(len)).sum();
-        let samples = Self::samples(u32::try_from(total).unwrap_or(u32::MAX));
-        u64::from(samples.next_multiple_of(16) + Self::LIST_WORDS + ties) * 4
+        u64::from(Self::LIST_WORDS + ties) * 4
     }
 }
 

@@ -49,6 +49,7 @@ impl Kernel for TopkMask {
         "common/list.wgsl",
         "common/mask_state.wgsl",
         "common/rank.wgsl",
+        "common/sums.wgsl",
         "topk_mask.wgsl"
     );
     const OPERANDS: &'static [Operand] = &[

@@ -1,26 +1,34 @@
-//! `topk_sample`: ranks of some values of a tensor; [`crate::kernels::Selection`] has the whole.
+//! `topk_sample`: the range that a sample suggests; [`crate::kernels::Selection`] has the whole.
 use super::topk::{Selection, TOPK_STATE_WORDS, protect};
-use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
+use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
 
-/// Ranks of values at places that are spread over the tensor.
+/// Ranks of values at places that are spread over the tensor; behind the last tensor of a selection
+/// the range that all of them suggest.
 #[derive(Debug, Clone, Copy)]
 pub struct TopkSample {
     /// `[len]`
     pub values: Slot,
     /// One bit per value; where it is set, the value ranks above all others.
     pub protect: Option<Slot>,
-    /// The ranks of all tensors.
-    pub sample: Slot,
-    /// [`crate::kernels::TopkState`]
+    /// Number of values to prune, of each selection.
+    pub counts: Slot,
+    /// [`crate::kernels::TopkState`] of each round.
     pub state: Slot,
-    /// The values that are ranked one by one.
+    /// The values that are ranked one by one; before there are any, the ranks of earlier tensors.
     pub list: Slot,
     /// Ranks of earlier tensors.
     pub first: u32,
-    /// Ranks of this one, at most `len`.
+    /// Ranks of this one, at most `len`; with those of earlier ones as many as `samples` for the
+    /// last tensor.
     pub count: u32,
     /// Ranks of all tensors.
     pub samples: u32,
+    /// Values in all tensors.
+    pub total: u32,
+    /// Which of the counts.
+    pub selection: u32,
+    /// Rounds behind it.
+    pub rounds: u32,
     /// Values.
     pub len: u32,
 }
@@ -38,6 +46,12 @@ crate::uniform! {
         rest: u32,
         /// Ranks of all tensors.
         samples: u32,
+        /// Values in all tensors.
+        total: u32,
+        /// Which of the counts.
+        selection: u32,
+        /// Where the state is that it comes to.
+        state: u32,
     }
 }
 
@@ -51,25 +65,34 @@ impl Kernel for TopkSample {
         "common/range.wgsl",
         "common/list.wgsl",
         "common/rank.wgsl",
+        "common/sums.wgsl",
+        "common/seek.wgsl",
+        "common/found.wgsl",
         "topk_sample.wgsl"
     );
-    const OPERANDS: &'static [Operand] =
-        &[read("values"), read("protect"), write("sample"), write("state"), write("list")];
+    const OPERANDS: &'static [Operand] = &[
+        read("values"),
+        read("protect"),
+        read("counts"),
+        write("state"),
+        write("list"),
+    ];
     type Params = TopkSampleParams;
 
     fn bind(&self) -> Vec<Bound> {
         vec![
             self.values.needs(self.len.into()),
             protect(self.protect, self.len),
-            self.sample.needs(self.samples.next_multiple_of(16).into()),
-            self.state.needs(TOPK_STATE_WORDS.into()),
+            self.counts.needs(u64::from(self.selection) + 1),
+            self.state.needs(u64::from((self.rounds + 1) * TOPK_STATE_WORDS)),
             self.list.needs(Selection::LIST_WORDS.into()),
         ]
     }
 
     fn params(&self) -> TopkSampleParams {
-        let Self { first, count, samples, len, .. } = *self;
-        TopkSampleParams { first, count, stretch: len / count, rest: len % count, samples }
+        let Self { first, count, samples, total, selection, rounds, len, .. } = *self;
+        let (stretch, rest, state) = (len / count, len % count, rounds * TOPK_STATE_WORDS);
+        TopkSampleParams { first, count, stretch, rest, samples, total, selection, state }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
@@ -77,6 +100,6 @@ impl Kernel for TopkSample {
     }
 
     fn grid(&self) -> [u32; 3] {
-        grid_1d(self.count)
+        [1, 1, 1]
     }
 }

@@ -1,6 +1,6 @@
 //! `topk_settle`: the bits that the mask left open; [`crate::kernels::Selection`] has the whole.
 use super::topk_ties;
-use super::topk::{Selection, TOPK_STATE_WORDS, protect};
+use super::topk::{Round, Selection, TOPK_STATE_WORDS, protect};
 use crate::kernels::{MASK_STATE_WORDS, TopkTies, mask_words};
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
@@ -17,6 +17,10 @@ pub struct TopkSettle {
     pub list: Slot,
     /// [`crate::kernels::TopkState`]
     pub state: Slot,
+    /// Counts of each round, which nothing reads any more.
+    pub histogram: Slot,
+    /// How many of the rounds have theirs cleared.
+    pub clears: u32,
     /// [`MaskState`](crate::kernels::MaskState)
     pub mask_state: Slot,
     /// One bit per value.
@@ -38,6 +42,8 @@ crate::uniform! {
         first: u32,
         /// Chunks of the tensor.
         chunks: u32,
+        /// Words of the histograms to clear.
+        counts: u32,
     }
 }
 
@@ -51,6 +57,8 @@ impl Kernel for TopkSettle {
         "common/list.wgsl",
         "common/mask_state.wgsl",
         "common/rank.wgsl",
+        "common/sums.wgsl",
+        "common/seek.wgsl",
         "topk_settle.wgsl"
     );
     const OPERANDS: &'static [Operand] = &[
@@ -59,6 +67,7 @@ impl Kernel for TopkSettle {
         read("ties"),
         read("list"),
         read("state"),
+        write("histogram"),
         write("mask_state"),
         write("mask"),
     ];
@@ -71,13 +80,16 @@ impl Kernel for TopkSettle {
             topk_ties::bound(self.ties, self.len),
             self.list.needs(Selection::LIST_WORDS.into()),
             self.state.needs(TOPK_STATE_WORDS.into()),
+            self.histogram.needs(u64::from(self.clears * Round::HISTOGRAM_WORDS).max(1)),
             self.mask_state.needs(MASK_STATE_WORDS.into()),
             self.mask.needs(mask_words(self.len).into()),
         ]
     }
 
     fn params(&self) -> TopkSettleParams {
-        TopkSettleParams { len: self.len, first: self.first, chunks: TopkTies::chunks(self.len) }
+        let chunks = TopkTies::chunks(self.len);
+        let counts = self.clears * Round::HISTOGRAM_WORDS;
+        TopkSettleParams { len: self.len, first: self.first, chunks, counts }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {

@@ -1,5 +1,5 @@
 //! `topk_ties`: counts the ties in each chunk; [`crate::kernels::Selection`] has the whole.
-use super::topk::{CHUNK, TOPK_STATE_WORDS, fours, protect};
+use super::topk::{CHUNK, Round, fours, protect};
 use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
 
 /// Counts the ties in each chunk, where they need numbers.
@@ -9,13 +9,17 @@ pub struct TopkTies {
     pub values: Slot,
     /// One bit per value; where it is set, the value ranks above all others.
     pub protect: Option<Slot>,
-    /// [`crate::kernels::TopkState`]
+    /// [`crate::kernels::TopkState`] of each round.
     pub state: Slot,
+    /// Counts of each round, to read.
+    pub histogram: Slot,
     /// See [`words`](Self::words).
     pub ties: Slot,
     /// The same of the tensor before, which [`TopkMask`](crate::kernels::TopkMask) has seen, with
     /// that tensor's length; `None` for the first of a selection.
     pub before: Option<(Slot, u32)>,
+    /// How it begins.
+    pub begins: Round,
     /// Values.
     pub len: u32,
 }
@@ -25,6 +29,8 @@ crate::uniform! {
     pub struct TopkTiesParams {
         /// Values.
         len: u32,
+        /// Workgroups.
+        workgroups: u32,
         /// Chunks of them.
         chunks: u32,
         /// Chunks of the tensor before; 0 where there is none.
@@ -57,39 +63,47 @@ impl Kernel for TopkTies {
         "common/topk.wgsl",
         "common/range.wgsl",
         "common/rank.wgsl",
+        "common/sums.wgsl",
+        "common/found.wgsl",
+        "common/pick.wgsl",
         "topk_ties.wgsl"
     );
     const OPERANDS: &'static [Operand] = &[
         read("values4"),
         read("values"),
         read("protect"),
-        read("state"),
+        write("state"),
+        write("histogram"),
         read("before"),
         write("ties"),
     ];
     type Params = TopkTiesParams;
 
     fn bind(&self) -> Vec<Bound> {
+        let [state, histogram] = self.begins.words(0);
         vec![
             fours(self.values, self.len),
             self.values.needs(self.len.into()),
             protect(self.protect, self.len),
-            self.state.needs(TOPK_STATE_WORDS.into()),
+            self.state.needs(state),
+            self.histogram.needs(histogram.max(1)),
             self.before.map_or(Bound::NONE, |(ties, len)| bound(ties, len)),
             bound(self.ties, self.len),
         ]
     }
 
     fn params(&self) -> TopkTiesParams {
+        let chunks = Self::chunks(self.len);
         let chunks_before = self.before.map_or(0, |(_, len)| Self::chunks(len));
-        TopkTiesParams { len: self.len, chunks: Self::chunks(self.len), chunks_before }
+        let workgroups = self.begins.workgroups(chunks);
+        TopkTiesParams { len: self.len, workgroups, chunks, chunks_before }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![("PROTECT", self.protect.is_some().into())]
+        vec![("PROTECT", self.protect.is_some().into()), ("PICKS", self.begins.picks.into())]
     }
 
     fn grid(&self) -> [u32; 3] {
-        [self.len.div_ceil(CHUNK), 1, 1]
+        [self.params().workgroups, 1, 1]
     }
 }

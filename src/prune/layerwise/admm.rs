@@ -3,7 +3,7 @@ use super::turn::Turn;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
     AdmmEnd, AdmmOperands, AdmmScore, AdmmStep, Form, MaskBegin, Matmul, NmMask, Ranked, Selection,
-    TOPK_STATE_WORDS, UnitMask, Units,
+    UnitMask, Units,
 };
 use crate::{Error, Result};
 
@@ -108,7 +108,7 @@ impl Admm {
                 && step < growing
             {
                 let [histogram, state] = *grown.get_or_insert_with(|| {
-                    let words = [Selection::HISTOGRAM_WORDS, TOPK_STATE_WORDS];
+                    let words = [Selection::HISTOGRAM_WORDS, Selection::STATE_WORDS];
                     words.map(|words| plan.persistent(format!("{name}.selection"), words))
                 });
                 let score = plan.scratch(format!("{name}.score"), words);

@@ -4,8 +4,8 @@ use super::factor_layout::Part;
 use super::turn::Turn;
 use crate::gpu::{PlanBuilder, Slot};
 use crate::kernels::{
-    Form, Goes, MASK_STATE_WORDS, MaskBegin, Matmul, ObsScore, ObsSweep, Ranked, Selection,
-    TOPK_STATE_WORDS, Units, mask_words,
+    Form, Goes, MASK_STATE_WORDS, MaskBegin, Matmul, ObsScore, ObsSweep, Ranked, Selection, Units,
+    mask_words,
 };
 use crate::{Error, Result};
 
@@ -107,7 +107,7 @@ impl SparseGpt {
                     let score = plan.scratch(format!("{name}.score"), block.count * of.units);
                     plan.push(ObsScore { weights, factor, score, units: of.units, block })?;
                     let [histogram, state] = *kept.get_or_insert_with(|| {
-                        let words = [Selection::HISTOGRAM_WORDS, TOPK_STATE_WORDS];
+                        let words = [Selection::HISTOGRAM_WORDS, Selection::STATE_WORDS];
                         words.map(|words| plan.persistent(format!("{name}.selection"), words))
                     });
                     let selection = Selection { counts, selection, histogram, state };

@@ -121,7 +121,7 @@ fn half_of_the_blocks_stay() {
             (rig.slot("mask", &ones(len)), rig.slot("state", &[MaskState::default()]));
         let histogram = rig.slot("histogram", &[0u32; Selection::HISTOGRAM_WORDS as usize]);
         let (state, counts) =
-            (rig.slot("topk", &[TopkState::default()]), rig.slot("counts", &[count / 2]));
+            (rig.output("topk", Selection::STATE_WORDS as usize), rig.slot("counts", &[count / 2]));
         rig.push(MaskBegin { mask_state, keep_nan: false });
         rig.push(BlockPool { values: slot, scores, blocks, pooling, signed: false });
         let ranked = Ranked {

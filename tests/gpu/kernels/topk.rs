@@ -43,7 +43,7 @@ impl<'a> Picker<'a> {
         let mut slot = |name, words| -> Slot { rig.output(name, words) };
         let words = mask_words(len as u32) as usize;
         let (values, counts, mask) = (slot("values", len), slot("counts", 3), slot("mask", words));
-        let state = slot("state", TOPK_STATE_WORDS as usize);
+        let state = slot("state", Selection::STATE_WORDS as usize);
         let mask_state = slot("mask_state", MASK_STATE_WORDS as usize);
         let histogram = rig.slot("histogram", &[0u32; Selection::HISTOGRAM_WORDS as usize]);
         let tensor =
@@ -54,8 +54,9 @@ impl<'a> Picker<'a> {
         Self { bench: rig.build(), selection, tensor }
     }
 
-    fn run(&self, prune: usize) -> (Vec<u32>, TopkState, MaskState) {
-        self.bench.upload(self.selection.state, &[TopkState::default()]);
+    fn run(&self, prune: usize) -> (Vec<u32>, MaskState) {
+        // What an earlier selection has left matters to none.
+        self.bench.upload(self.selection.state, &[u32::MAX; Selection::STATE_WORDS as usize]);
         self.bench.upload(self.tensor.mask_state, &[MaskState::default()]);
         let before = ones(self.tensor.len);
         self.bench.upload(self.tensor.mask, &before);
@@ -65,28 +66,25 @@ impl<'a> Picker<'a> {
         let histogram: Vec<u32> = self.bench.read(self.selection.histogram);
         assert!(histogram.iter().all(|&count| count == 0), "the histogram is left zero");
         let read = |slot| self.bench.read(slot);
-        let states =
-            (self.bench.read(self.selection.state), self.bench.read(self.tensor.mask_state));
-        (read(self.tensor.mask), states.0[0], states.1[0])
+        let mask_state: Vec<MaskState> = self.bench.read(self.tensor.mask_state);
+        (read(self.tensor.mask), mask_state[0])
     }
 }
 
-/// What a selection leaves behind: the score of the last value pruned, and the mask's state from
-/// the definition of each field.
-fn state_reference(weights: &[f32], mask: &[u32]) -> (u32, MaskState) {
+/// What a selection leaves behind: the mask's state from the definition of each field.
+fn state_reference(weights: &[f32], mask: &[u32]) -> MaskState {
     let score = |i: usize| weights[i].abs().to_bits();
     let pruned = || (0..weights.len()).filter(|&i| !bit(mask, i));
     let highest = pruned().map(score).max().unwrap_or(0);
     let count = |keep: bool, at: &dyn Fn(usize) -> bool| {
         (0..weights.len()).filter(|&i| bit(mask, i) == keep && at(i)).count() as u32
     };
-    let mask_state = MaskState {
+    MaskState {
         kept: count(true, &|_| true),
         nan: weights.iter().filter(|w| w.is_nan()).count() as u32,
         changed: count(false, &|_| true),
         threshold: highest,
-    };
-    (highest, mask_state)
+    }
 }
 
 fn counts(len: usize) -> [usize; 6] {
@@ -102,10 +100,13 @@ fn selects(gpu: &Gpu, len: usize, families: &[&str], counts: &[usize]) {
         for &prune in counts {
             let context = |e| panic!("{len} {family}, prune {prune}: {e}");
             let want = topk_reference(&weights, None, prune);
-            let (mask, state, mask_state) = picker.run(prune);
+            let (mask, mask_state) = picker.run(prune);
             Tol::Exact.check(&mask, &want).unwrap_or_else(context);
-            let states = (state.score, mask_state);
-            assert_eq!(states, state_reference(&weights, &want), "{len} {family}, prune {prune}");
+            assert_eq!(
+                mask_state,
+                state_reference(&weights, &want),
+                "{len} {family}, prune {prune}"
+            );
             assert_eq!(mask_state.kept as usize, len - prune);
         }
     }
@@ -232,7 +233,7 @@ fn picker_slots(
     len: usize,
 ) -> (Ranked, Selection) {
     let histogram = rig.slot("histogram", &[0u32; Selection::HISTOGRAM_WORDS as usize]);
-    let state = rig.slot("state", &[TopkState::default()]);
+    let state = rig.output("state", Selection::STATE_WORDS as usize);
     let counts = rig.output("counts", 1);
     let tensor = ranked(rig, values, protect, len);
     (tensor, Selection { counts, selection: 0, histogram, state })
@@ -261,7 +262,7 @@ fn the_count_is_exact_at_ten_million() {
             picker.bench.upload(picker.tensor.values, &weights);
             for sparsity in SPARSITIES {
                 let prune = pruned_count(len as u64, sparsity) as usize;
-                let (mask, _, state) = picker.run(prune);
+                let (mask, state) = picker.run(prune);
                 assert_eq!(state.kept as usize, len - prune, "{len} {family} at {sparsity}");
                 let kept: usize = mask.iter().map(|w| w.count_ones() as usize).sum();
                 assert_eq!(kept, len - prune, "{len} {family} at {sparsity}");
