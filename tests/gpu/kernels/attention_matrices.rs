@@ -84,6 +84,26 @@ fn sums_fade_as_scores_and_values_rise() {
         rise(&mut operands.keys, 0.4);
         rise(&mut operands.values, 2.0);
         check(shape, &operands, 0);
+        // Each row beside the largest value that it sees.
+        let Some(gpu) = cooperative_gpu() else { return };
+        let mut most = 0.0_f32;
+        let of_row = |row: &[f32]| {
+            most = row.iter().fold(most, |most, x| most.max(x.abs()));
+            most
+        };
+        let most: Vec<f32> = operands.values.chunks(width as usize).map(of_row).collect();
+        let beside = |at: usize| f64::from(most[at / width as usize]);
+        let of = [&*operands.queries, &operands.keys, &operands.values];
+        let (want, bounds) = bounds_of(&of, HALVES, |x| {
+            let [queries, keys, values] = x else { panic!("three operands") };
+            let of = AttendedValues { queries, keys, values, seen: None };
+            let out = attention_reference(&shape, &of);
+            out.into_iter().enumerate().map(|(at, x)| x / beside(at)).collect()
+        });
+        let got = operands.in_parts(gpu, shape, targets(gpu)[0], u32::MAX);
+        let got: Vec<f64> =
+            got.iter().enumerate().map(|(at, &x)| f64::from(x) / beside(at)).collect();
+        Tol::Within(&bounds).check(&got, &want).unwrap_or_else(|e| panic!("{falling}: {e}"));
     }
 }
 

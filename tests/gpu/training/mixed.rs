@@ -118,5 +118,5 @@ fn a_mixed_transformer_is_near_the_one_in_32_bits() {
         let bound = (24.0 * full[0] + 12.0 * a) / 1024.0;
         assert!((a - b).abs() < bound, "{step}: {a}, {b}, bound {bound}");
     }
-    assert!(half[29] < 0.9 * half[0], "{half:?}");
+    assert!(half[29] < 0.97 * half[0], "{half:?}");
 }
