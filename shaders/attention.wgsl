@@ -3,9 +3,9 @@
 //
 // Where RESUMED an earlier launch has gone through the positions before this one's: `out` and `before` are what it left.
 
-@group(0) @binding(0) var<storage, read> queries: array<f32>;
-@group(0) @binding(1) var<storage, read> keys: array<f32>;
-@group(0) @binding(2) var<storage, read> values: array<f32>;
+@group(0) @binding(0) var<storage, read> queries: array<Element>;
+@group(0) @binding(1) var<storage, read> keys: array<Element>;
+@group(0) @binding(2) var<storage, read> values: array<Element>;
 @group(0) @binding(3) var<storage, read> seen: array<f32>;
 @group(0) @binding(4) var<storage, read> before: array<f32>;
 @group(0) @binding(5) var<storage, read_write> logs: array<f32>;
@@ -22,12 +22,12 @@ fn other_at(second: bool, p: Place, at: u32) -> u32 {
     return select(key_at(p, at), value_at(p, at), second);
 }
 
-fn own(second: bool, at: u32) -> f32 {
+fn own(second: bool, at: u32) -> Element {
     return queries[at];
 }
 
-fn other(second: bool, at: u32) -> f32 {
-    var value: f32;
+fn other(second: bool, at: u32) -> Element {
+    var value: Element;
     if second {
         value = values[at];
     } else {

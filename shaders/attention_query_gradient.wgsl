@@ -3,11 +3,11 @@
 //
 // `rows` is what `attention_rows` left. Added to what is there where ACCUMULATE.
 
-@group(0) @binding(0) var<storage, read> queries: array<f32>;
-@group(0) @binding(1) var<storage, read> keys: array<f32>;
-@group(0) @binding(2) var<storage, read> values: array<f32>;
+@group(0) @binding(0) var<storage, read> queries: array<Element>;
+@group(0) @binding(1) var<storage, read> keys: array<Element>;
+@group(0) @binding(2) var<storage, read> values: array<Element>;
 @group(0) @binding(3) var<storage, read> seen: array<f32>;
-@group(0) @binding(4) var<storage, read> gradient: array<f32>;
+@group(0) @binding(4) var<storage, read> gradient: array<Element>;
 @group(0) @binding(5) var<storage, read> rows: array<f32>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 @group(0) @binding(7) var<uniform> params: Params;
@@ -36,8 +36,8 @@ fn other_at(second: bool, p: Place, at: u32) -> u32 {
     return select(key_at(p, at), value_at(p, at), second);
 }
 
-fn own(second: bool, at: u32) -> f32 {
-    var value: f32;
+fn own(second: bool, at: u32) -> Element {
+    var value: Element;
     if second {
         value = gradient[at];
     } else {
@@ -46,8 +46,8 @@ fn own(second: bool, at: u32) -> f32 {
     return value;
 }
 
-fn other(second: bool, at: u32) -> f32 {
-    var value: f32;
+fn other(second: bool, at: u32) -> Element {
+    var value: Element;
     if second {
         value = values[at];
     } else {

@@ -6,6 +6,8 @@
 // memory that lanes share, and nobody waits.
 override SLICE: u32 = 64u; // channels of each sum over columns, of which a lane has an eighth: 32 or 64
 
+alias Element = f32;
+
 const ROWS: u32 = 16u;
 const BLOCK: u32 = 32u;
 

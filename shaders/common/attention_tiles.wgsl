@@ -7,6 +7,8 @@
 // global memory once for all rows of a workgroup; its rows once a block of columns, from a cache.
 override SLICE: u32 = 64u; // channels of each sum over columns: 64 or 128
 
+alias Element = f32;
+
 const ROWS: u32 = 64u;
 const BLOCK: u32 = 64u;
 // Terms of a tile for products, columns of one for sums.

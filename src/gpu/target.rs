@@ -11,9 +11,10 @@ pub enum Precision {
     /// All in 32 bits.
     #[default]
     F32,
-    /// Dense products read copies in 16 bits and add up in 32; weights, activations, gradients and
-    /// everything else are kept in 32. Each copy is scaled on the device by its own largest
-    /// magnitude, so there is no loss scale to choose and no step that overflows.
+    /// Dense products read copies in 16 bits and add up in 32, and so does attention on cooperative
+    /// matrices; weights, activations, gradients and everything else are kept in 32. Each copy is
+    /// scaled on the device by its own largest magnitude, so there is no loss scale to choose and
+    /// no step that overflows.
     Mixed,
 }
 

@@ -151,7 +151,9 @@ pub(super) fn shader_module(
 /// of `product_coop.wgsl` are within workgroup memory whose length `kernels/product/coop.rs`
 /// reckons from the same constants: whole matrices of tiles, and a matrix of sums for each subgroup
 /// that has any. Operands are loaded in vectors and results stored one by one, both guarded.
-/// `tests/gpu/kernels/f16.rs` runs it at ragged sizes with guard words.
+/// `tests/gpu/kernels/f16.rs` runs it at ragged sizes with guard words. The same holds for
+/// `attention_coop*.wgsl`, whose lengths are in `kernels/sequence/matrices.rs`, and which
+/// `tests/gpu/kernels/attention_matrices.rs` runs.
 pub(super) fn experimental_features() -> wgpu::ExperimentalFeatures {
     // SAFETY: see above.
     unsafe { wgpu::ExperimentalFeatures::enabled() }

@@ -215,11 +215,14 @@ fn layers() -> Vec<Subject> {
     for gradients in [false, true] {
         let small = CausalAttention::small(2048, gradients);
         let large = CausalAttention { length: 4096, heads: [16, 16], ..small };
-        for (attention, heads) in [(small, ""), (large, ", 16 heads")] {
+        for ((attention, heads), mixed) in [(small, ""), (large, ", 16 heads")]
+            .into_iter()
+            .flat_map(|of| [(of, false), (of, true)])
+        {
             let of = Workload::Attention(attention);
-            let name = format!("{of}{heads}");
+            let name = format!("{}{of}{heads}", if mixed { "f16 " } else { "" });
             let push = move |plan: &mut PlanBuilder| attention.push(plan).map(|_| ());
-            all.push(Subject { name, ..workload(of, push) });
+            all.push(Subject { name, mixed, ..workload(of, push) });
         }
     }
     for [batch, classes] in [[128, 10], [128, 1000], [2048, 32_000]] {

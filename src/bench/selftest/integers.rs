@@ -1,4 +1,5 @@
 //! Checks in whole numbers, whose sums are exact in any order: loops, and products of each kind.
+use super::attention::Case;
 use super::compared::{Compared, Found};
 use super::rig::Rig;
 use super::{Check, made};
@@ -63,8 +64,8 @@ fn over_halves(
     }
 }
 
-/// Whether products on the cooperative matrices of `gpu` are right: every one of many, of several
-/// shapes, as a fault of order may show in a few only. `None` where `gpu` uses no such matrices.
+/// Whether products and attention on the cooperative matrices of `gpu` are right: every one of many,
+/// of several shapes, as a fault of order may show in a few only. `None` where `gpu` uses no such matrices.
 ///
 /// # Errors
 /// As [`selftest`](super::selftest).
@@ -90,7 +91,18 @@ fn many(gpu: &Gpu) -> Result<Found> {
             }
         }
     }
-    let detail = format!("32 products of 4 shapes in each of {} tilings", tilings.len());
+    let case = Case::new(150);
+    let want = case.want();
+    for _ in 0..8 {
+        let found = case.check(gpu, &want)?;
+        if !found.passed {
+            return Ok(found);
+        }
+    }
+    let detail = format!(
+        "32 products of 4 shapes in each of {} tilings, and attention 8 times with its gradients",
+        tilings.len()
+    );
     Ok(Found { passed: true, detail, worst: None })
 }
 

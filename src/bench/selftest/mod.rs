@@ -1,5 +1,6 @@
 //! A self-test of an adapter: what the kernels rely on in milliseconds, and in under a minute
 //! kernels of each kind against their host references, reruns, and a training.
+mod attention;
 mod compared;
 mod convolution;
 mod integers;

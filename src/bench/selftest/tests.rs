@@ -78,6 +78,22 @@ fn the_optimizer_and_the_losses_see_a_wrong_element() {
     fails(found, "losses of 1x2");
 }
 
+#[test]
+fn attention_sees_a_wrong_element() {
+    let Some(gpu) = gpu() else { return };
+    let case = attention::Case::new(70);
+    let mut want = case.want();
+    let found = case.check(&gpu, &want).expect("the device works");
+    assert!(found.passed, "{found:?}");
+    let names = ["result", "gradient of queries", "gradient of keys and values"];
+    for (of, name) in names.into_iter().enumerate() {
+        let most = want[of].iter().fold(0.0_f64, |most, x| most.max(x.abs()));
+        want[of][67] += most / 50.0;
+        fails(case.check(&gpu, &want), &format!("{name}, element 67"));
+        want[of][67] -= most / 50.0;
+    }
+}
+
 /// What fails keeps its name, and the checks behind it are made; after a loss they are not.
 #[test]
 fn a_failure_is_named_and_the_next_check_is_made() {

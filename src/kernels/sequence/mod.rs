@@ -1,5 +1,6 @@
 //! What sequences of tokens go through: embeddings, rotary positions, attention, softmax, caches.
 
+mod matrices;
 mod teams;
 
 use super::kernels;

@@ -1,6 +1,7 @@
 //! How the workgroups of attention share out its positions: one variant for each kind of adapter.
 use super::attention::{Attention, AttentionKeyGradient, AttentionQueryGradient};
 use super::heads::{Heads, HeadsParams};
+use super::matrices::Matrices;
 use crate::Result;
 use crate::gpu::{
     Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, Target, Uniform, Variant,
@@ -16,7 +17,11 @@ macro_rules! texts {
         texts!(text "tiles", $way, $file)
     };
     (variants $way:tt, $file:literal) => {
-        &[crate::gpu::Variant { name: "lanes", wgsl: texts!(text "lanes", $way, $file) }]
+        &[
+            crate::gpu::Variant { name: "lanes", wgsl: texts!(text "lanes", $way, $file) },
+            crate::gpu::Variant { name: "coop_8", wgsl: texts!(text "coop_8", $way, $file) },
+            crate::gpu::Variant { name: "coop_16", wgsl: texts!(text "coop_16", $way, $file) },
+        ]
     };
     (text "tiles", "forward", $file:literal) => {
         texts!(all "common/attention_tiles.wgsl", "common/attention_tiles_forward.wgsl", $file)
@@ -29,6 +34,31 @@ macro_rules! texts {
     };
     (text "lanes", "backward", $file:literal) => {
         texts!(all "common/attention_lanes.wgsl", "common/attention_lanes_backward.wgsl", $file)
+    };
+    (text "coop_8", $way:tt, $file:literal) => {
+        texts!(matrices "common/coop_8.wgsl", "common/attention_coop_8.wgsl", $way, $file)
+    };
+    (text "coop_16", $way:tt, $file:literal) => {
+        texts!(matrices "common/coop_16.wgsl", "common/attention_coop_16.wgsl", $way, $file)
+    };
+    (matrices $matrices:literal, $sums:literal, "forward", $file:literal) => {
+        texts!(enabled $matrices, $sums, "common/attention_coop_forward.wgsl", $file)
+    };
+    (matrices $matrices:literal, $sums:literal, "backward", $file:literal) => {
+        texts!(enabled $matrices, $sums, "common/attention_coop_backward.wgsl", $file)
+    };
+    // What they enable comes first.
+    (enabled $matrices:literal, $sums:literal, $main:literal, $file:literal) => {
+        crate::wgsl!(
+            $matrices,
+            $sums,
+            "common/cut.wgsl",
+            "common/attention.wgsl",
+            "common/f16_operand.wgsl",
+            "common/attention_coop.wgsl",
+            $main,
+            $file
+        )
     };
     (all $sums:literal, $main:literal, $file:literal) => {
         crate::wgsl!("common/cut.wgsl", "common/attention.wgsl", $sums, $main, $file)
@@ -43,6 +73,8 @@ pub(super) enum Team {
     Tiles,
     /// `attention_lanes.wgsl`: a subgroup of a software adapter.
     Lanes,
+    /// `attention_coop.wgsl`: subgroups with cooperative matrices.
+    Matrices(Matrices),
 }
 
 /// A kernel on `shaders/common/attention.wgsl`.
@@ -64,18 +96,29 @@ pub(super) trait Attends: Kernel<Params = HeadsParams> + Copy {
 }
 
 impl Team {
-    fn of(target: Target) -> Self {
+    fn of<K: Attends>(kernel: &K, target: Target) -> Self {
+        let gradient = K::WORK != [1, 1];
+        let matrices = Matrices::of(target, kernel.shape().width, gradient);
         let lanes = target.software && target.subgroup == Some(LANES);
-        if lanes { Self::Lanes } else { Self::Tiles }
+        let other = if lanes { Self::Lanes } else { Self::Tiles };
+        matrices.map_or(other, Self::Matrices)
     }
 
     fn rows(self) -> u32 {
-        if self == Self::Lanes { 16 } else { 64 }
+        match self {
+            Self::Tiles => 64,
+            Self::Lanes => 16,
+            Self::Matrices(matrices) => matrices.rows(),
+        }
     }
 
     /// Columns that a workgroup goes through at a time.
     fn block(self) -> u32 {
-        if self == Self::Lanes { 32 } else { 64 }
+        match self {
+            Self::Tiles => 64,
+            Self::Lanes => 32,
+            Self::Matrices(matrices) => matrices.block(),
+        }
     }
 
     /// Channels of the sums that a workgroup makes.
@@ -84,6 +127,7 @@ impl Team {
             Self::Lanes if width <= 32 => 32,
             // Two sums of so many channels would take more registers than a lane has.
             Self::Tiles if width > 64 && mixes == 1 => 128,
+            Self::Matrices(_) => 128,
             _ => 64,
         }
     }
@@ -98,6 +142,7 @@ impl Team {
     /// Most iterations of an invocation that goes through a block of columns.
     fn iterations(self, [dots, mixes]: [u64; 2], width: u32) -> u64 {
         let (dot, mix, own) = match self {
+            Self::Matrices(matrices) => return matrices.iterations(width),
             Self::Tiles => (width.div_ceil(16) * 9, 4 * 9, 8),
             Self::Lanes => (width.div_ceil(2), self.block() + 4, 1),
         };
@@ -121,7 +166,7 @@ impl Team {
         begins.map(|begin| [begin, length.min(begin.saturating_add(step))]).collect()
     }
 
-    /// Only what differs from the WGSL's defaults.
+    /// Only what differs from the WGSL's defaults, but all of a workgroup with matrices.
     fn constants<K: Attends>(
         self,
         kernel: &K,
@@ -129,8 +174,13 @@ impl Team {
     ) -> Vec<(&'static str, f64)> {
         let mut constants = kernel.shape().constants();
         constants.extend(flags.iter().filter(|(_, on)| *on).map(|&(name, _)| (name, 1.0)));
-        let slice = self.slice(K::WORK, kernel.shape().width);
-        constants.extend((slice != 64).then_some(("SLICE", slice.into())));
+        match self {
+            Self::Matrices(matrices) => constants.extend(matrices.constants()),
+            _ => {
+                let slice = self.slice(K::WORK, kernel.shape().width);
+                constants.extend((slice != 64).then_some(("SLICE", slice.into())));
+            }
+        }
         constants
     }
 
@@ -184,7 +234,7 @@ pub(super) fn push<K: Attends>(kernel: K, plan: &mut PlanBuilder) -> Result<()>
 where
     HeadsParams: Uniform<Part<K>>,
 {
-    let team = Team::of(plan.target());
+    let team = Team::of(&kernel, plan.target());
     let spans = team.spans(&kernel, u32::MAX).into_iter();
     spans.map(|span| Part { kernel, team, span, before: None }).try_for_each(|part| plan.push(part))
 }
@@ -193,7 +243,7 @@ where
 /// the logarithms and the result of the one before; where slices of channels share logarithms, no
 /// launch may write those that it reads.
 pub(super) fn push_forward(kernel: Attention, plan: &mut PlanBuilder, most: u32) -> Result<()> {
-    let team = Team::of(plan.target());
+    let team = Team::of(&kernel, plan.target());
     let spans = team.spans(&kernel, most);
     let mut before = None;
     for (n, &span) in spans.iter().enumerate() {
@@ -256,7 +306,13 @@ where
     }
 
     fn variant(&self) -> Option<&'static Variant> {
-        (self.team == Team::Lanes).then(|| &K::VARIANTS[0])
+        let text = match self.team {
+            Team::Tiles => return None,
+            Team::Lanes => "lanes",
+            Team::Matrices(matrices) => matrices.text(),
+        };
+        let variant = K::VARIANTS.iter().find(|variant| variant.name == text);
+        Some(variant.expect("a kernel has a text for each team that it asks for"))
     }
 
     fn grid(&self) -> [u32; 3] {

@@ -1,21 +1,21 @@
 //! `attention` with its gradients: shared heads, windows, what is not seen, in one operand and in
 //! three, in lanes and in tiles.
-use secateur::gpu::{Slot, Target};
+use secateur::gpu::{Gpu, Slot, Target};
 use secateur::kernels::*;
 
 use crate::common::{Noise, Rig, Tol, bounds_of, gpu};
 
 /// What a shape's operands hold.
-struct Operands {
-    queries: Vec<f32>,
-    keys: Vec<f32>,
-    values: Vec<f32>,
-    seen: Vec<f32>,
-    gradient: Vec<f32>,
+pub(super) struct Operands {
+    pub queries: Vec<f32>,
+    pub keys: Vec<f32>,
+    pub values: Vec<f32>,
+    pub seen: Vec<f32>,
+    pub gradient: Vec<f32>,
 }
 
 impl Operands {
-    fn new(shape: &Heads) -> Self {
+    pub fn new(shape: &Heads) -> Self {
         let Heads { batch, heads, kv_heads, length, width, .. } = *shape;
         let mut noise = Noise::new(u64::from(length));
         let mut of =
@@ -30,7 +30,12 @@ impl Operands {
 
     /// The result and both parts of the gradient, by the device, as suits `target`.
     fn run(&self, shape: Heads, target: Target) -> Option<[Vec<f32>; 3]> {
-        let mut rig = Rig::for_target(gpu()?, target);
+        Some(self.run_on(gpu()?, shape, target))
+    }
+
+    /// The same on `gpu`.
+    pub fn run_on(&self, gpu: &Gpu, shape: Heads, target: Target) -> [Vec<f32>; 3] {
+        let mut rig = Rig::for_target(gpu, target);
         let queries = rig.slot("queries", &self.queries);
         let [keys, values] = match shape.packed {
             true => [queries; 2],
@@ -54,7 +59,7 @@ impl Operands {
         let keys = AttentionKeyGradient { of, gradient, rows, out: to_keys, member: 0 };
         keys.push(&mut rig.plan).unwrap();
         let bench = rig.run();
-        Some([out, to_queries, to_keys].map(|slot| bench.read(slot)))
+        [out, to_queries, to_keys].map(|slot| bench.read(slot))
     }
 
     fn check(&self, shape: Heads) {
@@ -63,8 +68,8 @@ impl Operands {
     }
 
     /// The result alone, with at most `most` positions a launch.
-    fn in_parts(&self, shape: Heads, target: Target, most: u32) -> Option<Vec<f32>> {
-        let mut rig = Rig::for_target(gpu()?, target);
+    pub fn in_parts(&self, gpu: &Gpu, shape: Heads, target: Target, most: u32) -> Vec<f32> {
+        let mut rig = Rig::for_target(gpu, target);
         let [queries, keys, values] = [&self.queries, &self.keys, &self.values];
         let queries = rig.slot("queries", queries);
         let [keys, values] = [rig.slot("keys", keys), rig.slot("values", values)];
@@ -73,11 +78,18 @@ impl Operands {
         let logs = rig.output("logs", shape.queries() as usize);
         let of = Attended { shape, queries, keys, values, seen };
         Attention { of, logs, out }.push_in_parts(&mut rig.plan, most).unwrap();
-        Some(rig.run().read(out))
+        rig.run().read(out)
     }
 
     fn check_for(&self, shape: Heads, target: Target) {
-        let Some(got) = self.run(shape, target) else { return };
+        let Some(gpu) = gpu() else { return };
+        self.check_on(gpu, shape, target, 1);
+    }
+
+    /// The result and its gradients, where operands are rounded as sums of `roundings` terms are at
+    /// least.
+    pub fn check_on(&self, gpu: &Gpu, shape: Heads, target: Target, roundings: usize) {
+        let got = self.run_on(gpu, shape, target);
         let [out, to_queries, to_keys] = &got;
         let context = |e| panic!("{shape:?}: {e}");
         let wide: Vec<f64> = self.seen.iter().map(|&s| s.into()).collect();
@@ -91,6 +103,7 @@ impl Operands {
             }
         };
         let terms = 64 + (shape.length * shape.width * shape.group()) as usize;
+        let terms = terms.max(roundings);
         let operands = [&*self.queries, &self.keys, &self.values, &self.gradient];
         let forward = |x: &[Vec<f64>]| of(x)(&|of| attention_reference(&shape, of));
         let (want, bounds) = bounds_of(&operands, terms, forward);
@@ -110,7 +123,7 @@ impl Operands {
             Tol::Within(&bounds[..len]).check(to_queries, first).unwrap_or_else(context);
             Tol::Within(&bounds[len..]).check(to_keys, second).unwrap_or_else(context);
         }
-        assert_eq!(Some(&got), self.run(shape, target).as_ref(), "two runs differ");
+        assert_eq!(got, self.run_on(gpu, shape, target), "two runs differ");
     }
 }
 
@@ -204,13 +217,13 @@ fn positions_part_by_part() {
             attention_reference(&shape, &AttendedValues { queries, keys, values, seen })
         });
         for target in [gpu.target(), Target::default()] {
-            let Some(got) = operands.in_parts(shape, target, 64) else { return };
+            let got = operands.in_parts(gpu, shape, target, 64);
             let context = |e| panic!("{shape:?}: {e}");
             Tol::Within(&bounds).check(&got, &want).unwrap_or_else(context);
             // Of the first sequence nothing is seen by any launch.
             let zeros = if shape.masked { got.len() / 2 } else { 0 };
             assert!(got[..zeros].iter().all(|&x| x == 0.0));
-            assert_eq!(Some(&got), operands.in_parts(shape, target, 64).as_ref(), "two runs");
+            assert_eq!(got, operands.in_parts(gpu, shape, target, 64), "two runs");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Every kernel against its host reference, and the device's own promises.
 mod attention;
 mod attention_cached;
+mod attention_matrices;
 mod block_matmul;
 mod changes;
 mod clipping;

@@ -9,6 +9,7 @@ use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
 use secateur::train::{StepEvent, TrainOp, TrainOutcome};
 
+use super::layers::letters;
 use super::{SEED, pruning, run_op};
 use crate::common::{Noise, gpu, mixed_gpu};
 
@@ -88,4 +89,34 @@ fn two_mixed_runs_give_the_same_bits() {
     };
     assert_eq!(bits(0.01), bits(0.01));
     assert_ne!(bits(0.01), bits(0.011));
+}
+
+/// A transformer has twice the products of those networks one after the other, counting the two of
+/// its attention, whose weights are rounded like operands; so its losses are off by twice as much.
+/// Where the adapter has cooperative matrices attention is on them too.
+#[test]
+fn a_mixed_transformer_is_near_the_one_in_32_bits() {
+    let (Some(gpu), Some(mixed)) = (gpu(), mixed_gpu()) else { return };
+    let run = |gpu| {
+        let batches = Batches::new(letters(48, 40), 16, Some(SEED)).unwrap();
+        let model: Model = "chargpt:32x1x2".parse().unwrap();
+        let train_op = TrainOp::new(gpu, &model, Optimizer::adam(0.003), batches, SEED).unwrap();
+        run_op(train_op, MaskUpdateOp::none(), 30)
+    };
+    let [full, half] = [gpu, mixed].map(run);
+    let plan = half.0.session.plan();
+    let on_matrices = |kernel: &str| {
+        let launches = plan.lines().filter(|line| line.trim_start().starts_with(kernel));
+        launches.clone().count() > 0 && launches.clone().all(|line| line.contains("(coop_"))
+    };
+    for kernel in ["attention ", "attention_query_gradient", "attention_key_gradient"] {
+        assert_eq!(on_matrices(kernel), mixed.target().cooperative.is_some(), "{kernel}: {plan}");
+    }
+    let [full, half] = [&full, &half].map(losses);
+    assert_ne!(full, half);
+    for (step, (a, b)) in full.iter().zip(&half).enumerate() {
+        let bound = (24.0 * full[0] + 12.0 * a) / 1024.0;
+        assert!((a - b).abs() < bound, "{step}: {a}, {b}, bound {bound}");
+    }
+    assert!(half[29] < 0.97 * half[0], "{half:?}");
 }

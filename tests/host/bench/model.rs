@@ -13,7 +13,12 @@ fn h100() -> &'static Card {
 
 /// What `push` launches, on an H100, with floats that are made up and zeros.
 fn launches(push: impl FnOnce(&mut PlanBuilder)) -> Vec<Modelled> {
-    let mut plan = PlanBuilder::new(target(h100(), false));
+    launches_in(false, push)
+}
+
+/// The same, `mixed` or in f32.
+fn launches_in(mixed: bool, push: impl FnOnce(&mut PlanBuilder)) -> Vec<Modelled> {
+    let mut plan = PlanBuilder::new(target(h100(), mixed));
     let phase = plan.phase("test");
     push(&mut plan);
     modelled(&plan, phase, |_| None).unwrap()

@@ -114,6 +114,7 @@ pub fn layers(plan: &mut PlanBuilder, [a, b, mask, c]: [Slot; 4], shape: Convolu
     let of = Attended { shape, ..of };
     Attention { of, logs, out: c }.push(plan).unwrap();
     AttentionQueryGradient { of, gradient: b, rows, out: c }.push(plan).unwrap();
+    AttentionKeyGradient { of, gradient: b, rows, out: c, member: 0 }.push(plan).unwrap();
 }
 
 /// What looks at the output units of a matrix, which may be its first axis.

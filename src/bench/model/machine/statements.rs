@@ -1,10 +1,13 @@
 //! Control flow in step.
 use std::rc::Rc;
 
-use wgpu::naga::{AtomicFunction, Block, Expression, Handle, Statement, SwitchValue};
+use wgpu::naga::{
+    AtomicFunction, Block, CollectiveOperation, Expression, Handle, Statement, SubgroupOperation,
+    SwitchValue,
+};
 
 use super::value::{Kind, Lanes, Mask, Shape, Value};
-use super::{Answer, Machine, SLOTS};
+use super::{Answer, Machine, SLOTS, WARP};
 
 /// Lanes that have left a loop, or a switch, or this turn of a loop.
 #[derive(Debug, Clone, Copy, Default)]
@@ -140,9 +143,34 @@ impl<'a> Machine<'a> {
             Statement::CooperativeStore { data, .. } => {
                 self.move_matrix(data, mask, true)?;
             }
+            Statement::SubgroupCollectiveOperation {
+                op: SubgroupOperation::Max,
+                collective_op: CollectiveOperation::Reduce,
+                argument,
+                result,
+            } => {
+                let argument = self.lanes_of(*argument)?;
+                let most = self.most_of_warps(&argument, mask)?;
+                self.set(*result, Value::Lanes(most));
+            }
             other => return Err(format!("a statement is {other:?}")),
         }
         Ok(mask)
+    }
+
+    /// The largest of whole numbers in each warp, in a tree: each level is a move and a comparison.
+    fn most_of_warps(&mut self, of: &Lanes, mask: Mask) -> Answer<Lanes> {
+        if of.kind != Kind::U32 || of.size != 1 {
+            return Err(format!("the largest of {:?} in a subgroup", of.kind));
+        }
+        self.uses(of.ready);
+        self.issue(2 * u64::from(WARP.ilog2()) * mask.warps());
+        let mut bits = vec![0; self.lanes];
+        for lanes in mask.by_warp() {
+            let most = lanes.iter().map(|&lane| of.get(0, lane)).max().unwrap_or(0);
+            lanes.iter().for_each(|&lane| bits[lane] = most);
+        }
+        Ok(Lanes { kind: Kind::U32, size: 1, bits, ready: of.ready, known: false })
     }
 
     fn turns(

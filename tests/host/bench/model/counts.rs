@@ -5,7 +5,7 @@ use secateur::kernels::{
     Heads, MASK_STATE_WORDS, Matmul, Ranked, Selection, mask_words,
 };
 
-use super::{h100, launches};
+use super::{h100, launches, launches_in};
 
 fn row(name: &str) -> ModelRow {
     let [subject] = &subjects(name)[..] else { panic!("{name}") };
@@ -223,8 +223,8 @@ fn products_hide_their_loads() {
 }
 
 /// The result of attention and both parts of its gradient.
-fn attention(shape: Heads) -> [Modelled; 3] {
-    let all = launches(|plan| {
+fn attention(mixed: bool, shape: Heads) -> [Modelled; 3] {
+    let all = launches_in(mixed, |plan| {
         let len = shape.length * shape.heads * shape.width;
         let [queries, keys, values, gradient, out] = [len; 5].map(|n| plan.persistent("", n));
         let [logs, rows] = [shape.queries(), shape.rows()].map(|n| plan.persistent("", n));
@@ -243,8 +243,8 @@ fn attention(shape: Heads) -> [Modelled; 3] {
 #[test]
 fn attention_loads_what_it_meets_once_for_64_rows() {
     for width in [64_u32, 128] {
-        let of = |length| attention(Heads::new([1, 1, length, width]));
-        let causal = attention(Heads::new([1, 1, 192, width]).causal(true));
+        let of = |length| attention(false, Heads::new([1, 1, length, width]));
+        let causal = attention(false, Heads::new([1, 1, 192, width]).causal(true));
         let all = of(64).into_iter().zip(of(192)).zip(causal).enumerate();
         for (n, ((short, long), causal)) in all {
             let loaded = |of: &Modelled| 32.0 * of.of_workgroup.unique_sectors;
@@ -266,6 +266,32 @@ fn attention_loads_what_it_meets_once_for_64_rows() {
             assert_eq!(of.loop_divisions, 0.0, "{}", long.kernel);
             // So that two workgroups fit a multiprocessor at least.
             assert!(long.registers() < 256.0, "{}: {of:?}", long.kernel);
+        }
+    }
+}
+
+/// On matrices too: tiles of halves are made of what is loaded once, for 64 rows, or for 32 where
+/// four operands of wide heads are in memory. No multiply-add of a product is a lane's.
+#[test]
+fn attention_on_matrices_loads_what_it_meets_once() {
+    for width in [64_u32, 128] {
+        let of = |length| attention(true, Heads::new([1, 1, length, width]));
+        for (n, (short, long)) in of(64).into_iter().zip(of(192)).enumerate() {
+            let loaded = |of: &Modelled| 32.0 * of.of_workgroup.unique_sectors;
+            let heard = if n == 2 { 8.0 } else { 0.0 };
+            let more = 128.0 * (2.0 * 4.0 * f64::from(width) + heard);
+            assert_eq!(loaded(&long) - loaded(&short), more, "{}", long.kernel);
+            assert_eq!(long.variant, Some("coop_16"));
+            let rows = if n > 0 && width > 64 { 32.0 } else { 64.0 };
+            assert_eq!(long.workgroups, 192.0 / rows, "{}", long.kernel);
+            let of = long.of_workgroup;
+            let made = [2.0, 3.0, 4.0][n] * rows * 192.0 * f64::from(width);
+            assert_eq!(of.matrix_multiply_adds, made, "{}", long.kernel);
+            assert!(of.multiply_adds * 100.0 < made, "{}: {of:?}", long.kernel);
+            assert!(of.shared_passes * 128.0 / of.shared_bytes < 1.4, "{}: {of:?}", long.kernel);
+            assert!(long.workgroup_bytes <= 48 << 10, "{} B", long.workgroup_bytes);
+            assert_eq!(of.loop_divisions, 0.0, "{}", long.kernel);
+            assert!(long.registers() < 255.0, "{}: {of:?}", long.kernel);
         }
     }
 }
