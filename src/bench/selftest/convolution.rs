@@ -81,8 +81,10 @@ pub(super) fn over_halves(gpu: &Gpu, tiling: Option<Tiling>) -> Result<Found> {
         let peaks = rig.plan.scratch("peaks", 2);
         rig.plan.push(F16Begin { peaks })?;
         let [len_a, len_b, len] = layouts.map(|[rows, columns, _]| rows * columns);
-        let values = |len: u32, by: u32| (0..len).map(move |i| (i * by % 17) as f32 - 8.0);
-        let factors = [values(len_a, 7), values(len_b, 5)].map(|of| of.collect::<Vec<f32>>());
+        let values = |(len, by): (u32, u32)| -> Vec<f32> {
+            (0..len).map(|i| (i * by % 17) as f32 - 8.0).collect()
+        };
+        let factors = [(len_a, 7), (len_b, 5)].map(values);
         let mut copy = |at: u32| {
             let ([rows, columns, block], mask) = (layouts[at as usize], None);
             let x = rig.slot("factor", &factors[at as usize]);

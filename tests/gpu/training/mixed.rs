@@ -50,13 +50,14 @@ fn pictures() -> Arc<Dataset> {
 }
 
 /// As LeNet is: the first convolution has the image's channels, which are too few for halves. The
-/// second one reads halves, and so does the layer of 33 units.
+/// second one reads halves, and so does the layer of 33 units; the third one has groups, and does not.
 fn go_over_images(gpu: &Gpu, op: MaskUpdateOp) -> Run {
     let batches = Batches::new(pictures(), 32, Some(SEED)).unwrap();
     let model = Model::Layers(vec![
         Conv::new(18, 3).into(),
         Pool::max(2, 2, secateur::graph::Padding::Same).into(),
         Conv::new(20, 3).into(),
+        Conv::new(20, 3).groups(20).into(),
         Flatten {}.into(),
         Linear::new(33).into(),
         Linear::logits().into(),
