@@ -1,5 +1,6 @@
 // out = half(power * x) for row-major x [rows, columns], where the power of two is that of peaks[at] and rows and
-// columns of out are whole sixteens; masked values and those past the edge are 0.
+// columns of out are whole sixteens; masked values and those past the edge are 0. Where IN_BLOCKS, each `block` rows of
+// x begin a whole sixteen of rows of out.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
@@ -13,9 +14,12 @@ struct Params {
     pairs: u32, // of a row of out
     len: u32, // pairs of out
     at: u32,
+    block: u32, // where IN_BLOCKS
+    whole_block: u32, // rows of it in out
 }
 
 override MASKED: bool = false;
+override IN_BLOCKS: bool = false;
 
 fn scaled(row: u32, column: u32) -> f32 {
     if row >= params.rows || column >= params.columns {
@@ -37,7 +41,12 @@ fn main(
     if i >= params.len {
         return;
     }
-    let row = i / params.pairs;
+    var row = i / params.pairs;
     let column = i % params.pairs * 2u;
+    if IN_BLOCKS {
+        let nth = row / params.whole_block;
+        let within = row - nth * params.whole_block;
+        row = select(params.rows, nth * params.block + within, within < params.block);
+    }
     out[i] = vec2<f16>(vec2(scaled(row, column), scaled(row, column + 1u)));
 }

@@ -25,9 +25,24 @@ struct Params {
     first_z: u32,
 }
 
-// What undoes the power of two of the tensor with this peak.
-fn power_back(peak: u32) -> f32 {
-    return power_of_two(254u - f16_power(peaks[peak]));
+// Where a is at a row and a term; the second says that it is anywhere.
+struct Place {
+    at: u32,
+    inside: bool,
+}
+
+fn place_in_a(i: Row, k: Term) -> Place {
+    if TRANS_A {
+        return Place(k * params.a_stride + i, true);
+    }
+    return Place(i * params.a_stride + k, true);
+}
+
+fn place_in_b(k: Term, j: u32) -> u32 {
+    if TRANS_B {
+        return j * params.b_stride + k;
+    }
+    return k * params.b_stride + j;
 }
 
 fn column_of(j: u32) -> u32 {

@@ -1,19 +1,15 @@
-// The operands of a product of halves, one at a time. a and b are what `f16_copy` leaves.
+// The operands of a product of halves, one at a time, for the file that knows their places. a and b are what `f16_copy`
+// leaves.
 @group(0) @binding(0) var<storage, read> a: array<f16>;
 @group(0) @binding(1) var<storage, read> b: array<f16>;
 
 fn load_a(i: Row, k: Term) -> f32 {
-    if TRANS_A {
-        return f32(a[k * params.a_stride + i]);
+    let place = place_in_a(i, k);
+    var value = 0.0;
+    if place.inside {
+        value = f32(a[place.at]);
     }
-    return f32(a[i * params.a_stride + k]);
-}
-
-fn place_in_b(k: Term, j: u32) -> u32 {
-    if TRANS_B {
-        return j * params.b_stride + k;
-    }
-    return k * params.b_stride + j;
+    return value;
 }
 
 fn value_in_b(at: u32) -> f32 {

@@ -35,6 +35,14 @@ fn columns_are_neighbours() -> bool {
     return !TRANS_B;
 }
 
+fn has_row(i: u32) -> bool {
+    return i < params.m;
+}
+
+fn rows_of_c() -> u32 {
+    return params.m;
+}
+
 fn unit_of(j: u32) -> u32 {
     return j;
 }

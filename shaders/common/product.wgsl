@@ -1,6 +1,6 @@
 // c = activation(sum over the terms t of a(i, t) b(t, j), + bias) * slope(gate), for the file that has
-// a, b and the places in c: `row_of`, `column_of`, `term_of`, `next_term`, `load_a`, `load_b`, `unscaled`, `place_of`,
-// `unit_of`, `group_count`, which terms count (all_terms.wgsl, live_terms.wgsl), and for lanes `place_in_b`,
+// a, b and the places in c: `row_of`, `column_of`, `term_of`, `next_term`, `load_a`, `load_b`, `unscaled`, `has_row`,
+// `rows_of_c`, `place_of`, `unit_of`, `group_count`, which terms count (all_terms.wgsl, live_terms.wgsl), and for lanes `place_in_b`,
 // `neighbours`, `value_in_b`, `word_of_mask`.
 //
 // The sums are another file's: product_blocks.wgsl on any adapter, product_lanes.wgsl where lanes broadcast.
@@ -24,7 +24,7 @@ fn begin_at(z: u32) -> vec2<u32> {
     if SPLIT {
         let part = z / group_count();
         channel_group = z - part * group_count();
-        first_of_part = part * group_count() * params.m * params.n;
+        first_of_part = part * group_count() * rows_of_c() * params.n;
         terms.x += part * params.part_terms;
         terms.y = min(terms.y, terms.x + params.part_terms);
     }
@@ -32,7 +32,7 @@ fn begin_at(z: u32) -> vec2<u32> {
 }
 
 fn store(i: u32, j: u32, sum: f32) {
-    if i >= params.m || j >= params.n {
+    if !has_row(i) || j >= params.n {
         return;
     }
     var at = place_of(i, j);

@@ -21,11 +21,6 @@ override TILE_A: u32 = 640u;
 override TILE_B: u32 = 640u;
 override SUMS: u32 = 1024u;
 
-alias Four = vec4<f16>;
-
-@group(0) @binding(0) var<storage, read> a: array<Four>;
-@group(0) @binding(1) var<storage, read> b: array<Four>;
-
 // A matrix of each subgroup.
 var<workgroup> sums: array<f32, SUMS>;
 
@@ -49,155 +44,19 @@ fn width() -> u32 {
     return ACROSS * COLUMNS * SIDE;
 }
 
-// Halves of a row of a tile whose operand's rows are terms, or else have them; without what is added against clashes.
-fn row_halves(rows_are_terms: bool, extent: u32) -> u32 {
-    return select(DEPTH, extent, rows_are_terms);
-}
-
-fn pitch_a() -> u32 {
-    return row_halves(TRANS_A, height()) + 8u;
-}
-
-fn pitch_b() -> u32 {
-    return row_halves(!TRANS_B, width()) + 8u;
-}
-
-// The first four of an invocation in a tile: which of its row, and of which row. The others are as many rows on, each.
-fn first_four(lane: u32, row_halves: u32) -> vec2<u32> {
-    let fours = row_halves / 4u;
-    return vec2(lane % fours, lane / fours);
-}
-
-fn rows_between(row_halves: u32) -> u32 {
-    return invocations() / (row_halves / 4u);
-}
-
-// Where the fours from the one at `nth` on of an invocation are in a, but for the terms before the tile.
-fn places_in_a(lane: u32, nth: u32, first_row: u32) -> vec4<u32> {
-    let first = first_four(lane, row_halves(TRANS_A, height()));
-    let step = rows_between(row_halves(TRANS_A, height()));
-    let row = first.y + (vec4(0u, 1u, 2u, 3u) + nth) * step;
-    let stride = params.a_stride / 4u;
-    if TRANS_A {
-        return row * stride + min(first_row / 4u + first.x, stride - 1u);
-    }
-    return min(row + first_row, vec4(params.m - 1u)) * stride + first.x;
-}
-
-fn places_in_b(lane: u32, nth: u32, first_column: u32) -> vec4<u32> {
-    let first = first_four(lane, row_halves(!TRANS_B, width()));
-    let step = rows_between(row_halves(!TRANS_B, width()));
-    let row = first.y + (vec4(0u, 1u, 2u, 3u) + nth) * step;
-    let stride = params.b_stride / 4u;
-    if TRANS_B {
-        return min(row + first_column, vec4(params.n - 1u)) * stride + first.x;
-    }
-    return row * stride + min(first_column / 4u + first.x, stride - 1u);
-}
-
-// The term of an invocation's first four that decides whether it is past the end.
-fn term_of_four(lane: u32, rows_are_terms: bool, extent: u32) -> u32 {
-    let first = first_four(lane, row_halves(rows_are_terms, extent));
-    return select(first.x * 4u, first.y, rows_are_terms);
-}
-
-// Neighbours among an invocation's fours.
-struct Fours {
-    s: Four,
-    t: Four,
-    u: Four,
-    v: Four,
-}
-
-fn load_a(place: u32, term: u32, terms_left: u32) -> Four {
-    if term >= terms_left {
-        return Four();
-    }
-    return a[place];
-}
-
-fn load_b(place: u32, term: u32, terms_left: u32) -> Four {
-    if term >= terms_left {
-        return Four();
-    }
-    return b[place];
-}
-
-fn fours_of_a(places: vec4<u32>, term: u32, nth: u32, k: u32, end: u32) -> Fours {
-    let at = places + select(k / 4u, k * (params.a_stride / 4u), TRANS_A);
-    let step = select(0u, rows_between(row_halves(TRANS_A, height())), TRANS_A);
-    let left = end - k;
-    var fours = Fours();
-    fours.s = load_a(at.x, term + nth * step, left);
-    if FOURS_A > nth + 1u {
-        fours.t = load_a(at.y, term + (nth + 1u) * step, left);
-    }
-    if FOURS_A > nth + 2u {
-        fours.u = load_a(at.z, term + (nth + 2u) * step, left);
-        fours.v = load_a(at.w, term + (nth + 3u) * step, left);
-    }
-    return fours;
-}
-
-fn fours_of_b(places: vec4<u32>, term: u32, nth: u32, k: u32, end: u32) -> Fours {
-    let at = places + select(k * (params.b_stride / 4u), k / 4u, TRANS_B);
-    let step = select(rows_between(row_halves(!TRANS_B, width())), 0u, TRANS_B);
-    let left = end - k;
-    var fours = Fours();
-    fours.s = load_b(at.x, term + nth * step, left);
-    if FOURS_B > nth + 1u {
-        fours.t = load_b(at.y, term + (nth + 1u) * step, left);
-    }
-    if FOURS_B > nth + 2u {
-        fours.u = load_b(at.z, term + (nth + 2u) * step, left);
-        fours.v = load_b(at.w, term + (nth + 3u) * step, left);
-    }
-    return fours;
-}
-
-// Where an invocation's first four goes in a tile.
-fn place_in_tile(lane: u32, row_halves: u32, pitch: u32) -> u32 {
-    let first = first_four(lane, row_halves);
-    return first.y * pitch + first.x * 4u;
-}
-
-fn stage_a(place: u32, nth: u32, fours: Fours) {
-    let step = rows_between(row_halves(TRANS_A, height())) * pitch_a();
-    put_a(place + nth * step, fours.s);
-    if FOURS_A > nth + 1u {
-        put_a(place + (nth + 1u) * step, fours.t);
-    }
-    if FOURS_A > nth + 2u {
-        put_a(place + (nth + 2u) * step, fours.u);
-        put_a(place + (nth + 3u) * step, fours.v);
-    }
-}
-
-fn stage_b(place: u32, nth: u32, fours: Fours) {
-    let step = rows_between(row_halves(!TRANS_B, width())) * pitch_b();
-    put_b(place + nth * step, fours.s);
-    if FOURS_B > nth + 1u {
-        put_b(place + (nth + 1u) * step, fours.t);
-    }
-    if FOURS_B > nth + 2u {
-        put_b(place + (nth + 2u) * step, fours.u);
-        put_b(place + (nth + 3u) * step, fours.v);
-    }
-}
-
 // Where the first matrices of a subgroup begin in the tiles.
 fn first_in_a(subgroup: u32) -> u32 {
-    return subgroup / ACROSS * ROWS * SIDE * select(pitch_a(), 1u, TRANS_A) / ELEMENT;
+    return subgroup / ACROSS * ROWS * SIDE * select(pitch_a(), 1u, rows_are_neighbours()) / ELEMENT;
 }
 
 fn first_in_b(subgroup: u32) -> u32 {
-    return subgroup % ACROSS * COLUMNS * SIDE * select(1u, pitch_b(), TRANS_B) / ELEMENT;
+    return subgroup % ACROSS * COLUMNS * SIDE * select(pitch_b(), 1u, columns_are_neighbours()) / ELEMENT;
 }
 
 // Its matrix `n` of rows, or of columns, at a term.
 fn matrix_a(first: u32, n: u32, t: u32) -> MatrixA {
     let pitch = pitch_a();
-    if TRANS_A {
+    if rows_are_neighbours() {
         return coopLoad<MatrixA>(&tile_a[first + (t * pitch + n * SIDE) / ELEMENT], pitch / ELEMENT);
     }
     return coopLoadT<MatrixA>(&tile_a[first + (n * SIDE * pitch + t) / ELEMENT], pitch / ELEMENT);
@@ -205,10 +64,10 @@ fn matrix_a(first: u32, n: u32, t: u32) -> MatrixA {
 
 fn matrix_b(first: u32, n: u32, t: u32) -> MatrixB {
     let pitch = pitch_b();
-    if TRANS_B {
-        return coopLoad<MatrixB>(&tile_b[first + (n * SIDE * pitch + t) / ELEMENT], pitch / ELEMENT);
+    if columns_are_neighbours() {
+        return coopLoadT<MatrixB>(&tile_b[first + (t * pitch + n * SIDE) / ELEMENT], pitch / ELEMENT);
     }
-    return coopLoadT<MatrixB>(&tile_b[first + (t * pitch + n * SIDE) / ELEMENT], pitch / ELEMENT);
+    return coopLoad<MatrixB>(&tile_b[first + (n * SIDE * pitch + t) / ELEMENT], pitch / ELEMENT);
 }
 
 // Matrices want control flow that a subgroup has in common, and naga one that the workgroup has: it takes a loop that
@@ -248,20 +107,23 @@ fn main(
     let has_matrices = subgroup < DOWN * ACROSS;
     let first_a = first_in_a(subgroup);
     let first_b = first_in_b(subgroup);
-    let tile_place_a = place_in_tile(lane, row_halves(TRANS_A, height()), pitch_a());
-    let tile_place_b = place_in_tile(lane, row_halves(!TRANS_B, width()), pitch_b());
-    let term_a = term_of_four(lane, TRANS_A, height());
-    let term_b = term_of_four(lane, !TRANS_B, width());
-    let places_a = places_in_a(lane, 0u, first_row);
-    let places_b = places_in_b(lane, 0u, first_column);
-    var more_a = vec4<u32>();
-    var more_b = vec4<u32>();
+    let four_a = first_four(lane, halves_a());
+    let four_b = first_four(lane, halves_b());
+    let tile_place_a = place_in_tile(four_a, pitch_a());
+    let tile_place_b = place_in_tile(four_b, pitch_b());
+    let term_a = term_of_four(four_a, rows_are_neighbours());
+    let term_b = term_of_four(four_b, columns_are_neighbours());
+    let lines_a = lines_of_a(four_a, 0u, first_row);
+    let lines_b = lines_of_b(four_b, 0u, first_column);
+    var more_a = lines_a;
+    var more_b = lines_b;
     if FOURS_A > 4u {
-        more_a = places_in_a(lane, 4u, first_row);
+        more_a = lines_of_a(four_a, 4u, first_row);
     }
     if FOURS_B > 4u {
-        more_b = places_in_b(lane, 4u, first_column);
+        more_b = lines_of_b(four_b, 4u, first_column);
     }
+    begin_terms(terms.x + term_a);
     // Named: matrices in an array are beyond the compiler.
     var s00 = MatrixC();
     var s01 = MatrixC();
@@ -279,13 +141,13 @@ fn main(
     var s31 = MatrixC();
     var s32 = MatrixC();
     var s33 = MatrixC();
-    var next_a = fours_of_a(places_a, term_a, 0u, terms.x, terms.y);
-    var next_b = fours_of_b(places_b, term_b, 0u, terms.x, terms.y);
+    var next_a = fours_of_a(lines_a, term_a, 0u, terms.x, terms.y);
     var further_a = Fours();
-    var further_b = Fours();
     if FOURS_A > 4u {
         further_a = fours_of_a(more_a, term_a, 4u, terms.x, terms.y);
     }
+    var next_b = fours_of_b(lines_b, term_b, 0u, terms.x, terms.y);
+    var further_b = Fours();
     if FOURS_B > 4u {
         further_b = fours_of_b(more_b, term_b, 4u, terms.x, terms.y);
     }
@@ -302,11 +164,12 @@ fn main(
         // What comes next is on its way while these terms are added up.
         let next = k + DEPTH;
         if next < terms.y {
-            next_a = fours_of_a(places_a, term_a, 0u, next, terms.y);
-            next_b = fours_of_b(places_b, term_b, 0u, next, terms.y);
+            next_terms();
+            next_a = fours_of_a(lines_a, term_a, 0u, next, terms.y);
             if FOURS_A > 4u {
                 further_a = fours_of_a(more_a, term_a, 4u, next, terms.y);
             }
+            next_b = fours_of_b(lines_b, term_b, 0u, next, terms.y);
             if FOURS_B > 4u {
                 further_b = fours_of_b(more_b, term_b, 4u, next, terms.y);
             }

@@ -7,8 +7,8 @@ use super::stored::{Factor, Factors, Masked};
 use super::{Node, Op, Tensor};
 use crate::gpu::Slot;
 use crate::kernels::{
-    Activation, Conv2d, F16Matmul, Form, LiveMatmul, LiveTerms, Matmul, PackedConvolution,
-    PackedProduct, Patches, WeightGradient,
+    Activation, Conv2d, F16Conv2d, F16Matmul, Form, LiveMatmul, LiveTerms, Matmul,
+    PackedConvolution, PackedProduct, Patches, WeightGradient,
 };
 use crate::{Error, Result};
 
@@ -87,6 +87,15 @@ impl Lowering<'_> {
         let gate = gate.map(|(_, gate)| gate);
         match node.op {
             Op::Conv2d(ops::Conv2d { form, shape, activation }) => {
+                if !self.is_packed(tensor_b) && self.convolves_f16(&shape) {
+                    let operands = self.f16_copies_of([tensor_a, tensor_b], form, &shape)?;
+                    let product = F16Conv2d::new(form, shape, operands, [self.f16.peaks()?, c]);
+                    let product = F16Conv2d { bias, activation, gate, ..product };
+                    return match sum {
+                        Some(_) => product.push_onto(self.plan),
+                        None => product.push(self.plan),
+                    };
+                }
                 let a = self.slot(tensor_a)?;
                 let of = [shape.outputs, u32::try_from(Patches::columns(&shape)).unwrap_or(0)];
                 let factor = match form {

@@ -178,7 +178,7 @@ fn mixed() -> Vec<Subject> {
     vec![of(4096)]
 }
 
-/// A layer of ResNet-50's first block, and its gradients.
+/// A layer of ResNet-50's first block, and its gradients, in f32 and over halves.
 fn convolutions() -> Vec<Subject> {
     let shape = Convolution {
         images: 32,
@@ -192,22 +192,32 @@ fn convolutions() -> Vec<Subject> {
         outputs: 64,
         groups: 1,
     };
-    let lens = [shape.input_len(), shape.weight_len(), shape.output_len()];
-    let flops = 2.0 * lens[2] as f64 * 9.0 * 64.0;
-    let work = Work { flops, bytes: 4.0 * lens.iter().sum::<u64>() as f64 };
-    let of = |name: &str, form: Form| {
+    let [x, w, y] = [shape.input_len(), shape.weight_len(), shape.output_len()];
+    let flops = 2.0 * y as f64 * 9.0 * 64.0;
+    let forms = [
+        ("forward", Form::NN, [x, w, y]),
+        ("input", Form::NT, [y, w, x]),
+        ("weight", Form::TN, [x, y, w]),
+    ];
+    let full = forms.map(|(name, form, lens)| {
+        let work = Work { flops, bytes: 4.0 * lens.iter().sum::<u64>() as f64 };
         Subject::of_products(format!("conv2d {name} 32x56x56x64, 3x3"), work, move |plan| {
-            let slot = |plan: &mut PlanBuilder, n: u64| plan.persistent("", n as u32);
-            let [x, w, y] = lens.map(|n| slot(plan, n));
-            let of = match form {
-                Form::NN => [x, w, y],
-                Form::NT => [y, w, x],
-                Form::TN => [x, y, w],
-            };
+            let of = lens.map(|len| plan.persistent("", len as u32));
             Conv2d::new(form, shape, of).push(plan)
         })
-    };
-    vec![of("forward", Form::NN), of("input", Form::NT), of("weight", Form::TN)]
+    });
+    let halves = forms.map(|(name, form, [a, b, c])| {
+        let work = Work { flops, bytes: 2.0 * (a + b) as f64 + 4.0 * c as f64 };
+        let push = move |plan: &mut PlanBuilder| {
+            let words = [a / 2, b / 2, c, 2];
+            let [a, b, c, peaks] = words.map(|words| plan.persistent("", words as u32));
+            let operands = [(a, 0), (b, 1)].map(|(copy, at)| F16Operand { copy, at });
+            F16Conv2d::new(form, shape, operands, [peaks, c]).push(plan)
+        };
+        let name = format!("conv2d f16 {name} 32x56x56x64, 3x3");
+        Subject { mixed: true, ..Subject::of_products(name, work, push) }
+    });
+    full.into_iter().chain(halves).collect()
 }
 
 fn layers() -> Vec<Subject> {

@@ -3,7 +3,10 @@ use super::compared::{Compared, Found, U};
 use super::rig::{Rig, noise};
 use crate::Result;
 use crate::gpu::Gpu;
-use crate::kernels::{Conv2d, Convolution, Form};
+use crate::kernels::{
+    Conv2d, Convolution, F16Begin, F16Conv2d, F16Copy, F16Operand, Form, MagnitudePeak, Tiling,
+    conv2d_reference,
+};
 
 /// Each element of a product of a convolution, and the sum of its terms' magnitudes.
 pub(super) type Reference =
@@ -37,9 +40,7 @@ pub(super) fn check(gpu: &Gpu, reference: Reference) -> Result<Found> {
     for (at, shape) in SHAPES.iter().enumerate() {
         let lens = [shape.input_len(), shape.weight_len(), shape.output_len()];
         let [x, w, y] = lens.map(|len| len as usize);
-        for (form, [a_len, b_len, len]) in
-            [(Form::NN, [x, w, y]), (Form::NT, [y, w, x]), (Form::TN, [x, y, w])]
-        {
+        for (form, [a_len, b_len, len]) in forms([x, w, y]) {
             let case = format!("{form:?} of shape {at}");
             let (av, bv) = (noise(1, a_len, 1.0), noise(2, b_len, 1.0));
             let mut rig = Rig::new(gpu);
@@ -58,6 +59,57 @@ pub(super) fn check(gpu: &Gpu, reference: Reference) -> Result<Found> {
         }
     }
     Ok(compared.found("3 products of 5 shapes"))
+}
+
+/// Each product, with what it reads and makes of images, kernels and results.
+fn forms<T: Copy>([x, w, y]: [T; 3]) -> [(Form, [T; 3]); 3] {
+    [(Form::NN, [x, w, y]), (Form::NT, [y, w, x]), (Form::TN, [x, y, w])]
+}
+
+/// Each product over copies in halves of whole numbers, whose sums are exact in any order, in a
+/// tiling of one's choice or the plan's.
+pub(super) fn over_halves(gpu: &Gpu, tiling: Option<Tiling>) -> Result<Found> {
+    let shape = Convolution { channels: 20, outputs: 33, ..BASE };
+    let [pixels, results] = [shape.size, shape.out].map(|[y, x]| shape.images * y * x);
+    let x = [pixels, shape.channels, pixels];
+    let w = [9 * shape.channels, shape.outputs, shape.channels];
+    let y = [results, shape.outputs, results];
+    let mut compared = Compared::default();
+    for (form, layouts) in forms([x, w, y]) {
+        let case = format!("{form:?} of a convolution of small integers");
+        let mut rig = Rig::new(gpu);
+        let peaks = rig.plan.scratch("peaks", 2);
+        rig.plan.push(F16Begin { peaks })?;
+        let [len_a, len_b, len] = layouts.map(|[rows, columns, _]| rows * columns);
+        let values = |(len, by): (u32, u32)| -> Vec<f32> {
+            (0..len).map(|i| (i * by % 17) as f32 - 8.0).collect()
+        };
+        let factors = [(len_a, 7), (len_b, 5)].map(values);
+        let mut copy = |at: u32| {
+            let ([rows, columns, block], mask) = (layouts[at as usize], None);
+            let x = rig.slot("factor", &factors[at as usize]);
+            let words = F16Copy::words_in_blocks([rows, columns], block).unwrap_or(u32::MAX);
+            let out = rig.plan.scratch("f16", words);
+            let len = rows * columns;
+            rig.plan.push(MagnitudePeak { values: x, peak: peaks, at, len })?;
+            rig.plan.push(F16Copy { x, mask, peaks, at, out, rows, columns, block })?;
+            Ok::<_, crate::Error>(F16Operand { copy: out, at })
+        };
+        let operands = [copy(0)?, copy(1)?];
+        let c = rig.output("c", len as usize);
+        let product = F16Conv2d::new(form, shape, operands, [peaks, c]);
+        match tiling {
+            Some(tiling) => product.push_as(tiling, &mut rig.plan)?,
+            None => product.push(&mut rig.plan)?,
+        }
+        let got: Vec<f32> = rig.run()?.read(&case, c, &mut compared)?;
+        let want = conv2d_reference(form, &shape, (&factors[0], &factors[1]), None);
+        for (i, (got, (want, _))) in got.iter().zip(want).enumerate() {
+            let right = f64::from(*got) == want;
+            compared.holds(right, || format!("{case}, element {i}: {got}, must be {want}"));
+        }
+    }
+    Ok(compared.found("3 products of a convolution"))
 }
 
 /// How many products each element is the sum of.

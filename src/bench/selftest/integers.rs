@@ -2,7 +2,7 @@
 use super::attention::Case;
 use super::compared::{Compared, Found};
 use super::rig::Rig;
-use super::{Check, made};
+use super::{Check, convolution, made};
 use crate::Result;
 use crate::gpu::{Gpu, MAX_LOOP_ITERATIONS, PlanBuilder, Slot};
 use crate::kernels::{
@@ -35,9 +35,16 @@ pub(super) fn dense(gpu: &Gpu) -> Result<Found> {
     product(gpu, push, [33, 65, 100])
 }
 
-/// Products over 16-bit floats.
+/// Products over 16-bit floats, and those of a convolution.
 pub(super) fn halves(gpu: &Gpu) -> Result<Found> {
-    product(gpu, &|plan, of, extents| over_halves(None, plan, of, extents), [33, 65, 100])
+    let push: PushProduct<'_> = &|plan, of, extents| over_halves(None, plan, of, extents);
+    let found = product(gpu, push, [33, 65, 100])?;
+    if !found.passed {
+        return Ok(found);
+    }
+    let convolved = convolution::over_halves(gpu, None)?;
+    let detail = format!("{}; {}", found.detail, convolved.detail);
+    Ok(if convolved.passed { Found { detail, ..found } } else { convolved })
 }
 
 /// In a tiling of one's choice, or the plan's.
@@ -53,7 +60,7 @@ fn over_halves(
         let words = F16Copy::words(rows, columns).unwrap_or(u32::MAX);
         let out = plan.scratch("f16", words);
         plan.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns })?;
-        plan.push(F16Copy { x, mask: None, peaks, at, out, rows, columns })?;
+        plan.push(F16Copy { x, mask: None, peaks, at, out, rows, columns, block: rows })?;
         Ok::<_, crate::Error>(F16Operand { copy: out, at })
     };
     let operands = [copy(a, 0, m, k)?, copy(b, 1, k, n)?];
@@ -81,6 +88,11 @@ fn many(gpu: &Gpu) -> Result<Found> {
     let tilings: Vec<_> = tilings.into_iter().filter(|t| matches!(t, Tiling::Coop(_))).collect();
     for &tiling in &tilings {
         let push: PushProduct<'_> = &|plan, of, size| over_halves(Some(tiling), plan, of, size);
+        let found = convolution::over_halves(gpu, Some(tiling))?;
+        if !found.passed {
+            let detail = format!("{}: {}", tiling.name(), found.detail);
+            return Ok(Found { detail, ..found });
+        }
         for size in [[33, 65, 100], [128, 128, 64], [200, 260, 48], [16, 16, 16]] {
             for _ in 0..8 {
                 let found = product(gpu, push, size)?;
@@ -100,7 +112,8 @@ fn many(gpu: &Gpu) -> Result<Found> {
         }
     }
     let detail = format!(
-        "32 products of 4 shapes in each of {} tilings, and attention 8 times with its gradients",
+        "32 products of 4 shapes, and 3 of a convolution, in each of {} tilings; attention 8 times \
+         with its gradients",
         tilings.len()
     );
     Ok(Found { passed: true, detail, worst: None })

@@ -1,5 +1,5 @@
 //! `conv2d`: a convolution and its gradients, as products whose patches are never in memory.
-use super::convolution::{Convolution, product_of};
+use super::convolution::Convolution;
 use super::part_sum::PartSum;
 use super::parts::{self, Product, texts};
 use super::tiling::Tiling;
@@ -104,32 +104,6 @@ impl Conv2d {
     pub fn push_onto(self, plan: &mut PlanBuilder) -> Result<()> {
         parts::push_onto(self, plan)
     }
-
-    /// Rows, columns and terms for each group; saturated, `check` refuses what does not fit.
-    fn product(&self) -> [u32; 3] {
-        let s = &self.shape;
-        let count = |extents: &[u32]| u32::try_from(product_of(extents)).unwrap_or(u32::MAX);
-        let groups = s.groups.max(1);
-        let (channels, outputs) = (s.channels / groups, s.outputs / groups);
-        let pixels = count(&[s.images, s.size[0], s.size[1]]);
-        let results = count(&[s.images, s.out[0], s.out[1]]);
-        let taps = |of| count(&[s.kernel[0], s.kernel[1], of]);
-        match self.form {
-            Form::NN => [results, outputs, taps(channels)],
-            Form::NT => [pixels, channels, taps(outputs)],
-            Form::TN => [taps(channels), outputs, results],
-        }
-    }
-
-    fn lens(&self) -> [u64; 3] {
-        let s = &self.shape;
-        let [x, w, y] = [s.input_len(), s.weight_len(), s.output_len()];
-        match self.form {
-            Form::NN => [x, w, y],
-            Form::NT => [y, w, x],
-            Form::TN => [x, y, w],
-        }
-    }
 }
 
 impl Product for Conv2d {
@@ -138,7 +112,7 @@ impl Product for Conv2d {
     const PART: usize = std::mem::offset_of!(Conv2dParams, part_terms);
 
     fn terms(&self) -> [u32; 2] {
-        [0, self.product()[2]]
+        [0, self.shape.extents(self.form)[2]]
     }
 
     fn form(&self) -> Form {
@@ -146,33 +120,20 @@ impl Product for Conv2d {
     }
 
     fn extents(&self) -> [u32; 3] {
-        let [m, n, _] = self.product();
+        let [m, n, _] = self.shape.extents(self.form);
         [m, n, self.shape.groups]
     }
 
     /// Only what differs from the WGSL's defaults.
     fn meaning(&self) -> Vec<(&'static str, f64)> {
-        let gate = self.gate.map_or(Activation::Identity, |(_, activation)| activation);
-        let form = match self.form {
-            Form::NN => 0.0,
-            Form::NT => 1.0,
-            Form::TN => 2.0,
-        };
-        [
-            ("FORM", form),
-            ("STRIDED", f64::from(u8::from(self.form == Form::NT && self.shape.stride != [1, 1]))),
-            ("MASKED", f64::from(u8::from(self.mask.is_some()))),
-            ("BIAS", f64::from(u8::from(self.bias.is_some()))),
-            ("ACTIVATION", self.activation.code()),
-            ("GATE", gate.code()),
-        ]
-        .into_iter()
-        .filter(|&(_, value)| value != 0.0)
-        .collect()
+        let &Self { form, shape, bias, activation, gate, .. } = self;
+        let mut constants = meaning_of(form, &shape, bias.is_some(), activation, gate);
+        constants.extend(self.mask.map(|_| ("MASKED", 1.0)));
+        constants
     }
 
     fn params_of(&self, k_begin: u32, k_end: u32) -> Conv2dParams {
-        let ([m, n, k], s) = (self.product(), &self.shape);
+        let ([m, n, k], s) = (self.shape.extents(self.form), &self.shape);
         let groups = s.groups.max(1);
         Conv2dParams {
             m,
@@ -221,14 +182,19 @@ impl Product for Conv2d {
 
 impl Kernel for Conv2d {
     const NAME: &'static str = "conv2d";
-    const WGSL: &'static str = texts!(["common/all_terms.wgsl"] "common/product_blocks.wgsl", "conv2d.wgsl");
-    const VARIANTS: &'static [Variant] = texts!(variants ["common/all_terms.wgsl"] "conv2d.wgsl");
+    const WGSL: &'static str = texts!(
+        ["common/all_terms.wgsl", "common/images.wgsl"]
+        "common/product_blocks.wgsl", "conv2d.wgsl"
+    );
+    const VARIANTS: &'static [Variant] = texts!(
+        variants ["common/all_terms.wgsl", "common/images.wgsl"] "conv2d.wgsl"
+    );
     const OPERANDS: &'static [Operand] =
         &[read("a"), read("b"), read("mask"), read("bias"), read("gate"), write("c")];
     type Params = Conv2dParams;
 
     fn bind(&self) -> Vec<Bound> {
-        let [a, b, c] = self.lens();
+        let [a, b, c] = self.shape.lens(self.form);
         vec![
             self.a.needs(a),
             self.b.needs(b),
@@ -240,7 +206,7 @@ impl Kernel for Conv2d {
     }
 
     fn params(&self) -> Conv2dParams {
-        self.params_of(0, self.product()[2])
+        self.params_of(0, self.shape.extents(self.form)[2])
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
@@ -254,6 +220,34 @@ impl Kernel for Conv2d {
     fn check(&self) -> Result<(), String> {
         parts::check_whole(self)
     }
+}
+
+/// What `common/images.wgsl` computes and what is done to the sums, in constants that differ from the
+/// WGSL's.
+pub(super) fn meaning_of(
+    form: Form,
+    shape: &Convolution,
+    bias: bool,
+    activation: Activation,
+    gate: Option<(Slot, Activation)>,
+) -> Vec<(&'static str, f64)> {
+    let gate = gate.map_or(Activation::Identity, |(_, activation)| activation);
+    let flag = |set: bool| f64::from(u8::from(set));
+    let code = match form {
+        Form::NN => 0.0,
+        Form::NT => 1.0,
+        Form::TN => 2.0,
+    };
+    [
+        ("FORM", code),
+        ("STRIDED", flag(form == Form::NT && shape.stride != [1, 1])),
+        ("BIAS", flag(bias)),
+        ("ACTIVATION", activation.code()),
+        ("GATE", gate.code()),
+    ]
+    .into_iter()
+    .filter(|&(_, value)| value != 0.0)
+    .collect()
 }
 
 /// Host reference: each element in f64, with the sum of its terms' magnitudes.

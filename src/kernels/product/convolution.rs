@@ -1,4 +1,5 @@
 //! The extents of convolutions, and what they multiply with what.
+use crate::kernels::Form;
 
 /// The extents of a convolution of images `[images, height, width, channels]` with kernels
 /// `[kernel height, kernel width, channels / groups, outputs]`, as TensorFlow has them (NHWC).
@@ -49,6 +50,32 @@ impl Convolution {
     /// Elements of the result.
     pub fn output_len(&self) -> u64 {
         product_of(&[self.images, self.out[0], self.out[1], self.outputs])
+    }
+
+    /// Elements of `a`, `b` and the result of one of its products.
+    pub(super) fn lens(&self, form: Form) -> [u64; 3] {
+        let [x, w, y] = [self.input_len(), self.weight_len(), self.output_len()];
+        match form {
+            Form::NN => [x, w, y],
+            Form::NT => [y, w, x],
+            Form::TN => [x, y, w],
+        }
+    }
+
+    /// Rows, columns and terms of one of its products for each group; saturated, `check` refuses
+    /// what does not fit.
+    pub(super) fn extents(&self, form: Form) -> [u32; 3] {
+        let count = |extents: &[u32]| u32::try_from(product_of(extents)).unwrap_or(u32::MAX);
+        let groups = self.groups.max(1);
+        let (channels, outputs) = (self.channels / groups, self.outputs / groups);
+        let pixels = count(&[self.images, self.size[0], self.size[1]]);
+        let results = count(&[self.images, self.out[0], self.out[1]]);
+        let taps = |of| count(&[self.kernel[0], self.kernel[1], of]);
+        match form {
+            Form::NN => [results, outputs, taps(channels)],
+            Form::NT => [pixels, channels, taps(outputs)],
+            Form::TN => [taps(channels), outputs, results],
+        }
     }
 
     /// Whether its patches are the images as they lie: kernels of one pixel, or as large as an image.

@@ -25,8 +25,9 @@ struct Shape {
 
 /// By size. Of two with one name the first that runs is meant: the second has as many matrices for
 /// half as many subgroups, which are twice as large.
-const SHAPES: [Shape; 4] = [
+const SHAPES: [Shape; 5] = [
     Shape { name: "matrices-4x4", subgroups: [2, 2], matrices: [2, 2] },
+    Shape { name: "matrices-16x4", subgroups: [4, 2], matrices: [4, 2] },
     Shape { name: "matrices-8x8", subgroups: [2, 4], matrices: [4, 2] },
     Shape { name: "matrices-8x8", subgroups: [2, 2], matrices: [4, 4] },
     Shape { name: "matrices-16x8", subgroups: [4, 2], matrices: [4, 4] },
@@ -59,12 +60,18 @@ impl Coop {
         all
     }
 
-    /// The largest whose workgroups are enough for so many rows, columns and groups; else the
-    /// smallest.
+    /// The largest whose workgroups are enough for so many rows, columns and groups, and make few
+    /// sums past the edges; else the smallest.
     pub(super) fn of(target: Target, extents: [u32; 3]) -> Option<Self> {
         let all = Self::all(target);
         let enough = |coop: &&Self| coop.workgroups(extents) >= ENOUGH;
-        all.iter().rev().find(enough).or(all.first()).copied()
+        let made = |coop: &Self| {
+            let of_workgroup: u32 = coop.extent().iter().product();
+            coop.workgroups(extents) * u64::from(of_workgroup)
+        };
+        let least = all.iter().filter(enough).map(made).min().unwrap_or(0);
+        let tight = |coop: &&Self| made(coop) <= least + least / 4;
+        all.iter().rev().filter(enough).find(tight).or(all.first()).copied()
     }
 
     fn runs_on(self, target: Target) -> bool {

@@ -1,4 +1,4 @@
-//! `f16_copy`: what `f16_matmul` reads of a matrix.
+//! `f16_copy`: what `f16_matmul` reads of a matrix, and `f16_conv2d` of images and kernels.
 use crate::kernels::{bit, mask_words};
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
@@ -6,7 +6,8 @@ use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 const WHOLE: u32 = 16;
 
 /// `out = half(power * x)`, in whole sixteens of rows and columns; `power` is the power of two that
-/// brings the largest finite magnitude of `x` to 2^14 or more and below 2^15.
+/// brings the largest finite magnitude of `x` to 2^14 or more and below 2^15. Each block of rows
+/// begins a whole sixteen: those of a tap of a kernel, for convolutions.
 #[derive(Debug, Clone, Copy)]
 pub struct F16Copy {
     /// `[rows, columns]`
@@ -23,6 +24,8 @@ pub struct F16Copy {
     pub rows: u32,
     /// Columns of `x`.
     pub columns: u32,
+    /// Rows of a block, of which `rows` are whole ones; all of them for a matrix.
+    pub block: u32,
 }
 
 crate::uniform! {
@@ -38,23 +41,42 @@ crate::uniform! {
         len: u32,
         /// Place in `peaks`.
         at: u32,
+        /// Rows of a block.
+        block: u32,
+        /// Rows of a block in `out`.
+        whole_block: u32,
     }
 }
 
 impl F16Copy {
-    /// Words of a copy of `[rows, columns]`; `None` from 2^32 halves on.
+    /// Words of a copy of a matrix `[rows, columns]`; `None` from 2^32 halves on.
     pub fn words(rows: u32, columns: u32) -> Option<u32> {
-        let rows = rows.checked_next_multiple_of(WHOLE)?;
-        rows.checked_mul(Self::stride(columns)).map(|halves| halves / 2)
+        Self::words_in_blocks([rows, columns], rows)
     }
 
-    /// Halves of a row of a copy with so many columns.
+    /// Words of a copy of a matrix `[rows, columns]` in blocks of so many rows; `None` from 2^32
+    /// halves on.
+    pub fn words_in_blocks([rows, columns]: [u32; 2], block: u32) -> Option<u32> {
+        let whole = block.checked_next_multiple_of(WHOLE)?;
+        let halves = (rows / block.max(1)).checked_mul(whole)?.checked_mul(Self::stride(columns));
+        halves.map(|halves| halves / 2)
+    }
+
+    /// Whether so many rows or columns are copied as they are.
+    pub fn is_whole(extent: u32) -> bool {
+        extent.is_multiple_of(WHOLE)
+    }
+
+    /// Halves of a row of a copy with so many columns, which is a pixel of images and results with
+    /// so many channels; and how many rows there are of a block of so many.
     pub(super) fn stride(columns: u32) -> u32 {
-        columns.next_multiple_of(WHOLE)
+        columns.checked_next_multiple_of(WHOLE).unwrap_or(u32::MAX)
     }
 
-    fn pairs(&self) -> u32 {
-        Self::words(self.rows, self.columns).unwrap_or(0)
+    fn pairs(&self) -> Option<u32> {
+        let whole = self.block > 0 && self.rows.is_multiple_of(self.block);
+        let words = Self::words_in_blocks([self.rows, self.columns], self.block);
+        words.filter(|&words| whole && words > 0)
     }
 }
 
@@ -76,31 +98,33 @@ impl Kernel for F16Copy {
             self.x.needs(len.into()),
             self.mask.map_or(Bound::NONE, |s| s.needs(mask_words(len).into())),
             self.peaks.needs(u64::from(self.at) + 1),
-            self.out.needs(self.pairs().into()),
+            self.out.needs(self.pairs().unwrap_or(0).into()),
         ]
     }
 
     fn params(&self) -> F16CopyParams {
-        let &Self { rows, columns, at, .. } = self;
-        F16CopyParams { rows, columns, pairs: Self::stride(columns) / 2, len: self.pairs(), at }
+        let &Self { rows, columns, at, block, .. } = self;
+        let (pairs, len) = (Self::stride(columns) / 2, self.pairs().unwrap_or(0));
+        F16CopyParams { rows, columns, pairs, len, at, block, whole_block: Self::stride(block) }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        self.mask.map(|_| ("MASKED", 1.0)).into_iter().collect()
+        // Whole sixteens lie as a matrix does.
+        let in_blocks = self.block < self.rows && !Self::is_whole(self.block);
+        let masked = self.mask.map(|_| ("MASKED", 1.0));
+        masked.into_iter().chain(in_blocks.then_some(("IN_BLOCKS", 1.0))).collect()
     }
 
     fn grid(&self) -> [u32; 3] {
-        grid_1d(self.pairs())
+        grid_1d(self.pairs().unwrap_or(0))
     }
 
     fn check(&self) -> Result<(), String> {
-        match Self::words(self.rows, self.columns) {
-            Some(words) if words > 0 => Ok(()),
-            _ => Err(format!(
-                "{} x {}: none may be 0, and 2^32 halves are too many",
-                self.rows, self.columns
-            )),
-        }
+        let &Self { rows, columns, block, .. } = self;
+        self.pairs().map(|_| ()).ok_or_else(|| {
+            let of = "none may be 0, blocks must be whole, and 2^32 halves are too many";
+            format!("{rows} x {columns} in blocks of {block}: {of}")
+        })
     }
 }
 
@@ -110,21 +134,24 @@ pub fn f16_power(peak: f32) -> f64 {
     f64::from(exponent as i32 - 127).exp2()
 }
 
-/// Host reference: `power * x` before it is rounded to 11 bits, padded as the copy is.
+/// Host reference: `power * x` before it is rounded to 11 bits, padded as the copy is, in blocks of
+/// `block` rows.
 pub fn f16_copy_reference(
     x: &[f32],
     mask: Option<&[u32]>,
     [rows, columns]: [usize; 2],
+    block: usize,
 ) -> Vec<f64> {
     let finite = x.iter().map(|x| x.abs()).filter(|x| x.is_finite());
     let power = f16_power(finite.fold(0.0, f32::max));
     let whole = |extent: usize| extent.next_multiple_of(WHOLE as usize);
     let one = |place: usize| {
         let (row, column) = (place / whole(columns), place % whole(columns));
-        let at = row * columns + column;
-        let inside = row < rows && column < columns;
+        let (nth, within) = (row / whole(block), row % whole(block));
+        let at = (nth * block + within) * columns + column;
+        let inside = within < block && column < columns;
         let kept = inside && mask.is_none_or(|words| bit(words, at));
         if kept { f64::from(x[at]) * power } else { 0.0 }
     };
-    (0..whole(rows) * whole(columns)).map(one).collect()
+    (0..rows / block * whole(block) * whole(columns)).map(one).collect()
 }

@@ -6,17 +6,6 @@ use crate::kernels::{Activation, Form, F16Copy};
 use crate::Result;
 use crate::gpu::{Bound, Kernel, Operand, PlanBuilder, Slot, Target, Variant, read, write};
 
-/// The variant over the cooperative matrices of a file.
-macro_rules! cooperative {
-    ($name:literal, $matrices:literal) => {{
-        const WGSL: &str = texts!(
-            [$matrices, "common/f16_operand.wgsl", "common/matrices.wgsl"]
-            "common/product_coop.wgsl", "f16_matmul.wgsl"
-        );
-        Variant { name: $name, wgsl: WGSL }
-    }};
-}
-
 /// A matrix as [`F16Copy`] left it.
 #[derive(Debug, Clone, Copy)]
 pub struct F16Operand {
@@ -202,6 +191,7 @@ impl Kernel for F16Matmul {
         [
             "common/f16.wgsl",
             "common/f16_operand.wgsl",
+            "common/f16_powers.wgsl",
             "common/matrices.wgsl",
             "common/f16_terms.wgsl",
             "common/all_terms.wgsl"
@@ -212,12 +202,19 @@ impl Kernel for F16Matmul {
         variants [
             "common/f16.wgsl",
             "common/f16_operand.wgsl",
+            "common/f16_powers.wgsl",
             "common/matrices.wgsl",
             "common/f16_terms.wgsl",
             "common/all_terms.wgsl"
         ] "f16_matmul.wgsl",
-        cooperative!("coop_8", "common/coop_8.wgsl"),
-        cooperative!("coop_16", "common/coop_16.wgsl")
+        texts!(
+            matrices "coop_8" "common/coop_8.wgsl"
+            ["common/matrices.wgsl", "common/coop_matrices.wgsl"] "f16_matmul.wgsl"
+        ),
+        texts!(
+            matrices "coop_16" "common/coop_16.wgsl"
+            ["common/matrices.wgsl", "common/coop_matrices.wgsl"] "f16_matmul.wgsl"
+        )
     );
     const OPERANDS: &'static [Operand] =
         &[read("a"), read("b"), read("peaks"), read("bias"), read("gate"), write("c")];

@@ -13,6 +13,7 @@ kernels! {
     conv2d: Conv2d(Conv2dParams);
     convolution;
     f16_begin: F16Begin(F16BeginParams);
+    f16_conv2d: F16Conv2d(F16Conv2dParams);
     f16_copy: F16Copy(F16CopyParams);
     f16_matmul: F16Matmul(F16MatmulParams);
     gaps_matmul: GapsMatmul(GapsMatmulParams);

@@ -2,7 +2,10 @@
 use super::part_sum::PartSum;
 use super::split::Split;
 use super::tiling::Tiling;
-use super::{Conv2d, Conv2dParams, F16Matmul, F16MatmulParams, LiveMatmul, Matmul, MatmulParams};
+use super::{
+    Conv2d, Conv2dParams, F16Conv2d, F16Conv2dParams, F16Matmul, F16MatmulParams, LiveMatmul,
+    Matmul, MatmulParams,
+};
 use crate::Result;
 use crate::gpu::{
     Bound, Cut, Kernel, MAX_LOOP_ITERATIONS, Operand, PlanBuilder, Slot, Target, Uniform, Variant,
@@ -31,6 +34,22 @@ macro_rules! texts {
             },
             $($more,)*
         ]
+    };
+    // The variant over the cooperative matrices of a file.
+    (matrices $name:literal $matrices:literal [$($first:literal),*] $file:literal) => {
+        Variant {
+            name: $name,
+            wgsl: texts!(
+                [
+                    $matrices,
+                    "common/f16_operand.wgsl",
+                    "common/f16_powers.wgsl",
+                    $($first,)*
+                    "common/coop_loads.wgsl"
+                ]
+                "common/product_coop.wgsl", $file
+            ),
+        }
     };
 }
 pub(super) use texts;
@@ -77,6 +96,12 @@ pub(super) trait Product: Kernel<Params: Uniform<Part<Self>>> + Copy {
 
     /// Rows, columns and groups.
     fn extents(&self) -> [u32; 3];
+
+    /// Elements of the result; saturated, where `check_sizes` refuses them. Fewer than the extents
+    /// say, where some rows are of padding.
+    fn results(&self) -> u32 {
+        self.extents().into_iter().fold(1, u32::saturating_mul)
+    }
 
     /// How they are shared out on a device that `target` says.
     fn tiling(&self, target: Target) -> Tiling {
@@ -180,8 +205,7 @@ fn push_split(
     adds: bool,
     plan: &mut PlanBuilder,
 ) -> Result<()> {
-    let len: u32 = product.extents().iter().product();
-    let sums = plan.scratch("parts", split.parts * len);
+    let sums = plan.scratch("parts", split.parts * product.results());
     let ([begin, end], within) = (product.terms(), None);
     let split = Some((split, sums));
     plan.push(Part { product: product.bare(), tiling, begin, end, adds: false, within, split })?;
@@ -205,6 +229,7 @@ pub(super) struct Part<P> {
 
 crate::kernels::parts! {
     Part<Conv2d>: Conv2dParams,
+    Part<F16Conv2d>: F16Conv2dParams,
     Part<F16Matmul>: F16MatmulParams,
     Part<LiveMatmul>: MatmulParams,
     Part<Matmul>: MatmulParams,
@@ -229,7 +254,7 @@ impl<P: Product> Kernel for Part<P> {
             P::EPILOGUE.into_iter().for_each(|at| bound[at] = Bound::NONE);
         }
         if let Some((split, sums)) = self.split {
-            let len = self.product.extents().map(u64::from).iter().product::<u64>();
+            let len = u64::from(self.product.results());
             bound[P::RESULT] = sums.needs(u64::from(split.parts) * len);
         }
         bound

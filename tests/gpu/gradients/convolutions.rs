@@ -4,6 +4,7 @@ use secateur::kernels::Activation;
 use secateur::nn::Network;
 
 use super::{Case, classifier};
+use crate::common::mixed_gpu;
 
 /// Two convolutions and a layer behind them, of images of 4 x 3 pixels and 2 channels.
 fn convolutions(first: Conv2dOptions, second: Conv2dOptions, masked: bool) -> Network {
@@ -65,6 +66,53 @@ fn convolution_of_rank_1() {
     let x = graph.linear(x, w, None, Activation::Identity).unwrap();
     let network = classifier(graph, [features, labels, x], 3);
     Case::new(network, 3, 100, 9).check();
+}
+
+/// Two convolutions of 16, 20 and 17 channels, whose products read halves, and a layer of three
+/// outputs, which does not.
+fn wide_convolutions(first: Conv2dOptions, masked: bool) -> Network {
+    let mut graph = Graph::default();
+    let (features, labels) = (graph.features(3, 12 * 16), graph.labels(3));
+    let mut x = graph.reshape(features, [3, 4, 3, 16]).unwrap();
+    for (i, (options, kernel, channels, outputs)) in
+        [(first, [3, 2], 16, 20), (Conv2dOptions::default(), [1, 2], 20, 17)]
+            .into_iter()
+            .enumerate()
+    {
+        let shape = [kernel[0], kernel[1], channels, outputs];
+        let mut w = graph.parameter(format!("conv{i}.weight"), shape).unwrap();
+        if masked {
+            w = graph.apply_mask(w).unwrap();
+        }
+        let b = graph.parameter(format!("conv{i}.bias"), [outputs]).unwrap();
+        x = graph.conv2d(x, w, Some(b), Activation::Tanh, options).unwrap();
+    }
+    let width = graph.shape(x).elements().unwrap() / 3;
+    let x = graph.reshape(x, [3, width]).unwrap();
+    let w = graph.parameter("fc.weight", [width, 3]).unwrap();
+    let x = graph.linear(x, w, None, Activation::Identity).unwrap();
+    classifier(graph, [features, labels, x], 3)
+}
+
+/// As `dense::products_over_halves_are_near_in_norm`: two roundings of 2^-10 for each of four
+/// products, of which two are forward and two back on the longest way.
+#[test]
+fn convolutions_over_halves_are_near_in_norm() {
+    let Some(gpu) = mixed_gpu() else { return };
+    let plain = Conv2dOptions::default();
+    let strided = Conv2dOptions { stride: [2, 1], ..plain };
+    for (options, masked) in [(plain, true), (strided, false)] {
+        let case = Case::new(wide_convolutions(options, masked), 3, 120, 6);
+        let norm = |values: &[f64]| values.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let got = case.by_device_of(gpu);
+        for (p, (got, want)) in got.iter().zip(case.by_graph(None)).enumerate() {
+            let error: Vec<f64> = got.iter().zip(&want).map(|(&g, w)| f64::from(g) - w).collect();
+            let error = norm(&error) / norm(&want);
+            assert!(error < 8.0 / 1024.0, "tensor {p}: {error}");
+            // The loss, one number, may happen to be right.
+            assert!(p == 0 || error > 1e-6, "tensor {p} is no product of halves: {error}");
+        }
+    }
 }
 
 #[test]

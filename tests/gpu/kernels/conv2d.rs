@@ -31,7 +31,7 @@ pub(super) fn same(
     padded(all, true)
 }
 
-fn padded(mut s: Convolution, same: bool) -> Convolution {
+pub(super) fn padded(mut s: Convolution, same: bool) -> Convolution {
     for d in 0..2 {
         let reach = (s.kernel[d] - 1) * s.dilation[d] + 1;
         (s.out[d], s.pad[d]) = if same {

@@ -13,15 +13,26 @@ const HALF_TINY: f64 = 1.0 / (1 << 24) as f64;
 
 /// The copy and the peak of `x [rows, columns]`, the third of four.
 fn copy(gpu: &Gpu, x: &[f32], mask: Option<&[u32]>, [rows, columns]: [usize; 2]) -> Copied {
+    copy_in_blocks(gpu, x, mask, [rows, columns], rows)
+}
+
+fn copy_in_blocks(
+    gpu: &Gpu,
+    x: &[f32],
+    mask: Option<&[u32]>,
+    [rows, columns]: [usize; 2],
+    block: usize,
+) -> Copied {
     let mut rig = Rig::new(gpu);
-    let (rows, columns) = (rows as u32, columns as u32);
+    let [rows, columns, block] = [rows, columns, block].map(|extent| extent as u32);
     let (x, peaks) = (rig.slot("x", x), rig.output("peaks", 4));
     let mask = mask.map(|mask| rig.slot("mask", mask));
-    let out = rig.output("out", F16Copy::words(rows, columns).unwrap() as usize);
+    let words = F16Copy::words_in_blocks([rows, columns], block).unwrap();
+    let out = rig.output("out", words as usize);
     let (at, len) = (2, rows * columns);
     rig.push(F16Begin { peaks: peaks_of(peaks, 4) });
     rig.push(MagnitudePeak { values: x, peak: peaks, at, len });
-    rig.push(F16Copy { x, mask, peaks, at, out, rows, columns });
+    rig.push(F16Copy { x, mask, peaks, at, out, rows, columns, block });
     let bench = rig.run();
     let halves = bench.read(out).into_iter().map(f16::from_bits).collect();
     Copied { halves, peaks: bench.read(peaks) }
@@ -60,7 +71,7 @@ fn copies_are_scaled_rounded_and_padded() {
             let bits = noise.words(len.div_ceil(32));
             for mask in [None, Some(&bits[..])] {
                 let got = copy(gpu, &x, mask, [rows, columns]);
-                let want = f16_copy_reference(&x, mask, [rows, columns]);
+                let want = f16_copy_reference(&x, mask, [rows, columns], rows);
                 let context = |e| panic!("{rows} x {columns}, {scale:e}: {e}");
                 Tol::Within(&bounds(&want)).check(&got.values(), &want).unwrap_or_else(context);
                 let peak = x.iter().map(|x| x.abs()).fold(0.0, f32::max);
@@ -71,6 +82,35 @@ fn copies_are_scaled_rounded_and_padded() {
             }
         }
     }
+}
+
+/// Each block of rows begins a whole sixteen, as the channels of a kernel's taps do.
+#[test]
+fn copies_in_blocks_are_padded_block_by_block() {
+    let Some(gpu) = half_gpu() else { return };
+    for [blocks, block, columns] in [[1, 5, 3], [9, 17, 20], [4, 16, 33], [25, 1, 16], [3, 50, 1]] {
+        let len = blocks * block * columns;
+        let mut noise = Noise::new(len as u64);
+        let (x, bits) = (noise.floats(len, 1.0), noise.words(len.div_ceil(32)));
+        for mask in [None, Some(&bits[..])] {
+            let size = [blocks * block, columns];
+            let got = copy_in_blocks(gpu, &x, mask, size, block).values();
+            let want = f16_copy_reference(&x, mask, size, block);
+            assert_eq!(
+                want.len(),
+                blocks * block.next_multiple_of(16) * columns.next_multiple_of(16)
+            );
+            let check = Tol::Within(&bounds(&want)).check(&got, &want);
+            check.unwrap_or_else(|e| panic!("{blocks} of {block} x {columns}: {e}"));
+        }
+    }
+    // Blocks that are not whole.
+    let mut rig = Rig::new(gpu);
+    let [x, peaks, out] = ["x", "peaks", "out"].map(|name| rig.output(name, 64));
+    let (rows, columns, block) = (5, 1, 2);
+    let copy = F16Copy { x, mask: None, peaks, at: 0, out, rows, columns, block };
+    let error = rig.plan.push(copy).unwrap_err().to_string();
+    assert!(error.contains("5 x 1 in blocks of 2"), "{error}");
 }
 
 /// Powers of two are exact, whatever else is in the tensor; what is not finite stays so.
@@ -189,7 +229,7 @@ fn run(
             let words = F16Copy::words(rows, columns).unwrap() as usize;
             let out = rig.output("half", words);
             rig.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns });
-            rig.push(F16Copy { x, mask, peaks, at, out, rows, columns });
+            rig.push(F16Copy { x, mask, peaks, at, out, rows, columns, block: rows });
             at += 1;
             F16Operand { copy: out, at: at - 1 }
         };
@@ -304,7 +344,7 @@ fn products_on_matrices_are_added_to_what_there_is() {
         let mut copy = |x, at, rows, columns| {
             let out = rig.output("half", F16Copy::words(rows, columns).unwrap() as usize);
             rig.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns });
-            rig.push(F16Copy { x, mask: None, peaks, at, out, rows, columns });
+            rig.push(F16Copy { x, mask: None, peaks, at, out, rows, columns, block: rows });
             F16Operand { copy: out, at }
         };
         let operands = [copy(a, 0, m, k), copy(b, 1, k, n)];

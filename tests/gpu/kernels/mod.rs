@@ -11,6 +11,7 @@ mod cuts;
 mod distillation;
 mod elementwise;
 mod f16;
+mod f16_conv2d;
 mod histogram_threshold;
 mod images;
 mod layerwise;

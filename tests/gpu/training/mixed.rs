@@ -5,6 +5,7 @@ use secateur::Gpu;
 use secateur::data::{Answers, Batches, Dataset, Features};
 use secateur::kernels::Pruned;
 use secateur::nn::Model;
+use secateur::nn::layers::{Conv, Flatten, Linear, Pool};
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
 use secateur::train::{StepEvent, TrainOp, TrainOutcome};
@@ -32,6 +33,37 @@ type Run = (TrainOutcome, Vec<StepEvent>);
 fn go(gpu: &Gpu, optimizer: Optimizer, op: MaskUpdateOp) -> Run {
     let batches = Batches::new(wide_blobs(), 32, Some(SEED)).unwrap();
     let train_op = TrainOp::new(gpu, &Model::mlp(&[48, 33]), optimizer, batches, SEED).unwrap();
+    run_op(train_op, op, 40)
+}
+
+/// Images of 6 x 6 pixels and 3 channels, of which each class has one that is brighter.
+fn pictures() -> Arc<Dataset> {
+    let mut noise = Noise::new(13);
+    let labels: Vec<u8> = (0..96).map(|i| i % 3).collect();
+    let image = |&class: &u8| {
+        let values = noise.floats(108, 70.0);
+        let centre = |at: usize| if at % 3 == usize::from(class) { 140.0 } else { 100.0 };
+        values.into_iter().enumerate().map(|(at, v)| (centre(at) + v) as u8).collect::<Vec<_>>()
+    };
+    let bytes = labels.iter().flat_map(image).collect();
+    let features = Features::U8 { bytes, scale: 1.0 / 255.0 };
+    Arc::new(Dataset::new("pictures", &[6, 6, 3], features, Answers::classes(labels, 3)).unwrap())
+}
+
+/// As LeNet is: the first convolution has the image's channels, which are too few for halves. The
+/// second one reads halves, and so does the layer of 33 units; the third one has groups, and does not.
+fn go_over_images(gpu: &Gpu, op: MaskUpdateOp) -> Run {
+    let batches = Batches::new(pictures(), 32, Some(SEED)).unwrap();
+    let model = Model::Layers(vec![
+        Conv::new(18, 3).into(),
+        Pool::max(2, 2, secateur::graph::Padding::Same).into(),
+        Conv::new(20, 3).into(),
+        Conv::new(20, 3).groups(20).into(),
+        Flatten {}.into(),
+        Linear::new(33).into(),
+        Linear::logits().into(),
+    ]);
+    let train_op = TrainOp::new(gpu, &model, Optimizer::adam(0.003), batches, SEED).unwrap();
     run_op(train_op, op, 40)
 }
 
@@ -119,4 +151,32 @@ fn a_mixed_transformer_is_near_the_one_in_32_bits() {
         assert!((a - b).abs() < bound, "{step}: {a}, {b}, bound {bound}");
     }
     assert!(half[29] < 0.97 * half[0], "{half:?}");
+}
+
+/// One product forward and two back in a step, and one in evaluation and in prediction.
+#[test]
+fn convolutions_train_over_halves() {
+    let (Some(gpu), Some(mixed)) = (gpu(), mixed_gpu()) else { return };
+    let [full, half] = [gpu, mixed].map(|gpu| go_over_images(gpu, MaskUpdateOp::none()));
+    let products = |run: &Run| run.0.session.plan().matches("f16_conv2d").count();
+    assert_eq!((products(&full), products(&half)), (0, 3 + 2), "{}", half.0.session.plan());
+    let [full, half] = [&full, &half].map(losses);
+    assert_ne!(full, half);
+    for losses in [&full, &half] {
+        assert!(losses[39] < 0.7 * losses[0], "{losses:?}");
+    }
+}
+
+/// With masks that products read, and weights that are copied anew in every phase.
+#[test]
+fn two_mixed_runs_of_convolutions_give_the_same_bits() {
+    let Some(gpu) = mixed_gpu() else { return };
+    let bits = || {
+        let run = go_over_images(gpu, pruning(Pruned::Revive));
+        let weights = |name| run.0.session.weights(name).unwrap();
+        let weights = ["conv1.weight", "conv2.weight"].into_iter().flat_map(weights);
+        let all: Vec<u32> = weights.chain(losses(&run)).map(f32::to_bits).collect();
+        all
+    };
+    assert_eq!(bits(), bits());
 }

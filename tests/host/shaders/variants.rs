@@ -154,7 +154,8 @@ pub fn halves(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
     let peaks = plan.persistent("peaks", 2);
     plan.push(F16Begin { peaks }).unwrap();
     let [large_a, large_c] = [32 * 2048, 2048 * 2048].map(|words| plan.persistent("l", words));
-    let copy = F16Copy { x: a, mask: Some(mask), peaks, at: 0, out: b, rows: 1, columns: 1 };
+    let copy =
+        F16Copy { x: a, mask: Some(mask), peaks, at: 0, out: b, rows: 1, columns: 1, block: 1 };
     plan.push(copy).unwrap();
     let half = |copy, at| F16Operand { copy, at };
     let (activation, at) = (Activation::Tanh, half);
@@ -171,6 +172,43 @@ pub fn halves(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
     let mut product = F16Matmul::new(Form::NN, operands, [peaks, large_c], [2048, 2048, 1]);
     product.activation = activation;
     product.push(plan).unwrap();
+    let blocks =
+        F16Copy { x: a, mask: None, peaks, at: 0, out: large_a, rows: 4, columns: 1, block: 2 };
+    plan.push(blocks).unwrap();
+    images_of_halves(plan, [peaks, bias, gate, c]);
+}
+
+/// Convolutions of halves: with strides and many terms, and of many pixels.
+fn images_of_halves(plan: &mut PlanBuilder, [peaks, bias, gate, c]: [Slot; 4]) {
+    let one = Convolution {
+        images: 1,
+        size: [1, 1],
+        channels: 1,
+        kernel: [60, 60],
+        stride: [2, 1],
+        dilation: [1, 1],
+        pad: [0, 0],
+        out: [1, 1],
+        outputs: 1,
+        groups: 1,
+    };
+    let size = [512, 256];
+    let large = Convolution { size, out: size, kernel: [1, 1], outputs: 256, ..one };
+    let [images, kernel, large_c] =
+        [1 << 20, 3_600, 1 << 25].map(|words| plan.persistent("l", words));
+    let half = |copy, at| F16Operand { copy, at };
+    let activation = Activation::Tanh;
+    for (form, shape, c) in
+        [(Form::NT, one, c), (Form::TN, one, kernel), (Form::NN, large, large_c)]
+    {
+        let mut product =
+            F16Conv2d::new(form, shape, [half(images, 0), half(images, 1)], [peaks, c]);
+        product.activation = activation;
+        if form == Form::NT {
+            (product.bias, product.gate) = (Some(bias), Some((gate, activation)));
+        }
+        product.push(plan).unwrap();
+    }
 }
 
 /// Products that leave out terms, as [`Matmul`] has them.

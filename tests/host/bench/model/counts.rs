@@ -62,6 +62,26 @@ fn products_on_cooperative_matrices_share_tiles() {
     assert!(row.seconds < 265e-6, "{} s", row.seconds);
 }
 
+/// Fours of halves from one pixel to the next, of neighbouring lanes together, and no sums past the
+/// edges: 64 outputs are one tile wide.
+#[test]
+fn convolutions_over_halves_step_without_divisions() {
+    let needed = 100_352.0 * 64.0 * 576.0;
+    for (form, seconds) in [("forward", 35e-6), ("input", 35e-6), ("weight", 45e-6)] {
+        let row = row(&format!("conv2d f16 {form}"));
+        let product = kernel(&row, "f16_conv2d");
+        let of = product.modelled.of_workgroup;
+        assert_eq!(product.modelled.variant, Some("coop_16"), "{form}");
+        assert_eq!((of.multiply_adds, of.loop_divisions), (0.0, 0.0), "{form}");
+        // Parts of a sum end within a tile of terms.
+        let made = of.matrix_multiply_adds * product.modelled.workgroups;
+        assert!((needed..1.01 * needed).contains(&made), "{form}: {}", made / needed);
+        assert!(product.sectors_per_load <= 8.0, "{form}: {}", product.sectors_per_load);
+        assert!(product.registers < 255.0, "{form}: {}", product.registers);
+        assert!(row.seconds < seconds, "{form}: {} s", row.seconds);
+    }
+}
+
 #[test]
 fn convolutions_step_without_divisions() {
     let shape = Convolution {
