@@ -1,5 +1,5 @@
-// out = half(power * x) for row-major x [rows, columns], where the power of two is that of peaks[at] and rows and
-// columns of out are whole sixteens; masked values and those past the edge are 0.
+// out = half(power * x) for row-major x [rows, columns], which may be a part of a larger matrix. The power of two is
+// that of peaks[at]. Rows and columns of out are whole sixteens; masked values and those past the edge are 0.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
@@ -13,6 +13,8 @@ struct Params {
     pairs: u32, // of a row of out
     len: u32, // pairs of out
     at: u32,
+    begin: u32, // of the first row in x
+    stride: u32, // of x, from one row to the next
 }
 
 override MASKED: bool = false;
@@ -21,7 +23,7 @@ fn scaled(row: u32, column: u32) -> f32 {
     if row >= params.rows || column >= params.columns {
         return 0.0;
     }
-    let i = row * params.columns + column;
+    let i = params.begin + row * params.stride + column;
     if MASKED && !bit(mask[i / 32u], i) {
         return 0.0;
     }

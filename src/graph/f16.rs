@@ -18,13 +18,54 @@ const LEAST: u32 = 16;
 /// The copies of a phase.
 pub(super) struct F16Copies {
     copies: Vec<Option<F16Operand>>,
+    /// Copies of what is no tensor, or a part of one.
+    pieces: Vec<(Piece, F16Operand)>,
     peaks: Option<Slot>,
-    copied: u32,
+    /// Where those of tensors are among the peaks.
+    of_tensors: Vec<Option<u32>>,
+    /// Peaks that are taken.
+    taken: u32,
+}
+
+/// A matrix in a slot, which may be a part of a larger one. No launch of the phase writes there
+/// after its copy is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) values: Slot,
+    pub(super) mask: Option<Slot>,
+    /// Rows and columns.
+    pub(super) extents: [u32; 2],
+    /// Where the first row begins.
+    pub(super) begin: u32,
+    /// Elements from one row to the next.
+    pub(super) stride: u32,
+}
+
+/// Whose largest magnitude says the power of two of a [`Piece`].
+#[derive(Debug, Clone, Copy)]
+pub(super) enum PeakOf {
+    /// That of a tensor which has all values of the piece.
+    Tensor(Tensor),
+    /// Its own: a piece whose rows are neighbours.
+    Itself,
 }
 
 impl F16Copies {
     pub(super) fn new(graph: &Graph) -> Self {
-        Self { copies: vec![None; graph.nodes.len()], peaks: None, copied: 0 }
+        let nodes = graph.nodes.len();
+        let (copies, of_tensors) = (vec![None; nodes], vec![None; nodes]);
+        Self { copies, pieces: Vec::new(), peaks: None, of_tensors, taken: 0 }
+    }
+
+    /// A peak that nobody has taken.
+    fn take(&mut self) -> Result<(Slot, u32)> {
+        let (peaks, at) = (self.peaks()?, self.taken);
+        if at == peaks.words {
+            let message = format!("this phase has {at} peaks and needs more: see `begin_f16`");
+            return Err(Error::shape("f16_copy", message));
+        }
+        self.taken += 1;
+        Ok((peaks, at))
     }
 
     pub(super) fn peaks(&self) -> Result<Slot> {
@@ -35,7 +76,8 @@ impl F16Copies {
 }
 
 impl Lowering<'_> {
-    /// Begins a phase: a peak for each tensor that a product in `live` will read in f16.
+    /// Begins a phase: a peak for each tensor that a product in `live` will read in f16, and for
+    /// each matrix that is no tensor.
     pub(super) fn begin_f16(&mut self, live: &[bool]) -> Result<()> {
         let mut read = vec![false; live.len()];
         for (at, node) in self.graph.nodes.iter().enumerate().filter(|(at, _)| live[*at]) {
@@ -47,9 +89,10 @@ impl Lowering<'_> {
                 [a, b].into_iter().for_each(|tensor| read[tensor.0] = true);
             }
         }
-        let count = read.iter().filter(|read| **read).count();
+        let pieces = self.recurrent_peaks(live, &mut read);
+        let count = pieces + read.iter().filter(|read| **read).count() as u32;
         if count > 0 {
-            let peaks = self.plan.scratch("peaks", count as u32);
+            let peaks = self.plan.scratch("peaks", count);
             self.f16.peaks = Some(peaks);
             self.plan.push(F16Begin { peaks })?;
         }
@@ -67,20 +110,59 @@ impl Lowering<'_> {
         if let Some(copy) = self.f16.copies[tensor.0] {
             return Ok(copy);
         }
-        let (Masked { values: x, mask }, [rows, columns]) =
+        let (Masked { values, mask }, extents @ [_, stride]) =
             (self.read(tensor)?, self.matrix(tensor)?);
-        let (peaks, at) = (self.f16.peaks()?, self.f16.copied);
-        let name = &self.graph.nodes[tensor.0].name;
+        let piece = Piece { values, mask, extents, begin: 0, stride };
+        let name = self.graph.nodes[tensor.0].name.clone();
+        let copied = self.f16_piece(piece, &name, PeakOf::Tensor(tensor))?;
+        self.f16.copies[tensor.0] = Some(copied);
+        Ok(copied)
+    }
+
+    /// The copy of a matrix that is no tensor, or a part of one, made when it is first asked for.
+    pub(super) fn f16_copy_of(
+        &mut self,
+        piece: Piece,
+        name: &str,
+        peak: PeakOf,
+    ) -> Result<F16Operand> {
+        if let Some(&(_, copy)) = self.f16.pieces.iter().find(|(known, _)| *known == piece) {
+            return Ok(copy);
+        }
+        let copied = self.f16_piece(piece, name, peak)?;
+        self.f16.pieces.push((piece, copied));
+        Ok(copied)
+    }
+
+    fn f16_piece(&mut self, piece: Piece, name: &str, peak: PeakOf) -> Result<F16Operand> {
+        let Piece { values, mask, extents: [rows, columns], begin, stride } = piece;
         let words = F16Copy::words(rows, columns).ok_or_else(|| {
             let message = format!("{name} of {rows} x {columns} has 2^32 elements or more");
             Error::shape("f16_copy", message)
         })?;
+        let at = match peak {
+            PeakOf::Tensor(tensor) => self.f16_peak(tensor)?,
+            PeakOf::Itself => {
+                let (peak, at) = self.f16.take()?;
+                self.plan.push(MagnitudePeak { values, peak, at, len: rows * columns })?;
+                at
+            }
+        };
         let copy = self.plan.scratch(format!("f16/{name}"), words);
-        self.plan.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns })?;
-        self.plan.push(F16Copy { x, mask, peaks, at, out: copy, rows, columns })?;
-        self.f16.copied += 1;
-        let copied = F16Operand { copy, at };
-        self.f16.copies[tensor.0] = Some(copied);
-        Ok(copied)
+        let made = F16Copy::new([values, self.f16.peaks()?, copy], at, [rows, columns]);
+        self.plan.push(F16Copy { mask, begin, stride, ..made })?;
+        Ok(F16Operand { copy, at })
+    }
+
+    /// Where the peak of `tensor` is, which is found when it is first asked for.
+    fn f16_peak(&mut self, tensor: Tensor) -> Result<u32> {
+        if let Some(at) = self.f16.of_tensors[tensor.0] {
+            return Ok(at);
+        }
+        let (values, len) = (self.slot(tensor)?, self.elements(tensor)?);
+        let (peak, at) = self.f16.take()?;
+        self.plan.push(MagnitudePeak { values, peak, at, len })?;
+        self.f16.of_tensors[tensor.0] = Some(at);
+        Ok(at)
     }
 }

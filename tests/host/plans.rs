@@ -1,6 +1,6 @@
 //! Plans as text: a change that should not change what is launched changes nothing here.
 use secateur::data::Task;
-use secateur::gpu::{PlanBuilder, Target};
+use secateur::gpu::{PlanBuilder, Precision, Target};
 use secateur::graph::{Bindings, Graph, Mode, Tensor, gradients, lower};
 use secateur::kernels::{Activation, Pruned, STEP_WORDS};
 use secateur::nn::layers::{Embedding, Gru, Layer, Linear, Lstm};
@@ -200,6 +200,27 @@ fn half_a_place_of_a_gru_is_a_launch() {
     assert_eq!(count("gru_reset_gradient_product"), 2 * 64);
     assert!(launches.len() <= 576, "{}", launches.len());
     assert!(scratch <= 22_000_000, "{scratch} B");
+}
+
+/// In mixed precision the products over all times read copies in halves: with the inputs of all
+/// times, of the gradients by these, and of the gradients by the weights. A layer has four copies:
+/// of its inputs, of their rows of the kernel, of the gates' gradients, and of what the kernel is
+/// multiplied with. The last layer has nine columns, and its three products stay as they are.
+#[test]
+fn products_over_all_times_read_halves() {
+    let mixed = Target { precision: Precision::Mixed, ..Target::default() };
+    let of = |layer: &dyn Fn() -> Layer, target| {
+        let (launches, _) = recurrent(layer, target);
+        let count = |kernel: &str| launches.iter().filter(|name| *name == kernel).count();
+        ["matmul", "f16_matmul", "f16_copy", "lstm_product", "gru_product"].map(count)
+    };
+    let lstm = || Lstm::new(128).into();
+    assert_eq!(of(&lstm, Target::default()), [2 * 3 + 3, 0, 0, 2 * 64, 0]);
+    assert_eq!(of(&lstm, mixed), [3, 2 * 3, 2 * 4, 2 * 64, 0]);
+    // Two kernels, which share the copy of the inputs.
+    let gru = || Gru::new(128).into();
+    assert_eq!(of(&gru, Target::default()), [2 * 6 + 3, 0, 0, 0, 2 * 64]);
+    assert_eq!(of(&gru, mixed), [3, 2 * 6, 2 * 7, 0, 2 * 64]);
 }
 
 /// Blocks and vectors that are as large as a group of units, or of which enough go, make products

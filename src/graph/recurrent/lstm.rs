@@ -256,7 +256,8 @@ impl Lowering<'_> {
         }
         // What the inputs of all times add to the gates' sums is one product; what the states add,
         // one a time.
-        let (weights, of) = ((operands.kernel, operands.bias), [inputs, inputs, gates]);
+        let weights = (nodes[0], operands.kernel, operands.bias);
+        let of = [inputs, inputs, gates];
         let extents = GateExtents { rows, length, width, stride, sums: 4 * units };
         let product = self.gates(weights, of, extents)?;
         let fused = LstmProduct::pays(self.plan.target(), rows, units);

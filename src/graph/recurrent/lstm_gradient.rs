@@ -1,5 +1,6 @@
 //! The gradient of an LSTM: its steps backwards, then each weight over all of them at once.
 use super::super::Tensor;
+use super::super::f16::PeakOf;
 use super::super::lower::Lowering;
 use super::super::op::{Facts, Home, Operation};
 use super::super::stored::Masked;
@@ -138,7 +139,9 @@ impl Lowering<'_> {
                 Matmul { begin, ..product }.push(self.plan)?;
             }
         }
-        of_inputs.push(self.plan)?;
+        let kernel = PeakOf::Tensor(operands.kernel);
+        let names = [("of_gates", PeakOf::Itself), ("kernel", kernel)];
+        self.product_of_times(of_inputs, names, false)?;
         let of_x = self.output(tensor)?;
         let sequence = [rows, length, width];
         self.rearrange([sent, of_x], sequence, [by_times(rows, width, 0), by_rows(sequence)])?;
@@ -161,8 +164,9 @@ impl Lowering<'_> {
         let out = self.output(tensor)?;
         let operands = [forward.inputs, of_gates, out];
         let product = Matmul::new(Form::TN, operands, [shape.stride(), 4 * units, all]);
+        let names = |names: [&'static str; 2]| names.map(|name| (name, PeakOf::Itself));
         match (of, forward.projected, of_projected) {
-            (0, ..) => product.push(self.plan),
+            (0, ..) => self.product_of_times(product, names(["inputs", "of_gates"]), false),
             (1, ..) => {
                 ColumnSum { x: of_gates, out, rows: all, columns: 4 * units }.push(self.plan)
             }
@@ -180,7 +184,8 @@ impl Lowering<'_> {
                 ColumnSum { x: addends, out, rows: all, columns: 3 * units }.push(self.plan)
             }
             (_, Some([hidden, _]), Some(b)) => {
-                Matmul { a: hidden, b, m: units, n: outputs, ..product }.push(self.plan)
+                let product = Matmul { a: hidden, b, m: units, n: outputs, ..product };
+                self.product_of_times(product, names(["hidden", "of_projected"]), false)
             }
             _ => Err(self.lacks(tensor)),
         }

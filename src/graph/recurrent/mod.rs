@@ -3,11 +3,13 @@
 //! The state after the last position of a batch is kept; a batch whose rows go on from those of the
 //! one before ([`crate::kernels::Step::follows`]) begins with it, any other with zeros: truncated
 //! backpropagation through time.
+mod f16;
 mod gru;
 mod lstm;
 mod lstm_gradient;
 
 use super::autodiff::Backward;
+use super::f16::PeakOf;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
 use super::stored::{Factor, Masked};
@@ -168,11 +170,11 @@ impl StepProduct {
 }
 
 impl Lowering<'_> {
-    /// Appends what the `inputs` of all times add to the sums of `gates` by a dense `weight`, and
-    /// says what each time is to add, of what is in `states`.
+    /// Appends what the `inputs` of all times, which are those of `x`, add to the sums of `gates` by
+    /// a dense `weight`, and says what each time is to add, of what is in `states`.
     fn gates(
         &mut self,
-        (weight, bias): (Tensor, Slot),
+        (x, weight, bias): (Tensor, Tensor, Slot),
         [inputs, states, gates]: [Slot; 3],
         GateExtents { rows, length, width, stride, sums }: GateExtents,
     ) -> Result<StepProduct> {
@@ -185,7 +187,9 @@ impl Lowering<'_> {
                 let all = [length * rows, sums, stride];
                 let of_inputs = Matmul::new(Form::NN, [inputs, b, gates], all);
                 let of_inputs = Matmul { mask, terms: Some([0, width]), ..of_inputs };
-                Matmul { bias: Some(bias), ..of_inputs }.push(self.plan)?;
+                let biased = Matmul { bias: Some(bias), ..of_inputs };
+                let operands = [("inputs", PeakOf::Tensor(x)), ("kernel", PeakOf::Tensor(weight))];
+                self.product_of_times(biased, operands, false)?;
                 let (a, terms) = (states, Some([width, stride]));
                 Ok(StepProduct::Dense(Matmul { a, m: rows, terms, ..of_inputs }))
             }

@@ -1,5 +1,5 @@
 //! `f16_copy`: what `f16_matmul` reads of a matrix.
-use crate::kernels::{bit, mask_words};
+use crate::kernels::bit;
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
 /// Rows and columns of a copy are multiples of this, for cooperative matrices of any size.
@@ -9,9 +9,9 @@ const WHOLE: u32 = 16;
 /// brings the largest finite magnitude of `x` to 2^14 or more and below 2^15.
 #[derive(Debug, Clone, Copy)]
 pub struct F16Copy {
-    /// `[rows, columns]`
+    /// `[rows, columns]`, or a part of a larger matrix: see `begin` and `stride`.
     pub x: Slot,
-    /// Bits over `x`: where one is not set the copy is 0.
+    /// Bit `i` for element `i` of the slot `x`: where it is not set the copy is 0.
     pub mask: Option<Slot>,
     /// The largest magnitudes of tensors, from [`crate::kernels::MagnitudePeak`].
     pub peaks: Slot,
@@ -23,6 +23,10 @@ pub struct F16Copy {
     pub rows: u32,
     /// Columns of `x`.
     pub columns: u32,
+    /// Where the first row begins in its slot.
+    pub begin: u32,
+    /// Elements from one row to the next, at least `columns`.
+    pub stride: u32,
 }
 
 crate::uniform! {
@@ -38,10 +42,20 @@ crate::uniform! {
         len: u32,
         /// Place in `peaks`.
         at: u32,
+        /// Where `x` begins.
+        begin: u32,
+        /// From one row of `x` to the next.
+        stride: u32,
     }
 }
 
 impl F16Copy {
+    /// The copy `out` of all of `x [rows, columns]`, whose peak is word `at` of `peaks`. What else a
+    /// launch can do is a field to set.
+    pub fn new([x, peaks, out]: [Slot; 3], at: u32, [rows, columns]: [u32; 2]) -> Self {
+        Self { x, mask: None, peaks, at, out, rows, columns, begin: 0, stride: columns }
+    }
+
     /// Words of a copy of `[rows, columns]`; `None` from 2^32 halves on.
     pub fn words(rows: u32, columns: u32) -> Option<u32> {
         let rows = rows.checked_next_multiple_of(WHOLE)?;
@@ -71,18 +85,20 @@ impl Kernel for F16Copy {
     type Params = F16CopyParams;
 
     fn bind(&self) -> Vec<Bound> {
-        let len = self.rows * self.columns;
+        let before = u64::from(self.rows.saturating_sub(1)) * u64::from(self.stride);
+        let end = u64::from(self.begin) + before + u64::from(self.columns);
         vec![
-            self.x.needs(len.into()),
-            self.mask.map_or(Bound::NONE, |s| s.needs(mask_words(len).into())),
+            self.x.needs(end),
+            self.mask.map_or(Bound::NONE, |s| s.needs(end.div_ceil(32))),
             self.peaks.needs(u64::from(self.at) + 1),
             self.out.needs(self.pairs().into()),
         ]
     }
 
     fn params(&self) -> F16CopyParams {
-        let &Self { rows, columns, at, .. } = self;
-        F16CopyParams { rows, columns, pairs: Self::stride(columns) / 2, len: self.pairs(), at }
+        let &Self { rows, columns, at, begin, stride, .. } = self;
+        let (pairs, len) = (Self::stride(columns) / 2, self.pairs());
+        F16CopyParams { rows, columns, pairs, len, at, begin, stride }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
@@ -94,6 +110,10 @@ impl Kernel for F16Copy {
     }
 
     fn check(&self) -> Result<(), String> {
+        if self.stride < self.columns {
+            let (stride, columns) = (self.stride, self.columns);
+            return Err(format!("a row every {stride} elements: must be {columns} or more"));
+        }
         match Self::words(self.rows, self.columns) {
             Some(words) if words > 0 => Ok(()),
             _ => Err(format!(

@@ -21,7 +21,7 @@ fn copy(gpu: &Gpu, x: &[f32], mask: Option<&[u32]>, [rows, columns]: [usize; 2])
     let (at, len) = (2, rows * columns);
     rig.push(F16Begin { peaks: peaks_of(peaks, 4) });
     rig.push(MagnitudePeak { values: x, peak: peaks, at, len });
-    rig.push(F16Copy { x, mask, peaks, at, out, rows, columns });
+    rig.push(F16Copy { mask, ..F16Copy::new([x, peaks, out], at, [rows, columns]) });
     let bench = rig.run();
     let halves = bench.read(out).into_iter().map(f16::from_bits).collect();
     Copied { halves, peaks: bench.read(peaks) }
@@ -69,6 +69,49 @@ fn copies_are_scaled_rounded_and_padded() {
                 // A mask may hide the largest one.
                 assert!(most <= 32768.0 && (mask.is_some() || most >= 16384.0 * (1.0 - HALF_U)));
             }
+        }
+    }
+}
+
+/// Columns of a part of the rows, with the mask's bits where they are in the whole; nothing beside
+/// the part is read.
+#[test]
+fn copies_of_parts_have_their_place() {
+    let Some(gpu) = half_gpu() else { return };
+    for [rows, columns, row, column] in [[5, 37, 1, 0], [20, 40, 3, 20], [19, 33, 18, 32]] {
+        let mut noise = Noise::new((rows * columns) as u64);
+        let (x, bits) =
+            (noise.floats(rows * columns, 1.0), noise.words((rows * columns).div_ceil(32)));
+        let [height, width] = [rows - row, columns - column];
+        let of_part = |at: usize| (row + at / width) * columns + column + at % width;
+        let part: Vec<f32> = (0..height * width).map(|at| x[of_part(at)]).collect();
+        let mut part_bits = vec![0; part.len().div_ceil(32)];
+        for at in (0..part.len()).filter(|&at| bit(&bits, of_part(at))) {
+            part_bits[at / 32] |= 1 << (at % 32);
+        }
+        // A peak of its own, where others are so large that they would take it over all halves.
+        let inside = |at: usize| at / columns >= row && at % columns >= column;
+        let beside = |(at, &x): (usize, &f32)| if inside(at) { x } else { f32::NAN };
+        let whole: Vec<f32> = x.iter().enumerate().map(beside).collect();
+        for masked in [false, true] {
+            let mut rig = Rig::new(gpu);
+            let (x, mask) = (rig.slot("x", &whole), rig.slot("mask", &bits));
+            let (own, peaks) = (rig.slot("part", &part), rig.output("peaks", 1));
+            let [rows, columns_of_part] = [height as u32, width as u32];
+            let words = F16Copy::words(rows, columns_of_part).unwrap();
+            let out = rig.output("out", words as usize);
+            rig.push(F16Begin { peaks: peaks_of(peaks, 1) });
+            rig.push(MagnitudePeak { values: own, peak: peaks, at: 0, len: part.len() as u32 });
+            let begin = (row * columns + column) as u32;
+            let made = F16Copy::new([x, peaks, out], 0, [rows, columns_of_part]);
+            let mask = masked.then_some(mask);
+            rig.push(F16Copy { mask, begin, stride: columns as u32, ..made });
+            let halves: Vec<u16> = rig.run().read(out);
+            let got: Vec<f64> = halves.into_iter().map(|h| f16::from_bits(h).to_f64()).collect();
+            let mask = masked.then_some(&part_bits[..]);
+            let want = f16_copy_reference(&part, mask, [height, width]);
+            let context = |e| panic!("{height} x {width} of {columns}: {e}");
+            Tol::Within(&bounds(&want)).check(&got, &want).unwrap_or_else(context);
         }
     }
 }
@@ -189,7 +232,7 @@ fn run(
             let words = F16Copy::words(rows, columns).unwrap() as usize;
             let out = rig.output("half", words);
             rig.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns });
-            rig.push(F16Copy { x, mask, peaks, at, out, rows, columns });
+            rig.push(F16Copy { mask, ..F16Copy::new([x, peaks, out], at, [rows, columns]) });
             at += 1;
             F16Operand { copy: out, at: at - 1 }
         };
@@ -304,7 +347,7 @@ fn products_on_matrices_are_added_to_what_there_is() {
         let mut copy = |x, at, rows, columns| {
             let out = rig.output("half", F16Copy::words(rows, columns).unwrap() as usize);
             rig.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns });
-            rig.push(F16Copy { x, mask: None, peaks, at, out, rows, columns });
+            rig.push(F16Copy::new([x, peaks, out], at, [rows, columns]));
             F16Operand { copy: out, at }
         };
         let operands = [copy(a, 0, m, k), copy(b, 1, k, n)];
