@@ -3,6 +3,8 @@
 //! A tensor is copied once a phase, however many products read it: weights by the forward pass and
 //! by the gradient of the inputs, inputs by the forward pass and by the gradient of the weights,
 //! gradients by both products that read them.
+use std::sync::Arc;
+
 use super::lower::Lowering;
 use super::ops::Matmul;
 use super::stored::Masked;
@@ -23,6 +25,8 @@ pub(super) struct F16Copies {
     peaks: Option<Slot>,
     /// Where those of tensors are among the peaks.
     of_tensors: Vec<Option<u32>>,
+    /// Where 1 is.
+    one: Option<u32>,
     /// Peaks that are taken.
     taken: u32,
 }
@@ -48,13 +52,15 @@ pub(super) enum PeakOf {
     Tensor(Tensor),
     /// Its own: a piece whose rows are neighbours.
     Itself,
+    /// That of what has none beyond 1: nothing is looked for. 4 and more would be infinite.
+    One,
 }
 
 impl F16Copies {
     pub(super) fn new(graph: &Graph) -> Self {
         let nodes = graph.nodes.len();
         let (copies, of_tensors) = (vec![None; nodes], vec![None; nodes]);
-        Self { copies, pieces: Vec::new(), peaks: None, of_tensors, taken: 0 }
+        Self { copies, pieces: Vec::new(), peaks: None, of_tensors, one: None, taken: 0 }
     }
 
     /// A peak that nobody has taken.
@@ -144,9 +150,11 @@ impl Lowering<'_> {
             PeakOf::Tensor(tensor) => self.f16_peak(tensor)?,
             PeakOf::Itself => {
                 let (peak, at) = self.f16.take()?;
-                self.plan.push(MagnitudePeak { values, peak, at, len: rows * columns })?;
+                let found = MagnitudePeak::new([values, peak], at, rows * columns);
+                self.plan.push(MagnitudePeak { begin, ..found })?;
                 at
             }
+            PeakOf::One => self.f16_one()?,
         };
         let copy = self.plan.scratch(format!("f16/{name}"), words);
         let made = F16Copy::new([values, self.f16.peaks()?, copy], at, [rows, columns]);
@@ -161,8 +169,20 @@ impl Lowering<'_> {
         }
         let (values, len) = (self.slot(tensor)?, self.elements(tensor)?);
         let (peak, at) = self.f16.take()?;
-        self.plan.push(MagnitudePeak { values, peak, at, len })?;
+        self.plan.push(MagnitudePeak::new([values, peak], at, len))?;
         self.f16.of_tensors[tensor.0] = Some(at);
+        Ok(at)
+    }
+
+    /// Where a peak of 1 is.
+    fn f16_one(&mut self) -> Result<u32> {
+        if let Some(at) = self.f16.one {
+            return Ok(at);
+        }
+        let one = self.plan.constant("one", &Arc::from([1.0]));
+        let (peak, at) = self.f16.take()?;
+        self.plan.push(MagnitudePeak::new([one, peak], at, 1))?;
+        self.f16.one = Some(at);
         Ok(at)
     }
 }

@@ -191,7 +191,8 @@ impl Lowering<'_> {
         self.plan.push(Rearrange { resumes: Some(self.bindings.step), ..moved })?;
         // What the inputs of all times add to the sums are two products; what the states add, two a
         // time.
-        let extents = GateExtents { rows, length, width, stride, sums: 2 * units };
+        let halves = self.step_reads_f16([rows, 2 * units, units]);
+        let extents = GateExtents { rows, length, width, stride, sums: 2 * units, halves };
         let (weights, of) = ((of_x, gates_weight, gates_bias), [inputs, inputs, gates]);
         let product = self.gates(weights, of, extents)?;
         let extents = GateExtents { sums: units, ..extents };
@@ -209,9 +210,9 @@ impl Lowering<'_> {
                 self.plan.push(GruProduct { step, weights, resets, gates, candidates, inputs })?;
                 continue;
             }
-            product.push([from, 2 * at], self.plan)?;
+            product.push([from, 2 * at], self)?;
             self.plan.push(GruReset { step, inputs, gates, resets })?;
-            second.push([from, at], self.plan)?;
+            second.push([from, at], self)?;
             self.plan.push(kernels::Gru { step, gates, candidates, inputs })?;
         }
         let y = self.output(tensor)?;
@@ -248,13 +249,16 @@ impl Lowering<'_> {
         let Masked { values: b, mask } = self.read(nodes[4])?;
         let of_resets = Matmul { a: of_candidates, b, mask, k: units, ..of_inputs };
         let candidate_weights = StateWeights { values: b, mask, width };
-        let returned = match LstmProduct::pays(self.plan.target(), rows, units) {
+        let halves = self.step_reads_f16([rows, units, 2 * units]);
+        let fuses = !halves && LstmProduct::pays(self.plan.target(), rows, units);
+        let returned = match fuses {
             true => None,
             false => Some([
                 self.tape(tensor, "returned", &[rows, units])?,
                 self.tape(tensor, "of_resets", &[rows, units])?,
             ]),
         };
+        let operands = |what, kernel| [(what, PeakOf::Itself), ("kernel", PeakOf::Tensor(kernel))];
         let [m, n, first_column] = [rows, units, width];
         for time in (0..length).rev() {
             let at = time * rows * units;
@@ -297,16 +301,17 @@ impl Lowering<'_> {
                 continue;
             };
             let begin = [at, 0];
-            Matmul { c, m, n, first_column, begin, ..of_resets }.push(self.plan)?;
+            let product = Matmul { c, m, n, first_column, begin, ..of_resets };
+            self.returned(product, operands("of_candidates", nodes[4]), halves)?;
             let recurrent = c;
             self.plan.push(GruResetGradient { step, recurrent, gates, inputs, carry, of_gates })?;
             // Nothing is before the first step.
             if time > 0 {
                 let (c, begin) = (to_state, [2 * at, 0]);
-                Matmul { c, m, n, first_column, begin, ..of_inputs }.push(self.plan)?;
+                let product = Matmul { c, m, n, first_column, begin, ..of_inputs };
+                self.returned(product, operands("of_gates", nodes[2]), halves)?;
             }
         }
-        let operands = |what, kernel| [(what, PeakOf::Itself), ("kernel", PeakOf::Tensor(kernel))];
         self.product_of_times(of_inputs, operands("of_gates", nodes[2]), false)?;
         self.product_of_times(of_resets, operands("of_candidates", nodes[4]), true)?;
         let of_x = self.output(tensor)?;

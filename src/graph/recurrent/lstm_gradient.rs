@@ -67,7 +67,9 @@ impl Lowering<'_> {
         let of_inputs = Matmul::new(Form::NT, [of_gates, b, sent], all);
         let of_inputs = Matmul { mask, ..of_inputs };
         let weights = StateWeights { values: b, mask, width };
-        let fuses = projected.is_none() && LstmProduct::pays(self.plan.target(), rows, units);
+        let halves = self.step_reads_f16([rows, outputs, 4 * units]);
+        let fuses = projected.is_none() && !halves;
+        let fuses = fuses && LstmProduct::pays(self.plan.target(), rows, units);
         let returned = match fuses {
             true => None,
             false => Some(self.tape(tensor, "returned", &[rows, outputs])?),
@@ -75,6 +77,8 @@ impl Lowering<'_> {
         let [m, n, first_column] = [rows, outputs, width];
         let of_states =
             returned.map(|c| Matmul { c, m, n, first_column, ..of_inputs });
+        let kernel = PeakOf::Tensor(operands.kernel);
+        let names = [("of_gates", PeakOf::Itself), ("kernel", kernel)];
         for time in (0..length).rev() {
             let last = time + 1 == length;
             let place = Stride { begin: 0, stride: outputs };
@@ -136,11 +140,9 @@ impl Lowering<'_> {
             // Nothing is before the first step.
             if let Some(product) = of_states.filter(|_| time > 0) {
                 let begin = [time * rows * 4 * units, 0];
-                Matmul { begin, ..product }.push(self.plan)?;
+                self.returned(Matmul { begin, ..product }, names, halves)?;
             }
         }
-        let kernel = PeakOf::Tensor(operands.kernel);
-        let names = [("of_gates", PeakOf::Itself), ("kernel", kernel)];
         self.product_of_times(of_inputs, names, false)?;
         let of_x = self.output(tensor)?;
         let sequence = [rows, length, width];

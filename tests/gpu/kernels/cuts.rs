@@ -103,7 +103,7 @@ fn halves() {
         let mut copy = |values: &[f32], at, rows, columns| {
             let x = rig.slot("x", values);
             let out = rig.output("f16", F16Copy::words(rows, columns).unwrap() as usize);
-            rig.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns });
+            rig.push(MagnitudePeak::new([x, peaks], at, rows * columns));
             rig.push(F16Copy::new([x, peaks, out], at, [rows, columns]));
             F16Operand { copy: out, at }
         };

@@ -20,7 +20,7 @@ fn copy(gpu: &Gpu, x: &[f32], mask: Option<&[u32]>, [rows, columns]: [usize; 2])
     let out = rig.output("out", F16Copy::words(rows, columns).unwrap() as usize);
     let (at, len) = (2, rows * columns);
     rig.push(F16Begin { peaks: peaks_of(peaks, 4) });
-    rig.push(MagnitudePeak { values: x, peak: peaks, at, len });
+    rig.push(MagnitudePeak::new([x, peaks], at, len));
     rig.push(F16Copy { mask, ..F16Copy::new([x, peaks, out], at, [rows, columns]) });
     let bench = rig.run();
     let halves = bench.read(out).into_iter().map(f16::from_bits).collect();
@@ -101,7 +101,7 @@ fn copies_of_parts_have_their_place() {
             let words = F16Copy::words(rows, columns_of_part).unwrap();
             let out = rig.output("out", words as usize);
             rig.push(F16Begin { peaks: peaks_of(peaks, 1) });
-            rig.push(MagnitudePeak { values: own, peak: peaks, at: 0, len: part.len() as u32 });
+            rig.push(MagnitudePeak::new([own, peaks], 0, part.len() as u32));
             let begin = (row * columns + column) as u32;
             let made = F16Copy::new([x, peaks, out], 0, [rows, columns_of_part]);
             let mask = masked.then_some(mask);
@@ -231,7 +231,7 @@ fn run(
         let mut copy = |x, mask, [rows, columns]: [u32; 2]| {
             let words = F16Copy::words(rows, columns).unwrap() as usize;
             let out = rig.output("half", words);
-            rig.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns });
+            rig.push(MagnitudePeak::new([x, peaks], at, rows * columns));
             rig.push(F16Copy { mask, ..F16Copy::new([x, peaks, out], at, [rows, columns]) });
             at += 1;
             F16Operand { copy: out, at: at - 1 }
@@ -346,7 +346,7 @@ fn products_on_matrices_are_added_to_what_there_is() {
         rig.push(F16Begin { peaks: peaks_of(peaks, 2) });
         let mut copy = |x, at, rows, columns| {
             let out = rig.output("half", F16Copy::words(rows, columns).unwrap() as usize);
-            rig.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns });
+            rig.push(MagnitudePeak::new([x, peaks], at, rows * columns));
             rig.push(F16Copy::new([x, peaks, out], at, [rows, columns]));
             F16Operand { copy: out, at }
         };
