@@ -182,6 +182,44 @@ fn products_over_halves_are_near_in_norm() {
     }
 }
 
+/// Steps of 2^27 multiply-adds read halves as well: two products more are on the longest way of two
+/// places. What is compared is the device in 32 bits. Weights are small enough for gates that are
+/// not all shut or open.
+#[test]
+fn large_steps_over_halves_are_near_in_norm() {
+    let Some(gpu) = mixed_gpu() else { return };
+    let plain = (263, false, None, LstmOptions::default());
+    let networks = [
+        around_of([500, 17, 20], 2, |graph, x| lstm(graph, x, "lstm1", plain)),
+        around_of([490, 17, 20], 2, |graph, x| gru(graph, x, "gru1", 375)),
+    ];
+    let norm = |values: &[f64]| values.iter().map(|x| x * x).sum::<f64>().sqrt();
+    for (i, network) in networks.into_iter().enumerate() {
+        let rows = network.batch() as usize;
+        let mut case = Case::new(network, rows, 400, i as u64).tokens(17);
+        case.step.follows = 1;
+        let layer = ["lstm1", "gru1"][i];
+        for (p, values) in case.parameters.iter_mut().enumerate() {
+            let parameter = &case.network.graph.parameters()[p];
+            if parameter.name.starts_with(layer) {
+                values.iter_mut().for_each(|value| *value *= 0.2);
+            }
+        }
+        let as_a_gpu = gpu_targets(gpu)[0];
+        for target in [gpu.target(), Target { precision: Precision::Mixed, ..as_a_gpu }] {
+            let full = case.by_device_for(gpu, Target { precision: Precision::F32, ..target });
+            let half = case.by_device_for(gpu, target);
+            for (p, (half, full)) in half.iter().zip(&full).enumerate() {
+                let full: Vec<f64> = full.iter().map(|&x| x.into()).collect();
+                let error = half.iter().zip(&full).map(|(&g, w)| f64::from(g) - w);
+                let error = norm(&error.collect::<Vec<_>>()) / norm(&full);
+                assert!(error < 12.0 / 1024.0, "{i}, tensor {p}: {error}");
+                assert!(p == 0 || error > 1e-6, "{i}, tensor {p} is of no halves: {error}");
+            }
+        }
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_named() {
     let mut graph = Graph::default();

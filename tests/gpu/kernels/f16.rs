@@ -28,7 +28,7 @@ fn copy(gpu: &Gpu, x: &[f32], mask: Option<&[u32]>, [rows, columns]: [usize; 2])
 }
 
 /// The slot without the guard words behind it, which `f16_begin` would clear.
-fn peaks_of(mut peaks: secateur::gpu::Slot, words: u32) -> secateur::gpu::Slot {
+pub fn peaks_of(mut peaks: secateur::gpu::Slot, words: u32) -> secateur::gpu::Slot {
     peaks.words = words;
     peaks
 }
@@ -44,7 +44,7 @@ impl Copied {
     }
 }
 
-fn bounds(want: &[f64]) -> Vec<f64> {
+pub fn bounds(want: &[f64]) -> Vec<f64> {
     want.iter().map(|x| x.abs() * HALF_U + HALF_TINY).collect()
 }
 
@@ -69,49 +69,6 @@ fn copies_are_scaled_rounded_and_padded() {
                 // A mask may hide the largest one.
                 assert!(most <= 32768.0 && (mask.is_some() || most >= 16384.0 * (1.0 - HALF_U)));
             }
-        }
-    }
-}
-
-/// Columns of a part of the rows, with the mask's bits where they are in the whole; nothing beside
-/// the part is read.
-#[test]
-fn copies_of_parts_have_their_place() {
-    let Some(gpu) = half_gpu() else { return };
-    for [rows, columns, row, column] in [[5, 37, 1, 0], [20, 40, 3, 20], [19, 33, 18, 32]] {
-        let mut noise = Noise::new((rows * columns) as u64);
-        let (x, bits) =
-            (noise.floats(rows * columns, 1.0), noise.words((rows * columns).div_ceil(32)));
-        let [height, width] = [rows - row, columns - column];
-        let of_part = |at: usize| (row + at / width) * columns + column + at % width;
-        let part: Vec<f32> = (0..height * width).map(|at| x[of_part(at)]).collect();
-        let mut part_bits = vec![0; part.len().div_ceil(32)];
-        for at in (0..part.len()).filter(|&at| bit(&bits, of_part(at))) {
-            part_bits[at / 32] |= 1 << (at % 32);
-        }
-        // A peak of its own, where others are so large that they would take it over all halves.
-        let inside = |at: usize| at / columns >= row && at % columns >= column;
-        let beside = |(at, &x): (usize, &f32)| if inside(at) { x } else { f32::NAN };
-        let whole: Vec<f32> = x.iter().enumerate().map(beside).collect();
-        for masked in [false, true] {
-            let mut rig = Rig::new(gpu);
-            let (x, mask) = (rig.slot("x", &whole), rig.slot("mask", &bits));
-            let (own, peaks) = (rig.slot("part", &part), rig.output("peaks", 1));
-            let [rows, columns_of_part] = [height as u32, width as u32];
-            let words = F16Copy::words(rows, columns_of_part).unwrap();
-            let out = rig.output("out", words as usize);
-            rig.push(F16Begin { peaks: peaks_of(peaks, 1) });
-            rig.push(MagnitudePeak::new([own, peaks], 0, part.len() as u32));
-            let begin = (row * columns + column) as u32;
-            let made = F16Copy::new([x, peaks, out], 0, [rows, columns_of_part]);
-            let mask = masked.then_some(mask);
-            rig.push(F16Copy { mask, begin, stride: columns as u32, ..made });
-            let halves: Vec<u16> = rig.run().read(out);
-            let got: Vec<f64> = halves.into_iter().map(|h| f16::from_bits(h).to_f64()).collect();
-            let mask = masked.then_some(&part_bits[..]);
-            let want = f16_copy_reference(&part, mask, [height, width]);
-            let context = |e| panic!("{height} x {width} of {columns}: {e}");
-            Tol::Within(&bounds(&want)).check(&got, &want).unwrap_or_else(context);
         }
     }
 }
@@ -144,9 +101,9 @@ fn copies_of_extremes_keep_what_they_can() {
 }
 
 /// What goes into a product besides the sizes.
-struct Inputs {
-    a: Vec<f32>,
-    b: Vec<f32>,
+pub struct Inputs {
+    pub a: Vec<f32>,
+    pub b: Vec<f32>,
     bias: Vec<f32>,
     gate: Vec<f32>,
     mask: Vec<u32>,
@@ -154,7 +111,7 @@ struct Inputs {
 
 impl Inputs {
     /// Whole numbers, which halves hold and whose sums are exact in any order.
-    fn integers([m, n, k]: [usize; 3]) -> Self {
+    pub fn integers([m, n, k]: [usize; 3]) -> Self {
         let mut noise = Noise::new((m * n * k) as u64);
         let [a, b, bias, gate] = [m * k, k * n, n, m * n].map(|len| noise.integers(len, 4));
         Self { a, b, bias, gate, mask: noise.words((k * n).div_ceil(32)) }
@@ -171,7 +128,7 @@ impl Inputs {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Parts {
+pub struct Parts {
     form: Form,
     masked: bool,
     bias: bool,
@@ -180,13 +137,13 @@ struct Parts {
 }
 
 impl Parts {
-    fn bare(form: Form) -> Self {
+    pub fn bare(form: Form) -> Self {
         let activation = Activation::Identity;
         Self { form, masked: false, bias: false, activation, gate: None }
     }
 
     /// Values, and bounds on the device's error.
-    fn want(self, inputs: &Inputs, [m, n, k]: [usize; 3]) -> (Vec<f64>, Vec<f64>) {
+    pub fn want(self, inputs: &Inputs, [m, n, k]: [usize; 3]) -> (Vec<f64>, Vec<f64>) {
         let mask = self.masked.then_some(&inputs.mask[..]);
         let sums = matmul_reference(self.form, (&inputs.a, &inputs.b), mask, [m, n, k]);
         let peak = |x: &[f32]| f64::from(x.iter().map(|x| x.abs()).fold(0.0, f32::max));

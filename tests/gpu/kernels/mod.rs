@@ -10,6 +10,7 @@ mod cuts;
 mod distillation;
 mod elementwise;
 mod f16;
+mod f16_parts;
 mod histogram_threshold;
 mod images;
 mod layerwise;
