@@ -1,6 +1,6 @@
-// out = half(power * x) for row-major x [rows, columns], where the power of two is that of peaks[at] and rows and
-// columns of out are whole sixteens; masked values and those past the edge are 0. Where IN_BLOCKS, each `block` rows of
-// x begin a whole sixteen of rows of out.
+// out = half(power * x) for row-major x [rows, columns], which may be a part of a larger matrix. The power of two is
+// that of peaks[at]. Rows and columns of out are whole sixteens; masked values and those past the edge are 0. Where
+// IN_BLOCKS, each `block` rows of x begin a whole sixteen of rows of out.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> mask: array<u32>;
@@ -16,6 +16,8 @@ struct Params {
     at: u32,
     block: u32, // where IN_BLOCKS
     whole_block: u32, // rows of it in out
+    begin: u32, // of the first row in x
+    stride: u32, // of x, from one row to the next
 }
 
 override MASKED: bool = false;
@@ -25,7 +27,7 @@ fn scaled(row: u32, column: u32) -> f32 {
     if row >= params.rows || column >= params.columns {
         return 0.0;
     }
-    let i = row * params.columns + column;
+    let i = params.begin + row * params.stride + column;
     if MASKED && !bit(mask[i / 32u], i) {
         return 0.0;
     }

@@ -20,6 +20,7 @@ struct Params {
     b_stride: u32,
     a_peak: u32, // places in peaks
     b_peak: u32,
+    c_begin: u32, // where the matrix begins in c
     first_x: u32, // see common/cut.wgsl
     first_y: u32,
     first_z: u32,
@@ -50,5 +51,5 @@ fn column_of(j: u32) -> u32 {
 }
 
 fn place_of(i: u32, j: u32) -> u32 {
-    return i * params.n + j;
+    return params.c_begin + i * params.n + j;
 }

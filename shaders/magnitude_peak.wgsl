@@ -1,4 +1,4 @@
-// peak[at] = bits of max |x| over the finite values; it is zero before.
+// peak[at] = bits of max |x| over the finite values, `len` of them from `begin` on; it is zero before.
 
 @group(0) @binding(0) var<storage, read> values: array<f32>;
 @group(0) @binding(1) var<storage, read_write> peak: array<atomic<u32>>;
@@ -8,6 +8,7 @@ struct Params {
     len: u32,
     per_invocation: u32,
     at: u32,
+    begin: u32,
 }
 
 var<workgroup> highest: atomic<u32>;
@@ -26,7 +27,7 @@ fn main(
     for (var n = 0u; n < params.per_invocation; n += 1u) {
         let i = first + n * 256u;
         if i < params.len {
-            let s = score(values[i]);
+            let s = score(values[params.begin + i]);
             own = select(own, max(own, s), s < INFINITE);
         }
     }

@@ -277,8 +277,8 @@ pub(super) fn f16_matmul(plan: &mut PlanBuilder, form: Form, [m, n, k]: [u32; 3]
     plan.push(F16Begin { peaks })?;
     for ((values, half), (_, [rows, columns])) in [(x, a), (y, b)].into_iter().zip(stored) {
         let (mask, F16Operand { copy: out, at }) = (None, half);
-        plan.push(MagnitudePeak { values, peak: peaks, at, len: rows * columns })?;
-        plan.push(F16Copy { x: values, mask, peaks, at, out, rows, columns, block: rows })?;
+        plan.push(MagnitudePeak::new([values, peaks], at, rows * columns))?;
+        plan.push(F16Copy { mask, ..F16Copy::new([values, peaks, out], at, [rows, columns]) })?;
     }
     Ok(phase)
 }

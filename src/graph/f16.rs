@@ -4,6 +4,8 @@
 //! by the gradient of the inputs, inputs by the forward pass and by the gradient of the weights,
 //! gradients by both products that read them. Convolutions want the channels of each tap of a weight
 //! padded by themselves; where these are no whole sixteens, that is another copy.
+use std::sync::Arc;
+
 use super::lower::Lowering;
 use super::ops::{Conv2d, Matmul};
 use super::stored::Masked;
@@ -18,11 +20,43 @@ const LEAST: u32 = 16;
 
 /// The copies of a phase.
 pub(super) struct F16Copies {
-    /// Where a tensor's peak is among the peaks.
-    places: Vec<Option<u32>>,
     copies: Vec<Copied>,
+    /// Copies of what is no tensor, or a part of one.
+    pieces: Vec<(Piece, F16Operand)>,
     peaks: Option<Slot>,
-    copied: u32,
+    /// Where those of tensors are among the peaks.
+    of_tensors: Vec<Option<u32>>,
+    /// Where 1 is.
+    one: Option<u32>,
+    /// Peaks that are taken.
+    taken: u32,
+}
+
+/// A matrix in a slot, which may be a part of a larger one. No launch of the phase writes there
+/// after its copy is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) values: Slot,
+    pub(super) mask: Option<Slot>,
+    /// Rows and columns.
+    pub(super) extents: [u32; 2],
+    /// Where the first row begins.
+    pub(super) begin: u32,
+    /// Elements from one row to the next.
+    pub(super) stride: u32,
+    /// Rows of a block, as [`F16Copy::block`] has it.
+    pub(super) block: u32,
+}
+
+/// Whose largest magnitude says the power of two of a [`Piece`].
+#[derive(Debug, Clone, Copy)]
+pub(super) enum PeakOf {
+    /// That of a tensor which has all values of the piece.
+    Tensor(Tensor),
+    /// Its own: a piece whose rows are neighbours.
+    Itself,
+    /// That of what has none beyond 1: nothing is looked for. 4 and more would be infinite.
+    One,
 }
 
 /// A tensor in blocks of so many rows.
@@ -34,8 +68,19 @@ struct Copied {
 
 impl F16Copies {
     pub(super) fn new(graph: &Graph) -> Self {
-        let places = vec![None; graph.nodes.len()];
-        Self { places, copies: Vec::new(), peaks: None, copied: 0 }
+        let (copies, of_tensors) = (Vec::new(), vec![None; graph.nodes.len()]);
+        Self { copies, pieces: Vec::new(), peaks: None, of_tensors, one: None, taken: 0 }
+    }
+
+    /// A peak that nobody has taken.
+    fn take(&mut self) -> Result<(Slot, u32)> {
+        let (peaks, at) = (self.peaks()?, self.taken);
+        if at == peaks.words {
+            let message = format!("this phase has {at} peaks and needs more: see `begin_f16`");
+            return Err(Error::shape("f16_copy", message));
+        }
+        self.taken += 1;
+        Ok((peaks, at))
     }
 
     pub(super) fn peaks(&self) -> Result<Slot> {
@@ -46,7 +91,8 @@ impl F16Copies {
 }
 
 impl Lowering<'_> {
-    /// Begins a phase: a peak for each tensor that a product in `live` will read in f16.
+    /// Begins a phase: a peak for each tensor that a product in `live` will read in f16, and for
+    /// each matrix that is no tensor.
     pub(super) fn begin_f16(&mut self, live: &[bool]) -> Result<()> {
         let mut read = vec![false; live.len()];
         for at in (0..live.len()).filter(|&at| live[at]) {
@@ -54,9 +100,10 @@ impl Lowering<'_> {
                 read[tensor.0] = true;
             }
         }
-        let count = read.iter().filter(|read| **read).count();
+        let pieces = self.recurrent_peaks(live, &mut read);
+        let count = pieces + read.iter().filter(|read| **read).count() as u32;
         if count > 0 {
-            let peaks = self.plan.scratch("peaks", count as u32);
+            let peaks = self.plan.scratch("peaks", count);
             self.f16.peaks = Some(peaks);
             self.plan.push(F16Begin { peaks })?;
         }
@@ -118,31 +165,72 @@ impl Lowering<'_> {
         if let Some(copied) = self.f16.copies.iter().find(same) {
             return Ok(copied.operand);
         }
-        let (Masked { values: x, mask }, peaks) = (self.read(tensor)?, self.f16.peaks()?);
-        let name = &self.graph.nodes[tensor.0].name;
+        let (Masked { values, mask }, extents) = (self.read(tensor)?, [rows, columns]);
+        let piece = Piece { values, mask, extents, begin: 0, stride: columns, block };
+        let name = self.graph.nodes[tensor.0].name.clone();
+        let operand = self.f16_piece(piece, &name, PeakOf::Tensor(tensor))?;
+        self.f16.copies.push(Copied { tensor, block, operand });
+        Ok(operand)
+    }
+
+    /// The copy of a matrix that is no tensor, or a part of one, made when it is first asked for.
+    pub(super) fn f16_copy_of(
+        &mut self,
+        piece: Piece,
+        name: &str,
+        peak: PeakOf,
+    ) -> Result<F16Operand> {
+        if let Some(&(_, copy)) = self.f16.pieces.iter().find(|(known, _)| *known == piece) {
+            return Ok(copy);
+        }
+        let copied = self.f16_piece(piece, name, peak)?;
+        self.f16.pieces.push((piece, copied));
+        Ok(copied)
+    }
+
+    fn f16_piece(&mut self, piece: Piece, name: &str, peak: PeakOf) -> Result<F16Operand> {
+        let Piece { values, mask, extents: [rows, columns], begin, stride, block } = piece;
         let words = F16Copy::words_in_blocks([rows, columns], block).ok_or_else(|| {
             let message = format!("{name} of {rows} x {columns} has 2^32 elements or more");
             Error::shape("f16_copy", message)
         })?;
-        let copy = self.plan.scratch(format!("f16/{name}"), words);
-        let at = match self.f16.places[tensor.0] {
-            Some(at) => at,
-            None => {
-                let at = self.f16.copied;
-                self.plan.push(MagnitudePeak {
-                    values: x,
-                    peak: peaks,
-                    at,
-                    len: rows * columns,
-                })?;
-                self.f16.places[tensor.0] = Some(at);
-                self.f16.copied += 1;
+        let at = match peak {
+            PeakOf::Tensor(tensor) => self.f16_peak(tensor)?,
+            PeakOf::Itself => {
+                let (peak, at) = self.f16.take()?;
+                let found = MagnitudePeak::new([values, peak], at, rows * columns);
+                self.plan.push(MagnitudePeak { begin, ..found })?;
                 at
             }
+            PeakOf::One => self.f16_one()?,
         };
-        self.plan.push(F16Copy { x, mask, peaks, at, out: copy, rows, columns, block })?;
-        let operand = F16Operand { copy, at };
-        self.f16.copies.push(Copied { tensor, block, operand });
-        Ok(operand)
+        let copy = self.plan.scratch(format!("f16/{name}"), words);
+        let made = F16Copy::new([values, self.f16.peaks()?, copy], at, [rows, columns]);
+        self.plan.push(F16Copy { mask, block, begin, stride, ..made })?;
+        Ok(F16Operand { copy, at })
+    }
+
+    /// Where the peak of `tensor` is, which is found when it is first asked for.
+    fn f16_peak(&mut self, tensor: Tensor) -> Result<u32> {
+        if let Some(at) = self.f16.of_tensors[tensor.0] {
+            return Ok(at);
+        }
+        let (values, len) = (self.slot(tensor)?, self.elements(tensor)?);
+        let (peak, at) = self.f16.take()?;
+        self.plan.push(MagnitudePeak::new([values, peak], at, len))?;
+        self.f16.of_tensors[tensor.0] = Some(at);
+        Ok(at)
+    }
+
+    /// Where a peak of 1 is.
+    fn f16_one(&mut self) -> Result<u32> {
+        if let Some(at) = self.f16.one {
+            return Ok(at);
+        }
+        let one = self.plan.constant("one", &Arc::from([1.0]));
+        let (peak, at) = self.f16.take()?;
+        self.plan.push(MagnitudePeak::new([one, peak], at, 1))?;
+        self.f16.one = Some(at);
+        Ok(at)
     }
 }

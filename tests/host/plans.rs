@@ -1,6 +1,6 @@
 //! Plans as text: a change that should not change what is launched changes nothing here.
 use secateur::data::Task;
-use secateur::gpu::{PlanBuilder, Target};
+use secateur::gpu::{PlanBuilder, Precision, Target};
 use secateur::graph::{Bindings, Graph, Mode, Tensor, gradients, lower};
 use secateur::kernels::{Activation, Pruned, STEP_WORDS};
 use secateur::nn::layers::{Embedding, Gru, Layer, Linear, Lstm};
@@ -200,6 +200,51 @@ fn half_a_place_of_a_gru_is_a_launch() {
     assert_eq!(count("gru_reset_gradient_product"), 2 * 64);
     assert!(launches.len() <= 576, "{}", launches.len());
     assert!(scratch <= 22_000_000, "{scratch} B");
+}
+
+/// In mixed precision the products over all times read copies in halves: with the inputs of all
+/// times, of the gradients by these, and of the gradients by the weights. A layer has four copies:
+/// of its inputs, of their rows of the kernel, of the gates' gradients, and of what the kernel is
+/// multiplied with. The last layer has nine columns, and its three products stay as they are.
+#[test]
+fn products_over_all_times_read_halves() {
+    let mixed = Target { precision: Precision::Mixed, ..Target::default() };
+    let of = |layer: &dyn Fn() -> Layer, target| {
+        let (launches, _) = recurrent(layer, target);
+        let count = |kernel: &str| launches.iter().filter(|name| *name == kernel).count();
+        ["matmul", "f16_matmul", "f16_copy", "lstm_product", "gru_product"].map(count)
+    };
+    let lstm = || Lstm::new(128).into();
+    assert_eq!(of(&lstm, Target::default()), [2 * 3 + 3, 0, 0, 2 * 64, 0]);
+    assert_eq!(of(&lstm, mixed), [3, 2 * 3, 2 * 4, 2 * 64, 0]);
+    // Two kernels, which share the copy of the inputs.
+    let gru = || Gru::new(128).into();
+    assert_eq!(of(&gru, Target::default()), [2 * 6 + 3, 0, 0, 0, 2 * 64]);
+    assert_eq!(of(&gru, mixed), [3, 2 * 6, 2 * 7, 0, 2 * 64]);
+}
+
+/// So do the products of steps that have 2^27 multiply-adds, which then are no single launch with
+/// their cell: a copy of each state and of each gradient, and one of the kernel's rows for all. The
+/// outputs of a projection have no bound, so forward their products stay in 32 bits.
+#[test]
+fn large_steps_read_halves() {
+    let mixed = Target { precision: Precision::Mixed, ..Target::default() };
+    let of = |layer: &dyn Fn() -> Layer| {
+        let (launches, _) = recurrent(layer, mixed);
+        let count = |kernel: &str| launches.iter().filter(|name| *name == kernel).count();
+        ["f16_matmul", "f16_copy", "lstm", "gru", "lstm_product", "gru_product"].map(count)
+    };
+    let over_times = 2 * 3;
+    let lstm = of(&|| Lstm::new(1024).into());
+    assert_eq!(lstm, [over_times + 2 * (64 + 63), 2 * (5 + 64 + 63), 2 * 64, 0, 0, 0]);
+    let smaller = of(&|| Lstm::new(1023).into());
+    assert_eq!(smaller, [over_times, 2 * 4, 0, 0, 2 * 64, 0]);
+    // Both products of a step have copies of their own.
+    let gru = of(&|| Gru::new(1449).into());
+    let steps = 2 * (2 * 64 + 64 + 63);
+    assert_eq!(gru, [2 * 6 + steps, 2 * (7 + 2) + steps, 0, 2 * 64, 0, 0]);
+    let projected = of(&|| Lstm::new(1024).projection(Some(1024)).into());
+    assert_eq!(projected, [2 * 4 + 2 * 63, 2 * 7 + 2 * 63, 0, 0, 2 * 64, 0]);
 }
 
 /// Blocks and vectors that are as large as a group of units, or of which enough go, make products

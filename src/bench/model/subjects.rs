@@ -286,17 +286,28 @@ fn steps() -> Vec<Subject> {
     let mlp = TrainStep::mlp(&[300, 100], 128, "adam").expect("an optimizer's name");
     let work = mlp.work.expect("it is counted");
     let input = Input::flat(784, 10);
-    let mlp = Subject::of_step(format!("train step {}", mlp.name), work, mlp.model, input, 128);
+    // A layer whose steps are mostly launches, one that reads large weights for few rows, and those
+    // whose products read halves: the smallest, and one that fills a card.
+    let lstms = [(128, [32, 50]), (1024, [8, 10]), (1024, [32, 10]), (1024, [128, 10])];
+    let lstms = lstms.into_iter().flat_map(|of| [lstm(of, false), lstm(of, true)]);
+    [Subject::of_step(format!("train step {}", mlp.name), work, mlp.model, input, 128)]
+        .into_iter()
+        .chain(lstms)
+        .collect()
+}
+
+/// A step of a language model of characters, by its units, rows and places.
+fn lstm((units, [rows, length]): (u32, [u32; 2]), mixed: bool) -> Subject {
     // A product of four gates' sums and its two gradients, for each place of each row.
-    let (units, rows, length) = (128_u32, 32, 50);
     let products = f64::from(rows * length) * 3.0 * f64::from(4 * units * 2 * units + units * 65);
     let parameters = f64::from(4 * units * (2 * units + 1) + units * 130);
     let work = Work { flops: 2.0 * products, bytes: 4.0 * 6.0 * parameters };
     let task = Task::Classification { classes: 65, positions: length as usize };
     let input = Input { shape: vec![length as usize], task };
     let model = Model::CharLstm { units, depth: 1 };
-    let name = format!("train step charlstm:{units}x1, {rows} rows of {length}, adam");
-    vec![mlp, Subject::of_step(name, work, model, input, rows as usize)]
+    let precision = if mixed { " mixed," } else { "" };
+    let name = format!("train step charlstm:{units}x1,{precision} {rows} rows of {length}, adam");
+    Subject { mixed, ..Subject::of_step(name, work, model, input, rows as usize) }
 }
 
 fn masks() -> Vec<Subject> {

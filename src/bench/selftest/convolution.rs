@@ -91,8 +91,9 @@ pub(super) fn over_halves(gpu: &Gpu, tiling: Option<Tiling>) -> Result<Found> {
             let words = F16Copy::words_in_blocks([rows, columns], block).unwrap_or(u32::MAX);
             let out = rig.plan.scratch("f16", words);
             let len = rows * columns;
-            rig.plan.push(MagnitudePeak { values: x, peak: peaks, at, len })?;
-            rig.plan.push(F16Copy { x, mask, peaks, at, out, rows, columns, block })?;
+            rig.plan.push(MagnitudePeak::new([x, peaks], at, len))?;
+            let whole = F16Copy::new([x, peaks, out], at, [rows, columns]);
+            rig.plan.push(F16Copy { mask, block, ..whole })?;
             Ok::<_, crate::Error>(F16Operand { copy: out, at })
         };
         let operands = [copy(0)?, copy(1)?];

@@ -59,8 +59,8 @@ fn over_halves(
     let mut copy = |x, at, rows, columns| {
         let words = F16Copy::words(rows, columns).unwrap_or(u32::MAX);
         let out = plan.scratch("f16", words);
-        plan.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns })?;
-        plan.push(F16Copy { x, mask: None, peaks, at, out, rows, columns, block: rows })?;
+        plan.push(MagnitudePeak::new([x, peaks], at, rows * columns))?;
+        plan.push(F16Copy::new([x, peaks, out], at, [rows, columns]))?;
         Ok::<_, crate::Error>(F16Operand { copy: out, at })
     };
     let operands = [copy(a, 0, m, k)?, copy(b, 1, k, n)?];

@@ -1,5 +1,6 @@
 //! GRU: upstream's `GRUCell` with masks, unrolled.
 use super::super::autodiff::Backward;
+use super::super::f16::PeakOf;
 use super::super::lower::{Lowering, Mode};
 use super::super::op::{Facts, Home, Operation};
 use super::super::packs::PackedUse;
@@ -72,7 +73,7 @@ pub(in super::super) struct GradientTape {
 }
 
 impl Gru {
-    fn stride(&self) -> u32 {
+    pub(super) fn stride(&self) -> u32 {
         self.width + self.units
     }
 
@@ -169,12 +170,12 @@ impl Lowering<'_> {
         let Gru { rows, length, width, units } = shape;
         let stride = shape.stride();
         let nodes = self.graph.nodes[tensor.0].inputs.clone();
-        let &[x, gates_weight, gates_bias, candidate_weight, candidate_bias, state] =
+        let &[of_x, gates_weight, gates_bias, candidate_weight, candidate_bias, state] =
             nodes.as_slice()
         else {
             return Err(self.lacks(tensor));
         };
-        let of = [x, gates_bias, candidate_bias, state].map(|tensor| self.slot(tensor));
+        let of = [of_x, gates_bias, candidate_bias, state].map(|tensor| self.slot(tensor));
         let [x, gates_bias, candidate_bias, state] = of;
         let (x, gates_bias, candidate_bias, state) = (x?, gates_bias?, candidate_bias?, state?);
         let inputs = self.tape(tensor, "inputs", &[length + 1, rows, stride])?;
@@ -190,11 +191,13 @@ impl Lowering<'_> {
         self.plan.push(Rearrange { resumes: Some(self.bindings.step), ..moved })?;
         // What the inputs of all times add to the sums are two products; what the states add, two a
         // time.
-        let extents = GateExtents { rows, length, width, stride, sums: 2 * units };
-        let (weights, of) = ((gates_weight, gates_bias), [inputs, inputs, gates]);
+        let halves = self.step_reads_f16([rows, 2 * units, units]);
+        let extents = GateExtents { rows, length, width, stride, sums: 2 * units, halves };
+        let (weights, of) = ((of_x, gates_weight, gates_bias), [inputs, inputs, gates]);
         let product = self.gates(weights, of, extents)?;
         let extents = GateExtents { sums: units, ..extents };
-        let (weights, of) = ((candidate_weight, candidate_bias), [inputs, resets, candidates]);
+        let weights = (of_x, candidate_weight, candidate_bias);
+        let of = [inputs, resets, candidates];
         let second = self.gates(weights, of, extents)?;
         let fused = product.weights(width).zip(second.weights(width));
         let fused = fused.filter(|_| LstmProduct::pays(self.plan.target(), rows, units));
@@ -207,9 +210,9 @@ impl Lowering<'_> {
                 self.plan.push(GruProduct { step, weights, resets, gates, candidates, inputs })?;
                 continue;
             }
-            product.push([from, 2 * at], self.plan)?;
+            product.push([from, 2 * at], self)?;
             self.plan.push(GruReset { step, inputs, gates, resets })?;
-            second.push([from, at], self.plan)?;
+            second.push([from, at], self)?;
             self.plan.push(kernels::Gru { step, gates, candidates, inputs })?;
         }
         let y = self.output(tensor)?;
@@ -246,13 +249,16 @@ impl Lowering<'_> {
         let Masked { values: b, mask } = self.read(nodes[4])?;
         let of_resets = Matmul { a: of_candidates, b, mask, k: units, ..of_inputs };
         let candidate_weights = StateWeights { values: b, mask, width };
-        let returned = match LstmProduct::pays(self.plan.target(), rows, units) {
+        let halves = self.step_reads_f16([rows, units, 2 * units]);
+        let fuses = !halves && LstmProduct::pays(self.plan.target(), rows, units);
+        let returned = match fuses {
             true => None,
             false => Some([
                 self.tape(tensor, "returned", &[rows, units])?,
                 self.tape(tensor, "of_resets", &[rows, units])?,
             ]),
         };
+        let operands = |what, kernel| [(what, PeakOf::Itself), ("kernel", PeakOf::Tensor(kernel))];
         let [m, n, first_column] = [rows, units, width];
         for time in (0..length).rev() {
             let at = time * rows * units;
@@ -295,17 +301,19 @@ impl Lowering<'_> {
                 continue;
             };
             let begin = [at, 0];
-            Matmul { c, m, n, first_column, begin, ..of_resets }.push(self.plan)?;
+            let product = Matmul { c, m, n, first_column, begin, ..of_resets };
+            self.returned(product, operands("of_candidates", nodes[4]), halves)?;
             let recurrent = c;
             self.plan.push(GruResetGradient { step, recurrent, gates, inputs, carry, of_gates })?;
             // Nothing is before the first step.
             if time > 0 {
                 let (c, begin) = (to_state, [2 * at, 0]);
-                Matmul { c, m, n, first_column, begin, ..of_inputs }.push(self.plan)?;
+                let product = Matmul { c, m, n, first_column, begin, ..of_inputs };
+                self.returned(product, operands("of_gates", nodes[2]), halves)?;
             }
         }
-        of_inputs.push(self.plan)?;
-        of_resets.push_onto(self.plan)?;
+        self.product_of_times(of_inputs, operands("of_gates", nodes[2]), false)?;
+        self.product_of_times(of_resets, operands("of_candidates", nodes[4]), true)?;
         let of_x = self.output(tensor)?;
         let extents = [rows, length, width];
         self.rearrange([sent, of_x], extents, [by_times(rows, width, 0), by_rows(extents)])?;
@@ -324,14 +332,15 @@ impl Lowering<'_> {
         let GradientTape { shape, forward, of_gates, of_candidates } = tape;
         let rows = shape.length * shape.rows;
         let out = self.output(tensor)?;
-        let (a, x, columns) = match of {
-            0 | 1 => (forward.inputs, of_gates, 2 * shape.units),
-            _ => (forward.resets, of_candidates, shape.units),
+        let (a, x, columns, names) = match of {
+            0 | 1 => (forward.inputs, of_gates, 2 * shape.units, ["inputs", "of_gates"]),
+            _ => (forward.resets, of_candidates, shape.units, ["resets", "of_candidates"]),
         };
         if of % 2 == 1 {
             return ColumnSum { x, out, rows, columns }.push(self.plan);
         }
         let extents = [shape.stride(), columns, rows];
-        Matmul::new(Form::TN, [a, x, out], extents).push(self.plan)
+        let product = Matmul::new(Form::TN, [a, x, out], extents);
+        self.product_of_times(product, names.map(|name| (name, PeakOf::Itself)), false)
     }
 }

@@ -256,8 +256,11 @@ impl Lowering<'_> {
         }
         // What the inputs of all times add to the gates' sums is one product; what the states add,
         // one a time.
-        let (weights, of) = ((operands.kernel, operands.bias), [inputs, inputs, gates]);
-        let extents = GateExtents { rows, length, width, stride, sums: 4 * units };
+        let weights = (nodes[0], operands.kernel, operands.bias);
+        let of = [inputs, inputs, gates];
+        // A projection's outputs have no bound.
+        let halves = !shape.projects && self.step_reads_f16([rows, 4 * units, outputs]);
+        let extents = GateExtents { rows, length, width, stride, sums: 4 * units, halves };
         let product = self.gates(weights, of, extents)?;
         let fused = LstmProduct::pays(self.plan.target(), rows, units);
         let fused = product.weights(width).filter(|_| fused);
@@ -283,7 +286,7 @@ impl Lowering<'_> {
                     to,
                 })?,
                 None => {
-                    product.push([time * rows * stride, time * rows * 4 * units], self.plan)?;
+                    product.push([time * rows * stride, time * rows * 4 * units], self)?;
                     let step = kernels::Lstm { step, peepholes, gates, cells, out, to };
                     self.plan.push(step)?;
                 }

@@ -1,5 +1,6 @@
 //! The gradient of an LSTM: its steps backwards, then each weight over all of them at once.
 use super::super::Tensor;
+use super::super::f16::PeakOf;
 use super::super::lower::Lowering;
 use super::super::op::{Facts, Home, Operation};
 use super::super::stored::Masked;
@@ -66,7 +67,9 @@ impl Lowering<'_> {
         let of_inputs = Matmul::new(Form::NT, [of_gates, b, sent], all);
         let of_inputs = Matmul { mask, ..of_inputs };
         let weights = StateWeights { values: b, mask, width };
-        let fuses = projected.is_none() && LstmProduct::pays(self.plan.target(), rows, units);
+        let halves = self.step_reads_f16([rows, outputs, 4 * units]);
+        let fuses = projected.is_none() && !halves;
+        let fuses = fuses && LstmProduct::pays(self.plan.target(), rows, units);
         let returned = match fuses {
             true => None,
             false => Some(self.tape(tensor, "returned", &[rows, outputs])?),
@@ -74,6 +77,8 @@ impl Lowering<'_> {
         let [m, n, first_column] = [rows, outputs, width];
         let of_states =
             returned.map(|c| Matmul { c, m, n, first_column, ..of_inputs });
+        let kernel = PeakOf::Tensor(operands.kernel);
+        let names = [("of_gates", PeakOf::Itself), ("kernel", kernel)];
         for time in (0..length).rev() {
             let last = time + 1 == length;
             let place = Stride { begin: 0, stride: outputs };
@@ -135,10 +140,10 @@ impl Lowering<'_> {
             // Nothing is before the first step.
             if let Some(product) = of_states.filter(|_| time > 0) {
                 let begin = [time * rows * 4 * units, 0];
-                Matmul { begin, ..product }.push(self.plan)?;
+                self.returned(Matmul { begin, ..product }, names, halves)?;
             }
         }
-        of_inputs.push(self.plan)?;
+        self.product_of_times(of_inputs, names, false)?;
         let of_x = self.output(tensor)?;
         let sequence = [rows, length, width];
         self.rearrange([sent, of_x], sequence, [by_times(rows, width, 0), by_rows(sequence)])?;
@@ -161,8 +166,9 @@ impl Lowering<'_> {
         let out = self.output(tensor)?;
         let operands = [forward.inputs, of_gates, out];
         let product = Matmul::new(Form::TN, operands, [shape.stride(), 4 * units, all]);
+        let names = |names: [&'static str; 2]| names.map(|name| (name, PeakOf::Itself));
         match (of, forward.projected, of_projected) {
-            (0, ..) => product.push(self.plan),
+            (0, ..) => self.product_of_times(product, names(["inputs", "of_gates"]), false),
             (1, ..) => {
                 ColumnSum { x: of_gates, out, rows: all, columns: 4 * units }.push(self.plan)
             }
@@ -180,7 +186,8 @@ impl Lowering<'_> {
                 ColumnSum { x: addends, out, rows: all, columns: 3 * units }.push(self.plan)
             }
             (_, Some([hidden, _]), Some(b)) => {
-                Matmul { a: hidden, b, m: units, n: outputs, ..product }.push(self.plan)
+                let product = Matmul { a: hidden, b, m: units, n: outputs, ..product };
+                self.product_of_times(product, names(["hidden", "of_projected"]), false)
             }
             _ => Err(self.lacks(tensor)),
         }

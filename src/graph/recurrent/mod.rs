@@ -3,16 +3,18 @@
 //! The state after the last position of a batch is kept; a batch whose rows go on from those of the
 //! one before ([`crate::kernels::Step::follows`]) begins with it, any other with zeros: truncated
 //! backpropagation through time.
+mod f16;
 mod gru;
 mod lstm;
 mod lstm_gradient;
 
 use super::autodiff::Backward;
+use super::f16::PeakOf;
 use super::lower::Lowering;
 use super::op::{Facts, Home, Operation};
 use super::stored::{Factor, Masked};
 use super::{Graph, Op, Shape, Tensor};
-use crate::gpu::{PlanBuilder, Slot};
+use crate::gpu::Slot;
 use crate::kernels::{Form, Matmul, PackedProduct, Rearrange, StateWeights, Strides};
 use crate::{Error, Result};
 
@@ -131,6 +133,8 @@ impl Lowering<'_> {
 enum StepProduct {
     /// What the states add, where that of the inputs of all times is there.
     Dense(Matmul),
+    /// The same over halves.
+    Halves(Matmul, f16::Operands),
     /// Both at once, by weights that are packed.
     Packed(PackedProduct),
 }
@@ -145,6 +149,8 @@ struct GateExtents {
     stride: u32,
     /// Sums of a row.
     sums: u32,
+    /// Whether the product of a step reads halves: its states are 1 at most.
+    halves: bool,
 }
 
 impl StepProduct {
@@ -154,27 +160,30 @@ impl StepProduct {
             Self::Dense(Matmul { b: values, mask, .. }) => {
                 Some(StateWeights { values, mask, width })
             }
-            Self::Packed(_) => None,
+            Self::Halves(..) | Self::Packed(_) => None,
         }
     }
 
     /// Appends that of the time whose inputs and gates begin there.
-    fn push(&self, begin: [u32; 2], plan: &mut PlanBuilder) -> Result<()> {
+    fn push(&self, begin: [u32; 2], lowering: &mut Lowering<'_>) -> Result<()> {
         match *self {
-            Self::Dense(product) => Matmul { begin, ..product }.push_onto(plan),
-            Self::Packed(product) => PackedProduct { begin, ..product }.push(plan),
+            Self::Dense(product) => Matmul { begin, ..product }.push_onto(lowering.plan),
+            Self::Halves(product, operands) => {
+                lowering.product_over_halves(Matmul { begin, ..product }, operands, true)
+            }
+            Self::Packed(product) => PackedProduct { begin, ..product }.push(lowering.plan),
         }
     }
 }
 
 impl Lowering<'_> {
-    /// Appends what the `inputs` of all times add to the sums of `gates` by a dense `weight`, and
-    /// says what each time is to add, of what is in `states`.
+    /// Appends what the `inputs` of all times, which are those of `x`, add to the sums of `gates` by
+    /// a dense `weight`, and says what each time is to add, of what is in `states`.
     fn gates(
         &mut self,
-        (weight, bias): (Tensor, Slot),
+        (x, weight, bias): (Tensor, Tensor, Slot),
         [inputs, states, gates]: [Slot; 3],
-        GateExtents { rows, length, width, stride, sums }: GateExtents,
+        GateExtents { rows, length, width, stride, sums, halves }: GateExtents,
     ) -> Result<StepProduct> {
         match self.factor(weight, [sums, stride])? {
             Factor::Packed(b) => {
@@ -185,9 +194,16 @@ impl Lowering<'_> {
                 let all = [length * rows, sums, stride];
                 let of_inputs = Matmul::new(Form::NN, [inputs, b, gates], all);
                 let of_inputs = Matmul { mask, terms: Some([0, width]), ..of_inputs };
-                Matmul { bias: Some(bias), ..of_inputs }.push(self.plan)?;
+                let biased = Matmul { bias: Some(bias), ..of_inputs };
+                let operands = [("inputs", PeakOf::Tensor(x)), ("kernel", PeakOf::Tensor(weight))];
+                self.product_of_times(biased, operands, false)?;
                 let (a, terms) = (states, Some([width, stride]));
-                Ok(StepProduct::Dense(Matmul { a, m: rows, terms, ..of_inputs }))
+                let product = Matmul { a, m: rows, terms, ..of_inputs };
+                let operands = [("states", PeakOf::One), ("kernel", PeakOf::Tensor(weight))];
+                Ok(match halves {
+                    true => StepProduct::Halves(product, operands),
+                    false => StepProduct::Dense(product),
+                })
             }
         }
     }

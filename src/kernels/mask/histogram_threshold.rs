@@ -49,7 +49,7 @@ impl HistogramThreshold {
         len: u32,
     ) -> Result<()> {
         let Self { sparsities, selection, bins, peak, nbins, decay } = self;
-        plan.push(MagnitudePeak { values, peak, at: 0, len })?;
+        plan.push(MagnitudePeak::new([values, peak], 0, len))?;
         plan.push(BinCount { values, peak, bins, nbins, len })?;
         plan.push(BinPick { sparsities, bins, peak, mask_state, selection, nbins, decay })?;
         ThresholdMask { values, mask_state, mask, len }.push(plan)

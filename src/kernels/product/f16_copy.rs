@@ -1,5 +1,5 @@
 //! `f16_copy`: what `f16_matmul` reads of a matrix, and `f16_conv2d` of images and kernels.
-use crate::kernels::{bit, mask_words};
+use crate::kernels::bit;
 use crate::gpu::{Bound, Kernel, Operand, Slot, grid_1d, read, write};
 
 /// Rows and columns of a copy are multiples of this, for cooperative matrices of any size.
@@ -10,9 +10,9 @@ const WHOLE: u32 = 16;
 /// begins a whole sixteen: those of a tap of a kernel, for convolutions.
 #[derive(Debug, Clone, Copy)]
 pub struct F16Copy {
-    /// `[rows, columns]`
+    /// `[rows, columns]`, or a part of a larger matrix: see `begin` and `stride`.
     pub x: Slot,
-    /// Bits over `x`: where one is not set the copy is 0.
+    /// Bit `i` for element `i` of the slot `x`: where it is not set the copy is 0.
     pub mask: Option<Slot>,
     /// The largest magnitudes of tensors, from [`crate::kernels::MagnitudePeak`].
     pub peaks: Slot,
@@ -26,6 +26,10 @@ pub struct F16Copy {
     pub columns: u32,
     /// Rows of a block, of which `rows` are whole ones; all of them for a matrix.
     pub block: u32,
+    /// Where the first row begins in its slot.
+    pub begin: u32,
+    /// Elements from one row to the next, at least `columns`.
+    pub stride: u32,
 }
 
 crate::uniform! {
@@ -45,10 +49,21 @@ crate::uniform! {
         block: u32,
         /// Rows of a block in `out`.
         whole_block: u32,
+        /// Where `x` begins.
+        begin: u32,
+        /// From one row of `x` to the next.
+        stride: u32,
     }
 }
 
 impl F16Copy {
+    /// The copy `out` of all of `x [rows, columns]`, whose peak is word `at` of `peaks`. What else a
+    /// launch can do is a field to set.
+    pub fn new([x, peaks, out]: [Slot; 3], at: u32, [rows, columns]: [u32; 2]) -> Self {
+        let (mask, block, begin, stride) = (None, rows, 0, columns);
+        Self { x, mask, peaks, at, out, rows, columns, block, begin, stride }
+    }
+
     /// Words of a copy of a matrix `[rows, columns]`; `None` from 2^32 halves on.
     pub fn words(rows: u32, columns: u32) -> Option<u32> {
         Self::words_in_blocks([rows, columns], rows)
@@ -93,19 +108,21 @@ impl Kernel for F16Copy {
     type Params = F16CopyParams;
 
     fn bind(&self) -> Vec<Bound> {
-        let len = self.rows * self.columns;
+        let before = u64::from(self.rows.saturating_sub(1)) * u64::from(self.stride);
+        let end = u64::from(self.begin) + before + u64::from(self.columns);
         vec![
-            self.x.needs(len.into()),
-            self.mask.map_or(Bound::NONE, |s| s.needs(mask_words(len).into())),
+            self.x.needs(end),
+            self.mask.map_or(Bound::NONE, |s| s.needs(end.div_ceil(32))),
             self.peaks.needs(u64::from(self.at) + 1),
             self.out.needs(self.pairs().unwrap_or(0).into()),
         ]
     }
 
     fn params(&self) -> F16CopyParams {
-        let &Self { rows, columns, at, block, .. } = self;
+        let &Self { rows, columns, at, block, begin, stride, .. } = self;
         let (pairs, len) = (Self::stride(columns) / 2, self.pairs().unwrap_or(0));
-        F16CopyParams { rows, columns, pairs, len, at, block, whole_block: Self::stride(block) }
+        let whole_block = Self::stride(block);
+        F16CopyParams { rows, columns, pairs, len, at, block, whole_block, begin, stride }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
@@ -120,7 +137,10 @@ impl Kernel for F16Copy {
     }
 
     fn check(&self) -> Result<(), String> {
-        let &Self { rows, columns, block, .. } = self;
+        let &Self { rows, columns, block, stride, .. } = self;
+        if stride < columns {
+            return Err(format!("a row every {stride} elements: must be {columns} or more"));
+        }
         self.pairs().map(|_| ()).ok_or_else(|| {
             let of = "none may be 0, blocks must be whole, and 2^32 halves are too many";
             format!("{rows} x {columns} in blocks of {block}: {of}")

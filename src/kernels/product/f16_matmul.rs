@@ -43,6 +43,8 @@ pub struct F16Matmul {
     pub n: u32,
     /// Terms of each sum.
     pub k: u32,
+    /// Where the matrix begins in `c`: that of one time of many.
+    pub begin: u32,
 }
 
 crate::uniform! {
@@ -68,6 +70,8 @@ crate::uniform! {
         a_peak: u32,
         /// Place of the peak of `b`.
         b_peak: u32,
+        /// Where the matrix begins in `c`.
+        c_begin: u32,
         /// First workgroup of this launch.
         first_x: u32,
         /// The same along y.
@@ -87,7 +91,8 @@ impl F16Matmul {
         [m, n, k]: [u32; 3],
     ) -> Self {
         let (bias, gate, activation) = (None, None, Activation::Identity);
-        Self { form, a, b, peaks, bias, activation, gate, c, m, n, k }
+        let begin = 0;
+        Self { form, a, b, peaks, bias, activation, gate, c, m, n, k, begin }
     }
 
     /// Appends the product to `plan`: one launch, or as many as keep each invocation's loop under
@@ -147,7 +152,8 @@ impl Product for F16Matmul {
 
     fn params_of(&self, k_begin: u32, k_end: u32) -> F16MatmulParams {
         let [a_stride, b_stride] = self.stored().map(|[_, columns]| F16Copy::stride(columns));
-        let &Self { m, n, k, a: F16Operand { at: a_peak, .. }, b: F16Operand { at: b_peak, .. }, .. } = self;
+        let [a_peak, b_peak] = [self.a, self.b].map(|operand| operand.at);
+        let &Self { m, n, k, begin: c_begin, .. } = self;
         F16MatmulParams {
             m,
             n,
@@ -158,17 +164,18 @@ impl Product for F16Matmul {
             b_stride,
             a_peak,
             b_peak,
+            c_begin,
             ..F16MatmulParams::default()
         }
     }
 
     fn bare(self) -> Self {
-        Self { bias: None, gate: None, activation: Activation::Identity, ..self }
+        Self { bias: None, gate: None, activation: Activation::Identity, begin: 0, ..self }
     }
 
     fn sum(&self, parts: Slot) -> PartSum {
-        let &Self { m, n, bias, activation, gate, c, .. } = self;
-        let (count, len, units, begin, adds) = (parts.words / (m * n), m * n, n, 0, false);
+        let &Self { m, n, bias, activation, gate, c, begin, .. } = self;
+        let (count, len, units, adds) = (parts.words / (m * n), m * n, n, false);
         PartSum { parts, count, len, bias, units, activation, gate, c, begin, adds }
     }
 
@@ -226,13 +233,14 @@ impl Kernel for F16Matmul {
             .stored()
             .map(|[rows, columns]| F16Copy::words(rows, columns).map_or(u64::MAX, u64::from));
         let peaks = u64::from(self.a.at.max(self.b.at)) + 1;
+        let end = u64::from(self.begin) + m * n;
         vec![
             self.a.copy.needs(words[0]),
             self.b.copy.needs(words[1]),
             self.peaks.needs(peaks),
             self.bias.map_or(Bound::NONE, |s| s.needs(n)),
-            self.gate.map_or(Bound::NONE, |(s, _)| s.needs(m * n)),
-            self.c.needs(m * n),
+            self.gate.map_or(Bound::NONE, |(s, _)| s.needs(end)),
+            self.c.needs(end),
         ]
     }
 

@@ -5,7 +5,7 @@ use crate::gpu::{Bound, Kernel, Operand, Slot, read, write};
 /// `peak[at] = max |x|` over the finite values, as bits.
 #[derive(Debug, Clone, Copy)]
 pub struct MagnitudePeak {
-    /// `[len]`
+    /// `[len]`, from `begin` on.
     pub values: Slot,
     /// Words, zero before.
     pub peak: Slot,
@@ -13,6 +13,16 @@ pub struct MagnitudePeak {
     pub at: u32,
     /// Values.
     pub len: u32,
+    /// Where they begin in their slot.
+    pub begin: u32,
+}
+
+impl MagnitudePeak {
+    /// Word `at` of `peak` for the first `len` of `values`; where else they begin is a field to
+    /// set.
+    pub fn new([values, peak]: [Slot; 2], at: u32, len: u32) -> Self {
+        Self { values, peak, at, len, begin: 0 }
+    }
 }
 
 crate::uniform! {
@@ -24,6 +34,8 @@ crate::uniform! {
         per_invocation: u32,
         /// Which word of `peak`.
         at: u32,
+        /// The first value.
+        begin: u32,
     }
 }
 
@@ -34,12 +46,13 @@ impl Kernel for MagnitudePeak {
     type Params = MagnitudePeakParams;
 
     fn bind(&self) -> Vec<Bound> {
-        vec![self.values.needs(self.len.into()), self.peak.needs(u64::from(self.at) + 1)]
+        let end = u64::from(self.begin) + u64::from(self.len);
+        vec![self.values.needs(end), self.peak.needs(u64::from(self.at) + 1)]
     }
 
     fn params(&self) -> MagnitudePeakParams {
-        let &Self { at, len, .. } = self;
-        MagnitudePeakParams { len, per_invocation: per_invocation(len), at }
+        let &Self { at, len, begin, .. } = self;
+        MagnitudePeakParams { len, per_invocation: per_invocation(len), at, begin }
     }
 
     fn grid(&self) -> [u32; 3] {

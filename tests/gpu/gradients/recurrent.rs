@@ -1,5 +1,6 @@
 //! LSTM and GRU.
 use secateur::data::Task;
+use secateur::gpu::{Precision, Target};
 use secateur::graph::{Graph, GruWeights, LstmOptions, LstmWeights, Tensor};
 use secateur::kernels::{Activation, Step};
 use secateur::nn::Ends;
@@ -7,6 +8,7 @@ use secateur::nn::Metric;
 use secateur::nn::Network;
 
 use super::Case;
+use crate::common::{gpu_targets, mixed_gpu};
 
 const BATCH: u32 = 3;
 const VOCABULARY: u32 = 7;
@@ -14,18 +16,27 @@ const WIDTH: u32 = 4;
 
 /// Tokens of `positions` positions through an embedding, `between`, and a layer; a label for each.
 fn around(positions: u32, between: impl Fn(&mut Graph, Tensor) -> Tensor) -> Network {
+    around_of([BATCH, VOCABULARY, WIDTH], positions, between)
+}
+
+/// The same of other sizes.
+fn around_of(
+    [batch, vocabulary, width]: [u32; 3],
+    positions: u32,
+    between: impl Fn(&mut Graph, Tensor) -> Tensor,
+) -> Network {
     let mut graph = Graph::default();
     let (features, labels) =
-        (graph.features(BATCH, positions), graph.position_labels(BATCH, positions));
-    let table = graph.parameter("embed.weight", [VOCABULARY, WIDTH]).unwrap();
+        (graph.features(batch, positions), graph.position_labels(batch, positions));
+    let table = graph.parameter("embed.weight", [vocabulary, width]).unwrap();
     let x = graph.embedding(features, table).unwrap();
     let x = between(&mut graph, x);
     let width = *graph.shape(x).dims().last().unwrap();
-    let w = graph.parameter("head.weight", [width, VOCABULARY]).unwrap();
+    let w = graph.parameter("head.weight", [width, vocabulary]).unwrap();
     let logits = graph.linear(x, w, None, Activation::Identity).unwrap();
     let loss = graph.softmax_cross_entropy(logits, labels).unwrap();
     let correct = graph.correct(logits, labels).unwrap();
-    let task = Task::Classification { classes: VOCABULARY, positions: positions as usize };
+    let task = Task::Classification { classes: vocabulary, positions: positions as usize };
     let ends = Ends { features, answers: labels, output: logits, loss };
     Network::new("test", graph, task, ends).with_metric(Metric::Accuracy, correct)
 }
@@ -35,7 +46,7 @@ type Variant = (u32, bool, Option<u32>, LstmOptions);
 
 fn lstm(graph: &mut Graph, x: Tensor, name: &str, variant: Variant) -> Tensor {
     let (units, peepholes, projection, options) = variant;
-    let width = *graph.shape(x).dims().last().unwrap();
+    let &[batch, _, width] = graph.shape(x).dims() else { panic!("no sequence") };
     let outputs = projection.unwrap_or(units);
     let kernel = graph.parameter(format!("{name}.weight"), [width + outputs, 4 * units]).unwrap();
     let kernel = graph.apply_mask(kernel).unwrap();
@@ -48,14 +59,14 @@ fn lstm(graph: &mut Graph, x: Tensor, name: &str, variant: Variant) -> Tensor {
             let p = graph.parameter(format!("{name}.projection"), [units, outputs]).unwrap();
             graph.apply_mask(p).unwrap()
         }),
-        outputs: graph.carried(format!("{name}.h"), [BATCH, outputs]).unwrap(),
-        cells: graph.carried(format!("{name}.c"), [BATCH, units]).unwrap(),
+        outputs: graph.carried(format!("{name}.h"), [batch, outputs]).unwrap(),
+        cells: graph.carried(format!("{name}.c"), [batch, units]).unwrap(),
     };
     graph.lstm(x, weights, options).unwrap()
 }
 
 fn gru(graph: &mut Graph, x: Tensor, name: &str, units: u32) -> Tensor {
-    let width = *graph.shape(x).dims().last().unwrap();
+    let &[batch, _, width] = graph.shape(x).dims() else { panic!("no sequence") };
     let mut weight = |part: &str, columns| {
         let w = graph.parameter(format!("{name}.{part}.weight"), [width + units, columns]).unwrap();
         let w = graph.apply_mask(w).unwrap();
@@ -63,7 +74,7 @@ fn gru(graph: &mut Graph, x: Tensor, name: &str, units: u32) -> Tensor {
     };
     let (gates, gates_bias) = weight("gates", 2 * units);
     let (candidate, candidate_bias) = weight("candidate", units);
-    let state = graph.carried(format!("{name}.h"), [BATCH, units]).unwrap();
+    let state = graph.carried(format!("{name}.h"), [batch, units]).unwrap();
     let weights = GruWeights { gates, gates_bias, candidate, candidate_bias, state };
     graph.gru(x, weights).unwrap()
 }
@@ -137,6 +148,76 @@ fn wide_layers() {
         gru(graph, x, "gru1", 91)
     });
     check(network, 5000, 3, false);
+}
+
+/// Products over all times read halves: two roundings of 2^-10 each, of which eight lie on the
+/// longest way: with the layer's inputs and in the last layer, and in both of their gradients. In a
+/// sum of terms of any sign they add up as the terms themselves do, so the bound holds for norms.
+#[test]
+fn products_over_halves_are_near_in_norm() {
+    let Some(gpu) = mixed_gpu() else { return };
+    let plain = LstmOptions::default();
+    let clipped = LstmOptions { cell_clip: Some(0.8), projection_clip: Some(0.9), ..plain };
+    let of = |variant| around_of([8, 17, 20], 3, |graph, x| lstm(graph, x, "lstm1", variant));
+    let networks = [
+        of((18, false, None, plain)),
+        of((33, true, Some(17), clipped)),
+        around_of([8, 17, 20], 3, |graph, x| gru(graph, x, "gru1", 19)),
+    ];
+    let norm = |values: &[f64]| values.iter().map(|x| x * x).sum::<f64>().sqrt();
+    for (i, network) in networks.into_iter().enumerate() {
+        let case = Case::new(network, 8, 100, i as u64).tokens(17);
+        let exact = case.by_graph(None);
+        let as_a_gpu = Target { precision: Precision::Mixed, ..gpu_targets(gpu)[0] };
+        for target in [gpu.target(), as_a_gpu] {
+            let got = case.by_device_for(gpu, target);
+            for (p, (got, want)) in got.iter().zip(&exact).enumerate() {
+                let error = got.iter().zip(want).map(|(&g, w)| f64::from(g) - w);
+                let error = norm(&error.collect::<Vec<_>>()) / norm(want);
+                assert!(error < 8.0 / 1024.0, "{i}, tensor {p}: {error}");
+                // The loss, one number, may happen to be right.
+                assert!(p == 0 || error > 1e-6, "{i}, tensor {p} is of no halves: {error}");
+            }
+        }
+    }
+}
+
+/// Steps of 2^27 multiply-adds read halves as well: two products more are on the longest way of two
+/// places. What is compared is the device in 32 bits. Weights are small enough for gates that are
+/// not all shut or open.
+#[test]
+fn large_steps_over_halves_are_near_in_norm() {
+    let Some(gpu) = mixed_gpu() else { return };
+    let plain = (263, false, None, LstmOptions::default());
+    let networks = [
+        around_of([500, 17, 20], 2, |graph, x| lstm(graph, x, "lstm1", plain)),
+        around_of([490, 17, 20], 2, |graph, x| gru(graph, x, "gru1", 375)),
+    ];
+    let norm = |values: &[f64]| values.iter().map(|x| x * x).sum::<f64>().sqrt();
+    for (i, network) in networks.into_iter().enumerate() {
+        let rows = network.batch() as usize;
+        let mut case = Case::new(network, rows, 400, i as u64).tokens(17);
+        case.step.follows = 1;
+        let layer = ["lstm1", "gru1"][i];
+        for (p, values) in case.parameters.iter_mut().enumerate() {
+            let parameter = &case.network.graph.parameters()[p];
+            if parameter.name.starts_with(layer) {
+                values.iter_mut().for_each(|value| *value *= 0.2);
+            }
+        }
+        let as_a_gpu = gpu_targets(gpu)[0];
+        for target in [gpu.target(), Target { precision: Precision::Mixed, ..as_a_gpu }] {
+            let full = case.by_device_for(gpu, Target { precision: Precision::F32, ..target });
+            let half = case.by_device_for(gpu, target);
+            for (p, (half, full)) in half.iter().zip(&full).enumerate() {
+                let full: Vec<f64> = full.iter().map(|&x| x.into()).collect();
+                let error = half.iter().zip(&full).map(|(&g, w)| f64::from(g) - w);
+                let error = norm(&error.collect::<Vec<_>>()) / norm(&full);
+                assert!(error < 12.0 / 1024.0, "{i}, tensor {p}: {error}");
+                assert!(p == 0 || error > 1e-6, "{i}, tensor {p} is of no halves: {error}");
+            }
+        }
+    }
 }
 
 #[test]

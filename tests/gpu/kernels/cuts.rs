@@ -103,8 +103,8 @@ fn halves() {
         let mut copy = |values: &[f32], at, rows, columns| {
             let x = rig.slot("x", values);
             let out = rig.output("f16", F16Copy::words(rows, columns).unwrap() as usize);
-            rig.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns });
-            rig.push(F16Copy { x, mask: None, peaks, at, out, rows, columns, block: rows });
+            rig.push(MagnitudePeak::new([x, peaks], at, rows * columns));
+            rig.push(F16Copy::new([x, peaks, out], at, [rows, columns]));
             F16Operand { copy: out, at }
         };
         let (a, b) = (copy(&av, 0, m, k), copy(&bv, 1, k, n));

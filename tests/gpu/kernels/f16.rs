@@ -31,15 +31,16 @@ fn copy_in_blocks(
     let out = rig.output("out", words as usize);
     let (at, len) = (2, rows * columns);
     rig.push(F16Begin { peaks: peaks_of(peaks, 4) });
-    rig.push(MagnitudePeak { values: x, peak: peaks, at, len });
-    rig.push(F16Copy { x, mask, peaks, at, out, rows, columns, block });
+    rig.push(MagnitudePeak::new([x, peaks], at, len));
+    let whole = F16Copy::new([x, peaks, out], at, [rows, columns]);
+    rig.push(F16Copy { mask, block, ..whole });
     let bench = rig.run();
     let halves = bench.read(out).into_iter().map(f16::from_bits).collect();
     Copied { halves, peaks: bench.read(peaks) }
 }
 
 /// The slot without the guard words behind it, which `f16_begin` would clear.
-fn peaks_of(mut peaks: secateur::gpu::Slot, words: u32) -> secateur::gpu::Slot {
+pub fn peaks_of(mut peaks: secateur::gpu::Slot, words: u32) -> secateur::gpu::Slot {
     peaks.words = words;
     peaks
 }
@@ -55,7 +56,7 @@ impl Copied {
     }
 }
 
-fn bounds(want: &[f64]) -> Vec<f64> {
+pub fn bounds(want: &[f64]) -> Vec<f64> {
     want.iter().map(|x| x.abs() * HALF_U + HALF_TINY).collect()
 }
 
@@ -108,7 +109,7 @@ fn copies_in_blocks_are_padded_block_by_block() {
     let mut rig = Rig::new(gpu);
     let [x, peaks, out] = ["x", "peaks", "out"].map(|name| rig.output(name, 64));
     let (rows, columns, block) = (5, 1, 2);
-    let copy = F16Copy { x, mask: None, peaks, at: 0, out, rows, columns, block };
+    let copy = F16Copy { block, ..F16Copy::new([x, peaks, out], 0, [rows, columns]) };
     let error = rig.plan.push(copy).unwrap_err().to_string();
     assert!(error.contains("5 x 1 in blocks of 2"), "{error}");
 }
@@ -141,9 +142,9 @@ fn copies_of_extremes_keep_what_they_can() {
 }
 
 /// What goes into a product besides the sizes.
-struct Inputs {
-    a: Vec<f32>,
-    b: Vec<f32>,
+pub struct Inputs {
+    pub a: Vec<f32>,
+    pub b: Vec<f32>,
     bias: Vec<f32>,
     gate: Vec<f32>,
     mask: Vec<u32>,
@@ -151,7 +152,7 @@ struct Inputs {
 
 impl Inputs {
     /// Whole numbers, which halves hold and whose sums are exact in any order.
-    fn integers([m, n, k]: [usize; 3]) -> Self {
+    pub fn integers([m, n, k]: [usize; 3]) -> Self {
         let mut noise = Noise::new((m * n * k) as u64);
         let [a, b, bias, gate] = [m * k, k * n, n, m * n].map(|len| noise.integers(len, 4));
         Self { a, b, bias, gate, mask: noise.words((k * n).div_ceil(32)) }
@@ -168,7 +169,7 @@ impl Inputs {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Parts {
+pub struct Parts {
     form: Form,
     masked: bool,
     bias: bool,
@@ -177,13 +178,13 @@ struct Parts {
 }
 
 impl Parts {
-    fn bare(form: Form) -> Self {
+    pub fn bare(form: Form) -> Self {
         let activation = Activation::Identity;
         Self { form, masked: false, bias: false, activation, gate: None }
     }
 
     /// Values, and bounds on the device's error.
-    fn want(self, inputs: &Inputs, [m, n, k]: [usize; 3]) -> (Vec<f64>, Vec<f64>) {
+    pub fn want(self, inputs: &Inputs, [m, n, k]: [usize; 3]) -> (Vec<f64>, Vec<f64>) {
         let mask = self.masked.then_some(&inputs.mask[..]);
         let sums = matmul_reference(self.form, (&inputs.a, &inputs.b), mask, [m, n, k]);
         let peak = |x: &[f32]| f64::from(x.iter().map(|x| x.abs()).fold(0.0, f32::max));
@@ -228,8 +229,8 @@ fn run(
         let mut copy = |x, mask, [rows, columns]: [u32; 2]| {
             let words = F16Copy::words(rows, columns).unwrap() as usize;
             let out = rig.output("half", words);
-            rig.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns });
-            rig.push(F16Copy { x, mask, peaks, at, out, rows, columns, block: rows });
+            rig.push(MagnitudePeak::new([x, peaks], at, rows * columns));
+            rig.push(F16Copy { mask, ..F16Copy::new([x, peaks, out], at, [rows, columns]) });
             at += 1;
             F16Operand { copy: out, at: at - 1 }
         };
@@ -343,8 +344,8 @@ fn products_on_matrices_are_added_to_what_there_is() {
         rig.push(F16Begin { peaks: peaks_of(peaks, 2) });
         let mut copy = |x, at, rows, columns| {
             let out = rig.output("half", F16Copy::words(rows, columns).unwrap() as usize);
-            rig.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns });
-            rig.push(F16Copy { x, mask: None, peaks, at, out, rows, columns, block: rows });
+            rig.push(MagnitudePeak::new([x, peaks], at, rows * columns));
+            rig.push(F16Copy::new([x, peaks, out], at, [rows, columns]));
             F16Operand { copy: out, at }
         };
         let operands = [copy(a, 0, m, k), copy(b, 1, k, n)];

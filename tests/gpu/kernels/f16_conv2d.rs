@@ -124,8 +124,9 @@ fn push(rig: &mut Rig<'_>, s: &Convolution, parts: Parts, i: &Inputs) -> Slot {
         let x = rig.slot("x", values);
         let words = F16Copy::words_in_blocks([rows, columns], block).unwrap();
         let out = rig.output("half", words as usize);
-        rig.push(MagnitudePeak { values: x, peak: peaks, at, len: rows * columns });
-        rig.push(F16Copy { x, mask, peaks, at, out, rows, columns, block });
+        rig.push(MagnitudePeak::new([x, peaks], at, rows * columns));
+        let whole = F16Copy::new([x, peaks, out], at, [rows, columns]);
+        rig.push(F16Copy { mask, block, ..whole });
         F16Operand { copy: out, at }
     };
     let [of_a, of_b] = layouts(s, parts.form);

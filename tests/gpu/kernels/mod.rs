@@ -12,6 +12,7 @@ mod distillation;
 mod elementwise;
 mod f16;
 mod f16_conv2d;
+mod f16_parts;
 mod histogram_threshold;
 mod images;
 mod layerwise;

@@ -79,15 +79,15 @@ pub(super) fn pictures() -> Arc<Dataset> {
 }
 
 /// What to train on what.
-struct Run<'a> {
-    gpu: &'a Gpu,
-    model: Model,
-    training: Training,
-    mode: Pruned,
+pub(super) struct Run<'a> {
+    pub(super) gpu: &'a Gpu,
+    pub(super) model: Model,
+    pub(super) training: Training,
+    pub(super) mode: Pruned,
 }
 
 impl Run<'_> {
-    fn go(
+    pub(super) fn go(
         &self,
         logdir: &Path,
         batches: impl BatchSource,

@@ -5,12 +5,12 @@ use secateur::Gpu;
 use secateur::data::{Answers, Batches, Dataset, Features};
 use secateur::kernels::Pruned;
 use secateur::nn::Model;
-use secateur::nn::layers::{Conv, Flatten, Linear, Pool};
+use secateur::nn::layers::{Conv, Embedding, Flatten, Gru, Linear, Lstm, Pool};
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
 use secateur::train::{StepEvent, TrainOp, TrainOutcome};
 
-use super::layers::letters;
+use super::layers::{BATCH, Run as Logged, averaged, files, letters};
 use super::{SEED, pruning, run_op};
 use crate::common::{Noise, gpu, mixed_gpu};
 
@@ -179,4 +179,66 @@ fn two_mixed_runs_of_convolutions_give_the_same_bits() {
         all
     };
     assert_eq!(bits(), bits());
+}
+
+/// Recurrent layers that are wide enough for halves, and a last one that is not.
+fn recurrent_model() -> Model {
+    let [lstm, gru] = [Lstm::new(18).into(), Gru::new(17).into()];
+    Model::Layers(vec![Embedding::new(20, false).into(), lstm, gru, Linear::logits().into()])
+}
+
+fn streams() -> Batches {
+    Batches::new(letters(27, 4), BATCH, None).unwrap().streams(true)
+}
+
+/// As `mixed_losses_are_near_those_in_32_bits`: four products over halves are on the longest way of
+/// a gradient, two of them forward.
+#[test]
+fn recurrent_losses_are_near_those_in_32_bits() {
+    let (Some(gpu), Some(mixed)) = (gpu(), mixed_gpu()) else { return };
+    let go = |gpu, optimizer, steps| {
+        let train_op = TrainOp::new(gpu, &recurrent_model(), optimizer, streams(), SEED).unwrap();
+        run_op(train_op, MaskUpdateOp::none(), steps)
+    };
+    let [full, half] = [gpu, mixed].map(|gpu| go(gpu, Optimizer::sgd(0.5), 60));
+    let products = |run: &Run| run.0.session.plan().matches("f16_matmul").count();
+    assert_eq!(products(&full), 0);
+    // Three kernels with three products each; and one with the inputs in evaluation, and in
+    // prediction.
+    assert_eq!(products(&half), 3 * 3 + 3 + 3, "{}", half.0.session.plan());
+    let [full, half] = [&full, &half].map(losses);
+    assert_ne!(full, half);
+    for (step, (a, b)) in full.iter().zip(&half).enumerate() {
+        let bound = (8.0 * full[0] + 4.0 * a) / 1024.0;
+        assert!((a - b).abs() < bound, "{step}: {a}, {b}, bound {bound}");
+    }
+    // One rate of Adam is enough for more than what single letters say.
+    for losses in [gpu, mixed].map(|gpu| losses(&go(gpu, Optimizer::adam(0.02), 160))) {
+        let last = losses[152..].iter().sum::<f32>() / 8.0;
+        assert!(last < 0.75 * losses[0], "{losses:?}");
+    }
+}
+
+/// Masks that products read, runs that are taken up, and two runs of the same seed.
+#[test]
+fn recurrent_runs_prune_and_go_on_to_the_bit() {
+    let (Some(gpu), Some(mixed)) = (gpu(), mixed_gpu()) else { return };
+    for mode in [Pruned::Zero, Pruned::Revive] {
+        let run = |gpu| Logged { gpu, model: recurrent_model(), training: averaged(), mode };
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["full", "straight", "again", "halves"];
+        let [full, straight, again, halves] = names.map(|name| folder.path().join(name));
+        let mut losses = [(); 4].map(|()| Vec::new());
+        run(gpu).go(&full, streams(), 20, None, &mut losses[0]);
+        run(mixed).go(&straight, streams(), 20, None, &mut losses[1]);
+        run(mixed).go(&again, streams(), 20, None, &mut losses[2]);
+        run(mixed).go(&halves, streams(), 10, None, &mut losses[3]);
+        run(mixed).go(&halves, streams(), 20, None, &mut losses[3]);
+        let [full_losses, mixed_losses @ ..] = losses;
+        assert_ne!(full_losses, mixed_losses[0], "{mode:?}");
+        assert!(mixed_losses.iter().all(|of| *of == mixed_losses[0]), "{mode:?}");
+        for other in [&again, &halves] {
+            assert!(files(&straight) == files(other), "{mode:?}: weights, slots, masks, states");
+        }
+    }
 }

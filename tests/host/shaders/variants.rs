@@ -154,8 +154,7 @@ pub fn halves(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
     let peaks = plan.persistent("peaks", 2);
     plan.push(F16Begin { peaks }).unwrap();
     let [large_a, large_c] = [32 * 2048, 2048 * 2048].map(|words| plan.persistent("l", words));
-    let copy =
-        F16Copy { x: a, mask: Some(mask), peaks, at: 0, out: b, rows: 1, columns: 1, block: 1 };
+    let copy = F16Copy { mask: Some(mask), ..F16Copy::new([a, peaks, b], 0, [1, 1]) };
     plan.push(copy).unwrap();
     let half = |copy, at| F16Operand { copy, at };
     let (activation, at) = (Activation::Tanh, half);
@@ -172,8 +171,7 @@ pub fn halves(plan: &mut PlanBuilder, [a, b, mask, bias, gate, c]: [Slot; 6]) {
     let mut product = F16Matmul::new(Form::NN, operands, [peaks, large_c], [2048, 2048, 1]);
     product.activation = activation;
     product.push(plan).unwrap();
-    let blocks =
-        F16Copy { x: a, mask: None, peaks, at: 0, out: large_a, rows: 4, columns: 1, block: 2 };
+    let blocks = F16Copy { block: 2, ..F16Copy::new([a, peaks, large_a], 0, [4, 1]) };
     plan.push(blocks).unwrap();
     images_of_halves(plan, [peaks, bias, gate, c]);
 }

@@ -157,7 +157,7 @@ fn products_of_few_results_fill_a_card() {
 /// A step of a recurrent layer is a launch that waits a few times.
 #[test]
 fn steps_of_recurrent_layers_wait_seldom() {
-    let step = row("train step charlstm");
+    let step = row("train step charlstm:128x1, 32 rows");
     assert!(step.launches <= 134, "{} launches", step.launches);
     for name in ["lstm_product", "lstm_gradient_product"] {
         let of = kernel(&step, name).modelled.of_workgroup;
