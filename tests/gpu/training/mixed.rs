@@ -107,7 +107,7 @@ fn mixed_attention_is_near_that_in_32_bits() {
             Linear::logits().into(),
         ]);
         let train_op = TrainOp::new(gpu, &model, Optimizer::adam(0.01), batches, SEED).unwrap();
-        run_op(train_op, MaskUpdateOp::none(), 60)
+        run_op(train_op, MaskUpdateOp::none(), 30)
     };
     let [full, half] = [gpu, mixed].map(run);
     let plan = half.0.session.plan();
@@ -124,5 +124,5 @@ fn mixed_attention_is_near_that_in_32_bits() {
         let bound = (24.0 * full[0] + 12.0 * a) / 1024.0;
         assert!((a - b).abs() < bound, "{step}: {a}, {b}, bound {bound}");
     }
-    assert!(half[59] < 0.9 * half[0], "{half:?}");
+    assert!(half[29] < 0.9 * half[0], "{half:?}");
 }
