@@ -183,6 +183,14 @@ fn nothing_hides_what_is_not_finite() {
     }
 }
 
+/// What decides whether an adapter's matrices are trusted makes products and attention.
+#[test]
+fn the_check_of_matrices_has_attention() {
+    let Some(gpu) = cooperative_gpu() else { return };
+    let check = secateur::bench::matrices(gpu).unwrap().unwrap();
+    assert!(check.passed && check.detail.contains("attention 8 times"), "{check:?}");
+}
+
 /// Other widths, and adapters without matrices, have the f32 kernels.
 #[test]
 fn what_stays_in_32_bits() {

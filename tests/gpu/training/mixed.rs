@@ -5,7 +5,7 @@ use secateur::Gpu;
 use secateur::data::{Answers, Batches, Dataset, Features};
 use secateur::kernels::Pruned;
 use secateur::nn::Model;
-use secateur::nn::layers::{Conv, Embedding, Flatten, Gru, Linear, Lstm, Pool};
+use secateur::nn::layers::{Attention, Conv, Embedding, Flatten, Gru, Linear, Lstm, Pool};
 use secateur::optim::Optimizer;
 use secateur::prune::MaskUpdateOp;
 use secateur::train::{StepEvent, TrainOp, TrainOutcome};
@@ -123,16 +123,21 @@ fn two_mixed_runs_give_the_same_bits() {
     assert_ne!(bits(0.01), bits(0.011));
 }
 
-/// A transformer has twice the products of those networks one after the other, counting the two of
-/// its attention, whose weights are rounded like operands; so its losses are off by twice as much.
-/// Where the adapter has cooperative matrices attention is on them too.
+/// Attention has two products one after the other besides those of its projections, and weights
+/// that are rounded like operands: twice as many as those networks, so losses are off by twice as
+/// much. All that is learnt, of a few windows, goes through attention: no connection passes it by.
+/// Where the adapter has cooperative matrices it is on them.
 #[test]
-fn a_mixed_transformer_is_near_the_one_in_32_bits() {
+fn mixed_attention_is_near_that_in_32_bits() {
     let (Some(gpu), Some(mixed)) = (gpu(), mixed_gpu()) else { return };
     let run = |gpu| {
-        let batches = Batches::new(letters(48, 40), 16, Some(SEED)).unwrap();
-        let model: Model = "chargpt:32x1x2".parse().unwrap();
-        let train_op = TrainOp::new(gpu, &model, Optimizer::adam(0.003), batches, SEED).unwrap();
+        let batches = Batches::new(letters(8, 40), 8, Some(SEED)).unwrap();
+        let model = Model::Layers(vec![
+            Embedding::new(32, true).into(),
+            Attention::new(2).into(),
+            Linear::logits().into(),
+        ]);
+        let train_op = TrainOp::new(gpu, &model, Optimizer::adam(0.01), batches, SEED).unwrap();
         run_op(train_op, MaskUpdateOp::none(), 30)
     };
     let [full, half] = [gpu, mixed].map(run);
@@ -150,7 +155,7 @@ fn a_mixed_transformer_is_near_the_one_in_32_bits() {
         let bound = (24.0 * full[0] + 12.0 * a) / 1024.0;
         assert!((a - b).abs() < bound, "{step}: {a}, {b}, bound {bound}");
     }
-    assert!(half[29] < 0.97 * half[0], "{half:?}");
+    assert!(half[29] < 0.9 * half[0], "{half:?}");
 }
 
 /// One product forward and two back in a step, and one in evaluation and in prediction.
