@@ -288,7 +288,7 @@ fn steps() -> Vec<Subject> {
     let input = Input::flat(784, 10);
     // A layer whose steps are mostly launches, one that reads large weights for few rows, and those
     // whose products read halves: the smallest, and one that fills a card.
-    let lstms = [(128, [32, 50]), (1024, [8, 10]), (1024, [32, 10]), (1024, [128, 10])];
+    let lstms = [(128, [32, 50]), (1024, [8, 10]), (1024, [16, 10]), (1024, [128, 10])];
     let lstms = lstms.into_iter().flat_map(|of| [lstm(of, false), lstm(of, true)]);
     [Subject::of_step(format!("train step {}", mlp.name), work, mlp.model, input, 128)]
         .into_iter()

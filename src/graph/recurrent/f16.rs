@@ -6,17 +6,20 @@ use super::super::Op;
 use super::{Gru, Lstm};
 use crate::Result;
 use crate::gpu::Slot;
-use crate::kernels::{F16Matmul, Form, Matmul};
+use crate::kernels::{F16Matmul, Form, LstmProduct, Matmul};
 
 /// Copies of a layer's gradient that are no tensors, at most: what the weights are multiplied with
 /// in both directions. An LSTM with a projection has two of each, and so has a GRU. Besides, each
 /// step has the copies of its gradients, and all states have a peak of 1.
 const TAPES: u32 = 4;
 
-/// Multiply-adds of a step's product from which on it reads halves. On an H100 the model has 137
-/// million in f32 take 8 us; a copy of the states takes a launch of some 2.5 us, and that of a
-/// gradient two.
-const LARGE: u64 = 1 << 27;
+/// Multiply-adds of a step's product from which on it reads halves, where a GPU would make the step
+/// in one launch. By the model, an H100 takes 13 us forward and 37 us back then, and over halves 13
+/// and 17 with all launches (docs/benchmarks.md).
+const LARGE: u64 = 1 << 26;
+/// The same where the product has its own launch in 32 bits, too. Such a product takes 8 us, and the
+/// copy of a state a launch of some 2.5 us, that of a gradient two.
+const LARGE_ALONE: u64 = 1 << 27;
 
 /// The names of both operands of a product, and whose peaks say their powers of two.
 pub(super) type Operands = [(&'static str, PeakOf); 2];
@@ -66,11 +69,15 @@ impl Lowering<'_> {
         }
     }
 
-    /// Whether the products of a step that has one of so many rows, columns and terms read halves.
-    /// Such a step is no single launch.
-    pub(super) fn step_reads_f16(&self, extents: [u32; 3]) -> bool {
+    /// Whether the products of a step of so many rows and units read halves, one of which has these
+    /// rows, columns and terms. Such a step is no single launch.
+    ///
+    /// Copies of states take 1 for the largest of them: `sigmoid(o) tanh(c)` is not beyond it, and
+    /// neither is what lies between a GRU's state before and a tanh. The states begin with zeros.
+    pub(super) fn step_reads_f16(&self, [rows, units]: [u32; 2], extents: [u32; 3]) -> bool {
         let multiply_adds = extents.into_iter().map(u64::from).fold(1, u64::saturating_mul);
-        self.reads_f16(extents) && multiply_adds >= LARGE
+        let fuses = LstmProduct::pays(self.plan.target(), rows, units);
+        self.reads_f16(extents) && multiply_adds >= if fuses { LARGE } else { LARGE_ALONE }
     }
 
     /// Appends the product of a step that sends a gradient back to the states, or to their reset.

@@ -191,7 +191,7 @@ impl Lowering<'_> {
         self.plan.push(Rearrange { resumes: Some(self.bindings.step), ..moved })?;
         // What the inputs of all times add to the sums are two products; what the states add, two a
         // time.
-        let halves = self.step_reads_f16([rows, 2 * units, units]);
+        let halves = self.step_reads_f16([rows, units], [rows, 2 * units, units]);
         let extents = GateExtents { rows, length, width, stride, sums: 2 * units, halves };
         let (weights, of) = ((of_x, gates_weight, gates_bias), [inputs, inputs, gates]);
         let product = self.gates(weights, of, extents)?;
@@ -249,7 +249,7 @@ impl Lowering<'_> {
         let Masked { values: b, mask } = self.read(nodes[4])?;
         let of_resets = Matmul { a: of_candidates, b, mask, k: units, ..of_inputs };
         let candidate_weights = StateWeights { values: b, mask, width };
-        let halves = self.step_reads_f16([rows, units, 2 * units]);
+        let halves = self.step_reads_f16([rows, units], [rows, units, 2 * units]);
         let fuses = !halves && LstmProduct::pays(self.plan.target(), rows, units);
         let returned = match fuses {
             true => None,

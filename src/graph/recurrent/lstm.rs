@@ -259,7 +259,7 @@ impl Lowering<'_> {
         let weights = (nodes[0], operands.kernel, operands.bias);
         let of = [inputs, inputs, gates];
         // A projection's outputs have no bound.
-        let halves = !shape.projects && self.step_reads_f16([rows, 4 * units, outputs]);
+        let halves = !shape.projects && self.step_reads_f16([rows, units], [rows, 4 * units, outputs]);
         let extents = GateExtents { rows, length, width, stride, sums: 4 * units, halves };
         let product = self.gates(weights, of, extents)?;
         let fused = LstmProduct::pays(self.plan.target(), rows, units);

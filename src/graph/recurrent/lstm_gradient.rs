@@ -67,7 +67,7 @@ impl Lowering<'_> {
         let of_inputs = Matmul::new(Form::NT, [of_gates, b, sent], all);
         let of_inputs = Matmul { mask, ..of_inputs };
         let weights = StateWeights { values: b, mask, width };
-        let halves = self.step_reads_f16([rows, outputs, 4 * units]);
+        let halves = self.step_reads_f16([rows, units], [rows, outputs, 4 * units]);
         let fuses = projected.is_none() && !halves;
         let fuses = fuses && LstmProduct::pays(self.plan.target(), rows, units);
         let returned = match fuses {
