@@ -26,7 +26,7 @@ const SAMPLES: u32 = 2_048;
 const ROUNDS: u32 = 4;
 /// Workgroups of a launch that nearly always finds nothing to do, but has to begin by a round's
 /// counts: as many as fill a GPU, or a processor.
-const LATER: [u32; 2] = [256, 32];
+const LATER: [u32; 2] = [256, 8];
 
 crate::uniform! {
     /// How far a selection has come: `shaders/common/topk.wgsl`. All zero but `next`, `high` and
