@@ -10,7 +10,7 @@ use crate::train::train;
 const OVER: [&str; 6] = [
     "KiB), the memory budget is 102400 (100.0 KiB)",
     "the largest tensors: ",
-    " fc1.weight (32.0 KiB, persistent), ",
+    " fc1.weight (32.0 KiB, persistent)",
     "smaller batch",
     "`recompute`",
     "--memory-budget",
@@ -19,7 +19,7 @@ const OVER: [&str; 6] = [
 #[test]
 fn a_memory_budget_is_refused_before_anything_is_written() {
     let Some(folder) = Folder::with_gpu() else { return };
-    let over = ["the memory budget is 102400 (100.0 KiB)", " fc1.weight (32.0 KiB, persistent), "];
+    let over = ["the memory budget is 102400 (100.0 KiB)", " fc1.weight (32.0 KiB, persistent)"];
     folder.run("train --memory-budget 100KiB").fails(2, &over);
     folder.run("train --memory-budget 100KiB --logdir run").fails(2, &over);
     let mut command = folder.command("train --logdir run");
