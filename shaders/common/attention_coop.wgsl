@@ -1,14 +1,16 @@
-// What attention is made of on cooperative matrices of SIDE x SIDE: operands are halves in workgroup memory, products are
-// added up in f32, and everything else is in f32.
+// What attention is made of on cooperative matrices of SIDE x SIDE: operands are halves in workgroup memory,
+// products are added up in f32, and everything else is in f32.
 //
-// A workgroup has 2 x ACROSS subgroups with HEIGHT x COLUMNS matrices of products each: ROWS rows and BLOCK columns. Of
-// the sums over columns a subgroup has HEIGHT x CHUNKS matrices, which are 32 channels a chunk. Invocations cannot see
-// into matrices, so products go through workgroup memory. A workgroup has invocations for as many subgroups of the adapter's
-// largest size; where its subgroups are smaller those that are over have no matrices (see product_coop.wgsl).
+// A workgroup has 2 x ACROSS subgroups with HEIGHT x COLUMNS matrices of products each: ROWS rows and BLOCK columns.
+// Of the sums over columns a subgroup has HEIGHT x CHUNKS matrices, which are 32 channels a chunk. Invocations
+// cannot see into matrices, so products go through workgroup memory. A workgroup has invocations for as many
+// subgroups of the adapter's largest size; where its subgroups are smaller those that are over have no matrices (see
+// product_coop.wgsl).
 //
-// Halves end at 65504. So a tile is multiplied with a power of two while it is staged: that of the largest magnitude among
-// the tiles of its operand that the workgroup has met so far, whatever the operand has elsewhere. Products are multiplied
-// back in f32, which is exact. No power is known before a tile has been loaded, so a tile waits in registers.
+// Halves end at 65504. So a tile is multiplied with a power of two while it is staged: that of the largest magnitude
+// among the tiles of its operand that the workgroup has met so far, whatever the operand has elsewhere. Products are
+// multiplied back in f32, which is exact. No power is known before a tile has been loaded, so a tile waits in
+// registers.
 override INVOCATIONS: u32 = 128u; // of 2 * ACROSS subgroups of the largest size
 override ACROSS: u32 = 2u;
 override BLOCK: u32 = 64u; // ACROSS * COLUMNS * SIDE
@@ -86,8 +88,8 @@ fn note_peak(which: u32, peak: u32, nth: u32) {
     }
 }
 
-// The exponent's bits of the power whose tiles a workgroup goes on with, given that of those so far. At first the largest
-// is below 2^11; another power is taken where it would come to 2^15 or more, so seldom.
+// The exponent's bits of the power whose tiles a workgroup goes on with, given that of those so far. At first the
+// largest is below 2^11; another power is taken where it would come to 2^15 or more, so seldom.
 fn kept_power(power: u32, peak: u32) -> u32 {
     return select(power, min(264u - (peak >> 23u), 253u), (peak >> 23u) + power > 268u);
 }
@@ -302,7 +304,8 @@ fn place_of_sums(subgroup: u32, turn: u32) -> u32 {
     return ((turn & 1u) * 2u * ACROSS + subgroup) * SIDE * SIDE;
 }
 
-// As in product_coop.wgsl: naga takes a loop that is left for control flow that the workgroup has in common, but no `if`.
+// As in product_coop.wgsl: naga takes a loop that is left for control flow that the workgroup has in common, but no
+// `if`.
 fn put_sums(matrix: MatrixC, wanted: bool, subgroup: u32, turn: u32) {
     loop {
         if !wanted {

@@ -1,9 +1,9 @@
-// The gradients of attention on cooperative matrices: scores and products with the values as `attention` has them, then
-// weights and slopes as halves.
+// The gradients of attention on cooperative matrices: scores and products with the values as `attention` has them,
+// then weights and slopes as halves.
 //
-// Weights end at 1 and are kept times 2^14. Slopes may have any size, so they have a power as tiles do; it goes with that
-// of the columns' operand, so that the sums' power stays. Where slopes would come to 2^15 at that power, and where the
-// power of the other operand changes, sums fade.
+// Weights end at 1 and are kept times 2^14. Slopes may have any size, so they have a power as tiles do; it goes with
+// that of the columns' operand, so that the sums' power stays. Where slopes would come to 2^15 at that power, and
+// where the power of the other operand changes, sums fade.
 const OPERANDS: u32 = 2u;
 // The exponent's bits of the power of weights.
 const WEIGHT_POWER: u32 = 141u;

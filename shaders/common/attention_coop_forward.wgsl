@@ -1,9 +1,10 @@
-// `attention` on cooperative matrices: weights of a block of positions at a time, whose sums so far fade where the highest
-// score rises by much (Milakov and Gimelshein 2018; Dao et al. 2022).
+// `attention` on cooperative matrices: weights of a block of positions at a time, whose sums so far fade where the
+// highest score rises by much (Milakov and Gimelshein 2018; Dao et al. 2022).
 //
-// Scores are binary logarithms. A weight is 2^(score - base), where a row's base is 8 below its highest score when that
-// was last looked at; it is looked at again where a score is 15 above. So weights end at 2^15, and those that a half
-// cannot hold in full are below 2^-22 of the highest. Sums stay in matrices and seldom fade: that takes workgroup memory.
+// Scores are binary logarithms. A weight is 2^(score - base), where a row's base is 8 below its highest score when
+// that was last looked at; it is looked at again where a score is 15 above. So weights end at 2^15, and those that a
+// half cannot hold in full are below 2^-22 of the highest. Sums stay in matrices and seldom fade: that takes
+// workgroup memory.
 
 const OPERANDS: u32 = 1u;
 

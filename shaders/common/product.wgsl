@@ -1,7 +1,7 @@
-// c = activation(sum over the terms t of a(i, t) b(t, j), + bias) * slope(gate), for the file that has
-// a, b and the places in c: `row_of`, `column_of`, `term_of`, `next_term`, `load_a`, `load_b`, `unscaled`, `has_row`,
-// `rows_of_c`, `place_of`, `unit_of`, `group_count`, which terms count (all_terms.wgsl, live_terms.wgsl), and for lanes `place_in_b`,
-// `neighbours`, `value_in_b`, `word_of_mask`.
+// c = activation(sum over the terms t of a(i, t) b(t, j), + bias) * slope(gate), for the file that has a, b and the
+// places in c: `row_of`, `column_of`, `term_of`, `next_term`, `load_a`, `load_b`, `unscaled`, `has_row`,
+// `rows_of_c`, `place_of`, `unit_of`, `group_count`, which terms count (all_terms.wgsl, live_terms.wgsl), and for
+// lanes `place_in_b`, `neighbours`, `value_in_b`, `word_of_mask`.
 //
 // The sums are another file's: product_blocks.wgsl on any adapter, product_lanes.wgsl where lanes broadcast.
 override BIAS: bool = false;

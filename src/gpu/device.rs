@@ -176,7 +176,8 @@ impl Gpu {
     pub fn reopen(&self) -> Result<Self> {
         if self.shared.hosts {
             return Err(Error::Device(
-                "this device was given by the application, and only it can open another: open one, give it to Gpu::from_wgpu, and go on from the newest checkpoint"
+                "this device was given by the application, and only it can open another: open one, \
+                 give it to Gpu::from_wgpu, and go on from the newest checkpoint"
                     .to_owned(),
             ));
         }
