@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use secateur::Error;
 use secateur::gpu::{Choices, Gpu, GpuOptions, Precision, Target};
 
-use crate::needs::{FEATURES, GPU, missing, say};
+use crate::needs::{FEATURES, GPU, HALVES, is_set, missing, say};
 
 pub use noise::Noise;
 pub use rig::{Bench, Rig};
@@ -29,7 +29,8 @@ pub fn gpu() -> Option<&'static Gpu> {
 pub fn half_gpu() -> Option<&'static Gpu> {
     let report = gpu()?.report();
     if !report.f16 {
-        missing(FEATURES, format_args!("{} has no 16-bit floats", report.name));
+        let required = if is_set(HALVES) { HALVES } else { FEATURES };
+        missing(required, format_args!("{} has no 16-bit floats", report.name));
         return None;
     }
     gpu()

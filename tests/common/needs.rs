@@ -11,15 +11,21 @@ pub const GPU: &str = "SECATEUR_REQUIRE_GPU";
 pub const TOOLS: &str = "SECATEUR_REQUIRE_TOOLS";
 /// What some adapters can and others cannot.
 pub const FEATURES: &str = "SECATEUR_REQUIRE_FEATURES";
+/// Of these 16-bit floats alone: for adapters that have them, and no cooperative matrices.
+pub const HALVES: &str = "SECATEUR_REQUIRE_HALVES";
 
 /// Says that a test is skipped because `what` is missing.
 ///
 /// # Panics
 /// Where the variable `required` is 1.
 pub fn missing(required: &str, what: impl Display) {
-    let here = std::env::var(required).is_ok_and(|v| v == "1");
-    assert!(!here, "{required}=1, but {what}");
+    assert!(!is_set(required), "{required}=1, but {what}");
     say(&format!("SKIPPED: {what}"));
+}
+
+/// Whether the variable `required` is 1.
+pub fn is_set(required: &str) -> bool {
+    std::env::var(required).is_ok_and(|v| v == "1")
 }
 
 /// Past the test harness, which hides what a passing test prints through `eprintln!`.
